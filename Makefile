@@ -1,0 +1,46 @@
+# `make demo` and `make test` need only Python 3.11, gcc, make and git; each makes .venv if it is missing or stale.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+CORE := $(wildcard yind/cesk/*.pyx yind/cesk/*.pxd yind/cesk/*.pxi yind/cesk/*.h) yang/isa.py yang/primitives.py yind/cesk/generate.py
+
+.PHONY: install demo test check lint types layers bench bench-peers clean
+
+install: $(INSTALLED)
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+$(INSTALLED): .venv/bin/python pyproject.toml setup.py $(CORE)
+	$(BIN)/pip install -q --disable-pip-version-check -U pip "setuptools>=77" "cython>=3.1,<4"
+	$(BIN)/python -m yind.cesk.generate
+	$(BIN)/pip install -q --disable-pip-version-check --no-build-isolation -e ".[dev]"
+	touch $@
+
+demo: install
+	$(BIN)/yin demo
+
+test: install
+	$(BIN)/pytest -q
+
+check: install lint types layers test
+
+lint: install
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/cython-lint yind
+
+types: install
+	$(BIN)/mypy
+
+layers: install
+	$(BIN)/lint-imports
+
+bench: install
+	$(BIN)/python -m bench
+
+bench-peers:
+	apt-get install -y -q lua5.4
+
+clean:
+	rm -rf .venv build *.egg-info yind/cesk/*.so yind/cesk/_core.c

@@ -1,0 +1,229 @@
+"""The one table of host functions.
+
+Is:     number, name, accepted argument counts and kind of every function the machine itself provides.
+Is not: their code (`yind.cesk` has it in C, `yind.cesk.reference` in Python), nor the core library written
+        in Clojure (`yang/lib/core.clj`), which holds everything that calls back into the program.
+Fits:   the compiler resolves names to numbers here; both machines implement every row, a test says so.
+
+Kinds. PURE: a value from values; runs inside the instruction and never calls back. CONTROL: changes the
+continuation; done by the machine's call sequence. EFFECT: reaches outside the agent; the slice ends and the
+node answers. A PURE function that meets an unrealised lazy seq stops without a trace; the machine realises the
+seq by the core library's `realize` (one cell) or `realize-all` (whole seq) and runs the instruction again.
+"""
+
+# ORDER: primitives. Numbers are positions; code segments and images name them, so append only.
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import NamedTuple
+
+
+class Kind(IntEnum):
+    """How the machine treats a call."""
+
+    PURE = 0
+    CONTROL = 1
+    EFFECT = 2
+
+
+PURE, CONTROL, EFFECT = Kind.PURE, Kind.CONTROL, Kind.EFFECT
+
+
+class Primitive(NamedTuple):
+    """One host function; `most` is None when any number of arguments is accepted."""
+
+    name: str
+    least: int
+    most: int | None
+    kind: Kind
+    doc: str
+
+
+PRIMITIVES: tuple[Primitive, ...] = (
+    Primitive("+", 0, None, PURE, "sum; integers grow beyond 64 bits, int/int ratios stay exact"),
+    Primitive("-", 1, None, PURE, "difference or negation"),
+    Primitive("*", 0, None, PURE, "product"),
+    Primitive("/", 1, None, PURE, "quotient; integers give ratios; fault on division by zero"),
+    Primitive("quot", 2, 2, PURE, "quotient rounded towards zero"),
+    Primitive("rem", 2, 2, PURE, "remainder of quot"),
+    Primitive("mod", 2, 2, PURE, "modulus, sign of the divisor"),
+    Primitive("inc", 1, 1, PURE, "plus one"),
+    Primitive("dec", 1, 1, PURE, "minus one"),
+    Primitive("max", 1, None, PURE, "greatest number"),
+    Primitive("min", 1, None, PURE, "least number"),
+    Primitive("abs", 1, 1, PURE, "magnitude"),
+    Primitive("=", 1, None, PURE, "Clojure's equality"),
+    Primitive("==", 1, None, PURE, "numeric equality across kinds"),
+    Primitive("not=", 1, None, PURE, "negated ="),
+    Primitive("<", 1, None, PURE, "strictly ascending"),
+    Primitive("<=", 1, None, PURE, "ascending"),
+    Primitive(">", 1, None, PURE, "strictly descending"),
+    Primitive(">=", 1, None, PURE, "descending"),
+    Primitive(
+        "compare",
+        2,
+        2,
+        PURE,
+        "-1, 0 or 1: nil first, numbers, strings, keywords, symbols, chars, booleans, vectors by length then items",
+    ),
+    Primitive("zero?", 1, 1, PURE, "is zero"),
+    Primitive("pos?", 1, 1, PURE, "above zero"),
+    Primitive("neg?", 1, 1, PURE, "below zero"),
+    Primitive("even?", 1, 1, PURE, "even integer"),
+    Primitive("odd?", 1, 1, PURE, "odd integer"),
+    Primitive("bit-and", 2, None, PURE, "bitwise and"),
+    Primitive("bit-or", 2, None, PURE, "bitwise or"),
+    Primitive("bit-xor", 2, None, PURE, "bitwise exclusive or"),
+    Primitive("bit-not", 1, 1, PURE, "bitwise complement"),
+    Primitive("bit-shift-left", 2, 2, PURE, "shift left"),
+    Primitive("bit-shift-right", 2, 2, PURE, "arithmetic shift right"),
+    Primitive("int", 1, 1, PURE, "truncate to an integer"),
+    Primitive("long", 1, 1, PURE, "truncate to an integer"),
+    Primitive("double", 1, 1, PURE, "to a double"),
+    Primitive("numerator", 1, 1, PURE, "of a ratio"),
+    Primitive("denominator", 1, 1, PURE, "of a ratio"),
+    Primitive("parse-long", 1, 1, PURE, "integer of a string, or nil"),
+    Primitive("parse-double", 1, 1, PURE, "double of a string, or nil"),
+    Primitive("not", 1, 1, PURE, "logical negation"),
+    Primitive("boolean", 1, 1, PURE, "false for nil and false, else true"),
+    Primitive("nil?", 1, 1, PURE, "is nil"),
+    Primitive("some?", 1, 1, PURE, "is not nil"),
+    Primitive("true?", 1, 1, PURE, "is true"),
+    Primitive("false?", 1, 1, PURE, "is false"),
+    Primitive("boolean?", 1, 1, PURE, "is a boolean"),
+    Primitive("number?", 1, 1, PURE, "is a number"),
+    Primitive("int?", 1, 1, PURE, "is an integer"),
+    Primitive("integer?", 1, 1, PURE, "is an integer"),
+    Primitive("float?", 1, 1, PURE, "is a double"),
+    Primitive("double?", 1, 1, PURE, "is a double"),
+    Primitive("ratio?", 1, 1, PURE, "is a ratio"),
+    Primitive("rational?", 1, 1, PURE, "is an integer or a ratio"),
+    Primitive("string?", 1, 1, PURE, "is a string"),
+    Primitive("char?", 1, 1, PURE, "is a character"),
+    Primitive("keyword?", 1, 1, PURE, "is a keyword"),
+    Primitive("symbol?", 1, 1, PURE, "is a symbol"),
+    Primitive("vector?", 1, 1, PURE, "is a vector"),
+    Primitive("map?", 1, 1, PURE, "is a map"),
+    Primitive("set?", 1, 1, PURE, "is a set"),
+    Primitive("list?", 1, 1, PURE, "is a list"),
+    Primitive("seq?", 1, 1, PURE, "is a list, lazy seq or other seq"),
+    Primitive("coll?", 1, 1, PURE, "is a collection"),
+    Primitive("sequential?", 1, 1, PURE, "is a vector or a seq"),
+    Primitive("associative?", 1, 1, PURE, "is a vector or a map"),
+    Primitive("counted?", 1, 1, PURE, "counts in constant time"),
+    Primitive("fn?", 1, 1, PURE, "is a function"),
+    Primitive("ifn?", 1, 1, PURE, "can be called"),
+    Primitive("identical?", 2, 2, PURE, "same object or same immediate value"),
+    Primitive("hash", 1, 1, PURE, "hash of a value, agrees with ="),
+    Primitive("str", 0, None, PURE, "texts joined"),
+    Primitive("pr-str", 0, None, PURE, "readable text, as EDN, joined by spaces"),
+    Primitive("print-str", 0, None, PURE, "text for people, joined by spaces"),
+    Primitive("subs", 2, 3, PURE, "part of a string, by characters"),
+    Primitive("name", 1, 1, PURE, "name part of a keyword, symbol or string"),
+    Primitive("namespace", 1, 1, PURE, "namespace part or nil"),
+    Primitive("keyword", 1, 2, PURE, "keyword of a name, or of namespace and name"),
+    Primitive("symbol", 1, 2, PURE, "symbol of a name, or of namespace and name"),
+    Primitive("char", 1, 1, PURE, "character of a code point"),
+    Primitive("upper-case", 1, 1, PURE, "clojure.string"),
+    Primitive("lower-case", 1, 1, PURE, "clojure.string"),
+    Primitive("trim", 1, 1, PURE, "clojure.string"),
+    Primitive("blank?", 1, 1, PURE, "clojure.string"),
+    Primitive("starts-with?", 2, 2, PURE, "clojure.string"),
+    Primitive("ends-with?", 2, 2, PURE, "clojure.string"),
+    Primitive("includes?", 2, 2, PURE, "clojure.string"),
+    Primitive("index-of", 2, 3, PURE, "clojure.string; nil when absent"),
+    Primitive("replace-text", 3, 3, PURE, "every occurrence of a string by a string"),
+    Primitive(
+        "split-text",
+        2,
+        2,
+        PURE,
+        "vector of the parts between occurrences of a string, trailing empty parts dropped",
+    ),
+    Primitive("join-text", 2, 2, PURE, "texts of a seq with a separator"),
+    Primitive("list", 0, None, PURE, "list of the arguments"),
+    Primitive("vector", 0, None, PURE, "vector of the arguments"),
+    Primitive("hash-map", 0, None, PURE, "map of alternating keys and values"),
+    Primitive("hash-set", 0, None, PURE, "set of the arguments"),
+    Primitive("vec", 1, 1, PURE, "vector of a collection"),
+    Primitive("set", 1, 1, PURE, "set of a collection"),
+    Primitive("conj", 0, None, PURE, "collection with the items added where it is cheap"),
+    Primitive("cons", 2, 2, PURE, "seq with the item in front"),
+    Primitive("seq", 1, 1, PURE, "seq of a collection, nil when empty"),
+    Primitive("first", 1, 1, PURE, "first item or nil"),
+    Primitive("rest", 1, 1, PURE, "items after the first, possibly empty"),
+    Primitive("next", 1, 1, PURE, "items after the first, nil when none"),
+    Primitive("count", 1, 1, PURE, "number of items"),
+    Primitive("empty?", 1, 1, PURE, "has no items"),
+    Primitive("empty", 1, 1, PURE, "empty collection of the same kind"),
+    Primitive("nth", 2, 3, PURE, "item at an index"),
+    Primitive("get", 2, 3, PURE, "value at a key"),
+    Primitive("assoc", 3, None, PURE, "map or vector with keys set"),
+    Primitive("dissoc", 1, None, PURE, "map without keys"),
+    Primitive("disj", 1, None, PURE, "set without items"),
+    Primitive("contains?", 2, 2, PURE, "has the key"),
+    Primitive("find", 2, 2, PURE, "[key value] or nil"),
+    Primitive("keys", 1, 1, PURE, "seq of keys, nil when empty"),
+    Primitive("vals", 1, 1, PURE, "seq of values, nil when empty"),
+    Primitive("key", 1, 1, PURE, "key of an entry"),
+    Primitive("val", 1, 1, PURE, "value of an entry"),
+    Primitive("peek", 1, 1, PURE, "end where conj adds"),
+    Primitive("pop", 1, 1, PURE, "without what peek gives"),
+    Primitive("subvec", 2, 3, PURE, "part of a vector"),
+    Primitive("reverse", 1, 1, PURE, "list in reverse order"),
+    Primitive("number-range", 3, 3, PURE, "seq from start to end by step, constant space"),
+    Primitive("atom", 1, 1, PURE, "new mutable cell"),
+    Primitive("deref", 1, 1, PURE, "value of a cell"),
+    Primitive("reset!", 2, 2, PURE, "set a cell, return the value"),
+    Primitive("compare-and-set!", 3, 3, PURE, "set a cell if it holds the expected value"),
+    Primitive("atom?", 1, 1, PURE, "is a cell"),
+    Primitive("ex-info", 2, 3, PURE, "error of message, data and optional cause"),
+    Primitive("ex-message", 1, 1, PURE, "message of an error or nil"),
+    Primitive("ex-data", 1, 1, PURE, "data of an error or nil"),
+    Primitive("ex-cause", 1, 1, PURE, "cause of an error or nil"),
+    Primitive("error?", 1, 1, PURE, "is an error"),
+    Primitive("lazy-seq*", 1, 1, PURE, "lazy seq of a function without parameters"),
+    Primitive(
+        "lazy-thunk",
+        1,
+        1,
+        PURE,
+        "the function of an unrealised lazy seq, nil when realised (core library only)",
+    ),
+    Primitive(
+        "lazy-set!",
+        2,
+        2,
+        PURE,
+        "realise a lazy seq with the value of its function (core library only)",
+    ),
+    Primitive("lazy-value", 1, 1, PURE, "what a realised lazy seq holds (core library only)"),
+    Primitive("lazy-seq?", 1, 1, PURE, "is a lazy seq"),
+    Primitive("apply", 2, None, CONTROL, "call a function with arguments spread from the last one"),
+    Primitive("call/cc", 1, 1, CONTROL, "call a function with the current continuation"),
+    Primitive(
+        "q",
+        1,
+        None,
+        EFFECT,
+        "answer of a Datalog query; inputs follow, '$name' or a stream's name for a source",
+    ),
+    Primitive(
+        "transact!",
+        2,
+        2,
+        EFFECT,
+        "append transaction data to a stream of this node; the report as a map",
+    ),
+    Primitive("hop!", 1, 1, EFFECT, "continue on another node; its name"),
+    Primitive("here", 0, 0, EFFECT, "name of the node the agent is on"),
+    Primitive("nodes", 0, 0, EFFECT, "names of the cluster's nodes, sorted"),
+    Primitive("streams", 0, 0, EFFECT, "names of this node's streams that the agent may query"),
+    Primitive("now", 0, 0, EFFECT, "instant"),
+    Primitive("rand", 0, 0, EFFECT, "double in [0, 1)"),
+    Primitive("sleep", 1, 1, EFFECT, "nil after so many milliseconds"),
+    Primitive("log!", 1, 1, EFFECT, "a line of text to the agent's log; nil"),
+)
+
+PRIMITIVE_NUMBERS: dict[str, int] = {row.name: number for number, row in enumerate(PRIMITIVES)}
