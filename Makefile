@@ -13,7 +13,7 @@ install: $(INSTALLED)
 
 $(INSTALLED): .venv/bin/python pyproject.toml setup.py $(CORE)
 	$(BIN)/pip install -q --disable-pip-version-check -U pip "setuptools>=77" "cython>=3.1,<4"
-	$(BIN)/python -m yind.cesk.generate
+	@test ! -f yind/cesk/generate.py || $(BIN)/python -m yind.cesk.generate
 	$(BIN)/pip install -q --disable-pip-version-check --no-build-isolation -e ".[dev]"
 	touch $@
 

@@ -1,0 +1,146 @@
+"""One agent of this node: its durable record, its states, and its live machine.
+
+Is:     the record that the storage keeps (`AgentRecord`), the table of states, and `Agent`, which pairs a
+        record with the machine that runs it.
+Is not: the scheduler, nor what effects do.
+Fits:   `yind.agents` keeps them; `yind.scheduler` runs them; `yind.control` shows them.
+
+    ready ----> waiting (a timer, another node)  ----> ready
+      |  \----> paused (by a person, a missing right, a revoked token) ----> ready
+      |  \----> moved (handed off; only the tombstone stays)
+      +----> done | failed | killed              (the machine is gone, the result stays)
+
+The record's image is the agent's state at its last commit. An effect that was asked for but not answered is
+part of the image, so a node that restarts asks it again; what an effect appended is committed together with
+the image that follows it, so it is never done twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import msgspec
+
+from capabilities.verify import VerifiedToken
+from yind.cesk import Machine
+
+
+class State(StrEnum):
+    """What an agent is doing; `AgentRecord.reason` says why."""
+
+    READY = "ready"
+    WAITING = "waiting"
+    PAUSED = "paused"
+    DONE = "done"
+    FAILED = "failed"
+    KILLED = "killed"
+    MOVED = "moved"
+
+
+ENDED = frozenset({State.DONE, State.FAILED, State.KILLED, State.MOVED})
+
+# ORDER: agent states. What may follow what; `Agent.become` refuses everything else.
+FOLLOWS: dict[State, frozenset[State]] = {
+    State.READY: frozenset(State) - {State.READY},
+    State.WAITING: frozenset(State) - {State.WAITING},
+    State.PAUSED: frozenset({State.READY, State.KILLED}),
+    State.DONE: frozenset(),
+    State.FAILED: frozenset(),
+    State.KILLED: frozenset(),
+    State.MOVED: frozenset(),
+}
+
+
+class Hop(msgspec.Struct, frozen=True):
+    """One journey of an agent, as the node it left saw it."""
+
+    epoch: int  # the epoch it had after the journey
+    source: str
+    target: str
+    image_bytes: int
+    token_bytes: int
+    code_bytes: int  # 0 when the target knew the program
+    elapsed_us: int  # from the frozen image to the target's durable acceptance
+
+
+class AgentRecord(msgspec.Struct):
+    """What the storage keeps of an agent."""
+
+    id: bytes  # 32 bytes, capabilities.agent_id
+    name: str
+    owner: bytes  # public key of who spawned it
+    home: str  # the node it was spawned on
+    program: bytes  # hash
+    nonce: bytes
+    created_ms: int
+    memory_max: int
+    fuel_max: int | None
+    epoch: int = 0  # grows by one with every hop
+    state: State = State.READY
+    reason: str = ""
+    since_ms: int = 0
+    image: bytes = b""
+    tokens: list[bytes] = []
+    fuel_used: int = 0
+    hop_count: int = 0
+    log: list[str] = []
+    log_dropped: int = 0
+    result: str | None = None  # EDN text, or the machine's text of a value without EDN form
+    fault: str | None = None  # a trace for people
+    moved_to: str | None = None
+    denied_right: str | None = None  # "read alpha/stdlib": what a paused agent lacks
+    wake_ms: int | None = None  # a sleeping agent's deadline, so that a restart does not sleep anew
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(AgentRecord)
+
+
+def encode_record(record: AgentRecord) -> bytes:
+    """Return the bytes the storage keeps."""
+    return _encoder.encode(record)
+
+
+def decode_record(data: bytes) -> AgentRecord:
+    """Return the record of bytes that this node wrote itself."""
+    return _decoder.decode(data)
+
+
+@dataclass(slots=True, eq=False)
+class Agent:
+    """A record, and while it has not ended, its machine and verified tokens."""
+
+    record: AgentRecord
+    machine: Machine | None = None  # restored when it is first needed
+    tokens: list[VerifiedToken] = field(default_factory=list)
+    requested: State | None = None  # PAUSED or KILLED, honoured at the end of a slice
+    requested_reason: str = ""
+    running: bool = False  # a worker or an effect owns it now
+    saved_fuel: int = 0  # machine fuel at the last commit
+    saved_at: float = 0.0  # trio's clock at the last commit
+    wake: Callable[[], None] | None = None  # ends the wait of a sleeping agent early
+    watchers: set[Callable[[dict[str, object]], None]] = field(default_factory=set)
+
+    @property
+    def text_id(self) -> str:
+        """Return the short id that people see and type."""
+        return self.record.id.hex()[:12]
+
+    @property
+    def ended(self) -> bool:
+        """Return whether nothing will run any more here."""
+        return self.record.state in ENDED
+
+    def become(self, state: State, now_ms: int, reason: str = "") -> None:
+        """Enter a state; what the table does not allow is our own error."""
+        assert state in FOLLOWS[self.record.state], (self.record.state, state)
+        self.record.state = state
+        self.record.reason = reason
+        self.record.since_ms = now_ms
+
+    def notify(self, event: dict[str, object]) -> None:
+        """Tell everyone who follows this agent."""
+        for watcher in tuple(self.watchers):
+            watcher(event)

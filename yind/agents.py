@@ -1,0 +1,145 @@
+"""The agents of a node: look-up by id, durable commits, recovery after a restart.
+
+Is:     the table of live agents over the storage table "agent", and the one way to commit an agent's state.
+Is not: who runs them (`yind.scheduler`) or what they ask for (`yind.effects`).
+Fits:   `commit` is the commit point of the design: what an agent appended, the decisions about it and its next
+        image are one storage transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import trio
+
+from datomstore.streams import Batch, Streams
+from yind.agent import Agent, AgentRecord, State, decode_record, encode_record
+from yind.authority import Authority
+from yind.clock import Clock
+from yind.code import CodeLibrary
+from yind.errors import AgentUnknown
+from yind.limits import LOG_LINES_KEPT
+
+AGENT_TABLE = "agent"
+
+
+class Agents:
+    """All agents this node knows, tombstones of those that moved on included."""
+
+    def __init__(
+        self, streams: Streams, authority: Authority, code: CodeLibrary, clock: Clock
+    ) -> None:
+        self.streams = streams
+        self._authority = authority
+        self._code = code
+        self.clock = clock
+        self._by_id: dict[bytes, Agent] = {}
+        self._writer = trio.Lock()  # one storage transaction at a time, in the order of asking
+
+    def __iter__(self) -> Iterator[Agent]:
+        return iter(list(self._by_id.values()))
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def recover(self) -> list[Agent]:
+        """Read the table after a start; return the agents that have something left to do."""
+        with self.streams.batch() as batch:
+            records = [decode_record(value) for _, value in batch.scan(AGENT_TABLE)]
+        for record in records:
+            self._by_id[record.id] = Agent(record)
+        return [agent for agent in self if not agent.ended]
+
+    def add(self, agent: Agent) -> None:
+        """Make an agent known; one with the same id that has moved away before is replaced."""
+        before = self._by_id.get(agent.record.id)
+        assert before is None or before.ended, before
+        self._by_id[agent.record.id] = agent
+
+    def get(self, agent_id: bytes) -> Agent | None:
+        """Return the agent of a full id, if this node knows it."""
+        return self._by_id.get(agent_id)
+
+    def find(self, text: str) -> Agent:
+        """Return the agent of an id, a prefix of one, or a name. Raises AgentUnknown."""
+        matches = [
+            agent
+            for agent in self
+            if agent.record.name == text or (text and agent.record.id.hex().startswith(text))
+        ]
+        if len(matches) == 1:
+            return matches[0]
+        if not matches:
+            raise AgentUnknown(f"no agent {text!r} on this node")
+        ids = ", ".join(agent.text_id for agent in matches)
+        raise AgentUnknown(f"{text!r} names {len(matches)} agents: {ids}")
+
+    def load(self, agent: Agent) -> None:
+        """Restore machine and tokens of an agent whose state is on disk only. May take milliseconds."""
+        record = agent.record
+        if not agent.tokens:
+            agent.tokens = [self._authority.verify_own(token) for token in record.tokens]
+        if agent.machine is None:
+            agent.machine = self._code.restore(
+                record.image, memory_max=record.memory_max, fuel_max=record.fuel_max
+            )
+            agent.saved_fuel = agent.machine.fuel_used
+
+    async def commit(self, agent: Agent, stage: Callable[[Batch], None] | None = None) -> None:
+        """Make the agent's state durable, together with what `stage` appends.
+
+        `stage` runs in the storage transaction and may advance the machine; what it raises undoes the transaction
+        and is raised here. Returns when the disk has it.
+        """
+        async with self._writer:
+            await trio.to_thread.run_sync(self._commit, agent, stage)
+        agent.saved_at = trio.current_time()
+        agent.notify({"kind": "state", "state": agent.record.state, "reason": agent.record.reason})
+
+    async def write(self, stage: Callable[[Batch], None]) -> None:
+        """Run one storage transaction that concerns no agent's state."""
+        async with self._writer:
+            await trio.to_thread.run_sync(self._write, stage)
+
+    def _write(self, stage: Callable[[Batch], None]) -> None:
+        with self.streams.batch() as batch:
+            stage(batch)
+            self._authority.write_decisions(batch)
+
+    def _commit(self, agent: Agent, stage: Callable[[Batch], None] | None) -> None:
+        with self.streams.batch() as batch:
+            if stage is not None:
+                stage(batch)
+            self.put(batch, agent)
+            self._authority.write_decisions(batch)
+
+    def put(self, batch: Batch, agent: Agent) -> None:
+        """Write the agent's record into a storage transaction, with the image of its machine."""
+        record = agent.record
+        if agent.machine is not None:
+            record.fuel_used = agent.machine.fuel_used
+            record.image = agent.machine.image()
+            agent.saved_fuel = agent.machine.fuel_used
+        if agent.ended:
+            agent.machine = None
+            record.image = b""
+        batch.put(AGENT_TABLE, record.id, encode_record(record))
+
+    async def end(self, agent: Agent, state: State, reason: str = "") -> None:
+        """Finish an agent: keep its result, drop its machine."""
+        agent.become(state, self.clock.now_ms(), reason)
+        await self.commit(agent)
+
+    async def pause(self, agent: Agent, reason: str, *, denied_right: str | None = None) -> None:
+        """Stop an agent where it is; its pending effect is asked again when it resumes."""
+        agent.record.denied_right = denied_right
+        agent.become(State.PAUSED, self.clock.now_ms(), reason)
+        await self.commit(agent)
+
+
+def log_line(record: AgentRecord, line: str) -> None:
+    """Add a line to the agent's log, dropping the oldest beyond the bound."""
+    record.log.append(line)
+    if len(record.log) > LOG_LINES_KEPT:
+        del record.log[0]
+        record.log_dropped += 1

@@ -1,0 +1,199 @@
+"""Who may do what on this node, decided from tokens and written down.
+
+Is:     verification of presented tokens, the decision on every request, the list of revocations, and the audit
+        stream, where every refusal and every allowed effect becomes a fact.
+Is not: the token format (`capabilities`), nor any right by identity or place: no token, no right.
+Fits:   `yind.effects` asks for agents, `yind.control` for people; decisions wait in memory until the next storage
+        transaction of the node takes them along (`write_decisions`).
+
+Resources are named by text: a stream is "node/name", a node itself (to spawn on it, to travel to it, to look at
+its agents) is "node".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from capabilities.authorize import Request, authorize
+from capabilities.budget import Meter
+from capabilities.errors import TokenInvalid, TokenRefused
+from capabilities.keys import PrivateKey, PublicKey
+from capabilities.revocation import Revocation, RevocationSet
+from capabilities.tokens import Verb
+from capabilities.verify import BlockCache, VerifiedToken, verify
+from datomstore.streams import Batch, Stream
+from datomstore.value import Keyword, Map
+from yind.agent import Agent
+from yind.clock import Clock
+from yind.errors import Denied
+
+TABLE = "authority"
+REVOCATIONS = b"revocations"
+METER = b"meter"
+
+
+class Decision(NamedTuple):
+    """One answer to "may I?", before it is a fact."""
+
+    who: str  # an agent's id, or the key of whoever asked
+    verb: str
+    resource: str
+    allowed: bool
+    reason: str
+    block: bytes | None  # id of the block that decided
+    at_ms: int
+
+
+class Authority:
+    """Decides for one node."""
+
+    def __init__(
+        self, *, roots: frozenset[PublicKey], key: PrivateKey, clock: Clock, audit: Stream
+    ) -> None:
+        self._roots = roots
+        self._key = key
+        self._clock = clock
+        self._audit = audit
+        self._cache = BlockCache()
+        self._meter = Meter()
+        self._revoked = RevocationSet()
+        self._decisions: list[Decision] = []
+
+    def load(self, batch: Batch) -> None:
+        """Read what earlier runs of this node knew."""
+        if (revocations := batch.get(TABLE, REVOCATIONS)) is not None:
+            self._revoked = RevocationSet.decode(revocations)
+        if (meter := batch.get(TABLE, METER)) is not None:
+            self._meter.load(meter)
+
+    # -- tokens --
+
+    def verify(self, data: bytes, presenter: PublicKey) -> VerifiedToken:
+        """Return the verified token that `presenter` (an authenticated key) holds. Raises TokenInvalid."""
+        return verify(data, roots=self._roots, presenter=presenter, cache=self._cache)
+
+    def verify_own(self, data: bytes) -> VerifiedToken:
+        """Return the verified token that is bound to this node. Raises TokenInvalid."""
+        return self.verify(data, self._key.public)
+
+    def revoke(self, revocation: Revocation, tokens: Iterable[VerifiedToken]) -> bool:
+        """Take a revocation in if it is honest for some token known; return whether it is new."""
+        if self._revoked.contains(revocation.block_id):
+            return False
+        self._revoked.add(revocation)
+        return True
+
+    def revoked_block(self, token: VerifiedToken) -> int | None:
+        """Return the index of the first revoked block of a token."""
+        for index, block in enumerate(token.blocks):
+            if self._revoked.revokes(token, index):
+                return index
+        return None
+
+    # -- decisions --
+
+    def allow_agent(self, agent: Agent, verb: Verb, resource: str) -> None:
+        """Let an agent do something, or raise Denied; the decision is audited either way."""
+        self.allow(agent.tokens, verb, resource, who=agent.text_id, agent_id=agent.record.id)
+
+    def permits_agent(self, agent: Agent, verb: Verb, resource: str) -> bool:
+        """Return whether an agent could do something, without an entry in the audit stream."""
+        try:
+            self._decide(agent.tokens, verb, resource, agent.record.id)
+        except Denied:
+            return False
+        return True
+
+    def allow(
+        self,
+        tokens: Iterable[VerifiedToken],
+        verb: Verb,
+        resource: str,
+        *,
+        who: str,
+        agent_id: bytes | None = None,
+    ) -> None:
+        """Return if one of the tokens allows it; raise Denied with the reason of the nearest one."""
+        try:
+            block = self._decide(tokens, verb, resource, agent_id)
+        except Denied as refusal:
+            self._note(who, verb, resource, allowed=False, reason=str(refusal), block=None)
+            raise
+        self._note(who, verb, resource, allowed=True, reason="", block=block)
+
+    def _decide(
+        self, tokens: Iterable[VerifiedToken], verb: Verb, resource: str, agent_id: bytes | None
+    ) -> bytes:
+        """Return the id of the last block of the token that allows it. Raises Denied."""
+        right = f"{verb_name(verb)} {resource}"
+        request = Request(
+            verb=verb,
+            stream=resource,
+            at=self._key.public,
+            agent=agent_id,
+            now_s=self._clock.now_ms() // 1000,
+        )
+        refusals: list[Denied] = []
+        for token in tokens:
+            try:
+                authorize(token, request, revoked=self._revoked, meter=self._meter)
+            except TokenRefused as refused:
+                revoked = refused.code == "token/revoked"
+                refusals.append(Denied(f"{right}: {refused}", right=right, revoked=revoked))
+            else:
+                return token.blocks[-1].id
+        if not refusals:
+            raise Denied(f"{right}: no token was presented", right=right)
+        raise next((refusal for refusal in refusals if refusal.revoked), refusals[-1])
+
+    # -- audit --
+
+    def refuse(self, who: str, verb: str, resource: str, reason: str) -> None:
+        """Note a refusal that was decided elsewhere, such as a token that did not verify."""
+        self._decisions.append(
+            Decision(who, verb, resource, False, reason, None, self._clock.now_ms())
+        )
+
+    def _note(
+        self, who: str, verb: Verb, resource: str, *, allowed: bool, reason: str, block: bytes | None
+    ) -> None:
+        self._decisions.append(
+            Decision(who, verb_name(verb), resource, allowed, reason, block, self._clock.now_ms())
+        )
+
+    @property
+    def undecided_count(self) -> int:
+        """Return how many decisions wait to be written."""
+        return len(self._decisions)
+
+    def write_decisions(self, batch: Batch) -> None:
+        """Append the waiting decisions to the audit stream, in the storage transaction given."""
+        decisions, self._decisions = self._decisions, []
+        if decisions:
+            batch.transact(self._audit, [_facts(decision) for decision in decisions])
+        batch.put(TABLE, METER, self._meter.snapshot())
+
+    def write_revocations(self, batch: Batch) -> None:
+        """Make the list of revocations durable."""
+        batch.put(TABLE, REVOCATIONS, self._revoked.encode())
+
+
+def verb_name(verb: Verb) -> str:
+    """Return the word people use for a verb."""
+    return (verb.name or str(int(verb))).lower()
+
+
+def _facts(decision: Decision) -> Map:
+    facts: dict[Keyword, object] = {
+        Keyword("audit/who"): decision.who,
+        Keyword("audit/verb"): Keyword(decision.verb),
+        Keyword("audit/resource"): decision.resource,
+        Keyword("audit/allowed"): decision.allowed,
+        Keyword("audit/at-ms"): decision.at_ms,
+    }
+    if decision.reason:
+        facts[Keyword("audit/reason")] = decision.reason
+    if decision.block is not None:
+        facts[Keyword("audit/block")] = decision.block
+    return Map(facts)

@@ -1,0 +1,38 @@
+"""The clock and randomness of a node, handed to everyone who needs them.
+
+Is:     the only place that asks the system for time or random bytes.
+Is not: trio's clock, which measures durations and which tests may replace.
+Fits:   `yind.node` makes one `System`; tests make a `Clock` with fixed answers.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """What the daemon needs from the outside besides bytes."""
+
+    def now_ms(self) -> int:
+        """Return milliseconds since 1970 (UTC)."""
+
+    def random_bytes(self, count: int) -> bytes:
+        """Return unpredictable bytes."""
+
+    def random_double(self) -> float:
+        """Return a double in [0, 1), uniform over multiples of 2**-53."""
+
+
+class System:
+    """The machine's own clock and randomness."""
+
+    def now_ms(self) -> int:  # noqa: D102
+        return time.time_ns() // 1_000_000
+
+    def random_bytes(self, count: int) -> bytes:  # noqa: D102
+        return secrets.token_bytes(count)
+
+    def random_double(self) -> float:  # noqa: D102
+        return secrets.randbits(53) / (1 << 53)

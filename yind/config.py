@@ -1,0 +1,72 @@
+"""yind.toml, checked whole at the start.
+
+Is:     the shape of the file as frozen structs, its defaults, and the resolution of relative paths.
+Is not: limits that nobody should change (`yind.limits`).
+Fits:   `yind.main` loads it; `yind.node` gets the result.
+
+An unknown key, a wrong type or a missing file is a ConfigError that names the file and the key.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from yind.errors import ConfigError
+from yind.limits import AGENT_MEMORY_MAX, FUEL_SLICE
+
+
+class AgentLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What one agent may use at most."""
+
+    memory_max: int = AGENT_MEMORY_MAX  # bytes
+    fuel_slice: int = FUEL_SLICE
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One node. Paths are relative to the file's folder."""
+
+    name: str
+    listen: str  # "host:port"; port 0 lets the system choose
+    key: str  # the node's Ed25519 seed, mode 0600
+    certificate: str  # self-signed X.509, DER
+    members: str  # signed membership records
+    cluster: str  # the cluster's root public key, as text
+    data: str = "data"  # folder of the storage environment
+    storage: str = "lmdb"  # "lmdb" or "memory"
+    workers: int = 2  # threads that run agents
+    agents: AgentLimits = AgentLimits()
+    folder: str = "."  # set by `load`: what relative paths start from
+
+    def path(self, relative: str) -> Path:
+        """Return a path of the file, resolved."""
+        return Path(self.folder) / relative
+
+
+def load(path: Path) -> Config:
+    """Return the checked configuration of a file. Raises ConfigError."""
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    try:
+        config = msgspec.toml.decode(text, type=Config)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    except msgspec.DecodeError as error:
+        raise ConfigError(f"{path}: not TOML: {error}") from error
+    if config.storage not in ("lmdb", "memory"):
+        raise ConfigError(f"{path}: storage is {config.storage!r}; it can be 'lmdb' or 'memory'")
+    if not 1 <= config.workers <= 256:
+        raise ConfigError(f"{path}: workers is {config.workers}; it can be 1 to 256")
+    address(config.listen, where=str(path))
+    return msgspec.structs.replace(config, folder=str(path.parent.resolve()))
+
+
+def address(text: str, *, where: str) -> tuple[str, int]:
+    """Return host and port of "host:port". Raises ConfigError."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdigit() or int(port) > 65_535:
+        raise ConfigError(f"{where}: {text!r} is not HOST:PORT")
+    return host.strip("[]"), int(port)

@@ -1,0 +1,550 @@
+"""What the command line, and other nodes, may ask of this node.
+
+Is:     one function per request verb: fields checked, authority checked, a Map as answer.
+Is not: the wire (`protocol.transport`) or the work behind a verb (agents, streams, code).
+Fits:   `yind.peers` hands every Request of a connection here together with its `Session`.
+
+A connection presents tokens once (`session.present`); every later request on it is decided from them. Requests that
+need no right tell nothing that a member of the cluster does not know already.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+import trio
+
+from capabilities.errors import CapabilityError
+from capabilities.keys import PublicKey
+from capabilities.revocation import Revocation
+from capabilities.tokens import Verb, agent_id
+from capabilities.verify import VerifiedToken
+from datomstore import edn
+from datomstore.datalog import Budget, q
+from datomstore.streams import Batch
+from datomstore.value import Map
+from yang.program import Program
+from yind.agent import ENDED, Agent, AgentRecord, State
+from yind.agents import Agents
+from yind.authority import Authority
+from yind.cesk import Machine
+from yind.clock import Clock
+from yind.code import CodeLibrary
+from yind.config import AgentLimits
+from yind.effects import Effects, verbs_of
+from yind.errors import AgentState, RequestInvalid
+from yind.limits import (
+    AGENT_COUNT_MAX,
+    FOLLOW_BUFFER,
+    QUERY_ROWS_MAX,
+    QUERY_SECONDS_MAX,
+    SYSTEM_STREAMS,
+    TOKENS_PER_AGENT_MAX,
+)
+from yind.migrate import Migration
+from yind.scheduler import Scheduler
+
+
+@dataclass(slots=True)
+class Session:
+    """One connection: the authenticated key at its other end and the tokens it presented."""
+
+    peer: PublicKey
+    tokens: list[VerifiedToken] = field(default_factory=list)
+
+
+SendItem = Callable[[Map], Awaitable[None]]
+Verb_ = Callable[["Control", Session, "Fields", SendItem], Awaitable[object]]
+
+
+class Fields:
+    """The body of a request, read field by field with its type."""
+
+    def __init__(self, body: object) -> None:
+        if not isinstance(body, Map):
+            raise RequestInvalid("the body of a request is a map")
+        self._body = body
+
+    def get(self, name: str, kind: type, default: object = ...) -> object:
+        """Return a field of the given type; a missing one is an error unless there is a default."""
+        value = self._body.get(name, default)
+        if value is ...:
+            raise RequestInvalid(f"the request lacks the field {name!r}")
+        if value is not default and not isinstance(value, kind):
+            raise RequestInvalid(f"the field {name!r} is not a {kind.__name__}")
+        return value
+
+    def text(self, name: str, default: object = ...) -> str:
+        """Return a string field."""
+        return self.get(name, str, default)  # type: ignore[return-value]
+
+    def data(self, name: str, default: object = ...) -> bytes:
+        """Return a bytes field."""
+        return self.get(name, bytes, default)  # type: ignore[return-value]
+
+    def items(self, name: str, default: object = ...) -> tuple[object, ...]:
+        """Return a vector field."""
+        return self.get(name, tuple, default)  # type: ignore[return-value]
+
+    def number(self, name: str, default: int | None) -> int | None:
+        """Return a non-negative integer field, or the default."""
+        value = self._body.get(name, None)
+        if value is None:
+            return default
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            raise RequestInvalid(f"the field {name!r} is not a non-negative integer")
+        return value
+
+
+class Control:
+    """The request verbs of one node."""
+
+    def __init__(
+        self,
+        *,
+        node: str,
+        key: PublicKey,
+        version: str,
+        agents: Agents,
+        authority: Authority,
+        code: CodeLibrary,
+        effects: Effects,
+        scheduler: Scheduler,
+        migration: Migration,
+        clock: Clock,
+        limits: AgentLimits,
+    ) -> None:
+        self._node = node
+        self._key = key
+        self._version = version
+        self._agents = agents
+        self._authority = authority
+        self._code = code
+        self._effects = effects
+        self._scheduler = scheduler
+        self._migration = migration
+        self._clock = clock
+        self._limits = limits
+
+    async def request(self, session: Session, verb: str, body: object, send: SendItem) -> Map:
+        """Answer one request. Raises YindError, CapabilityError, DatomstoreError or a codec fault."""
+        handler = VERBS.get(verb)
+        if handler is None:
+            raise RequestInvalid(f"no request {verb!r}")
+        try:
+            answer = await handler(self, session, Fields(body), send)
+        finally:
+            if self._authority.undecided_count:
+                await self._agents.write(lambda batch: None)
+        return answer if isinstance(answer, Map) else Map({"value": answer})
+
+    def _allow(self, session: Session, verb: Verb, resource: str) -> None:
+        self._authority.allow(session.tokens, verb, resource, who=session.peer.text)
+
+    # -- session and node --
+
+    async def present(self, session: Session, fields: Fields, send: SendItem) -> object:
+        """Take the tokens that the other end of the connection holds."""
+        tokens = fields.items("tokens")
+        if len(tokens) > TOKENS_PER_AGENT_MAX:
+            raise RequestInvalid(f"{len(tokens)} tokens; at most {TOKENS_PER_AGENT_MAX}")
+        session.tokens = [self._verify(session.peer, token) for token in tokens]
+        return Map({"tokens": len(tokens)})
+
+    def _verify(self, presenter: PublicKey, token: object) -> VerifiedToken:
+        if not isinstance(token, bytes):
+            raise RequestInvalid("a token is bytes")
+        try:
+            return self._authority.verify(token, presenter)
+        except CapabilityError as error:
+            self._authority.refuse(presenter.text, "present", self._node, str(error))
+            raise
+
+    async def node_info(self, session: Session, fields: Fields, send: SendItem) -> object:
+        """Say who this node is."""
+        states: dict[object, object] = {}
+        for agent in self._agents:
+            states[str(agent.record.state)] = int(states.get(str(agent.record.state), 0)) + 1  # type: ignore[call-overload]
+        return Map(
+            {
+                "name": self._node,
+                "key": self._key.text,
+                "version": self._version,
+                "agents": Map(states),
+                "streams": len(self._agents.streams.names()),
+            }
+        )
+
+    # -- streams --
+
+    async def stream_list(self, session: Session, fields: Fields, send: SendItem) -> object:
+        """List the streams that the tokens let one read."""
+        rows: list[object] = []
+        for name in sorted(self._agents.streams.names()):
+            try:
+                self._allow(session, Verb.READ, f"{self._node}/{name}")
+            except Exception:  # noqa: BLE001, S112 - replaced below
+                continue
+            rows.append(self._stream_row(name))
+        return tuple(rows)
+
+    def _stream_row(self, name: str) -> Map:
+        stream = self._agents.streams.get(name)
+        stats = stream.stats()
+        return Map(
+            {
+                "name": f"{self._node}/{name}",
+                "t": stream.t,
+                "datoms": stats.datoms,
+                "transactions": stats.transactions,
+                "bytes": stats.bytes,
+            }
+        )
+
+    async def stream_transact(self, session: Session, fields: Fields, send: SendItem) -> object:
+        """Append transaction data to a stream."""
+        name = self._effects.check_stream(fields.text("stream"))
+        if name in SYSTEM_STREAMS:
+            raise RequestInvalid(f"stream {name!r} is written by the node alone")
+        tx_data = fields.items("data")
+        for verb in verbs_of(tx_data):
+            self._allow(session, verb, f"{self._node}/{name}")
+        reports: list[Map] = []
+
+        def stage(batch: Batch) -> None:
+            report = batch.transact(self._agents.streams.open(name), tx_data)
+            reports.append(Map({"t": report.t, "datoms": len(report.datoms)}))
+
+        await self._agents.write(stage)
+        return reports[0]
+
+    async def query(self, session: Session, fields: Fields, send: SendItem) -> object:
+        """Answer a Datalog query over one stream."""
+        name = self._effects.check_stream(fields.text("stream"))
+        self._allow(session, Verb.READ, f"{self._node}/{name}")
+        if not self._agents.streams.exists(name):
+            raise RequestInvalid(f"node {self._node} has no stream {name!r}")
+        database = self._agents.streams.get(name).db()
+        as_of = fields.number("as_of", None)
+        if as_of is not None:
+            database = database.as_of(as_of)
+        budget = Budget(rows=QUERY_ROWS_MAX, seconds=QUERY_SECONDS_MAX)
+        text, inputs = fields.text("query"), fields.items("inputs", ())
+        answer = await trio.to_thread.run_sync(lambda: q(text, database, *inputs, budget=budget))
+        return Map({"value": answer, "t": database.basis_t})
+
+    # -- code --
+
+    async def code_have(self, session: Session, fields: Fields, send: SendItem) -> object:
+        """Say whether a program is known here, so that it need not be sent."""
+        return self._code.knows(fields.data("hash"))
+
+    async def code_put(self, session: Session, fields: Fields, send: SendItem) -> object:
+        """Take a program in: check its hash, compile it, keep its datoms."""
+        self._allow(session, Verb.SPAWN, self._node)
+        program = Program.from_bytes(fields.data("program"))
+        await self._code.admit(program, self._agents.write)
+        return Map({"hash": program.hash})
+
+    async def code_get(self, session: Session, fields: Fields, send: SendItem) -> object:
+        """Give a program to a member of the cluster: code is named by its hash, not secret."""
+        program = self._code.find(fields.data("hash"))
+        if program is None:
+            raise RequestInvalid("this node does not know that program")
+        return Map({"program": program.to_bytes()})
+
+    # -- agents --
+
+    async def spawn(self, session: Session, fields: Fields, send: SendItem) -> object:
+        """Make an agent of a known program and let it run."""
+        self._allow(session, Verb.SPAWN, self._node)
+        if len(self._agents) >= AGENT_COUNT_MAX:
+            raise RequestInvalid(f"this node already has {AGENT_COUNT_MAX} agents")
+        program, nonce = fields.data("program"), fields.data("nonce")
+        tokens = fields.items("tokens", ())
+        if len(tokens) > TOKENS_PER_AGENT_MAX:
+            raise RequestInvalid(f"{len(tokens)} tokens; at most {TOKENS_PER_AGENT_MAX}")
+        verified = [self._verify(self._key, token) for token in tokens]
+        identity = agent_id(session.peer, program, nonce, self._key)
+        if self._agents.get(identity) is not None:
+            raise AgentState(f"agent {identity.hex()[:12]} exists already")
+        memory_max = min(
+            fields.number("memory_max", None) or self._limits.memory_max, self._limits.memory_max
+        )
+        fuel_max = fields.number("fuel_max", None)
+        record = AgentRecord(
+            id=identity,
+            name=fields.text("name", "agent"),
+            owner=session.peer.bytes,
+            home=self._node,
+            program=program,
+            nonce=nonce,
+            created_ms=self._clock.now_ms(),
+            memory_max=memory_max,
+            fuel_max=fuel_max,
+            since_ms=self._clock.now_ms(),
+            tokens=[bytes(token) for token in tokens],  # type: ignore[call-overload]
+        )
+        arguments = fields.get("arguments", Map, Map({}))
+        code = await trio.to_thread.run_sync(self._code.code_of, program)
+        machine = Machine(
+            code, memory_max=memory_max, fuel_max=fuel_max, globals={"*args*": arguments}
+        )
+        agent = Agent(record, machine, verified)
+        if fields.get("paused", bool, False):
+            agent.become(State.PAUSED, self._clock.now_ms(), "spawned paused")
+        self._agents.add(agent)
+        await self._agents.commit(agent)
+        if agent.record.state is State.READY:
+            self._scheduler.ready(agent)
+        return Map({"id": identity})
+
+    def _agent(self, session: Session, fields: Fields, verb: Verb) -> Agent:
+        self._allow(session, verb, self._node)
+        return self._agents.find(fields.text("id"))
+
+    async def agent_list(self, session: Session, fields: Fields, send: SendItem) -> object:
+        """List the agents of this node."""
+        self._allow(session, Verb.QUERY, self._node)
+        return tuple(summary(agent) for agent in self._agents)
+
+    async def agent_show(self, session: Session, fields: Fields, send: SendItem) -> object:
+        """Show one agent with its frames and locals."""
+        agent = self._agent(session, fields, Verb.QUERY)
+        frames: tuple[object, ...] = ()
+        if not agent.running and not agent.ended:
+            self._agents.load(agent)
+            assert agent.machine is not None, agent.text_id
+            frames = tuple(_frame(view) for view in agent.machine.frames())
+        record = agent.record
+        details = Map(
+            {
+                "frames": frames,
+                "log": tuple(record.log),
+                "fault": record.fault,
+                "tokens": tuple(record.tokens),
+                "memory_max": record.memory_max,
+                "program": record.program,
+            }
+        )
+        return Map([*summary(agent).items(), *details.items()])
+
+    async def agent_wait(self, session: Session, fields: Fields, send: SendItem) -> object:
+        """Answer when the agent has ended, moved on, or been paused; or after `timeout_ms`."""
+        agent = self._agent(session, fields, Verb.QUERY)
+        timeout_ms = fields.number("timeout_ms", None)
+        with trio.move_on_after(math.inf if timeout_ms is None else timeout_ms / 1000):
+            await wait_settled(agent)
+        return summary(agent)
+
+    async def agent_follow(self, session: Session, fields: Fields, send: SendItem) -> object:
+        """Send the agent's log lines and changes of state until it settles here."""
+        agent = self._agent(session, fields, Verb.QUERY)
+        events, receive = trio.open_memory_channel[dict[str, object]](FOLLOW_BUFFER)
+        seen = fields.number("seen", 0) or 0
+        for line in agent.record.log[max(0, seen - agent.record.log_dropped) :]:
+            await send(Map({"kind": "log", "line": line}))
+        if _settled(agent):
+            return summary(agent)
+
+        def watch(event: dict[str, object]) -> None:
+            try:
+                events.send_nowait(event)
+            except trio.WouldBlock:
+                events.close()  # too slow: the follower asks again from what it has seen
+
+        agent.watchers.add(watch)
+        try:
+            async for event in receive:
+                await send(Map({key: _plain(value) for key, value in event.items()}))
+                if _settled(agent) and not receive.statistics().current_buffer_used:
+                    break
+        finally:
+            agent.watchers.discard(watch)
+        return summary(agent)
+
+    async def agent_pause(self, session: Session, fields: Fields, send: SendItem) -> object:
+        """Stop an agent at the end of its slice, its state kept."""
+        agent = self._agent(session, fields, Verb.SPAWN)
+        return await self._stop(agent, State.PAUSED, fields.text("reason", "paused by a person"))
+
+    async def agent_kill(self, session: Session, fields: Fields, send: SendItem) -> object:
+        """End an agent for good."""
+        agent = self._agent(session, fields, Verb.SPAWN)
+        return await self._stop(agent, State.KILLED, fields.text("reason", "killed by a person"))
+
+    async def _stop(self, agent: Agent, state: State, reason: str) -> Map:
+        record = agent.record
+        if agent.ended:
+            raise AgentState(f"agent {agent.text_id} is {record.state} already")
+        if record.state is State.PAUSED:
+            if state is State.KILLED:
+                await self._agents.end(agent, State.KILLED, reason)
+            return summary(agent)
+        if record.state is State.WAITING and agent.wake is None:
+            raise AgentState(f"agent {agent.text_id} is on its way: {record.reason}")
+        agent.requested, agent.requested_reason = state, reason
+        if agent.wake is not None:
+            agent.wake()
+        await wait_settled(agent)
+        return summary(agent)
+
+    async def agent_resume(self, session: Session, fields: Fields, send: SendItem) -> object:
+        """Let a paused agent go on, with the tokens given in addition to its own."""
+        agent = self._agent(session, fields, Verb.SPAWN)
+        if agent.record.state is not State.PAUSED:
+            raise AgentState(f"agent {agent.text_id} is {agent.record.state}, not paused")
+        self._agents.load(agent)
+        tokens = fields.items("tokens", ())
+        if len(tokens) + len(agent.tokens) > TOKENS_PER_AGENT_MAX:
+            raise RequestInvalid(f"an agent holds at most {TOKENS_PER_AGENT_MAX} tokens")
+        agent.tokens += [self._verify(self._key, token) for token in tokens]
+        agent.record.tokens += [bytes(token) for token in tokens]  # type: ignore[call-overload]
+        agent.record.denied_right = None
+        agent.become(State.READY, self._clock.now_ms())
+        await self._agents.commit(agent)
+        self._scheduler.ready(agent)
+        return summary(agent)
+
+    async def agent_migrate(self, session: Session, fields: Fields, send: SendItem) -> object:
+        """Move an agent that did not ask for it."""
+        agent = self._agent(session, fields, Verb.SPAWN)
+        target = fields.text("node")
+        self._allow(session, Verb.MIGRATE, target)
+        await self._migration.move(agent, target)
+        return summary(agent)
+
+    async def agent_hops(self, session: Session, fields: Fields, send: SendItem) -> object:
+        """List the journeys of an agent that started at this node."""
+        agent = self._agent(session, fields, Verb.QUERY)
+        return tuple(
+            Map(
+                {
+                    "epoch": hop.epoch,
+                    "from": hop.source,
+                    "to": hop.target,
+                    "image_bytes": hop.image_bytes,
+                    "token_bytes": hop.token_bytes,
+                    "code_bytes": hop.code_bytes,
+                    "elapsed_us": hop.elapsed_us,
+                }
+            )
+            for hop in self._migration.hops_of(agent.record.id)
+        )
+
+    # -- tokens --
+
+    async def token_revoke(self, session: Session, fields: Fields, send: SendItem) -> object:
+        """Take a revocation in; it carries its own authority."""
+        revocation = Revocation.from_bytes(fields.data("revocation"))
+        new = self._authority.revoke(revocation)
+        await self._agents.write(self._authority.write_revocations)
+        paused = 0
+        for agent in self._agents:
+            if await self._pause_if_revoked(agent):
+                paused += 1
+        return Map({"new": new, "paused": paused})
+
+    async def _pause_if_revoked(self, agent: Agent) -> bool:
+        if agent.ended or agent.record.state is State.PAUSED:
+            return False
+        for token in agent.tokens:
+            block = self._authority.revoked_block(token)
+            if block is not None:
+                agent.requested = State.PAUSED
+                agent.requested_reason = f"token revoked: block {block}"
+                if agent.wake is not None:
+                    agent.wake()
+                return True
+        return False
+
+
+VERBS: dict[str, Verb_] = {
+    "session.present": Control.present,
+    "node.info": Control.node_info,
+    "stream.list": Control.stream_list,
+    "stream.transact": Control.stream_transact,
+    "query": Control.query,
+    "code.have": Control.code_have,
+    "code.put": Control.code_put,
+    "code.get": Control.code_get,
+    "agent.spawn": Control.spawn,
+    "agent.list": Control.agent_list,
+    "agent.show": Control.agent_show,
+    "agent.wait": Control.agent_wait,
+    "agent.follow": Control.agent_follow,
+    "agent.pause": Control.agent_pause,
+    "agent.resume": Control.agent_resume,
+    "agent.kill": Control.agent_kill,
+    "agent.migrate": Control.agent_migrate,
+    "agent.hops": Control.agent_hops,
+    "token.revoke": Control.token_revoke,
+}
+
+
+def _settled(agent: Agent) -> bool:
+    """Return whether nothing more happens to the agent here without somebody's doing."""
+    return agent.record.state in ENDED or agent.record.state is State.PAUSED
+
+
+async def wait_settled(agent: Agent) -> None:
+    """Return when the agent has ended, moved on or been paused."""
+    if _settled(agent):
+        await trio.lowlevel.checkpoint()
+        return
+    changed = trio.Event()
+
+    def watch(event: dict[str, object]) -> None:
+        if _settled(agent):
+            changed.set()
+
+    agent.watchers.add(watch)
+    try:
+        await changed.wait()
+    finally:
+        agent.watchers.discard(watch)
+
+
+def summary(agent: Agent) -> Map:
+    """Return what a list of agents shows."""
+    record = agent.record
+    machine = agent.machine
+    return Map(
+        {
+            "id": record.id,
+            "name": record.name,
+            "state": str(record.state),
+            "reason": record.reason,
+            "since_ms": record.since_ms,
+            "created_ms": record.created_ms,
+            "home": record.home,
+            "epoch": record.epoch,
+            "hops": record.hop_count,
+            "fuel_used": machine.fuel_used if machine is not None else record.fuel_used,
+            "memory_used": machine.memory_used if machine is not None else 0,
+            "image_bytes": len(record.image),
+            "result": record.result,
+            "fault": record.fault,
+            "moved_to": record.moved_to,
+            "denied_right": record.denied_right,
+            "log_lines": record.log_dropped + len(record.log),
+        }
+    )
+
+
+def _frame(view: object) -> Map:
+    return Map(
+        {
+            "function": view.function,  # type: ignore[attr-defined]
+            "line": view.span.line,  # type: ignore[attr-defined]
+            "column": view.span.column,  # type: ignore[attr-defined]
+            "locals": tuple((name, text) for name, text in view.locals),  # type: ignore[attr-defined]
+        }
+    )
+
+
+def _plain(value: object) -> object:
+    return str(value) if isinstance(value, State) else value

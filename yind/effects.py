@@ -1,0 +1,276 @@
+"""What an agent may ask of its node, each request checked against its tokens.
+
+Is:     one function per EFFECT row of `yang.primitives`; a test compares the two lists.
+Is not: how a refusal is decided (`yind.authority`) or how an agent travels (`yind.migrate`).
+Fits:   `yind.scheduler` calls `perform` when a slice ends in an effect. The function answers the machine
+        (`resume`) or raises: Denied pauses the agent, EffectInvalid is thrown into it.
+
+Effects that take long (`sleep`, `hop!`) run beside the scheduler. `transact!` is a commit point: the datoms, the
+agent's next image and the decision that allowed them become durable together or not at all.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+import trio
+
+from capabilities.tokens import Verb
+from datomstore.datalog import Budget, q
+from datomstore.datalog.errors import QueryError
+from datomstore.errors import DatomstoreError
+from datomstore.streams import Batch
+from datomstore.value import Keyword, Map, Set
+from yind.agent import Agent, State
+from yind.agents import Agents, log_line
+from yind.authority import Authority
+from yind.cesk import Machine
+from yind.clock import Clock
+from yind.errors import EffectInvalid
+from yind.limits import (
+    LOG_LINE_BYTES_MAX,
+    QUERY_ROWS_MAX,
+    QUERY_SECONDS_MAX,
+    SLEEP_MS_MAX,
+    STREAM_NAME_PATTERN,
+    SYSTEM_STREAMS,
+)
+
+_STREAM_NAME = re.compile(STREAM_NAME_PATTERN)
+
+Handler = Callable[[Agent, Machine, tuple[object, ...]], Awaitable[None]]
+Migrate = Callable[[Agent, Machine, str], Awaitable[None]]
+
+
+class Effects:
+    """The effects of one node."""
+
+    def __init__(
+        self,
+        agents: Agents,
+        authority: Authority,
+        clock: Clock,
+        *,
+        node: str,
+        node_names: Callable[[], list[str]],
+        migrate: Migrate,
+    ) -> None:
+        self._agents = agents
+        self._authority = authority
+        self._clock = clock
+        self._node = node
+        self._node_names = node_names
+        self._migrate = migrate
+        self._handlers: dict[str, Handler] = {
+            "q": self._q,
+            "transact!": self._transact,
+            "hop!": self._hop,
+            "here": self._here,
+            "nodes": self._nodes,
+            "streams": self._streams,
+            "now": self._now,
+            "rand": self._rand,
+            "sleep": self._sleep,
+            "log!": self._log,
+        }
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Return the names of all effects."""
+        return frozenset(self._handlers)
+
+    def is_long(self, name: str) -> bool:
+        """Return whether the effect may take longer than a turn of the scheduler should."""
+        return name in ("sleep", "hop!")
+
+    async def perform(self, agent: Agent, machine: Machine) -> None:
+        """Answer the machine's effect. Raises Denied, EffectInvalid or HopRefused."""
+        name, arguments = machine.effect
+        await self._handlers[name](agent, machine, arguments)
+
+    # -- data --
+
+    async def _q(self, agent: Agent, machine: Machine, arguments: tuple[object, ...]) -> None:
+        query, inputs = arguments[0], arguments[1:]
+        sources = _source_positions(query)
+        prepared = [
+            self._source(agent, value) if position in sources else value
+            for position, value in enumerate(inputs)
+        ]
+        budget = Budget(rows=QUERY_ROWS_MAX, seconds=QUERY_SECONDS_MAX)
+        try:
+            answer = await trio.to_thread.run_sync(lambda: q(query, *prepared, budget=budget))
+        except QueryError as error:
+            raise EffectInvalid(f"q: {error}") from error
+        machine.resume(answer)
+
+    def _source(self, agent: Agent, value: object) -> object:
+        """Return the database that a `$` input names; a relation given as data stands for itself."""
+        if not isinstance(value, str):
+            return value
+        stream = self.check_stream(value)
+        self._authority.allow_agent(agent, Verb.READ, f"{self._node}/{stream}")
+        if not self._agents.streams.exists(stream):
+            raise EffectInvalid(f"q: node {self._node} has no stream {stream!r}")
+        return self._agents.streams.get(stream).db()
+
+    async def _transact(self, agent: Agent, machine: Machine, arguments: tuple[object, ...]) -> None:
+        name, tx_data = arguments
+        stream = self.check_stream(name)
+        if stream in SYSTEM_STREAMS:
+            raise EffectInvalid(f"transact!: stream {stream!r} is written by the node alone")
+        if not isinstance(tx_data, tuple):
+            raise EffectInvalid("transact!: transaction data is a vector of maps and vectors")
+        resource = f"{self._node}/{stream}"
+        for verb in verbs_of(tx_data):
+            self._authority.allow_agent(agent, verb, resource)
+        meta = {Keyword("tx/agent"): agent.text_id, Keyword("tx/program"): agent.record.program}
+
+        def stage(batch: Batch) -> None:
+            report = batch.transact(self._agents.streams.open(stream), tx_data, meta=meta)
+            machine.resume(
+                Map(
+                    {
+                        Keyword("t"): report.t,
+                        Keyword("tx"): report.tx,
+                        Keyword("datoms"): len(report.datoms),
+                        Keyword("tempids"): Map(report.tempids),
+                    }
+                )
+            )
+
+        try:
+            await self._agents.commit(agent, stage)
+        except DatomstoreError as error:
+            raise EffectInvalid(f"transact!: {error}") from error
+
+    async def _streams(
+        self, agent: Agent, machine: Machine, arguments: tuple[object, ...]
+    ) -> None:
+        readable = [
+            name
+            for name in sorted(self._agents.streams.names())
+            if self._authority.permits_agent(agent, Verb.READ, f"{self._node}/{name}")
+        ]
+        machine.resume(tuple(readable))
+
+    # -- place --
+
+    async def _hop(self, agent: Agent, machine: Machine, arguments: tuple[object, ...]) -> None:
+        (target,) = arguments
+        if not isinstance(target, str) or target not in self._node_names():
+            known = ", ".join(self._node_names())
+            raise EffectInvalid(f"hop!: no node {target!r}; the cluster has {known}")
+        if target == self._node:
+            machine.resume(target)
+            return
+        self._authority.allow_agent(agent, Verb.MIGRATE, target)
+        await self._migrate(agent, machine, target)
+
+    async def _here(self, agent: Agent, machine: Machine, arguments: tuple[object, ...]) -> None:
+        machine.resume(self._node)
+
+    async def _nodes(self, agent: Agent, machine: Machine, arguments: tuple[object, ...]) -> None:
+        machine.resume(tuple(self._node_names()))
+
+    # -- time and chance --
+
+    async def _now(self, agent: Agent, machine: Machine, arguments: tuple[object, ...]) -> None:
+        machine.resume(datetime.fromtimestamp(self._clock.now_ms() / 1000, tz=UTC))
+
+    async def _rand(self, agent: Agent, machine: Machine, arguments: tuple[object, ...]) -> None:
+        machine.resume(self._clock.random_double())
+
+    async def _sleep(self, agent: Agent, machine: Machine, arguments: tuple[object, ...]) -> None:
+        (duration,) = arguments
+        if isinstance(duration, bool) or not isinstance(duration, int) or duration < 0:
+            raise EffectInvalid(f"sleep: {duration!r} is not a number of milliseconds")
+        if duration > SLEEP_MS_MAX:
+            raise EffectInvalid(f"sleep: {duration} ms is more than the limit of {SLEEP_MS_MAX}")
+        record = agent.record
+        if record.wake_ms is None:
+            record.wake_ms = self._clock.now_ms() + duration
+        agent.become(State.WAITING, self._clock.now_ms(), "timer")
+        await self._agents.commit(agent)
+        with trio.CancelScope() as scope:
+            agent.wake = scope.cancel
+            await trio.sleep(max(0, record.wake_ms - self._clock.now_ms()) / 1000)
+        agent.wake = None
+        agent.become(State.READY, self._clock.now_ms())
+        if agent.requested is None:  # a pause or kill cut the sleep short: it is asked again
+            record.wake_ms = None
+            machine.resume(None)
+
+    async def _log(self, agent: Agent, machine: Machine, arguments: tuple[object, ...]) -> None:
+        (line,) = arguments
+        if not isinstance(line, str):
+            raise EffectInvalid("log!: a line is a string")
+        if len(line.encode()) > LOG_LINE_BYTES_MAX:
+            raise EffectInvalid(f"log!: the line is longer than {LOG_LINE_BYTES_MAX} bytes")
+        log_line(agent.record, line)
+        agent.notify({"kind": "log", "line": line})
+        machine.resume(None)
+
+    def check_stream(self, name: object) -> str:
+        """Return a stream's local name; "here/name" is accepted for a stream of this node."""
+        if not isinstance(name, str):
+            raise EffectInvalid(f"a stream is named by a string, not by {name!r}")
+        node, slash, local = name.rpartition("/")
+        if slash and node != self._node:
+            raise EffectInvalid(f"stream {name!r} is not on this node ({self._node}): hop there first")
+        if not _STREAM_NAME.fullmatch(local):
+            raise EffectInvalid(f"{name!r} is not a stream's name")
+        return local
+
+
+def _source_positions(query: object) -> frozenset[int]:
+    """Return which inputs of a query are databases: those whose `:in` form starts with `$`."""
+    if isinstance(query, Map):
+        declared = query.get(Keyword("in"), ())
+    elif isinstance(query, tuple):
+        declared = _clause_group(query, "in")
+    else:
+        raise EffectInvalid("q: a query is a vector or a map")
+    if not declared:
+        return frozenset({0})
+    return frozenset(
+        position
+        for position, form in enumerate(declared)
+        if getattr(form, "name", "").startswith("$")
+    )
+
+
+def _clause_group(query: tuple[object, ...], name: str) -> list[object]:
+    group: list[object] = []
+    inside = False
+    for item in query:
+        if isinstance(item, Keyword):
+            inside = item.name == name
+        elif inside:
+            group.append(item)
+    return group
+
+
+_RETRACTING = frozenset({"db/retract", "db/retractEntity", "db.fn/retractEntity"})
+
+
+def verbs_of(tx_data: tuple[object, ...]) -> set[Verb]:
+    """Return the rights that transaction data needs: append, and retract or schema where it does that."""
+    verbs = {Verb.APPEND}
+    pending = list(tx_data)
+    while pending:
+        item = pending.pop()
+        if isinstance(item, Map):
+            if any(isinstance(k, Keyword) and k.name == "db/ident" for k in item):
+                verbs.add(Verb.SCHEMA)
+            pending.extend(value for value in item.values() if isinstance(value, (Map, tuple, Set)))
+        elif isinstance(item, tuple):
+            head = item[0] if item else None
+            if isinstance(head, Keyword) and head.name in _RETRACTING:
+                verbs.add(Verb.RETRACT)
+            if any(isinstance(part, Keyword) and part.name == "db/ident" for part in item[2:3]):
+                verbs.add(Verb.SCHEMA)
+            pending.extend(part for part in item if isinstance(part, (Map, tuple)))
+    return verbs

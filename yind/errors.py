@@ -1,0 +1,61 @@
+"""Every error of the daemon.
+
+Is:     one root, a stable code per class, the facts as attributes.
+Is not: an agent's own faults (`yind.cesk`) or a peer's (`protocol.errors`).
+Fits:   `yind.control` turns these into replies; `yind.main` into exit codes.
+"""
+
+from __future__ import annotations
+
+
+class YindError(Exception):
+    """Root. `code` is stable and documented; `exit_code` is what the command line returns for it."""
+
+    code = "node/error"
+
+
+class ConfigError(YindError):
+    """yind.toml or a file it names is missing or wrong; the message names the file and the key."""
+
+    code = "node/config"
+
+
+class AgentUnknown(YindError):
+    """No agent of this node has the id, or more than one has the prefix."""
+
+    code = "agent/unknown"
+
+
+class AgentState(YindError):
+    """The agent is in a state that the request does not apply to."""
+
+    code = "agent/state"
+
+
+class RequestInvalid(YindError):
+    """A control request lacks a field or has one of the wrong type; the message names it."""
+
+    code = "request/invalid"
+
+
+class EffectInvalid(YindError):
+    """An agent asked for an effect with arguments that make no sense; thrown into the agent."""
+
+    code = "effect/invalid"
+
+
+class Denied(YindError):
+    """No token presented allows what was asked; says which block or which right is missing."""
+
+    code = "token/refused"
+
+    def __init__(self, message: str, *, right: str, revoked: bool = False) -> None:
+        super().__init__(message)
+        self.right = right  # "read alpha/stdlib"
+        self.revoked = revoked
+
+
+class HopRefused(YindError):
+    """The other node did not take the agent; it stays here."""
+
+    code = "hop/refused"

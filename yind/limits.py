@@ -1,0 +1,23 @@
+"""Every bound of the daemon, with unit and reason.
+
+Is:     constants. What an operator may change is in `yind.config`.
+Is not: the wire's (`protocol.limits`), the tokens' (`capabilities.limits`) or the machine's own.
+Fits:   imported where the bound is enforced.
+"""
+
+FUEL_SLICE = 200_000  # fuel of one turn; a few milliseconds, so that a turn of many agents stays fair
+CHECKPOINT_S = 1.0  # an agent that only computes is saved this often: a crash repeats at most so much
+AGENT_MEMORY_MAX = 512 << 20  # bytes of heap for one agent unless its spawner asks for less
+AGENT_COUNT_MAX = 100_000  # agents known to a node, tombstones not counted
+LOG_LINE_BYTES_MAX = 8_192  # of one `log!`
+LOG_LINES_KEPT = 1_000  # per agent; older lines are dropped, the count is kept
+QUERY_SECONDS_MAX = 20.0  # one `q` of an agent or of the command line
+QUERY_ROWS_MAX = 5_000_000  # rows any step of a query may hold
+SLEEP_MS_MAX = 366 * 24 * 3600 * 1000
+TOKENS_PER_AGENT_MAX = 16
+HAND_OFF_RETRY_S = 0.5  # the offer is sent again this often until the other side answers
+HAND_OFF_CANCEL_S = 10.0  # after so long without an answer the source asks the target to refuse
+STOP_S = 5.0  # on SIGTERM agents get this long to reach the end of their slice
+FOLLOW_BUFFER = 256  # events a slow follower may lag behind before it is cut off
+STREAM_NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
+SYSTEM_STREAMS = frozenset({"code", "audit"})  # written by the node alone

@@ -1,0 +1,133 @@
+"""Who runs next: fair turns of fuel for every ready agent.
+
+Is:     a queue of ready agents and one worker task per thread that gives each a slice in turn.
+Is not: preemption by time: a slice ends on fuel, which the machine counts itself, so that it is deterministic.
+Fits:   the machine runs in a thread and without the interpreter lock; between slices the agent belongs to the
+        event loop, where requests to pause or kill it are honoured.
+"""
+
+from __future__ import annotations
+
+import trio
+
+from yind.agent import Agent, State
+from yind.agents import Agents, log_line
+from yind.cesk import Machine, Status
+from yind.effects import Effects
+from yind.errors import Denied, EffectInvalid, HopRefused
+from yind.limits import AGENT_COUNT_MAX, CHECKPOINT_S
+from datomstore.value import Map
+
+
+class Scheduler:
+    """Runs ready agents until it is cancelled."""
+
+    def __init__(self, agents: Agents, effects: Effects, *, workers: int, fuel_slice: int) -> None:
+        self._agents = agents
+        self._effects = effects
+        self._workers = workers
+        self._fuel_slice = fuel_slice
+        self._send, self._receive = trio.open_memory_channel[Agent](AGENT_COUNT_MAX)
+        self._limiter = trio.CapacityLimiter(workers)
+        self._nursery: trio.Nursery | None = None
+
+    def ready(self, agent: Agent) -> None:
+        """Queue an agent for its next turn."""
+        self._send.send_nowait(agent)
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Give turns for ever; leaving ends every turn and every waiting effect."""
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            for _ in range(self._workers):
+                nursery.start_soon(self._work)
+            task_status.started()
+
+    async def _work(self) -> None:
+        async for agent in self._receive.clone():
+            if agent.record.state is State.READY and not agent.running:
+                await self._turn(agent)
+
+    async def _turn(self, agent: Agent) -> None:
+        """Run one slice and deal with how it ended."""
+        if await self._honour_request(agent):
+            return
+        agent.running = True
+        try:
+            if agent.machine is None:
+                await trio.to_thread.run_sync(self._agents.load, agent)
+            machine = agent.machine
+            assert machine is not None, agent.text_id
+            status = machine.status
+            if status is not Status.EFFECT:  # a restored agent asks its pending effect again
+                status = await trio.to_thread.run_sync(
+                    machine.run, self._fuel_slice, limiter=self._limiter
+                )
+        finally:
+            agent.running = False
+        await self._after(agent, machine, status)
+
+    async def _after(self, agent: Agent, machine: Machine, status: Status) -> None:
+        match status:
+            case Status.OUT_OF_FUEL:
+                if machine.fuel_max is not None and machine.fuel_used >= machine.fuel_max:
+                    await self._fail(agent, f"fuel limit of {machine.fuel_max} reached")
+                    return
+                if trio.current_time() - agent.saved_at > CHECKPOINT_S:
+                    await self._agents.commit(agent)
+                self.ready(agent)
+            case Status.EFFECT:
+                await self._effect(agent, machine)
+            case Status.DONE:
+                agent.record.result = machine.result_text
+                await self._agents.end(agent, State.DONE)
+            case Status.FAULT:
+                await self._fail(agent, machine.fault.message, trace=str(machine.fault))
+            case Status.OUT_OF_MEMORY:
+                await self._fail(agent, f"memory budget of {agent.record.memory_max} bytes exceeded")
+
+    async def _fail(self, agent: Agent, reason: str, *, trace: str | None = None) -> None:
+        agent.record.fault = trace if trace is not None else reason
+        await self._agents.end(agent, State.FAILED, reason)
+
+    async def _honour_request(self, agent: Agent) -> bool:
+        """Pause or end an agent that a person asked to; return whether it has stopped."""
+        requested, agent.requested = agent.requested, None
+        match requested:
+            case State.PAUSED:
+                await self._agents.pause(agent, agent.requested_reason)
+            case State.KILLED:
+                await self._agents.end(agent, State.KILLED, agent.requested_reason)
+            case _:
+                return False
+        return True
+
+    async def _effect(self, agent: Agent, machine: Machine) -> None:
+        name, _ = machine.effect
+        if self._effects.is_long(name):
+            agent.running = True
+            assert self._nursery is not None, "a turn runs inside `run`"
+            self._nursery.start_soon(self._long_effect, agent, machine)
+        else:
+            await self._perform(agent, machine)
+
+    async def _long_effect(self, agent: Agent, machine: Machine) -> None:
+        try:
+            await self._perform(agent, machine)
+        finally:
+            agent.running = False
+        if agent.record.state is State.READY:
+            self.ready(agent)
+
+    async def _perform(self, agent: Agent, machine: Machine) -> None:
+        """Do what the agent asked for; what it may not do pauses it, what makes no sense it may catch."""
+        try:
+            await self._effects.perform(agent, machine)
+        except Denied as refusal:
+            log_line(agent.record, f"paused: {refusal}")
+            await self._agents.pause(agent, str(refusal), denied_right=refusal.right)
+            return
+        except (EffectInvalid, HopRefused) as error:
+            machine.resume_error(str(error), Map({}))
+        if agent.record.state is State.READY and not agent.running:
+            self.ready(agent)
