@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-CORE := $(wildcard yind/cesk/*.pyx yind/cesk/*.pxd yind/cesk/*.pxi yind/cesk/*.h) yang/isa.py yang/primitives.py yind/cesk/generate.py
+CORE := $(wildcard yind/cesk/*.pyx yind/cesk/*.pxd yind/cesk/*.pxi yind/cesk/*.h) yang/isa.py yang/primitives.py $(wildcard yind/cesk/generate.py)
 
 .PHONY: install demo test check lint types layers bench bench-peers clean
 
