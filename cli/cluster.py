@@ -1,0 +1,179 @@
+"""A cluster's folder: keys, certificates, signed members, one folder a node.
+
+Is:     the layout on disk, and making it.
+Is not: the daemon's configuration schema (`yind.config` checks it) or any connection (`cli.connect`).
+Fits:   `yin cluster`, `yin node` and `yin up` write it; every other command reads it to find nodes.
+
+    DIR/cluster.toml         name and root public key
+    DIR/root.key             the cluster's root seed: signs members and mints tokens     (0600)
+    DIR/operator.key .crt    who the command line is                                      (0600)
+    DIR/operator.token       what the command line may do: everything, bound to operator.key
+    DIR/members              signed membership records, one a line
+    DIR/nodes/NAME/          yind.toml node.key node.crt data/ yind.log yind.pid
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from capabilities.certificate import make_certificate
+from capabilities.keys import PrivateKey, PublicKey, load_private, save_private
+from capabilities.membership import Member, Membership, sign_member
+from capabilities.tokens import Caveats, Rights, Token, Verb, mint
+from cli.errors import CliError, Exit
+
+OPERATOR_TTL_S = 365 * 24 * 3600
+ALL_VERBS = Verb(sum(Verb))
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """An opened cluster folder."""
+
+    folder: Path
+    name: str
+    root: PublicKey
+
+    @property
+    def members(self) -> Membership:
+        """Return the verified membership."""
+        text = (self.folder / "members").read_text()
+        return Membership.from_text(text, roots={self.root})
+
+    def nodes(self) -> list[Member]:
+        """Return the nodes, by name."""
+        return sorted((m for m in self.members if m.role == "node"), key=lambda m: m.name)
+
+    def node(self, name: str) -> Member:
+        """Return a node by name. Raises CliError."""
+        for member in self.nodes():
+            if member.name == name:
+                return member
+        known = ", ".join(member.name for member in self.nodes()) or "none yet"
+        raise CliError(f"no node {name!r} in {self.folder} (nodes: {known})", exit_code=Exit.NOT_FOUND)
+
+    @property
+    def root_key(self) -> PrivateKey:
+        """Return the root's private key. Raises CliError when this machine does not hold it."""
+        path = self.folder / "root.key"
+        if not path.exists():
+            raise CliError(f"{path}: the root key is not here", exit_code=Exit.AUTHENTICATION)
+        return load_private(path)
+
+    @property
+    def operator_key(self) -> PrivateKey:
+        """Return the key the command line connects with."""
+        return load_private(self.folder / "operator.key")
+
+    @property
+    def operator_certificate(self) -> bytes:
+        """Return the certificate that goes with the operator's key."""
+        return (self.folder / "operator.crt").read_bytes()
+
+    @property
+    def operator_token(self) -> Token:
+        """Return the token the command line presents."""
+        return Token.from_text((self.folder / "operator.token").read_text().strip())
+
+    def node_folder(self, name: str) -> Path:
+        """Return the folder of a node."""
+        return self.folder / "nodes" / name
+
+
+def create(folder: Path, *, name: str, now_s: int) -> Cluster:
+    """Make a cluster: root key, operator, an empty membership. Raises CliError if there is one."""
+    if (folder / "cluster.toml").exists():
+        raise CliError(f"{folder} is a cluster already", exit_code=Exit.CONFLICT)
+    folder.mkdir(parents=True, exist_ok=True)
+    root, operator = PrivateKey.generate(), PrivateKey.generate()
+    save_private(folder / "root.key", root)
+    save_private(folder / "operator.key", operator)
+    certificate = make_certificate(operator, "operator")
+    (folder / "operator.crt").write_bytes(certificate)
+    rights = (Rights(ALL_VERBS, "**"),)
+    token = mint(root, operator.public, Caveats(exp=now_s + OPERATOR_TTL_S, rights=rights))
+    write_secret(folder / "operator.token", token.to_text() + "\n")
+    member = Member("operator", "operator", operator.public, certificate, (), 1)
+    (folder / "members").write_text(sign_member(root, member) + "\n")
+    (folder / "cluster.toml").write_text(f'name = "{name}"\nroot = "{root.public.text}"\n')
+    return Cluster(folder, name, root.public)
+
+
+def open_cluster(folder: Path) -> Cluster:
+    """Return an existing cluster. Raises CliError."""
+    path = folder / "cluster.toml"
+    try:
+        settings = tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        raise CliError(
+            f"no cluster in {folder}", exit_code=Exit.NOT_FOUND, hint="yin up --nodes 3"
+        ) from None
+    return Cluster(folder, settings["name"], PublicKey.parse(settings["root"]))
+
+
+def add_node(cluster: Cluster, name: str, *, listen: str) -> Member:
+    """Make a node's folder and sign it into the membership. Raises CliError."""
+    if any(member.name == name for member in cluster.nodes()):
+        raise CliError(f"node {name!r} exists already", exit_code=Exit.CONFLICT)
+    host, port = parse_listen(listen)
+    address = f"{host}:{port or free_port(host)}"
+    folder = cluster.node_folder(name)
+    folder.mkdir(parents=True)
+    key = PrivateKey.generate()
+    certificate = make_certificate(key, name)
+    save_private(folder / "node.key", key)
+    (folder / "node.crt").write_bytes(certificate)
+    (folder / "yind.toml").write_text(
+        f'name = "{name}"\nlisten = "{address}"\nkey = "node.key"\ncertificate = "node.crt"\n'
+        f'members = "../../members"\ncluster = "{cluster.root.text}"\n'
+    )
+    member = Member(name, "node", key.public, certificate, (address,), 1)
+    with (cluster.folder / "members").open("a") as file:
+        file.write(sign_member(cluster.root_key, member) + "\n")
+    return member
+
+
+def parse_listen(text: str) -> tuple[str, int]:
+    """Return host and port of HOST:PORT. Raises CliError."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdigit() or int(port) > 65_535:
+        raise CliError(f"{text!r} is not HOST:PORT", exit_code=Exit.USAGE)
+    return host or "127.0.0.1", int(port)
+
+
+def free_port(host: str) -> int:
+    """Return a TCP port nobody listens on now."""
+    with socket.create_server((host, 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def write_secret(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, from the first byte on."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+
+
+def default_folder() -> Path:
+    """Return where the development cluster lives unless a profile or flag says otherwise."""
+    data = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    return Path(data) / "yin" / "dev"
+
+
+def current_folder(flag: str | None) -> Path:
+    """Return the cluster folder: flag or environment, then the profile file, then the default."""
+    if flag:
+        return Path(flag)
+    config = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    path = Path(config) / "yin" / "config.toml"
+    if path.exists():
+        settings = tomllib.loads(path.read_text())
+        profile = os.environ.get("YIN_PROFILE") or settings.get("profile", "default")
+        entry = settings.get("profiles", {}).get(profile)
+        if entry is not None:
+            return Path(entry["cluster"]).expanduser()
+    return default_folder()

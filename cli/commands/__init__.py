@@ -1,0 +1,1 @@
+"""The subcommands of `yin`, imported one at a time."""

@@ -1,0 +1,84 @@
+"""From a node's name to an authenticated connection that has presented its tokens.
+
+Is:     opening `protocol.client` connections with the operator's key, and turning what goes wrong into CliError.
+Is not: the cluster's layout (`cli.cluster`).
+Fits:   every command that talks to a node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from cli.cluster import Cluster, current_folder, open_cluster
+from cli.errors import CliError, Exit, exit_of
+from datomstore.value import Map
+from protocol.client import AuthenticationFailed, Client, RemoteError, Unreachable
+
+
+def cluster_of(ctx: click.Context) -> Cluster:
+    """Return the cluster that the command line means."""
+    return open_cluster(current_folder(ctx.find_root().obj["cluster"]))
+
+
+@contextmanager
+def connected(cluster: Cluster, name: str) -> Iterator[Client]:
+    """Yield a connection to a node, the operator's token presented. Raises CliError."""
+    member = cluster.node(name)
+    with translated(name):
+        client = Client.connect(
+            member.addresses[0],
+            key=cluster.operator_key,
+            certificate=cluster.operator_certificate,
+            server=member,
+        )
+        with client:
+            client.request(
+                "session.present", Map({"tokens": (cluster.operator_token.to_bytes(),)})
+            )
+            yield client
+
+
+@contextmanager
+def translated(name: str) -> Iterator[None]:
+    """Turn what a node or the network answers into CliError."""
+    try:
+        yield
+    except Unreachable as error:
+        raise CliError(
+            f"node {name} does not answer: {error}",
+            exit_code=Exit.UNREACHABLE,
+            hint="yin up",
+        ) from error
+    except AuthenticationFailed as error:
+        raise CliError(f"node {name}: {error}", exit_code=Exit.AUTHENTICATION) from error
+    except RemoteError as error:
+        raise CliError(f"{name}: {error.message}", exit_code=exit_of(error.code)) from error
+
+
+def find_agent(cluster: Cluster, text: str) -> tuple[str, Map]:
+    """Return the node an agent is on, and its summary there; follows the tombstones it left. Raises CliError."""
+    best: tuple[str, Map] | None = None
+    unreachable: list[str] = []
+    for member in cluster.nodes():
+        try:
+            with connected(cluster, member.name) as client:
+                rows = client.request("agent.list", Map({}))["value"]
+        except CliError as error:
+            if error.exit_code is not Exit.UNREACHABLE:
+                raise
+            unreachable.append(member.name)
+            continue
+        for row in rows:
+            if row["id"].hex().startswith(text) or row["name"] == text:
+                if best is not None and best[1]["id"] != row["id"]:
+                    raise CliError(f"{text!r} names several agents", exit_code=Exit.USAGE)
+                newer = best is None or row["epoch"] > best[1]["epoch"]
+                if newer or row["state"] != "moved":
+                    best = (member.name, row)
+    if best is None:
+        where = f" (no answer from {', '.join(unreachable)})" if unreachable else ""
+        raise CliError(f"no agent {text!r}{where}", exit_code=Exit.NOT_FOUND, hint="yin ps")
+    return best

@@ -1,0 +1,57 @@
+"""What can go wrong for a person at the command line, with the exit code that tells scripts.
+
+Is:     the table of exit codes and the one exception that carries them.
+Is not: how an error is printed (`cli.main`).
+Fits:   every command raises CliError; `cli.connect` translates what nodes answer.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """Exit codes: documented, stable."""
+
+    OK = 0
+    FAILURE = 1
+    USAGE = 2
+    AUTHENTICATION = 3
+    NOT_FOUND = 4
+    DENIED = 5
+    CONFLICT = 6
+    UNREACHABLE = 7
+    LIMIT = 8
+    AGENT_FAILED = 9
+    REJECTED = 10
+    VERSION = 11
+    INTERRUPTED = 130
+
+
+class CliError(Exception):
+    """One line of what happened, and a hint of what to do."""
+
+    def __init__(self, message: str, *, exit_code: Exit = Exit.FAILURE, hint: str = "") -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+        self.hint = hint
+
+
+# What a node's error code means for the exit status; the longest matching prefix counts.
+EXIT_OF_CODE = {
+    "token/": Exit.DENIED,
+    "token/bad": Exit.AUTHENTICATION,
+    "agent/unknown": Exit.NOT_FOUND,
+    "agent/state": Exit.CONFLICT,
+    "hop/": Exit.REJECTED,
+    "code/": Exit.REJECTED,
+    "program/": Exit.REJECTED,
+    "budget/": Exit.LIMIT,
+    "wire/version": Exit.VERSION,
+}
+
+
+def exit_of(code: str) -> Exit:
+    """Return the exit code for an error code of a node."""
+    prefixes = [prefix for prefix in EXIT_OF_CODE if code.startswith(prefix)]
+    return EXIT_OF_CODE[max(prefixes, key=len)] if prefixes else Exit.FAILURE

@@ -1,0 +1,102 @@
+"""The `yin` command: find the subcommand, run it, turn errors into exit codes.
+
+Is:     the root group, whose subcommands are imported only when they are used.
+Is not: any command's work (`cli.commands`).
+Fits:   the entry point of the package; `import cli.main` costs no more than click.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import click
+
+from cli.errors import CliError, Exit
+
+VERSION = "0.1.0"
+
+# name -> (module, attribute, one line of help); the help stands here so that `yin --help` imports nothing.
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "demo": ("cli.commands.demo", "demo", "Three nodes, real data, an agent that travels: see it work."),
+    "up": ("cli.commands.fleet", "up", "Start a development fleet on this machine."),
+    "down": ("cli.commands.fleet", "down", "Stop the development fleet."),
+    "cluster": ("cli.commands.cluster", "cluster", "Make a cluster."),
+    "node": ("cli.commands.cluster", "node", "Add and list nodes."),
+    "run": ("cli.commands.run", "run", "Run a program on an ephemeral node and print its value."),
+    "compile": ("cli.commands.compile", "compile_", "Show what a program compiles to."),
+    "stream": ("cli.commands.stream", "stream", "List streams and import data."),
+    "q": ("cli.commands.query", "q", "Ask a Datalog query."),
+    "token": ("cli.commands.token", "token", "Mint, narrow, read and revoke tokens."),
+    "spawn": ("cli.commands.agents", "spawn", "Start an agent."),
+    "ps": ("cli.commands.agents", "ps", "List agents."),
+    "show": ("cli.commands.agents", "show", "Show one agent: state, frames, locals, log."),
+    "result": ("cli.commands.agents", "result", "Print an agent's result."),
+    "pause": ("cli.commands.agents", "pause", "Stop agents where they are."),
+    "resume": ("cli.commands.agents", "resume", "Let paused agents go on."),
+    "kill": ("cli.commands.agents", "kill", "End agents."),
+    "migrate": ("cli.commands.agents", "migrate", "Move an agent to another node."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a subcommand's module when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a subcommand, imported now."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[cmd_name]
+        return getattr(importlib.import_module(module), attribute)  # type: ignore[no-any-return]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands from the table."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, _, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(VERSION, prog_name="yin")
+@click.option(
+    "--cluster",
+    "cluster_folder",
+    metavar="DIR",
+    envvar="YIN_CLUSTER",
+    help="The cluster's folder. [env: YIN_CLUSTER; else the profile's; else the development cluster]",
+)
+@click.option("--debug", is_flag=True, help="Show the stack of an error.")
+@click.pass_context
+def yin(ctx: click.Context, cluster_folder: str | None, debug: bool) -> None:
+    """Programs that travel to the data, carry their authority, and can be asked anything."""
+    ctx.obj = {"cluster": cluster_folder, "debug": debug}
+
+
+def main(argv: list[str] | None = None) -> Any:
+    """Run the command line and leave with its exit code."""
+    arguments = sys.argv[1:] if argv is None else argv
+    try:
+        status = yin.main(args=arguments, prog_name="yin", standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(Exit.INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(Exit.USAGE)
+    except CliError as error:
+        if "--debug" in arguments:
+            raise
+        click.echo(f"yin: {error}", err=True)
+        if error.hint:
+            click.echo(f"  try: {error.hint}", err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(Exit.INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    sys.exit(status if isinstance(status, int) else Exit.OK)

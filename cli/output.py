@@ -1,0 +1,140 @@
+"""Data on standard output, in the form that was asked for.
+
+Is:     `-o text|json|jsonl|ids|none` for every command that answers with rows or one document.
+Is not: messages and progress: those go to standard error (`note`).
+Fits:   commands build plain rows; `show_rows` and `show_document` print them.
+
+Machine output is never cut off. JSON documents carry a "$type".
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import click
+
+FORMATS = ("text", "json", "jsonl", "ids", "none")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a table for people."""
+
+    key: str
+    title: str
+    right: bool = False  # numbers stand to the right
+    form: Callable[[object], str] = str
+
+
+def output_option(command: Callable[..., object]) -> Callable[..., object]:
+    """Give a command `-o FORMAT` and `--json`."""
+    command = click.option(
+        "--json", "as_json", is_flag=True, help="Same as -o json."
+    )(command)
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Choice(FORMATS),
+        default="text",
+        show_default=True,
+        help="How to print the data.",
+    )(command)
+
+
+def show_rows(
+    kind: str,
+    rows: Sequence[Mapping[str, object]],
+    columns: Iterable[Column],
+    *,
+    output: str,
+    identity: str = "id",
+) -> None:
+    """Print rows: a table for people, or all their fields for programs."""
+    match output:
+        case "json":
+            echo_json({"$type": kind, "items": list(rows)})
+        case "jsonl":
+            for row in rows:
+                echo_json(row)
+        case "ids":
+            for row in rows:
+                click.echo(str(row[identity]))
+        case "text":
+            table(rows, list(columns))
+
+
+def show_document(kind: str, document: Mapping[str, object], text: str, *, output: str) -> None:
+    """Print one document: `text` for people, all fields for programs."""
+    match output:
+        case "json" | "jsonl":
+            echo_json({"$type": kind, **document})
+        case "ids":
+            click.echo(str(document.get("id", "")))
+        case "text":
+            click.echo(text)
+
+
+def table(rows: Sequence[Mapping[str, object]], columns: Sequence[Column]) -> None:
+    """Print a table with aligned columns; nothing but the header when there are no rows."""
+    cells = [[column.form(row.get(column.key, "")) for column in columns] for row in rows]
+    widths = [
+        max([len(column.title), *(len(line[index]) for line in cells)])
+        for index, column in enumerate(columns)
+    ]
+    click.echo(click.style(_line([column.title for column in columns], widths, columns), bold=True))
+    for line in cells:
+        click.echo(_line(line, widths, columns))
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], columns: Sequence[Column]) -> str:
+    padded = [
+        cell.rjust(width) if column.right else cell.ljust(width)
+        for cell, width, column in zip(cells, widths, columns, strict=True)
+    ]
+    return "  ".join(padded).rstrip()
+
+
+def echo_json(value: object) -> None:
+    """Print one line of JSON."""
+    click.echo(json.dumps(value, ensure_ascii=False, default=_plain))
+
+
+def _plain(value: object) -> object:
+    from datomstore import edn
+    from datomstore.value import Map, Set
+
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, Map):
+        return {key if isinstance(key, str) else edn.write(key): item for key, item in value.items()}
+    if isinstance(value, Set):
+        return list(value)
+    return edn.write(value)
+
+
+def note(message: str) -> None:
+    """Tell the person something; never data."""
+    click.echo(message, err=True)
+
+
+def interactive() -> bool:
+    """Return whether progress may be drawn."""
+    return sys.stderr.isatty()
+
+
+def size(value: object) -> str:
+    """Return a number of bytes as people read it."""
+    number = float(value) if isinstance(value, (int, float)) else 0.0
+    for unit in ("B", "KB", "MB"):
+        if number < 1000:
+            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1000
+    return f"{number:.1f} GB"
+
+
+def count(value: object) -> str:
+    """Return an integer with thousands set apart."""
+    return f"{value:,}" if isinstance(value, int) else str(value)
