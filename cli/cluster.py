@@ -54,7 +54,9 @@ class Cluster:
             if member.name == name:
                 return member
         known = ", ".join(member.name for member in self.nodes()) or "none yet"
-        raise CliError(f"no node {name!r} in {self.folder} (nodes: {known})", exit_code=Exit.NOT_FOUND)
+        raise CliError(
+            f"no node {name!r} in {self.folder} (nodes: {known})", exit_code=Exit.NOT_FOUND
+        )
 
     @property
     def root_key(self) -> PrivateKey:

@@ -35,9 +35,7 @@ def connected(cluster: Cluster, name: str) -> Iterator[Client]:
             server=member,
         )
         with client:
-            client.request(
-                "session.present", Map({"tokens": (cluster.operator_token.to_bytes(),)})
-            )
+            client.request("session.present", Map({"tokens": (cluster.operator_token.to_bytes(),)}))
             yield client
 
 

@@ -101,11 +101,11 @@ def stop_node(folder: Path, *, signal_number: int = signal.SIGTERM) -> bool:
 
 
 @contextlib.contextmanager
-def running(cluster: Cluster, names: list[str]) -> Iterator[None]:
+def running(cluster: Cluster, names: list[str], *, extra: tuple[str, ...] = ()) -> Iterator[None]:
     """Run the named nodes for the time of a block."""
     try:
         for name in names:
-            start_node(cluster, name)
+            start_node(cluster, name, extra=extra)
         yield
     finally:
         for name in names:

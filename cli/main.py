@@ -20,7 +20,11 @@ VERSION = "0.1.0"
 
 # name -> (module, attribute, one line of help); the help stands here so that `yin --help` imports nothing.
 COMMANDS: dict[str, tuple[str, str, str]] = {
-    "demo": ("cli.commands.demo", "demo", "Three nodes, real data, an agent that travels: see it work."),
+    "demo": (
+        "cli.commands.demo",
+        "demo",
+        "Three nodes, real data, an agent that travels: see it work.",
+    ),
     "up": ("cli.commands.fleet", "up", "Start a development fleet on this machine."),
     "down": ("cli.commands.fleet", "down", "Stop the development fleet."),
     "cluster": ("cli.commands.cluster", "cluster", "Make a cluster."),

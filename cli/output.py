@@ -31,9 +31,7 @@ class Column:
 
 def output_option(command: Callable[..., object]) -> Callable[..., object]:
     """Give a command `-o FORMAT` and `--json`."""
-    command = click.option(
-        "--json", "as_json", is_flag=True, help="Same as -o json."
-    )(command)
+    command = click.option("--json", "as_json", is_flag=True, help="Same as -o json.")(command)
     return click.option(
         "-o",
         "--output",
@@ -109,7 +107,9 @@ def _plain(value: object) -> object:
     if isinstance(value, bytes):
         return value.hex()
     if isinstance(value, Map):
-        return {key if isinstance(key, str) else edn.write(key): item for key, item in value.items()}
+        return {
+            key if isinstance(key, str) else edn.write(key): item for key, item in value.items()
+        }
     if isinstance(value, Set):
         return list(value)
     return edn.write(value)

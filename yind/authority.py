@@ -156,7 +156,14 @@ class Authority:
         )
 
     def _note(
-        self, who: str, verb: Verb, resource: str, *, allowed: bool, reason: str, block: bytes | None
+        self,
+        who: str,
+        verb: Verb,
+        resource: str,
+        *,
+        allowed: bool,
+        reason: str,
+        block: bytes | None,
     ) -> None:
         self._decisions.append(
             Decision(who, verb_name(verb), resource, allowed, reason, block, self._clock.now_ms())

@@ -116,7 +116,9 @@ class Effects:
             raise EffectInvalid(f"q: node {self._node} has no stream {stream!r}")
         return self._agents.streams.get(stream).db()
 
-    async def _transact(self, agent: Agent, machine: Machine, arguments: tuple[object, ...]) -> None:
+    async def _transact(
+        self, agent: Agent, machine: Machine, arguments: tuple[object, ...]
+    ) -> None:
         name, tx_data = arguments
         stream = self.check_stream(name)
         if stream in SYSTEM_STREAMS:
@@ -146,9 +148,7 @@ class Effects:
         except DatomstoreError as error:
             raise EffectInvalid(f"transact!: {error}") from error
 
-    async def _streams(
-        self, agent: Agent, machine: Machine, arguments: tuple[object, ...]
-    ) -> None:
+    async def _streams(self, agent: Agent, machine: Machine, arguments: tuple[object, ...]) -> None:
         readable = [
             name
             for name in sorted(self._agents.streams.names())
@@ -219,7 +219,9 @@ class Effects:
             raise EffectInvalid(f"a stream is named by a string, not by {name!r}")
         node, slash, local = name.rpartition("/")
         if slash and node != self._node:
-            raise EffectInvalid(f"stream {name!r} is not on this node ({self._node}): hop there first")
+            raise EffectInvalid(
+                f"stream {name!r} is not on this node ({self._node}): hop there first"
+            )
         if not _STREAM_NAME.fullmatch(local):
             raise EffectInvalid(f"{name!r} is not a stream's name")
         return local

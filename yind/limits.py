@@ -5,8 +5,12 @@ Is not: the wire's (`protocol.limits`), the tokens' (`capabilities.limits`) or t
 Fits:   imported where the bound is enforced.
 """
 
-FUEL_SLICE = 200_000  # fuel of one turn; a few milliseconds, so that a turn of many agents stays fair
-CHECKPOINT_S = 1.0  # an agent that only computes is saved this often: a crash repeats at most so much
+FUEL_SLICE = (
+    200_000  # fuel of one turn; a few milliseconds, so that a turn of many agents stays fair
+)
+CHECKPOINT_S = (
+    1.0  # an agent that only computes is saved this often: a crash repeats at most so much
+)
 AGENT_MEMORY_MAX = 512 << 20  # bytes of heap for one agent unless its spawner asks for less
 AGENT_COUNT_MAX = 100_000  # agents known to a node, tombstones not counted
 LOG_LINE_BYTES_MAX = 8_192  # of one `log!`

@@ -84,7 +84,9 @@ class Scheduler:
             case Status.FAULT:
                 await self._fail(agent, machine.fault.message, trace=str(machine.fault))
             case Status.OUT_OF_MEMORY:
-                await self._fail(agent, f"memory budget of {agent.record.memory_max} bytes exceeded")
+                await self._fail(
+                    agent, f"memory budget of {agent.record.memory_max} bytes exceeded"
+                )
 
     async def _fail(self, agent: Agent, reason: str, *, trace: str | None = None) -> None:
         agent.record.fault = trace if trace is not None else reason

@@ -41,7 +41,9 @@ def node() -> None:
 
 @node.command("add")
 @click.argument("name")
-@click.option("--listen", required=True, metavar="HOST:PORT", help="Where it will listen; port 0 picks one.")
+@click.option(
+    "--listen", required=True, metavar="HOST:PORT", help="Where it will listen; port 0 picks one."
+)
 @click.pass_context
 def node_add(ctx: click.Context, name: str, listen: str) -> None:
     """Make node NAME and sign it into the membership."""

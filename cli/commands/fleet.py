@@ -20,7 +20,9 @@ NODE_NAMES = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "thet
 
 
 @click.command()
-@click.option("--nodes", type=click.IntRange(1, len(NODE_NAMES)), help="How many nodes. [default: 3]")
+@click.option(
+    "--nodes", type=click.IntRange(1, len(NODE_NAMES)), help="How many nodes. [default: 3]"
+)
 @output_option
 @click.pass_context
 def up(ctx: click.Context, nodes: int | None, output: str, as_json: bool) -> None:
@@ -42,7 +44,11 @@ def up(ctx: click.Context, nodes: int | None, output: str, as_json: bool) -> Non
         }
         for member in cluster.nodes()
     ]
-    columns = [Column("name", "NODE"), Column("address", "ADDRESS"), Column("pid", "PID", right=True)]
+    columns = [
+        Column("name", "NODE"),
+        Column("address", "ADDRESS"),
+        Column("pid", "PID", right=True),
+    ]
     show_rows("fleet", rows, columns, output="json" if as_json else output, identity="name")
     note(f"cluster in {folder}; `yin node ls` shows it, `yin down` stops it")
 

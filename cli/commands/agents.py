@@ -1,0 +1,408 @@
+"""`yin spawn ps show result pause resume kill migrate`: the daily ten, as far as they are here.
+
+Is:     starting agents and looking after them, wherever in the cluster they are now.
+Is not: the agents' life itself (the daemon's).
+Fits:   on `cli.connect`; an agent that moved on is followed to its new node.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from cli.cluster import Cluster
+from cli.commands.token import read_token, signer_of
+from cli.connect import cluster_of, connected, find_agent
+from cli.errors import CliError, Exit
+from cli.output import Column, count, note, output_option, show_document, show_rows, size
+from cli.sources import compile_or_fail, read_source
+from datomstore import edn
+from datomstore.value import Keyword, Map, Symbol
+
+ENDED = ("done", "failed", "killed")
+
+
+@click.command()
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option("-e", "expression", metavar="EXPR", help="The program itself instead of a file.")
+@click.option("--on", "node", required=True, metavar="NODE", help="Where it starts.")
+@click.option(
+    "--token",
+    "tokens",
+    multiple=True,
+    metavar="@FILE|-",
+    help="What it may do; may be given again.",
+)
+@click.option(
+    "--arg",
+    "arguments",
+    multiple=True,
+    metavar="K=V",
+    help="An entry of *args*; V is EDN, a bare word is a string.",
+)
+@click.option("--name", help="A name for people. [default: the file's]")
+@click.option("--fuel", type=click.IntRange(1), help="How much it may compute in all.")
+@click.option("--mem", type=click.IntRange(1), metavar="MB", help="How large its heap may grow.")
+@click.option("--paused", is_flag=True, help="Do not start it yet.")
+@click.option("--wait", is_flag=True, help="Wait for its result and print it.")
+@click.option("--follow", is_flag=True, help="Print its log while it runs, then its result.")
+@output_option
+@click.pass_context
+def spawn(
+    ctx: click.Context,
+    file: Path | None,
+    expression: str | None,
+    node: str,
+    tokens: tuple[str, ...],
+    arguments: tuple[str, ...],
+    name: str | None,
+    fuel: int | None,
+    mem: int | None,
+    paused: bool,
+    wait: bool,
+    follow: bool,
+    output: str,
+    as_json: bool,
+) -> None:
+    """Start an agent from FILE (or -e EXPR) on a node and print its id."""
+    cluster = cluster_of(ctx)
+    if (file is None) == (expression is None):
+        raise CliError("give a FILE or -e EXPR", exit_code=Exit.USAGE)
+    text = expression if expression is not None else read_source(file)  # type: ignore[arg-type]
+    source_name = str(file) if file is not None else "<expr>"
+    agent = spawn_agent(
+        cluster,
+        node,
+        text,
+        source_name,
+        tokens=[read_token(token) for token in tokens],
+        arguments=parse_arguments(arguments),
+        name=name or (file.stem if file is not None else "expr"),
+        fuel=fuel,
+        memory=None if mem is None else mem << 20,
+        paused=paused,
+    )
+    if not (wait or follow):
+        show_document(
+            "agent.spawned", {"id": agent.hex(), "node": node}, agent.hex()[:12], output=output
+        )
+        return
+    note(f"agent {agent.hex()[:12]} on {node}")
+    place, row = await_agent(cluster, node, agent, follow=follow)
+    finish(place, row, output="json" if as_json else output)
+
+
+def spawn_agent(
+    cluster: Cluster,
+    node: str,
+    text: str,
+    source_name: str,
+    *,
+    tokens: list[object],
+    arguments: Map,
+    name: str,
+    fuel: int | None = None,
+    memory: int | None = None,
+    paused: bool = False,
+) -> bytes:
+    """Compile, send the program if the node lacks it, delegate the tokens to the node, start; return the agent's id."""
+    from capabilities.tokens import Caveats
+
+    program = compile_or_fail(text, source_name)
+    target = cluster.node(node).key
+    delegated = tuple(
+        token.append(signer_of(cluster, token), target, Caveats()).to_bytes()  # type: ignore[attr-defined, arg-type]
+        for token in tokens
+    )
+    body: dict[str, object] = {
+        "program": program.hash,
+        "nonce": os.urandom(16),
+        "tokens": delegated,
+        "arguments": arguments,
+        "name": name,
+        "paused": paused,
+    }
+    if fuel is not None:
+        body["fuel_max"] = fuel
+    if memory is not None:
+        body["memory_max"] = memory
+    with connected(cluster, node) as client:
+        if not client.request("code.have", Map({"hash": program.hash}))["value"]:
+            client.request("code.put", Map({"program": program.to_bytes()}))
+        identity: bytes = client.request("agent.spawn", Map(body))["id"]
+    return identity
+
+
+def parse_arguments(pairs: tuple[str, ...]) -> Map:
+    """Return *args* of K=V pairs. Raises CliError."""
+    entries: dict[Keyword, object] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals or not key:
+            raise CliError(f"{pair!r} is not K=V", exit_code=Exit.USAGE)
+        try:
+            value = edn.read(text, source=f"--arg {key}")
+        except edn.EdnError:
+            value = text
+        entries[Keyword(key)] = text if isinstance(value, Symbol) else value
+    return Map(entries)
+
+
+def await_agent(cluster: Cluster, node: str, agent: bytes, *, follow: bool) -> tuple[str, Map]:
+    """Wait until the agent ends or pauses, wherever it goes; return the node and its summary there."""
+    seen = 0
+    while True:
+        with connected(cluster, node) as client:
+            body: dict[str, object] = {"id": agent.hex(), "seen": seen}
+            if follow:
+                for item in (stream := client.stream("agent.follow", Map(body))):
+                    if item["kind"] == "log":
+                        note(item["line"])
+                row = stream.result
+            else:
+                row = client.request("agent.wait", Map(body), timeout_s=None)
+        if row["state"] != "moved":
+            return node, row
+        seen = row["log_lines"]
+        if follow:
+            note(f"-> {row['moved_to']}")
+        node = row["moved_to"]
+
+
+def finish(node: str, row: Map, *, output: str) -> None:
+    """Print how an agent ended; raise CliError for everything but a result."""
+    fields = {**dict(row.items()), "node": node, "id": row["id"].hex()}
+    match row["state"]:
+        case "done":
+            show_document("agent.result", fields, row["result"], output=output)
+        case "failed":
+            show_document("agent.result", fields, "", output=output if output != "text" else "none")
+            raise CliError(
+                f"the agent failed on {node}\n{row['fault']}", exit_code=Exit.AGENT_FAILED
+            )
+        case "paused":
+            denied = row["denied_right"]
+            show_document("agent.result", fields, "", output=output if output != "text" else "none")
+            raise CliError(
+                f"the agent is paused on {node}: {row['reason']}",
+                exit_code=Exit.DENIED if denied else Exit.FAILURE,
+                hint=f"yin resume {fields['id'][:12]}" + (" --token @FILE" if denied else ""),
+            )
+        case state:
+            raise CliError(
+                f"the agent is {state} on {node}: {row['reason']}", exit_code=Exit.AGENT_FAILED
+            )
+
+
+@click.command()
+@click.option("--on", "node", metavar="NODE", help="Only this node. [default: all]")
+@click.option("--state", help="Only agents in this state.")
+@click.option("--all", "everything", is_flag=True, help="Tombstones of agents that moved on too.")
+@output_option
+@click.pass_context
+def ps(
+    ctx: click.Context,
+    node: str | None,
+    state: str | None,
+    everything: bool,
+    output: str,
+    as_json: bool,
+) -> None:
+    """List agents, newest first."""
+    cluster = cluster_of(ctx)
+    rows: list[dict[str, object]] = []
+    missed: list[str] = []
+    for name in [node] if node else [member.name for member in cluster.nodes()]:
+        try:
+            with connected(cluster, name) as client:
+                found = client.request("agent.list")["value"]
+        except CliError as error:
+            if error.exit_code is not Exit.UNREACHABLE or node:
+                raise
+            missed.append(name)
+            continue
+        rows += [{**dict(row.items()), "node": name, "id": row["id"].hex()} for row in found]
+    rows = [
+        row
+        for row in rows
+        if state in (None, row["state"]) and (everything or state or row["state"] != "moved")
+    ]
+    rows.sort(key=lambda row: -int(str(row["created_ms"])))
+    columns = [
+        Column("id", "ID", form=lambda value: str(value)[:12]),
+        Column("name", "NAME"),
+        Column("node", "NODE"),
+        Column("state", "STATE"),
+        Column("hops", "HOPS", right=True),
+        Column("fuel_used", "FUEL", right=True, form=count),
+        Column("image_bytes", "IMAGE", right=True, form=size),
+        Column("since_ms", "SINCE", right=True, form=ago),
+        Column("reason", "REASON"),
+    ]
+    show_rows("agent.list", rows, columns, output="json" if as_json else output)
+    if missed:
+        note(f"no answer from {', '.join(missed)}")
+
+
+def ago(value: object) -> str:
+    """Return how long ago a time in milliseconds was."""
+    seconds = max(0.0, time.time_ns() / 1e9 - int(str(value)) / 1000)
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= length:
+            return f"{seconds / length:.0f}{unit}"
+    return f"{seconds:.0f}s"
+
+
+@click.command()
+@click.argument("agent")
+@output_option
+@click.pass_context
+def show(ctx: click.Context, agent: str, output: str, as_json: bool) -> None:
+    """Show one agent: state, frames with their locals, log."""
+    cluster = cluster_of(ctx)
+    node, row = find_agent(cluster, agent)
+    with connected(cluster, node) as client:
+        details = client.request("agent.show", Map({"id": row["id"].hex()}))
+    fields = {**dict(details.items()), "node": node, "id": row["id"].hex()}
+    show_document("agent", fields, _details_text(fields), output="json" if as_json else output)
+
+
+def _details_text(fields: dict[str, object]) -> str:
+    lines = [
+        f"{fields['id']}  {fields['name']}",
+        f"  state    {fields['state']}  {fields['reason'] or ''}".rstrip(),
+        f"  node     {fields['node']} (home {fields['home']}, {fields['hops']} hops)",
+        f"  fuel     {count(fields['fuel_used'])}",
+        f"  image    {size(fields['image_bytes'])}, heap {size(fields['memory_used'])}",
+        f"  tokens   {len(fields['tokens'])}",  # type: ignore[arg-type]
+    ]
+    if fields["result"] is not None:
+        lines.append(f"  result   {fields['result']}")
+    if fields["fault"] is not None:
+        lines += ["  fault", *(f"    {line}" for line in str(fields["fault"]).splitlines())]
+    frames: list[Map] = list(fields["frames"])  # type: ignore[call-overload]
+    if frames:
+        lines.append("  frames")
+    for frame in frames:
+        lines.append(f"    {frame['function']}  line {frame['line']}:{frame['column']}")
+        lines += [f"      {name} = {text}" for name, text in frame["locals"]]
+    log: list[str] = list(fields["log"])  # type: ignore[call-overload]
+    if log:
+        lines += ["  log", *(f"    {line}" for line in log[-20:])]
+    return "\n".join(lines)
+
+
+@click.command()
+@click.argument("agent")
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=float,
+    help="Give up after so many seconds. [default: wait for ever]",
+)
+@output_option
+@click.pass_context
+def result(
+    ctx: click.Context, agent: str, timeout_s: float | None, output: str, as_json: bool
+) -> None:
+    """Wait for an agent and print its result."""
+    cluster = cluster_of(ctx)
+    node, row = find_agent(cluster, agent)
+    deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    while row["state"] not in (*ENDED, "paused"):
+        body: dict[str, object] = {"id": row["id"].hex()}
+        if deadline is not None:
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                raise CliError(
+                    f"agent {agent} is still {row['state']} on {node}", exit_code=Exit.UNREACHABLE
+                )
+            body["timeout_ms"] = int(left_s * 1000) + 1
+        if row["state"] == "moved":
+            node = row["moved_to"]
+        with connected(cluster, node) as client:
+            row = client.request("agent.wait", Map(body), timeout_s=None)
+    finish(node, row, output="json" if as_json else output)
+
+
+def _each(agents: tuple[str, ...]) -> list[str]:
+    """Return the agents named; `-` reads ids from standard input."""
+    names: list[str] = []
+    for agent in agents:
+        names += sys.stdin.read().split() if agent == "-" else [agent]
+    if not names:
+        raise CliError("name at least one agent", exit_code=Exit.USAGE)
+    return names
+
+
+def _request_each(
+    ctx: click.Context, agents: tuple[str, ...], verb: str, body: dict[str, object]
+) -> None:
+    cluster = cluster_of(ctx)
+    for agent in _each(agents):
+        node, row = find_agent(cluster, agent)
+        with connected(cluster, node) as client:
+            after = client.request(verb, Map({**body, "id": row["id"].hex()}), timeout_s=None)
+        click.echo(f"{row['id'].hex()[:12]} {after['state']}")
+
+
+@click.command()
+@click.argument("agents", nargs=-1, metavar="AGENT...|-")
+@click.option("--reason", default="paused by a person", show_default=True)
+@click.pass_context
+def pause(ctx: click.Context, agents: tuple[str, ...], reason: str) -> None:
+    """Stop agents where they are; nothing is lost."""
+    _request_each(ctx, agents, "agent.pause", {"reason": reason})
+
+
+@click.command()
+@click.argument("agents", nargs=-1, metavar="AGENT...|-")
+@click.option(
+    "--token", "tokens", multiple=True, metavar="@FILE|-", help="A further token for the agent."
+)
+@click.pass_context
+def resume(ctx: click.Context, agents: tuple[str, ...], tokens: tuple[str, ...]) -> None:
+    """Let paused agents go on at the same step."""
+    from capabilities.tokens import Caveats
+
+    cluster = cluster_of(ctx)
+    opened = [read_token(token) for token in tokens]
+    for agent in _each(agents):
+        node, row = find_agent(cluster, agent)
+        target = cluster.node(node).key
+        delegated = tuple(
+            t.append(signer_of(cluster, t), target, Caveats()).to_bytes() for t in opened
+        )
+        with connected(cluster, node) as client:
+            after = client.request(
+                "agent.resume", Map({"id": row["id"].hex(), "tokens": delegated})
+            )
+        click.echo(f"{row['id'].hex()[:12]} {after['state']}")
+
+
+@click.command()
+@click.argument("agents", nargs=-1, metavar="AGENT...|-")
+@click.option("--reason", default="killed by a person", show_default=True)
+@click.pass_context
+def kill(ctx: click.Context, agents: tuple[str, ...], reason: str) -> None:
+    """End agents for good."""
+    _request_each(ctx, agents, "agent.kill", {"reason": reason})
+
+
+@click.command()
+@click.argument("agent")
+@click.argument("node")
+@click.pass_context
+def migrate(ctx: click.Context, agent: str, node: str) -> None:
+    """Move an agent to another node, where it goes on at the same step."""
+    cluster = cluster_of(ctx)
+    cluster.node(node)
+    place, row = find_agent(cluster, agent)
+    with connected(cluster, place) as client:
+        body = Map({"id": row["id"].hex(), "node": node})
+        after = client.request("agent.migrate", body, timeout_s=None)
+    click.echo(f"{row['id'].hex()[:12]} {after['state']} {after['moved_to'] or place}")

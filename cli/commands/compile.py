@@ -1,0 +1,38 @@
+"""`yin compile`: every station of the compiler, as text.
+
+Is:     the compiler run here, without any node.
+Is not: a way to make code that a node accepts: a node compiles what it is sent itself.
+Fits:   on `yang.render`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from cli.errors import CliError, Exit
+from cli.sources import compile_or_fail, read_source
+
+
+@click.command("compile")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--emit",
+    type=click.Choice(["forms", "ast", "datoms", "exec"]),
+    default="exec",
+    show_default=True,
+    help="Which station to show.",
+)
+def compile_(file: Path, emit: str) -> None:
+    """Show what FILE compiles to: forms, Universal AST, AST datoms or execution steps."""
+    from yang.errors import SourceError, SourceErrors
+    from yang.render import render
+
+    text = read_source(file)
+    if emit == "exec" or emit == "datoms":
+        compile_or_fail(text, str(file))
+    try:
+        click.echo(render(text, str(file), emit))
+    except (SourceError, SourceErrors) as error:
+        raise CliError(str(error), exit_code=Exit.FAILURE) from error

@@ -1,0 +1,143 @@
+"""`yin q`: a Datalog query over one stream of one node.
+
+Is:     the query as text, answered by the node, printed as a table.
+Is not: an evaluator: the node parses and runs the query under its own limits.
+Fits:   on `cli.connect`; errors name the clause, as the node found it.
+"""
+
+from __future__ import annotations
+
+import click
+
+from cli.connect import cluster_of, connected
+from cli.errors import CliError, Exit
+from cli.output import echo_json, note
+from datomstore import edn
+from datomstore.value import Keyword, List, Map, Set, Symbol
+
+
+@click.command()
+@click.argument("query")
+@click.option("--on", "node", required=True, metavar="NODE", help="The node to ask.")
+@click.option("--stream", required=True, help="The stream that is `$` in the query.")
+@click.option(
+    "--in", "inputs", multiple=True, metavar="EDN", help="A further input, in the order of :in."
+)
+@click.option("--as-of", type=int, metavar="T", help="The stream as it was after transaction T.")
+@click.option("--limit", type=click.IntRange(1), help="Print at most so many rows (text only).")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json", "jsonl", "edn", "none"]),
+    default="text",
+    show_default=True,
+)
+@click.option("--json", "as_json", is_flag=True, help="Same as -o json.")
+@click.pass_context
+def q(
+    ctx: click.Context,
+    query: str,
+    node: str,
+    stream: str,
+    inputs: tuple[str, ...],
+    as_of: int | None,
+    limit: int | None,
+    output: str,
+    as_json: bool,
+) -> None:
+    """Ask QUERY, as in `yin q '[:find ?m :where [?e :module/name ?m]]' --on alpha --stream stdlib`.
+
+    QUERY is EDN text, or @FILE.
+    """
+    text = read_argument(query)
+    body: dict[str, object] = {
+        "query": text,
+        "stream": stream,
+        "inputs": tuple(_read_input(value) for value in inputs),
+    }
+    if as_of is not None:
+        body["as_of"] = as_of
+    with connected(cluster_of(ctx), node) as client:
+        answer = client.request("query", Map(body))["value"]
+    show_answer(text, answer, "json" if as_json else output, limit)
+
+
+def _read_input(text: str) -> object:
+    try:
+        return edn.read(text, source="--in")
+    except edn.EdnError as error:
+        raise CliError(str(error), exit_code=Exit.USAGE) from error
+
+
+def read_argument(text: str) -> str:
+    """Return the text itself, or a file's for @FILE. Raises CliError."""
+    if not text.startswith("@"):
+        return text
+    try:
+        with open(text[1:], encoding="utf-8") as file:
+            return file.read()
+    except OSError as error:
+        raise CliError(f"{text[1:]}: {error.strerror}", exit_code=Exit.NOT_FOUND) from error
+
+
+def show_answer(text: str, answer: object, output: str, limit: int | None) -> None:
+    """Print what a query found."""
+    rows = sorted(answer, key=_sort_key) if isinstance(answer, Set) else None
+    match output:
+        case "none":
+            return
+        case "edn":
+            click.echo(edn.write(answer))
+        case "json":
+            echo_json({"$type": "query.result", "value": rows if rows is not None else answer})
+        case "jsonl":
+            for row in rows if rows is not None else [answer]:
+                echo_json(row)
+        case _ if rows is None:
+            click.echo(edn.write(answer))
+        case _:
+            _table(find_names(text), rows, limit)
+
+
+def _table(names: list[str], rows: list[tuple[object, ...]], limit: int | None) -> None:
+    shown = rows if limit is None else rows[:limit]
+    cells = [[edn.write(value) for value in row] for row in shown]
+    titles = (
+        names if cells and len(names) == len(cells[0]) else [""] * (len(cells[0]) if cells else 0)
+    )
+    widths = [max(len(titles[i]), *(len(line[i]) for line in cells)) for i in range(len(titles))]
+    if any(titles):
+        header = "  ".join(title.ljust(width) for title, width in zip(titles, widths, strict=True))
+        click.echo(click.style(header.rstrip(), bold=True))
+    for line in cells:
+        click.echo("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip())
+    more = len(rows) - len(shown)
+    note(f"{len(rows)} rows" + (f", {more} not shown" if more else ""))
+
+
+def find_names(text: str) -> list[str]:
+    """Return the names of a query's find elements, for the heads of a table."""
+    query = edn.read(text)
+    if isinstance(query, Map):
+        elements: tuple[object, ...] = query.get(Keyword("find"), ())
+    else:
+        elements = ()
+        for item in query[1:] if isinstance(query, tuple) else ():
+            if isinstance(item, Keyword):
+                break
+            elements = (*elements, item)
+    return [
+        item.name if isinstance(item, Symbol) else edn.write(item)
+        for item in elements
+        if isinstance(item, (Symbol, List))
+    ]
+
+
+def _sort_key(row: tuple[object, ...]) -> list[tuple[str, object]]:
+    """Order rows for people: numbers as numbers, everything else by its text."""
+    return [
+        ("", value)
+        if isinstance(value, (int, float)) and not isinstance(value, bool)
+        else ("~", edn.write(value))
+        for value in row
+    ]
