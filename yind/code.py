@@ -1,0 +1,92 @@
+"""The programs a node knows: kept by hash, compiled here, shown as datoms in the stream `code`.
+
+Is:     admission of programs (hash checked, compiled by this node's own rules), and machines made of them.
+Is not: a way in for machine code: what is kept and sent is the canonical AST; segments are a cache.
+Fits:   `yind.control` and `yind.migrate` admit; `yind.agents` restores machines.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Awaitable, Callable
+
+import trio
+
+from datomstore.streams import Batch, Streams
+from yang.compile import Compiled, code_datoms, compile_program
+from yang.core import core_segment
+from yang.program import Program
+from yind.cesk import Code, Machine
+from yind.errors import YindError
+
+PROGRAM_TABLE = "program"
+CODE_STREAM = "code"
+
+Write = Callable[[Callable[[Batch], None]], Awaitable[None]]
+
+
+class CodeUnknown(YindError):
+    """An image names a program that this node does not have."""
+
+    code = "code/unknown"
+
+
+class CodeLibrary:
+    """Programs by hash; thread-safe, because machines are restored in threads."""
+
+    def __init__(self, streams: Streams) -> None:
+        self._streams = streams
+        self._programs: dict[bytes, Program] = {}
+        self._codes: dict[bytes, Code] = {}
+        self._lock = threading.Lock()
+        self._core = Code(core_segment(), None)
+        self._codes[self._core.program_hash] = self._core
+
+    def recover(self, batch: Batch) -> None:
+        """Read what earlier runs of this node knew; compiling waits until it is needed."""
+        for key, value in batch.scan(PROGRAM_TABLE):
+            self._programs[key] = Program.from_bytes(value)
+
+    def knows(self, program_hash: bytes) -> bool:
+        """Return whether a program need not be sent here."""
+        return program_hash in self._programs or program_hash in self._codes
+
+    def find(self, program_hash: bytes) -> Program | None:
+        """Return a program that this node knows."""
+        return self._programs.get(program_hash)
+
+    async def admit(self, program: Program, write: Write) -> None:
+        """Compile a program whose hash has been checked, and keep it and its datoms durably."""
+        if self.knows(program.hash):
+            return
+        compiled = await trio.to_thread.run_sync(compile_program, program)
+        code = Code(compiled.segment, self._core)
+
+        def stage(batch: Batch) -> None:
+            batch.put(PROGRAM_TABLE, program.hash, program.to_bytes())
+            self._append(batch, compiled)
+
+        await write(stage)
+        with self._lock:
+            self._programs[program.hash] = program
+            self._codes[program.hash] = code
+
+    def _append(self, batch: Batch, compiled: Compiled) -> None:
+        stream = self._streams.open(CODE_STREAM)
+        batch.transact(stream, code_datoms(compiled, stream.db()))
+
+    def code_of(self, program_hash: bytes) -> Code:
+        """Return the loaded code of a known program. Raises CodeUnknown."""
+        with self._lock:
+            code = self._codes.get(program_hash)
+            if code is None:
+                program = self._programs.get(program_hash)
+                if program is None:
+                    raise CodeUnknown(f"program {program_hash.hex()[:12]} is not known here")
+                code = Code(compile_program(program).segment, self._core)
+                self._codes[program_hash] = code
+            return code
+
+    def restore(self, image: bytes, *, memory_max: int, fuel_max: int | None) -> Machine:
+        """Return the machine of an image. Raises ImageInvalid or CodeUnknown."""
+        return Machine.restore(image, self.code_of, memory_max=memory_max, fuel_max=fuel_max)

@@ -1,0 +1,93 @@
+"""Entry point of the daemon: arguments, signals, `trio.run`.
+
+Is:     `yind --config yind.toml`; SIGTERM and SIGINT stop it gracefully.
+Is not: anything a test needs: tests start `yind.node.run_node` in their own nursery.
+Fits:   exit 0 after a graceful stop, 78 (EX_CONFIG) when the configuration is wrong.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+
+import click
+import msgspec
+import structlog
+import trio
+
+from yind import config as configuration
+from yind.clock import System
+from yind.errors import ConfigError
+from yind.limits import STOP_S
+from yind.node import run_node
+
+EX_CONFIG = 78
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--config",
+    "path",
+    type=click.Path(path_type=Path),
+    default=Path("/etc/yind/yind.toml"),
+    show_default=True,
+    help="The node's configuration.",
+)
+@click.option("--check-config", is_flag=True, help="Check the configuration and leave.")
+@click.option("--storage", type=click.Choice(["lmdb", "memory"]), help="Override the file's storage.")
+@click.option("--memory-max", type=click.IntRange(1), help="Override the heap an agent may have, in bytes.")
+@click.option("--ready-fd", type=int, help="Write a newline to this descriptor when the node listens.")
+@click.option("--log", type=click.Choice(["debug", "info", "warning"]), default="info", show_default=True)
+def main(
+    path: Path,
+    check_config: bool,
+    storage: str | None,
+    memory_max: int | None,
+    ready_fd: int | None,
+    log: str,
+) -> None:
+    """Run one node until it is told to stop."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, log.upper())),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    try:
+        config = configuration.load(path)
+    except ConfigError as error:
+        click.echo(f"yind: {error}", err=True)
+        sys.exit(EX_CONFIG)
+    if storage is not None:
+        config = msgspec.structs.replace(config, storage=storage)
+    if memory_max is not None:
+        agents = msgspec.structs.replace(config.agents, memory_max=memory_max)
+        config = msgspec.structs.replace(config, agents=agents)
+    if check_config:
+        click.echo(f"{path}: node {config.name}, listens on {config.listen}")
+        return
+    try:
+        trio.run(_run, config, ready_fd)
+    except* ConfigError as group:
+        for error in group.exceptions:
+            click.echo(f"yind: {error}", err=True)
+        sys.exit(EX_CONFIG)
+
+
+async def _run(config: configuration.Config, ready_fd: int | None) -> None:
+    async with trio.open_nursery() as nursery:
+        node = await nursery.start(run_node, config, System())
+        if ready_fd is not None:
+            os.write(ready_fd, b"\n")
+            os.close(ready_fd)
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            async for _ in signals:
+                break
+        with trio.move_on_after(STOP_S):
+            await node.stop()
+        nursery.cancel_scope.cancel()
+
+
+if __name__ == "__main__":
+    main()
