@@ -1,0 +1,248 @@
+"""The values that facts and messages are made of: EDN's data model, exact about types.
+
+Is:     keywords, symbols, characters, lists, maps and sets; `equal` and `hash_key`, Clojure's equality.
+Is not: the machine's values, which live on an agent's own heap.
+Fits:   everything outside the machine speaks these; `datomstore.edn` reads and writes them as text.
+Source: the EDN specification; Clojure's `=` for equality across numbers and sequences.
+
+    nil true false            None True False        vector   tuple
+    integer ratio double      int Fraction float     list     List (a tuple)
+    string character          str Char               map set  Map Set
+    keyword symbol            Keyword Symbol         instant uuid bytes   datetime UUID bytes
+
+Python takes 1, 1.0 and True for one dictionary key; EDN does not. `hash_key` gives every value a key under which
+only equal values meet, and Map and Set are dictionaries over those keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from fractions import Fraction
+from threading import Lock
+from typing import ClassVar, TypeVar, overload
+from uuid import UUID
+
+T = TypeVar("T")
+
+
+class _Name:
+    """An interned name: one object for each text, compared by identity."""
+
+    __slots__ = ("__weakref__", "name")
+    _table: ClassVar[dict[str, _Name]]
+    _lock: ClassVar[Lock] = Lock()
+    name: str
+
+    def __new__(cls, name: str) -> _Name:
+        found = cls._table.get(name)
+        if found is not None:
+            return found
+        with cls._lock:
+            found = cls._table.get(name)
+            if found is None:
+                found = super().__new__(cls)
+                object.__setattr__(found, "name", name)
+                cls._table[name] = found
+            return found
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{type(self).__name__} is immutable")
+
+    def __reduce__(self) -> tuple[type[_Name], tuple[str]]:
+        return type(self), (self.name,)
+
+    def __lt__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self.name < other.name  # type: ignore[attr-defined, no-any-return]
+
+    @property
+    def namespace(self) -> str | None:
+        """Return the part before the slash, or None."""
+        before, slash, after = self.name.partition("/")
+        return before if slash and before and after else None
+
+    @property
+    def local_name(self) -> str:
+        """Return the part after the slash, or all of it."""
+        return self.name if self.namespace is None else self.name.partition("/")[2]
+
+
+class Keyword(_Name):
+    """`:db/ident` is Keyword("db/ident")."""
+
+    __slots__ = ()
+    _table: ClassVar[dict[str, _Name]] = {}
+
+    def __repr__(self) -> str:
+        return f":{self.name}"
+
+
+class Symbol(_Name):
+    """`?entity` is Symbol("?entity")."""
+
+    __slots__ = ()
+    _table: ClassVar[dict[str, _Name]] = {}
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+class Char:
+    """One character; not a string of length one."""
+
+    __slots__ = ("value",)
+    value: str
+
+    def __init__(self, value: str) -> None:
+        if len(value) != 1:
+            raise ValueError(f"a character is one code point, not {value!r}")
+        object.__setattr__(self, "value", value)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError("Char is immutable")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Char) and self.value == other.value
+
+    def __lt__(self, other: object) -> bool:
+        return self.value < other.value if isinstance(other, Char) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash((Char, self.value))
+
+    def __repr__(self) -> str:
+        return f"Char({self.value!r})"
+
+
+class List(tuple[object, ...]):
+    """An EDN list; equal to a vector with the same items, as in Clojure."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"List({tuple.__repr__(self)})"
+
+
+_EXACT_BY_PYTHON = (str, Keyword, Symbol, bytes, type(None), Char, UUID)
+
+
+def hash_key(value: object) -> object:
+    """Return a hashable key; two values have equal keys exactly if they are equal in EDN.
+
+    Raises:
+        TypeError: the value is not one of the data model's.
+    """
+    kind = type(value)
+    if kind is int or kind in _EXACT_BY_PYTHON:
+        return value
+    if kind is bool:
+        return (bool, value)
+    if kind is float:
+        return (float, value)
+    if kind is tuple or kind is List:
+        return (tuple, tuple(hash_key(item) for item in value))  # type: ignore[attr-defined]
+    if isinstance(value, (Map, Set)):
+        return value
+    if isinstance(value, Fraction):
+        return (Fraction, value) if value.denominator != 1 else value.numerator
+    if isinstance(value, datetime):
+        return (datetime, value)
+    raise TypeError(f"{kind.__name__} is not a value: {value!r}")
+
+
+def equal(left: object, right: object) -> bool:
+    """Return whether two values are equal as Clojure's `=` has it: 1 and 1.0 differ, a list equals a vector."""
+    return hash_key(left) == hash_key(right)
+
+
+class Map(Mapping[object, object]):
+    """An immutable map with exact keys, iterated in insertion order."""
+
+    __slots__ = ("_entries", "_hash")
+    _entries: dict[object, tuple[object, object]]
+
+    def __init__(self, pairs: Mapping[object, object] | Iterable[tuple[object, object]] = ()) -> None:
+        items = pairs.items() if isinstance(pairs, Mapping) else pairs
+        self._entries = {hash_key(key): (key, value) for key, value in items}
+        self._hash: int | None = None
+
+    def __getitem__(self, key: object) -> object:
+        return self._entries[hash_key(key)][1]
+
+    @overload
+    def get(self, key: object, /) -> object | None: ...
+    @overload
+    def get(self, key: object, default: object | T, /) -> object | T: ...
+    def get(self, key: object, default: object = None, /) -> object:
+        """Return the value at a key, or the default."""
+        entry = self._entries.get(hash_key(key))
+        return default if entry is None else entry[1]
+
+    def __contains__(self, key: object) -> bool:
+        return hash_key(key) in self._entries
+
+    def __iter__(self) -> Iterator[object]:
+        return (key for key, _ in self._entries.values())
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Map):
+            return NotImplemented
+        if len(self) != len(other):
+            return False
+        theirs = other._entries
+        return all(
+            key in theirs and equal(value, theirs[key][1])
+            for key, (_, value) in self._entries.items()
+        )
+
+    def __hash__(self) -> int:
+        if self._hash is None:
+            self._hash = hash(
+                frozenset((key, hash_key(value)) for key, (_, value) in self._entries.items())
+            )
+        return self._hash
+
+    def __repr__(self) -> str:
+        return f"Map({dict(self._entries.values())!r})"
+
+    def assoc(self, key: object, value: object) -> Map:
+        """Return a map with one entry set."""
+        return Map([*self._entries.values(), (key, value)])
+
+
+class Set:
+    """An immutable set with exact members, iterated in insertion order."""
+
+    __slots__ = ("_hash", "_members")
+    _members: dict[object, object]
+
+    def __init__(self, members: Iterable[object] = ()) -> None:
+        self._members = {hash_key(member): member for member in members}
+        self._hash: int | None = None
+
+    def __contains__(self, member: object) -> bool:
+        return hash_key(member) in self._members
+
+    def __iter__(self) -> Iterator[object]:
+        return iter(self._members.values())
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Set):
+            return NotImplemented
+        return self._members.keys() == other._members.keys()
+
+    def __hash__(self) -> int:
+        if self._hash is None:
+            self._hash = hash(frozenset(self._members))
+        return self._hash
+
+    def __repr__(self) -> str:
+        return f"Set({list(self._members.values())!r})"
