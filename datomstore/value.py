@@ -208,7 +208,7 @@ class Map(Mapping[object, object]):
         return self._hash
 
     def __repr__(self) -> str:
-        return f"Map({dict(self._entries.values())!r})"
+        return f"Map({list(self._entries.values())!r})"
 
     def assoc(self, key: object, value: object) -> Map:
         """Return a map with one entry set."""

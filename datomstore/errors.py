@@ -1,0 +1,14 @@
+"""Every error of the store has one root and a stable code.
+
+Is:     the root class and the errors that more than one module raises.
+Is not: errors of one module only, which stand beside it.
+Fits:   callers catch DatomstoreError; codes are listed in docs.
+"""
+
+from __future__ import annotations
+
+
+class DatomstoreError(Exception):
+    """Root. `code` is stable and documented."""
+
+    code = "datomstore/error"

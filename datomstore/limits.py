@@ -1,0 +1,9 @@
+"""Every bound of the store, with unit and reason.
+
+Is:     constants.
+Is not: a query's budget, which its caller gives.
+Fits:   imported where the bound is enforced.
+"""
+
+EDN_DEPTH_MAX = 1_000  # nested collections in one text
+EDN_NUMBER_LENGTH_MAX = 10_000  # characters; reading a longer integer costs quadratic time
