@@ -1,0 +1,256 @@
+# The machine's data layout: values, heap objects, heap, frames, loaded code.
+#
+# Is:     every struct and enum of the machine, with who owns what.
+# Is not: code; that is in the .pxi pieces that _core.pyx includes into one compilation unit.
+# Fits:   primitives (`_primitives_*.pxi`) are written against this file and `_heap.pxi` alone.
+#
+# VALUES are 16 bytes: a tag and 64 bits. Tags below HEAP are whole in themselves, the others hold a pointer to a counted
+# object of this agent's heap, or to an immortal one of a loaded segment (shared between agents, its count never touched).
+#
+# OBJECTS start with a 16 byte header. Kinds hold either bytes or values, never both:
+#     kind          between header and values              values
+#     TEXT kinds    char_count, then the bytes             -        (STRING KEYWORD SYMBOL; utf-8, not zero-ended)
+#     BYTES UUID    char_count (0), then the bytes         -
+#     BIG           char_count = 1 if negative, magnitude  -        little endian, no leading zero, never fits int64
+#     RATIO         -                                      numerator, denominator (INT or BIG, denominator > 1)
+#     LIST          -                                      first, rest (LIST or EMPTY); `extra` is the length
+#     CONS          -                                      first, rest (any seq, EMPTY or NIL; may be LAZY)
+#     LAZY          -                                      function, or when `flags` = REALIZED what it gave
+#     RANGE         -                                      first, end (exclusive), step: all INT or all DOUBLE; never empty
+#     SEQ           index, flags = SEQ_*                   a VECTOR (index), STRING (byte offset), MAP or SET (a path); never empty
+#     VECTOR        count, shift                           root (VECTOR_NODE or NIL), tail (VECTOR_LEAF)
+#     VECTOR_NODE   -                                      1 to 32 children
+#     VECTOR_LEAF   -                                      items; may hold more than a sharing vector can see
+#     MAP SET       count                                  root: MAP_ARRAY while small, else MAP_NODE, MAP_COLLISION below
+#     MAP_ARRAY     -                                      key, value, key, value ... in order of insertion
+#     MAP_NODE      data_map, node_map                     pairs of keys and values, then children (CHAMP)
+#     MAP_COLLISION the common hash                        pairs whose keys have one hash
+#     CLOSURE       the function                           CAPTURES or NIL
+#     CAPTURES      -                                      captured values; shared by the closures of one letrec
+#     CONTINUATION  -                                      the waiting FRAME
+#     ATOM          -                                      the value; the only thing a program can change
+#     ERROR         -                                      message, data, cause
+#     FRAME         parent, arity, closure, pc, slot       slots
+#
+# OWNERSHIP. Functions borrow their arguments and give an owned result. Two exceptions: `new_*` take over the references
+# they store, and what has a `Value *` handle (`vector_append(heap, &v, item)`) owns the handle and changes it in place when
+# nobody else holds it. After NO_MEMORY nothing is given back: the heap ends as a whole.
+
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+cdef extern from *:
+    """
+    typedef struct YinObject {
+        union { struct { uint32_t count; uint32_t extra; }; struct YinObject *next; };
+        uint8_t kind; uint8_t flags; uint16_t units; uint32_t length;
+    } Object;
+    typedef struct { uint32_t tag; uint32_t spare; union { int64_t integer; double real; Object *object; }; } Value;
+    #define IMMORTAL 0x80000000u
+    """
+    ctypedef struct Object:
+        uint32_t count   # references; IMMORTAL: never counted, never freed
+        uint32_t extra   # TEXT kinds, collections: cached hash, 0 = none; LIST: length
+        Object *next     # overlays count and extra in a dead or free block
+        uint8_t kind     # a Tag
+        uint8_t flags
+        uint16_t units   # block size in 16 bytes; LARGE_UNITS: see struct Large
+        uint32_t length  # number of values, or of bytes in kinds of bytes
+    ctypedef struct Value:
+        uint32_t tag      # a Tag
+        uint32_t spare    # zero
+        int64_t integer   # INT; CHAR: code point; INSTANT: microseconds since 1970; PRIMITIVE: number
+        double real       # DOUBLE
+        Object *object    # tag >= HEAP; equals object.kind
+    const uint32_t IMMORTAL
+
+# ORDER: tags. Images name them: append only. NIL and FALSE come first: `tag <= FALSE` is false in a test.
+cdef enum Tag:
+    NIL = 0
+    FALSE = 1
+    TRUE = 2
+    INT = 3
+    DOUBLE = 4
+    CHAR = 5
+    INSTANT = 6
+    PRIMITIVE = 7
+    EMPTY = 8  # ()
+    HEAP = 16  # the first tag with a pointer
+    STRING = 16
+    KEYWORD = 17  # text without the colon
+    SYMBOL = 18
+    BYTES = 19
+    UUID = 20
+    BIG = 21
+    RATIO = 22
+    LIST = 23
+    CONS = 24
+    LAZY = 25
+    RANGE = 26
+    SEQ = 27
+    VECTOR = 28
+    MAP = 29
+    SET = 30
+    CLOSURE = 31
+    CONTINUATION = 32
+    ATOM = 33
+    ERROR = 34
+    VECTOR_NODE = 35  # from here on: inner objects, never in a slot
+    VECTOR_LEAF = 36
+    MAP_ARRAY = 37
+    MAP_NODE = 38
+    MAP_COLLISION = 39
+    CAPTURES = 40
+    FRAME = 41
+    TAG_COUNT = 42
+
+cdef enum Flag:
+    REALIZED = 1  # of a LAZY
+    SEQ_ITEMS = 0  # of a SEQ: items of a vector, characters, items of a set, entries [key value] of a map
+    SEQ_KEYS = 1  # keys of a map
+    SEQ_VALUES = 2  # values of a map
+
+# What a primitive, and every function that may fail, tells.
+cdef enum Outcome:
+    OK = 0
+    FAILED = 1  # `fault(...)` was called: an error the program can catch
+    FORCE = 2  # `force(...)` was called: realise one cell of that lazy seq, then do the instruction again
+    FORCE_ALL = 3  # `force_all(...)`: realise the whole seq
+    NO_MEMORY = 4  # over memory_max, or malloc failed: ends the agent
+    ASKED = 5  # internal to the loop: an effect waits for its answer
+    FINISHED = 6  # internal to the loop
+
+cdef struct Text:  # STRING KEYWORD SYMBOL BYTES UUID BIG
+    Object head  # length = bytes
+    uint32_t char_count  # characters; = length when all are ASCII; of a BIG: 1 if negative
+    uint32_t spare
+    uint8_t bytes[8]  # in fact head.length
+
+cdef struct Values:  # kinds without a raw part
+    Object head
+    Value at[1]  # in fact head.length
+
+cdef struct Vector:
+    Object head
+    int64_t count
+    uint32_t shift  # 5 times the levels above the leaves
+    uint32_t spare
+    Value root
+    Value tail
+
+cdef struct Map:  # MAP and SET; the values of a SET are NIL
+    Object head
+    int64_t count
+    int64_t spare
+    Value root
+
+cdef struct MapNode:  # MAP_NODE and MAP_COLLISION
+    Object head
+    uint32_t data_map  # bit i: a pair for hash digit i; MAP_COLLISION: the hash
+    uint32_t node_map  # bit i: a child for hash digit i
+    uint32_t spare[2]
+    Value at[1]
+
+cdef struct Seq:
+    Object head
+    int64_t index  # VECTOR: item; STRING: byte offset; MAP, SET: position of the pair in its node
+    uint8_t path[8]  # MAP, SET: path[0] levels, then the child taken at each level
+    Value source
+
+cdef struct Closure:
+    Object head
+    FunctionInfo *function  # of a loaded segment
+    uint64_t spare
+    Value captures  # CAPTURES or NIL
+
+cdef struct Frame:
+    Object head
+    Frame *parent  # owned
+    ArityInfo *arity  # of a loaded segment
+    Closure *closure  # owned: what runs
+    uint32_t pc  # in the segment: of the next instruction when waiting
+    int32_t slot  # where the callee's value goes; -1: it is discarded and pc is done again
+    Value at[1]  # arity.slot_count slots
+
+cdef struct Step:  # one instruction, see yang.isa
+    uint16_t opcode
+    uint16_t n
+    int32_t a
+    int32_t b
+    int32_t c
+
+cdef struct HandlerInfo:
+    uint32_t start
+    uint32_t end
+    uint32_t target
+
+cdef struct ArityInfo:
+    uint32_t parameter_count
+    uint32_t variadic
+    uint32_t entry
+    uint32_t end
+    uint32_t slot_count
+    uint32_t index  # in CodeInfo.arities
+    FunctionInfo *function
+
+cdef struct FunctionInfo:
+    CodeInfo *code
+    ArityInfo *arities  # in CodeInfo.arities
+    uint32_t arity_count
+    uint32_t capture_count
+    uint32_t index
+    uint32_t fixed_count  # parameters if there is one arity that is not variadic, else 0xFFFFFFFF
+    Closure *closure  # the immortal closure when capture_count = 0
+    Text *name  # immortal, or NULL
+
+cdef struct CodeInfo:
+    Step *steps
+    uint32_t step_count
+    uint32_t constant_count
+    Value *constants  # immortal
+    FunctionInfo *functions
+    ArityInfo *arities
+    uint32_t function_count
+    uint32_t arity_count
+    HandlerInfo *handlers
+    uint32_t handler_count
+    uint32_t global_count  # of the core library and this segment together
+    uint32_t *globals  # G operand -> index in State.globals
+    uint32_t own_global_count
+    FunctionInfo *realize  # of the core library, or NULL
+    FunctionInfo *realize_all
+
+cdef struct Chunk:  # memory of small blocks
+    Chunk *next
+    size_t size
+
+cdef struct Large:  # header of a block over SMALL_SIZE_MAX, before its object
+    Large *next
+    Large *previous
+    size_t size
+    size_t spare
+
+cdef struct Heap:
+    size_t used  # bytes in live blocks
+    size_t max
+    int64_t fuel  # left in this slice; a primitive may take it below zero
+    Object *free[65]  # by units
+    char *bump
+    char *bump_end
+    Chunk *chunks  # owned
+    Large *large  # owned
+    Value *work  # owned; stack of the work lists of equality, printing and so on
+    size_t work_count
+    size_t work_capacity
+    uint32_t key_depth  # nesting of key comparisons
+    const char *fault_kind  # set by fault()
+    char fault_message[240]
+    Value forced  # owned; set by force() and force_all()
+
+ctypedef Outcome (*PrimitiveFunction)(Heap *, const Value *, uint32_t, Value *) noexcept nogil
+
+cdef struct PrimitiveInfo:
+    PrimitiveFunction function
+    uint32_t least
+    uint32_t most  # 0xFFFFFFFF: any number
+    uint32_t kind  # 0 pure, 1 control, 2 effect
+    const char *name

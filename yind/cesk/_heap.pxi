@@ -1,0 +1,528 @@
+# Memory of one agent, reference counts, and constructors.
+#
+# Is:     size-class free lists over malloc'd chunks, every block counted against the agent's budget; retain and release
+#         without recursion; `new_*` for each kind; faults and charges.
+# Is not: collections' algorithms (`_vector.pxi`, `_map.pxi`), nor the meaning of values.
+# Fits:   everything else is written against this.
+
+cdef enum:
+    UNIT = 16  # bytes; sizes of small blocks are multiples
+    SMALL_UNITS_MAX = 64  # blocks up to 1 KiB come from chunks
+    LARGE_UNITS = 0xFFFF
+    CHUNK_SIZE_MIN = 1 << 13
+    CHUNK_SIZE_MAX = 1 << 18
+    FUEL_PER_ALLOCATION_SHIFT = 8  # a block over 1 KiB costs a unit of fuel per 256 bytes
+    KEY_DEPTH_MAX = 64
+
+cdef extern from *:
+    """
+    /* ORDER: tags. Bytes before the values of an object, by kind; 0: a kind of bytes. */
+    static const uint8_t VALUES_AT[48] = {
+        [16] = 0, [17] = 0, [18] = 0, [19] = 0, [20] = 0, [21] = 0,
+        [22] = 16, [23] = 16, [24] = 16, [25] = 16, [26] = 16,
+        [27] = 32, [28] = 32, [29] = 32, [30] = 32, [31] = 32,
+        [32] = 16, [33] = 16, [34] = 16, [35] = 16, [36] = 16, [37] = 16,
+        [38] = 32, [39] = 32, [40] = 16, [41] = 48,
+    };
+    static inline int add_overflows(int64_t a, int64_t b, int64_t *r) { return __builtin_add_overflow(a, b, r); }
+    static inline int subtract_overflows(int64_t a, int64_t b, int64_t *r) { return __builtin_sub_overflow(a, b, r); }
+    static inline int multiply_overflows(int64_t a, int64_t b, int64_t *r) { return __builtin_mul_overflow(a, b, r); }
+    #define likely(x) __builtin_expect(!!(x), 1)
+    #define unlikely(x) __builtin_expect(!!(x), 0)
+    """
+    const uint8_t VALUES_AT[48]
+    bint add_overflows(int64_t a, int64_t b, int64_t *r) noexcept nogil
+    bint subtract_overflows(int64_t a, int64_t b, int64_t *r) noexcept nogil
+    bint multiply_overflows(int64_t a, int64_t b, int64_t *r) noexcept nogil
+    bint likely(bint x) noexcept nogil
+    bint unlikely(bint x) noexcept nogil
+
+
+# ---- immediate values
+
+cdef inline Value nil() noexcept nogil:
+    cdef Value value
+    value.tag = NIL
+    value.spare = 0
+    value.integer = 0
+    return value
+
+
+cdef inline Value immediate(uint32_t tag, int64_t integer) noexcept nogil:
+    """Return a value that is no pointer: INT, CHAR, INSTANT, PRIMITIVE, EMPTY ..."""
+    cdef Value value
+    value.tag = tag
+    value.spare = 0
+    value.integer = integer
+    return value
+
+
+cdef inline Value integer_value(int64_t integer) noexcept nogil:
+    return immediate(INT, integer)
+
+
+cdef inline Value boolean_value(bint truth) noexcept nogil:
+    return immediate(TRUE if truth else FALSE, 0)
+
+
+cdef inline Value real_value(double real) noexcept nogil:
+    cdef Value value
+    value.tag = DOUBLE
+    value.spare = 0
+    value.real = real
+    return value
+
+
+cdef inline Value pointer_value(void *block) noexcept nogil:
+    """Return the value of an object; its reference goes with it."""
+    cdef Value value
+    value.tag = (<Object *> block).kind
+    value.spare = 0
+    value.object = <Object *> block
+    return value
+
+
+cdef inline bint is_truthy(Value value) noexcept nogil:
+    return value.tag > FALSE
+
+
+# ---- faults, forcing, charges
+
+cdef Outcome fault(Heap *heap, const char *kind, const char *message) noexcept nogil:
+    """Note an error for the program: kind as in {:fault :kind}, text for people. Always FAILED."""
+    heap.fault_kind = kind
+    strncpy(heap.fault_message, message, sizeof(heap.fault_message) - 1)
+    heap.fault_message[sizeof(heap.fault_message) - 1] = 0
+    return FAILED
+
+
+cdef Outcome fault_text(Heap *heap, const char *kind, const char *form, const char *text) noexcept nogil:
+    """As `fault`; `form` is a printf form with one %s."""
+    heap.fault_kind = kind
+    snprintf(heap.fault_message, sizeof(heap.fault_message), form, text)
+    return FAILED
+
+
+cdef Outcome fault_type(Heap *heap, const char *name, const char *expected, Value found) noexcept nogil:
+    """Fault: `name` expected something else than `found`."""
+    heap.fault_kind = b"type"
+    snprintf(
+        heap.fault_message, sizeof(heap.fault_message), b"%s: expected %s, found %s", name, expected, type_name(found)
+    )
+    return FAILED
+
+
+cdef Outcome force(Heap *heap, Value lazy) noexcept nogil:
+    """Ask for one cell of an unrealised lazy seq; the instruction is done again afterwards."""
+    release(heap, heap.forced)
+    heap.forced = retained(lazy)
+    return FORCE
+
+
+cdef Outcome force_all(Heap *heap, Value lazy) noexcept nogil:
+    """Ask for the whole of a lazy seq."""
+    release(heap, heap.forced)
+    heap.forced = retained(lazy)
+    return FORCE_ALL
+
+
+cdef inline void charge(Heap *heap, int64_t fuel) noexcept nogil:
+    """Take fuel in proportion to work about to be done; the slice ends at the next call or loop."""
+    heap.fuel -= fuel
+
+
+cdef const char *type_name(Value value) noexcept nogil:
+    """Return the kind of a value for messages."""
+    if value.tag == NIL:
+        return b"nil"
+    if value.tag == FALSE or value.tag == TRUE:
+        return b"a boolean"
+    if value.tag == INT or value.tag == BIG:
+        return b"an integer"
+    if value.tag == DOUBLE:
+        return b"a double"
+    if value.tag == RATIO:
+        return b"a ratio"
+    if value.tag == CHAR:
+        return b"a character"
+    if value.tag == INSTANT:
+        return b"an instant"
+    if value.tag == PRIMITIVE or value.tag == CLOSURE or value.tag == CONTINUATION:
+        return b"a function"
+    if value.tag == STRING:
+        return b"a string"
+    if value.tag == KEYWORD:
+        return b"a keyword"
+    if value.tag == SYMBOL:
+        return b"a symbol"
+    if value.tag == BYTES:
+        return b"bytes"
+    if value.tag == UUID:
+        return b"a uuid"
+    if value.tag == VECTOR:
+        return b"a vector"
+    if value.tag == MAP:
+        return b"a map"
+    if value.tag == SET:
+        return b"a set"
+    if value.tag == LIST or value.tag == EMPTY:
+        return b"a list"
+    if value.tag == ATOM:
+        return b"an atom"
+    if value.tag == ERROR:
+        return b"an error"
+    return b"a seq"
+
+
+# ---- blocks
+
+cdef void heap_init(Heap *heap, size_t memory_max) noexcept nogil:
+    memset(heap, 0, sizeof(Heap))
+    heap.max = memory_max
+    heap.fault_kind = b""
+
+
+cdef void heap_free(Heap *heap) noexcept nogil:
+    """Free everything at once, whatever the counts say."""
+    cdef Chunk *chunk
+    cdef Large *large
+    while heap.chunks != NULL:
+        chunk = heap.chunks
+        heap.chunks = chunk.next
+        c_free(chunk)
+    while heap.large != NULL:
+        large = heap.large
+        heap.large = large.next
+        c_free(large)
+    c_free(heap.work)
+    heap_init(heap, heap.max)
+
+
+cdef Object *allocate_large(Heap *heap, size_t size) noexcept nogil:
+    cdef Large *large
+    if size > heap.max or heap.used + size > heap.max:
+        return NULL
+    large = <Large *> c_malloc(sizeof(Large) + size)
+    if large == NULL:
+        return NULL
+    charge(heap, <int64_t> (size >> FUEL_PER_ALLOCATION_SHIFT))
+    large.next = heap.large
+    large.previous = NULL
+    large.size = size
+    if heap.large != NULL:
+        heap.large.previous = large
+    heap.large = large
+    heap.used += size
+    return <Object *> (large + 1)
+
+
+cdef Object *allocate_fresh(Heap *heap, uint32_t units) noexcept nogil:
+    """Cut a small block from the current chunk, or from a new one twice as large as the last."""
+    cdef size_t size = <size_t> units * UNIT
+    cdef size_t chunk_size
+    cdef Chunk *chunk
+    cdef char *block
+    if heap.used + size > heap.max:
+        return NULL
+    if <size_t> (heap.bump_end - heap.bump) < size:
+        chunk_size = CHUNK_SIZE_MIN
+        if heap.chunks != NULL:
+            chunk_size = heap.chunks.size * 2
+            if chunk_size > CHUNK_SIZE_MAX:
+                chunk_size = CHUNK_SIZE_MAX
+        chunk = <Chunk *> c_malloc(chunk_size)
+        if chunk == NULL:
+            return NULL
+        # The rest of the old chunk stays usable as one free block.
+        if heap.bump_end - heap.bump >= UNIT:
+            give_back_rest(heap)
+        chunk.next = heap.chunks
+        chunk.size = chunk_size
+        heap.chunks = chunk
+        heap.bump = <char *> chunk + sizeof(Chunk)
+        heap.bump_end = <char *> chunk + chunk_size
+    block = heap.bump
+    heap.bump += size
+    heap.used += size
+    return <Object *> block
+
+
+cdef void give_back_rest(Heap *heap) noexcept nogil:
+    cdef uint32_t units = <uint32_t> ((heap.bump_end - heap.bump) // UNIT)
+    cdef Object *rest = <Object *> heap.bump
+    if units == 0 or units > SMALL_UNITS_MAX:
+        return
+    rest.next = heap.free[units]
+    heap.free[units] = rest
+
+
+cdef inline Object *allocate(Heap *heap, uint32_t kind, size_t size, uint32_t length) noexcept nogil:
+    """Return a block with one reference and a filled header, or NULL: the caller then tells NO_MEMORY.
+
+    Size includes the header. The body is not initialised: fill all `length` values before anything else can fail.
+    """
+    cdef size_t units = (size + (UNIT - 1)) // UNIT
+    cdef Object *block
+    if likely(units <= SMALL_UNITS_MAX):
+        block = heap.free[units]
+        if likely(block != NULL):
+            if unlikely(heap.used + units * UNIT > heap.max):
+                return NULL
+            heap.free[units] = block.next
+            heap.used += units * UNIT
+        else:
+            block = allocate_fresh(heap, <uint32_t> units)
+            if unlikely(block == NULL):
+                return NULL
+        block.units = <uint16_t> units
+    else:
+        block = allocate_large(heap, units * UNIT)
+        if block == NULL:
+            return NULL
+        block.units = LARGE_UNITS
+    block.count = 1
+    block.extra = 0
+    block.kind = <uint8_t> kind
+    block.flags = 0
+    block.length = length
+    return block
+
+
+cdef inline size_t block_size(Object *block) noexcept nogil:
+    """Return the bytes of a block with its header."""
+    if block.units == LARGE_UNITS:
+        return ((<Large *> block) - 1).size
+    return <size_t> block.units * UNIT
+
+
+cdef inline void free_block(Heap *heap, Object *block) noexcept nogil:
+    cdef Large *large
+    cdef uint32_t units = block.units
+    if likely(units != LARGE_UNITS):
+        heap.used -= <size_t> units * UNIT
+        block.next = heap.free[units]
+        heap.free[units] = block
+        return
+    large = (<Large *> block) - 1
+    heap.used -= large.size
+    if large.previous != NULL:
+        large.previous.next = large.next
+    else:
+        heap.large = large.next
+    if large.next != NULL:
+        large.next.previous = large.previous
+    c_free(large)
+
+
+# ---- counts
+
+cdef inline Value *values_of(Object *object) noexcept nogil:
+    """Return the values of an object that is not of a kind of bytes."""
+    return <Value *> (<char *> object + VALUES_AT[object.kind])
+
+
+cdef inline void retain_object(Object *object) noexcept nogil:
+    if object.count < IMMORTAL:
+        object.count += 1
+
+
+cdef inline void retain(Value value) noexcept nogil:
+    if value.tag >= HEAP:
+        retain_object(value.object)
+
+
+cdef inline Value retained(Value value) noexcept nogil:
+    """Return the value, owned."""
+    retain(value)
+    return value
+
+
+cdef inline void release_object(Heap *heap, Object *object) noexcept nogil:
+    if object.count < IMMORTAL:
+        object.count -= 1
+        if object.count == 0:
+            destroy(heap, object)
+
+
+cdef inline void release(Heap *heap, Value value) noexcept nogil:
+    if value.tag >= HEAP:
+        release_object(heap, value.object)
+
+
+cdef inline void set_value(Heap *heap, Value *place, Value value) noexcept nogil:
+    """Store an owned value over an old one, which is released."""
+    cdef Value old = place[0]
+    place[0] = value
+    release(heap, old)
+
+
+cdef inline Object *drop(Object *dead, Object *object) noexcept nogil:
+    """Take one reference away; a last one puts the object on the list of the dead."""
+    if object.count < IMMORTAL:
+        object.count -= 1
+        if object.count == 0:
+            object.next = dead
+            return object
+    return dead
+
+
+cdef void destroy(Heap *heap, Object *object) noexcept nogil:
+    """Free an object whose count is zero and all that only it held; a list of the dead instead of recursion."""
+    cdef Object *dead = NULL
+    cdef Value *values
+    cdef Frame *frame
+    cdef uint32_t i
+    cdef uint32_t start
+    object.next = NULL
+    dead = object
+    while dead != NULL:
+        object = dead
+        dead = object.next
+        start = VALUES_AT[object.kind]
+        if start != 0:
+            values = <Value *> (<char *> object + start)
+            for i in range(object.length):
+                if values[i].tag >= HEAP:
+                    dead = drop(dead, values[i].object)
+            if object.kind == FRAME:
+                frame = <Frame *> object
+                if frame.parent != NULL:
+                    dead = drop(dead, &frame.parent.head)
+                dead = drop(dead, &frame.closure.head)
+        free_block(heap, object)
+
+
+# ---- constructors; each takes over the references it stores and gives NULL when there is no memory
+
+cdef inline Values *new_values(Heap *heap, uint32_t kind, uint32_t length) noexcept nogil:
+    """Return an object of `length` values, to be filled at once by the caller."""
+    return <Values *> allocate(heap, kind, sizeof(Object) + <size_t> length * sizeof(Value), length)
+
+
+cdef Text *new_bytes(Heap *heap, uint32_t kind, size_t length) noexcept nogil:
+    """Return an object of a kind of bytes, to be filled by the caller (bytes and char_count)."""
+    cdef Text *text
+    if length > 0x7FFFFFFF:
+        return NULL
+    text = <Text *> allocate(heap, kind, sizeof(Object) + 8 + length, <uint32_t> length)
+    if text != NULL:
+        text.char_count = 0
+        text.spare = 0
+    return text
+
+
+cdef Text *new_text(Heap *heap, uint32_t kind, const char *utf8, size_t length) noexcept nogil:
+    """Return a STRING, KEYWORD or SYMBOL with a copy of valid utf-8; counts the characters."""
+    cdef Text *text = new_bytes(heap, kind, length)
+    if text == NULL:
+        return NULL
+    memcpy(text.bytes, utf8, length)
+    text.char_count = count_chars(text.bytes, length)
+    return text
+
+
+cdef uint32_t count_chars(const uint8_t *utf8, size_t length) noexcept nogil:
+    """Return the number of code points: bytes that do not continue one."""
+    cdef uint32_t count = 0
+    cdef size_t i
+    for i in range(length):
+        count += (utf8[i] & 0xC0) != 0x80
+    return count
+
+
+cdef Outcome give_text(Heap *heap, uint32_t kind, const char *utf8, size_t length, Value *result) noexcept nogil:
+    """Set result to a new text."""
+    cdef Text *text = new_text(heap, kind, utf8, length)
+    if text == NULL:
+        return NO_MEMORY
+    result[0] = pointer_value(text)
+    return OK
+
+
+cdef inline Outcome give_cell(Heap *heap, Value first, Value rest, Value *result) noexcept nogil:
+    """Set result to a LIST cell if `rest` is a LIST or EMPTY, else to a CONS cell; takes both over."""
+    cdef Values *cell = new_values(heap, CONS, 2)
+    if cell == NULL:
+        return NO_MEMORY
+    if rest.tag == LIST:
+        cell.head.kind = LIST
+        cell.head.extra = rest.object.extra + 1
+    elif rest.tag == EMPTY:
+        cell.head.kind = LIST
+        cell.head.extra = 1
+    cell.at[0] = first
+    cell.at[1] = rest
+    result[0] = pointer_value(cell)
+    return OK
+
+
+cdef Outcome give_list(Heap *heap, const Value *items, uint32_t count, Value *result) noexcept nogil:
+    """Set result to the list of the items, which are borrowed; EMPTY for none."""
+    cdef Value rest = immediate(EMPTY, 0)
+    cdef uint32_t i
+    for i in range(count, 0, -1):
+        if give_cell(heap, retained(items[i - 1]), rest, &rest) != OK:
+            return NO_MEMORY
+    result[0] = rest
+    return OK
+
+
+cdef Outcome give_values(Heap *heap, uint32_t kind, const Value *items, uint32_t count, Value *result) noexcept nogil:
+    """Set result to an object of a kind without raw part (ATOM, ERROR, LAZY, RATIO, RANGE ...); items are borrowed."""
+    cdef Values *object = new_values(heap, kind, count)
+    cdef uint32_t i
+    if object == NULL:
+        return NO_MEMORY
+    for i in range(count):
+        object.at[i] = retained(items[i])
+    result[0] = pointer_value(object)
+    return OK
+
+
+cdef Closure *new_closure(Heap *heap, FunctionInfo *function, Value captures) noexcept nogil:
+    cdef Closure *closure = <Closure *> allocate(heap, CLOSURE, sizeof(Closure), 1)
+    if closure != NULL:
+        closure.function = function
+        closure.spare = 0
+        closure.captures = captures
+    return closure
+
+
+cdef Outcome give_seq(Heap *heap, Value source, uint32_t flags, int64_t index, Value *result) noexcept nogil:
+    """Set result to a SEQ over a VECTOR or STRING from index on (item, byte offset); source is borrowed.
+
+    For MAP and SET use `map_seq`. The caller ensures that something is left.
+    """
+    cdef Seq *seq = <Seq *> allocate(heap, SEQ, sizeof(Seq), 1)
+    if seq == NULL:
+        return NO_MEMORY
+    seq.head.flags = <uint8_t> flags
+    seq.index = index
+    memset(seq.path, 0, 8)
+    seq.source = retained(source)
+    result[0] = pointer_value(seq)
+    return OK
+
+
+# ---- the stack of work lists; what is on it is borrowed
+
+cdef Outcome push_work(Heap *heap, Value value) noexcept nogil:
+    cdef size_t capacity
+    cdef Value *work
+    if heap.work_count == heap.work_capacity:
+        capacity = heap.work_capacity * 2 if heap.work_capacity else 256
+        if heap.used + capacity * sizeof(Value) > heap.max + (1 << 20):
+            return NO_MEMORY
+        work = <Value *> c_realloc(heap.work, capacity * sizeof(Value))
+        if work == NULL:
+            return NO_MEMORY
+        heap.work = work
+        heap.work_capacity = capacity
+    heap.work[heap.work_count] = value
+    heap.work_count += 1
+    return OK
+
+
+cdef inline Value pop_work(Heap *heap) noexcept nogil:
+    heap.work_count -= 1
+    return heap.work[heap.work_count]
