@@ -7,3 +7,6 @@ Fits:   imported where the bound is enforced.
 
 EDN_DEPTH_MAX = 1_000  # nested collections in one text
 EDN_NUMBER_LENGTH_MAX = 10_000  # characters; reading a longer integer costs quadratic time
+CODEC_DEPTH_MAX = 100  # extensions inside extensions
+CODEC_BIG_INTEGER_MAX = 1 << 16  # bytes
+TAIL_ROWS_MIN = 4_096  # rows behind the sorted part of an index before they are merged into it
