@@ -1,0 +1,80 @@
+"""Where bytes are kept: an interface small enough for many engines.
+
+Is:     logs with compare-and-append, blobs by hash, one root per stream, and small tables, in transactions.
+Is not: aware of what the bytes mean.
+Fits:   `datomstore.streams` keeps its logs here, the daemon its agents; `memory` for tests and ephemeral nodes, `lmdb`
+        where it must last.
+
+A write transaction belongs to one thread, and there is one at a time. It is durable when its block has been left, and it has
+not happened when the block was left by an exception.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from datomstore.errors import DatomstoreError
+
+
+class StorageCorrupt(DatomstoreError):
+    """What was read is not what was written; names the stream and the transaction."""
+
+    code = "storage/corrupt"
+
+
+class AppendConflict(DatomstoreError):
+    """Somebody else appended first."""
+
+    code = "storage/conflict"
+
+
+class StorageTransaction(Protocol):
+    """Reads see the writes of the same transaction."""
+
+    def append(self, stream: str, expected_t: int, blob: bytes) -> int:
+        """Append to a log that ends at `expected_t`; return the new end. Raises AppendConflict."""
+
+    def end(self, stream: str) -> int:
+        """Return how many blobs a log has."""
+
+    def read(self, stream: str, from_t: int = 0) -> Iterator[tuple[int, bytes]]:
+        """Yield (t, blob) of a log, for t > from_t. Raises StorageCorrupt."""
+
+    def streams(self) -> list[str]:
+        """Return the names of all logs that have a blob."""
+
+    def put_blob(self, blob: bytes) -> bytes:
+        """Keep a blob and return its SHA-256."""
+
+    def get_blob(self, digest: bytes) -> bytes | None:
+        """Return the blob of a digest."""
+
+    def root(self, stream: str) -> bytes | None:
+        """Return the root of a stream."""
+
+    def cas_root(self, stream: str, old: bytes | None, new: bytes) -> None:
+        """Set the root of a stream if it is `old`. Raises AppendConflict."""
+
+    def put(self, table: str, key: bytes, value: bytes) -> None:
+        """Set an entry of a table."""
+
+    def get(self, table: str, key: bytes) -> bytes | None:
+        """Return an entry of a table."""
+
+    def delete(self, table: str, key: bytes) -> None:
+        """Remove an entry of a table, if it is there."""
+
+    def scan(self, table: str, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """Yield the entries of a table whose keys start with a prefix, in the order of keys."""
+
+
+class Storage(Protocol):
+    """An engine."""
+
+    def transaction(self, *, write: bool) -> AbstractContextManager[StorageTransaction]:
+        """Open a transaction."""
+
+    def close(self) -> None:
+        """Let go of the engine."""

@@ -1,0 +1,72 @@
+"""Storage in one LMDB environment: the embedded default.
+
+Is:     one file, memory-mapped, crash-safe by copy-on-write pages; a commit is an fsync.
+Is not: shared between processes that write: a node owns its folder.
+Fits:   `datomstore.storage.keyed` gives the layout.
+Source: LMDB (Chu 2011), through py-lmdb.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import lmdb
+
+from datomstore.errors import DatomstoreError
+from datomstore.limits import LMDB_MAP_SIZE
+from datomstore.storage import StorageTransaction
+from datomstore.storage.keyed import KeyedTransaction
+
+
+class StorageFull(DatomstoreError):
+    """The environment has reached its map size, or the disk is full."""
+
+    code = "storage/full"
+
+
+class _Mapped:
+    """One LMDB transaction as an ordered map."""
+
+    def __init__(self, transaction: lmdb.Transaction) -> None:
+        self._transaction = transaction
+
+    def get(self, key: bytes) -> bytes | None:
+        return self._transaction.get(key)  # type: ignore[no-any-return]
+
+    def put(self, key: bytes, value: bytes) -> None:
+        self._transaction.put(key, value)
+
+    def delete(self, key: bytes) -> None:
+        self._transaction.delete(key)
+
+    def scan(self, start: bytes, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        with self._transaction.cursor() as cursor:
+            if not cursor.set_range(start):
+                return
+            for key, value in cursor:
+                if not key.startswith(prefix):
+                    return
+                yield bytes(key), bytes(value)
+
+
+class LmdbStorage:
+    """An engine on disk. A second one on the same folder is refused by its lock."""
+
+    def __init__(self, path: Path, *, map_size: int = LMDB_MAP_SIZE) -> None:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._environment = lmdb.open(str(path), map_size=map_size, max_dbs=0, mode=0o600)
+
+    @contextmanager
+    def transaction(self, *, write: bool) -> Iterator[StorageTransaction]:
+        """Open a transaction; leaving a write transaction returns after the fsync."""
+        try:
+            with self._environment.begin(write=write) as transaction:
+                yield KeyedTransaction(_Mapped(transaction))
+        except (lmdb.MapFullError, lmdb.DiskError) as error:
+            raise StorageFull(str(error)) from error
+
+    def close(self) -> None:
+        """Close the environment."""
+        self._environment.close()
