@@ -1,0 +1,47 @@
+"""Every error of this folder, with a stable code.
+
+Is:     two kinds, never mixed: a token that is not one (`TokenInvalid`), and a good token that does not allow
+        something (`TokenRefused`, normal and audited).
+Is not: shown to strangers in full: on the wire a holder learns the code and the block.
+Fits:   verification and authorization return a stronger type or raise one of these; they never return a boolean.
+"""
+
+from __future__ import annotations
+
+
+class CapabilityError(Exception):
+    """Root. `code` is stable and documented."""
+
+    code = "token/error"
+
+
+class KeyInvalid(CapabilityError):
+    """Bytes or text that are no usable Ed25519 key, or a key file that others can read."""
+
+    code = "token/bad-key"
+
+
+class MemberInvalid(CapabilityError):
+    """A membership record that the root did not sign, or that is malformed."""
+
+    code = "token/bad-member"
+
+
+class TokenInvalid(CapabilityError):
+    """The bytes are no valid token; `block` says where, when it is one block's fault."""
+
+    code = "token/bad"
+
+    def __init__(self, message: str, *, block: int | None = None) -> None:
+        super().__init__(message if block is None else f"block {block}: {message}")
+        self.block = block
+
+
+class TokenRefused(CapabilityError):
+    """The token is valid and does not allow the request; `block` and `caveat` say why."""
+
+    def __init__(self, message: str, *, block: int, caveat: str) -> None:
+        super().__init__(f"block {block} {message}")
+        self.block = block
+        self.caveat = caveat
+        self.code = "token/revoked" if caveat == "revoked" else "token/refused"

@@ -1,0 +1,151 @@
+"""Ed25519 keys, 32 bytes each; a key is an identity.
+
+Is:     private and public keys, their text form, their files.
+Is not: TLS certificates (`certificate`), which are a container for the same public key.
+Fits:   everything that signs or names somebody.
+Source: RFC 8032; the list of small-order points after Chalkias, Garillot, Nikolaenko (2020), "Taming the many EdDSAs".
+
+The library accepts public keys of small order, under which anybody can make signatures that verify, and encodings that are
+not canonical. Both are refused here, before any signature is looked at.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from functools import lru_cache
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from capabilities.errors import KeyInvalid, TokenInvalid
+
+KEY_SIZE = 32
+SIGNATURE_SIZE = 64
+P = 2**255 - 19
+_CHECK_SIZE = 2  # bytes of checksum in the text form
+
+# y coordinates of the eight points of small order; the sign bit is ignored.
+SMALL_ORDER_Y = frozenset(
+    {
+        0,
+        1,
+        P - 1,
+        55188659117513257062467267217118295137698188065244968500265048394206261417927,
+        P - 55188659117513257062467267217118295137698188065244968500265048394206261417927,
+    }
+)
+
+
+class PublicKey:
+    """A checked public key."""
+
+    __slots__ = ("_key", "bytes")
+    bytes: bytes
+
+    def __init__(self, raw: bytes) -> None:
+        if len(raw) != KEY_SIZE:
+            raise KeyInvalid(f"a public key is {KEY_SIZE} bytes, not {len(raw)}")
+        y = int.from_bytes(raw, "little") & ((1 << 255) - 1)
+        if y >= P:
+            raise KeyInvalid("the public key is not in canonical form")
+        if y in SMALL_ORDER_Y:
+            raise KeyInvalid("the public key has small order: anybody could sign for it")
+        self.bytes = raw
+        self._key: Ed25519PublicKey | None = None
+
+    def verify(self, signature: bytes, message: bytes) -> None:
+        """Return if the signature (64 bytes) is this key's over the message. Raises TokenInvalid."""
+        if self._key is None:
+            self._key = Ed25519PublicKey.from_public_bytes(self.bytes)
+        try:
+            self._key.verify(signature, message)
+        except InvalidSignature:
+            raise TokenInvalid("the signature is wrong") from None
+
+    @property
+    def text(self) -> str:
+        """Return the key as people copy it: base32 with a checksum, 55 characters."""
+        return base64.b32encode(self.bytes + _check(self.bytes)).decode().rstrip("=").lower()
+
+    @staticmethod
+    def parse(text: str) -> PublicKey:
+        """Return the key of its text form. Raises KeyInvalid."""
+        padded = text.upper() + "=" * (-len(text) % 8)
+        try:
+            data = base64.b32decode(padded)
+        except (ValueError, UnicodeEncodeError):
+            raise KeyInvalid("this is not the text of a public key") from None
+        raw, check = data[:KEY_SIZE], data[KEY_SIZE:]
+        if len(raw) != KEY_SIZE or check != _check(raw) or PublicKey(raw).text != text.lower():
+            raise KeyInvalid("the text of the public key has a typing error in it")
+        return PublicKey(raw)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, PublicKey) and self.bytes == other.bytes
+
+    def __hash__(self) -> int:
+        return hash(self.bytes)
+
+    def __repr__(self) -> str:
+        return f"PublicKey({self.text})"
+
+
+def _check(raw: bytes) -> bytes:
+    return hashlib.sha256(b"yin/1/key\0" + raw).digest()[:_CHECK_SIZE]
+
+
+class PrivateKey:
+    """A private key; its seed appears in no text, error or representation."""
+
+    __slots__ = ("_key", "public", "seed")
+
+    def __init__(self, seed: bytes) -> None:
+        if len(seed) != KEY_SIZE:
+            raise KeyInvalid(f"a private key is {KEY_SIZE} bytes, not {len(seed)}")
+        self.seed = seed
+        self._key = Ed25519PrivateKey.from_private_bytes(seed)
+        self.public = PublicKey(self._key.public_key().public_bytes_raw())
+
+    @staticmethod
+    def generate() -> PrivateKey:
+        """Return a fresh key from the system's randomness."""
+        return PrivateKey(os.urandom(KEY_SIZE))
+
+    @staticmethod
+    def from_seed(seed: bytes) -> PrivateKey:
+        """Return the key of a seed of 32 bytes."""
+        return PrivateKey(seed)
+
+    def sign(self, message: bytes) -> bytes:
+        """Return the signature, 64 bytes. Callers separate domains by a prefix of the message."""
+        return self._key.sign(message)
+
+    def __repr__(self) -> str:
+        return f"PrivateKey(of {self.public.text})"
+
+
+def save_private(path: Path, key: PrivateKey) -> None:
+    """Write a key file that only its owner can read, from the first byte on. An existing file is left alone."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(key.seed.hex() + "\n")
+
+
+def load_private(path: Path) -> PrivateKey:
+    """Return the key of a file. Raises KeyInvalid when it is malformed or others can read it."""
+    mode = path.stat().st_mode
+    if mode & 0o077:
+        raise KeyInvalid(f"{path}: mode {mode & 0o777:o}; a private key has mode 600")
+    try:
+        return PrivateKey(bytes.fromhex(path.read_text().strip()))
+    except ValueError:
+        raise KeyInvalid(f"{path}: not a private key") from None
+
+
+@lru_cache(maxsize=4096)
+def public_key(raw: bytes) -> PublicKey:
+    """Return the checked key of 32 bytes; keys met again are the same object. Raises KeyInvalid."""
+    return PublicKey(raw)

@@ -1,0 +1,17 @@
+"""Every bound of tokens, with unit and reason.
+
+Is:     constants of the format; a token beyond one is refused before its signatures are looked at.
+Is not: what a token grants.
+Fits:   `tokens` and `verify`.
+"""
+
+TOKEN_BYTES_MAX = 16_384
+BLOCK_BYTES_MAX = 2_048
+BLOCKS_MAX = 64  # every hop adds a block of about 110 bytes; docs/decisions/0001
+RIGHTS_MAX = 32
+KEY_SET_MAX = 64
+PATTERN_BYTES_MAX = 256
+ATTRIBUTES_MAX = 64
+NOTE_BYTES_MAX = 128
+VERIFIED_CACHE_MAX = 10_000  # blocks whose signature has been checked
+MEMBER_BYTES_MAX = 4_096
