@@ -1,0 +1,104 @@
+"""Every error of the compiler.
+
+Is:     one root, a stable code per class, positions as attributes; the text people see, with its caret.
+Is not: faults of running programs (`yind.cesk`).
+Fits:   raised by every station; `cli` prints them as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from yang.segment import Span
+
+
+class YangError(Exception):
+    """Root. `code` is stable and documented."""
+
+    code = "compile/error"
+
+
+class SourceError(YangError):
+    """A place in a source text that cannot be compiled; `str` shows the place, its line and a caret."""
+
+    code = "compile/source"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        source: str,
+        line: int,
+        column: int,
+        text_line: str = "",
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.source = source
+        self.line = line
+        self.column = column
+        self.text_line = text_line
+        self.hint = hint
+
+    def __str__(self) -> str:
+        lines = [f"{self.source}:{self.line}:{self.column}: {self.message}"]
+        if self.text_line:
+            before = self.text_line[: self.column - 1]
+            indent = "".join("\t" if character == "\t" else " " for character in before)
+            lines += [f"  {self.text_line}", f"  {indent}^"]
+        if self.hint:
+            lines.append(f"  hint: {self.hint}")
+        return "\n".join(lines)
+
+
+class SourceErrors(YangError):
+    """Several places of one source text, in the order of the text."""
+
+    code = "compile/source"
+
+    def __init__(self, errors: Sequence[SourceError]) -> None:
+        super().__init__(f"{len(errors)} errors")
+        self.errors = tuple(errors)
+
+    def __str__(self) -> str:
+        return "\n".join(str(error) for error in self.errors)
+
+
+class ProgramInvalid(YangError):
+    """Shipped bytes are not the canonical bytes of a program, or not of the one they are said to be."""
+
+    code = "program/invalid"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A source text and its name; makes errors that show the line."""
+
+    name: str
+    text: str
+
+    def line(self, number: int) -> str:
+        """Return one line without its end; empty when the text has none such."""
+        lines = self.text.split("\n")
+        return lines[number - 1].rstrip("\r") if 0 < number <= len(lines) else ""
+
+    def error(self, message: str, span: Span, hint: str | None = None) -> SourceError:
+        """Return (not raise) the error of a place."""
+        return SourceError(
+            message,
+            source=self.name,
+            line=span.line,
+            column=span.column,
+            text_line=self.line(span.line),
+            hint=hint,
+        )
+
+
+def raise_all(errors: Sequence[SourceError]) -> None:
+    """Raise the errors there are: one as itself, several together."""
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise SourceErrors(errors)

@@ -1,0 +1,173 @@
+"""Forms: source text as a tree of data, every part with its place.
+
+Is:     one immutable shape for what was read and for what expansion makes of it; forms as values and as text.
+Is not: the AST: a form does not know what it means.
+Fits:   the reader makes forms, `yang.expand` rewrites them to core forms, `yang.lower` makes nodes of those.
+
+    kind      value                     kind      value
+    literal   an EDN value              list      tuple of forms
+    symbol    its name, a str           vector    tuple of forms
+    function  the forms inside #( )     map set   tuple of forms, keys and values alternating
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Literal, NamedTuple
+
+from datomstore import edn
+from datomstore.value import List, Map, Set, Symbol
+from yang.segment import Span
+
+FormKind = Literal["literal", "symbol", "list", "vector", "map", "set", "function"]
+
+
+class Form(NamedTuple):
+    """One form. `value` is a str for a symbol, a tuple of forms for a collection, an EDN value for a literal."""
+
+    kind: FormKind
+    value: Any
+    span: Span
+
+    @property
+    def is_leaf(self) -> bool:
+        """Return whether no forms are inside."""
+        return self.kind == "literal" or self.kind == "symbol"
+
+
+def literal(value: object, span: Span) -> Form:
+    """Return a form that means its value."""
+    return Form("literal", value, span)
+
+
+def symbol(name: str, span: Span) -> Form:
+    """Return a symbol."""
+    return Form("symbol", name, span)
+
+
+def vector(items: Iterable[Form], span: Span) -> Form:
+    """Return a vector form."""
+    return Form("vector", tuple(items), span)
+
+
+def call(span: Span, head: str, *arguments: Form) -> Form:
+    """Return the list `(head arguments...)`."""
+    return Form("list", (Form("symbol", head, span), *arguments), span)
+
+
+def argument_names(body: Iterable[Form]) -> tuple[int, bool, bool]:
+    """Return what `#( )` takes: the highest %n, whether %& occurs, whether the short % occurs."""
+    highest, rest, short = 0, False, False
+    stack = list(body)
+    while stack:
+        form = stack.pop()
+        if form.kind == "symbol":
+            name: str = form.value
+            if name == "%":
+                highest, short = max(highest, 1), True
+            elif name == "%&":
+                rest = True
+            elif name[0] == "%" and name[1:].isdecimal():
+                highest = max(highest, int(name[1:]))
+        elif form.kind != "literal":
+            stack.extend(form.value)
+    return highest, rest, short
+
+
+def function_list(form: Form) -> Form:
+    """Return `#(body)` as `(fn* [%1 ...] (body))`. With both % and %1 in use, the first is another name of the second."""
+    highest, rest, short = argument_names(form.value)
+    span = form.span
+    names = [f"%{number}" for number in range(1, highest + 1)]
+    body = Form("list", form.value, span)
+    if short:
+        pair = vector([symbol("%", span), symbol("%1", span)], span)
+        body = call(span, "let*", pair, body)
+    parameters = [*names, "&", "%&"] if rest else names
+    return call(span, "fn*", vector([symbol(name, span) for name in parameters], span), body)
+
+
+def value_of(form: Form) -> object:
+    """Return the data that a quoted form stands for. Recursion is bounded by the reader's NESTING_MAX.
+
+    Raises:
+        ValueError: a map with a key twice, or a set with a member twice.
+    """
+    match form.kind:
+        case "literal":
+            return form.value
+        case "symbol":
+            return Symbol(form.value)
+        case "list":
+            return List([value_of(item) for item in form.value])
+        case "vector":
+            return tuple([value_of(item) for item in form.value])
+        case "set":
+            members = Set([value_of(item) for item in form.value])
+            if len(members) != len(form.value):
+                raise ValueError("a set with a member twice")
+            return members
+        case "map":
+            items = [value_of(item) for item in form.value]
+            entries = Map(zip(items[::2], items[1::2], strict=True))
+            if len(entries) * 2 != len(items):
+                raise ValueError("a map with a key twice")
+            return entries
+        case "function":
+            return value_of(function_list(form))
+
+
+_OPENERS = {"list": "(", "vector": "[", "map": "{", "set": "#{", "function": "#("}
+_CLOSERS = {"list": ")", "vector": "]", "map": "}", "set": "}", "function": ")"}
+_WIDTH = 100
+
+
+def text_of(form: Form, indent: int = 0) -> str:
+    """Return a form as source text, broken into lines where it is wider than a page.
+
+    Cost: linear; no recursion, so core forms of any depth can be shown.
+    """
+    widths = _widths(form)
+    parts: list[str] = []
+    # Entries: text to emit, or (form, column it starts at).
+    stack: list[str | tuple[Form, int]] = [(form, indent)]
+    while stack:
+        entry = stack.pop()
+        if isinstance(entry, str):
+            parts.append(entry)
+            continue
+        form, column = entry
+        if form.is_leaf:
+            parts.append(_leaf_text(form))
+            continue
+        opener = _OPENERS[form.kind]
+        broken = column + widths[id(form)] > _WIDTH
+        inner = column + (2 if form.kind in ("list", "function") else len(opener))
+        stack.append(_CLOSERS[form.kind])
+        for position in range(len(form.value) - 1, -1, -1):
+            stack.append((form.value[position], inner))
+            if position:
+                stack.append("\n" + " " * inner if broken and position > 1 else " ")
+        parts.append(opener)
+    return "".join(parts)
+
+
+def _leaf_text(form: Form) -> str:
+    return form.value if form.kind == "symbol" else edn.write(form.value)
+
+
+def _widths(root: Form) -> dict[int, int]:
+    """Return the width on one line of every collection, by identity."""
+    order, stack = [], [root]
+    while stack:
+        form = stack.pop()
+        if not form.is_leaf:
+            order.append(form)
+            stack.extend(form.value)
+    widths: dict[int, int] = {}
+    for form in reversed(order):
+        inner = sum(
+            len(_leaf_text(item)) if item.is_leaf else widths[id(item)] for item in form.value
+        )
+        widths[id(form)] = inner + len(_OPENERS[form.kind]) + max(len(form.value), 1)
+    return widths

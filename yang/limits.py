@@ -1,0 +1,19 @@
+"""Every bound of the compiler, with unit and reason.
+
+Is:     constants.
+Is not: a budget of running programs, which their tokens give.
+Fits:   imported where the bound is enforced. Walks over trees keep their own stacks; NESTING_MAX bounds the few
+        walks over quoted data that recurse, far below Python's own limit.
+"""
+
+from __future__ import annotations
+
+SOURCE_BYTES_MAX = 8 << 20  # one source text
+NESTING_MAX = 200  # forms inside forms, as written
+TREE_DEPTH_MAX = 2_000  # nodes inside nodes, after expansion: a `cond` nests once for each clause
+NODE_COUNT_MAX = 1_000_000  # nodes of one program
+PROGRAM_BYTES_MAX = 32 << 20  # canonical bytes of one program
+SPANS_BYTES_MAX = 32 << 20
+NAME_LENGTH_MAX = 1_000  # characters of a name in shipped bytes
+POSITION_MAX = (1 << 31) - 1  # a line or column in shipped bytes
+ERRORS_SHOWN_MAX = 20  # of one source text; what follows is mostly their echo

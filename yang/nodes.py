@@ -1,0 +1,319 @@
+"""The Universal AST: its node kinds, their attributes and children, and its map projection.
+
+Is:     the table of kinds; nodes as persistent maps (pyrsistent); trees to pre-order lists and back.
+Is not: the datom form (`yang.ast_datoms`) or the canonical bytes (`yang.program`); both are made from the pre-order list.
+Fits:   every front end ends here; everything after reads datoms whose entity ids are pre-order positions.
+
+A node in the map projection: {:ast/type :if, :ast/source-location [line column], :ast/source-end [line column],
+scalars, and per role a node (roles of exactly or at most one child) or a vector of nodes (all other roles)}.
+Children are in evaluation order: the order of roles in the table, then position. Walks keep their own stack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from fractions import Fraction
+from typing import Any, NamedTuple, TypeAlias
+from uuid import UUID
+
+from pyrsistent import PMap, pmap, pvector
+
+from datomstore.value import Char, Keyword, List, Map, Set, Symbol
+from yang.errors import ProgramInvalid
+from yang.limits import NAME_LENGTH_MAX, NODE_COUNT_MAX, TREE_DEPTH_MAX
+from yang.segment import Span
+
+Node: TypeAlias = PMap[Keyword, Any]
+
+TYPE = Keyword("ast/type")
+LOCATION = Keyword("ast/source-location")
+END_LOCATION = Keyword("ast/source-end")
+NAME = Keyword("ast/name")
+VALUE = Keyword("ast/value")
+VARIADIC = Keyword("ast/variadic")
+CLASS = Keyword("ast/class")
+
+
+class Scalar(NamedTuple):
+    """One attribute that holds a value: its Python type and whether a node may lack it."""
+
+    attribute: Keyword
+    type: type
+    optional: bool = False
+
+
+class Role(NamedTuple):
+    """One kind of children: how many, and which node kinds they are."""
+
+    attribute: Keyword
+    least: int
+    most: int | None
+    kinds: frozenset[str]
+
+    @property
+    def single(self) -> bool:
+        """Return whether the map projection has the child itself, not a vector."""
+        return self.most == 1
+
+
+class Kind(NamedTuple):
+    """One row of the table."""
+
+    name: str
+    scalars: tuple[Scalar, ...]
+    roles: tuple[Role, ...]
+    number: int  # in canonical bytes
+
+
+EXPRESSIONS = frozenset(
+    "literal variable def lambda application if do let loop recur letrec try throw".split()
+)
+
+
+def _role(name: str, least: int, most: int | None, kinds: Iterable[str] = EXPRESSIONS) -> Role:
+    return Role(Keyword(f"ast/{name}"), least, most, frozenset(kinds))
+
+
+_NAMED = (Scalar(NAME, str),)
+
+# ORDER: node kinds. Numbers are positions; hashes of programs depend on them and on the order of the columns, so
+# append only.
+_TABLE: tuple[tuple[str, tuple[Scalar, ...], tuple[Role, ...]], ...] = (
+    ("program", (Scalar(NAME, str, optional=True),), (_role("statements", 0, None),)),
+    ("literal", (Scalar(VALUE, object),), ()),
+    ("variable", _NAMED, ()),
+    ("def", _NAMED, (_role("init", 1, 1),)),
+    ("lambda", (Scalar(NAME, str, optional=True),), (_role("arities", 1, None, ["arity"]),)),
+    (
+        "arity",
+        (Scalar(VARIADIC, bool),),
+        (_role("params", 0, None, ["parameter"]), _role("body", 1, 1)),
+    ),
+    ("parameter", _NAMED, ()),
+    ("application", (), (_role("operator", 1, 1), _role("operands", 0, None))),
+    ("if", (), (_role("test", 1, 1), _role("consequent", 1, 1), _role("alternative", 1, 1))),
+    ("do", (), (_role("statements", 1, None),)),
+    ("let", (), (_role("bindings", 0, None, ["binding"]), _role("body", 1, 1))),
+    ("binding", _NAMED, (_role("init", 1, 1),)),
+    ("loop", (), (_role("bindings", 0, None, ["binding"]), _role("body", 1, 1))),
+    ("recur", (), (_role("operands", 0, None),)),
+    ("letrec", (), (_role("bindings", 1, None, ["binding"]), _role("body", 1, 1))),
+    (
+        "try",
+        (),
+        (_role("body", 1, 1), _role("catches", 0, None, ["catch"]), _role("finalizer", 0, 1)),
+    ),
+    ("catch", (Scalar(NAME, str), Scalar(CLASS, str)), (_role("body", 1, 1),)),
+    ("throw", (), (_role("operand", 1, 1),)),
+)
+KINDS: dict[str, Kind] = {row[0]: Kind(*row, number) for number, row in enumerate(_TABLE)}
+KINDS_BY_NUMBER: tuple[Kind, ...] = tuple(KINDS.values())
+ROLES: frozenset[Keyword] = frozenset(
+    role.attribute for kind in KINDS_BY_NUMBER for role in kind.roles
+)
+# A role's attribute is cardinality many when any kind has it more than once.
+ROLES_MANY: frozenset[Keyword] = frozenset(
+    role.attribute for kind in KINDS_BY_NUMBER for role in kind.roles if not role.single
+)
+_TYPES = {name: Keyword(name) for name in KINDS}
+
+
+def make(kind: str, span: Span, fields: Mapping[Keyword, object]) -> Node:
+    """Return a node; `fields` are scalars and, per role, a node or a vector of nodes."""
+    return pmap(
+        {
+            TYPE: _TYPES[kind],
+            LOCATION: (span.line, span.column),
+            END_LOCATION: (span.end_line, span.end_column),
+            **fields,
+        }
+    )
+
+
+def kind_of(node: Node) -> Kind:
+    """Return the row of a node's type."""
+    return KINDS[node[TYPE].name]
+
+
+def span_of(node: Node) -> Span:
+    """Return where in the source text a node comes from."""
+    return Span(*node[LOCATION], *node[END_LOCATION])
+
+
+_VALUE_KINDS: dict[type, Keyword] = {
+    type(None): Keyword("nil"),
+    bool: Keyword("boolean"),
+    int: Keyword("integer"),
+    Fraction: Keyword("ratio"),
+    float: Keyword("double"),
+    str: Keyword("string"),
+    Char: Keyword("character"),
+    Keyword: Keyword("keyword"),
+    Symbol: Keyword("symbol"),
+    tuple: Keyword("vector"),
+    List: Keyword("list"),
+    Map: Keyword("map"),
+    Set: Keyword("set"),
+    bytes: Keyword("bytes"),
+    datetime: Keyword("instant"),
+    UUID: Keyword("uuid"),
+}
+
+
+def value_kind(value: object) -> Keyword:
+    """Return the kind of a literal's value: :nil, :integer, :vector ..."""
+    return _VALUE_KINDS[type(value)]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One node of a tree, in pre-order: its own fields and how many children it has per role."""
+
+    kind: Kind
+    scalars: tuple[object, ...]  # in the order of the table; None where an optional one is absent
+    counts: tuple[int, ...]  # per role
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a node stands in its tree."""
+
+    parent: int  # pre-order index, -1 for the root
+    role: Keyword | None
+    position: int  # within its role
+    index: int  # among all children of the parent
+    depth: int
+    end: int  # pre-order index of the last descendant, or its own
+
+
+def flatten(tree: Node) -> list[Item]:
+    """Return the nodes of a tree in pre-order. Cost: linear, no recursion."""
+    items: list[Item] = []
+    stack: list[Node] = [tree]
+    while stack:
+        node = stack.pop()
+        kind = KINDS[node[TYPE].name]
+        children: list[Node] = []
+        counts: list[int] = []
+        for role in kind.roles:
+            found = node.get(role.attribute)
+            if role.single:
+                of_role: Sequence[Node] = () if found is None else (found,)
+            else:
+                of_role = found if found is not None else ()
+            children.extend(of_role)
+            counts.append(len(of_role))
+        scalars = tuple([node.get(scalar.attribute) for scalar in kind.scalars])
+        items.append(Item(kind, scalars, tuple(counts), span_of(node)))
+        stack.extend(reversed(children))
+    return items
+
+
+def build(items: Sequence[Item]) -> Node:
+    """Return the tree of a checked pre-order list. Cost: linear, no recursion.
+
+    Works from the back: the children of a node are then the last ones built, the first on top.
+    """
+    built: list[Node] = []
+    for item in reversed(items):
+        fields: dict[Keyword, object] = {}
+        for scalar, value in zip(item.kind.scalars, item.scalars, strict=True):
+            if value is not None or scalar.type is object:
+                fields[scalar.attribute] = value
+        for role, count in zip(item.kind.roles, item.counts, strict=True):
+            children = [built.pop() for _ in range(count)]
+            if not role.single:
+                fields[role.attribute] = pvector(children)
+            elif children:
+                fields[role.attribute] = children[0]
+        built.append(make(item.kind.name, item.span, fields))
+    (tree,) = built
+    return tree
+
+
+def places(items: Sequence[Item]) -> list[Place]:
+    """Return where each node of a pre-order list stands, and check that the list is one tree of the table's shape.
+
+    Raises:
+        ProgramInvalid: not one :program, a child of a wrong kind or count, too deep, or too many nodes.
+    """
+    if not 0 < len(items) <= NODE_COUNT_MAX:
+        raise ProgramInvalid(f"{len(items)} nodes; a program has 1 to {NODE_COUNT_MAX}")
+    if items[0].kind.name != "program":
+        raise ProgramInvalid(f"the root is :{items[0].kind.name}, not :program")
+    ends = list(range(len(items)))
+    above: list[tuple[int, Role | None, int, int, int]] = []
+    # Slots still to be filled, the next one last: (parent, role, position, index, depth).
+    slots: list[tuple[int, Role | None, int, int, int]] = [(-1, None, 0, 0, 0)]
+    for number, item in enumerate(items):
+        if not slots:
+            raise ProgramInvalid(f"node {number} has no parent")
+        slot = slots.pop()
+        _, role, _, _, depth = slot
+        if role is not None and item.kind.name not in role.kinds:
+            raise ProgramInvalid(f"node {number}: :{item.kind.name} as {role.attribute!r}")
+        if depth > TREE_DEPTH_MAX:
+            raise ProgramInvalid(f"node {number} is nested deeper than {TREE_DEPTH_MAX}")
+        above.append(slot)
+        _check_item(number, item, len(items))
+        slots.extend(reversed(_child_slots(number, item, depth + 1)))
+    if slots:
+        raise ProgramInvalid(f"{len(slots)} nodes are missing")
+    _check_letrec(items, above)
+    for number in range(len(items) - 1, 0, -1):
+        parent = above[number][0]
+        ends[parent] = max(ends[parent], ends[number])
+    return [
+        Place(parent, role.attribute if role else None, position, index, depth, ends[number])
+        for number, (parent, role, position, index, depth) in enumerate(above)
+    ]
+
+
+def _child_slots(
+    number: int, item: Item, depth: int
+) -> list[tuple[int, Role | None, int, int, int]]:
+    slots: list[tuple[int, Role | None, int, int, int]] = []
+    for role, count in zip(item.kind.roles, item.counts, strict=True):
+        for position in range(count):
+            slots.append((number, role, position, len(slots), depth))
+    return slots
+
+
+def _check_item(number: int, item: Item, node_count: int) -> None:
+    """Check one node by itself, before anything is made in proportion to its counts."""
+    for role, count in zip(item.kind.roles, item.counts, strict=True):
+        if count < role.least or count > node_count or (role.most is not None and count > role.most):
+            raise ProgramInvalid(f"node {number}: {count} {role.attribute!r}")
+    for scalar, value in zip(item.kind.scalars, item.scalars, strict=True):
+        if scalar.type is object or (value is None and scalar.optional):
+            continue
+        if type(value) is not scalar.type:
+            raise ProgramInvalid(f"node {number}: {scalar.attribute!r} is a {scalar.type.__name__}")
+        if isinstance(value, str) and item.kind.name != "program" and not _is_name(value):
+            raise ProgramInvalid(f"node {number}: {scalar.attribute!r} is not a name")
+    if item.kind.name == "arity" and item.scalars[0] and not item.counts[0]:
+        raise ProgramInvalid(f"node {number}: variadic without a parameter")
+
+
+_NOT_IN_NAMES = frozenset(' \t\r\n\f\v,()[]{}"@^`;\\')
+
+
+def _is_name(text: str) -> bool:
+    return 0 < len(text) <= NAME_LENGTH_MAX and _NOT_IN_NAMES.isdisjoint(text)
+
+
+def _check_letrec(
+    items: Sequence[Item], above: Sequence[tuple[int, Role | None, int, int, int]]
+) -> None:
+    """The bindings of a :letrec are lambdas: they see each other before any is evaluated."""
+    for number, item in enumerate(items):
+        if number < 2 or item.kind.name == "lambda":
+            continue
+        parent = above[number][0]
+        if items[parent].kind.name == "binding":
+            grandparent = above[parent][0]
+            if items[grandparent].kind.name == "letrec":
+                raise ProgramInvalid(f"node {number}: :letrec binds a :{item.kind.name}")

@@ -1,0 +1,165 @@
+"""A program as bytes: what is hashed, shipped and checked.
+
+Is:     the canonical bytes of an AST, the program's identity made of them, its spans beside them.
+Is not: anything executable: a node makes AST datoms and its own code segment of these bytes.
+Fits:   agents name their code by the hash; `protocol` moves the bytes; `yang.compile` starts from them.
+
+Canonical bytes are msgpack scalars in pre-order, one after the other, without nesting: a format number, then per node its
+kind's number, its scalars (a literal's value as in `yang.canonical`), its child counts per role that may vary. The source name
+and spans are not in them; names of locals are. Only the encoding this module would produce itself is accepted, so a
+program has one hash. Spans are not authenticated: they are for people.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from yang.canonical import pack, scalars_of, take, unpack
+from yang.errors import ProgramInvalid
+from yang.limits import (
+    NAME_LENGTH_MAX,
+    NODE_COUNT_MAX,
+    POSITION_MAX,
+    PROGRAM_BYTES_MAX,
+    SPANS_BYTES_MAX,
+)
+from yang.nodes import KINDS_BY_NUMBER, NAME, VALUE, Item, Node, Scalar, build, flatten, places
+from yang.segment import Span
+
+HASH_SIZE = 32
+_DOMAIN = b"yin/1/code\0"
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One program; nothing about it is checked until `tree_of`."""
+
+    hash: bytes  # SHA-256 of b"yin/1/code\0" and `ast`
+    ast: bytes
+    spans: bytes
+    source_name: str
+
+
+def program_of(tree: Node) -> Program:
+    """Return the program of a tree. Raises ProgramInvalid for a tree that is none or too large."""
+    items = flatten(tree)
+    places(items)
+    ast = _encode(items)
+    if len(ast) > PROGRAM_BYTES_MAX:
+        raise ProgramInvalid(f"{len(ast)} bytes; at most {PROGRAM_BYTES_MAX} are taken")
+    name = tree.get(NAME) or ""
+    return Program(hash_of(ast), ast, _encode_spans(items), name)
+
+
+def tree_of(program: Program) -> Node:
+    """Return the tree of a program from anywhere. Cost: linear in its bytes, in time and memory.
+
+    Raises:
+        ProgramInvalid: the hash is not that of the bytes, or these are not the canonical bytes of a program.
+    """
+    if hash_of(program.ast) != program.hash:
+        raise ProgramInvalid("the bytes are not those of the program's hash")
+    if len(program.source_name) > NAME_LENGTH_MAX:
+        raise ProgramInvalid("the source name is too long")
+    decoded = _decode(program.ast, program.source_name)
+    places(decoded)
+    if _encode(decoded) != program.ast:
+        raise ProgramInvalid("the bytes are not in canonical form")
+    spans = _decode_spans(program.spans, len(decoded))
+    return build(
+        [
+            Item(item.kind, item.scalars, item.counts, span)
+            for item, span in zip(decoded, spans, strict=True)
+        ]
+    )
+
+
+def hash_of(ast: bytes) -> bytes:
+    """Return the identity of a program with these canonical bytes."""
+    return hashlib.sha256(_DOMAIN + ast).digest()
+
+
+def _encode(items: Sequence[Item]) -> bytes:
+    scalars: list[object] = [_FORMAT, len(items)]
+    for item in items:
+        scalars.append(item.kind.number)
+        for scalar, value in zip(item.kind.scalars, item.scalars, strict=True):
+            if scalar.attribute is VALUE:
+                scalars += scalars_of(value)
+            elif item.kind.number:  # the program's name is not part of what it is
+                scalars.append(value)
+        for role, count in zip(item.kind.roles, item.counts, strict=True):
+            if role.least != role.most:
+                scalars.append(count)
+    return pack(scalars)
+
+
+def _decode(ast: bytes, source_name: str) -> list[Item]:
+    scalars = unpack(ast, PROGRAM_BYTES_MAX)
+    try:
+        version, node_count = next(scalars), next(scalars)
+        if version != _FORMAT or type(version) is not int:
+            raise ProgramInvalid(f"programs of format {version!r} are not known here")
+        if type(node_count) is not int or not 0 < node_count <= NODE_COUNT_MAX:
+            raise ProgramInvalid(f"{node_count!r} is not a number of nodes")
+        items = [_decode_item(scalars, source_name) for _ in range(node_count)]
+    except StopIteration:
+        raise ProgramInvalid("the bytes end inside a program") from None
+    for _ in scalars:
+        raise ProgramInvalid("bytes after the program")
+    return items
+
+
+def _decode_item(scalars: Iterator[object], source_name: str) -> Item:
+    number = next(scalars)
+    if type(number) is not int or not 0 <= number < len(KINDS_BY_NUMBER):
+        raise ProgramInvalid(f"no node has the kind {number!r}")
+    kind = KINDS_BY_NUMBER[number]
+    fields: list[object] = []
+    for scalar in kind.scalars:
+        fields.append(_decode_scalar(scalars, scalar) if number else source_name)
+    counts: list[int] = []
+    for role in kind.roles:
+        count = role.least if role.least == role.most else next(scalars)
+        if type(count) is not int or count < 0:
+            raise ProgramInvalid(f"{count!r} is not a number of children")
+        counts.append(count)
+    return Item(kind, tuple(fields), tuple(counts), Span(0, 0, 0, 0))
+
+
+def _decode_scalar(scalars: Iterator[object], scalar: Scalar) -> object:
+    return take(scalars) if scalar.attribute is VALUE else next(scalars)
+
+
+def _encode_spans(items: Sequence[Item]) -> bytes:
+    """Return four numbers per node: lines as differences, since most nodes are near the one before."""
+    scalars: list[object] = []
+    line = 0
+    for item in items:
+        span = item.span
+        scalars += (span.line - line, span.column, span.end_line - span.line, span.end_column)
+        line = span.line
+    return pack(scalars)
+
+
+def _decode_spans(data: bytes, node_count: int) -> list[Span]:
+    numbers: list[int] = []
+    for number in unpack(data, SPANS_BYTES_MAX):
+        if type(number) is not int or len(numbers) == 4 * node_count:
+            raise ProgramInvalid("spans are four numbers per node")
+        numbers.append(number)
+    if len(numbers) != 4 * node_count:
+        raise ProgramInvalid("spans are four numbers per node")
+    spans: list[Span] = []
+    line = 0
+    for start in range(0, len(numbers), 4):
+        step, column, height, end_column = numbers[start : start + 4]
+        line += step
+        span = Span(line, column, line + height, end_column)
+        if min(span) < 0 or max(span) > POSITION_MAX:
+            raise ProgramInvalid("a span outside any text")
+        spans.append(span)
+    return spans

@@ -1,0 +1,1 @@
+"""Readers: source text of a language to forms with spans."""
