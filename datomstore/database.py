@@ -69,7 +69,9 @@ class Database:
     # -- making --
 
     @staticmethod
-    def empty(schema: Mapping[Keyword, Mapping[Keyword, object]] | Schema | None = None) -> Database:
+    def empty(
+        schema: Mapping[Keyword, Mapping[Keyword, object]] | Schema | None = None,
+    ) -> Database:
         """Return a database without facts, with a schema in DataScript's form."""
         return Database(Facts(), _schema(schema), [], basis_t=0, count=0)
 
@@ -183,7 +185,9 @@ class Database:
     def columns(self, rows: Rows) -> Columns:
         """Return the columns of some rows."""
         facts = self.facts
-        return Columns(facts.e[rows], facts.a[rows], facts.v[rows], facts.t[rows], facts.added[rows])
+        return Columns(
+            facts.e[rows], facts.a[rows], facts.v[rows], facts.t[rows], facts.added[rows]
+        )
 
     def count(self, e: int | None, a: int | None, v: int | None) -> int:
         """Return about how many rows `scan` would give: exact but for retracted rows and the tail."""
@@ -203,7 +207,9 @@ class Database:
             return self.count_rows - self._start
         return found.stop - found.start + max(0, self.count_rows - part.count)
 
-    def scan_bound(self, a: int, *, e: Ids | None = None, v: Ids | None = None) -> tuple[Rows, Rows]:
+    def scan_bound(
+        self, a: int, *, e: Ids | None = None, v: Ids | None = None
+    ) -> tuple[Rows, Rows]:
         """Return (probe number, row) of the rows of attribute `a` for many entities, or for many values.
 
         Exactly one of `e` and `v` is given. Cost: O(probes * log rows + matches).
@@ -268,7 +274,11 @@ class Database:
             return reference
         if isinstance(reference, Keyword):
             return self._entity_with(IDENT, reference)
-        if isinstance(reference, tuple) and len(reference) == 2 and isinstance(reference[0], Keyword):
+        if (
+            isinstance(reference, tuple)
+            and len(reference) == 2
+            and isinstance(reference[0], Keyword)
+        ):
             attribute, value = reference
             if self.schema[attribute].unique is None and attribute is not IDENT:
                 raise LookupError_(f"lookup ref {reference!r}: {attribute!r} is not unique")

@@ -66,7 +66,15 @@ _NAMED_CHARS = {
 }
 _CHAR_NAMES = {text: name for name, text in _NAMED_CHARS.items()}
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", '"': '"', "\\": "\\"}
-_WRITTEN_ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r", "\b": "\\b", "\f": "\\f"}
+_WRITTEN_ESCAPES = {
+    '"': '\\"',
+    "\\": "\\\\",
+    "\n": "\\n",
+    "\t": "\\t",
+    "\r": "\\r",
+    "\b": "\\b",
+    "\f": "\\f",
+}
 _CONSTANTS = {"nil": None, "true": True, "false": False}
 _SYMBOLIC = {"Inf": math.inf, "-Inf": -math.inf, "NaN": math.nan}
 
@@ -171,7 +179,7 @@ def parse_atom(text: str) -> object:
     if number is not None:
         return number
     if text[0] == ":":
-        if len(text) == 1 or text.startswith("::") or text.endswith("/") and text != ":/":
+        if len(text) == 1 or text.startswith("::") or (text.endswith("/") and text != ":/"):
             raise ValueError(f"{text!r} is not a keyword")
         return Keyword(text[1:])
     if text[0] == "#":
@@ -191,7 +199,9 @@ class _Reader:
         self.done: list[object] = []
         # (opener, position, items, marks): marks are indexes of items that a tag or discard waits for
         self.stack: list[tuple[str, int, list[object], list[tuple[int, str]]]] = []
-        self.marks: list[tuple[int, str]] = []  # (position, "#_" or "#tag") waiting for the next form
+        self.marks: list[
+            tuple[int, str]
+        ] = []  # (position, "#_" or "#tag") waiting for the next form
 
     def error(self, message: str, position: int) -> EdnError:
         line = self.text.count("\n", 0, position) + 1
@@ -203,7 +213,9 @@ class _Reader:
         while position < len(text):
             match = _TOKEN.match(text, position)
             if match is None:
-                what = "the string is not closed" if text[position] == '"' else "unexpected character"
+                what = (
+                    "the string is not closed" if text[position] == '"' else "unexpected character"
+                )
                 raise self.error(what, position)
             kind = match.lastgroup
             if kind != "space":
@@ -322,7 +334,9 @@ def write(value: object) -> str:
         if isinstance(item, _Text):
             parts.append(item.text)
         elif isinstance(item, Map):
-            _push(pending, "{", [part for entry in item.items() for part in entry], "}", paired=True)
+            _push(
+                pending, "{", [part for entry in item.items() for part in entry], "}", paired=True
+            )
         elif isinstance(item, Set):
             _push(pending, "#{", list(item), "}")
         elif isinstance(item, List):

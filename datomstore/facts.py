@@ -70,7 +70,11 @@ class Facts:
     def order(self, name: str, count: int) -> Sorted:
         """Return a sorted part of at most `count` rows, close to all of them."""
         found = self._sorted.get(name)
-        if found is not None and found.count <= count and count - found.count <= _tail_max(found.count):
+        if (
+            found is not None
+            and found.count <= count
+            and count - found.count <= _tail_max(found.count)
+        ):
             return found
         if found is not None and found.count > count:
             return found  # a reader in the past: scans filter by row number

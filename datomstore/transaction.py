@@ -30,6 +30,7 @@ from datomstore.schema import (
     SCHEMA_ATTRIBUTES,
     Attribute,
     Schema,
+    SchemaError,
     changed,
 )
 from datomstore.value import Keyword, List, Map, Set
@@ -303,16 +304,17 @@ class Transactor:
         for datom in self._schema_datoms(staged):
             idents = self.live_values(datom.e, IDENT)
             if idents and isinstance(idents[0], Keyword) and datom.added and datom.a is not IDENT:
-                attribute = changed(self.schema[idents[0]], datom.a, datom.v)
+                try:
+                    attribute = changed(self.schema[idents[0]], datom.a, datom.v)
+                except SchemaError as error:
+                    raise TransactionError(str(error)) from error
                 self._check_change(self.schema[idents[0]], attribute)
                 self.schema = self.schema.with_property(idents[0], datom.a, datom.v)
 
     def _schema_datoms(self, staged: Staged) -> Iterator[Datom]:
         wanted = {intern(attribute) for attribute in SCHEMA_ATTRIBUTES}
         facts = self.facts
-        touched = [
-            row for row in range(staged.start, self._rows) if int(facts.a[row]) in wanted
-        ]
+        touched = [row for row in range(staged.start, self._rows) if int(facts.a[row]) in wanted]
         if touched:
             yield from (datom for datom in self.datoms_of(staged) if datom.a in SCHEMA_ATTRIBUTES)
 
@@ -384,7 +386,9 @@ class _Resolver:
             case Keyword() as op, [e, Keyword() as a, old, new] if op in _CAS:
                 self._cas(self._existing(e), a, old, new)
             case _:
-                raise TransactionError(f"no operation {operation!r} with {len(arguments)} arguments")
+                raise TransactionError(
+                    f"no operation {operation!r} with {len(arguments)} arguments"
+                )
 
     def attribute(self, ident: Keyword) -> Attribute:
         return self.transactor.schema[ident]
@@ -439,7 +443,9 @@ class _Resolver:
             if self.attribute(key).unique is IDENTITY or key is IDENT:
                 e = self.transactor.entity_with(key, value)
                 if e is not None and found is not None and e != found:
-                    raise TransactionError(f"the map's identities name two entities: {found} and {e}")
+                    raise TransactionError(
+                        f"the map's identities name two entities: {found} and {e}"
+                    )
                 found = e if e is not None else found
         return found
 
@@ -500,7 +506,9 @@ class _Resolver:
         if kinds is not None and (
             not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds)
         ):
-            raise TransactionError(f"{attribute.ident!r} takes {attribute.value_type!r}, not {value!r}")
+            raise TransactionError(
+                f"{attribute.ident!r} takes {attribute.value_type!r}, not {value!r}"
+            )
         return value
 
     def _cas(self, e: int, a: Keyword, old: object, new: object) -> None:

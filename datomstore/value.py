@@ -163,7 +163,9 @@ class Map(Mapping[object, object]):
     __slots__ = ("_entries", "_hash")
     _entries: dict[object, tuple[object, object]]
 
-    def __init__(self, pairs: Mapping[object, object] | Iterable[tuple[object, object]] = ()) -> None:
+    def __init__(
+        self, pairs: Mapping[object, object] | Iterable[tuple[object, object]] = ()
+    ) -> None:
         items = pairs.items() if isinstance(pairs, Mapping) else pairs
         self._entries = {hash_key(key): (key, value) for key, value in items}
         self._hash: int | None = None
