@@ -24,6 +24,7 @@ from typing import NamedTuple
 ISA_VERSION = 1
 INSTRUCTION_FORMAT = "<HHiii"  # opcode, n, a, b, c
 INSTRUCTION_SIZE = 16  # bytes
+OPERAND_COUNT_MAX = 0xFFFF  # what n can say: arguments of a call, captured values of a closure
 
 
 class Instruction(NamedTuple):

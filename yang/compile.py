@@ -1,0 +1,310 @@
+"""From a program to a code segment, through facts.
+
+Is:     the order of the stages, and the facts handed from one to the next.
+Is not: scoping, slots or choice of instructions: `yang/rules` derives them; packing is `yang.assemble`.
+Fits:   `cli` and `yind` compile here; `yang.render` shows the stations.
+
+    AST datoms --scope.dl--> who binds, owns, captures what --(captured values numbered, names looked up)-->
+    facts --tail, names, slots, execution, errors.dl--> steps --(sorted)--> execution datoms and a segment
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from datomstore.database import Database
+from datomstore.datom import Datom
+from datomstore.value import Keyword, Map
+from yang import rules
+from yang.analysis import (
+    BINDER,
+    BODY,
+    CAPTURE_BINDER,
+    CAPTURE_GROUP,
+    GROUP,
+    STATIC,
+    TX,
+    Analysis,
+    Ast,
+)
+from yang.assemble import Body, Lambda, assemble
+from yang.ast_datoms import ENTITY_BASE, SCHEMA, datoms_of
+from yang.derive import Rows, derive
+from yang.errors import Source, SourceError, raise_all
+from yang.execution import (
+    EXEC,
+    HandlerRow,
+    StepRow,
+    Stream,
+    arrange,
+    exec_datoms,
+)
+from yang.isa import OPERAND_COUNT_MAX
+from yang.lower import tree_of_source
+from yang.nodes import Node, flatten, places
+from yang.program import Program, program_of, tree_of
+from yang.resolve import HOST, CoreLibrary, Fact, accepted, facts_of_name, names_known, plain_name
+from yang.segment import FunctionRef, PrimitiveRef, Segment
+
+SCOPE_RELATIONS = {"local": 2, "body": 2, "static": 2, "group": 2, "captured": 2}
+EXECUTION_RELATIONS = {
+    "step": 9,
+    "handler": 8,
+    "slot": 2,
+    "static-reference": 2,
+    "host-reference": 2,
+    "unresolved": 1,
+    "recur-misplaced": 1,
+    "recur-count": 3,
+    "argument-count": 2,
+}
+CATCHES = "catches?"  # the core library's question whether a catch is meant
+
+_REF = {Keyword("db/valueType"): Keyword("db.type/ref")}
+_MANY = {Keyword("db/cardinality"): Keyword("db.cardinality/many")}
+CODE_SCHEMA: dict[Keyword, Any] = {  # attribute -> its schema in DataScript's form
+    **SCHEMA,
+    **dict.fromkeys((BINDER, BODY, STATIC, GROUP, CAPTURE_GROUP, CAPTURE_BINDER), _REF),
+    HOST["arity"]: _MANY,
+    **{EXEC[name]: _REF for name in ("node", "body", "target", "function", "args", "lambda")},
+    Keyword("contains"): _REF | _MANY,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A program with everything that was derived from it."""
+
+    program: Program
+    ast_db: Database  # AST and scope facts; the root is entity `base`
+    stream: Stream
+    exec_datoms: list[Datom]
+    segment: Segment
+    base: int = ENTITY_BASE
+
+
+def compile_source(
+    text: str, source_name: str = "<source>", *, core: CoreLibrary | None = None
+) -> Compiled:
+    """Return the compiled program of a source text. Raises SourceError or SourceErrors."""
+    program = program_of(tree_of_source(text, source_name))
+    return _compile(program, core or _library(), Source(source_name, text))
+
+
+def compile_program(program: Program | Node, *, core: CoreLibrary | None = None) -> Compiled:
+    """Return the compiled program of an AST; of a Program, its hash is checked.
+
+    Raises:
+        ProgramInvalid: the bytes are no program, or another one.
+        SourceError, SourceErrors: names without meaning and the like, without the text of the lines.
+    """
+    if not isinstance(program, Program):
+        program = program_of(program)
+    return _compile(program, core or _library(), Source(program.source_name, ""))
+
+
+def compile_core(text: str, source_name: str) -> Compiled:
+    """Return the compiled core library, which knows only itself and the host functions."""
+    program = program_of(tree_of_source(text, source_name, core=True))
+    return _compile(program, None, Source(source_name, text))
+
+
+def _library() -> CoreLibrary:
+    from yang.core import core_library  # the library is compiled by this module
+
+    return core_library()
+
+
+def _compile(program: Program, core: CoreLibrary | None, source: Source) -> Compiled:
+    tree = tree_of(program)
+    items = flatten(tree)
+    ast = Ast(items, places(items), ENTITY_BASE)
+    ast_datoms = datoms_of(tree, base=ENTITY_BASE, tx=TX, program_hash=program.hash)
+    scope = derive(
+        Database.from_datoms(ast_datoms, CODE_SCHEMA), rules.load("scope"), SCOPE_RELATIONS
+    )
+    analysis = Analysis(ast, scope, core)
+    database = Database.from_datoms([*ast_datoms, *analysis.datoms()], CODE_SCHEMA)
+    derived = derive(
+        database,
+        rules.load("tail", "names", "slots", "execution", "errors"),
+        EXECUTION_RELATIONS,
+    )
+    raise_all(_errors(derived, analysis, source))
+    stream = arrange(
+        _step_rows(derived["step"]),
+        [HandlerRow(*row) for row in derived["handler"]],
+        analysis.body_of,
+        ast.depths(),
+    )
+    return _assembled(program, database, stream, analysis, derived)
+
+
+def _step_rows(rows: Rows) -> Iterable[StepRow]:
+    for node, position, rank, sequence, instruction, n, a, b, c in rows:
+        yield StepRow(node, position, rank, sequence, instruction.name, n, a, b, c)
+
+
+def _assembled(
+    program: Program,
+    database: Database,
+    stream: Stream,
+    analysis: Analysis,
+    derived: Mapping[str, Rows],
+) -> Compiled:
+    ast = analysis.ast
+    constants = _constants(stream, analysis, derived)
+    names = {
+        node: name
+        for kind in ("variable", "def")
+        for node in ast.nodes(kind)
+        if (name := ast.name(node)) is not None
+    }
+    slot_names: dict[int, dict[int, str]] = defaultdict(dict)
+    for binder, slot in sorted(derived["slot"]):
+        slot_names[analysis.body_of[binder]][slot] = ast.name(binder) or "_"
+    segment = assemble(
+        stream,
+        program_hash=program.hash,
+        source_name=program.source_name,
+        base=ast.base,
+        top=Body(ast.base, 0, False, slot_names[ast.base]),
+        lambdas=_lambdas(analysis, slot_names),
+        constants=constants,
+        names=names,
+        spans=[item.span for item in ast.items],
+    )
+    children = ast.children("application")
+    facts = exec_datoms(
+        stream,
+        base=ast.base + len(ast.items),
+        tx=TX,
+        constants=constants,
+        names=names,
+        operator={node: found[0] for node, found in children.items()},
+        operands={node: found[1:] for node, found in children.items()},
+        functions=[ast.base, *analysis.lambdas],
+    )
+    return Compiled(program, database, stream, facts, segment)
+
+
+def _lambdas(analysis: Analysis, slot_names: Mapping[int, Mapping[int, str]]) -> list[Lambda]:
+    ast = analysis.ast
+    arities = ast.children("lambda")
+    parameters = ast.children("arity")
+    found: list[Lambda] = []
+    for node in analysis.lambdas:
+        bodies = []
+        for arity in arities[node]:
+            variadic: bool = ast.scalar(arity, "ast/variadic")
+            count = len(parameters[arity]) - 1 - variadic  # the last child is the body
+            bodies.append(Body(arity, count, variadic, slot_names.get(arity, {})))
+        binders = analysis.captured.get(analysis.group_of[node], [])
+        captures = tuple(ast.name(binder) or "_" for binder in binders)
+        found.append(Lambda(node, analysis.function_name(node), captures, tuple(bodies)))
+    return found
+
+
+def _constants(
+    stream: Stream, analysis: Analysis, derived: Mapping[str, Rows]
+) -> dict[tuple[int, int], object]:
+    """Return the value of every constant the steps name, by (node, selector); see execution.dl."""
+    ast = analysis.ast
+    statics: dict[int, int] = dict(derived["static-reference"])
+    hosts: dict[int, int] = dict(derived["host-reference"])
+    constants: dict[tuple[int, int], object] = {}
+    for step in stream.steps:
+        if step.instruction != "const":
+            continue
+        node = step.b
+        value: object = None
+        match ast.kind(node):
+            case "literal":
+                value = ast.scalar(node, "ast/value")
+            case "lambda":
+                value = analysis.function_ref(node)
+            case "def":
+                value = analysis.function_ref(analysis.static[node])
+            case "catch":
+                value = ast.scalar(node, "ast/class") if step.c else _catches(analysis)
+            case "variable" if node in statics:
+                value = analysis.function_ref(statics[node])
+            case "variable":
+                value = _host_constant(analysis.hosts[hosts[node]])
+        constants[node, step.c] = value
+    return constants
+
+
+def _host_constant(facts: Iterable[Fact]) -> object:
+    known = dict(facts)
+    if HOST["function"] in known:
+        return FunctionRef(True, -1, str(known[HOST["function"]]))
+    number = known[HOST["number"]]
+    assert isinstance(number, int)
+    return PrimitiveRef(number)
+
+
+def _catches(analysis: Analysis) -> FunctionRef:
+    if analysis.core is not None:
+        return FunctionRef(True, -1, CATCHES)
+    for def_, function in analysis.static.items():
+        if analysis.ast.name(def_) == CATCHES:
+            return analysis.function_ref(function)
+    raise LookupError(f"the core library does not define {CATCHES}")
+
+
+def _errors(derived: Mapping[str, Rows], analysis: Analysis, source: Source) -> list[SourceError]:
+    """Return what is wrong with the program, in the order of its text."""
+    found: list[tuple[int, str, str | None]] = []
+    ast = analysis.ast
+    for (node,) in derived["unresolved"]:
+        name = ast.name(node) or ""
+        found.append((node, f"unresolved symbol: {name}", _suggestion(name, analysis)))
+    for (node,) in derived["recur-misplaced"]:
+        found.append((node, "recur is not in tail position of a loop or function", None))
+    for node, expected, given in derived["recur-count"]:
+        text = f"recur with {given} arguments, where there are {expected} to renew"
+        found.append((node, text, None))
+    for node, given in derived["argument-count"]:
+        name = ast.name(node + 1) or ""  # the operator is the first child
+        known = facts_of_name(name, analysis.core, analysis.definitions)
+        text = f"wrong number of arguments ({given}) passed to {plain_name(name)}"
+        found.append((node, text, f"it takes {accepted(known)}"))
+    for node, children in ast.children("application").items():
+        if len(children) > OPERAND_COUNT_MAX:
+            found.append((node, f"{len(children)} arguments; at most {OPERAND_COUNT_MAX}", None))
+    return [source.error(text, ast.span(node), hint) for node, text, hint in sorted(found)]
+
+
+def _suggestion(name: str, analysis: Analysis) -> str | None:
+    names = {*names_known(analysis.core), *analysis.definitions}
+    close = difflib.get_close_matches(name, sorted(names), n=1, cutoff=0.75)
+    return f"did you mean {close[0]}?" if close else None
+
+
+def code_datoms(compiled: Compiled, database: Database) -> list[object]:
+    """Return transaction data that adds a program's AST and execution facts to a database.
+
+    Entities are numbered from the first free one, in one run: nodes, then steps, then sets of arguments.
+    """
+    shift = max(database.next_entity, ENTITY_BASE) - compiled.base
+    tree = tree_of(compiled.program)
+    refs = {
+        attribute for attribute, schema in CODE_SCHEMA.items() if Keyword("db/valueType") in schema
+    }
+    add = Keyword("db/add")
+    data: list[object] = [
+        Map({Keyword("db/ident"): attribute, **schema})
+        for attribute, schema in CODE_SCHEMA.items()
+        if database.entid(attribute) is None
+        and attribute.name.split("/")[0] not in ("scope", "host")
+    ]
+    facts = datoms_of(tree, base=compiled.base, tx=TX, program_hash=compiled.program.hash)
+    for datom in [*facts, *compiled.exec_datoms]:
+        value = datom.v + shift if datom.a in refs and isinstance(datom.v, int) else datom.v
+        data.append((add, datom.e + shift, datom.a, value))
+    return data

@@ -1,0 +1,189 @@
+"""The core library: compiled once, kept as a file.
+
+Is:     `lib/core.clj` as a segment and the names it gives to programs; the file that saves compiling it again.
+Is not: a boundary: losing the file loses nothing, and what it holds was made here from this package's sources.
+Fits:   `yang.compile` resolves names against it; `yind.cesk` loads its segment before any other.
+
+The file's name is the hash of every source it depends on: the library, the rules, the tables and the compiler.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from functools import cache
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+import msgpack
+
+from datomstore.value import Keyword
+from yang.canonical import decode, encode
+from yang.errors import ProgramInvalid, YangError
+from yang.isa import ISA_VERSION
+from yang.limits import PROGRAM_BYTES_MAX
+from yang.resolve import CoreLibrary
+from yang.segment import Arity, Function, FunctionRef, Handler, PrimitiveRef, Segment, Span
+
+SOURCE_NAME = "core.clj"
+_SUFFIXES = (".py", ".dl", ".lark", ".clj")
+
+
+class CoreInvalid(YangError):
+    """The core library breaks a rule that the compiler relies on."""
+
+    code = "core/invalid"
+
+
+@cache
+def core_library() -> CoreLibrary:
+    """Return the core library. Cost: the first time ever, compiling it; then reading one file."""
+    path = _cache_folder() / f"core-{_digest().hex()[:32]}.segment"
+    with contextlib.suppress(OSError, ProgramInvalid):
+        return _decoded(path.read_bytes())
+    library = compile_library()
+    with contextlib.suppress(OSError):
+        _write_whole(path, _encoded(library))
+    return library
+
+
+def core_segment() -> Segment:
+    """Return the core library's segment."""
+    return core_library().segment
+
+
+def core_text() -> str:
+    """Return the source of the core library."""
+    return (resources.files("yang.lib") / SOURCE_NAME).read_text(encoding="utf-8")
+
+
+def compile_library() -> CoreLibrary:
+    """Return the core library, compiled now.
+
+    Raises:
+        SourceError: a mistake in it.
+        CoreInvalid: it does something at its top level, or a name in it is not unique.
+    """
+    from yang.compile import compile_core  # which resolves names against the result
+
+    compiled = compile_core(core_text(), SOURCE_NAME)
+    statics = compiled.ast_db.datoms("aevt", Keyword("scope/static"))
+    exported = {
+        str(name.v)
+        for definition in statics
+        for name in compiled.ast_db.datoms("eavt", definition.e, Keyword("ast/name"))
+    }
+    segment = compiled.segment
+    if segment.globals:
+        raise CoreInvalid(f"the core library has globals: {', '.join(segment.globals)}")
+    return CoreLibrary(segment, _exports(segment, exported))
+
+
+def _exports(segment: Segment, names: set[str]) -> dict[str, Function]:
+    exports: dict[str, Function] = {}
+    for function in segment.functions:
+        if function.name in names:
+            if function.name in exports:
+                raise CoreInvalid(f"two functions of the core library are called {function.name}")
+            exports[function.name] = function
+    return exports
+
+
+def _digest() -> bytes:
+    whole = hashlib.sha256(f"{ISA_VERSION}".encode())
+    for name, data in sorted(_sources(resources.files("yang"))):
+        whole.update(f"{name}:{len(data)}:".encode() + data)
+    return whole.digest()
+
+
+def _sources(folder: Traversable) -> Iterator[tuple[str, bytes]]:
+    for entry in folder.iterdir():
+        if entry.is_dir() and entry.name != "__pycache__":
+            yield from _sources(entry)
+        elif entry.name.endswith(_SUFFIXES):
+            yield entry.name, entry.read_bytes()
+
+
+def _cache_folder() -> Path:
+    root = os.environ.get("XDG_CACHE_HOME")
+    return (Path(root) if root else Path.home() / ".cache") / "yin"
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    """Write a file so that no reader ever sees a part of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.replace(name, path)
+    except OSError:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _encoded(library: CoreLibrary) -> bytes:
+    segment = library.segment
+    packed: bytes = msgpack.packb(
+        {
+            "hash": segment.program_hash,
+            "source": segment.source_name,
+            "code": segment.code,
+            "constants": [_constant_out(value) for value in segment.constants],
+            "globals": segment.globals,
+            "functions": segment.functions,
+            "handlers": segment.handlers,
+            "nodes": segment.nodes,
+            "spans": segment.spans,
+            "exports": sorted(library.exports),
+        }
+    )
+    return packed
+
+
+def _decoded(data: bytes) -> CoreLibrary:
+    """Raises ProgramInvalid when the bytes are not what `_encoded` makes."""
+    try:
+        fields = msgpack.unpackb(data, use_list=False)
+        segment = Segment(
+            program_hash=fields["hash"],
+            source_name=fields["source"],
+            code=fields["code"],
+            constants=tuple(_constant_in(value) for value in fields["constants"]),
+            globals=fields["globals"],
+            functions=tuple(
+                Function(name, count, names, tuple(Arity(*arity) for arity in arities))
+                for name, count, names, arities in fields["functions"]
+            ),
+            handlers=tuple(Handler(*handler) for handler in fields["handlers"]),
+            nodes=fields["nodes"],
+            spans=tuple(Span(*span) for span in fields["spans"]),
+        )
+        return CoreLibrary(segment, _exports(segment, set(fields["exports"])))
+    except (KeyError, TypeError, ValueError, msgpack.UnpackException, CoreInvalid) as error:
+        raise ProgramInvalid(f"not a kept core library: {error}") from error
+
+
+def _constant_out(value: object) -> tuple[Any, ...]:
+    if isinstance(value, FunctionRef):
+        return ("function", *value)
+    if isinstance(value, PrimitiveRef):
+        return ("primitive", *value)
+    return ("value", encode(value))
+
+
+def _constant_in(packed: tuple[Any, ...]) -> object:
+    match packed:
+        case ("function", core, index, name):
+            return FunctionRef(core, index, name)
+        case ("primitive", number):
+            return PrimitiveRef(number)
+        case ("value", data):
+            value: object = decode(data, PROGRAM_BYTES_MAX)
+            return value
+    raise ProgramInvalid("not a constant")

@@ -1,0 +1,74 @@
+"""The compiler's rules: text files in Datalog, loaded once.
+
+Is:     reading `*.dl` (EDN: a comment that says what the file derives, then one vector of rules) into rule values.
+Is not: evaluation (`datomstore.datalog`), nor what is done with the facts (`yang.compile`).
+Fits:   `yang.compile` evaluates each stage's files over the facts of a program.
+
+Two shorthands of the files are spelt out here for the engine: a constant in a rule's head, and a rule without a body,
+which is a fact.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from importlib import resources
+
+from datomstore.edn import read
+from datomstore.value import List, Symbol
+
+Rules = tuple[tuple[object, ...], ...]
+
+FILES = ("scope", "tail", "names", "slots", "execution", "errors")
+GROUND = Symbol("ground")
+
+
+class RuleFileError(Exception):
+    """A rule file of the package is not a vector of rules."""
+
+    code = "rules/file"
+
+
+def text_of(name: str) -> str:
+    """Return the text of one rule file."""
+    return (resources.files(__package__) / f"{name}.dl").read_text(encoding="utf-8")
+
+
+@cache
+def load(*names: str) -> Rules:
+    """Return the rules of these files, in order, as the engine takes them."""
+    rules: list[tuple[object, ...]] = []
+    for name in names:
+        value = read(text_of(name), source=f"{name}.dl")
+        if not isinstance(value, tuple):
+            raise RuleFileError(f"{name}.dl is not a vector of rules")
+        rules.extend(_spelt_out(rule, name) for rule in value)
+    return tuple(rules)
+
+
+@cache
+def digest() -> bytes:
+    """Return the hash of all rule files: compiled code depends on them."""
+    whole = hashlib.sha256()
+    for name in FILES:
+        whole.update(text_of(name).encode() + b"\0")
+    return whole.digest()
+
+
+def _spelt_out(rule: object, file: str) -> tuple[object, ...]:
+    if not isinstance(rule, tuple) or not rule or not isinstance(rule[0], List):
+        raise RuleFileError(f"{file}.dl holds what is not a rule: {rule!r}")
+    head, body = rule[0], rule[1:]
+    arguments: list[object] = [head[0]]
+    grounds: list[object] = []
+    for place, argument in enumerate(head[1:]):
+        if isinstance(argument, Symbol):
+            repeated = argument in arguments
+            variable = Symbol(f"{argument.name}-again{place}") if repeated else argument
+            if repeated:
+                grounds.append((List([Symbol("identity"), argument]), variable))
+        else:
+            variable = Symbol(f"?constant{place}")
+            grounds.append((List([GROUND, argument]), variable))
+        arguments.append(variable)
+    return (List(arguments), *body, *grounds)
