@@ -12,7 +12,7 @@ machine can (a list and a vector, maps in another order, 0.0 and -0.0, NaN), :as
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from datomstore.datom import Datom
 from datomstore.value import Keyword, Map, Set
@@ -29,9 +29,8 @@ from yang.nodes import (
     VALUE,
     Item,
     Node,
-    build,
-    flatten,
-    places,
+    Tree,
+    tree_of_node,
     value_kind,
 )
 from yang.segment import Span
@@ -47,7 +46,7 @@ VALUE_KIND = Keyword("ast/value-kind")
 VALUE_BYTES = Keyword("ast/value-bytes")
 PROGRAM_HASH = Keyword("program/hash")
 
-_REF = Map({Keyword("db/valueType"): Keyword("db.type/ref")})
+_REF = Map([(Keyword("db/valueType"), Keyword("db.type/ref"))])
 _REF_MANY = _REF.assoc(Keyword("db/cardinality"), Keyword("db.cardinality/many"))
 SCHEMA: dict[Keyword, Map] = {
     PARENT: _REF,
@@ -57,16 +56,16 @@ SCHEMA: dict[Keyword, Map] = {
 
 
 def datoms_of(
-    tree: Node, *, base: int = ENTITY_BASE, tx: int, program_hash: bytes | None = None
+    tree: Tree | Node, *, base: int = ENTITY_BASE, tx: int, program_hash: bytes | None = None
 ) -> list[Datom]:
     """Return the facts of a tree, in the order of its nodes. The root's entity is `base`.
 
     Raises:
         ProgramInvalid: the tree is not one of the table in `yang.nodes`.
     """
-    items = flatten(tree)
+    whole = tree if isinstance(tree, Tree) else tree_of_node(tree)
     out: list[Datom] = []
-    for number, (item, place) in enumerate(zip(items, places(items), strict=True)):
+    for number, (item, place) in enumerate(zip(whole.items, whole.places, strict=True)):
         e = base + number
         span = item.span
         out.append(Datom(e, TYPE, _TYPES[item.kind.name], tx, True))
@@ -110,7 +109,7 @@ def _value_facts(value: object) -> list[tuple[Keyword, object]]:
     return facts
 
 
-def tree_of(datoms: Iterable[Datom]) -> Node:
+def tree_of(datoms: Iterable[Datom]) -> Tree:
     """Return the tree of one program's facts, in any order; facts of other attributes are passed over.
 
     Raises:
@@ -127,12 +126,13 @@ def tree_of(datoms: Iterable[Datom]) -> Node:
         counts[edge] = counts.get(edge, 0) + 1
     items = [_item(e, nodes[e], counts) for e in sorted(nodes)]
     base = min(nodes, default=0)
-    for number, place in enumerate(places(items)):
+    tree = Tree(items)
+    for number, place in enumerate(tree.places):
         facts = nodes.get(base + number, {})
         parent = None if place.role is None else base + place.parent
         if facts.get(PARENT) != parent or facts.get(ROLE) is not place.role:
             raise ProgramInvalid(f"entity {base + number} is not where its position says")
-    return build(items)
+    return tree
 
 
 def _item(e: int, facts: dict[Keyword, object], counts: dict[tuple[object, object], int]) -> Item:
@@ -150,9 +150,14 @@ def _item(e: int, facts: dict[Keyword, object], counts: dict[tuple[object, objec
     return Item(kind, scalars, inside, _span(e, facts))
 
 
-def _value(e: int, facts: dict[Keyword, object]) -> object:
+def literal_of(facts: Mapping[Keyword, object]) -> object:
+    """Return the exact value of a literal from the facts of its entity. Raises ProgramInvalid."""
     exact = facts.get(VALUE_BYTES)
-    value = decode(exact, PROGRAM_BYTES_MAX) if isinstance(exact, bytes) else facts.get(VALUE)
+    return decode(exact, PROGRAM_BYTES_MAX) if isinstance(exact, bytes) else facts.get(VALUE)
+
+
+def _value(e: int, facts: dict[Keyword, object]) -> object:
+    value = literal_of(facts)
     if facts.get(VALUE_KIND) is not _kind_of(value):
         raise ProgramInvalid(f"entity {e}: a value that is not {facts.get(VALUE_KIND)!r}")
     return value
@@ -171,5 +176,3 @@ def _span(e: int, facts: dict[Keyword, object]) -> Span:
     if not whole or not all(type(number) is int for number in (*start, *end)):  # type: ignore[misc]
         raise ProgramInvalid(f"entity {e} has no place in a source text")
     return Span(*start, *end)  # type: ignore[misc]
-
-

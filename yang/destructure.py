@@ -52,9 +52,7 @@ def destructure(expander: Expander, pairs: Iterable[Pair]) -> list[Form]:
 def _as_map(given: Form) -> Form:
     """Return what reads keyword arguments, a seq of keys and values, as a map."""
     span = given.span
-    spread = call(
-        span, "yin.core/apply", symbol("yin.core/hash-map", span), given
-    )
+    spread = call(span, "yin.core/apply", symbol("yin.core/hash-map", span), given)
     one = call(span, "yin.core/first", given)
     empty = Form("map", (), span)
     some = call(span, "if", call(span, "yin.core/seq", given), one, empty)
@@ -71,9 +69,7 @@ def _vector_pairs(expander: Expander, pattern: Form, whole: Form) -> list[Pair]:
     if rest_at is None:
         for index, item in enumerate(items[:fixed_end]):
             span = item.span
-            value = call(
-                span, "yin.core/nth", whole, literal(index, span), literal(None, span)
-            )
+            value = call(span, "yin.core/nth", whole, literal(index, span), literal(None, span))
             pairs.append((item, value))
         tail = items[fixed_end:]
     else:
@@ -181,6 +177,4 @@ def _is(form: Form, name: str) -> bool:
 
 
 def _is_keyword(form: Form, name: str) -> bool:
-    return (
-        form.kind == "literal" and isinstance(form.value, Keyword) and form.value.name == name
-    )
+    return form.kind == "literal" and isinstance(form.value, Keyword) and form.value.name == name

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from yang.segment import Span
 
+_WINDOW = 160  # characters of a long line that are shown, around the place
+
 
 class YangError(Exception):
     """Root. `code` is stable and documented."""
@@ -45,9 +47,10 @@ class SourceError(YangError):
     def __str__(self) -> str:
         lines = [f"{self.source}:{self.line}:{self.column}: {self.message}"]
         if self.text_line:
-            before = self.text_line[: self.column - 1]
+            start = max(0, self.column - 1 - _WINDOW // 2) if len(self.text_line) > _WINDOW else 0
+            before = self.text_line[start : self.column - 1]
             indent = "".join("\t" if character == "\t" else " " for character in before)
-            lines += [f"  {self.text_line}", f"  {indent}^"]
+            lines += [f"  {self.text_line[start : start + _WINDOW]}", f"  {indent}^"]
         if self.hint:
             lines.append(f"  hint: {self.hint}")
         return "\n".join(lines)
@@ -70,6 +73,10 @@ class ProgramInvalid(YangError):
     """Shipped bytes are not the canonical bytes of a program, or not of the one they are said to be."""
 
     code = "program/invalid"
+
+    def __init__(self, message: str, *, node: int | None = None) -> None:
+        super().__init__(message)
+        self.node = node  # pre-order index of the node it was seen at
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,14 +36,74 @@ _SLASHED = frozenset({"/", "call/cc"})  # names of the core whose slash separate
 
 # Of Clojure, and refused by name rather than compiled to something else. A program may define such a name itself.
 UNSUPPORTED = frozenset(
-    """
-    .. add-classpath alter-var-root amap areduce binding bound-fn bound-fn* defmacro defmethod defmulti
-    defprotocol defrecord defstruct deftype definline definterface delay dosync eval extend extend-protocol
-    extend-type future gen-class gen-interface import in-ns intern io! load load-file load-reader load-string
-    locking macroexpand macroexpand-1 memfn pmap promise proxy proxy-super pvalues pcalls read-line refer
-    refer-clojure reify requiring-resolve resolve send send-off slurp spit sync time use vswap! with-bindings
-    with-in-str with-local-vars with-open with-out-str with-precision with-redefs with-redefs-fn
-    """.split()
+    [
+        "..",
+        "add-classpath",
+        "alter-var-root",
+        "amap",
+        "areduce",
+        "binding",
+        "bound-fn",
+        "bound-fn*",
+        "defmacro",
+        "defmethod",
+        "defmulti",
+        "defprotocol",
+        "defrecord",
+        "defstruct",
+        "deftype",
+        "definline",
+        "definterface",
+        "delay",
+        "dosync",
+        "eval",
+        "extend",
+        "extend-protocol",
+        "extend-type",
+        "future",
+        "gen-class",
+        "gen-interface",
+        "import",
+        "in-ns",
+        "intern",
+        "io!",
+        "load",
+        "load-file",
+        "load-reader",
+        "load-string",
+        "locking",
+        "macroexpand",
+        "macroexpand-1",
+        "memfn",
+        "pmap",
+        "promise",
+        "proxy",
+        "proxy-super",
+        "pvalues",
+        "pcalls",
+        "read-line",
+        "refer",
+        "refer-clojure",
+        "reify",
+        "requiring-resolve",
+        "resolve",
+        "send",
+        "send-off",
+        "slurp",
+        "spit",
+        "sync",
+        "time",
+        "use",
+        "vswap!",
+        "with-bindings",
+        "with-in-str",
+        "with-local-vars",
+        "with-open",
+        "with-out-str",
+        "with-precision",
+        "with-redefs",
+        "with-redefs-fn",
+    ]
 )
 
 
@@ -98,7 +158,9 @@ class Expander:
         if "." in name.strip("."):
             raise self.error(f"there are no classes, so no {name}", form.span)
         if name != "..." and (name[0] == "." or name[-1] == "."):
-            raise self.error(f"{name}: Java's methods and constructors do not exist here", form.span)
+            raise self.error(
+                f"{name}: Java's methods and constructors do not exist here", form.span
+            )
         return form
 
     def _refuse_syntax(self, local: str, name: str, span: Span) -> None:
@@ -142,7 +204,7 @@ class Expander:
 
     def form(self, form: Form, scope: Scope) -> Walk[Form]:
         """Expand one form."""
-        while form.kind == "list" and form.value or form.kind == "function":
+        while (form.kind == "list" and form.value) or form.kind == "function":
             if form.kind == "function":
                 form = function_list(form)
                 continue
@@ -151,7 +213,7 @@ class Expander:
                 break
             special = SPECIAL.get(head.value)
             if special is not None:
-                return (yield special(self, form, scope))
+                return (yield special(self, form, scope))  # type: ignore[no-any-return]
             derived = self._derived(head.value, scope)
             if derived is None:
                 break
@@ -261,7 +323,9 @@ def _global_name(expander: Expander, form: Form) -> Form:
         return form
     before, _, local = name.partition("/")
     if before != expander.namespace:
-        raise expander.error(f"{name} belongs to another namespace and cannot be defined", form.span)
+        raise expander.error(
+            f"{name} belongs to another namespace and cannot be defined", form.span
+        )
     return form._replace(value=local)
 
 

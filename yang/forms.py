@@ -120,6 +120,7 @@ def value_of(form: Form) -> object:
 _OPENERS = {"list": "(", "vector": "[", "map": "{", "set": "#{", "function": "#("}
 _CLOSERS = {"list": ")", "vector": "]", "map": "}", "set": "}", "function": ")"}
 _WIDTH = 100
+_BINDERS = {"let", "let*", "loop", "loop*", "letfn*", "for", "doseq", "yin.core/let"}
 
 
 def text_of(form: Form, indent: int = 0) -> str:
@@ -129,14 +130,14 @@ def text_of(form: Form, indent: int = 0) -> str:
     """
     widths = _widths(form)
     parts: list[str] = []
-    # Entries: text to emit, or (form, column it starts at).
-    stack: list[str | tuple[Form, int]] = [(form, indent)]
+    # Entries: text to emit, or (form, column it starts at, whether its items belong together by two).
+    stack: list[str | tuple[Form, int, bool]] = [(form, indent, False)]
     while stack:
         entry = stack.pop()
         if isinstance(entry, str):
             parts.append(entry)
             continue
-        form, column = entry
+        form, column, paired = entry
         if form.is_leaf:
             parts.append(_leaf_text(form))
             continue
@@ -144,10 +145,13 @@ def text_of(form: Form, indent: int = 0) -> str:
         broken = column + widths[id(form)] > _WIDTH
         inner = column + (2 if form.kind in ("list", "function") else len(opener))
         stack.append(_CLOSERS[form.kind])
+        binds = _head(form) in _BINDERS
+        by_two = paired or form.kind == "map"
         for position in range(len(form.value) - 1, -1, -1):
-            stack.append((form.value[position], inner))
+            stack.append((form.value[position], inner, binds and position == 1))
             if position:
-                stack.append("\n" + " " * inner if broken and position > 1 else " ")
+                breaks = broken and (position % 2 == 0 if by_two else position > 1)
+                stack.append("\n" + " " * inner if breaks else " ")
         parts.append(opener)
     return "".join(parts)
 
@@ -171,3 +175,10 @@ def _widths(root: Form) -> dict[int, int]:
         )
         widths[id(form)] = inner + len(_OPENERS[form.kind]) + max(len(form.value), 1)
     return widths
+
+
+def _head(form: Form) -> str | None:
+    """Return the name of the symbol a list starts with."""
+    if form.kind == "list" and form.value and form.value[0].kind == "symbol":
+        return form.value[0].value  # type: ignore[no-any-return]
+    return None

@@ -16,7 +16,8 @@ from datomstore.value import Keyword
 from yang.errors import ProgramInvalid, Source
 from yang.expand import expand
 from yang.forms import Form, value_of
-from yang.nodes import CLASS, NAME, VALUE, VARIADIC, Node, flatten, make, places
+from yang.nodes import CLASS, NAME, VALUE, VARIADIC, Node, Tree, flatten, make
+from yang.pause import collector_paused
 from yang.reader.clojure import read
 from yang.segment import Span
 from yang.walk import Walk, run
@@ -42,17 +43,18 @@ _CONSTRUCTORS = {
 }
 
 
-def tree_of_source(text: str, source_name: str = "<source>", *, core: bool = False) -> Node:
+def tree_of_source(text: str, source_name: str = "<source>", *, core: bool = False) -> Tree:
     """Return the AST of a Clojure source text. `core`: it is the core library, which may define qualified names.
 
     Raises:
         SourceError, SourceErrors: what is wrong, with places.
     """
     source = Source(source_name, text)
-    return lower(expand(read(text, source_name), source, core=core), source)
+    with collector_paused():
+        return lower(expand(read(text, source_name), source, core=core), source)
 
 
-def lower(forms: Sequence[Form], source: Source) -> Node:
+def lower(forms: Sequence[Form], source: Source) -> Tree:
     """Return the :program of core forms. Raises SourceError if it is too deep or too large."""
     lines = source.text.split("\n")
     span = Span(1, 1, len(lines), len(lines[-1]) + 1)
@@ -60,10 +62,10 @@ def lower(forms: Sequence[Form], source: Source) -> Node:
     tree = make("program", span, {NAME: source.name, _STATEMENTS: pvector(statements)})
     items = flatten(tree)
     try:
-        places(items)
+        return Tree(items, tree)
     except ProgramInvalid as error:
-        raise source.error(str(error), span) from None
-    return tree
+        place = span if error.node is None else items[error.node].span
+        raise source.error(str(error), place) from None
 
 
 def _lower(form: Form) -> Walk[Node]:
@@ -71,13 +73,13 @@ def _lower(form: Form) -> Walk[Node]:
         return _leaf(form)
         yield
     if form.kind != "list":
-        return (yield _collection(form))
+        return (yield _collection(form))  # type: ignore[no-any-return]
     items: tuple[Form, ...] = form.value
     if not items:
         return _literal(value_of(form), form.span)
     head = items[0]
     special = _SPECIAL.get(head.value) if head.kind == "symbol" else None
-    return (yield special(form) if special is not None else _application(form))
+    return (yield special(form) if special is not None else _application(form))  # type: ignore[no-any-return]
 
 
 def _leaf(form: Form) -> Node:
@@ -103,7 +105,7 @@ def _body(forms: Sequence[Form], span: Span) -> Walk[Node]:
     if not nodes:
         return _literal(None, span)
     if len(nodes) == 1:
-        return nodes[0]
+        return nodes[0]  # type: ignore[no-any-return]
     return make("do", span, {_STATEMENTS: pvector(nodes)})
 
 
@@ -158,13 +160,11 @@ def _quote(form: Form) -> Walk[Node]:
 def _if(form: Form) -> Walk[Node]:
     test, consequent, *rest = yield _all(form.value[1:])
     alternative = rest[0] if rest else _literal(None, form.span)
-    return make(
-        "if", form.span, {_TEST: test, _CONSEQUENT: consequent, _ALTERNATIVE: alternative}
-    )
+    return make("if", form.span, {_TEST: test, _CONSEQUENT: consequent, _ALTERNATIVE: alternative})
 
 
 def _do(form: Form) -> Walk[Node]:
-    return (yield _body(form.value[1:], form.span))
+    return (yield _body(form.value[1:], form.span))  # type: ignore[no-any-return]
 
 
 def _def(form: Form) -> Walk[Node]:
@@ -196,7 +196,7 @@ def _binding_form(kind: str) -> Callable[[Form], Walk[Node]]:
         bindings = yield _bindings(form.value[1])
         body = yield _body(form.value[2:], form.span)
         if not bindings and kind != "loop":
-            return body
+            return body  # type: ignore[no-any-return]
         return make(kind, form.span, {_BINDINGS: bindings, _BODY: body})
 
     return lower_bindings
@@ -277,4 +277,3 @@ _SPECIAL: dict[str, Callable[[Form], Walk[Node]]] = {
     "try": _try,
     "throw": _throw,
 }
-

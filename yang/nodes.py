@@ -12,7 +12,6 @@ Children are in evaluation order: the order of roles in the table, then position
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
 from typing import Any, NamedTuple, TypeAlias
@@ -68,7 +67,21 @@ class Kind(NamedTuple):
 
 
 EXPRESSIONS = frozenset(
-    "literal variable def lambda application if do let loop recur letrec try throw".split()
+    (
+        "literal",
+        "variable",
+        "def",
+        "lambda",
+        "application",
+        "if",
+        "do",
+        "let",
+        "loop",
+        "recur",
+        "letrec",
+        "try",
+        "throw",
+    )
 )
 
 
@@ -167,8 +180,7 @@ def value_kind(value: object) -> Keyword:
     return _VALUE_KINDS[type(value)]
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """One node of a tree, in pre-order: its own fields and how many children it has per role."""
 
     kind: Kind
@@ -177,20 +189,53 @@ class Item:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where a node stands in its tree."""
 
     parent: int  # pre-order index, -1 for the root
     role: Keyword | None
     position: int  # within its role
-    index: int  # among all children of the parent
+    index: int  # type: ignore[assignment]  # among all children of the parent
     depth: int
     end: int  # pre-order index of the last descendant, or its own
 
 
-def flatten(tree: Node) -> list[Item]:
+class Tree:
+    """One whole, checked AST: its nodes in pre-order and where each stands; the map projection on demand.
+
+    Equal to another tree exactly if all nodes, values and spans are. Raises ProgramInvalid when made of what is no tree.
+    """
+
+    __slots__ = ("_root", "items", "places")
+
+    def __init__(self, items: Sequence[Item], root: Node | None = None) -> None:
+        self.items = tuple(items)
+        self.places = tuple(places(items))
+        self._root = root
+
+    @property
+    def root(self) -> Node:
+        """Return the :program node, with all others inside it."""
+        if self._root is None:
+            self._root = build(self.items)
+        return self._root
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Tree) and self.items == other.items
+
+    def __hash__(self) -> int:
+        return hash(self.items)
+
+
+def tree_of_node(root: Node) -> Tree:
+    """Return the tree of a map projection."""
+    return Tree(flatten(root), root)
+
+
+def flatten(tree: Tree | Node) -> Sequence[Item]:
     """Return the nodes of a tree in pre-order. Cost: linear, no recursion."""
+    if isinstance(tree, Tree):
+        return tree.items
     items: list[Item] = []
     stack: list[Node] = [tree]
     while stack:
@@ -208,7 +253,8 @@ def flatten(tree: Node) -> list[Item]:
             counts.append(len(of_role))
         scalars = tuple([node.get(scalar.attribute) for scalar in kind.scalars])
         items.append(Item(kind, scalars, tuple(counts), span_of(node)))
-        stack.extend(reversed(children))
+        children.reverse()
+        stack += children
     return items
 
 
@@ -256,13 +302,15 @@ def places(items: Sequence[Item]) -> list[Place]:
         if role is not None and item.kind.name not in role.kinds:
             raise ProgramInvalid(f"node {number}: :{item.kind.name} as {role.attribute!r}")
         if depth > TREE_DEPTH_MAX:
-            raise ProgramInvalid(f"node {number} is nested deeper than {TREE_DEPTH_MAX}")
+            message = f"nested deeper than {TREE_DEPTH_MAX} after expansion"
+            raise ProgramInvalid(message, node=number)
         above.append(slot)
         _check_item(number, item, len(items))
         slots.extend(reversed(_child_slots(number, item, depth + 1)))
     if slots:
         raise ProgramInvalid(f"{len(slots)} nodes are missing")
     _check_letrec(items, above)
+    _check_arities(items, above)
     for number in range(len(items) - 1, 0, -1):
         parent = above[number][0]
         ends[parent] = max(ends[parent], ends[number])
@@ -285,7 +333,11 @@ def _child_slots(
 def _check_item(number: int, item: Item, node_count: int) -> None:
     """Check one node by itself, before anything is made in proportion to its counts."""
     for role, count in zip(item.kind.roles, item.counts, strict=True):
-        if count < role.least or count > node_count or (role.most is not None and count > role.most):
+        if (
+            count < role.least
+            or count > node_count
+            or (role.most is not None and count > role.most)
+        ):
             raise ProgramInvalid(f"node {number}: {count} {role.attribute!r}")
     for scalar, value in zip(item.kind.scalars, item.scalars, strict=True):
         if scalar.type is object or (value is None and scalar.optional):
@@ -303,6 +355,26 @@ _NOT_IN_NAMES = frozenset(' \t\r\n\f\v,()[]{}"@^`;\\')
 
 def _is_name(text: str) -> bool:
     return 0 < len(text) <= NAME_LENGTH_MAX and _NOT_IN_NAMES.isdisjoint(text)
+
+
+def _check_arities(
+    items: Sequence[Item], above: Sequence[tuple[int, Role | None, int, int, int]]
+) -> None:
+    """Refuse lambdas with two arities for the same call."""
+    taken: dict[int, dict[bool, list[int]]] = {}
+    for number, item in enumerate(items):
+        if item.kind.name == "arity":
+            variadic = item.scalars[0] is True
+            of_lambda = taken.setdefault(above[number][0], {False: [], True: []})
+            of_lambda[variadic].append(item.counts[0] - variadic)
+    for number, counts in taken.items():
+        fixed, rest = counts[False], counts[True]
+        if (
+            len(set(fixed)) < len(fixed)
+            or len(rest) > 1
+            or (rest and max(fixed, default=0) > rest[0])
+        ):
+            raise ProgramInvalid("two arities for the same call", node=number)
 
 
 def _check_letrec(

@@ -25,7 +25,7 @@ from yang.limits import (
     PROGRAM_BYTES_MAX,
     SPANS_BYTES_MAX,
 )
-from yang.nodes import KINDS_BY_NUMBER, NAME, VALUE, Item, Node, Scalar, build, flatten, places
+from yang.nodes import KINDS_BY_NUMBER, VALUE, Item, Node, Scalar, Tree, tree_of_node
 from yang.segment import Span
 
 HASH_SIZE = 32
@@ -43,18 +43,17 @@ class Program:
     source_name: str
 
 
-def program_of(tree: Node) -> Program:
-    """Return the program of a tree. Raises ProgramInvalid for a tree that is none or too large."""
-    items = flatten(tree)
-    places(items)
+def program_of(tree: Tree | Node) -> Program:
+    """Return the program of a tree. Raises ProgramInvalid for one that is too large to ship."""
+    items = tree.items if isinstance(tree, Tree) else tree_of_node(tree).items
     ast = _encode(items)
     if len(ast) > PROGRAM_BYTES_MAX:
         raise ProgramInvalid(f"{len(ast)} bytes; at most {PROGRAM_BYTES_MAX} are taken")
-    name = tree.get(NAME) or ""
-    return Program(hash_of(ast), ast, _encode_spans(items), name)
+    name = items[0].scalars[0]
+    return Program(hash_of(ast), ast, _encode_spans(items), name if isinstance(name, str) else "")
 
 
-def tree_of(program: Program) -> Node:
+def tree_of(program: Program) -> Tree:
     """Return the tree of a program from anywhere. Cost: linear in its bytes, in time and memory.
 
     Raises:
@@ -65,16 +64,10 @@ def tree_of(program: Program) -> Node:
     if len(program.source_name) > NAME_LENGTH_MAX:
         raise ProgramInvalid("the source name is too long")
     decoded = _decode(program.ast, program.source_name)
-    places(decoded)
     if _encode(decoded) != program.ast:
         raise ProgramInvalid("the bytes are not in canonical form")
     spans = _decode_spans(program.spans, len(decoded))
-    return build(
-        [
-            Item(item.kind, item.scalars, item.counts, span)
-            for item, span in zip(decoded, spans, strict=True)
-        ]
-    )
+    return Tree([item._replace(span=span) for item, span in zip(decoded, spans, strict=True)])
 
 
 def hash_of(ast: bytes) -> bytes:
@@ -118,9 +111,7 @@ def _decode_item(scalars: Iterator[object], source_name: str) -> Item:
     if type(number) is not int or not 0 <= number < len(KINDS_BY_NUMBER):
         raise ProgramInvalid(f"no node has the kind {number!r}")
     kind = KINDS_BY_NUMBER[number]
-    fields: list[object] = []
-    for scalar in kind.scalars:
-        fields.append(_decode_scalar(scalars, scalar) if number else source_name)
+    fields = [_decode_scalar(scalars, scalar) if number else source_name for scalar in kind.scalars]
     counts: list[int] = []
     for role in kind.roles:
         count = role.least if role.least == role.most else next(scalars)

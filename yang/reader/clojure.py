@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
+from uuid import UUID
 
 from lark import Lark, Token, Transformer
 from lark.exceptions import UnexpectedCharacters, UnexpectedToken
@@ -21,6 +22,7 @@ from datomstore.value import Keyword
 from yang.errors import Source, SourceError
 from yang.forms import Form, FormKind, value_of
 from yang.limits import NESTING_MAX, SOURCE_BYTES_MAX
+from yang.pause import collector_paused
 from yang.segment import Span
 
 _CONSTANTS: dict[str, object] = {"nil": None, "true": True, "false": False}
@@ -55,7 +57,9 @@ class _Fault(NamedTuple):
     hint: str | None = None
 
 
-class _FaultRaised(Exception):  # noqa: N818 (never leaves this module)
+class _FaultRaised(Exception):
+    """Carries a fault out of the parser; never leaves this module."""
+
     def __init__(self, message: str, span: Span, hint: str | None = None) -> None:
         super().__init__(message)
         self.fault = _Fault(message, span, hint)
@@ -73,6 +77,9 @@ def _between(first: Token, last: Token | Form) -> Span:
     return Span(first.line, first.column, end_line, end_column)  # type: ignore[arg-type]
 
 
+Parts: TypeAlias = list[Any]  # tokens and forms of one rule
+
+
 class _Discarded:
     """What `#_` leaves behind, until the surrounding form drops it."""
 
@@ -80,7 +87,7 @@ class _Discarded:
 _DISCARDED = _Discarded()
 
 
-def _kept(items: list[Any]) -> tuple[Form, ...]:
+def _kept(items: Parts) -> tuple[Form, ...]:
     return tuple([item for item in items if item is not _DISCARDED])
 
 
@@ -91,7 +98,7 @@ class _Actions(Transformer[Token, Any]):
         text = str(token)
         if text in _CONSTANTS:
             return Form("literal", _CONSTANTS[text], _span(token))
-        if text != "/" and (text[0] == "/" or text[-1] == "/" and not text.endswith("//")):
+        if text != "/" and (text[0] == "/" or (text[-1] == "/" and not text.endswith("//"))):
             raise _FaultRaised(f"{text} is not a symbol", _span(token))
         return Form("symbol", text, _span(token))
 
@@ -121,7 +128,7 @@ class _Actions(Transformer[Token, Any]):
         if name.startswith(":"):
             message = f"{token}: keywords resolved by namespace are not supported"
             raise _FaultRaised(message, _span(token), f"write the namespace out: :user/{name[1:]}")
-        if not name or name != "/" and name.endswith("/"):
+        if not name or (name != "/" and name.endswith("/")):
             raise _FaultRaised(f"{token} is not a keyword", _span(token))
         return Form("literal", Keyword(name), _span(token))
 
@@ -131,48 +138,50 @@ class _Actions(Transformer[Token, Any]):
             raise _FaultRaised(message, _span(token))
         return Form("literal", _SYMBOLIC[token], _span(token))
 
-    def list(self, parts: list[Any]) -> Form:
+    def list(self, parts: Parts) -> Form:
         return self._collection("list", parts)
 
-    def vector(self, parts: list[Any]) -> Form:
+    def vector(self, parts: Parts) -> Form:
         return self._collection("vector", parts)
 
-    def set(self, parts: list[Any]) -> Form:
+    def set(self, parts: Parts) -> Form:
         form = self._collection("set", parts)
         _refuse_twice(form, form.value, "a set with a member twice")
         return form
 
-    def map(self, parts: list[Any]) -> Form:
+    def map(self, parts: Parts) -> Form:
         form = self._collection("map", parts)
         if len(form.value) % 2:
             raise _FaultRaised("a map with a key that has no value", form.value[-1].span)
         _refuse_twice(form, form.value[::2], "a map with a key twice")
         return form
 
-    def function(self, parts: list[Any]) -> Form:
+    def function(self, parts: Parts) -> Form:
         form = self._collection("function", parts)
         stack = [item for item in form.value if not item.is_leaf]
         while stack:
             inner = stack.pop()
             if inner.kind == "function":
-                raise _FaultRaised("#( ) inside #( )", inner.span, "write the inner one as (fn [x] ...)")
+                raise _FaultRaised(
+                    "#( ) inside #( )", inner.span, "write the inner one as (fn [x] ...)"
+                )
             stack.extend(item for item in inner.value if not item.is_leaf)
         return form
 
-    def _collection(self, kind: FormKind, parts: list[Any]) -> Form:
+    def _collection(self, kind: FormKind, parts: Parts) -> Form:
         return Form(kind, _kept(parts[1:-1]), _between(parts[0], parts[-1]))
 
-    def quote(self, parts: list[Any]) -> Form:
+    def quote(self, parts: Parts) -> Form:
         return self._prefixed("quote", parts)
 
-    def deref(self, parts: list[Any]) -> Form:
+    def deref(self, parts: Parts) -> Form:
         return self._prefixed("yin.core/deref", parts)
 
-    def _prefixed(self, head: str, parts: list[Any]) -> Form:
+    def _prefixed(self, head: str, parts: Parts) -> Form:
         span = _between(parts[0], parts[-1])
         return Form("list", (Form("symbol", head, _span(parts[0])), parts[-1]), span)
 
-    def meta(self, parts: list[Any]) -> Form:
+    def meta(self, parts: Parts) -> Form:
         """Return the form alone: type hints and other metadata mean nothing here."""
         _, metadata, form = [part for part in parts if part is not _DISCARDED]
         named = metadata.kind == "symbol" or metadata.kind == "map"
@@ -180,7 +189,7 @@ class _Actions(Transformer[Token, Any]):
             raise _FaultRaised("metadata is a symbol, keyword, string or map", metadata.span)
         return form  # type: ignore[no-any-return]
 
-    def tagged(self, parts: list[Any]) -> Form:
+    def tagged(self, parts: Parts) -> Form:
         tag, form = str(parts[0]), parts[-1]
         span = _between(parts[0], form)
         read = _TAGS.get(tag)
@@ -193,20 +202,14 @@ class _Actions(Transformer[Token, Any]):
         except (ValueError, OverflowError) as error:
             raise _FaultRaised(f"{tag}: {error}", form.span) from None
 
-    def discard(self, parts: list[Any]) -> _Discarded:
+    def discard(self, parts: Parts) -> _Discarded:
         return _DISCARDED
 
-    def start(self, parts: list[Any]) -> tuple[Form, ...]:
+    def start(self, parts: Parts) -> tuple[Form, ...]:
         return _kept(parts)
 
 
-def _uuid(text: str) -> object:
-    from uuid import UUID
-
-    return UUID(text)
-
-
-_TAGS: dict[str, Any] = {"#inst": parse_instant, "#uuid": _uuid, "#bytes": bytes.fromhex}
+_TAGS: dict[str, Any] = {"#inst": parse_instant, "#uuid": UUID, "#bytes": bytes.fromhex}
 
 
 def _refuse_twice(form: Form, keys: tuple[Form, ...], message: str) -> None:
@@ -243,7 +246,8 @@ def read(text: str, source_name: str = "<source>") -> tuple[Form, ...]:
         message = "half of a surrogate pair, not a character"
         raise source.error(message, _span_at(text, error.start)) from None
     try:
-        forms: tuple[Form, ...] = _parser().parse(text)  # type: ignore[assignment]
+        with collector_paused():
+            forms: tuple[Form, ...] = _parser().parse(text)  # type: ignore[assignment]
     except _FaultRaised as raised:
         raise source.error(*raised.fault) from None
     except UnexpectedCharacters as error:
