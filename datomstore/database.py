@@ -333,7 +333,7 @@ def _sort_key(datom: Datom, index: str) -> tuple[object, ...]:
     keys = {"e": (datom.e,), "a": (datom.a.name,), "v": (type(datom.v).__name__, str(datom.v))}
     if isinstance(datom.v, (int, float)) and not isinstance(datom.v, bool):
         keys["v"] = ("", datom.v)  # type: ignore[assignment]
-    return tuple(keys[name] for name in index[:3]) + (datom.tx,)
+    return (*(keys[name] for name in index[:3]), datom.tx)
 
 
 def _end_retracted(facts: Facts, count: int) -> None:

@@ -121,7 +121,7 @@ def _radix(sign: str, radix: int, digits: str) -> int:
 
 
 def parse_char(text: str) -> Char:
-    """Return the character of a literal such as `\\a`, `\\newline`, `\\u03bb`, `\\o101`. Raises ValueError."""
+    r"""Return the character of a literal such as `\a`, `\newline`, `\u03bb`, `\o101`. Raises ValueError."""
     name = text[1:]
     if len(name) == 1:
         return Char(name)
@@ -402,7 +402,7 @@ def write_double(value: float) -> str:
     if value == 0 or 1e-3 <= abs(value) < 1e7:
         text = repr(value)
         return text if "e" not in text else f"{value:f}"
-    mantissa, _, exponent = f"{value:e}".partition("e")
+    exponent = f"{value:e}".partition("e")[2]
     digits = repr(value).partition("e")[0].replace(".", "").lstrip("-0").rstrip("0") or "0"
     sign = "-" if value < 0 else ""
     return f"{sign}{digits[0]}.{digits[1:] or '0'}E{int(exponent)}"

@@ -82,6 +82,12 @@ class Facts:
         self._sorted[name] = made
         return made
 
+    def forget_after(self, count: int) -> None:
+        """Drop sorted parts that hold rows from `count` on, which are about to be others."""
+        for name, part in list(self._sorted.items()):
+            if part.count > count:
+                self._sorted.pop(name, None)
+
     def _sort(self, name: str, count: int) -> Sorted:
         first, second, third = (getattr(self, key)[:count] for key in ORDERS[name])
         rows = np.lexsort((third, second, first)).astype(np.int64)

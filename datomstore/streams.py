@@ -17,11 +17,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from datomstore.codec import pack, unpack_trusted
+from datomstore.codec import CodecError, pack, unpack_trusted
 from datomstore.database import Database
 from datomstore.datom import TX_BASE, Datom
 from datomstore.errors import DatomstoreError
 from datomstore.facts import Facts
+from datomstore.limits import STREAM_NAME_MAX
 from datomstore.schema import Schema
 from datomstore.storage import Storage, StorageCorrupt, StorageTransaction
 from datomstore.transaction import Staged, Transactor, TxReport
@@ -41,6 +42,18 @@ class StreamExists(DatomstoreError):
     """A stream has this name already."""
 
     code = "stream/exists"
+
+
+class BatchOpen(DatomstoreError):
+    """A batch inside a batch: the outer one would not know what the inner one wrote."""
+
+    code = "stream/batch-open"
+
+
+class StreamNameInvalid(DatomstoreError):
+    """No stream can have this name."""
+
+    code = "stream/name"
 
 
 class TxRecord(NamedTuple):
@@ -112,6 +125,7 @@ class Streams:
         self.now_ms = now_ms
         self._open: dict[str, Stream] = {}
         self.write_lock = threading.RLock()
+        self._batch_open = False
         with storage.transaction(write=False) as transaction:
             self._names = set(transaction.streams())
 
@@ -140,6 +154,7 @@ class Streams:
         found = self._open.get(name)
         if found is not None:
             return found
+        _check_name(name)
         with self.write_lock:
             if name not in self._open:
                 self._open[name] = self._replay(name)
@@ -159,7 +174,10 @@ class Streams:
     def batch(self) -> Iterator[Batch]:
         """Open one storage transaction over streams and tables; all of it happens when the block ends, or nothing."""
         with self.write_lock:
+            if self._batch_open:
+                raise BatchOpen("this thread has a batch open already; use that one")
             batch: Batch | None = None
+            self._batch_open = True
             try:
                 with self.storage.transaction(write=True) as storage:
                     batch = Batch(self, storage)
@@ -168,7 +186,21 @@ class Streams:
                 if batch is not None:
                     batch.rollback()
                 raise
+            finally:
+                self._batch_open = False
             batch.commit()
+
+
+def _check_name(name: str) -> None:
+    """Refuse names that could not be a part of a key. Raises StreamNameInvalid."""
+    try:
+        size = len(name.encode())
+    except UnicodeEncodeError:
+        raise StreamNameInvalid(f"stream name {name!r} is not UTF-8") from None
+    if not 0 < size <= STREAM_NAME_MAX or "\0" in name:
+        raise StreamNameInvalid(
+            f"stream name {name[:40]!r}: 1 to {STREAM_NAME_MAX} bytes, none of them zero"
+        )
 
 
 class Batch:
@@ -193,18 +225,16 @@ class Batch:
         """Stage a transaction; its report's `db_after` is complete once the batch is committed. Raises TransactionError."""
         transactor = stream.transactor
         now_ms = self._streams.now_ms()
-        before = transactor.database()
+        before = transactor.staged_database()
         staged = transactor.stage(tx_data, now_ms, meta)
         datoms = transactor.datoms_of(staged)
-        blob = encode_record(now_ms, datoms)
         try:
+            blob = encode_record(now_ms, datoms)
             self._storage.append(stream.name, staged.t - 1, blob)
         except BaseException:
             transactor.rollback(staged)
             raise
-        count = staged.start + len(datoms)
-        ends = transactor.tx_ends
-        after = Database(transactor.facts, transactor.schema, ends, basis_t=staged.t, count=count)
+        after = transactor.staged_database()
         report = TxReport(before, after, datoms, staged.tempids, staged.t, staged.tx)
         self._staged.append((stream, staged, datoms, len(blob), report))
         return report
@@ -246,10 +276,14 @@ def decode_record(
     stream: str, t: int, blob: bytes
 ) -> tuple[int, list[tuple[int, Keyword, object, bool]]]:
     """Return instant and rows of a log record. Raises StorageCorrupt."""
-    record = unpack_trusted(blob)
-    if not isinstance(record, tuple) or len(record) != 7 or record[0] != RECORD_VERSION:
-        raise StorageCorrupt(f"stream {stream!r}: transaction {t} is not a record of version 1")
-    _, instant_ms, names, entities, numbers, values, added = record
-    attributes = [Keyword(name) for name in names]
-    columns = zip(entities, (attributes[n] for n in numbers), values, added, strict=True)
-    return instant_ms, list(columns)
+    try:
+        version, instant_ms, names, entities, numbers, values, added = unpack_trusted(blob)  # type: ignore[misc]
+        if version != RECORD_VERSION:
+            raise ValueError(f"version {version!r}")
+        attributes = [Keyword(name) for name in names]
+        columns = zip(entities, (attributes[n] for n in numbers), values, added, strict=True)
+        return instant_ms, list(columns)
+    except (CodecError, TypeError, ValueError, IndexError) as error:
+        raise StorageCorrupt(
+            f"stream {stream!r}: transaction {t} is not a record of version {RECORD_VERSION}: {error}"
+        ) from error

@@ -83,6 +83,7 @@ class Staged:
     tempids: dict[object, int] = field(default_factory=dict)
     undo: list[Callable[[], None]] = field(default_factory=list)
     schema_before: Schema | None = None
+    schema_after: Schema | None = None
 
 
 class Transactor:
@@ -100,6 +101,7 @@ class Transactor:
         self._next = FIRST_ENTITY
         self._staged: list[Staged] = []
         self._index_live_rows()
+        self._committed = self._view(facts.count, self.t)
 
     def _index_live_rows(self) -> None:
         facts = self.facts
@@ -128,13 +130,14 @@ class Transactor:
 
     def database(self) -> Database:
         """Return the committed database."""
-        return Database(
-            self.facts,
-            self.schema,
-            self.tx_ends,
-            basis_t=self.tx_ends[-1][0] if self.tx_ends else 0,
-            count=self.facts.count,
-        )
+        return self._committed  # one attribute, so that a reader never sees half a commit
+
+    def staged_database(self) -> Database:
+        """Return the database with all staged transactions, complete once they are committed."""
+        return self._view(self._rows, self.t)
+
+    def _view(self, count: int, t: int) -> Database:
+        return Database(self.facts, self.schema, self.tx_ends, basis_t=t, count=count)
 
     def stage(
         self, tx_data: Iterable[object], now_ms: int, meta: Mapping[Keyword, object] | None = None
@@ -150,6 +153,7 @@ class Transactor:
                 self._add(staged, staged.tx, attribute, value)
             _Resolver(self, staged).run(tx_data)
             self._learn_schema(staged)
+            staged.schema_after = self.schema
         except BaseException:
             self.rollback(staged)
             raise
@@ -168,6 +172,7 @@ class Transactor:
             else:
                 self._end(staged, e << 1, intern(attribute), intern(value))
         self._learn_schema(staged)
+        staged.schema_after = self.schema
         return staged
 
     def commit(self, staged: Staged) -> None:
@@ -178,6 +183,9 @@ class Transactor:
         self.tx_ends.append((staged.t, end))
         self.facts.count = end
         staged.undo.clear()
+        schema = staged.schema_after
+        assert schema is not None, "a transaction is staged to its end before it is committed"
+        self._committed = Database(self.facts, schema, self.tx_ends, basis_t=staged.t, count=end)
 
     def rollback(self, staged: Staged) -> None:
         """Take back the newest staged transaction."""
@@ -186,6 +194,7 @@ class Transactor:
         for undo in reversed(staged.undo):
             undo()
         self._rows = staged.start
+        self.facts.forget_after(staged.start)
         self.t = staged.t - 1
         if staged.schema_before is not None:
             self.schema = staged.schema_before
@@ -351,18 +360,22 @@ class _Resolver:
                 raise TransactionError(f"{error}, in item {_shorten(item)}") from error
 
     def _upsert_tempids(self, items: list[object]) -> None:
-        """Bind the tempids of maps whose identity exists already, before anything refers to them."""
+        """Bind the tempids whose identity exists already, before anything refers to them."""
         for item in items:
-            if not isinstance(item, Mapping):
-                continue
-            tempid = item.get(ID)
-            if not _is_tempid(tempid):
-                continue
-            e = self._identity(item)
-            if e is not None:
-                known = self.staged.tempids.setdefault(tempid, e)
-                if known != e:
-                    raise TransactionError(f"tempid {tempid!r} would be entities {known} and {e}")
+            if isinstance(item, Mapping):
+                self._bind(item.get(ID), item)
+            elif isinstance(item, tuple) and len(item) == 4 and item[0] is _ADD:
+                self._bind(item[1], {item[2]: item[3]})
+
+    def _bind(self, tempid: object, facts: Mapping[object, object]) -> None:
+        """Bind a tempid to the entity that has the unique identities among its facts."""
+        if not _is_tempid(tempid) or tempid in CURRENT_TX:
+            return
+        e = self._identity(facts)
+        if e is not None:
+            known = self.staged.tempids.setdefault(tempid, e)
+            if known != e:
+                raise TransactionError(f"tempid {tempid!r} would be entities {known} and {e}")
 
     def _item(self, item: object) -> None:
         if isinstance(item, Mapping):
@@ -402,6 +415,8 @@ class _Resolver:
             e = self._identity(item)
             e = self.transactor.new_entity() if e is None else e
         else:
+            if given not in self.staged.tempids:  # the identity may be new in this transaction
+                self._bind(given, item)
             e = self._entity(given)
         facts = [(key, value) for key, value in item.items() if key is not ID]
         for key, value in facts:
@@ -536,21 +551,16 @@ class _Resolver:
 
     def _facts_of(self, e: int) -> list[tuple[Keyword, object]]:
         transactor = self.transactor
-        view = transactor.database()
+        view = transactor.staged_database()
         attributes = {value_of(int(a)) for a in transactor.facts.a[view.rows(e << 1)]}
-        attributes |= {
-            value_of(int(transactor.facts.a[row]))
-            for row in range(self.staged.start, transactor._rows)
-            if int(transactor.facts.e[row]) == e << 1
-        }
         found: list[tuple[Keyword, object]] = []
-        for attribute in attributes:
+        for attribute in sorted(attributes):  # type: ignore[type-var]
             assert isinstance(attribute, Keyword), attribute
             found += [(attribute, value) for value in transactor.live_values(e, attribute)]
         return found
 
     def _referrers(self, e: int) -> list[tuple[int, Keyword]]:
-        facts, view = self.transactor.facts, self.transactor.database()
+        facts, view = self.transactor.facts, self.transactor.staged_database()
         found = []
         for row in view.rows(None, None, e << 1):
             attribute = value_of(int(facts.a[row]))
