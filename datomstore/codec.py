@@ -43,29 +43,37 @@ def pack(value: object) -> bytes:
         raise CodecError(f"no encoding: {error}") from error
 
 
-def _pack(value: object) -> bytes:
-    return msgpack.packb(value, default=_extension, strict_types=True, use_bin_type=True)  # type: ignore[no-any-return]
+def _pack(value: object, depth: int = 0) -> bytes:
+    """Return the bytes of a value that stands inside `depth` extensions."""
+    return msgpack.packb(  # type: ignore[no-any-return]
+        value,
+        default=lambda item: _extension(item, depth + 1),
+        strict_types=True,
+        use_bin_type=True,
+    )
 
 
-def _extension(value: object) -> Any:
+def _extension(value: object, depth: int) -> Any:
     """Return what msgpack can write in place of a value it does not know."""
     if type(value) is tuple:
         return list(value)
+    if depth > CODEC_DEPTH_MAX:  # what cannot be read must not be written
+        raise ValueError(f"nested deeper than {CODEC_DEPTH_MAX}")
     if isinstance(value, Keyword):
         return msgpack.ExtType(KEYWORD, value.name.encode())
     if isinstance(value, Symbol):
         return msgpack.ExtType(SYMBOL, value.name.encode())
     if isinstance(value, Map):
-        pairs = sorted((_pack(key), _pack(item)) for key, item in value.items())
+        pairs = sorted((_pack(key, depth), _pack(item, depth)) for key, item in value.items())
         return msgpack.ExtType(MAP, b"".join(part for pair in pairs for part in pair))
     if isinstance(value, List):
-        return msgpack.ExtType(LIST, b"".join(_pack(item) for item in value))
+        return msgpack.ExtType(LIST, b"".join(_pack(item, depth) for item in value))
     if isinstance(value, Set):
-        return msgpack.ExtType(SET, b"".join(sorted(_pack(item) for item in value)))
+        return msgpack.ExtType(SET, b"".join(sorted(_pack(item, depth) for item in value)))
     if isinstance(value, int):
         return msgpack.ExtType(BIG_INTEGER, _big(value))
     if isinstance(value, Fraction):
-        return msgpack.ExtType(RATIO, _pack([value.numerator, value.denominator]))
+        return msgpack.ExtType(RATIO, _pack([value.numerator, value.denominator], depth))
     if isinstance(value, Char):
         return msgpack.ExtType(CHAR, value.value.encode())
     if isinstance(value, datetime):

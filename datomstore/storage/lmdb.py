@@ -16,7 +16,7 @@ import lmdb
 
 from datomstore.errors import DatomstoreError
 from datomstore.limits import LMDB_MAP_SIZE
-from datomstore.storage import StorageTransaction
+from datomstore.storage import StorageCorrupt, StorageTransaction
 from datomstore.storage.keyed import KeyedTransaction
 
 
@@ -24,6 +24,12 @@ class StorageFull(DatomstoreError):
     """The environment has reached its map size, or the disk is full."""
 
     code = "storage/full"
+
+
+class KeyTooLong(DatomstoreError):
+    """The engine's keys have at most 511 bytes."""
+
+    code = "storage/key"
 
 
 class _Mapped:
@@ -66,6 +72,12 @@ class LmdbStorage:
                 yield KeyedTransaction(_Mapped(transaction))
         except (lmdb.MapFullError, lmdb.DiskError) as error:
             raise StorageFull(str(error)) from error
+        except (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.InvalidError) as error:
+            raise StorageCorrupt(str(error)) from error
+        except lmdb.BadValsizeError as error:
+            raise KeyTooLong(
+                "a table's name and key together are too long for the engine"
+            ) from error
 
     def close(self) -> None:
         """Close the environment."""
