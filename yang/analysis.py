@@ -29,6 +29,8 @@ CAPTURE_BINDER = Keyword("capture/binder")
 CAPTURE_INDEX = Keyword("capture/index")
 CAPTURE_COUNT = Keyword("capture/count")
 
+LOOK_UP = "yin.core/get"  # what a call of a keyword does
+
 
 class Ast:
     """The nodes of a program by entity."""
@@ -106,6 +108,7 @@ class Analysis:
         definitions = {name for node in ast.nodes("def") if (name := ast.name(node)) is not None}
         self.definitions = definitions
         names = {name for node in ast.nodes("variable") if (name := ast.name(node)) is not None}
+        names.add(LOOK_UP)
         self.hosts: dict[int, list[Fact]] = {}
         for entity, name in enumerate(sorted(names), ast.base + len(ast.items)):
             facts = facts_of_name(name, core, definitions)

@@ -45,7 +45,7 @@ from yang.execution import (
 )
 from yang.isa import OPERAND_COUNT_MAX
 from yang.lower import tree_of_source
-from yang.nodes import Node, flatten, places
+from yang.nodes import Tree
 from yang.program import Program, program_of, tree_of
 from yang.resolve import HOST, CoreLibrary, Fact, accepted, facts_of_name, names_known, plain_name
 from yang.segment import FunctionRef, PrimitiveRef, Segment
@@ -91,26 +91,26 @@ def compile_source(
     text: str, source_name: str = "<source>", *, core: CoreLibrary | None = None
 ) -> Compiled:
     """Return the compiled program of a source text. Raises SourceError or SourceErrors."""
-    program = program_of(tree_of_source(text, source_name))
-    return _compile(program, core or _library(), Source(source_name, text))
+    tree = tree_of_source(text, source_name)
+    return _compile(program_of(tree), tree, core or _library(), Source(source_name, text))
 
 
-def compile_program(program: Program | Node, *, core: CoreLibrary | None = None) -> Compiled:
+def compile_program(program: Program | Tree, *, core: CoreLibrary | None = None) -> Compiled:
     """Return the compiled program of an AST; of a Program, its hash is checked.
 
     Raises:
         ProgramInvalid: the bytes are no program, or another one.
         SourceError, SourceErrors: names without meaning and the like, without the text of the lines.
     """
-    if not isinstance(program, Program):
-        program = program_of(program)
-    return _compile(program, core or _library(), Source(program.source_name, ""))
+    tree = tree_of(program) if isinstance(program, Program) else program
+    whole = program if isinstance(program, Program) else program_of(program)
+    return _compile(whole, tree, core or _library(), Source(whole.source_name, ""))
 
 
 def compile_core(text: str, source_name: str) -> Compiled:
     """Return the compiled core library, which knows only itself and the host functions."""
-    program = program_of(tree_of_source(text, source_name, core=True))
-    return _compile(program, None, Source(source_name, text))
+    tree = tree_of_source(text, source_name, core=True)
+    return _compile(program_of(tree), tree, None, Source(source_name, text))
 
 
 def _library() -> CoreLibrary:
@@ -119,10 +119,8 @@ def _library() -> CoreLibrary:
     return core_library()
 
 
-def _compile(program: Program, core: CoreLibrary | None, source: Source) -> Compiled:
-    tree = tree_of(program)
-    items = flatten(tree)
-    ast = Ast(items, places(items), ENTITY_BASE)
+def _compile(program: Program, tree: Tree, core: CoreLibrary | None, source: Source) -> Compiled:
+    ast = Ast(tree.items, tree.places, ENTITY_BASE)
     ast_datoms = datoms_of(tree, base=ENTITY_BASE, tx=TX, program_hash=program.hash)
     scope = derive(
         Database.from_datoms(ast_datoms, CODE_SCHEMA), rules.load("scope"), SCOPE_RELATIONS
@@ -286,25 +284,35 @@ def _suggestion(name: str, analysis: Analysis) -> str | None:
     return f"did you mean {close[0]}?" if close else None
 
 
+def code_schema(database: Database) -> list[object]:
+    """Return transaction data for the schema of code facts that a database lacks; mostly nothing.
+
+    It has to be transacted before the first `code_datoms`.
+    """
+    return [
+        Map([(Keyword("db/ident"), attribute), *schema.items()])
+        for attribute, schema in CODE_SCHEMA.items()
+        if database.entid(attribute) is None
+    ]
+
+
 def code_datoms(compiled: Compiled, database: Database) -> list[object]:
     """Return transaction data that adds a program's AST and execution facts to a database.
 
     Entities are numbered from the first free one, in one run: nodes, then steps, then sets of arguments.
+    The database has the schema of `code_schema`.
     """
     shift = max(database.next_entity, ENTITY_BASE) - compiled.base
+    refs = {a for a, schema in CODE_SCHEMA.items() if Keyword("db/valueType") in schema}
     tree = tree_of(compiled.program)
-    refs = {
-        attribute for attribute, schema in CODE_SCHEMA.items() if Keyword("db/valueType") in schema
-    }
-    add = Keyword("db/add")
-    data: list[object] = [
-        Map({Keyword("db/ident"): attribute, **schema})
-        for attribute, schema in CODE_SCHEMA.items()
-        if database.entid(attribute) is None
-        and attribute.name.split("/")[0] not in ("scope", "host")
-    ]
     facts = datoms_of(tree, base=compiled.base, tx=TX, program_hash=compiled.program.hash)
-    for datom in [*facts, *compiled.exec_datoms]:
-        value = datom.v + shift if datom.a in refs and isinstance(datom.v, int) else datom.v
-        data.append((add, datom.e + shift, datom.a, value))
-    return data
+    add = Keyword("db/add")
+    return [
+        (
+            add,
+            datom.e + shift,
+            datom.a,
+            datom.v + shift if datom.a in refs and isinstance(datom.v, int) else datom.v,
+        )
+        for datom in (*facts, *compiled.exec_datoms)
+    ]

@@ -20,7 +20,7 @@ from yang.execution import CONTAINS
 from yang.expand import expand
 from yang.forms import text_of
 from yang.lower import tree_of_source
-from yang.nodes import Item, flatten, places
+from yang.nodes import Item
 from yang.program import program_of
 from yang.reader.clojure import read
 
@@ -43,9 +43,9 @@ def render_forms(text: str, source_name: str) -> str:
 
 def render_ast(text: str, source_name: str) -> str:
     """Return the tree, one node a line: type, scalars, place in the source."""
-    items = flatten(tree_of_source(text, source_name))
+    tree = tree_of_source(text, source_name)
     lines: list[str] = []
-    for item, place in zip(items, places(items), strict=True):
+    for item, place in zip(tree.items, tree.places, strict=True):
         role = f"{place.role.name.removeprefix('ast/')}: " if place.role else ""
         line = f"{'  ' * place.depth}{role}{item.kind.name}{_scalars(item)}"
         lines.append(f"{line:60} ; {item.span.line}:{item.span.column}")
