@@ -9,7 +9,7 @@ An attribute without schema has cardinality one and any type.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
@@ -75,20 +75,23 @@ class Attribute:
 class Schema:
     """Attributes by ident; what is not in it has the default properties."""
 
-    __slots__ = ("_attributes",)
+    __slots__ = ("_attributes", "_defaults")
 
     def __init__(self, attributes: Mapping[Keyword, Attribute] | None = None) -> None:
         self._attributes: dict[Keyword, Attribute] = dict(attributes or {})
+        self._defaults: dict[Keyword, Attribute] = {}  # made once: every fact asks for its own
 
     def __getitem__(self, ident: Keyword) -> Attribute:
-        found = self._attributes.get(ident)
-        return Attribute(ident) if found is None else found
+        found = self._attributes.get(ident) or self._defaults.get(ident)
+        if found is None:
+            found = self._defaults[ident] = Attribute(ident)
+        return found
 
     def get(self, ident: Keyword) -> Attribute | None:
         """Return an attribute that has been declared, else None."""
         return self._attributes.get(ident)
 
-    def __iter__(self) -> Iterable[Attribute]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[Attribute]:
         return iter(self._attributes.values())
 
     def with_property(self, ident: Keyword, name: Keyword, value: object) -> Schema:

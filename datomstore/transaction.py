@@ -424,11 +424,12 @@ class _Resolver:
                 raise TransactionError(f"an attribute is a keyword, not {key!r}")
             if value is None:
                 raise TransactionError(f"{key!r} is nil: a fact has a value")
-            if key.local_name.startswith("_") and len(key.local_name) > 1:
+            if "_" in key.name and key.local_name.startswith("_") and len(key.local_name) > 1:
                 self._reverse(e, key, value)
             else:
-                for single in self._values(self.attribute(key), value):
-                    self._add(e, key, single)
+                attribute = self.attribute(key)
+                for single in self._values(attribute, value):
+                    self.transactor._add(self.staged, e, key, self._value(attribute, single))
         return e
 
     def _reverse(self, e: int, key: Keyword, value: object) -> None:
