@@ -1,0 +1,120 @@
+"""One connection, without its bytes' way there: who has said hello, which version, what may come now.
+
+Is:     a state machine over bytes; the same for both sides.
+Is not: authentication (TLS, below), requests and their answers (`transport`, `client`), or the hand-off's rules.
+Fits:   the two I/O modules feed it what they read and write what it returns.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from protocol.errors import LocalFault, RemoteFault
+from protocol.framing import FrameBuffer, encode_frame
+from protocol.limits import FRAME_BYTES_MAX, HELLO_BYTES_MAX, VERSION_MAX, VERSION_MIN
+from protocol.messages import Goodbye, Hello, Message, decode, encode
+
+
+class State(Enum):
+    """Where a connection is."""
+
+    FRESH = "fresh"
+    HELLO_SENT = "hello sent"
+    HELLO_RECEIVED = "hello received"
+    READY = "ready"
+    CLOSED = "closed"
+
+
+class Step(Enum):
+    """What can happen to a connection."""
+
+    SEND_HELLO = "send hello"
+    RECEIVE_HELLO = "receive hello"
+    SEND = "send"
+    RECEIVE = "receive"
+    SEND_GOODBYE = "send goodbye"
+    RECEIVE_GOODBYE = "receive goodbye"
+
+
+# What is not here is not allowed: a LocalFault when we did it, a RemoteFault when the peer did.
+TRANSITIONS: dict[tuple[State, Step], State] = {
+    (State.FRESH, Step.SEND_HELLO): State.HELLO_SENT,
+    (State.FRESH, Step.RECEIVE_HELLO): State.HELLO_RECEIVED,
+    (State.FRESH, Step.SEND_GOODBYE): State.CLOSED,
+    (State.FRESH, Step.RECEIVE_GOODBYE): State.CLOSED,
+    (State.HELLO_SENT, Step.RECEIVE_HELLO): State.READY,
+    (State.HELLO_SENT, Step.SEND_GOODBYE): State.CLOSED,
+    (State.HELLO_SENT, Step.RECEIVE_GOODBYE): State.CLOSED,
+    (State.HELLO_RECEIVED, Step.SEND_HELLO): State.READY,
+    (State.HELLO_RECEIVED, Step.SEND_GOODBYE): State.CLOSED,
+    (State.HELLO_RECEIVED, Step.RECEIVE_GOODBYE): State.CLOSED,
+    (State.READY, Step.SEND): State.READY,
+    (State.READY, Step.RECEIVE): State.READY,
+    (State.READY, Step.SEND_GOODBYE): State.CLOSED,
+    (State.READY, Step.RECEIVE_GOODBYE): State.CLOSED,
+}
+
+
+class Connection:
+    """One side of a connection. Its Hello is sent with `hello`, everything else with `send`."""
+
+    def __init__(self, *, name: str, nonce: bytes) -> None:
+        self.state = State.FRESH
+        self.version: int | None = None  # agreed once the peer's Hello is there
+        self.peer: Hello | None = None
+        self._hello = Hello(VERSION_MIN, VERSION_MAX, nonce, name)
+        self._buffer = FrameBuffer(HELLO_BYTES_MAX)
+
+    def hello(self) -> bytes:
+        """Return the bytes of our Hello."""
+        return self.send(self._hello)
+
+    def send(self, message: Message) -> bytes:
+        """Return the bytes that say a message. Raises LocalFault if it may not be said now."""
+        data = encode_frame(encode(message))
+        step = _step(message, Step.SEND_HELLO, Step.SEND_GOODBYE, Step.SEND)
+        following = TRANSITIONS.get((self.state, step))
+        if following is None:
+            raise LocalFault(f"{type(message).__name__} cannot be sent: {self.state.value}")
+        self.state = following
+        return data
+
+    def receive_data(self, data: bytes) -> list[Message]:
+        """Return the messages that `data` completes, the Hello among them. Raises RemoteFault."""
+        self._buffer.feed(data)
+        return [self._receive(payload) for payload in self._buffer.frames()]
+
+    def _receive(self, payload: bytes) -> Message:
+        message = decode(payload)
+        step = _step(message, Step.RECEIVE_HELLO, Step.RECEIVE_GOODBYE, Step.RECEIVE)
+        following = TRANSITIONS.get((self.state, step))
+        if following is None:
+            raise RemoteFault("wire/order", f"{type(message).__name__} while {self.state.value}")
+        if isinstance(message, Hello):
+            self.version = _agree(message)
+            self.peer = message
+            self._buffer.size_max = FRAME_BYTES_MAX
+        self.state = following
+        return message
+
+
+def _step(message: Message, hello: Step, goodbye: Step, other: Step) -> Step:
+    match message:
+        case Hello():
+            return hello
+        case Goodbye():
+            return goodbye
+        case _:
+            return other
+
+
+def _agree(peer: Hello) -> int:
+    """Return the highest version both speak. Raises RemoteFault."""
+    version = min(VERSION_MAX, peer.version_max)
+    if version < max(VERSION_MIN, peer.version_min):
+        raise RemoteFault(
+            "wire/version",
+            f"the peer speaks versions {peer.version_min} to {peer.version_max}, "
+            f"we speak {VERSION_MIN} to {VERSION_MAX}",
+        )
+    return version

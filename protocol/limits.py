@@ -1,0 +1,29 @@
+"""Every bound of the wire, with unit and reason.
+
+Is:     constants. Changing one that both sides enforce is a change of protocol version.
+Is not: what a node grants to agents (`yind.limits`).
+Fits:   imported where the bound is enforced.
+"""
+
+VERSION_MIN = 1
+VERSION_MAX = 1
+FRAME_HEADER_BYTES = 4
+HELLO_BYTES_MAX = 4_096  # no frame before the peer's Hello may be longer
+FRAME_BYTES_MAX = 16 << 20  # the largest message: an agent that carries much, a long answer
+VALUE_NODES_MAX = 1 << 20  # values in one message; a node costs about 100 bytes once decoded
+TEXT_BYTES_MAX = 1_024  # names, verbs, reasons and codes
+HASHES_MAX = 1_024  # programs one image may name
+TOKENS_MAX = 64  # tokens one offer may carry
+IMAGE_BYTES_MAX = 15 << 20  # leaves room in the frame for tokens
+RECEIVE_BYTES = 65_536  # of one read from a connection
+HANDSHAKE_S = 3.0  # TLS and both Hellos
+IDLE_PING_S = 5.0  # silence after which a side asks whether the other lives
+DEAD_S = 15.0  # silence after which it does not
+SLOW_READER_S = 10.0  # how long items may wait for the task that asked for them
+ITEMS_BUFFER = 64  # items of one request that wait for their reader
+DISPATCH_BUFFER = 64  # messages that wait for the handler
+REQUESTS_MAX = 64  # requests of one peer at a time
+PRE_AUTHENTICATION_MAX = 64  # connections in their handshake; the oldest makes room
+LISTEN_BACKLOG = 256
+TAKEN_MAX = 256  # journeys of one agent to one node that it can still confirm
+REFUSED_MAX = 64  # offers of one agent that a node has refused and whose epoch it has not passed

@@ -1,0 +1,241 @@
+"""The messages of the protocol: a closed set of types, each an array of its type number and its fields.
+
+Is:     frozen classes, `encode` and `decode`; every field's type and size is checked.
+Is not: who may say what when (`connection`, `handoff`).
+Fits:   one frame holds one message; an unknown type, a missing field or a wrong one is a RemoteFault.
+
+`epoch` in a message of the hand-off is the epoch the target would own; `attempt` names one try of giving it away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+
+from datomstore.value import Map
+from protocol.codec import pack, unpack
+from protocol.errors import RemoteFault
+from protocol.limits import HASHES_MAX, TEXT_BYTES_MAX, TOKENS_MAX
+
+AGENT_BYTES = 32
+ATTEMPT_BYTES = 16
+DIGEST_BYTES = 32
+NONCE_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """The first message of both sides: which versions it speaks, who it says it is."""
+
+    version_min: int
+    version_max: int
+    nonce: bytes
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """Are you there?"""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pong:
+    """Yes."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Asks for something; its id is the asker's, and free again after the Reply."""
+
+    id: int
+    verb: str
+    body: Map
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Ends a request. When not ok, the body holds code, message and data."""
+
+    id: int
+    ok: bool
+    body: Map
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One of any number of answers before the Reply."""
+
+    id: int
+    body: Map
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """The asker no longer wants the answer; a Reply comes all the same."""
+
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """An agent, frozen: its image, its tokens, the programs it needs. The target holds it and does not run it."""
+
+    agent: bytes
+    epoch: int
+    attempt: bytes
+    digest: bytes  # SHA-256 of the body
+    programs: tuple[bytes, ...]
+    tokens: tuple[bytes, ...]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Go:
+    """The source has durably given the agent away: the target may take it."""
+
+    agent: bytes
+    epoch: int
+    attempt: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """The target has durably taken the agent."""
+
+    agent: bytes
+    epoch: int
+    attempt: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """The target has durably refused this attempt and will never take it."""
+
+    agent: bytes
+    epoch: int
+    attempt: bytes
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CancelOffer:
+    """The source asks the target to refuse, unless it has taken the agent already."""
+
+    agent: bytes
+    epoch: int
+    attempt: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Programs of an offer that the target does not have."""
+
+    hashes: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """One program, and where its nodes stand in the source."""
+
+    hash: bytes
+    ast: bytes
+    spans: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Goodbye:
+    """The last message of a side."""
+
+    reason: str
+
+
+HandOff = Offer | Go | Own | Refuse | CancelOffer
+Message = Hello | Ping | Pong | Request | Reply | Item | Cancel | HandOff | Need | Code | Goodbye
+
+Check = Callable[[object], bool]
+
+
+def _number(value: object) -> bool:
+    return type(value) is int and 0 <= value < 1 << 63
+
+
+def _text(value: object) -> bool:
+    return type(value) is str and len(value.encode()) <= TEXT_BYTES_MAX
+
+
+def _bytes(value: object) -> bool:
+    return type(value) is bytes
+
+
+def _map(value: object) -> bool:
+    return type(value) is Map
+
+
+def _boolean(value: object) -> bool:
+    return type(value) is bool
+
+
+def _sized(size: int) -> Check:
+    return lambda value: type(value) is bytes and len(value) == size
+
+
+def _many(check: Check, count_max: int) -> Check:
+    return lambda value: (
+        type(value) is tuple and len(value) <= count_max and all(check(item) for item in value)
+    )
+
+
+_AGENT, _ATTEMPT, _DIGEST = _sized(AGENT_BYTES), _sized(ATTEMPT_BYTES), _sized(DIGEST_BYTES)
+_HASHES = _many(_DIGEST, HASHES_MAX)
+
+# ORDER: the numbers are the protocol; append only.
+_SHAPES: dict[int, tuple[type[Message], tuple[Check, ...]]] = {
+    1: (Hello, (_number, _number, _sized(NONCE_BYTES), _text)),
+    2: (Ping, (_number,)),
+    3: (Pong, (_number,)),
+    4: (Request, (_number, _text, _map)),
+    5: (Reply, (_number, _boolean, _map)),
+    6: (Item, (_number, _map)),
+    7: (Cancel, (_number,)),
+    8: (
+        Offer,
+        (_AGENT, _number, _ATTEMPT, _DIGEST, _HASHES, _many(_bytes, TOKENS_MAX), _bytes),
+    ),
+    9: (Go, (_AGENT, _number, _ATTEMPT)),
+    10: (Own, (_AGENT, _number, _ATTEMPT)),
+    11: (Refuse, (_AGENT, _number, _ATTEMPT, _text, _text)),
+    12: (CancelOffer, (_AGENT, _number, _ATTEMPT)),
+    13: (Need, (_HASHES,)),
+    14: (Code, (_DIGEST, _bytes, _bytes)),
+    15: (Goodbye, (_text,)),
+}
+_NUMBERS = {kind: number for number, (kind, _) in _SHAPES.items()}
+_FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in _NUMBERS}
+
+
+def encode(message: Message) -> bytes:
+    """Return a message's bytes. Raises LocalFault if a value in it has none."""
+    kind = type(message)
+    return pack((_NUMBERS[kind], *(getattr(message, name) for name in _FIELDS[kind])))
+
+
+def decode(data: bytes) -> Message:
+    """Return the message of a frame. Raises RemoteFault for any other bytes."""
+    array = unpack(data)
+    if type(array) is not tuple or not array or type(array[0]) is not int:
+        raise RemoteFault("wire/message", "a message is an array that begins with its type")
+    shape = _SHAPES.get(array[0])
+    if shape is None:
+        raise RemoteFault("wire/message", f"no message has type {array[0]}")
+    kind, checks = shape
+    if len(array) != 1 + len(checks):
+        raise RemoteFault("wire/message", f"{kind.__name__} has {len(checks)} fields")
+    for name, check, value in zip(_FIELDS[kind], checks, array[1:], strict=True):
+        if not check(value):
+            raise RemoteFault("wire/message", f"{kind.__name__}: the field {name} is wrong")
+    return kind(*array[1:])
