@@ -12,12 +12,11 @@ import tempfile
 import time
 from pathlib import Path
 
+from bench.report import Report, median_ms
+from datomstore.datalog import q
 from datomstore.storage.lmdb import LmdbStorage
 from datomstore.streams import Streams
 from datomstore.value import Keyword, Map
-
-from bench.report import Report, median_ms
-from datomstore.datalog import q
 
 PEOPLE = 20_000
 BATCH = 2_000

@@ -14,15 +14,15 @@ import tempfile
 import time
 from pathlib import Path
 
-from capabilities.keys import PrivateKey
-from capabilities.tokens import Caveats, Rights, Verb, mint
-from datomstore.value import Map
-
 from bench.report import Report
+from capabilities.caveats import Caveats, Rights, Verb
+from capabilities.keys import PrivateKey
+from capabilities.tokens import mint
 from cli.cluster import add_node, create
 from cli.commands.agents import await_agent, spawn_agent
 from cli.connect import connected
 from cli.fleet import running
+from datomstore.value import Map
 
 HOPS = 20
 AGENT = f"""(loop [i 0]

@@ -11,10 +11,9 @@ import shutil
 import subprocess
 import sys
 
+from bench.report import Report, median_ms
 from yang.compile import compile_source
 from yang.core import core_segment
-
-from bench.report import Report, median_ms
 from yind.cesk import Code, Machine, Status
 
 PROGRAMS: dict[str, tuple[str, str, str]] = {

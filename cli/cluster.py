@@ -20,10 +20,11 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
+from capabilities.caveats import Caveats, Rights, Verb
 from capabilities.certificate import make_certificate
 from capabilities.keys import PrivateKey, PublicKey, load_private, save_private
 from capabilities.membership import Member, Membership, sign_member
-from capabilities.tokens import Caveats, Rights, Token, Verb, mint
+from capabilities.tokens import Token, mint
 from cli.errors import CliError, Exit
 
 OPERATOR_TTL_S = 365 * 24 * 3600

@@ -1,4 +1,4 @@
-"""One agent of this node: its durable record, its states, and its live machine.
+r"""One agent of this node: its durable record, its states, and its live machine.
 
 Is:     the record that the storage keeps (`AgentRecord`), the table of states, and `Agent`, which pairs a
         record with the machine that runs it.

@@ -17,10 +17,10 @@ from typing import NamedTuple
 
 from capabilities.authorize import Request, authorize
 from capabilities.budget import Meter
-from capabilities.errors import TokenInvalid, TokenRefused
+from capabilities.caveats import Verb
+from capabilities.errors import TokenRefused
 from capabilities.keys import PrivateKey, PublicKey
 from capabilities.revocation import Revocation, RevocationSet
-from capabilities.tokens import Verb
 from capabilities.verify import BlockCache, VerifiedToken, verify
 from datomstore.streams import Batch, Stream
 from datomstore.value import Keyword, Map
@@ -77,16 +77,13 @@ class Authority:
         """Return the verified token that is bound to this node. Raises TokenInvalid."""
         return self.verify(data, self._key.public)
 
-    def revoke(self, revocation: Revocation, tokens: Iterable[VerifiedToken]) -> bool:
-        """Take a revocation in if it is honest for some token known; return whether it is new."""
-        if self._revoked.contains(revocation.block_id):
-            return False
-        self._revoked.add(revocation)
-        return True
+    def revoke(self, revocation: Revocation) -> bool:
+        """Take a revocation in and return whether it is new; it counts against tokens its signer may revoke."""
+        return self._revoked.add(revocation)
 
     def revoked_block(self, token: VerifiedToken) -> int | None:
         """Return the index of the first revoked block of a token."""
-        for index, block in enumerate(token.blocks):
+        for index in range(len(token.blocks)):
             if self._revoked.revokes(token, index):
                 return index
         return None
@@ -139,7 +136,7 @@ class Authority:
             try:
                 authorize(token, request, revoked=self._revoked, meter=self._meter)
             except TokenRefused as refused:
-                revoked = refused.code == "token/revoked"
+                revoked = refused.caveat == "revoked"
                 refusals.append(Denied(f"{right}: {refused}", right=right, revoked=revoked))
             else:
                 return token.blocks[-1].id

@@ -13,16 +13,15 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from functools import partial
 
 import trio
 
+from capabilities.caveats import Verb
 from capabilities.errors import CapabilityError
 from capabilities.keys import PublicKey
 from capabilities.revocation import Revocation
-from capabilities.tokens import Verb, agent_id
+from capabilities.tokens import agent_id
 from capabilities.verify import VerifiedToken
-from datomstore import edn
 from datomstore.datalog import Budget, q
 from datomstore.streams import Batch
 from datomstore.value import Map
@@ -186,7 +185,7 @@ class Control:
         for name in sorted(self._agents.streams.names()):
             try:
                 self._allow(session, Verb.READ, f"{self._node}/{name}")
-            except Exception:  # noqa: BLE001, S112 - replaced below
+            except Exception:
                 continue
             rows.append(self._stream_row(name))
         return tuple(rows)

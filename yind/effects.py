@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 
 import trio
 
-from capabilities.tokens import Verb
+from capabilities.caveats import Verb
 from datomstore.datalog import Budget, q
 from datomstore.datalog.errors import QueryError
 from datomstore.errors import DatomstoreError

@@ -37,10 +37,18 @@ EX_CONFIG = 78
     help="The node's configuration.",
 )
 @click.option("--check-config", is_flag=True, help="Check the configuration and leave.")
-@click.option("--storage", type=click.Choice(["lmdb", "memory"]), help="Override the file's storage.")
-@click.option("--memory-max", type=click.IntRange(1), help="Override the heap an agent may have, in bytes.")
-@click.option("--ready-fd", type=int, help="Write a newline to this descriptor when the node listens.")
-@click.option("--log", type=click.Choice(["debug", "info", "warning"]), default="info", show_default=True)
+@click.option(
+    "--storage", type=click.Choice(["lmdb", "memory"]), help="Override the file's storage."
+)
+@click.option(
+    "--memory-max", type=click.IntRange(1), help="Override the heap an agent may have, in bytes."
+)
+@click.option(
+    "--ready-fd", type=int, help="Write a newline to this descriptor when the node listens."
+)
+@click.option(
+    "--log", type=click.Choice(["debug", "info", "warning"]), default="info", show_default=True
+)
 def main(
     path: Path,
     check_config: bool,

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import trio
 
+from datomstore.value import Map
 from yind.agent import Agent, State
 from yind.agents import Agents, log_line
 from yind.cesk import Machine, Status
 from yind.effects import Effects
 from yind.errors import Denied, EffectInvalid, HopRefused
 from yind.limits import AGENT_COUNT_MAX, CHECKPOINT_S
-from datomstore.value import Map
 
 
 class Scheduler:

@@ -110,7 +110,7 @@ def spawn_agent(
     paused: bool = False,
 ) -> bytes:
     """Compile, send the program if the node lacks it, delegate the tokens to the node, start; return the agent's id."""
-    from capabilities.tokens import Caveats
+    from capabilities.caveats import Caveats
 
     program = compile_or_fail(text, source_name)
     target = cluster.node(node).key
@@ -367,7 +367,7 @@ def pause(ctx: click.Context, agents: tuple[str, ...], reason: str) -> None:
 @click.pass_context
 def resume(ctx: click.Context, agents: tuple[str, ...], tokens: tuple[str, ...]) -> None:
     """Let paused agents go on at the same step."""
-    from capabilities.tokens import Caveats
+    from capabilities.caveats import Caveats
 
     cluster = cluster_of(ctx)
     opened = [read_token(token) for token in tokens]

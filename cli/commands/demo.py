@@ -14,10 +14,11 @@ from pathlib import Path
 
 import click
 
+from capabilities.caveats import Caveats, Rights, Verb
 from capabilities.inspect import inspect
 from capabilities.keys import PrivateKey
 from capabilities.revocation import Revocation
-from capabilities.tokens import Caveats, Rights, Token, Verb, mint
+from capabilities.tokens import Token, mint
 from cli.cluster import Cluster, add_node, create
 from cli.commands.agents import await_agent, spawn_agent
 from cli.commands.stream import list_streams, send_batches

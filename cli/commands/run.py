@@ -13,7 +13,8 @@ from pathlib import Path
 
 import click
 
-from capabilities.tokens import Caveats, Rights, mint
+from capabilities.caveats import Caveats, Rights
+from capabilities.tokens import mint
 from cli.cluster import ALL_VERBS, add_node, create
 from cli.commands.agents import await_agent, finish, parse_arguments, spawn_agent
 from cli.errors import CliError, Exit

@@ -16,10 +16,11 @@ from pathlib import Path
 
 import click
 
+from capabilities.caveats import Caveats, Rights, Verb
 from capabilities.errors import CapabilityError
 from capabilities.keys import PrivateKey, PublicKey
 from capabilities.revocation import Revocation
-from capabilities.tokens import Caveats, Rights, Token, Verb, mint
+from capabilities.tokens import Token, mint
 from cli.cluster import Cluster, write_secret
 from cli.connect import cluster_of, connected
 from cli.errors import CliError, Exit
