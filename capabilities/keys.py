@@ -12,6 +12,7 @@ not canonical. Both are refused here, before any signature is looked at.
 from __future__ import annotations
 
 import base64
+import builtins
 import hashlib
 import os
 from functools import lru_cache
@@ -43,9 +44,9 @@ class PublicKey:
     """A checked public key."""
 
     __slots__ = ("_key", "bytes")
-    bytes: bytes
+    bytes: builtins.bytes
 
-    def __init__(self, raw: bytes) -> None:
+    def __init__(self, raw: builtins.bytes) -> None:
         if len(raw) != KEY_SIZE:
             raise KeyInvalid(f"a public key is {KEY_SIZE} bytes, not {len(raw)}")
         y = int.from_bytes(raw, "little") & ((1 << 255) - 1)
@@ -56,7 +57,7 @@ class PublicKey:
         self.bytes = raw
         self._key: Ed25519PublicKey | None = None
 
-    def verify(self, signature: bytes, message: bytes) -> None:
+    def verify(self, signature: builtins.bytes, message: builtins.bytes) -> None:
         """Return if the signature (64 bytes) is this key's over the message. Raises TokenInvalid."""
         if self._key is None:
             self._key = Ed25519PublicKey.from_public_bytes(self.bytes)

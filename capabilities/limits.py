@@ -7,7 +7,7 @@ Fits:   `tokens` and `verify`.
 
 TOKEN_BYTES_MAX = 16_384
 BLOCK_BYTES_MAX = 2_048
-BLOCKS_MAX = 64  # every hop adds a block of about 110 bytes; docs/decisions/0001
+BLOCKS_MAX = 64  # every hop adds one of about 120 bytes; docs/decisions/0001
 RIGHTS_MAX = 32
 KEY_SET_MAX = 64
 PATTERN_BYTES_MAX = 256
@@ -15,3 +15,6 @@ ATTRIBUTES_MAX = 64
 NOTE_BYTES_MAX = 128
 VERIFIED_CACHE_MAX = 10_000  # blocks whose signature has been checked
 MEMBER_BYTES_MAX = 4_096
+METER_ENTRIES_MAX = 100_000  # (block, resource) pairs a node counts; about 10 MB
+REVOCATION_BYTES_MAX = 256
+REVOCATIONS_MAX = 100_000  # about 30 MB; a full set refuses, and says so

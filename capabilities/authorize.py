@@ -1,0 +1,129 @@
+"""May this token do that, here and now?
+
+Is:     one decision: every block must allow it, and nothing must have revoked any of them.
+Is not: verification of the token (`verify`), or a place where a clock is read.
+Fits:   the daemon asks on every request and effect, at the moment of use; no answer is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from capabilities.budget import Meter
+from capabilities.caveats import Caveats, Resource, Verb
+from capabilities.errors import TokenRefused
+from capabilities.keys import PublicKey
+from capabilities.patterns import allows_attribute, matches
+from capabilities.verify import VerifiedChain, VerifiedToken
+
+# Verbs about facts: a filter on attributes concerns these and no others.
+ABOUT_FACTS = (
+    Verb.READ
+    | Verb.APPEND
+    | Verb.RETRACT
+    | Verb.HISTORY
+    | Verb.SUBSCRIBE
+    | Verb.QUERY
+    | Verb.SCHEMA
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What somebody wants to do."""
+
+    verb: Verb  # exactly one
+    stream: str  # "node/name", or "node" for the node itself
+    at: PublicKey  # the node that executes the request
+    now_s: int
+    agent: bytes | None = None  # the id of the agent that asks, if an agent asks
+    attribute: str | None = None  # without its colon
+    cost: Mapping[Resource, int] = field(default_factory=dict)
+    revocation_age_s: int | None = None  # how old our list of revocations may be; None is unknown
+
+    def __post_init__(self) -> None:
+        if int(self.verb).bit_count() != 1:
+            raise ValueError(f"{self.verb!r} is not one verb")
+        if self.attribute is not None and self.attribute.startswith(":"):
+            raise ValueError(f"attribute {self.attribute!r} is written without its colon")
+        if any(amount < 0 for amount in self.cost.values()):
+            raise ValueError(f"a cost is negative: {dict(self.cost)}")
+
+
+class Authorized(NamedTuple):
+    """The request is allowed."""
+
+    block: bytes  # id of the last block, for the audit
+    request: Request
+
+
+class Revocations(Protocol):
+    """What knows whether a block has been revoked, such as `revocation.RevocationSet`."""
+
+    def revokes(self, chain: VerifiedChain, index: int) -> bool:
+        """Return whether somebody entitled to it has revoked the block."""
+
+
+def authorize(
+    token: VerifiedToken,
+    request: Request,
+    *,
+    revoked: Revocations,
+    meter: Meter | None = None,
+) -> Authorized:
+    """Return that the token allows the request, its cost debited. Raises TokenRefused; then nothing was debited."""
+    for index in range(len(token.blocks)):
+        if revoked.revokes(token, index):
+            raise TokenRefused("is revoked", block=index, caveat="revoked")
+    for index, block in enumerate(token.blocks):
+        _check(block.caveats, request, index)
+    _debit(token, request, meter)
+    return Authorized(token.blocks[-1].id, request)
+
+
+def _check(caveats: Caveats, request: Request, index: int) -> None:
+    def refuse(caveat: str, message: str) -> TokenRefused:
+        return TokenRefused(message, block=index, caveat=caveat)
+
+    if caveats.exp is not None and request.now_s > caveats.exp:
+        raise refuse("exp", f"expired {request.now_s - caveats.exp} s ago")
+    if caveats.nbf is not None and request.now_s < caveats.nbf:
+        raise refuse("nbf", f"holds only in {caveats.nbf - request.now_s} s")
+    if caveats.revage is not None:
+        age = request.revocation_age_s
+        if age is None or age > caveats.revage:
+            raise refuse("revage", f"asks for a list of revocations at most {caveats.revage} s old")
+    if caveats.at is not None and request.at not in caveats.at:
+        raise refuse("at", "does not hold on this node")
+    if caveats.agent is not None and request.agent != caveats.agent:
+        raise refuse("agent", "belongs to another agent")
+    if caveats.rights is not None and not any(
+        right.verbs & request.verb and matches(right.pattern, request.stream)
+        for right in caveats.rights
+    ):
+        raise refuse("rights", f"forbids {_what(request)}")
+    if caveats.attrs is not None and request.verb & ABOUT_FACTS:
+        if request.attribute is None:
+            raise refuse("attrs", f"forbids {_what(request)} without naming the attribute")
+        if not allows_attribute(caveats.attrs, request.attribute):
+            raise refuse("attrs", f"forbids {_what(request)}, attribute :{request.attribute}")
+
+
+def _what(request: Request) -> str:
+    kind = "stream" if "/" in request.stream else "node"
+    return f"{(request.verb.name or '').lower()} on {kind} {request.stream}"
+
+
+def _debit(token: VerifiedToken, request: Request, meter: Meter | None) -> None:
+    if meter is not None:
+        meter.debit(token, request.cost)
+        return
+    for index, block in enumerate(token.blocks):
+        # Without a meter a budget cannot be kept, so what it limits is not allowed.
+        if any(
+            amount and resource in (block.caveats.budget or {})
+            for resource, amount in request.cost.items()
+        ):
+            raise TokenRefused("has a budget, and nothing counts it", block=index, caveat="budget")

@@ -1,0 +1,68 @@
+"""Patterns over stream names and over attributes.
+
+Is:     `/`-separated segments compared byte for byte; `*` is one segment, a final `**` one or more.
+Is not: regular expressions: a pattern costs time linear in its length, and people can read it.
+Fits:   rights and attribute filters of `caveats`.
+"""
+
+from __future__ import annotations
+
+from capabilities.errors import TokenInvalid
+from capabilities.limits import PATTERN_BYTES_MAX
+
+
+def check_pattern(pattern: str) -> None:
+    """Return if a stream pattern is well formed. Raises TokenInvalid."""
+    _check_text(pattern)
+    segments = pattern.split("/")
+    if "" in segments:
+        raise TokenInvalid(f"pattern {pattern!r} has an empty segment")
+    if "**" in segments[:-1]:
+        raise TokenInvalid(f"pattern {pattern!r} has ** before its end")
+
+
+def matches(pattern: str, name: str) -> bool:
+    """Return whether a well-formed pattern covers a stream name; a name with an empty segment has no pattern."""
+    wanted, found = pattern.split("/"), name.split("/")
+    if "" in found:
+        return False
+    if wanted[-1] == "**":
+        wanted.pop()
+        if len(found) <= len(wanted):
+            return False
+        found = found[: len(wanted)]
+    return len(wanted) == len(found) and all(
+        segment in ("*", piece) for segment, piece in zip(wanted, found, strict=True)
+    )
+
+
+def check_attribute_pattern(pattern: str) -> None:
+    """Return if an attribute pattern (`ns/*`, `ns/x`, either with `!` in front) is well formed. Raises TokenInvalid."""
+    _check_text(pattern)
+    positive = pattern.removeprefix("!")
+    if not positive or positive.startswith((":", "/")) or "*" in positive.removesuffix("/*"):
+        raise TokenInvalid(f"attribute pattern {pattern!r} is not ns/*, ns/name or name")
+
+
+def allows_attribute(patterns: tuple[str, ...], attribute: str) -> bool:
+    """Return whether an attribute (without its colon) matches a positive pattern, if any, and no negative one."""
+    positive = [pattern for pattern in patterns if not pattern.startswith("!")]
+    negative = [pattern[1:] for pattern in patterns if pattern.startswith("!")]
+    if any(_covers(pattern, attribute) for pattern in negative):
+        return False
+    return not positive or any(_covers(pattern, attribute) for pattern in positive)
+
+
+def _covers(pattern: str, attribute: str) -> bool:
+    if pattern.endswith("/*"):
+        return attribute.startswith(pattern[:-1]) and len(attribute) > len(pattern) - 1
+    return attribute == pattern
+
+
+def _check_text(pattern: str) -> None:
+    try:
+        size = len(pattern.encode())
+    except UnicodeEncodeError:
+        raise TokenInvalid("a pattern is not UTF-8") from None
+    if not 1 <= size <= PATTERN_BYTES_MAX:
+        raise TokenInvalid(f"a pattern is 1 to {PATTERN_BYTES_MAX} bytes, not {size}")

@@ -1,0 +1,120 @@
+"""Taking a block back, and so everything that was narrowed from it.
+
+Is:     a signed statement about one block id; the set of them, which only grows.
+Is not: a fact about the token: a statement counts only for whom the block concerns.
+Fits:   statements travel between nodes in any order; `authorize` asks the set at every use.
+
+A block can be revoked by whoever signed it or a block before it, and by its own holder: the root and the keys of the
+blocks up to it. Records of strangers are kept apart by their key and change nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from capabilities.canonical import array, decode, encode, octets, tuple_of
+from capabilities.caveats import HASH_SIZE, checked_key
+from capabilities.errors import TokenInvalid
+from capabilities.keys import KEY_SIZE, SIGNATURE_SIZE, PrivateKey, PublicKey
+from capabilities.limits import REVOCATION_BYTES_MAX, REVOCATIONS_MAX
+from capabilities.tokens import Token
+from capabilities.verify import VerifiedChain
+
+D_REVOCATION = b"yin/1/rev\0"
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """The statement of one key about one block; its signature has been checked."""
+
+    block_id: bytes
+    revoker: PublicKey
+    signature: bytes
+
+    def __post_init__(self) -> None:
+        self.revoker.verify(self.signature, D_REVOCATION + self.block_id)
+
+    @staticmethod
+    def sign(revoker: PrivateKey, token: Token | VerifiedChain, index: int) -> Revocation:
+        """Return the statement that block `index` of a token is revoked."""
+        identity = token.blocks[index].id
+        return Revocation(identity, revoker.public, revoker.sign(D_REVOCATION + identity))
+
+    def concerns(self, chain: VerifiedChain) -> bool:
+        """Return whether this revokes a block of the chain: names one, and by a key entitled to it."""
+        return any(
+            block.id == self.block_id and self.revoker in entitled(chain, index)
+            for index, block in enumerate(chain.blocks)
+        )
+
+    def to_bytes(self) -> bytes:
+        """Return the encoding."""
+        return encode([self.block_id, self.revoker.bytes, self.signature])
+
+    @staticmethod
+    def from_bytes(data: bytes) -> Revocation:
+        """Return the statement of canonical bytes. Raises TokenInvalid, also for a wrong signature."""
+        if len(data) > REVOCATION_BYTES_MAX:
+            raise TokenInvalid("the revocation is too long")
+        return _revocation(decode(data))
+
+
+def _revocation(value: object) -> Revocation:
+    identity, revoker, signature = tuple_of(value, 3, "a revocation")
+    return Revocation(
+        octets(identity, HASH_SIZE, "a block id"),
+        checked_key(octets(revoker, KEY_SIZE, "the revoker")),
+        octets(signature, SIGNATURE_SIZE, "the signature"),
+    )
+
+
+def entitled(chain: VerifiedChain, index: int) -> set[PublicKey]:
+    """Return who may revoke a block: its signer, the signers before, and its holder."""
+    return {chain.root, *(block.key for block in chain.blocks[: index + 1])}
+
+
+class RevocationSet:
+    """Statements by block and revoker; a union of two sets is the set of both."""
+
+    def __init__(self) -> None:
+        self._by_block: dict[bytes, dict[PublicKey, Revocation]] = {}
+        self._count = 0
+
+    def add(self, revocation: Revocation) -> bool:
+        """Keep a statement and return whether it is new. Raises TokenInvalid when the set is full."""
+        if revocation in self:
+            return False
+        if self._count >= REVOCATIONS_MAX:
+            raise TokenInvalid(f"the set holds {REVOCATIONS_MAX} revocations already")
+        self._by_block.setdefault(revocation.block_id, {})[revocation.revoker] = revocation
+        self._count += 1
+        return True
+
+    def __contains__(self, revocation: Revocation) -> bool:
+        return revocation.revoker in self._by_block.get(revocation.block_id, {})
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Revocation]:
+        for statements in self._by_block.values():
+            yield from statements.values()
+
+    def revokes(self, chain: VerifiedChain, index: int) -> bool:
+        """Return whether somebody entitled to it has revoked a block of the chain."""
+        statements = self._by_block.get(chain.blocks[index].id)
+        return statements is not None and not statements.keys().isdisjoint(entitled(chain, index))
+
+    def encode(self) -> bytes:
+        """Return the set as bytes, the same for equal sets."""
+        items = sorted(self, key=lambda one: (one.block_id, one.revoker.bytes))
+        return encode([[one.block_id, one.revoker.bytes, one.signature] for one in items])
+
+    @staticmethod
+    def decode(data: bytes) -> RevocationSet:
+        """Return the set of bytes, every signature checked. Raises TokenInvalid."""
+        found = RevocationSet()
+        for item in array(decode(data), "the revocations", most=REVOCATIONS_MAX):
+            found.add(_revocation(item))
+        return found

@@ -1,0 +1,340 @@
+"""Tokens: chains of signed blocks, each narrowing what the one before allows.
+
+Is:     the format, byte for byte; minting, narrowing, delegating.
+Is not: trust: a Token read from bytes has the right shape and nothing more, `verify` makes a VerifiedToken of it.
+Fits:   people and nodes make tokens here; docs/tokens.md tells the format to people.
+Source: Birgisson et al. (2014), "Macaroons"; the Biscuit specification for blocks signed by the previous block's key.
+
+    token = [version, root, [[body, signature], ...], proof]       body = [key, nonce, caveats]
+    id 0  = SHA-256(D_blk root body 0)                             id i = SHA-256(D_blk id i-1  body i)
+    signature i by the root (i = 0) or by the key of block i-1, over D_sig id i
+    proof = [0, seed] bearer | [1, signature] possession | [2] channel | [3, signature] sealed
+
+An id covers everything before it and no signature, so signing again does not make another token.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import os
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from capabilities.canonical import array, decode, encode, octets, tuple_of
+from capabilities.caveats import (
+    Caveats,
+    Resource,
+    Rights,
+    Verb,
+    checked_key,
+    decode_caveats,
+    encode_caveats,
+)
+from capabilities.errors import KeyInvalid, TokenInvalid
+from capabilities.keys import KEY_SIZE, SIGNATURE_SIZE, PrivateKey, PublicKey
+from capabilities.limits import BLOCK_BYTES_MAX, BLOCKS_MAX, TOKEN_BYTES_MAX
+
+__all__ = [
+    "Block",
+    "Caveats",
+    "Resource",
+    "Rights",
+    "Token",
+    "Verb",
+    "agent_id",
+    "mint",
+]
+
+VERSION = 1
+NONCE_SIZE = 8
+AGENT_NONCE_SIZE = 16
+TEXT_PREFIX = "yin1."
+
+# What a signature or hash is about; no bytes made for one purpose serve another.
+D_BLOCK = b"yin/1/blk\0"
+D_SIGNATURE = b"yin/1/sig\0"
+D_POSSESSION = b"yin/1/pop\0"
+D_SEAL = b"yin/1/seal\0"
+D_AGENT = b"yin/1/agt\0"
+
+BEARER, POSSESSION, CHANNEL, SEALED = range(4)
+
+
+class Bearer(NamedTuple):
+    """Whoever has the bytes has the token."""
+
+    secret: PrivateKey
+
+
+class Possession(NamedTuple):
+    """The holder signed the verifier's challenge."""
+
+    signature: bytes
+
+
+class Channel(NamedTuple):
+    """The holder is the authenticated other end of the connection."""
+
+
+class Sealed(NamedTuple):
+    """The holder closed the chain; whoever has the bytes may use it and nobody may extend it."""
+
+    signature: bytes
+
+
+Proof = Bearer | Possession | Channel | Sealed
+
+
+class SignedBlock(NamedTuple):
+    """A block as it travels."""
+
+    body: bytes
+    signature: bytes
+
+
+class Block(NamedTuple):
+    """A block's contents."""
+
+    id: bytes
+    key: PublicKey  # who may append the next block, or present the token
+    nonce: bytes
+    caveats: Caveats
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token of the right shape; nothing about it has been verified."""
+
+    root: PublicKey
+    signed: tuple[SignedBlock, ...]
+    blocks: tuple[Block, ...]
+    proof: Proof
+
+    @property
+    def holder(self) -> PublicKey:
+        """Return the key of the last block."""
+        return self.blocks[-1].key
+
+    @property
+    def secret(self) -> PrivateKey | None:
+        """Return the holder's private key if this is a bearer token."""
+        return self.proof.secret if isinstance(self.proof, Bearer) else None
+
+    @property
+    def ids(self) -> list[bytes]:
+        """Return the ids of the blocks, 32 bytes each; revoking one revokes everything after it."""
+        return [block.id for block in self.blocks]
+
+    def append(
+        self,
+        signer: PrivateKey,
+        holder: PublicKey,
+        caveats: Caveats,
+        *,
+        nonce: bytes | None = None,
+    ) -> Token:
+        """Return the token narrowed by caveats and handed to `holder`, to be presented by that key.
+
+        Raises:
+            KeyInvalid: `signer` is not the key of the last block.
+            TokenInvalid: the token is sealed, or full.
+        """
+        if isinstance(self.proof, Sealed):
+            raise TokenInvalid("the token is sealed: it cannot be extended")
+        if signer.public != self.holder:
+            raise KeyInvalid("the token is bound to another key, so this one cannot extend it")
+        block, signed = _sign(signer, self.ids[-1], holder, caveats, nonce)
+        made = Token(self.root, (*self.signed, signed), (*self.blocks, block), Channel())
+        made.to_bytes()
+        return made
+
+    def with_secret(self, secret: PrivateKey | None) -> Token:
+        """Return the token as a bearer token, or for None as one that its holder's connection proves. Raises KeyInvalid."""
+        if secret is None:
+            return replace(self, proof=Channel())
+        if secret.public != self.holder:
+            raise KeyInvalid("the secret does not belong to the token's last key")
+        return replace(self, proof=Bearer(secret))
+
+    def prove(self, holder: PrivateKey, verifier: PublicKey, challenge: bytes) -> Token:
+        """Return the token with proof of possession for one verifier and its challenge. Raises KeyInvalid."""
+        if holder.public != self.holder:
+            raise KeyInvalid("the token is bound to another key")
+        message = possession_message(self.ids[-1], verifier, challenge)
+        return replace(self, proof=Possession(holder.sign(message)))
+
+    def seal(self, holder: PrivateKey) -> Token:
+        """Return the token closed for ever; whoever has the bytes may use it. Raises KeyInvalid."""
+        if holder.public != self.holder:
+            raise KeyInvalid("the token is bound to another key")
+        return replace(self, proof=Sealed(holder.sign(D_SEAL + self.ids[-1])))
+
+    def to_bytes(self) -> bytes:
+        """Return the encoding. Raises TokenInvalid when it is over a limit."""
+        data = encode(
+            [VERSION, self.root.bytes, [list(block) for block in self.signed], _proof_out(self)]
+        )
+        if len(data) > TOKEN_BYTES_MAX or len(self.signed) > BLOCKS_MAX:
+            raise TokenInvalid(
+                f"the token has {len(self.signed)} blocks and {len(data)} bytes; "
+                f"at most {BLOCKS_MAX} and {TOKEN_BYTES_MAX}"
+            )
+        return data
+
+    @staticmethod
+    def from_bytes(data: bytes) -> Token:
+        """Return the token of canonical bytes, unverified. Raises TokenInvalid."""
+        envelope = open_envelope(data)
+        blocks: list[Block] = []
+        previous = envelope.root.bytes
+        for index, signed in enumerate(envelope.signed):
+            blocks.append(open_block(previous, signed.body, index))
+            previous = blocks[-1].id
+        return Token(envelope.root, envelope.signed, tuple(blocks), envelope.proof)
+
+    def to_text(self) -> str:
+        """Return the token as one line for files; for a bearer token that line is a secret."""
+        return TEXT_PREFIX + base64.urlsafe_b64encode(self.to_bytes()).decode().rstrip("=")
+
+    @staticmethod
+    def from_text(text: str) -> Token:
+        """Return the token of a line, unverified. Raises TokenInvalid."""
+        if not text.startswith(TEXT_PREFIX):
+            raise TokenInvalid(f"the text of a token begins with {TEXT_PREFIX}")
+        body = text[len(TEXT_PREFIX) :]
+        if len(body) > 2 * TOKEN_BYTES_MAX:
+            raise TokenInvalid("the token is too long")
+        try:
+            data = base64.b64decode(body + "=" * (-len(body) % 4), altchars=b"-_", validate=True)
+        except (ValueError, binascii.Error):
+            raise TokenInvalid("the text of the token is not base64url") from None
+        token = Token.from_bytes(data)
+        if token.to_text() != text:
+            raise TokenInvalid("the text of the token is not canonical")
+        return token
+
+
+class Envelope(NamedTuple):
+    """A decoded token whose blocks have not been looked into."""
+
+    root: PublicKey
+    signed: tuple[SignedBlock, ...]
+    proof: Proof
+
+
+def mint(
+    root: PrivateKey, holder: PublicKey, caveats: Caveats, *, nonce: bytes | None = None
+) -> Token:
+    """Return a token of one block, to be presented by `holder`. Raises TokenInvalid without `exp` and `rights`."""
+    block, signed = _sign(root, root.public.bytes, holder, caveats, nonce)
+    _check_first(caveats)
+    return Token(root.public, (signed,), (block,), Channel())
+
+
+def agent_id(owner: PublicKey, code_root: bytes, nonce: bytes, home: PublicKey) -> bytes:
+    """Return an agent's id, 32 bytes: a hash of who started which program where.
+
+    Args:
+        owner: the key that spawned it.
+        code_root: the program's hash.
+        nonce: 16 bytes.
+        home: the node it was spawned on.
+    """
+    return hashlib.sha256(D_AGENT + encode([owner.bytes, code_root, nonce, home.bytes])).digest()
+
+
+def possession_message(tip: bytes, verifier: PublicKey, challenge: bytes) -> bytes:
+    """Return what a holder signs to prove possession of the token with tip id `tip`."""
+    return D_POSSESSION + tip + verifier.bytes + hashlib.sha256(challenge).digest()
+
+
+def block_id(previous: bytes, body: bytes) -> bytes:
+    """Return a block's id; `previous` is the id before it, or the root key."""
+    return hashlib.sha256(D_BLOCK + previous + body).digest()
+
+
+def open_envelope(data: bytes) -> Envelope:
+    """Return the parts of a token, blocks unopened. Raises TokenInvalid."""
+    if len(data) > TOKEN_BYTES_MAX:
+        raise TokenInvalid(f"the token has {len(data)} bytes; at most {TOKEN_BYTES_MAX}")
+    version, root, signed, proof = tuple_of(decode(data), 4, "the token")
+    if type(version) is not int or version != VERSION:
+        raise TokenInvalid(f"version {version!r} is not {VERSION}")
+    blocks = array(signed, "the list of blocks", most=BLOCKS_MAX)
+    if not blocks:
+        raise TokenInvalid("the token has no block")
+    key = checked_key(octets(root, KEY_SIZE, "the root key"))
+    return Envelope(key, tuple(_signed_in(block) for block in blocks), _proof_in(proof))
+
+
+def open_block(previous: bytes, body: bytes, index: int) -> Block:
+    """Return the contents of a block. Raises TokenInvalid naming the block."""
+    try:
+        key, nonce, caveats = tuple_of(decode(body), 3, "the body")
+        block = Block(
+            block_id(previous, body),
+            checked_key(octets(key, KEY_SIZE, "the key")),
+            octets(nonce, NONCE_SIZE, "the nonce"),
+            decode_caveats(caveats),
+        )
+        if index == 0:
+            _check_first(block.caveats)
+    except TokenInvalid as error:
+        raise TokenInvalid(str(error), block=index) from None
+    return block
+
+
+def _check_first(caveats: Caveats) -> None:
+    if caveats.exp is None or caveats.rights is None:
+        raise TokenInvalid(
+            "the first block says when the token ends (exp) and what it allows (rights)"
+        )
+
+
+def _sign(
+    signer: PrivateKey, previous: bytes, holder: PublicKey, caveats: Caveats, nonce: bytes | None
+) -> tuple[Block, SignedBlock]:
+    nonce = os.urandom(NONCE_SIZE) if nonce is None else octets(nonce, NONCE_SIZE, "the nonce")
+    body = encode([holder.bytes, nonce, encode_caveats(caveats)])
+    if len(body) > BLOCK_BYTES_MAX:
+        raise TokenInvalid(f"the block has {len(body)} bytes; at most {BLOCK_BYTES_MAX}")
+    identity = block_id(previous, body)
+    signature = signer.sign(D_SIGNATURE + identity)
+    return Block(identity, holder, nonce, caveats), SignedBlock(body, signature)
+
+
+def _signed_in(value: object) -> SignedBlock:
+    body, signature = tuple_of(value, 2, "a signed block")
+    if type(body) is not bytes or len(body) > BLOCK_BYTES_MAX:
+        raise TokenInvalid(f"a block is not at most {BLOCK_BYTES_MAX} bytes")
+    return SignedBlock(body, octets(signature, SIGNATURE_SIZE, "a signature"))
+
+
+def _proof_out(token: Token) -> list[object]:
+    match token.proof:
+        case Bearer(secret):
+            return [BEARER, secret.seed]
+        case Possession(signature):
+            return [POSSESSION, signature]
+        case Channel():
+            return [CHANNEL]
+        case Sealed(signature):
+            return [SEALED, signature]
+
+
+def _proof_in(value: object) -> Proof:
+    parts = array(value, "the proof", most=2)
+    match parts:
+        case [kind, *_] if type(kind) is not int:
+            raise TokenInvalid("the proof's kind is not a number")
+        case [0, seed]:
+            return Bearer(PrivateKey(octets(seed, KEY_SIZE, "the secret")))
+        case [1, signature]:
+            return Possession(octets(signature, SIGNATURE_SIZE, "the proof"))
+        case [2]:
+            return Channel()
+        case [3, signature]:
+            return Sealed(octets(signature, SIGNATURE_SIZE, "the seal"))
+    raise TokenInvalid("the kind of proof is unknown")
