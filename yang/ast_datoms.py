@@ -33,6 +33,7 @@ from yang.nodes import (
     tree_of_node,
     value_kind,
 )
+from yang.pause import collector_paused
 from yang.segment import Span
 
 ENTITY_BASE = 1 << 20  # of a program alone in its database; the `code` stream gives each its own
@@ -63,7 +64,13 @@ def datoms_of(
     Raises:
         ProgramInvalid: the tree is not one of the table in `yang.nodes`.
     """
-    whole = tree if isinstance(tree, Tree) else tree_of_node(tree)
+    with collector_paused():
+        return _datoms_of(
+            tree if isinstance(tree, Tree) else tree_of_node(tree), base, tx, program_hash
+        )
+
+
+def _datoms_of(whole: Tree, base: int, tx: int, program_hash: bytes | None) -> list[Datom]:
     out: list[Datom] = []
     for number, (item, place) in enumerate(zip(whole.items, whole.places, strict=True)):
         e = base + number
@@ -116,8 +123,13 @@ def tree_of(datoms: Iterable[Datom]) -> Tree:
         ProgramInvalid: the facts are not those of a whole tree.
     """
     nodes: dict[int, dict[Keyword, object]] = {}
+    edges: set[tuple[int, object]] = set()
     for datom in datoms:
-        if datom.added and datom.a not in ROLES:
+        if not datom.added:
+            continue
+        if datom.a in ROLES:
+            edges.add((datom.e, datom.v))
+        else:
             nodes.setdefault(datom.e, {})[datom.a] = datom.v
     nodes = {e: facts for e, facts in nodes.items() if TYPE in facts}
     counts: dict[tuple[object, object], int] = {}
@@ -132,6 +144,10 @@ def tree_of(datoms: Iterable[Datom]) -> Tree:
         parent = None if place.role is None else base + place.parent
         if facts.get(PARENT) != parent or facts.get(ROLE) is not place.role:
             raise ProgramInvalid(f"entity {base + number} is not where its position says")
+        if parent is not None and (parent, base + number) not in edges:
+            raise ProgramInvalid(f"entity {base + number} is not among its parent's")
+    if len(edges) != len(items) - 1:
+        raise ProgramInvalid(f"{len(edges)} children among {len(items)} nodes")
     return tree
 
 

@@ -133,6 +133,8 @@ def _put_rare(value: object, out: list[object]) -> list[object]:
     if isinstance(value, Char):
         out += (_CHARACTER, value.value)
     elif isinstance(value, Fraction):
+        if value.denominator == 1:
+            return [value.numerator]
         out.append(_RATIO)
         return [value.numerator, value.denominator]
     elif isinstance(value, bytes):

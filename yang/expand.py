@@ -230,7 +230,8 @@ class Expander:
         """Expand forms in order."""
         out: list[Form] = []
         for form in forms:
-            out.append(self.leaf(form, scope) if form.is_leaf else (yield self.form(form, scope)))
+            expanded = self.leaf(form, scope) if form.is_leaf else (yield self.form(form, scope))
+            out.append(expanded)
         return tuple(out)
 
     def count(self, form: Form, least: int, most: int | None, shape: str) -> tuple[Form, ...]:

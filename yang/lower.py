@@ -95,7 +95,8 @@ def _literal(value: object, span: Span) -> Node:
 def _all(forms: Sequence[Form]) -> Walk[list[Node]]:
     nodes: list[Node] = []
     for form in forms:
-        nodes.append(_leaf(form) if form.is_leaf else (yield _lower(form)))
+        node = _leaf(form) if form.is_leaf else (yield _lower(form))
+        nodes.append(node)
     return nodes
 
 
@@ -216,7 +217,8 @@ def _fn(form: Form) -> Walk[Node]:
         rest = rest[1:]
     arities: list[Node] = []
     for arity in rest:
-        arities.append((yield _arity(arity)))
+        lowered = yield _arity(arity)
+        arities.append(lowered)
     return make("lambda", form.span, {**fields, _ARITIES: pvector(arities)})
 
 

@@ -26,6 +26,7 @@ from yang.limits import (
     SPANS_BYTES_MAX,
 )
 from yang.nodes import KINDS_BY_NUMBER, VALUE, Item, Node, Scalar, Tree, tree_of_node
+from yang.pause import collector_paused
 from yang.segment import Span
 
 HASH_SIZE = 32
@@ -63,11 +64,13 @@ def tree_of(program: Program) -> Tree:
         raise ProgramInvalid("the bytes are not those of the program's hash")
     if len(program.source_name) > NAME_LENGTH_MAX:
         raise ProgramInvalid("the source name is too long")
-    decoded = _decode(program.ast, program.source_name)
-    if _encode(decoded) != program.ast:
-        raise ProgramInvalid("the bytes are not in canonical form")
-    spans = _decode_spans(program.spans, len(decoded))
-    return Tree([item._replace(span=span) for item, span in zip(decoded, spans, strict=True)])
+    with collector_paused():
+        decoded = _decode(program.ast, program.source_name)
+        spans = _decode_spans(program.spans, len(decoded))
+        tree = Tree([item._replace(span=span) for item, span in zip(decoded, spans, strict=True)])
+        if _encode(tree.items) != program.ast:
+            raise ProgramInvalid("the bytes are not in canonical form")
+    return tree
 
 
 def hash_of(ast: bytes) -> bytes:
