@@ -74,6 +74,7 @@ cdef enum Tag:
     INSTANT = 6
     PRIMITIVE = 7
     EMPTY = 8  # ()
+    UNBOUND = 9  # a global before its def; never in a slot
     HEAP = 16  # the first tag with a pointer
     STRING = 16
     KEYWORD = 17  # text without the colon
@@ -190,6 +191,8 @@ cdef struct ArityInfo:
     uint32_t end
     uint32_t slot_count
     uint32_t index  # in CodeInfo.arities
+    Step *steps  # of the code, so that a return need not look further
+    Value *constants
     FunctionInfo *function
 
 cdef struct FunctionInfo:
@@ -216,6 +219,7 @@ cdef struct CodeInfo:
     uint32_t global_count  # of the core library and this segment together
     uint32_t *globals  # G operand -> index in State.globals
     uint32_t own_global_count
+    Text **global_names  # immortal, by G operand
     FunctionInfo *realize  # of the core library, or NULL
     FunctionInfo *realize_all
 
@@ -241,6 +245,7 @@ cdef struct Heap:
     Value *work  # owned; stack of the work lists of equality, printing and so on
     size_t work_count
     size_t work_capacity
+    uint64_t steps  # of work in the running instruction, see spend()
     uint32_t key_depth  # nesting of key comparisons
     const char *fault_kind  # set by fault()
     char fault_message[240]
@@ -254,3 +259,40 @@ cdef struct PrimitiveInfo:
     uint32_t most  # 0xFFFFFFFF: any number
     uint32_t kind  # 0 pure, 1 control, 2 effect
     const char *name
+
+# A walk over any collection, string, seq or nil. Everything in it is borrowed.
+cdef struct Cursor:
+    Value item  # of a map: the key
+    Value value  # of a map: the value
+    bint pairs  # items are entries of a map
+    uint32_t kind  # 0: at the end; else the tag of what is walked now
+    uint32_t flags  # SEQ_*
+    uint32_t depth  # MAP, SET: of nodes
+    int64_t steps  # items given so far
+    int64_t index  # VECTOR: next item; STRING: next byte; MAP, SET: next pair of the node
+    int64_t end
+    Value at  # VECTOR, STRING, LIST, CONS, RANGE: where it is
+    Value *leaf
+    Object *nodes[9]
+    uint8_t taken[9]
+
+# ORDER: status. As yind.cesk.Status.
+cdef enum RunStatus:
+    STATUS_OUT_OF_FUEL = 0  # whole, may run on
+    STATUS_EFFECT = 1  # an effect waits for its answer
+    STATUS_DONE = 2
+    STATUS_FAULT = 3  # an error nobody caught; the frames are those of the throw
+    STATUS_OUT_OF_MEMORY = 4
+
+cdef struct State:
+    Heap heap
+    Frame *frame  # owned: runs, waits for an effect's answer, or faulted. NULL once DONE
+    CodeInfo *code
+    CodeInfo *core  # NULL without a core library
+    RunStatus status
+    uint32_t effect  # number of the primitive
+    Value effect_arguments  # CAPTURES while status is EFFECT
+    Value error  # in flight between throw and catch; the uncaught one
+    Value result
+    Value *globals  # owned
+    uint32_t global_count

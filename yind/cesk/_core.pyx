@@ -7,7 +7,7 @@ Fits:   `_core.pxd` declares the layout; `_core.pyi` is what Python sees. Unchec
         `yind.cesk.verify` checked every segment and `_image.pxi` checks every image.
 """
 
-from libc.math cimport floor, isfinite, isnan, trunc
+from libc.math cimport fabs, fmod, isfinite, isnan, trunc
 from libc.stdio cimport snprintf
 from libc.stdlib cimport free as c_free
 from libc.stdlib cimport malloc as c_malloc
@@ -15,3 +15,38 @@ from libc.stdlib cimport realloc as c_realloc
 from libc.string cimport memcmp, memcpy, memmove, memset, strlen, strncpy
 
 include "_heap.pxi"
+include "_vector.pxi"
+include "_map.pxi"
+include "_cursor.pxi"
+include "_equal.pxi"
+include "_numbers.pxi"
+include "_opcodes.pxd"
+
+cdef extern from *:
+    """
+    #define LEAST_INTEGER INT64_MIN
+    """
+    const int64_t LEAST_INTEGER
+
+
+cdef Outcome missing_primitive(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
+    """Stand in the table for what has no code, and for what the call sequence does itself."""
+    return fault(heap, b"missing", b"this host function is not provided")
+
+
+cdef void set_primitive(
+    uint32_t number, PrimitiveFunction function, uint32_t least, uint32_t most, uint32_t kind, const char *name
+) noexcept:
+    PRIMITIVE_TABLE[number].function = function
+    PRIMITIVE_TABLE[number].least = least
+    PRIMITIVE_TABLE[number].most = most
+    PRIMITIVE_TABLE[number].kind = kind
+    PRIMITIVE_TABLE[number].name = name
+
+
+include "_table.pxi"
+include "_calls.pxi"
+include "_loop.pxi"
+include "_convert.pxi"
+include "_code.pxi"
+include "_machine.pxi"

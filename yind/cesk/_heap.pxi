@@ -13,6 +13,7 @@ cdef enum:
     CHUNK_SIZE_MAX = 1 << 18
     FUEL_PER_ALLOCATION_SHIFT = 8  # a block over 1 KiB costs a unit of fuel per 256 bytes
     KEY_DEPTH_MAX = 64
+    STEPS_MAX = 1 << 26  # of work in one instruction: about a second
 
 cdef extern from *:
     """
@@ -129,6 +130,15 @@ cdef Outcome force_all(Heap *heap, Value lazy) noexcept nogil:
 cdef inline void charge(Heap *heap, int64_t fuel) noexcept nogil:
     """Take fuel in proportion to work about to be done; the slice ends at the next call or loop."""
     heap.fuel -= fuel
+
+
+cdef inline Outcome spend(Heap *heap, uint64_t steps) noexcept nogil:
+    """Count work on nested values, which sharing can make endless; a unit of fuel for four. FAILED when it is too much."""
+    heap.steps += steps
+    heap.fuel -= <int64_t> ((heap.steps & 3) + steps) >> 2
+    if unlikely(heap.steps > STEPS_MAX):
+        return fault(heap, b"limit", b"the value is too large for one operation")
+    return OK
 
 
 cdef const char *type_name(Value value) noexcept nogil:

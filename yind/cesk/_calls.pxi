@@ -1,0 +1,494 @@
+# Frames, calls, errors and effects: everything that moves the continuation and is not on the fast path of the loop.
+#
+# Is:     entering and leaving frames, calls of anything callable, throwing, asking for effects, starting and finishing.
+# Is not: the instructions (`_loop.pxi`).
+# Fits:   the loop saves pc in the frame, calls one of these, and looks at `state.frame` again.
+# Source: continuations as shared heap frames, copied when a shared one is returned into: Bruggeman, Waddell, Dybvig,
+#         "Representing Control in the Presence of One-Shot Continuations" (1996).
+#
+# A call moves the function and its arguments out of the caller's slots: R[b] .. R[b+n] are nil afterwards, so that a
+# frame which waits does not keep alive what only its callee needs.
+
+cdef enum:
+    TAIL = -2  # in place of a slot: the frame is released
+    SPREAD_MAX = 1 << 24  # arguments of one call through apply
+
+cdef inline Frame *new_frame(Heap *heap, ArityInfo *arity, Closure *closure, Frame *parent) noexcept nogil:
+    """Return a frame at the entry of an arity; takes closure and parent over. The caller fills the slots at once."""
+    cdef Frame *frame = <Frame *> allocate(
+        heap, FRAME, VALUES_AT[<int> FRAME] + <size_t> arity.slot_count * sizeof(Value), arity.slot_count
+    )
+    if likely(frame != NULL):
+        frame.parent = parent
+        frame.arity = arity
+        frame.closure = closure
+        frame.pc = arity.entry
+        frame.slot = 0
+    return frame
+
+
+cdef inline ArityInfo *select_arity(FunctionInfo *function, uint32_t n) noexcept nogil:
+    """Return the body for n arguments, or NULL."""
+    cdef ArityInfo *arity
+    cdef ArityInfo *found = NULL
+    cdef uint32_t i
+    for i in range(function.arity_count):
+        arity = &function.arities[i]
+        if arity.parameter_count == n and not arity.variadic:
+            return arity
+        if arity.variadic and n >= arity.parameter_count:
+            found = arity
+    return found
+
+
+cdef Frame *copy_frame(Heap *heap, Frame *frame) noexcept nogil:
+    """Return a frame of its own with the same contents; parent and slots are then shared."""
+    cdef Frame *copy
+    cdef uint32_t i
+    retain_object(&frame.closure.head)
+    if frame.parent != NULL:
+        retain_object(&frame.parent.head)
+    copy = new_frame(heap, frame.arity, frame.closure, frame.parent)
+    if copy != NULL:
+        copy.pc = frame.pc
+        copy.slot = frame.slot
+        for i in range(frame.head.length):
+            copy.at[i] = retained(frame.at[i])
+    return copy
+
+
+cdef inline Frame *own_frame(Heap *heap, Frame *frame) noexcept nogil:
+    """Return the frame (a reference is taken over) if nobody else holds it, else a copy; NULL without memory."""
+    cdef Frame *copy
+    if likely(frame.head.count == 1):
+        return frame
+    copy = copy_frame(heap, frame)
+    release_object(heap, &frame.head)
+    return copy
+
+
+cdef inline void free_frame(Heap *heap, Frame *frame) noexcept nogil:
+    """Free a running frame, whose parent has been taken."""
+    cdef uint32_t i
+    cdef uint32_t n = frame.head.length
+    for i in range(n):
+        release(heap, frame.at[i])
+    release_object(heap, &frame.closure.head)
+    free_block(heap, &frame.head)
+
+
+cdef inline Frame *leave_frame(Heap *heap, Frame *frame) noexcept nogil:
+    """Free the running frame and return its parent, unique; NULL without memory. The parent must exist."""
+    cdef Frame *parent = frame.parent
+    free_frame(heap, frame)
+    return own_frame(heap, parent)
+
+
+cdef Outcome leave(State *state) noexcept nogil:
+    """Make the parent of the running frame the running one."""
+    state.frame = leave_frame(&state.heap, state.frame)
+    return NO_MEMORY if state.frame == NULL else OK
+
+
+cdef void deliver(State *state, Value value) noexcept nogil:
+    """Give an owned value to the frame that waits."""
+    if state.frame.slot >= 0:
+        set_value(&state.heap, &state.frame.at[state.frame.slot], value)
+    else:
+        release(&state.heap, value)
+
+
+# ---- calls
+
+cdef Outcome fault_arity(State *state, const char *name, size_t length, uint32_t n) noexcept nogil:
+    cdef int shown = <int> length if length < 100 else 100
+    state.heap.fault_kind = b"arity"
+    snprintf(
+        state.heap.fault_message, sizeof(state.heap.fault_message), b"wrong number of arguments (%u) passed to %.*s",
+        n, shown, name,
+    )
+    return FAILED
+
+
+cdef Outcome fault_function_arity(State *state, FunctionInfo *function, uint32_t n) noexcept nogil:
+    if function.name == NULL:
+        return fault_arity(state, b"a function", 10, n)
+    return fault_arity(state, <const char *> function.name.bytes, function.name.head.length, n)
+
+
+cdef Outcome fill_parameters(Heap *heap, Frame *frame, Value *arguments, uint32_t n) noexcept nogil:
+    """Move n arguments into the frame's slots, the rest of a variadic body as a list."""
+    cdef ArityInfo *arity = frame.arity
+    cdef uint32_t fixed = arity.parameter_count
+    cdef Value rest = nil()
+    cdef uint32_t i
+    for i in range(fixed):
+        frame.at[i] = arguments[i]
+        arguments[i].tag = NIL
+    for i in range(fixed, arity.slot_count):
+        frame.at[i] = nil()
+    if arity.variadic and n > fixed:
+        charge(heap, (n - fixed) >> 3)
+        rest = immediate(EMPTY, 0)
+        for i in range(n, fixed, -1):
+            if give_cell(heap, arguments[i - 1], rest, &rest) != OK:
+                return NO_MEMORY
+            arguments[i - 1].tag = NIL
+        frame.at[fixed] = rest
+    return OK
+
+
+cdef Outcome call_closure(State *state, Closure *closure, Value *arguments, uint32_t n, int32_t slot) noexcept nogil:
+    """Enter a function (borrowed); the running frame waits for `slot`, or is released if slot is TAIL."""
+    cdef ArityInfo *arity = select_arity(closure.function, n)
+    cdef Frame *caller = state.frame
+    cdef Frame *frame
+    if arity == NULL:
+        return fault_function_arity(state, closure.function, n)
+    retain_object(&closure.head)
+    frame = new_frame(&state.heap, arity, closure, caller)
+    if frame == NULL or fill_parameters(&state.heap, frame, arguments, n) != OK:
+        return NO_MEMORY
+    if slot == TAIL:
+        frame.parent = caller.parent
+        free_frame(&state.heap, caller)
+    else:
+        caller.slot = slot
+    state.frame = frame
+    return OK
+
+
+cdef Outcome finish_call(State *state, Value value, int32_t slot) noexcept nogil:
+    """Give the owned value of a call that needed no frame of its own."""
+    if slot == TAIL:
+        if leave(state) != OK:
+            return NO_MEMORY
+    else:
+        state.frame.slot = slot
+    deliver(state, value)
+    return OK
+
+
+cdef Outcome call_continuation(State *state, Values *continuation, Value *arguments, uint32_t n) noexcept nogil:
+    """Leave everything and give the argument to the frame that waited when the continuation was captured."""
+    cdef Frame *target = <Frame *> continuation.at[0].object
+    cdef Value value
+    if n != 1:
+        return fault_arity(state, b"a continuation", 14, n)
+    value = retained(arguments[0])
+    retain_object(&target.head)
+    release_object(&state.heap, &state.frame.head)
+    state.frame = own_frame(&state.heap, target)
+    if state.frame == NULL:
+        return NO_MEMORY
+    deliver(state, value)
+    return OK
+
+
+cdef Outcome call_with_continuation(State *state, Value function, int32_t slot) noexcept nogil:
+    """Call a function with the continuation of this call."""
+    cdef Values *continuation
+    cdef Value argument
+    cdef Frame *waiting = state.frame.parent if slot == TAIL else state.frame
+    cdef Outcome outcome
+    if function.tag != CLOSURE and function.tag != CONTINUATION:
+        return fault_type(&state.heap, b"call/cc", b"a function", function)
+    continuation = new_values(&state.heap, CONTINUATION, 1)
+    if continuation == NULL:
+        return NO_MEMORY
+    retain_object(&waiting.head)
+    continuation.at[0] = pointer_value(waiting)
+    argument = pointer_value(continuation)
+    if slot != TAIL:
+        state.frame.slot = slot
+    if function.tag == CONTINUATION:
+        outcome = call_continuation(state, <Values *> function.object, &argument, 1)
+    else:
+        outcome = call_closure(state, <Closure *> function.object, &argument, 1, slot)
+    release(&state.heap, argument)
+    return outcome
+
+
+cdef Outcome look_up(Heap *heap, Value callee, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
+    """Call a keyword, symbol, map, set or vector: `get`, with an optional default except for vectors."""
+    cdef Value collection = callee
+    cdef Value key = arguments[0]
+    cdef Value *found = NULL
+    cdef Outcome outcome
+    if callee.tag == KEYWORD or callee.tag == SYMBOL:
+        collection = arguments[0]
+        key = callee
+    result[0] = nil()
+    if collection.tag == VECTOR:
+        if callee.tag == VECTOR:
+            if key.tag != INT:
+                return fault_type(heap, b"vector", b"an index", key)
+            if not 0 <= key.integer < vector_count(collection):
+                return fault(heap, b"index", b"index out of bounds")
+            result[0] = retained(vector_at(collection, key.integer)[0])
+            return OK
+    elif collection.tag == MAP or collection.tag == SET:
+        outcome = map_find(heap, collection, key, &found)
+        if outcome != OK:
+            return outcome
+    if found != NULL:
+        result[0] = retained(found[1] if collection.tag == MAP else found[0])
+    elif n == 2:
+        result[0] = retained(arguments[1])
+    return OK
+
+
+cdef Outcome call_primitive(State *state, uint32_t number, Value *arguments, uint32_t n, int32_t slot) noexcept nogil:
+    """Call a host function as a value; `apply` and `call/cc` have their own cases."""
+    cdef PrimitiveInfo *primitive = &PRIMITIVE_TABLE[number]
+    cdef Value result = nil()
+    cdef Outcome outcome
+    if n < primitive.least or n > primitive.most:
+        return fault_arity(state, primitive.name, strlen(primitive.name), n)
+    if primitive.kind == 2:
+        return ask(state, number, arguments, n, slot)
+    state.heap.steps = 0
+    outcome = primitive.function(&state.heap, arguments, n, &result)
+    if outcome != OK:
+        release(&state.heap, result)
+        return outcome
+    return finish_call(state, result, slot)
+
+
+cdef Outcome spread(Heap *heap, const Value *arguments, uint32_t n, Values **spreaded) noexcept nogil:
+    """Collect a1 .. a(n-2) and the items of a(n-1) into one object of owned values."""
+    cdef Cursor cursor
+    cdef Values *all
+    cdef int64_t count = n - 2
+    cdef int64_t i
+    cdef bint more = False
+    cdef Outcome outcome = cursor_start(heap, &cursor, arguments[n - 1])
+    while outcome == OK:
+        outcome = cursor_next(heap, &cursor, &more)
+        if outcome == OK and not more:
+            break
+        count += 1
+        if count > SPREAD_MAX:
+            return fault(heap, b"limit", b"too many arguments")
+    if outcome == FORCE:
+        if cursor.steps < FORCE_SINGLE_MAX:
+            return FORCE
+        return FORCE_ALL
+    if outcome != OK:
+        return outcome
+    charge(heap, count >> 2)
+    all = new_values(heap, CAPTURES, <uint32_t> count)
+    if all == NULL:
+        return NO_MEMORY
+    for i in range(count):
+        all.at[i].tag = NIL
+    for i in range(1, <int64_t> n - 1):
+        all.at[i - 1] = retained(arguments[i])
+    cursor_start(heap, &cursor, arguments[n - 1])
+    for i in range(<int64_t> n - 2, count):
+        cursor_next(heap, &cursor, &more)
+        if cursor_item(heap, &cursor, &all.at[i]) != OK:
+            return NO_MEMORY
+    spreaded[0] = all
+    return OK
+
+
+cdef Outcome call(State *state, Value callee, Value *arguments, uint32_t n, int32_t slot) noexcept nogil:
+    """Call anything callable (borrowed). Arguments are moved out only when this is OK or the frame is gone.
+
+    The caller has saved in the frame the pc to continue at.
+    """
+    cdef Values *spreaded = NULL
+    cdef Value holder = nil()
+    cdef Value function = nil()
+    cdef Value result = nil()
+    cdef Outcome outcome
+    while True:
+        if callee.tag == CLOSURE:
+            outcome = call_closure(state, <Closure *> callee.object, arguments, n, slot)
+        elif callee.tag == PRIMITIVE and callee.integer == PRIMITIVE_APPLY:
+            if n < 2:
+                outcome = fault_arity(state, b"apply", 5, n)
+            else:
+                outcome = spread(&state.heap, arguments, n, &spreaded)
+            if outcome == OK:
+                release(&state.heap, function)
+                function = retained(arguments[0])
+                release(&state.heap, holder)
+                holder = pointer_value(spreaded)
+                callee = function
+                arguments = spreaded.at
+                n = spreaded.head.length
+                continue
+        elif callee.tag == PRIMITIVE and callee.integer == PRIMITIVE_CALLCC:
+            if n != 1:
+                outcome = fault_arity(state, b"call/cc", 7, n)
+            else:
+                release(&state.heap, function)
+                function = retained(arguments[0])
+                outcome = call_with_continuation(state, function, slot)
+        elif callee.tag == PRIMITIVE:
+            outcome = call_primitive(state, <uint32_t> callee.integer, arguments, n, slot)
+        elif callee.tag == CONTINUATION:
+            outcome = call_continuation(state, <Values *> callee.object, arguments, n)
+        elif KEYWORD <= callee.tag <= SYMBOL or callee.tag == MAP or callee.tag == SET or callee.tag == VECTOR:
+            if n == 0 or n > 2 or (n == 2 and (callee.tag == SET or callee.tag == VECTOR)):
+                outcome = fault_arity(state, type_name(callee), strlen(type_name(callee)), n)
+            else:
+                state.heap.steps = 0
+                outcome = look_up(&state.heap, callee, arguments, n, &result)
+                if outcome == OK:
+                    outcome = finish_call(state, result, slot)
+        else:
+            outcome = fault_text(&state.heap, b"not-a-function", b"%s is not a function", type_name(callee))
+        break
+    release(&state.heap, function)
+    release(&state.heap, holder)
+    return outcome
+
+
+# ---- effects
+
+cdef Outcome check_data(Heap *heap, Value value, bint data_only) noexcept nogil:
+    """FORCE_ALL at an unrealised lazy seq anywhere inside; if data_only, faults at what has no EDN form."""
+    cdef size_t bottom = heap.work_count
+    cdef Cursor cursor
+    cdef bint more = False
+    cdef Outcome outcome = OK
+    while True:
+        if data_only and (value.tag == PRIMITIVE or value.tag >= CLOSURE):
+            outcome = fault_type(heap, b"effect", b"data", value)
+        elif value.tag == EMPTY or LIST <= value.tag <= SET:
+            outcome = cursor_start(heap, &cursor, value)
+            while outcome == OK:
+                outcome = cursor_next(heap, &cursor, &more)
+                if outcome != OK or not more:
+                    break
+                outcome = spend(heap, 1)
+                if outcome == OK and (cursor.item.tag == PRIMITIVE or cursor.item.tag > BIG):
+                    outcome = push_work(heap, cursor.item)
+                if outcome == OK and cursor.pairs and (cursor.value.tag == PRIMITIVE or cursor.value.tag > BIG):
+                    outcome = push_work(heap, cursor.value)
+        if outcome != OK or heap.work_count == bottom:
+            break
+        value = pop_work(heap)
+    heap.work_count = bottom
+    return FORCE_ALL if outcome == FORCE else outcome
+
+
+cdef Outcome ask(State *state, uint32_t number, Value *arguments, uint32_t n, int32_t slot) noexcept nogil:
+    """End the slice with an effect; its answer goes where the value of the call would."""
+    cdef Value asked
+    cdef uint32_t i
+    cdef Outcome outcome
+    state.heap.steps = 0
+    for i in range(n):
+        outcome = check_data(&state.heap, arguments[i], True)
+        if outcome != OK:
+            return outcome
+    if give_values(&state.heap, CAPTURES, arguments, n, &asked) != OK:
+        return NO_MEMORY
+    if slot == TAIL:
+        if leave(state) != OK:
+            return NO_MEMORY
+    else:
+        state.frame.slot = slot
+    set_value(&state.heap, &state.effect_arguments, asked)
+    state.effect = number
+    return ASKED
+
+
+# ---- lazy seqs
+
+cdef Outcome call_realizer(State *state, bint whole) noexcept nogil:
+    """Call the core library's `realize` or `realize-all` with the seq noted in the heap, then do the step again."""
+    cdef FunctionInfo *function = NULL
+    cdef Value argument = state.heap.forced
+    cdef Outcome outcome
+    if state.core != NULL:
+        function = state.core.realize_all if whole else state.core.realize
+    if function == NULL or function.closure == NULL:
+        return fault(&state.heap, b"core", b"there is no core library to realise a lazy seq")
+    state.heap.forced = nil()
+    outcome = call_closure(state, function.closure, &argument, 1, -1)
+    release(&state.heap, argument)
+    return outcome
+
+
+# ---- errors
+
+cdef Outcome make_error(State *state, Value *error) noexcept nogil:
+    """Set error to an ERROR of the fault noted in the heap: message and {:fault kind}."""
+    cdef Heap *heap = &state.heap
+    cdef Value parts[3]
+    cdef Value key
+    cdef Value kind
+    if give_text(heap, STRING, heap.fault_message, strlen(heap.fault_message), &parts[0]) != OK:
+        return NO_MEMORY
+    if give_text(heap, KEYWORD, b"fault", 5, &key) != OK:
+        return NO_MEMORY
+    if give_text(heap, KEYWORD, heap.fault_kind, strlen(heap.fault_kind), &kind) != OK:
+        return NO_MEMORY
+    if give_empty(heap, MAP, &parts[1]) != OK or map_put(heap, &parts[1], key, kind) != OK:
+        return NO_MEMORY
+    parts[2] = nil()
+    if give_values(heap, ERROR, parts, 3, error) != OK:
+        return NO_MEMORY
+    release(heap, parts[0])
+    release(heap, parts[1])
+    release(heap, key)
+    release(heap, kind)
+    return OK
+
+
+cdef HandlerInfo *find_handler(Frame *frame, uint32_t pc) noexcept nogil:
+    """Return the innermost handler of a position, or NULL."""
+    cdef CodeInfo *code = frame.arity.function.code
+    cdef uint32_t i
+    for i in range(code.handler_count):
+        if code.handlers[i].start <= pc < code.handlers[i].end:
+            return &code.handlers[i]
+    return NULL
+
+
+cdef inline uint32_t waiting_pc(Frame *frame) noexcept nogil:
+    """Return the position of the call that a frame waits for."""
+    return frame.pc if frame.slot == -1 else frame.pc - 1
+
+
+cdef Outcome throw_error(State *state, Value error, uint32_t pc) noexcept nogil:
+    """Throw an owned error at a position of the running frame: unwind to the handler, or FINISHED with the frames kept."""
+    cdef Frame *frame = state.frame
+    cdef HandlerInfo *handler = find_handler(frame, pc)
+    set_value(&state.heap, &state.error, error)
+    while handler == NULL:
+        if frame.parent == NULL:
+            state.status = STATUS_FAULT
+            state.frame.pc = pc
+            return FINISHED
+        frame = frame.parent
+        charge(&state.heap, 1)
+        handler = find_handler(frame, waiting_pc(frame))
+    if frame != state.frame:
+        retain_object(&frame.head)
+        release_object(&state.heap, &state.frame.head)
+        state.frame = own_frame(&state.heap, frame)
+        if state.frame == NULL:
+            return NO_MEMORY
+    state.frame.pc = handler.target
+    return OK
+
+
+# ---- beginning
+
+cdef Outcome begin(State *state) noexcept nogil:
+    """Make the frame of the program's top level, below it the frame that ends the program."""
+    cdef FunctionInfo *top = &state.code.functions[0]
+    cdef Frame *bottom = new_frame(&state.heap, &HALT_ARITY, HALT_FUNCTION.closure, NULL)
+    cdef Outcome outcome
+    if bottom == NULL:
+        return NO_MEMORY
+    bottom.at[0] = nil()
+    bottom.slot = 0
+    state.frame = bottom
+    return call_closure(state, top.closure, NULL, 0, 0)

@@ -1,0 +1,238 @@
+# Loaded segments.
+#
+# Is:     copies of a checked segment in C, with constants as immortal values that all agents share.
+# Is not: the check (`yind.cesk.verify`).
+# Fits:   a Machine keeps its Code alive, and so everything its frames and constants point to.
+
+from yind.cesk.verify import verify as _verify
+from yang.segment import FunctionRef as _FunctionRef
+from yang.segment import PrimitiveRef as _PrimitiveRef
+
+cdef enum:
+    NO_FIXED_COUNT = 0xFFFFFFFF
+
+
+cdef Outcome make_immortal(Heap *heap, Value value) noexcept nogil:
+    """Mark everything reachable from a constant as never counted, and note the hashes of texts now."""
+    cdef size_t bottom = heap.work_count
+    cdef Value *values
+    cdef uint32_t i
+    while True:
+        if value.tag >= HEAP and value.object.count < IMMORTAL:
+            value.object.count = IMMORTAL
+            if VALUES_AT[value.object.kind] == 0:
+                text_hash(value.object)
+            else:
+                values = values_of(value.object)
+                for i in range(value.object.length):
+                    if values[i].tag >= HEAP and push_work(heap, values[i]) != OK:
+                        return NO_MEMORY
+        if heap.work_count == bottom:
+            return OK
+        value = pop_work(heap)
+
+
+cdef class Code:
+    """A checked, loaded segment, shared by agents.
+
+    Args:
+        segment: what the assembler made.
+        core: the loaded core library, whose functions the segment names; None for the core library itself.
+
+    Raises:
+        CodeInvalid: the segment is not safe to run.
+    """
+
+    cdef CodeInfo info
+    cdef Heap heap  # of constants, names and closures, all immortal
+    cdef readonly object segment
+    cdef readonly Code core
+    cdef readonly bytes program_hash
+    cdef tuple global_names  # of the core library and this segment: State.globals has one for each
+
+    def __cinit__(self):
+        memset(&self.info, 0, sizeof(CodeInfo))
+        heap_init(&self.heap, 1 << 33)
+
+    def __dealloc__(self):
+        c_free(self.info.steps)
+        c_free(self.info.constants)
+        c_free(self.info.functions)
+        c_free(self.info.arities)
+        c_free(self.info.handlers)
+        c_free(self.info.globals)
+        c_free(self.info.global_names)
+        heap_free(&self.heap)
+
+    def __init__(self, segment, core):
+        if self.segment is not None:
+            raise StateInvalid("the code is loaded already")
+        core_names = {} if core is None else core_functions(core)
+        _verify(segment, core_names.__contains__)
+        self.segment = segment
+        self.core = core
+        self.program_hash = bytes(segment.program_hash)
+        self._load_globals()
+        self._load_functions()
+        self._load_constants(core_names)
+        self._load_steps()
+        self.info.realize = self._named("realize")
+        self.info.realize_all = self._named("realize-all")
+
+    cdef void *_array(self, size_t count, size_t size) except NULL:
+        cdef void *block = c_malloc((count or 1) * size)
+        if block == NULL:
+            raise MemoryError
+        memset(block, 0, (count or 1) * size)
+        return block
+
+    cdef FunctionInfo *_named(self, str name):
+        for index, function in enumerate(self.segment.functions):
+            if function.name == name and function.capture_count == 0:
+                return &self.info.functions[<uint32_t> index]
+        return NULL
+
+    def _load_steps(self):
+        cdef bytes code = bytes(self.segment.code)
+        self.info.steps = <Step *> self._array(len(code), 1)
+        memcpy(self.info.steps, <const char *> code, len(code))
+        self.info.step_count = len(code) // sizeof(Step)
+        for index in range(self.info.arity_count):
+            self.info.arities[<uint32_t> index].steps = self.info.steps
+        handlers = self.segment.handlers
+        self.info.handlers = <HandlerInfo *> self._array(len(handlers), sizeof(HandlerInfo))
+        self.info.handler_count = len(handlers)
+        for index, (start, end, target) in enumerate(handlers):
+            self.info.handlers[<uint32_t> index] = HandlerInfo(start, end, target)
+
+    def _load_globals(self):
+        names = list(self.core.global_names) if self.core is not None else []
+        numbers = {name: number for number, name in enumerate(names)}
+        own = self.segment.globals
+        self.info.globals = <uint32_t *> self._array(len(own), sizeof(uint32_t))
+        self.info.global_names = <Text **> self._array(len(own), sizeof(Text *))
+        self.info.own_global_count = len(own)
+        for index, name in enumerate(own):
+            if name not in numbers:
+                numbers[name] = len(names)
+                names.append(name)
+            self.info.globals[<uint32_t> index] = numbers[name]
+            self.info.global_names[<uint32_t> index] = self._text(name)
+        self.info.global_count = len(names)
+        self.global_names = tuple(names)
+
+    cdef Text *_text(self, str name) except NULL:
+        cdef Value value
+        if give_bytes_of(&self.heap, STRING, name.encode("utf-8", "surrogatepass"), &value) != OK:
+            raise MemoryError
+        make_immortal(&self.heap, value)
+        return <Text *> value.object
+
+    def _load_functions(self):
+        cdef FunctionInfo *target
+        cdef ArityInfo *arity
+        cdef uint32_t next_arity = 0
+        functions = self.segment.functions
+        self.info.function_count = len(functions)
+        self.info.arity_count = sum(len(function.arities) for function in functions)
+        self.info.functions = <FunctionInfo *> self._array(len(functions), sizeof(FunctionInfo))
+        self.info.arities = <ArityInfo *> self._array(self.info.arity_count, sizeof(ArityInfo))
+        for index, function in enumerate(functions):
+            target = &self.info.functions[<uint32_t> index]
+            target.code = &self.info
+            target.arities = &self.info.arities[next_arity]
+            target.arity_count = len(function.arities)
+            target.capture_count = function.capture_count
+            target.index = index
+            target.fixed_count = NO_FIXED_COUNT
+            target.name = NULL if function.name is None else self._text(function.name)
+            for body in function.arities:
+                arity = &self.info.arities[next_arity]
+                arity.parameter_count = body.parameter_count
+                arity.variadic = body.variadic
+                arity.entry = body.entry
+                arity.end = body.end
+                arity.slot_count = body.slot_count
+                arity.index = next_arity
+                arity.function = target
+                next_arity += 1
+            if target.arity_count == 1 and not target.arities.variadic:
+                target.fixed_count = target.arities.parameter_count
+            if function.capture_count == 0:
+                target.closure = new_closure(&self.heap, target, nil())
+                if target.closure == NULL:
+                    raise MemoryError
+                target.closure.head.count = IMMORTAL
+
+    def _load_constants(self, core_names):
+        cdef Value *constant
+        cdef Code core = self.core
+        constants = self.segment.constants
+        self.info.constants = <Value *> self._array(len(constants), sizeof(Value))
+        self.info.constant_count = len(constants)
+        for index, value in enumerate(constants):
+            constant = &self.info.constants[<uint32_t> index]
+            if isinstance(value, _PrimitiveRef):
+                constant[0] = immediate(PRIMITIVE, value.number)
+            elif isinstance(value, _FunctionRef) and value.core:
+                constant[0] = pointer_value(core.info.functions[<uint32_t> core_names[value.name]].closure)
+            elif isinstance(value, _FunctionRef):
+                constant[0] = pointer_value(self.info.functions[<uint32_t> value.index].closure)
+            else:
+                self._load_value(value, constant)
+        for index in range(self.info.arity_count):
+            self.info.arities[<uint32_t> index].constants = self.info.constants
+
+    cdef int _load_value(self, object value, Value *constant) except -1:
+        try:
+            outcome = give_python(&self.heap, value, constant)
+        except ValueInvalid as error:
+            raise CodeInvalid(f"a constant is no EDN value: {error}") from error
+        if outcome == FAILED:
+            raise CodeInvalid(f"a constant: {self.heap.fault_message.decode()}")
+        if outcome != OK or make_immortal(&self.heap, constant[0]) != OK:
+            raise MemoryError
+        return 0
+
+
+def core_functions(core):
+    """Return the index of every function of the core library that a program can name; the first of a name."""
+    names = {}
+    for index, function in enumerate(core.segment.functions):
+        if function.name is not None and function.capture_count == 0:
+            names.setdefault(function.name, index)
+    return names
+
+
+# ---- the code below every program: its frame gets the program's value and ends it
+
+cdef Step HALT_STEPS[1]
+cdef ArityInfo HALT_ARITY
+cdef FunctionInfo HALT_FUNCTION
+cdef CodeInfo HALT_CODE
+cdef Closure HALT_CLOSURE
+
+memset(HALT_STEPS, 0, sizeof(HALT_STEPS))
+memset(&HALT_ARITY, 0, sizeof(ArityInfo))
+memset(&HALT_FUNCTION, 0, sizeof(FunctionInfo))
+memset(&HALT_CODE, 0, sizeof(CodeInfo))
+memset(&HALT_CLOSURE, 0, sizeof(Closure))
+HALT_STEPS[0].opcode = OP_RETURN
+HALT_CODE.steps = HALT_STEPS
+HALT_CODE.step_count = 1
+HALT_CODE.functions = &HALT_FUNCTION
+HALT_CODE.arities = &HALT_ARITY
+HALT_CODE.function_count = 1
+HALT_CODE.arity_count = 1
+HALT_ARITY.end = 1
+HALT_ARITY.slot_count = 1
+HALT_ARITY.steps = HALT_STEPS
+HALT_ARITY.function = &HALT_FUNCTION
+HALT_FUNCTION.code = &HALT_CODE
+HALT_FUNCTION.arities = &HALT_ARITY
+HALT_FUNCTION.arity_count = 1
+HALT_FUNCTION.closure = &HALT_CLOSURE
+HALT_CLOSURE.head.count = IMMORTAL
+HALT_CLOSURE.head.kind = CLOSURE
+HALT_CLOSURE.head.length = 1
+HALT_CLOSURE.function = &HALT_FUNCTION

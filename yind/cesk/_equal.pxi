@@ -1,0 +1,389 @@
+# Equality, hash and order of values.
+#
+# Is:     Clojure's `=` (1 and 1.0 differ, lists equal vectors), a hash that agrees with it, and `compare`.
+# Is not: numeric `==` and `<` (`_numbers.pxi`).
+# Fits:   maps and sets (`_map.pxi`) use `keys_equal` and `hash_value`.
+#
+# Equality keeps its open pairs on the heap's work stack; nothing recurs except keys inside keys, which is bounded by
+# KEY_DEPTH_MAX. The hash looks HASH_DEPTH_MAX levels deep, so its recursion is bounded; what is below does not count.
+
+cdef enum:
+    HASH_DEPTH_MAX = 8
+    FORCE_SINGLE_MAX = 32  # cells of a lazy seq realised one by one in a comparison, before all of it
+
+
+cdef inline bint is_sequential(uint32_t tag) noexcept nogil:
+    """Return whether the kind equals vectors and lists with the same items."""
+    return tag == VECTOR or (LIST <= tag <= SEQ) or tag == EMPTY
+
+
+cdef inline uint32_t mix(uint64_t bits) noexcept nogil:
+    """Return 32 well-spread bits (the finalizer of MurmurHash3)."""
+    bits ^= bits >> 33
+    bits *= 0xFF51AFD7ED558CCDULL
+    bits ^= bits >> 33
+    bits *= 0xC4CEB9FE1A85EC53ULL
+    bits ^= bits >> 33
+    return <uint32_t> bits
+
+
+cdef uint32_t hash_bytes(const uint8_t *bytes, size_t length, uint64_t seed) noexcept nogil:
+    """Return the hash of bytes, never zero."""
+    cdef uint64_t state = seed ^ (length * 0x9E3779B97F4A7C15ULL)
+    cdef uint64_t word
+    cdef uint32_t result
+    while length >= 8:
+        memcpy(&word, bytes, 8)
+        state = (state ^ word) * 0x9FB21C651E98DF25ULL
+        state ^= state >> 32
+        bytes += 8
+        length -= 8
+    if length > 0:
+        word = 0
+        memcpy(&word, bytes, length)
+        state = (state ^ word) * 0x9FB21C651E98DF25ULL
+    result = mix(state)
+    return result if result != 0 else 1
+
+
+cdef inline uint32_t text_hash(Object *object) noexcept nogil:
+    """Return the hash of a kind of bytes, from its header once it is known; immortal ones have it from loading."""
+    cdef uint32_t result = object.extra
+    if result == 0:
+        result = hash_bytes((<Text *> object).bytes, object.length, object.kind * 0x5851F42D4C957F2DULL)
+        object.extra = result
+    return result
+
+
+cdef inline bint text_equal(Object *a, Object *b) noexcept nogil:
+    """Return whether two objects of one kind of bytes are equal."""
+    return a == b or (
+        a.length == b.length
+        and text_hash(a) == text_hash(b)
+        and (<Text *> a).char_count == (<Text *> b).char_count
+        and memcmp((<Text *> a).bytes, (<Text *> b).bytes, a.length) == 0
+    )
+
+
+cdef Outcome hash_value(Heap *heap, Value value, uint32_t *result) noexcept nogil:
+    """Set result to the hash; equal values have equal hashes, on every node."""
+    if STRING <= value.tag <= BIG:
+        result[0] = text_hash(value.object)
+        return OK
+    if value.tag == INT:
+        result[0] = mix(<uint64_t> value.integer + 0x9E3779B97F4A7C15ULL)
+        return OK
+    return hash_nested(heap, value, 0, result)
+
+
+cdef Outcome hash_nested(Heap *heap, Value value, uint32_t depth, uint32_t *result) noexcept nogil:
+    cdef Cursor cursor
+    cdef uint32_t part = 0
+    cdef uint32_t second = 0
+    cdef uint64_t state
+    cdef bint more = False
+    cdef double real
+    cdef Outcome outcome
+    if value.tag < HEAP and value.tag != EMPTY:
+        state = 0 if value.tag < INT else <uint64_t> value.integer
+        if value.tag == DOUBLE:
+            real = value.real + 0.0  # -0.0 equals 0.0
+            memcpy(&state, &real, 8)
+        elif value.tag == INT:
+            state += 0x9E3779B97F4A7C15ULL
+        if value.tag != INT:
+            state ^= <uint64_t> value.tag << 56
+        result[0] = mix(state)
+        return OK
+    if STRING <= value.tag <= BIG:
+        result[0] = text_hash(value.object)
+        return OK
+    if value.tag == RATIO:
+        outcome = hash_nested(heap, (<Values *> value.object).at[0], depth, &part)
+        if outcome == OK:
+            outcome = hash_nested(heap, (<Values *> value.object).at[1], depth, &second)
+        result[0] = mix((<uint64_t> part << 32 | second) ^ 0xA5A5)
+        return outcome
+    if value.tag >= CLOSURE:  # addresses differ between nodes, so they do not count
+        state = (<Closure *> value.object).function.index if value.tag == CLOSURE else 0
+        result[0] = mix(state << 8 | value.tag)
+        return OK
+    state = 0x51ED270B if is_sequential(value.tag) else value.tag
+    if depth >= HASH_DEPTH_MAX:
+        result[0] = mix(state)
+        return OK
+    outcome = cursor_start(heap, &cursor, value)
+    while outcome == OK:
+        outcome = cursor_next(heap, &cursor, &more)
+        if outcome != OK or not more:
+            break
+        outcome = spend(heap, 1)
+        if outcome == OK:
+            outcome = hash_nested(heap, cursor.item, depth + 1, &part)
+        if outcome != OK:
+            break
+        if value.tag == MAP:
+            outcome = hash_nested(heap, cursor.value, depth + 1, &second)
+            state += mix(<uint64_t> part << 32 | second)
+        elif value.tag == SET:
+            state += mix(part)
+        elif cursor.pairs:  # a seq of entries hashes as a seq of vectors
+            outcome = hash_nested(heap, cursor.value, depth + 1, &second)
+            state = state * 31 + mix(((0x51ED270BULL * 31 + part) * 31 + second))
+        else:
+            state = state * 31 + part
+    if outcome == FORCE:
+        return FORCE_ALL
+    result[0] = mix(state)
+    return outcome
+
+
+cdef inline Outcome keys_equal(Heap *heap, Value a, Value b, bint *result) noexcept nogil:
+    """As `equal`, quick for simple keys."""
+    cdef Outcome outcome
+    if a.tag != b.tag:
+        if not (is_sequential(a.tag) and is_sequential(b.tag)):
+            result[0] = False
+            return OK
+    elif a.tag < HEAP and a.tag != DOUBLE:
+        result[0] = a.tag < INT or a.integer == b.integer
+        return OK
+    elif STRING <= a.tag <= BIG:
+        result[0] = text_equal(a.object, b.object)
+        return OK
+    if heap.key_depth >= KEY_DEPTH_MAX:
+        return fault(heap, b"limit", b"keys are nested too deeply")
+    heap.key_depth += 1
+    outcome = equal(heap, a, b, result)
+    heap.key_depth -= 1
+    return outcome
+
+
+cdef Outcome equal(Heap *heap, Value a, Value b, bint *result) noexcept nogil:
+    """Set result to Clojure's (= a b)."""
+    cdef size_t bottom = heap.work_count
+    cdef Outcome outcome
+    result[0] = True
+    while True:
+        outcome = equal_step(heap, a, b, result)
+        if outcome != OK or not result[0] or heap.work_count == bottom:
+            break
+        b = pop_work(heap)
+        a = pop_work(heap)
+    heap.work_count = bottom
+    return outcome
+
+
+cdef inline Outcome equal_or_later(Heap *heap, Value a, Value b, bint *result) noexcept nogil:
+    """Compare two items now if they are simple, else push the pair."""
+    if a.tag <= BIG and b.tag <= BIG:
+        return equal_step(heap, a, b, result)
+    if push_work(heap, a) != OK:
+        return NO_MEMORY
+    return push_work(heap, b)
+
+
+cdef Outcome equal_step(Heap *heap, Value a, Value b, bint *result) noexcept nogil:
+    """Compare two values; pairs of nested ones are pushed."""
+    if a.tag != b.tag or is_sequential(a.tag):
+        if is_sequential(a.tag) and is_sequential(b.tag):
+            return equal_items(heap, a, b, result)
+        result[0] = False
+        return OK
+    if a.tag == DOUBLE:
+        result[0] = a.real == b.real
+        return OK
+    if a.tag < HEAP or a.object == b.object:
+        result[0] = a.tag < INT or a.integer == b.integer
+        return OK
+    if a.tag <= BIG:
+        result[0] = text_equal(a.object, b.object)
+        return OK
+    if a.tag == RATIO:
+        if equal_or_later(heap, (<Values *> a.object).at[0], (<Values *> b.object).at[0], result) == OK and result[0]:
+            return equal_or_later(heap, (<Values *> a.object).at[1], (<Values *> b.object).at[1], result)
+        return OK
+    if a.tag == MAP or a.tag == SET:
+        return equal_pairs(heap, a, b, result)
+    if a.tag == CLOSURE:
+        result[0] = (
+            (<Closure *> a.object).function == (<Closure *> b.object).function
+            and (<Closure *> a.object).captures.tag != NIL
+            and (<Closure *> a.object).captures.object == (<Closure *> b.object).captures.object
+        )
+        return OK
+    result[0] = False  # atoms, errors, continuations: only themselves
+    return OK
+
+
+cdef Outcome equal_items(Heap *heap, Value a, Value b, bint *result) noexcept nogil:
+    cdef Cursor left
+    cdef Cursor right
+    cdef Value entry
+    cdef bint more_left = False
+    cdef bint more_right = False
+    cdef Outcome outcome
+    if a.tag == b.tag and a.tag != EMPTY and a.object == b.object:
+        return OK
+    if a.tag == VECTOR and b.tag == VECTOR and vector_count(a) != vector_count(b):
+        result[0] = False
+        return OK
+    outcome = cursor_start(heap, &left, a)
+    if outcome == OK:
+        outcome = cursor_start(heap, &right, b)
+    while outcome == OK:
+        outcome = cursor_next(heap, &left, &more_left)
+        if outcome == OK:
+            outcome = cursor_next(heap, &right, &more_right)
+        if outcome != OK:
+            break
+        if not more_left or not more_right:
+            result[0] = more_left == more_right
+            return OK
+        outcome = spend(heap, 1)
+        if outcome != OK:
+            break
+        if left.pairs or right.pairs:
+            outcome = equal_entries(heap, &left, &right, result)
+        else:
+            outcome = equal_or_later(heap, left.item, right.item, result)
+        if not result[0]:
+            return outcome
+    if outcome == FORCE and left.steps >= FORCE_SINGLE_MAX:
+        return FORCE_ALL
+    return outcome
+
+
+cdef Outcome equal_entries(Heap *heap, Cursor *left, Cursor *right, bint *result) noexcept nogil:
+    """Compare the items of two cursors of which one at least gives entries of a map."""
+    cdef Cursor *entry = left if left.pairs else right
+    cdef Value other = right.item if left.pairs else left.item
+    cdef Outcome outcome
+    if left.pairs and right.pairs:
+        outcome = equal_or_later(heap, left.item, right.item, result)
+        if outcome != OK or not result[0]:
+            return outcome
+        return equal_or_later(heap, left.value, right.value, result)
+    if other.tag != VECTOR or vector_count(other) != 2:
+        result[0] = False
+        return OK
+    outcome = equal_or_later(heap, entry.item, vector_at(other, 0)[0], result)
+    if outcome != OK or not result[0]:
+        return outcome
+    return equal_or_later(heap, entry.value, vector_at(other, 1)[0], result)
+
+
+cdef Outcome equal_pairs(Heap *heap, Value a, Value b, bint *result) noexcept nogil:
+    """Compare two maps or two sets."""
+    cdef Cursor cursor
+    cdef Value *found
+    cdef bint more = False
+    cdef Outcome outcome
+    if map_count(a) != map_count(b):
+        result[0] = False
+        return OK
+    outcome = cursor_start(heap, &cursor, a)
+    while outcome == OK:
+        outcome = cursor_next(heap, &cursor, &more)
+        if outcome != OK or not more:
+            return outcome
+        outcome = spend(heap, 4)
+        if outcome == OK:
+            outcome = map_find(heap, b, cursor.item, &found)
+        if outcome != OK:
+            return outcome
+        if found == NULL:
+            result[0] = False
+            return OK
+        if a.tag == MAP:
+            outcome = equal_or_later(heap, cursor.value, found[1], result)
+            if not result[0]:
+                return outcome
+    return outcome
+
+
+cdef uint32_t compare_rank(Value value) noexcept nogil:
+    """Return the place of a kind in the order of `compare`; 99: kinds without order."""
+    cdef uint32_t tag = value.tag
+    if tag == NIL:
+        return 0
+    if tag == INT or tag == DOUBLE or tag == BIG or tag == RATIO:
+        return 1
+    if STRING <= tag <= SYMBOL:
+        return 2 + tag - STRING
+    if tag == CHAR:
+        return 5
+    if tag == FALSE or tag == TRUE:
+        return 6
+    if tag == INSTANT:
+        return 7
+    if tag == UUID or tag == BYTES:
+        return 8 + tag - BYTES
+    if tag == VECTOR:
+        return 10
+    return 99
+
+
+cdef Outcome compare_values(Heap *heap, Value a, Value b, int *result) noexcept nogil:
+    """Set result to -1, 0 or 1: nil first, numbers, strings, keywords, symbols, characters, booleans, instants, bytes,
+    uuids, vectors by length then items. Other kinds fault, and so do two kinds where neither is nil."""
+    cdef size_t bottom = heap.work_count
+    cdef int64_t i
+    cdef int64_t n
+    cdef Outcome outcome = OK
+    result[0] = 0
+    while True:
+        if a.tag == VECTOR and b.tag == VECTOR:
+            n = vector_count(a)
+            if n != vector_count(b):
+                result[0] = -1 if n < vector_count(b) else 1
+                break
+            outcome = spend(heap, n)
+            if outcome != OK:
+                break
+            for i in range(n - 1, -1, -1):  # the first item comes off the stack first
+                outcome = push_work(heap, vector_at(a, i)[0])
+                if outcome == OK:
+                    outcome = push_work(heap, vector_at(b, i)[0])
+                if outcome != OK:
+                    break
+        else:
+            outcome = compare_simple(heap, a, b, result)
+        if outcome != OK or result[0] != 0 or heap.work_count == bottom:
+            break
+        b = pop_work(heap)
+        a = pop_work(heap)
+    heap.work_count = bottom
+    return outcome
+
+
+cdef Outcome compare_simple(Heap *heap, Value a, Value b, int *result) noexcept nogil:
+    cdef uint32_t rank = compare_rank(a)
+    cdef uint32_t other = compare_rank(b)
+    cdef size_t n
+    cdef int order
+    if rank == 99:
+        return fault_type(heap, b"compare", b"something with an order", a)
+    if other == 99:
+        return fault_type(heap, b"compare", b"something with an order", b)
+    if rank != other:
+        if rank != 0 and other != 0:
+            return fault_type(heap, b"compare", type_name(a), b)
+        result[0] = -1 if rank < other else 1
+        return OK
+    if rank == 0:
+        return OK
+    if rank == 1:
+        return number_compare(heap, a, b, result)
+    if a.tag >= HEAP:
+        n = a.object.length if a.object.length < b.object.length else b.object.length
+        order = memcmp((<Text *> a.object).bytes, (<Text *> b.object).bytes, n)
+        if order == 0 and a.object.length != b.object.length:
+            order = -1 if a.object.length < b.object.length else 1
+        result[0] = (order > 0) - (order < 0)
+        return OK
+    if rank == 6:
+        result[0] = <int> (a.tag == TRUE) - <int> (b.tag == TRUE)
+        return OK
+    result[0] = (a.integer > b.integer) - (a.integer < b.integer)
+    return OK

@@ -1,0 +1,338 @@
+# The machine as Python sees it.
+#
+# Is:     one agent's heap and continuation; running, answering effects, looking at it.
+# Is not: a scheduler; the caller decides how much fuel and when.
+# Fits:   `_core.pyi` has the types; images are in `_image.pxi`.
+
+from enum import IntEnum as _IntEnum
+from typing import NamedTuple as _NamedTuple
+
+from yang.primitives import PRIMITIVES as _PRIMITIVES
+from yang.segment import Span as _Span
+
+from yind.cesk.limits import MEMORY_MAX as _MEMORY_MAX
+from yind.cesk.limits import MEMORY_MIN as _MEMORY_MIN
+
+
+class Status(_IntEnum):  # ORDER: status
+    """Why a slice ended."""
+
+    OUT_OF_FUEL = 0
+    EFFECT = 1
+    DONE = 2
+    FAULT = 3
+    OUT_OF_MEMORY = 4
+
+
+class TraceEntry(_NamedTuple):
+    """One waiting call, innermost first."""
+
+    function: str
+    source: str
+    line: int
+    column: int
+
+    def __str__(self):
+        return f"{self.function} ({self.source}:{self.line}:{self.column})"
+
+
+class Fault:
+    """An error that nobody caught."""
+
+    __slots__ = ("data", "message", "trace")
+
+    def __init__(self, message, data, trace):
+        self.message = message
+        self.data = data
+        self.trace = trace
+
+    def __str__(self):
+        return "\n".join([self.message, *(f"  at {entry}" for entry in self.trace)])
+
+
+class FrameView(_NamedTuple):
+    """One frame, innermost first."""
+
+    function: str
+    program_hash: bytes
+    pc: int
+    node: int
+    span: object
+    locals: list
+
+
+cdef enum:
+    TRACE_MAX = 200  # frames of a trace, the innermost
+    LOCAL_TEXT_MAX = 200  # characters of a local's text
+
+
+cdef class Machine:
+    """One agent: heap, frames, globals.
+
+    Args:
+        code: the program.
+        memory_max: bytes of heap; more is OUT_OF_MEMORY.
+        fuel_max: fuel over its whole life, None for no bound.
+        globals: values of globals that are bound before it starts; names the program never mentions are ignored.
+    """
+
+    cdef State *state  # owned
+    cdef bint running
+    cdef readonly Code code
+    cdef readonly object fuel_max
+    cdef int64_t fuel_spent
+
+    def __cinit__(self):
+        self.state = <State *> c_malloc(sizeof(State))
+        if self.state == NULL:
+            raise MemoryError
+        memset(self.state, 0, sizeof(State))
+
+    def __dealloc__(self):
+        if self.state != NULL:
+            heap_free(&self.state.heap)
+            c_free(self.state.globals)
+            c_free(self.state)
+
+    def __init__(self, code, *, memory_max, fuel_max=None, globals={}):  # noqa: A002, B006
+        self._prepare(code, memory_max, fuel_max)
+        for name, value in globals.items():
+            if name in self.code.global_names:
+                self._bind(self.code.global_names.index(name), value)
+        if begin(self.state) != OK:
+            self.state.status = STATUS_OUT_OF_MEMORY
+
+    def _prepare(self, Code code not None, memory_max, fuel_max):
+        if self.code is not None:
+            raise StateInvalid("the machine has begun already")
+        if not _MEMORY_MIN <= memory_max <= _MEMORY_MAX:
+            raise ValueError(f"memory_max is {memory_max}, not {_MEMORY_MIN} to {_MEMORY_MAX}")
+        self.code = code
+        self.fuel_max = fuel_max
+        heap_init(&self.state.heap, memory_max)
+        self.state.code = &code.info
+        self.state.core = NULL if code.core is None else &(<Code> code.core).info
+        self.state.status = STATUS_OUT_OF_FUEL
+        self.state.global_count = code.info.global_count
+        self.state.globals = <Value *> c_malloc((code.info.global_count or 1) * sizeof(Value))
+        if self.state.globals == NULL:
+            raise MemoryError
+        for i in range(self.state.global_count):
+            self.state.globals[<uint32_t> i] = immediate(UNBOUND, 0)
+
+    cdef int _bind(self, uint32_t number, object value) except -1:
+        cdef Value bound = nil()
+        self._check(give_python(&self.state.heap, value, &bound))
+        set_value(&self.state.heap, &self.state.globals[number], bound)
+        return 0
+
+    cdef int _check(self, Outcome outcome) except -1:
+        """Turn the outcome of a conversion into an error of Python, or an end of the agent."""
+        if outcome == NO_MEMORY:
+            self.state.status = STATUS_OUT_OF_MEMORY
+        elif outcome != OK:
+            raise ValueInvalid(self.state.heap.fault_message.decode("utf-8", "replace"))
+        return 0
+
+    cdef int _stopped(self) except -1:
+        if self.running:
+            raise StateInvalid("the machine is running")
+        if self.code is None:
+            raise StateInvalid("the machine has not begun")
+        return 0
+
+    # ---- running
+
+    def run(self, fuel):
+        """Run one slice and return why it ended; only a machine that is out of fuel moves."""
+        cdef int64_t given = min(fuel, 1 << 62)
+        cdef int64_t left
+        self._stopped()
+        if self.fuel_max is not None:
+            given = min(given, self.fuel_max - self.fuel_spent)
+        if self.state.status != STATUS_OUT_OF_FUEL or given <= 0:
+            return self.status
+        self.running = True
+        self.state.heap.fuel = given
+        with nogil:
+            self.state.status = run_state(self.state)
+        left = self.state.heap.fuel
+        self.running = False
+        self.fuel_spent += given - left
+        return self.status
+
+    @property
+    def status(self):
+        """Why the last slice ended; OUT_OF_FUEL before the first."""
+        return Status(<int> self.state.status)
+
+    @property
+    def fuel_used(self):
+        """Fuel spent in its life."""
+        return self.fuel_spent
+
+    @property
+    def memory_used(self):
+        """Bytes of live blocks."""
+        return self.state.heap.used
+
+    @property
+    def memory_max(self):
+        """Bytes it may use."""
+        return self.state.heap.max
+
+    # ---- effects
+
+    @property
+    def effect(self):
+        """Name and arguments of the effect that waits."""
+        cdef Values *asked
+        self._stopped()
+        if self.state.status != STATUS_EFFECT:
+            raise StateInvalid("no effect waits for an answer")
+        asked = <Values *> self.state.effect_arguments.object
+        arguments = [python_value(&self.state.heap, asked.at[i]) for i in range(asked.head.length)]
+        return _PRIMITIVES[self.state.effect].name, tuple(arguments)
+
+    def resume(self, value):
+        """Answer the effect that waits."""
+        cdef Value answer = nil()
+        self._answering()
+        self._check(give_python(&self.state.heap, value, &answer))
+        if self.state.status == STATUS_EFFECT:
+            self._answered()
+            deliver(self.state, answer)
+
+    def resume_error(self, message, data):
+        """Let the effect that waits throw an error in the agent."""
+        cdef Value parts[3]
+        cdef Value error = nil()
+        cdef Heap *heap = &self.state.heap
+        self._answering()
+        parts[0] = nil()
+        parts[1] = nil()
+        parts[2] = nil()
+        self._check(give_python(heap, message, &parts[0]))
+        self._check(give_python(heap, data, &parts[1]))
+        self._check(give_values(heap, ERROR, parts, 3, &error))
+        release(heap, parts[0])
+        release(heap, parts[1])
+        if self.state.status == STATUS_EFFECT:
+            self._answered()
+            if throw_error(self.state, error, waiting_pc(self.state.frame)) == NO_MEMORY:
+                self.state.status = STATUS_OUT_OF_MEMORY
+
+    cdef int _answering(self) except -1:
+        self._stopped()
+        if self.state.status != STATUS_EFFECT:
+            raise StateInvalid("no effect waits for an answer")
+        return 0
+
+    cdef void _answered(self) noexcept:
+        self.state.status = STATUS_OUT_OF_FUEL
+        set_value(&self.state.heap, &self.state.effect_arguments, nil())
+        self.state.effect = 0
+
+    # ---- the end
+
+    @property
+    def result(self):
+        """The program's value when DONE."""
+        self._stopped()
+        if self.state.status != STATUS_DONE:
+            raise StateInvalid("the program has not ended")
+        return python_value(&self.state.heap, self.state.result)
+
+    @property
+    def result_text(self):
+        """The program's value as readable text, also when it has no EDN form."""
+        self._stopped()
+        if self.state.status != STATUS_DONE:
+            raise StateInvalid("the program has not ended")
+        return self._text(self.state.result)
+
+    @property
+    def fault(self):
+        """The error that ended the program."""
+        cdef Values *error
+        self._stopped()
+        if self.state.status != STATUS_FAULT:
+            raise StateInvalid("the program has not faulted")
+        error = <Values *> self.state.error.object
+        message = python_text(error.at[0].object) if error.at[0].tag == STRING else self._text(error.at[0])
+        try:
+            data = python_value(&self.state.heap, error.at[1])
+        except ValueInvalid:
+            data = self._text(error.at[1])
+        return Fault(message, data if isinstance(data, _Map) else _Map({}), self._trace())
+
+    cdef str _text(self, Value value):
+        """Return the readable text of a value; of a kind that cannot be printed only its name."""
+        cdef Heap *heap = &self.state.heap
+        cdef Value text = nil()
+        cdef size_t memory_max = heap.max
+        cdef int64_t fuel = heap.fuel
+        cdef Outcome outcome
+        heap.steps = 0
+        heap.max += 1 << 26  # looking must not fail because the agent's memory is full
+        outcome = PRIMITIVE_TABLE[<int> PRIMITIVE_PR_STR].function(heap, &value, 1, &text)
+        shown = python_text(text.object) if outcome == OK else f"#<{type_name(value).decode()}>"
+        release(heap, text)
+        heap.max = memory_max
+        heap.fuel = fuel
+        return shown
+
+    # ---- looking
+
+    cdef object _segment_of(self, CodeInfo *info):
+        if info == self.state.code:
+            return self.code.segment
+        if info == self.state.core:
+            return self.code.core.segment
+        return None
+
+    def _trace(self):
+        cdef Frame *frame = self.state.frame
+        cdef uint32_t pc
+        entries = []
+        while frame != NULL and len(entries) < TRACE_MAX:
+            segment = self._segment_of(frame.arity.function.code)
+            if segment is not None:
+                pc = frame.pc if frame == self.state.frame else waiting_pc(frame)
+                span = segment.spans[segment.nodes[pc]] if segment.spans else _Span(0, 0, 0, 0)
+                name = segment.functions[frame.arity.function.index].name
+                if frame.arity.function.index == 0:
+                    name = "top level"
+                entries.append(TraceEntry(name or "fn", segment.source_name, span.line, span.column))
+            frame = frame.parent
+        return entries
+
+    def frames(self):
+        """Return a view of each frame, innermost first; of deep stacks the innermost."""
+        cdef Frame *frame = self.state.frame
+        cdef uint32_t pc
+        self._stopped()
+        views = []
+        while frame != NULL and len(views) < TRACE_MAX:
+            segment = self._segment_of(frame.arity.function.code)
+            if segment is not None:
+                if frame == self.state.frame and self.state.status != STATUS_EFFECT:
+                    pc = frame.pc
+                else:
+                    pc = waiting_pc(frame)
+                views.append(self._view(frame, segment, pc))
+            frame = frame.parent
+        return views
+
+    cdef object _view(self, Frame *frame, object segment, uint32_t pc):
+        function = segment.functions[frame.arity.function.index]
+        body = function.arities[frame.arity - frame.arity.function.arities]
+        shown = []
+        for slot, name in enumerate(body.slot_names):
+            if name is not None and slot < frame.head.length:
+                text = self._text(frame.at[<uint32_t> slot])
+                shown.append((name, text if len(text) <= LOCAL_TEXT_MAX else text[:LOCAL_TEXT_MAX] + "..."))
+        node = segment.nodes[pc]
+        span = segment.spans[node] if segment.spans else _Span(0, 0, 0, 0)
+        name = "top level" if frame.arity.function.index == 0 else function.name or "fn"
+        return FrameView(name, segment.program_hash, pc, node, span, shown)

@@ -1,0 +1,306 @@
+# Numbers: 64-bit integers that grow into big ones, ratios, doubles.
+#
+# Is:     arithmetic and order over INT, BIG, RATIO and DOUBLE, and their way to and from Python.
+# Is not: the functions programs call (`_primitives_numbers.pxi`).
+# Fits:   the loop calls these when its fast path for two INT or two DOUBLE does not apply.
+#
+# Big integers are stored as bytes in our own objects; only their arithmetic takes the GIL and makes Python integers.
+# Results that fit 64 bits are INT again, a ratio with denominator 1 is an integer, so equal numbers look equal.
+
+from fractions import Fraction as _Fraction
+
+cdef enum:
+    BIG_BYTES_MAX = 1 << 15  # 262,144 bits: printing one takes a tenth of a second
+    BIG_FUEL_SHIFT = 6  # a product of n and m bytes costs n * m / 64
+
+cdef enum Operation:
+    ADD = 0
+    SUBTRACT = 1
+    MULTIPLY = 2
+    DIVIDE = 3
+    QUOTIENT = 4
+    REMAINDER = 5
+    MODULUS = 6
+    BIT_AND = 7
+    BIT_OR = 8
+    BIT_XOR = 9
+    SHIFT_LEFT = 10
+    SHIFT_RIGHT = 11
+
+cdef enum:
+    UNORDERED = 2  # order of a NaN to anything
+
+cdef const char *OPERATION_NAMES[12]
+OPERATION_NAMES[:] = [
+    b"+", b"-", b"*", b"/", b"quot", b"rem", b"mod", b"bit-and", b"bit-or", b"bit-xor", b"bit-shift-left", b"bit-shift-right"
+]
+
+
+cdef inline bint is_number(Value value) noexcept nogil:
+    return value.tag == INT or value.tag == DOUBLE or value.tag == BIG or value.tag == RATIO
+
+
+cdef inline bint is_integer(Value value) noexcept nogil:
+    return value.tag == INT or value.tag == BIG
+
+
+cdef inline uint32_t number_bytes(Value value) noexcept nogil:
+    """Return the bytes of a number's magnitude, for limits and cost."""
+    if value.tag == BIG:
+        return value.object.length
+    if value.tag == RATIO:
+        return number_bytes((<Values *> value.object).at[0]) + number_bytes((<Values *> value.object).at[1])
+    return 8
+
+
+# ---- to and from Python (with the GIL)
+
+cdef object python_number(Value value):
+    """Return the int, Fraction or float of a number."""
+    cdef Text *big
+    if value.tag == INT:
+        return value.integer
+    if value.tag == DOUBLE:
+        return value.real
+    if value.tag == RATIO:
+        return _Fraction(
+            python_number((<Values *> value.object).at[0]), python_number((<Values *> value.object).at[1])
+        )
+    big = <Text *> value.object
+    magnitude = int.from_bytes((<char *> big.bytes)[: big.head.length], "little")
+    return -magnitude if big.char_count else magnitude
+
+
+cdef Outcome give_integer(Heap *heap, object number, Value *result):
+    """Set result to the INT or BIG of a Python int."""
+    cdef Text *big
+    cdef bytes magnitude
+    cdef Py_ssize_t length
+    if -0x8000000000000000 <= number <= 0x7FFFFFFFFFFFFFFF:
+        result[0] = integer_value(number)
+        return OK
+    length = (number.bit_length() + 7) // 8
+    if length > BIG_BYTES_MAX:
+        return fault(heap, b"limit", b"integer too large")
+    magnitude = abs(number).to_bytes(length, "little")
+    big = new_bytes(heap, BIG, length)
+    if big == NULL:
+        return NO_MEMORY
+    memcpy(big.bytes, <const char *> magnitude, length)
+    big.char_count = 1 if number < 0 else 0
+    result[0] = pointer_value(big)
+    return OK
+
+
+cdef Outcome give_number(Heap *heap, object number, Value *result):
+    """Set result to a Python int, Fraction or float."""
+    cdef Value parts[2]
+    cdef Outcome outcome
+    if type(number) is float:
+        result[0] = real_value(number)
+        return OK
+    if type(number) is int:
+        return give_integer(heap, number, result)
+    if number.denominator == 1:
+        return give_integer(heap, number.numerator, result)
+    outcome = give_integer(heap, number.numerator, &parts[0])
+    if outcome != OK:
+        return outcome
+    outcome = give_integer(heap, number.denominator, &parts[1])
+    if outcome == OK:
+        outcome = give_values(heap, RATIO, parts, 2, result)
+        release(heap, parts[1])
+    release(heap, parts[0])
+    return outcome
+
+
+cdef double python_real(object number):
+    """Return the nearest double, infinite beyond the range of doubles."""
+    try:
+        return float(number)
+    except OverflowError:
+        return float("inf") if number > 0 else float("-inf")
+
+
+cdef double real_of(Value value) noexcept nogil:
+    """Return a number as a double."""
+    if value.tag == DOUBLE:
+        return value.real
+    if value.tag == INT:
+        return <double> value.integer
+    with gil:
+        return python_real(python_number(value))
+
+
+# ---- arithmetic
+
+cdef inline Outcome number_add(Heap *heap, Value a, Value b, Value *result) noexcept nogil:
+    return arithmetic(heap, ADD, a, b, result)
+
+
+cdef inline Outcome number_subtract(Heap *heap, Value a, Value b, Value *result) noexcept nogil:
+    return arithmetic(heap, SUBTRACT, a, b, result)
+
+
+cdef inline Outcome number_multiply(Heap *heap, Value a, Value b, Value *result) noexcept nogil:
+    return arithmetic(heap, MULTIPLY, a, b, result)
+
+
+cdef inline Outcome number_divide(Heap *heap, Value a, Value b, Value *result) noexcept nogil:
+    return arithmetic(heap, DIVIDE, a, b, result)
+
+
+cdef Outcome arithmetic(Heap *heap, Operation operation, Value a, Value b, Value *result) noexcept nogil:
+    """Set result to `a operation b` for any two numbers; integers for the bitwise ones."""
+    if a.tag == INT and b.tag == INT:
+        if integer_arithmetic(operation, a.integer, b.integer, result):
+            return OK
+    if not is_number(a):
+        return fault_type(heap, OPERATION_NAMES[<int> operation], b"a number", a)
+    if not is_number(b):
+        return fault_type(heap, OPERATION_NAMES[<int> operation], b"a number", b)
+    if operation >= BIT_AND:
+        if not is_integer(a):
+            return fault_type(heap, OPERATION_NAMES[<int> operation], b"an integer", a)
+        if not is_integer(b):
+            return fault_type(heap, OPERATION_NAMES[<int> operation], b"an integer", b)
+        if operation >= SHIFT_LEFT and (b.tag != INT or b.integer < 0):
+            return fault(heap, b"arithmetic", b"shift by a negative or too large number")
+        if operation == SHIFT_LEFT and b.integer > 8 * BIG_BYTES_MAX:
+            return fault(heap, b"limit", b"integer too large")
+    if a.tag == DOUBLE or b.tag == DOUBLE:
+        return real_arithmetic(heap, operation, real_of(a), real_of(b), result)
+    if QUOTIENT <= operation <= MODULUS or operation == DIVIDE:
+        if b.tag == INT and b.integer == 0:
+            return fault(heap, b"arithmetic", b"Divide by zero")
+    charge(heap, (<int64_t> number_bytes(a) * number_bytes(b)) >> BIG_FUEL_SHIFT)
+    with gil:
+        try:
+            return exact_arithmetic(heap, operation, python_number(a), python_number(b), result)
+        except MemoryError:
+            return NO_MEMORY
+
+
+cdef bint integer_arithmetic(Operation operation, int64_t a, int64_t b, Value *result) noexcept nogil:
+    """Set result if it fits 64 bits; False when it does not, or is no integer."""
+    cdef int64_t value = 0
+    if operation == ADD:
+        if add_overflows(a, b, &value):
+            return False
+    elif operation == SUBTRACT:
+        if subtract_overflows(a, b, &value):
+            return False
+    elif operation == MULTIPLY:
+        if multiply_overflows(a, b, &value):
+            return False
+    elif operation == BIT_AND:
+        value = a & b
+    elif operation == BIT_OR:
+        value = a | b
+    elif operation == BIT_XOR:
+        value = a ^ b
+    elif operation == SHIFT_RIGHT:
+        if b < 0:
+            return False
+        value = a >> (b if b < 63 else 63)
+    elif b == 0 or b == -1 or operation == SHIFT_LEFT:
+        return False  # rare: zero, overflow of the least integer
+    elif operation == QUOTIENT:
+        value = a // b
+    elif operation == REMAINDER:
+        value = a % b
+    elif operation == MODULUS:
+        value = a % b
+        if value != 0 and (value < 0) != (b < 0):
+            value += b
+    elif a % b == 0:
+        value = a // b
+    else:
+        return False
+    result[0] = integer_value(value)
+    return True
+
+
+cdef Outcome real_arithmetic(Heap *heap, Operation operation, double a, double b, Value *result) noexcept nogil:
+    cdef double value
+    if operation == ADD:
+        value = a + b
+    elif operation == SUBTRACT:
+        value = a - b
+    elif operation == MULTIPLY:
+        value = a * b
+    elif operation == DIVIDE:
+        value = a / b
+    else:
+        if b == 0:
+            return fault(heap, b"arithmetic", b"Divide by zero")
+        value = fmod(a, b)
+        if operation == QUOTIENT:
+            value = trunc(a / b)
+        elif operation == MODULUS and value != 0 and (value < 0) != (b < 0):
+            value += b
+    result[0] = real_value(value)
+    return OK
+
+
+cdef Outcome exact_arithmetic(Heap *heap, Operation operation, object a, object b, Value *result):
+    """Python does it: big integers and ratios."""
+    if operation == ADD:
+        value = a + b
+    elif operation == SUBTRACT:
+        value = a - b
+    elif operation == MULTIPLY:
+        value = a * b
+    elif operation == DIVIDE:
+        value = _Fraction(a) / b
+    elif operation == QUOTIENT:
+        value = truncated_quotient(a, b)
+    elif operation == REMAINDER:
+        value = a - b * truncated_quotient(a, b)
+    elif operation == MODULUS:
+        value = a % b
+    elif operation == BIT_AND:
+        value = a & b
+    elif operation == BIT_OR:
+        value = a | b
+    elif operation == BIT_XOR:
+        value = a ^ b
+    elif operation == SHIFT_LEFT:
+        value = a << b
+    else:
+        value = a >> b
+    return give_number(heap, value, result)
+
+
+cdef object truncated_quotient(object a, object b):
+    quotient = a // b
+    return quotient + 1 if quotient < 0 and quotient * b != a else quotient
+
+
+cdef Outcome number_compare(Heap *heap, Value a, Value b, int *order) noexcept nogil:
+    """Set order to -1, 0, 1 or UNORDERED for two numbers; as doubles if one is a double."""
+    cdef double x
+    cdef double y
+    if a.tag == INT and b.tag == INT:
+        order[0] = (a.integer > b.integer) - (a.integer < b.integer)
+        return OK
+    if a.tag == DOUBLE or b.tag == DOUBLE:
+        x = real_of(a)
+        y = real_of(b)
+        order[0] = UNORDERED if isnan(x) or isnan(y) else (x > y) - (x < y)
+        return OK
+    charge(heap, 1 + ((<int64_t> number_bytes(a) * number_bytes(b)) >> BIG_FUEL_SHIFT))
+    with gil:
+        left = python_number(a)
+        right = python_number(b)
+        order[0] = (left > right) - (left < right)
+    return OK
+
+
+cdef Outcome checked_compare(Heap *heap, const char *name, Value a, Value b, int *order) noexcept nogil:
+    """As `number_compare`; faults when one is not a number."""
+    if not is_number(a):
+        return fault_type(heap, name, b"a number", a)
+    if not is_number(b):
+        return fault_type(heap, name, b"a number", b)
+    return number_compare(heap, a, b, order)

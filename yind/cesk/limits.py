@@ -1,0 +1,13 @@
+"""Every bound of the machine's Python side, with unit and reason; those of the C side stand with their code.
+
+Is:     constants.
+Is not: an agent's budget, which its spawner chooses.
+Fits:   imported where the bound is enforced.
+"""
+
+STEPS_MAX = 1 << 22  # instructions of a segment; node indexes and positions stay far below 32 bits
+SLOTS_MAX = 1 << 17  # of a frame: a literal with so many computed parts
+FUNCTIONS_MAX = 1 << 20
+MEMORY_MAX = 1 << 34  # bytes of one agent: reference counts of 31 bits cannot overflow below it
+MEMORY_MIN = 1 << 12
+IMAGE_BYTES_MAX = 1 << 32
