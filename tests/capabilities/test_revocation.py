@@ -1,0 +1,125 @@
+"""A block revoked takes everything after it along, if the right key says so."""
+
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from capabilities.authorize import Request, authorize
+from capabilities.caveats import Caveats, Rights, Verb
+from capabilities.errors import TokenInvalid, TokenRefused
+from capabilities.keys import PrivateKey
+from capabilities.revocation import Revocation, RevocationSet
+from capabilities.tokens import Token, mint
+from capabilities.verify import VerifiedChain, verify, verify_chain
+
+ROOT, A, B, C, STRANGER = (PrivateKey(bytes([n]) * 32) for n in range(21, 26))
+ROOTS = {ROOT.public}
+FIRST = mint(ROOT, A.public, Caveats(exp=1000, rights=(Rights(Verb.READ, "**"),)))
+LEFT = FIRST.append(A, B.public, Caveats())
+RIGHT = FIRST.append(A, C.public, Caveats())
+LEAF = LEFT.append(B, C.public, Caveats())
+
+
+def chain(token: Token) -> VerifiedChain:
+    return verify_chain(token.to_bytes(), roots=ROOTS)
+
+
+def refused_block(token: Token, revoked: RevocationSet) -> int | None:
+    verified = verify(token.to_bytes(), roots=ROOTS, presenter=token.holder)
+    request = Request(verb=Verb.READ, stream="alpha/x", at=A.public, now_s=1)
+    try:
+        authorize(verified, request, revoked=revoked)
+    except TokenRefused as refused:
+        return refused.block if refused.code == "token/revoked" else -1
+    return None
+
+
+def test_a_revoked_block_takes_what_was_derived_from_it_along_and_nothing_else() -> None:
+    revoked = RevocationSet()
+    assert revoked.add(Revocation.sign(A, LEFT, 1))
+    assert [refused_block(token, revoked) for token in (FIRST, LEFT, RIGHT, LEAF)] == [
+        None,
+        1,
+        None,
+        1,
+    ]
+    revoked.add(Revocation.sign(ROOT, FIRST, 0))
+    assert [refused_block(token, revoked) for token in (FIRST, LEFT, RIGHT, LEAF)] == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("revoker", "index", "counts"),
+    [
+        (ROOT, 0, True),
+        (ROOT, 1, True),
+        (ROOT, 2, True),
+        (A, 0, True),
+        (A, 1, True),
+        (A, 2, True),
+        (B, 0, False),
+        (B, 1, True),
+        (B, 2, True),
+        (C, 0, False),
+        (C, 1, False),
+        (C, 2, True),
+        (STRANGER, 0, False),
+        (STRANGER, 1, False),
+        (STRANGER, 2, False),
+    ],
+)
+def test_a_block_is_revoked_by_its_signers_and_its_holder_only(
+    revoker: PrivateKey, index: int, counts: bool
+) -> None:
+    revocation = Revocation.sign(revoker, LEAF, index)
+    revoked = RevocationSet()
+    revoked.add(revocation)
+    assert (refused_block(LEAF, revoked) == index) is counts
+    assert revocation.concerns(chain(LEAF)) is counts
+
+
+def test_a_strangers_record_does_not_stand_in_the_owners_way() -> None:
+    revoked = RevocationSet()
+    assert revoked.add(Revocation.sign(STRANGER, FIRST, 0))
+    assert refused_block(FIRST, revoked) is None
+    assert revoked.add(Revocation.sign(ROOT, FIRST, 0))
+    assert refused_block(FIRST, revoked) == 0
+
+
+def test_a_token_signed_again_is_still_revoked() -> None:
+    revoked = RevocationSet()
+    revoked.add(Revocation.sign(ROOT, FIRST, 0))
+    same = mint(ROOT, A.public, FIRST.blocks[0].caveats, nonce=FIRST.blocks[0].nonce)
+    assert refused_block(same, revoked) == 0
+    assert refused_block(same.with_secret(A), revoked) == 0
+
+
+def test_a_forged_or_bent_revocation_is_refused() -> None:
+    data = Revocation.sign(ROOT, FIRST, 0).to_bytes()
+    assert Revocation.from_bytes(data).to_bytes() == data
+    for position in range(len(data)):
+        bent = bytearray(data)
+        bent[position] ^= 1
+        with pytest.raises(TokenInvalid):
+            Revocation.from_bytes(bytes(bent))
+    block_signature = FIRST.signed[0].signature
+    with pytest.raises(TokenInvalid):
+        Revocation(FIRST.ids[0], ROOT.public, block_signature)
+
+
+ALL = [Revocation.sign(key, LEAF, index) for key in (ROOT, A, B, STRANGER) for index in range(3)]
+
+
+@given(st.lists(st.sampled_from(ALL)), st.randoms(use_true_random=False))
+@settings(max_examples=20, deadline=None)
+def test_the_set_is_the_same_in_any_order_and_comes_back_from_bytes(
+    some: list[Revocation], random: Random
+) -> None:
+    left, right = RevocationSet(), RevocationSet()
+    for one in some:
+        left.add(one)
+    for one in sorted(some * 2, key=lambda _: random.random()):
+        right.add(one)
+    assert left.encode() == right.encode() == RevocationSet.decode(left.encode()).encode()
+    assert len(left) == len(set(some))
