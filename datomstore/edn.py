@@ -249,6 +249,8 @@ class _Reader:
                     self.add(parse_atom(text), position)
         except EdnError:
             raise
+        except RecursionError:
+            raise self.error("nested too deeply for a key or a member", position) from None
         except (ValueError, TypeError, OverflowError) as error:
             raise self.error(str(error), position) from error
 

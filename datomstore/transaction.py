@@ -106,11 +106,12 @@ class Transactor:
     def _index_live_rows(self) -> None:
         facts = self.facts
         for row in range(facts.count):
-            e, a = int(facts.e[row]), int(facts.a[row])
-            if (e >> 1) < TX_BASE:
-                self._next = max(self._next, (e >> 1) + 1)
+            e, a, v = int(facts.e[row]), int(facts.a[row]), int(facts.v[row])
+            self.reserve_entity(e >> 1)
+            if v & 1 == 0 and self._attribute(a).is_ref:
+                self.reserve_entity(v >> 1)
             if facts.added[row] and facts.ended[row] == NEVER:
-                self._note_live(e, a, int(facts.v[row]), row)
+                self._note_live(e, a, v, row)
 
     def _note_live(self, e: int, a: int, v: int, row: int) -> None:
         attribute = self._attribute(a)
@@ -165,8 +166,9 @@ class Transactor:
         self._staged.append(staged)
         self.t = t
         for e, attribute, value, added in datoms:
-            if e < TX_BASE and e >= self._next:
-                self._next = e + 1
+            self.reserve_entity(e)
+            if type(value) is int and self.schema[attribute].is_ref:
+                self.reserve_entity(value)
             if added:
                 self._append_added(staged, e << 1, intern(attribute), intern(value))
             else:
@@ -222,7 +224,7 @@ class Transactor:
 
     def reserve_entity(self, e: int) -> None:
         """Never give out an id that the transaction data names itself."""
-        if FIRST_ENTITY <= self._next <= e < TX_BASE:
+        if self._next <= e < TX_BASE:
             self._next = e + 1
 
     def entity_with(self, attribute: Keyword, value: object) -> int | None:
@@ -356,6 +358,8 @@ class _Resolver:
                 if not error.args or "in item" in str(error):
                     raise
                 raise type(error)(f"{error}, in item {_shorten(item)}") from error
+            except RecursionError:
+                raise TransactionError("an item is nested too deeply") from None
             except (TypeError, DatomstoreError) as error:
                 raise TransactionError(f"{error}, in item {_shorten(item)}") from error
 

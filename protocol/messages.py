@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields
 
 from datomstore.value import Map
 from protocol.codec import pack, unpack
-from protocol.errors import RemoteFault
+from protocol.errors import RemoteError, RemoteFault
 from protocol.limits import HASHES_MAX, TEXT_BYTES_MAX, TOKENS_MAX
 
 AGENT_BYTES = 32
@@ -239,3 +239,15 @@ def decode(data: bytes) -> Message:
         if not check(value):
             raise RemoteFault("wire/message", f"{kind.__name__}: the field {name} is wrong")
     return kind(*array[1:])
+
+
+def error_body(code: str, message: str, data: object = None) -> Map:
+    """Return the body of a Reply that says no."""
+    return Map({"code": code, "message": message, "data": data})
+
+
+def remote_error(body: Map) -> RemoteError:
+    """Return the error that the body of a Reply tells."""
+    return RemoteError(
+        str(body.get("code", "wire/error")), str(body.get("message", "")), body.get("data")
+    )

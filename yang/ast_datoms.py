@@ -47,9 +47,9 @@ VALUE_KIND = Keyword("ast/value-kind")
 VALUE_BYTES = Keyword("ast/value-bytes")
 PROGRAM_HASH = Keyword("program/hash")
 
-_REF = Map([(Keyword("db/valueType"), Keyword("db.type/ref"))])
-_REF_MANY = _REF.assoc(Keyword("db/cardinality"), Keyword("db.cardinality/many"))
-SCHEMA: dict[Keyword, Map] = {
+_REF: dict[Keyword, object] = {Keyword("db/valueType"): Keyword("db.type/ref")}
+_REF_MANY = {**_REF, Keyword("db/cardinality"): Keyword("db.cardinality/many")}
+SCHEMA: dict[Keyword, dict[Keyword, object]] = {  # in DataScript's form
     PARENT: _REF,
     END: _REF,
     **{role: _REF_MANY if role in ROLES_MANY else _REF for role in sorted(ROLES)},

@@ -1,114 +1,197 @@
-"""Tempids, upserts, lookup refs, uniqueness, compare-and-set: what people know from Datomic."""
+"""What transaction data means: upsert, references, cardinality, retraction, compare-and-set, refusal."""
+
+from __future__ import annotations
 
 import pytest
 
-from datomstore import edn
 from datomstore.database import Database
+from datomstore.datom import TX_BASE
+from datomstore.edn import read
+from datomstore.storage.memory import MemoryStorage
+from datomstore.streams import Stream, Streams
 from datomstore.transaction import CasFailed, TransactionError, UniqueConflict
 from datomstore.value import Keyword, Map, Set
 
-SCHEMA = edn.read("""{:person/name {:db/unique :db.unique/identity}
- :person/mail {:db/unique :db.unique/value}
- :person/age {:db/valueType :db.type/long}
- :person/friend {:db/valueType :db.type/ref, :db/cardinality :db.cardinality/many}
- :person/home {:db/valueType :db.type/ref, :db/isComponent true}}""")
-ADA = (Keyword("person/name"), "ada")
+SCHEMA = """
+[{:db/ident :p/email  :db/unique :db.unique/identity}
+ {:db/ident :p/badge  :db/unique :db.unique/value}
+ {:db/ident :p/tag    :db/cardinality :db.cardinality/many}
+ {:db/ident :p/friend :db/valueType :db.type/ref :db/cardinality :db.cardinality/many}
+ {:db/ident :p/boss   :db/valueType :db.type/ref}
+ {:db/ident :p/home   :db/valueType :db.type/ref :db/isComponent true}
+ {:db/ident :p/age    :db/valueType :db.type/long}]
+"""
 
 
-def _with(*texts: str) -> Database:
-    assert isinstance(SCHEMA, Map)
-    database = Database.empty(SCHEMA)  # type: ignore[arg-type]
-    for text in texts:
-        data = edn.read(text)
-        assert isinstance(data, tuple)
-        database = database.with_(data).db_after
-    return database
+def items(text: str) -> tuple[object, ...]:
+    form = read(text)
+    assert isinstance(form, tuple), form
+    return form
 
 
-def _entity(database: Database, name: str) -> Map:
-    entity = database.entity((Keyword("person/name"), name))
-    return Map((key, value) for key, value in entity.items() if key is not Keyword("db/id"))
+@pytest.fixture
+def stream() -> Stream:
+    made = Streams(MemoryStorage(), now_ms=lambda: 1_000).create("s")
+    made.transact(items(SCHEMA))
+    return made
 
 
-def test_a_map_with_a_known_identity_updates_that_entity() -> None:
-    database = _with(
-        '[{:person/name "ada" :person/age 36}]', '[{:person/name "ada" :person/age 37}]'
+def entity(stream: Stream, reference: str) -> Map:
+    return stream.db().entity(read(reference))
+
+
+def get(entity: Map, name: str) -> object:
+    return entity.get(Keyword(name))
+
+
+def test_a_unique_identity_finds_the_entity_it_names(stream: Stream) -> None:
+    first = stream.transact(items('[{:db/id "a" :p/email "a@x" :p/age 1}]')).tempids["a"]
+    report = stream.transact(items('[{:db/id "b" :p/email "a@x" :p/age 2}]'))
+    assert report.tempids == {"b": first}
+    assert get(entity(stream, '[:p/email "a@x"]'), "p/age") == 2
+
+
+def test_an_identity_new_in_the_transaction_joins_its_maps(stream: Stream) -> None:
+    report = stream.transact(
+        items('[{:db/id "a" :p/email "a@x" :p/age 1} {:db/id "b" :p/email "a@x" :p/tag "t"}]')
     )
-    assert _entity(database, "ada") == edn.read('{:person/name "ada" :person/age 37}')
+    assert report.tempids["a"] == report.tempids["b"]
 
 
-def test_a_tempid_used_before_its_map_is_the_same_entity() -> None:
-    database = _with(
-        '[{:person/name "bob"}]',
-        '[[:db/add "b" :person/age 5] {:person/name "ada" :person/friend "b"} {:db/id "b" :person/name "bob"}]',
+def test_a_single_fact_with_an_identity_upserts_too(stream: Stream) -> None:
+    e = stream.transact(items('[{:db/id "a" :p/email "a@x"}]')).tempids["a"]
+    report = stream.transact(items('[[:db/add "b" :p/age 9] [:db/add "b" :p/email "a@x"]]'))
+    assert report.tempids == {"b": e}
+    assert get(stream.db().entity(e), "p/age") == 9
+
+
+def test_a_tempid_is_one_entity_wherever_it_stands(stream: Stream) -> None:
+    report = stream.transact(
+        items('[{:db/id "a" :p/age 1 :p/boss "b"} [:db/add "b" :p/age 2] {:db/id -1 :p/boss "a"}]')
     )
-    bob = database.entid((Keyword("person/name"), "bob"))
-    assert _entity(database, "ada").get(Keyword("person/friend")) == Set([bob])
-    assert _entity(database, "bob").get(Keyword("person/age")) == 5
+    a, b = report.tempids["a"], report.tempids["b"]
+    assert get(stream.db().entity(a), "p/boss") == b
+    assert get(stream.db().entity(report.tempids[-1]), "p/boss") == a
 
 
-def test_nested_maps_and_reverse_attributes_make_references() -> None:
-    database = _with(
-        '[{:person/name "ada" :person/home {:home/city "London"}}]',
-        '[{:person/name "bob" :person/_friend [:person/name "ada"]}]',
+def test_maps_nest_and_lists_are_many_values(stream: Stream) -> None:
+    e = stream.transact(
+        items('[{:db/id "a" :p/tag ["x" "y"] :p/friend [{:p/age 1} {:p/age 2}]}]')
+    ).tempids["a"]
+    found = stream.db().entity(e)
+    assert get(found, "p/tag") == Set(["x", "y"])
+    friends = get(found, "p/friend")
+    assert isinstance(friends, Set), friends
+    assert sorted(int(str(get(stream.db().entity(f), "p/age"))) for f in friends) == [1, 2]
+
+
+def test_a_reverse_attribute_points_here(stream: Stream) -> None:
+    report = stream.transact(items('[{:db/id "a" :p/age 1} {:db/id "b" :p/_boss "a"}]'))
+    assert get(stream.db().entity(report.tempids["a"]), "p/boss") == report.tempids["b"]
+
+
+def test_cardinality_one_replaces_and_keeps_history(stream: Stream) -> None:
+    e = stream.transact(items('[{:db/id "a" :p/age 1}]')).tempids["a"]
+    report = stream.transact([(Keyword("db/add"), e, Keyword("p/age"), 2)])
+    assert [(d.v, d.added) for d in report.datoms if d.a is Keyword("p/age")] == [
+        (1, False),
+        (2, True),
+    ]
+    assert get(report.db_before.entity(e), "p/age") == 1
+    assert get(report.db_after.entity(e), "p/age") == 2
+    assert get(stream.db().as_of(report.t - 1).entity(e), "p/age") == 1
+
+
+def test_a_fact_that_holds_already_is_not_written_again(stream: Stream) -> None:
+    e = stream.transact(items('[{:db/id "a" :p/age 1 :p/tag "x"}]')).tempids["a"]
+    report = stream.transact([Map({Keyword("db/id"): e, Keyword("p/age"): 1, Keyword("p/tag"): "x"})])
+    assert [d.a for d in report.datoms] == [Keyword("db/txInstant")]
+
+
+def test_one_true_and_one_point_zero_are_three_values(stream: Stream) -> None:
+    e = stream.transact(items('[{:db/id "a" :p/tag [1 1.0 true]}]')).tempids["a"]
+    assert get(stream.db().entity(e), "p/tag") == Set([1, 1.0, True])
+    stream.transact([(Keyword("db/retract"), e, Keyword("p/tag"), True)])
+    assert get(stream.db().entity(e), "p/tag") == Set([1, 1.0])
+
+
+def test_retracting_an_entity_takes_its_components_and_references_along(stream: Stream) -> None:
+    ids = stream.transact(
+        items('[{:db/id "a" :p/age 1 :p/home {:db/id "h" :p/tag "home"}} {:db/id "b" :p/boss "a"}]')
+    ).tempids
+    stream.transact([(Keyword("db/retractEntity"), ids["a"])])
+    database = stream.db()
+    assert [list(database.datoms("eavt", ids[name])) for name in ("a", "h", "b")] == [[], [], []]
+    assert get(database.as_of(database.basis_t - 1).entity(ids["b"]), "p/boss") == ids["a"]
+
+
+def test_a_retracted_unique_value_is_free_again(stream: Stream) -> None:
+    e = stream.transact(items('[{:db/id "a" :p/badge 7}]')).tempids["a"]
+    with pytest.raises(UniqueConflict, match="unique and belongs to entity"):
+        stream.transact(items("[{:p/badge 7}]"))
+    stream.transact([(Keyword("db/retract"), e, Keyword("p/badge"), 7)])
+    stream.transact(items("[{:p/badge 7}]"))
+
+
+def test_compare_and_set_compares_exactly(stream: Stream) -> None:
+    e = stream.transact(items('[{:db/id "a" :x 1}]')).tempids["a"]
+    cas, x = Keyword("db/cas"), Keyword("x")
+    with pytest.raises(CasFailed, match="is 1, not 1.0"):
+        stream.transact([(cas, e, x, 1.0, 2)])
+    stream.transact([(cas, e, x, 1, 2)])
+    stream.transact([(Keyword("db.fn/cas"), e, Keyword("y"), None, 5)])
+    assert get(stream.db().entity(e), "x") == 2
+    assert get(stream.db().entity(e), "y") == 5
+
+
+def test_the_transaction_is_an_entity_with_its_own_facts(stream: Stream) -> None:
+    report = stream.transact(
+        items('[{:db/id "datomic.tx" :tx/why "because"}]'), meta={Keyword("tx/who"): "ada"}
     )
-    bob = database.entid((Keyword("person/name"), "bob"))
-    assert _entity(database, "ada").get(Keyword("person/friend")) == Set([bob])
-    home = _entity(database, "ada").get(Keyword("person/home"))
-    assert database.entity(home).get(Keyword("home/city")) == "London"
+    found = stream.db().entity(report.tx)
+    assert report.tx == TX_BASE + report.t
+    assert get(found, "tx/why") == "because"
+    assert get(found, "tx/who") == "ada"
+    assert str(get(found, "db/txInstant")) == "1970-01-01 00:00:01+00:00"
 
 
-def test_retracting_an_entity_takes_its_components_and_references_along() -> None:
-    database = _with(
-        '[{:db/id "a" :person/name "ada" :person/home {:home/city "London"}} {:person/name "bob" :person/friend "a"}]',
-        '[[:db/retractEntity [:person/name "ada"]]]',
-    )
-    assert _entity(database, "bob") == edn.read('{:person/name "bob"}')
-    assert list(database.datoms("aevt", Keyword("home/city"))) == []
-
-
-def test_a_unique_value_of_another_entity_is_refused_by_name() -> None:
-    with pytest.raises(UniqueConflict, match=r"person/mail.*a@b"):
-        _with('[{:person/name "ada" :person/mail "a@b"} {:person/name "bob" :person/mail "a@b"}]')
-
-
-def test_compare_and_set_needs_the_expected_value() -> None:
-    database = _with('[{:person/name "ada" :person/age 1}]')
-    changed = database.with_([(Keyword("db/cas"), ADA, Keyword("person/age"), 1, 2)]).db_after
-    assert _entity(changed, "ada").get(Keyword("person/age")) == 2
-    with pytest.raises(CasFailed, match="is 2, not 1"):
-        changed.with_([(Keyword("db/cas"), ADA, Keyword("person/age"), 1, 3)])
+def test_lookup_refs_and_idents_name_entities(stream: Stream) -> None:
+    stream.transact(items('[{:p/email "a@x"} {:db/ident :role/admin :p/age 1}]'))
+    stream.transact(items('[[:db/add [:p/email "a@x"] :p/boss :role/admin]]'))
+    boss = get(entity(stream, '[:p/email "a@x"]'), "p/boss")
+    assert boss == stream.db().entid(Keyword("role/admin"))
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
-        ('[{:person/name "ada" :person/age "old"}]', "takes :db.type/long"),
-        ('[{:person/name "ada" :person/age true}]', "takes :db.type/long"),
-        ('[[:db/add [:person/name "zoe"] :person/age 1]]', "no entity"),
-        ("[[:db/frobnicate 1 2]]", "no operation :db/frobnicate"),
-        ("[{:person/name nil}]", "nil"),
-        ('[{"name" 1}]', "an attribute is a keyword"),
-        ("[17]", "a map or a vector"),
-        ("[{:db/ident :x :db/valueType :db.type/colour}]", "db.type/colour"),
+        ('[{:p/age "old"}]', ":p/age takes :db.type/long"),
+        ("[{:p/age true}]", ":p/age takes :db.type/long"),
+        ("[{:x nil}]", ":x is nil"),
+        ('[{"x" 1}]', "an attribute is a keyword"),
+        ("[[:db/nonsense 1 2]]", "no operation :db/nonsense"),
+        ('[[:db/add [:p/email "nobody"] :x 1]]', "no entity"),
+        ("[[:db/add :no/ident :x 1]]", "no entity"),
+        ("[[:db/add true :x 1]]", "no entity"),
+        ("[42]", "a map or a vector"),
+        ("[[]]", "a map or a vector"),
+        ("[{:db/ident :bad :db/valueType :db.type/nonsense}]", "no value type"),
+        ("[{:db/ident :p/age :db/cardinality :db.cardinality/many}]", "cannot change"),
     ],
 )
-def test_wrong_data_is_refused_with_the_item(text: str, said: str) -> None:
-    with pytest.raises(TransactionError, match=said):
-        _with(text)
+def test_wrong_data_is_refused_by_name_and_changes_nothing(
+    stream: Stream, text: str, message: str
+) -> None:
+    stream.transact(items("[{:p/age 1}]"))
+    t, before = stream.t, list(stream.db().history().datoms())
+    with pytest.raises((TransactionError, ValueError), match=message):
+        stream.transact((*items('[{:db/id "ok" :p/age 5 :p/email "new"}]'), *items(text)))
+    assert (stream.t, list(stream.db().history().datoms())) == (t, before)
+    assert stream.db().entid(read('[:p/email "new"]')) is None
 
 
-def test_schema_is_facts() -> None:
-    database = _with(
-        "[{:db/ident :tag/of :db/cardinality :db.cardinality/many}]",
-        '[[:db/add 5000 :tag/of "a"] [:db/add 5000 :tag/of "b"]]',
-    )
-    assert database.entity(5000).get(Keyword("tag/of")) == Set(["a", "b"])
-
-
-def test_cardinality_cannot_change_under_existing_facts() -> None:
-    with pytest.raises(TransactionError, match="cannot change"):
-        _with(
-            '[[:db/add 5000 :tag/of "a"]]',
-            "[{:db/ident :tag/of :db/cardinality :db.cardinality/many}]",
-        )
+def test_what_if_leaves_the_database_alone() -> None:
+    database = Database.empty({Keyword("p/tag"): {Keyword("db/cardinality"): Keyword("db.cardinality/many")}})
+    report = database.with_(items('[{:db/id 5 :p/tag ["a" "b"]}]'))
+    assert len(database) == 0
+    assert get(report.db_after.entity(5), "p/tag") == Set(["a", "b"])

@@ -25,8 +25,10 @@ include "_opcodes.pxd"
 cdef extern from *:
     """
     #define LEAST_INTEGER INT64_MIN
+    #define GREATEST_INTEGER INT64_MAX
     """
     const int64_t LEAST_INTEGER
+    const int64_t GREATEST_INTEGER
 
 
 cdef Outcome missing_primitive(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:

@@ -74,6 +74,26 @@ cdef Outcome read_global(State *state, CodeInfo *code, int32_t operand, Value *r
     return OK
 
 
+cdef inline void put(Heap *heap, Value *place, uint32_t tag, int64_t integer) noexcept nogil:
+    """Store an immediate value over an old one."""
+    cdef Object *old = place.object
+    cdef uint32_t old_tag = place.tag
+    place.tag = tag
+    place.integer = integer
+    if unlikely(old_tag >= HEAP):
+        release_object(heap, old)
+
+
+cdef inline void put_real(Heap *heap, Value *place, double real) noexcept nogil:
+    """Store a double over an old value."""
+    cdef Object *old = place.object
+    cdef uint32_t old_tag = place.tag
+    place.tag = DOUBLE
+    place.real = real
+    if unlikely(old_tag >= HEAP):
+        release_object(heap, old)
+
+
 cdef RunStatus run_state(State *state) noexcept nogil:
     """Run until the fuel of the heap is used up, an effect, the end, an uncaught error or no memory."""
     cdef Heap *heap = &state.heap
@@ -89,7 +109,8 @@ cdef RunStatus run_state(State *state) noexcept nogil:
     cdef Value *place
     cdef Closure *closure
     cdef ArityInfo *arity
-    cdef Value value
+    cdef Value value = nil()  # where primitives and slow paths put what they make; nil in between
+    cdef Value returned
     cdef int64_t number = 0
     cdef uint32_t i
     cdef uint32_t n
@@ -101,103 +122,90 @@ cdef RunStatus run_state(State *state) noexcept nogil:
         step = next_step
         next_step += 1
         opcode = step.opcode
-        value = nil()
         if opcode == OP_CONST:
-            value = constants[step.b]  # immortal: not counted
-            outcome = OK
+            set_value(heap, &slots[step.a], constants[step.b])  # immortal: not counted
+            continue
         elif opcode == OP_MOVE:
-            value = retained(slots[step.b])
-            outcome = OK
+            set_value(heap, &slots[step.a], retained(slots[step.b]))
+            continue
         elif opcode == OP_CAPTURED:
-            value = retained((<Values *> frame.closure.captures.object).at[step.b])
-            outcome = OK
+            x = &(<Values *> frame.closure.captures.object).at[step.b]
+            set_value(heap, &slots[step.a], retained(x[0]))
+            continue
         elif opcode == OP_ADD:
             x = &slots[step.b]
             y = &slots[step.c]
             if x.tag == INT and y.tag == INT and likely(not add_overflows(x.integer, y.integer, &number)):
-                value.tag = INT
-                value.integer = number
-                outcome = OK
-            elif x.tag == DOUBLE and y.tag == DOUBLE:
-                value = real_value(x.real + y.real)
-                outcome = OK
-            else:
-                outcome = arithmetic(heap, ADD, x[0], y[0], &value)
+                put(heap, &slots[step.a], INT, number)
+                continue
+            if x.tag == DOUBLE and y.tag == DOUBLE:
+                put_real(heap, &slots[step.a], x.real + y.real)
+                continue
+            outcome = arithmetic(heap, ADD, x[0], y[0], &value)
         elif opcode == OP_SUBTRACT:
             x = &slots[step.b]
             y = &slots[step.c]
             if x.tag == INT and y.tag == INT and likely(not subtract_overflows(x.integer, y.integer, &number)):
-                value.tag = INT
-                value.integer = number
-                outcome = OK
-            elif x.tag == DOUBLE and y.tag == DOUBLE:
-                value = real_value(x.real - y.real)
-                outcome = OK
-            else:
-                outcome = arithmetic(heap, SUBTRACT, x[0], y[0], &value)
+                put(heap, &slots[step.a], INT, number)
+                continue
+            if x.tag == DOUBLE and y.tag == DOUBLE:
+                put_real(heap, &slots[step.a], x.real - y.real)
+                continue
+            outcome = arithmetic(heap, SUBTRACT, x[0], y[0], &value)
         elif opcode == OP_MULTIPLY:
             x = &slots[step.b]
             y = &slots[step.c]
             if x.tag == INT and y.tag == INT and likely(not multiply_overflows(x.integer, y.integer, &number)):
-                value.tag = INT
-                value.integer = number
-                outcome = OK
-            elif x.tag == DOUBLE and y.tag == DOUBLE:
-                value = real_value(x.real * y.real)
-                outcome = OK
-            else:
-                outcome = arithmetic(heap, MULTIPLY, x[0], y[0], &value)
+                put(heap, &slots[step.a], INT, number)
+                continue
+            if x.tag == DOUBLE and y.tag == DOUBLE:
+                put_real(heap, &slots[step.a], x.real * y.real)
+                continue
+            outcome = arithmetic(heap, MULTIPLY, x[0], y[0], &value)
         elif opcode == OP_LESS:
             x = &slots[step.b]
             y = &slots[step.c]
             if x.tag == INT and y.tag == INT:
-                value.tag = FALSE + <uint32_t> (x.integer < y.integer)
-                outcome = OK
-            elif x.tag == DOUBLE and y.tag == DOUBLE:
-                value.tag = FALSE + <uint32_t> (x.real < y.real)
-                outcome = OK
-            else:
-                outcome = compare_step(heap, b"<", x[0], y[0], False, &value)
+                put(heap, &slots[step.a], FALSE + <uint32_t> (x.integer < y.integer), 0)
+                continue
+            if x.tag == DOUBLE and y.tag == DOUBLE:
+                put(heap, &slots[step.a], FALSE + <uint32_t> (x.real < y.real), 0)
+                continue
+            outcome = compare_step(heap, b"<", x[0], y[0], False, &value)
         elif opcode == OP_LESS_EQUAL:
             x = &slots[step.b]
             y = &slots[step.c]
             if x.tag == INT and y.tag == INT:
-                value.tag = FALSE + <uint32_t> (x.integer <= y.integer)
-                outcome = OK
-            elif x.tag == DOUBLE and y.tag == DOUBLE:
-                value.tag = FALSE + <uint32_t> (x.real <= y.real)
-                outcome = OK
-            else:
-                outcome = compare_step(heap, b"<=", x[0], y[0], True, &value)
+                put(heap, &slots[step.a], FALSE + <uint32_t> (x.integer <= y.integer), 0)
+                continue
+            if x.tag == DOUBLE and y.tag == DOUBLE:
+                put(heap, &slots[step.a], FALSE + <uint32_t> (x.real <= y.real), 0)
+                continue
+            outcome = compare_step(heap, b"<=", x[0], y[0], True, &value)
         elif opcode == OP_EQUAL:
             x = &slots[step.b]
             y = &slots[step.c]
             if x.tag == INT and y.tag == INT:
-                value.tag = FALSE + <uint32_t> (x.integer == y.integer)
-                outcome = OK
-            else:
-                heap.steps = 0
-                outcome = equal(heap, x[0], y[0], &truth)
-                value.tag = FALSE + <uint32_t> truth
+                put(heap, &slots[step.a], FALSE + <uint32_t> (x.integer == y.integer), 0)
+                continue
+            heap.steps = 0
+            outcome = equal(heap, x[0], y[0], &truth)
+            value = boolean_value(truth)
         elif opcode == OP_INCREMENT:
             x = &slots[step.b]
-            if x.tag == INT and likely(x.integer != 0x7FFFFFFFFFFFFFFFLL):
-                value.tag = INT
-                value.integer = x.integer + 1
-                outcome = OK
-            else:
-                outcome = arithmetic(heap, ADD, x[0], integer_value(1), &value)
+            if x.tag == INT and likely(x.integer != GREATEST_INTEGER):
+                put(heap, &slots[step.a], INT, x.integer + 1)
+                continue
+            outcome = arithmetic(heap, ADD, x[0], integer_value(1), &value)
         elif opcode == OP_DECREMENT:
             x = &slots[step.b]
             if x.tag == INT and likely(x.integer != LEAST_INTEGER):
-                value.tag = INT
-                value.integer = x.integer - 1
-                outcome = OK
-            else:
-                outcome = arithmetic(heap, SUBTRACT, x[0], integer_value(1), &value)
+                put(heap, &slots[step.a], INT, x.integer - 1)
+                continue
+            outcome = arithmetic(heap, SUBTRACT, x[0], integer_value(1), &value)
         elif opcode == OP_NOT:
-            value.tag = FALSE + <uint32_t> (slots[step.b].tag <= FALSE)
-            outcome = OK
+            put(heap, &slots[step.a], FALSE + <uint32_t> (slots[step.b].tag <= FALSE), 0)
+            continue
         elif opcode == OP_BRANCH_FALSE:
             if slots[step.a].tag <= FALSE:
                 next_step = steps + step.b
@@ -263,7 +271,7 @@ cdef RunStatus run_state(State *state) noexcept nogil:
                 if outcome == FINISHED:
                     return state.status
             else:
-                value = slots[step.a]
+                returned = slots[step.a]
                 slots[step.a].tag = NIL
                 frame = leave_frame(heap, frame)
                 state.frame = frame
@@ -275,9 +283,9 @@ cdef RunStatus run_state(State *state) noexcept nogil:
                 constants = frame.arity.constants
                 next_step = steps + frame.pc
                 if likely(frame.slot >= 0):
-                    set_value(heap, &slots[frame.slot], value)
+                    set_value(heap, &slots[frame.slot], returned)
                 else:
-                    release(heap, value)
+                    release(heap, returned)
                 continue
         elif opcode == OP_PRIMITIVE:
             if PRIMITIVE_TABLE[step.b].kind == 0:
@@ -343,16 +351,11 @@ cdef RunStatus run_state(State *state) noexcept nogil:
         else:
             outcome = fault(heap, b"code", b"unknown instruction")
         if likely(outcome == OK):
-            place = &slots[step.a]
-            n = place.tag
-            if n >= HEAP:
-                closure = <Closure *> place.object
-                place[0] = value
-                release_object(heap, &closure.head)
-            else:
-                place[0] = value
+            set_value(heap, &slots[step.a], value)
+            value = nil()
             continue
         outcome = unusual(state, outcome, <uint32_t> (step - steps), value)
+        value = nil()
         if outcome != OK:
             return state.status
         frame = state.frame

@@ -1,0 +1,80 @@
+"""TLS 1.3 with both sides' certificates pinned: who is at the other end is a key.
+
+Is:     contexts for `ssl`, and reading the peer's key out of a finished handshake.
+Is not: sockets (`transport`, `client`).
+Fits:   the trust store is exactly the certificates of the members; there is no authority above them.
+Source: RFC 8446.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from capabilities.certificate import public_key_of
+from capabilities.errors import KeyInvalid
+from capabilities.keys import PrivateKey, PublicKey
+from protocol.errors import AuthenticationFailed
+
+ALPN = "yin/1"
+
+
+def server_context(key: PrivateKey, certificate: bytes, trusted: Iterable[bytes]) -> ssl.SSLContext:
+    """Return the context of a node that listens; `trusted` are the members' certificates (DER)."""
+    context = _context(ssl.PROTOCOL_TLS_SERVER, key, certificate, trusted)
+    context.num_tickets = 0  # no resumption: a removed member fails at its next connection
+    return context
+
+
+def client_context(key: PrivateKey, certificate: bytes, trusted: Iterable[bytes]) -> ssl.SSLContext:
+    """Return the context of who connects; `trusted` is the certificate of the node it means (DER)."""
+    return _context(ssl.PROTOCOL_TLS_CLIENT, key, certificate, trusted)
+
+
+def _context(
+    protocol: int, key: PrivateKey, certificate: bytes, trusted: Iterable[bytes]
+) -> ssl.SSLContext:
+    context = ssl.SSLContext(protocol)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.check_hostname = False  # the key is the name
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.set_alpn_protocols([ALPN])
+    for certificate_of_member in trusted:
+        context.load_verify_locations(cadata=certificate_of_member)
+    with _unnamed_file(_pem(key, certificate)) as path:
+        context.load_cert_chain(path)
+    return context
+
+
+def _pem(key: PrivateKey, certificate: bytes) -> bytes:
+    private = Ed25519PrivateKey.from_private_bytes(key.seed)
+    text = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return text + ssl.DER_cert_to_PEM_cert(certificate).encode()
+
+
+@contextmanager
+def _unnamed_file(data: bytes) -> Iterator[str]:
+    """Yield the path of a file in memory: `ssl` reads keys from files only, and a key does not belong on a disk."""
+    descriptor = os.memfd_create("key", os.MFD_CLOEXEC)
+    try:
+        os.write(descriptor, data)
+        yield f"/proc/self/fd/{descriptor}"
+    finally:
+        os.close(descriptor)
+
+
+def peer_key(certificate: bytes | None, protocol: str | None) -> PublicKey:
+    """Return whose certificate a finished handshake showed. Raises AuthenticationFailed."""
+    if protocol != ALPN:
+        raise AuthenticationFailed(f"the other side does not speak {ALPN}")
+    if certificate is None:
+        raise AuthenticationFailed("the other side showed no certificate")
+    try:
+        return public_key_of(certificate)
+    except KeyInvalid as error:
+        raise AuthenticationFailed(str(error)) from error

@@ -1,0 +1,362 @@
+"""Connections of the daemon: TLS over TCP, requests and answers, heartbeats. The one trio module of this folder.
+
+Is:     `serve`, `connect`, and `Channel`, a connection with both sides proven.
+Is not: what is asked (`Handler`, the daemon's), or the rules of bytes and greetings (`connection`).
+Fits:   a channel lives as long as its `async with` block; leaving it ends all its tasks.
+
+Every side may ask and be asked. A request's work runs in its own task; messages of the hand-off go to the handler
+one after the other, in their order. Nobody waits for ever: a peer that is silent for DEAD_S is gone.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
+from typing import Protocol
+
+import trio
+
+from capabilities.keys import PublicKey
+from datomstore.value import Map
+from protocol.address import split_address
+from protocol.connection import Connection, State
+from protocol.errors import (
+    AuthenticationFailed,
+    LocalFault,
+    ProtocolError,
+    RemoteError,
+    RemoteFault,
+    Unreachable,
+)
+from protocol.limits import (
+    DEAD_S,
+    DISPATCH_BUFFER,
+    HANDSHAKE_S,
+    IDLE_PING_S,
+    ITEMS_BUFFER,
+    LISTEN_BACKLOG,
+    PRE_AUTHENTICATION_MAX,
+    RECEIVE_BYTES,
+    REQUESTS_MAX,
+    SLOW_READER_S,
+)
+from protocol.messages import (
+    Cancel,
+    Code,
+    Goodbye,
+    HandOff,
+    Hello,
+    Item,
+    Message,
+    Need,
+    Ping,
+    Pong,
+    Reply,
+    Request,
+    error_body,
+    remote_error,
+)
+from protocol.tls import client_context, peer_key, server_context
+
+__all__ = [
+    "AuthenticationFailed",
+    "Channel",
+    "Handler",
+    "ProtocolError",
+    "RemoteError",
+    "RemoteFault",
+    "Unreachable",
+    "client_context",
+    "connect",
+    "serve",
+    "serve_listeners",
+    "server_context",
+]
+
+SendItem = Callable[[Map], Awaitable[None]]
+ContextProvider = Callable[[], ssl.SSLContext]
+# What a peer does to us while it has every right to: not an error of this side.
+_BROKEN = (trio.BrokenResourceError, trio.ClosedResourceError, OSError)
+
+
+class Handler(Protocol):
+    """What a channel does with what the peer says."""
+
+    async def request(self, channel: Channel, verb: str, body: Map, send: SendItem) -> Map:
+        """Answer a request; `send` sends an item before the answer.
+
+        An exception with an attribute `code` is the answer no. Any other is a fault of ours: the peer is told so,
+        and it goes on up through the channel's block.
+        """
+
+    async def message(self, channel: Channel, message: HandOff | Need | Code) -> None:
+        """Take a message of the hand-off. The next one waits until this returns."""
+
+
+class Channel:
+    """A connection to a peer whose key is proven. Made by `serve` and `connect`."""
+
+    def __init__(
+        self,
+        stream: trio.abc.Stream,
+        connection: Connection,
+        nursery: trio.Nursery,
+        handler: Handler,
+        peer: PublicKey,
+    ) -> None:
+        self.peer = peer
+        self.name = "" if connection.peer is None else connection.peer.name
+        self.closed_reason: str | None = None
+        self._stream = stream
+        self._connection = connection
+        self._nursery = nursery
+        self._handler = handler
+        self._writing = trio.Lock()
+        self._next_id = 1
+        self._asked: dict[int, trio.MemorySendChannel[Item | Reply]] = {}
+        self._working: dict[int, trio.CancelScope] = {}
+        self._ended = trio.Event()
+
+    async def request(self, verb: str, body: Map | None = None) -> Map:
+        """Return the answer. Raises RemoteError when the peer says no, Unreachable when the channel ends."""
+        async with aclosing(self.stream(verb, body)) as answers:
+            async for answer in answers:
+                if isinstance(answer, Reply):
+                    return answer.body
+        raise AssertionError("a stream ends with its reply")
+
+    async def stream(
+        self, verb: str, body: Map | None = None
+    ) -> AsyncGenerator[Item | Reply, None]:
+        """Yield Items as they come and the Reply last. Use with `aclosing`: leaving early cancels the request."""
+        request_id, self._next_id = self._next_id, self._next_id + 1
+        send, receive = trio.open_memory_channel[Item | Reply](ITEMS_BUFFER)
+        self._asked[request_id] = send
+        answered = False
+        try:
+            await self.send(Request(request_id, verb, Map() if body is None else body))
+            async for answer in receive:
+                if isinstance(answer, Reply):
+                    answered = True
+                    if not answer.ok:
+                        raise remote_error(answer.body)
+                yield answer
+                if answered:
+                    return
+            if self._ended.is_set():
+                raise Unreachable(self.closed_reason or "the connection ended")
+            raise RemoteError("wire/slow-reader", "the answers were not taken in time")
+        finally:
+            self._asked.pop(request_id, None)
+            receive.close()
+            if not answered and not self._ended.is_set():
+                self._nursery.start_soon(self._cancel_request, request_id)
+
+    async def send(self, message: Message) -> None:
+        """Send a message. Raises Unreachable if the channel has ended, LocalFault if the message is too large."""
+        async with self._writing:
+            if self._ended.is_set():
+                raise Unreachable(self.closed_reason or "the connection ended")
+            data = self._connection.send(message)
+            # Half a frame would break the connection for all others, so a write once begun is not cancelled.
+            with trio.CancelScope(shield=True, deadline=trio.current_time() + DEAD_S) as scope:
+                try:
+                    await self._stream.send_all(data)
+                except _BROKEN as error:
+                    self._end(f"the connection broke: {error}")
+                    raise Unreachable(f"the connection broke: {error}") from error
+            if scope.cancelled_caught:
+                self._end("the peer takes no bytes")
+                raise Unreachable("the peer takes no bytes")
+
+    async def wait_closed(self) -> None:
+        """Return when the connection has ended; `closed_reason` says why."""
+        await self._ended.wait()
+
+    def close(self, reason: str = "closed") -> None:
+        """End the connection now; leaving the `async with` block does it with a Goodbye."""
+        self._end(reason)
+
+    # -- tasks --
+
+    async def _run(self) -> None:
+        """Read until the connection ends, then end everything else of the channel."""
+        dispatch, messages = trio.open_memory_channel[HandOff | Need | Code](DISPATCH_BUFFER)
+        self._nursery.start_soon(self._hand_on, messages)
+        try:
+            async with dispatch:
+                while not self._ended.is_set():
+                    for message in self._connection.receive_data(await self._read()):
+                        await self._take(message, dispatch)
+        except RemoteFault as fault:
+            with trio.move_on_after(1):
+                await self._say_goodbye(f"{fault.code}: {fault}")
+            self._end(f"the peer broke the protocol: {fault}")
+        except (Unreachable, *_BROKEN) as error:
+            self._end(str(error) or "the connection broke")
+
+    async def _read(self) -> bytes:
+        """Return the next bytes; asks for a sign of life when there are none for a while."""
+        for wait_s in (IDLE_PING_S, DEAD_S - IDLE_PING_S):
+            with trio.move_on_after(wait_s):
+                data = await self._stream.receive_some(RECEIVE_BYTES)
+                if not data:
+                    raise Unreachable("the peer closed the connection")
+                return bytes(data)
+            if wait_s == IDLE_PING_S:
+                self._nursery.start_soon(self._send_or_end, Ping(0))
+        raise Unreachable(f"the peer was silent for {DEAD_S:.0f} s")
+
+    async def _take(
+        self, message: Message, dispatch: trio.MemorySendChannel[HandOff | Need | Code]
+    ) -> None:
+        match message:
+            case Ping(number):
+                self._nursery.start_soon(self._send_or_end, Pong(number))
+            case Pong() | Hello():
+                pass
+            case Request():
+                self._begin(message)
+            case Reply() | Item():
+                await self._answered(message)
+            case Cancel(request_id):
+                scope = self._working.get(request_id)
+                if scope is not None:
+                    scope.cancel()
+            case Goodbye(reason):
+                raise Unreachable(f"the peer said goodbye: {reason}")
+            case _:
+                await dispatch.send(message)
+
+    async def _answered(self, answer: Item | Reply) -> None:
+        send = self._asked.get(answer.id)
+        if send is None:
+            return  # nobody waits any more
+        with trio.move_on_after(SLOW_READER_S) as waiting:
+            try:
+                await send.send(answer)
+            except trio.BrokenResourceError:
+                return
+        if waiting.cancelled_caught or isinstance(answer, Reply):
+            self._asked.pop(answer.id, None)
+            send.close()
+
+    async def _hand_on(self, messages: trio.MemoryReceiveChannel[HandOff | Need | Code]) -> None:
+        async for message in messages:
+            await self._handler.message(self, message)
+
+    # -- requests of the peer --
+
+    def _begin(self, request: Request) -> None:
+        if request.id in self._working:
+            raise RemoteFault("wire/order", f"request {request.id} is under way already")
+        if len(self._working) >= REQUESTS_MAX:
+            body = error_body("wire/busy", f"at most {REQUESTS_MAX} requests at a time")
+            self._nursery.start_soon(self._send_or_end, Reply(request.id, False, body))
+            return
+        self._working[request.id] = trio.CancelScope()
+        self._nursery.start_soon(self._work, request)
+
+    async def _work(self, request: Request) -> None:
+        async def send(body: Map) -> None:
+            await self.send(Item(request.id, body))
+
+        reply = Reply(
+            request.id, False, error_body("wire/cancelled", "the request was cancelled")
+        )
+        fault: Exception | None = None
+        with self._working[request.id]:
+            try:
+                body = await self._handler.request(self, request.verb, request.body, send)
+                reply = Reply(request.id, True, body)
+            except Unreachable:
+                return
+            except Exception as error:
+                reply, fault = _refusal(request.id, error)
+            finally:
+                self._working.pop(request.id)
+        await self._reply(reply)
+        if fault is not None:
+            raise fault
+
+    async def _reply(self, reply: Reply) -> None:
+        try:
+            await self.send(reply)
+        except LocalFault as error:
+            await self._send_or_end(Reply(reply.id, False, error_body(error.code, str(error))))
+        except Unreachable:
+            pass  # nobody is there to read it; the reader ends the channel
+
+    async def _cancel_request(self, request_id: int) -> None:
+        await self._send_or_end(Cancel(request_id))
+
+    async def _send_or_end(self, message: Message) -> None:
+        try:
+            await self.send(message)
+        except Unreachable:
+            pass  # the channel has ended, and says so to everyone who asks it
+
+    # -- the end --
+
+    async def _say_goodbye(self, reason: str) -> None:
+        if self._connection.state is State.READY:
+            await self._send_or_end(Goodbye(reason[:200]))
+
+    def _end(self, reason: str) -> None:
+        """Wake everyone who waits for this peer. The first reason counts."""
+        if self._ended.is_set():
+            return
+        self.closed_reason = reason
+        self._ended.set()
+        for send in self._asked.values():
+            send.close()
+        for scope in self._working.values():
+            scope.cancel()
+
+
+def _refusal(request_id: int, error: Exception) -> tuple[Reply, Exception | None]:
+    """Return the reply that tells an error, and the error again if it is a fault of ours."""
+    code = getattr(error, "code", None)
+    if isinstance(code, str):
+        return Reply(request_id, False, error_body(code, str(error))), None
+    return Reply(request_id, False, error_body("node/internal", "the node failed")), error
+
+
+@asynccontextmanager
+async def open_channel(
+    stream: trio.abc.Stream, connection: Connection, *, handler: Handler, peer: PublicKey
+) -> AsyncIterator[Channel]:
+    """Run a channel over a connection that is ready; leaving the block says goodbye and ends it.
+
+    The block is not ended when the connection is: `wait_closed` tells.
+    """
+    async with trio.open_nursery() as nursery:
+        channel = Channel(stream, connection, nursery, handler, peer)
+        nursery.start_soon(channel._run)
+        try:
+            yield channel
+        finally:
+            with trio.move_on_after(1, shield=True):
+                await channel._say_goodbye("done")
+            channel._end("closed")
+            nursery.cancel_scope.cancel()
+
+
+async def _greet(stream: trio.abc.Stream, *, name: str, nonce: bytes) -> Connection:
+    """Exchange Hellos and return the ready connection. Raises RemoteFault or Unreachable.
+
+    A peer says nothing more before it has our Hello... but may right after it: what came with the Hello is refused
+    here, because both sides wait for the other's Hello before their first message.
+    """
+    connection = Connection(name=name, nonce=nonce)
+    await stream.send_all(connection.hello())
+    messages: list[Message] = []
+    while connection.state is not State.READY:
+        data = await stream.receive_some(RECEIVE_BYTES)
+        if not data:
+            raise Unreachable("the peer closed the connection before its greeting")
+        messages += connection.receive_data(bytes(data))
+    if len(messages) != 1:
+        raise RemoteFault("wire/order", "messages before the greeting was answered")
+    return connection
