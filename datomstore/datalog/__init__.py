@@ -1,0 +1,13 @@
+"""Datalog over databases and relations.
+
+Is:     `q` for queries, `derive` for programs of rules, `parse`, `explain`, `Budget`, `Rules` and the errors.
+Is not: writing (`datomstore.transaction`).
+Fits:   query -> parse -> check -> plan -> steps and fixpoints over columns of ids -> result.
+"""
+
+from datomstore.datalog.budget import Budget
+from datomstore.datalog.errors import BudgetExceeded, QueryError
+from datomstore.datalog.query import derive, parse, q, rules_of
+from datomstore.datalog.syntax import Query, Rules
+
+__all__ = ["Budget", "BudgetExceeded", "Query", "QueryError", "Rules", "derive", "parse", "q", "rules_of"]

@@ -1,0 +1,45 @@
+"""How much a query may do.
+
+Is:     a bound on rows and seconds, and the meter that is asked before every join.
+Is not: a bound on memory by bytes.
+Fits:   callers give a Budget; the evaluator spends from a Meter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import perf_counter
+
+from datomstore.datalog.errors import BudgetExceeded
+from datomstore.datalog.limits import JOIN_ROWS_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Rows made in all joins together, and seconds; None is no bound."""
+
+    rows: int | None = None
+    seconds: float | None = None
+
+
+class Meter:
+    """What one query has used."""
+
+    __slots__ = ("deadline", "rows", "rows_max", "seconds")
+
+    def __init__(self, budget: Budget | None) -> None:
+        budget = budget or Budget()
+        self.rows = 0
+        self.rows_max = budget.rows
+        self.seconds = budget.seconds
+        self.deadline = None if budget.seconds is None else perf_counter() + budget.seconds
+
+    def spend(self, rows: int, clause: object) -> None:
+        """Count rows that are about to be made. Raises BudgetExceeded."""
+        self.rows += rows
+        if rows > JOIN_ROWS_MAX:
+            raise BudgetExceeded(f"{rows} rows of one join; at most {JOIN_ROWS_MAX}", clause)
+        if self.rows_max is not None and self.rows > self.rows_max:
+            raise BudgetExceeded(f"more than {self.rows_max} rows", clause)
+        if self.deadline is not None and perf_counter() > self.deadline:
+            raise BudgetExceeded(f"more than {self.seconds} seconds", clause)

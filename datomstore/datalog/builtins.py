@@ -1,0 +1,315 @@
+"""Functions and predicates of queries.
+
+Is:     a table from names to Python functions over values, pure and total but for typed failures.
+Is not: a way to run anything of the caller's: there is no registry to add to.
+Fits:   `steps` applies them to rows, or to whole columns where `vectors` can.
+Source: Clojure's functions of the same names; Datomic's get-else, get-some, missing?, ground, tuple, untuple.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from datetime import datetime
+from fractions import Fraction
+from uuid import UUID
+
+from datomstore import edn
+from datomstore.datalog.limits import INTEGER_BITS_MAX, TEXT_LENGTH_MAX
+from datomstore.value import Char, Keyword, List, Map, Set, Symbol, equal
+
+Function = Callable[..., object]
+
+
+class FunctionError(Exception):
+    """A function was given what it does not take; the step adds the clause."""
+
+
+def _number(value: object) -> int | float | Fraction:
+    if isinstance(value, bool) or not isinstance(value, (int, float, Fraction)):
+        raise FunctionError(f"{_text(value)} is not a number")
+    return value
+
+
+def _whole(value: object) -> object:
+    if isinstance(value, Fraction) and value.denominator == 1:
+        return value.numerator
+    return value
+
+
+def _fold(function: Callable[[object, object], object], empty: int | None) -> Function:
+    def apply(*arguments: object) -> object:
+        if not arguments:
+            if empty is None:
+                raise FunctionError("at least one argument")
+            return empty
+        result: object = _number(arguments[0])
+        for argument in arguments[1:]:
+            result = function(result, _number(argument))
+        return _whole(result)
+
+    return apply
+
+
+def _times(a: object, b: object) -> object:
+    if isinstance(a, int) and isinstance(b, int):
+        if a.bit_length() + b.bit_length() > INTEGER_BITS_MAX:
+            raise FunctionError(f"a product of more than {INTEGER_BITS_MAX} bits")
+    return a * b  # type: ignore[operator]
+
+
+def _minus(*arguments: object) -> object:
+    if len(arguments) == 1:
+        return -_number(arguments[0])
+    return _fold(operator.sub, None)(*arguments)
+
+
+def _over(a: object, b: object) -> object:
+    if b == 0 and not isinstance(a, float) and not isinstance(b, float):
+        raise FunctionError("division by zero")
+    if isinstance(a, float) or isinstance(b, float):
+        left, right = float(a), float(b)  # type: ignore[arg-type]
+        if right == 0:
+            raise FunctionError("division by zero")
+        return left / right
+    return _whole(Fraction(a) / Fraction(b))  # type: ignore[arg-type]
+
+
+def _divide(*arguments: object) -> object:
+    if len(arguments) == 1:
+        return _over(1, _number(arguments[0]))
+    return _fold(_over, None)(*arguments)
+
+
+def _quot(a: object, b: object) -> object:
+    left, right = _number(a), _number(b)
+    if right == 0:
+        raise FunctionError("division by zero")
+    if isinstance(left, int) and isinstance(right, int):
+        size = abs(left) // abs(right)
+        return size if (left < 0) == (right < 0) else -size
+    if isinstance(left, float) or isinstance(right, float):
+        return float(int(left / right))
+    return int(Fraction(left) / Fraction(right))
+
+
+def _rem(a: object, b: object) -> object:
+    return _whole(_number(a) - _quot(a, b) * _number(b))  # type: ignore[operator]
+
+
+def _mod(a: object, b: object) -> object:
+    left, right = _number(a), _number(b)
+    if right == 0:
+        raise FunctionError("division by zero")
+    return _whole(left % right)
+
+
+def compare(a: object, b: object) -> int:
+    """Return below, equal or above zero, for two numbers or two values of one ordered type."""
+    if not isinstance(a, bool) and not isinstance(b, bool):
+        if isinstance(a, (int, float, Fraction)) and isinstance(b, (int, float, Fraction)):
+            return (a > b) - (a < b)
+        if type(a) is type(b) and isinstance(a, (str, Keyword, Symbol, Char, datetime, UUID, bytes)):
+            return (b < a) - (a < b)  # type: ignore[operator]
+        if isinstance(a, tuple) and isinstance(b, tuple):
+            if len(a) != len(b):
+                return (len(a) > len(b)) - (len(a) < len(b))
+            return next((c for c in map(compare, a, b) if c), 0)
+    elif isinstance(a, bool) and isinstance(b, bool):
+        return (a > b) - (a < b)
+    raise FunctionError(f"{_text(a)} and {_text(b)} have no order")
+
+
+def _chain(test: Callable[[int], bool]) -> Function:
+    def apply(*arguments: object) -> object:
+        pairs = zip(arguments, arguments[1:], strict=False)
+        return all([test(compare(a, b)) for a, b in pairs])
+
+    return apply
+
+
+def _equal(*arguments: object) -> object:
+    return all(equal(arguments[0], other) for other in arguments[1:])
+
+
+def _numeric_equal(*arguments: object) -> object:
+    return all(_number(arguments[0]) == _number(other) for other in arguments[1:])
+
+
+def _sequence(value: object) -> tuple[object, ...]:
+    if isinstance(value, tuple):
+        return value
+    raise FunctionError(f"{_text(value)} is not a vector or list")
+
+
+def _string(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    raise FunctionError(f"{_text(value)} is not a string")
+
+
+def _text(value: object) -> str:
+    text = edn.write(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _str(*arguments: object) -> str:
+    text = "".join(_plain(argument) for argument in arguments)
+    if len(text) > TEXT_LENGTH_MAX:
+        raise FunctionError(f"a text of more than {TEXT_LENGTH_MAX} characters")
+    return text
+
+
+def _plain(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Char):
+        return value.value
+    return edn.write(value)
+
+
+def _subs(text: object, start: object, end: object = None) -> object:
+    whole = _string(text)
+    stop = len(whole) if end is None else end
+    if type(start) is not int or type(stop) is not int or not 0 <= start <= stop <= len(whole):
+        raise FunctionError(f"no such part of a string of {len(whole)} characters")
+    return whole[start:stop]
+
+
+def _count(value: object) -> object:
+    if value is None:
+        return 0
+    if isinstance(value, (str, tuple, Map, Set, bytes)):
+        return len(value)
+    raise FunctionError(f"{_text(value)} cannot be counted")
+
+
+def _get(collection: object, key: object, default: object = None) -> object:
+    if isinstance(collection, Map):
+        return collection.get(key, default)
+    if isinstance(collection, Set):
+        return key if key in collection else default
+    if isinstance(collection, (tuple, str)) and type(key) is int:
+        if not 0 <= key < len(collection):
+            return default
+        return Char(collection[key]) if isinstance(collection, str) else collection[key]
+    return default
+
+
+def _contains(collection: object, key: object) -> object:
+    if isinstance(collection, (Map, Set)):
+        return key in collection
+    if isinstance(collection, tuple):
+        return type(key) is int and 0 <= key < len(collection)
+    if collection is None:
+        return False
+    raise FunctionError(f"contains? does not look into {_text(collection)}")
+
+
+def _namespace(value: object) -> object:
+    if isinstance(value, (Keyword, Symbol)):
+        return value.namespace
+    raise FunctionError(f"{_text(value)} has no namespace")
+
+
+def _name(value: object) -> object:
+    if isinstance(value, (Keyword, Symbol)):
+        return value.local_name
+    return _string(value)
+
+
+def _keyword(first: object, second: object = None) -> object:
+    if isinstance(first, Keyword) and second is None:
+        return first
+    if second is not None:
+        return Keyword(f"{_name(first)}/{_name(second)}")
+    return Keyword(first.name if isinstance(first, Symbol) else _string(first))
+
+
+def _least(*arguments: object) -> object:
+    result = arguments[0]
+    for other in arguments[1:]:
+        result = other if compare(other, result) < 0 else result
+    return result
+
+
+def _most(*arguments: object) -> object:
+    result = arguments[0]
+    for other in arguments[1:]:
+        result = other if compare(other, result) > 0 else result
+    return result
+
+
+def _identity(value: object) -> object:
+    return value
+
+
+FUNCTIONS: dict[str, Function] = {
+    "+": _fold(operator.add, 0),
+    "-": _minus,
+    "*": _fold(_times, 1),
+    "/": _divide,
+    "quot": _quot,
+    "rem": _rem,
+    "mod": _mod,
+    "inc": lambda a: _number(a) + 1,
+    "dec": lambda a: _number(a) - 1,
+    "abs": lambda a: abs(_number(a)),
+    "<": _chain(lambda c: c < 0),
+    "<=": _chain(lambda c: c <= 0),
+    ">": _chain(lambda c: c > 0),
+    ">=": _chain(lambda c: c >= 0),
+    "=": _equal,
+    "==": _numeric_equal,
+    "not=": lambda *a: not _equal(*a),
+    "!=": lambda *a: not _equal(*a),
+    "zero?": lambda a: _number(a) == 0,
+    "pos?": lambda a: _number(a) > 0,
+    "neg?": lambda a: _number(a) < 0,
+    "even?": lambda a: _mod(a, 2) == 0,
+    "odd?": lambda a: _mod(a, 2) == 1,
+    "nil?": lambda a: a is None,
+    "some?": lambda a: a is not None,
+    "true?": lambda a: a is True,
+    "false?": lambda a: a is False,
+    "not": lambda a: a is None or a is False,
+    "number?": lambda a: isinstance(a, (int, float, Fraction)) and not isinstance(a, bool),
+    "integer?": lambda a: isinstance(a, int) and not isinstance(a, bool),
+    "string?": lambda a: isinstance(a, str),
+    "keyword?": lambda a: isinstance(a, Keyword),
+    "symbol?": lambda a: isinstance(a, Symbol),
+    "vector?": lambda a: isinstance(a, tuple) and not isinstance(a, List),
+    "map?": lambda a: isinstance(a, Map),
+    "compare": compare,
+    "min": _least,
+    "max": _most,
+    "str": _str,
+    "subs": _subs,
+    "count": _count,
+    "get": _get,
+    "contains?": _contains,
+    "first": lambda a: _sequence(a)[0] if _sequence(a) else None,
+    "last": lambda a: _sequence(a)[-1] if _sequence(a) else None,
+    "nth": lambda a, i: _sequence(a)[i],
+    "ground": _identity,
+    "identity": _identity,
+    "tuple": lambda *a: a,
+    "vector": lambda *a: a,
+    "untuple": _identity,
+    "list": lambda *a: List(a),
+    "namespace": _namespace,
+    "name": _name,
+    "keyword": _keyword,
+    "symbol": lambda a: Symbol(_name(a)),  # type: ignore[arg-type]
+    "clojure.string/starts-with?": lambda a, b: _string(a).startswith(_string(b)),
+    "clojure.string/ends-with?": lambda a, b: _string(a).endswith(_string(b)),
+    "clojure.string/includes?": lambda a, b: _string(b) in _string(a),
+    "clojure.string/lower-case": lambda a: _string(a).lower(),
+    "clojure.string/upper-case": lambda a: _string(a).upper(),
+    "clojure.string/blank?": lambda a: a is None or not _string(a).strip(),
+}
+
+# Functions whose first argument is a source: the step gives them a look-up (entity, attribute) -> values.
+SOURCE_FUNCTIONS = frozenset({"get-else", "get-some", "missing?"})

@@ -1,0 +1,309 @@
+"""Meaning of rules before any data: what each needs bound, what each stands on, what may not be negated.
+
+Is:     `or` turned into rules, names and arities resolved, required parameters found, negation in cycles refused.
+Is not: an order of clauses (`plan`).
+Fits:   `query` makes one Program for each query and rule set and keeps it.
+Source: Tarjan's strongly connected components; stratified negation after Apt, Blair and Walker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from datomstore.datalog.builtins import FUNCTIONS, SOURCE_FUNCTIONS
+from datomstore.datalog.errors import QueryError
+from datomstore.datalog.syntax import (
+    DEFAULT_SOURCE,
+    Apply,
+    Call,
+    Clause,
+    Not,
+    Or,
+    Pattern,
+    Rule,
+    Rules,
+    all_variables,
+    binding_variables,
+    inputs_of,
+    is_variable,
+    positive_variables,
+)
+from datomstore.value import Symbol
+
+
+class Program:
+    """A query body and the rules it reaches, ready to be planned."""
+
+    def __init__(self, where: Sequence[Clause], found: Iterable[Symbol], bound: Iterable[Symbol], rules: Rules) -> None:
+        self.rules: dict[str, tuple[Rule, ...]] = {}
+        self._given = rules
+        self._made = 0
+        self.bound = frozenset(bound)
+        self.found = frozenset(found)
+        self.where = self._lift(where, self.found | self.bound)
+        self._reach(self.where)
+        self.component = _components(self.rules)
+        self._refuse_negation_in_cycles()
+        self.required: dict[str, frozenset[int]] = self._required()
+        self._check_query()
+
+    # -- or becomes rules --
+
+    def _lift(self, clauses: Sequence[Clause], outside: frozenset[Symbol]) -> tuple[Clause, ...]:
+        """Return the clauses with every `or` replaced by a call of a rule made for it."""
+        lifted: list[Clause] = []
+        for place, clause in enumerate(clauses):
+            if isinstance(clause, (Or, Not)):
+                others = set(outside)
+                for other_place, other in enumerate(clauses):
+                    if other_place != place:
+                        others |= all_variables(other)
+                clause = self._lift_one(clause, frozenset(others))
+            lifted.append(clause)
+        return tuple(lifted)
+
+    def _lift_one(self, clause: Or | Not, outside: frozenset[Symbol]) -> Clause:
+        if isinstance(clause, Not):
+            inside = frozenset(clause.variables) if clause.variables is not None else outside
+            return Not(clause.variables, self._lift(clause.body, inside), clause.form)
+        names = tuple(clause.variables or self._or_variables(clause, outside))
+        self._made += 1
+        name = f"or#{self._made}"
+        rules = []
+        for branch in clause.branches:
+            body = self._lift(branch, frozenset(names))
+            rules.append(Rule(name, names, clause.required, body, clause.form))
+        self.rules[name] = tuple(rules)
+        return Call(DEFAULT_SOURCE, name, names, clause.form)
+
+    def _or_variables(self, clause: Or, outside: frozenset[Symbol]) -> list[Symbol]:
+        branches = [{n for part in branch for n in positive_variables(part)} for branch in clause.branches]
+        union = set().union(*branches)
+        for names in branches:
+            if names != union:
+                missing = ", ".join(sorted(name.name for name in union - names))
+                raise QueryError(
+                    "query/or-variables",
+                    f"a branch of or does not mention {missing}; use or-join",
+                    clause.form,
+                )
+        return sorted(union | (all_variables(clause) & outside))
+
+    # -- names and cycles --
+
+    def _reach(self, where: Sequence[Clause]) -> None:
+        waiting = [*where, *(clause for rules in self.rules.values() for r in rules for clause in r.body)]
+        while waiting:
+            clause = waiting.pop()
+            if isinstance(clause, Not):
+                waiting.extend(clause.body)
+            elif isinstance(clause, Call):
+                waiting.extend(self._called(clause))
+            elif isinstance(clause, Apply):
+                if clause.function not in FUNCTIONS and clause.function not in SOURCE_FUNCTIONS:
+                    raise QueryError(
+                        "query/unknown-function", f"no function {clause.function}", clause.form
+                    )
+
+    def _called(self, call: Call) -> Iterator[Clause]:
+        """Yield the clauses of a rule that is called for the first time."""
+        known = self.rules.get(call.name)
+        if known is None:
+            given = self._given.by_name.get(call.name)
+            if given is None:
+                raise QueryError("query/unknown-rule", f"no rule {call.name}", call.form)
+            self.rules[call.name] = ()
+            before = set(self.rules)
+            known = tuple(
+                Rule(r.name, r.parameters, r.required, self._lift(r.body, frozenset(r.parameters)), r.form)
+                for r in given
+            )
+            self.rules[call.name] = known
+            for name in {call.name, *(set(self.rules) - before)}:
+                for rule in self.rules[name]:
+                    yield from rule.body
+        if known and len(known[0].parameters) != len(call.arguments):
+            raise QueryError(
+                "query/arity", f"rule {call.name} takes {len(known[0].parameters)} arguments", call.form
+            )
+
+    def _refuse_negation_in_cycles(self) -> None:
+        for name, rules in self.rules.items():
+            for rule in rules:
+                for clause in rule.body:
+                    for call, negation in calls_of(clause):
+                        if negation is not None and self.component[call.name] == self.component[name]:
+                            raise QueryError(
+                                "query/negation-in-cycle",
+                                f"{_shown(name)} depends on its own negation through {_shown(call.name)}",
+                                negation.form,
+                            )
+
+    # -- what must be bound --
+
+    def _required(self) -> dict[str, frozenset[int]]:
+        required = {
+            name: frozenset(
+                place
+                for rule in rules
+                for place, parameter in enumerate(rule.parameters)
+                if parameter in rule.required
+            )
+            for name, rules in self.rules.items()
+        }
+        changed = True
+        while changed:
+            changed = False
+            for name, rules in self.rules.items():
+                for rule in rules:
+                    more = self._needs(rule, required)
+                    if not more <= required[name]:
+                        required[name] |= more
+                        changed = True
+        return required
+
+    def _needs(self, rule: Rule, required: dict[str, frozenset[int]]) -> frozenset[int]:
+        """Return the parameters that the caller must bind so that every clause can be answered."""
+        parameters = set(rule.parameters)
+        bound = {rule.parameters[place] for place in required[rule.name]}
+        while True:
+            reached, stuck = bind(rule.body, bound, required, parameters)
+            if not stuck and parameters <= reached:
+                return frozenset(p for p, name in enumerate(rule.parameters) if name in bound)
+            wanted = {n for clause in stuck for n in waits_for(clause, required, rule.body, parameters)}
+            more = (wanted & parameters) - reached
+            if not more:
+                more = parameters - reached if not stuck else set()
+            if not more:
+                raise unbound(stuck[0], reached, required, rule.body)
+            bound |= more
+
+    def _check_query(self) -> None:
+        reached, stuck = bind(self.where, set(self.bound), self.required, set(self.found))
+        if stuck:
+            raise unbound(stuck[0], reached, self.required, self.where)
+        missing = self.found - reached
+        if missing:
+            names = ", ".join(sorted(name.name for name in missing))
+            raise QueryError("query/unbound", f"nothing binds {names} of :find or :with")
+
+
+def calls_of(clause: Clause, negation: Not | None = None) -> Iterator[tuple[Call, Not | None]]:
+    """Yield the rule calls in a clause with the `not` they stand in."""
+    if isinstance(clause, Call):
+        yield clause, negation
+    elif isinstance(clause, Not):
+        for part in clause.body:
+            yield from calls_of(part, clause)
+
+
+def bind(
+    body: Sequence[Clause],
+    bound: set[Symbol],
+    required: dict[str, frozenset[int]],
+    outside: set[Symbol],
+) -> tuple[set[Symbol], list[Clause]]:
+    """Return the variables that the body binds, starting from some, and the clauses that cannot be answered."""
+    reached = set(bound)
+    waiting = list(body)
+    while True:
+        later = []
+        for clause in waiting:
+            if waits_for(clause, required, body, outside) <= reached:
+                reached |= produces(clause)
+            else:
+                later.append(clause)
+        if not later or len(later) == len(waiting):
+            return reached, later
+        waiting = later
+
+
+def waits_for(
+    clause: Clause,
+    required: dict[str, frozenset[int]],
+    body: Sequence[Clause],
+    outside: Iterable[Symbol],
+) -> set[Symbol]:
+    """Return the variables that must be bound before a clause can be answered."""
+    if isinstance(clause, Apply):
+        return inputs_of(clause)
+    if isinstance(clause, Call):
+        needed = (clause.arguments[place] for place in required[clause.name])
+        return {term for term in needed if is_variable(term)}  # type: ignore[misc]
+    if isinstance(clause, Not):
+        return shared_variables(clause, body, outside)
+    return set()
+
+
+def shared_variables(clause: Not, body: Sequence[Clause], outside: Iterable[Symbol]) -> set[Symbol]:
+    """Return the variables that a `not` shares with what stands around it; its others are existential."""
+    if clause.variables is not None:
+        return set(clause.variables)
+    others = set(outside)
+    for other in body:
+        if other is not clause:
+            others |= positive_variables(other)
+    return all_variables(clause) & others
+
+
+def produces(clause: Clause) -> set[Symbol]:
+    """Return the variables that are bound once a clause has been answered."""
+    if isinstance(clause, Apply):
+        return binding_variables(clause.binding)
+    if isinstance(clause, (Pattern, Call)):
+        return positive_variables(clause)
+    return set()
+
+
+def unbound(
+    clause: Clause, reached: set[Symbol], required: dict[str, frozenset[int]], body: Sequence[Clause]
+) -> QueryError:
+    """Return the error for a clause whose variables nothing binds."""
+    missing = waits_for(clause, required, body, ()) - reached or all_variables(clause) - reached
+    names = ", ".join(sorted(name.name for name in missing))
+    return QueryError("query/unbound", f"nothing binds {names}", clause.form)
+
+
+def _shown(name: str) -> str:
+    return "an or" if name.startswith("or#") else name
+
+
+def _components(rules: dict[str, tuple[Rule, ...]]) -> dict[str, int]:
+    """Return for each rule name the number of its cycle; callees have lower numbers than callers."""
+    callees = {
+        name: [call.name for rule in group for clause in rule.body for call, _ in calls_of(clause)]
+        for name, group in rules.items()
+    }
+    order: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    component: dict[str, int] = {}
+    for root in rules:
+        if root in order:
+            continue
+        work = [(root, iter(callees[root]))]
+        order[root] = low[root] = len(order)
+        stack.append(root)
+        while work:
+            name, rest = work[-1]
+            for callee in rest:
+                if callee not in order:
+                    order[callee] = low[callee] = len(order)
+                    stack.append(callee)
+                    work.append((callee, iter(callees[callee])))
+                    break
+                if callee not in component:
+                    low[name] = min(low[name], order[callee])
+            else:
+                work.pop()
+                if work:
+                    caller = work[-1][0]
+                    low[caller] = min(low[caller], low[name])
+                if low[name] == order[name]:
+                    number = len(component)
+                    while True:
+                        member = stack.pop()
+                        component[member] = number
+                        if member == name:
+                            break
+    return component

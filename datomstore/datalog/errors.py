@@ -1,0 +1,40 @@
+"""Errors of queries, each with a stable code and the clause that caused it.
+
+Is:     the classes.
+Is not: the checks that raise them.
+Fits:   callers catch QueryError; its text ends with the clause as it was written.
+"""
+
+from __future__ import annotations
+
+from datomstore import edn
+from datomstore.errors import DatomstoreError
+
+
+class QueryError(DatomstoreError):
+    """A query that is refused, or a function in it that failed."""
+
+    code = "query/error"
+
+    def __init__(self, code: str, message: str, clause: object = None) -> None:
+        self.code = code
+        self.message = message
+        self.clause_text = "" if clause is None else text_of(clause)
+        super().__init__(f"{message}, in {self.clause_text}" if self.clause_text else message)
+
+
+class BudgetExceeded(QueryError):
+    """The query made more rows or took more time than its caller allows."""
+
+    def __init__(self, message: str, clause: object = None) -> None:
+        super().__init__("query/budget", message, clause)
+
+
+def text_of(form: object) -> str:
+    """Return a clause as text."""
+    if isinstance(form, str):
+        return form
+    try:
+        return edn.write(form)
+    except (TypeError, ValueError):
+        return repr(form)

@@ -1,0 +1,223 @@
+"""The order in which a body's clauses are answered.
+
+Is:     a greedy order by what is bound and by counted sizes, and the steps for it.
+Is not: a search through all orders.
+Fits:   `rules` plans bodies of rules, `query` the query's own.
+
+A clause is ready when what it needs is bound. Of the ready ones the cheapest goes first: filters, then look-ups that
+give about one row for each row, then larger ones by size; what shares no variable with the rows so far comes last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from datomstore.datalog.builtins import SOURCE_FUNCTIONS
+from datomstore.datalog.check import Program, all_variables, produces, shared_variables, unbound, waits_for
+from datomstore.datalog.errors import QueryError
+from datomstore.datalog.relation import Table
+from datomstore.datalog.sources import DatabaseSource, Source
+from datomstore.datalog.steps import Compute, Delta, DemandCall, Keep, LookUp, Step, Without, is_bound
+from datomstore.datalog.syntax import DEFAULT_SOURCE, Apply, Call, Clause, Not, Pattern, Term, is_variable
+from datomstore.intern import Ids
+from datomstore.value import Symbol
+
+UNKNOWN_SIZE = 1_000  # rows of a table that is still being derived
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stored:
+    """Rows of a table of the same fixpoint."""
+
+    table: Table
+    terms: tuple[Term, ...]
+    form: object
+
+
+Part = Clause | Stored
+
+
+class Answers(Protocol):
+    """Where a planner gets the answers of rules from."""
+
+    program: Program
+    sources: dict[Symbol, Source]
+
+    def complete(self, name: str, source: Symbol) -> Table:
+        """Return all answers of a rule that needs nothing bound."""
+
+    def demanded(self, name: str, source: Symbol) -> Callable[[list[Ids], int], Table]:
+        """Return what answers a rule for given arguments."""
+
+
+class Planner:
+    """Plans bodies whose default source is `source`."""
+
+    def __init__(self, answers: Answers, source: Symbol) -> None:
+        self.answers = answers
+        self.source = source
+
+    def order(self, body: Sequence[Part], bound: Iterable[Symbol], outside: Iterable[Symbol]) -> list[Part]:
+        """Return the clauses in the order in which they are answered. Raises QueryError if one never can be."""
+        waiting = list(body)
+        names = set(bound)
+        ordered: list[Part] = []
+        clauses = [part for part in body if not isinstance(part, Stored)]
+        visible = set(outside) | {n for part in body if isinstance(part, Stored) for n in _variables(part)}
+        while waiting:
+            ready = [part for part in waiting if self._ready(part, names, clauses, visible)]
+            if not ready:
+                stuck = next(part for part in waiting if not isinstance(part, Stored))
+                raise unbound(stuck, names, self.answers.program.required, clauses)
+            best = ready[0] if len(ready) == 1 else min(ready, key=lambda part: self._cost(part, names))
+            waiting.remove(best)
+            ordered.append(best)
+            names |= _variables(best) if isinstance(best, Stored) else produces(best)
+        return ordered
+
+    def _ready(self, part: Part, names: set[Symbol], body: Sequence[Clause], visible: set[Symbol]) -> bool:
+        if isinstance(part, (Stored, Pattern)):
+            return True
+        return waits_for(part, self.answers.program.required, body, visible) <= names
+
+    def _cost(self, part: Part, names: set[Symbol]) -> float:
+        if isinstance(part, Apply):
+            return 0.0 if part.binding is None else 0.1
+        if isinstance(part, Not):
+            return 0.2
+        variables = _variables(part) if isinstance(part, Stored) else all_variables(part)
+        size = self.size(part)
+        if variables <= names:
+            return 0.3
+        if not variables & names:
+            return float(size) if not names else 1e6 + float(size)
+        if isinstance(part, Pattern):
+            entity_bound = is_bound(part.terms[0], frozenset(names))
+            return 1.0 if entity_bound else 2.0 + size**0.5
+        return 2.0 + size**0.5
+
+    def size(self, part: Part) -> int:
+        """Return about how many rows a clause has by itself."""
+        if isinstance(part, Stored):
+            return part.table.count or UNKNOWN_SIZE
+        if isinstance(part, Pattern):
+            source = self.find(part.source, part.form)
+            return source.count(source.key_of(part))
+        assert isinstance(part, Call), part
+        if self.answers.program.required[part.name]:
+            return UNKNOWN_SIZE
+        return self.answers.complete(part.name, self.source_of(part)).count
+
+    # -- steps --
+
+    def steps(
+        self,
+        ordered: Sequence[Part],
+        bound: Iterable[Symbol],
+        keep: Iterable[Symbol],
+        outside: Iterable[Symbol],
+        *,
+        delta: bool = False,
+    ) -> list[Step]:
+        """Return the operators of ordered clauses; `delta`: the first reads new rows only."""
+        clauses = [part for part in ordered if not isinstance(part, Stored)]
+        visible = set(outside) | {n for part in ordered if isinstance(part, Stored) for n in _variables(part)}
+        kept = _kept_after(ordered, keep, visible, clauses)
+        names = set(bound)
+        made: list[Step] = []
+        for place, part in enumerate(ordered):
+            made.append(self._step(part, kept[place], names, clauses, visible, delta=delta and place == 0))
+            names |= _variables(part) if isinstance(part, Stored) else produces(part)
+        return made
+
+    def _step(
+        self,
+        part: Part,
+        keep: Keep,
+        names: set[Symbol],
+        body: Sequence[Clause],
+        visible: set[Symbol],
+        *,
+        delta: bool,
+    ) -> Step:
+        if isinstance(part, Stored):
+            table = part.table
+            return (Delta if delta else LookUp)(lambda: table, part.terms, part.form, keep)
+        if isinstance(part, Pattern):
+            return self._pattern(part, keep)
+        if isinstance(part, Apply):
+            return self._apply(part, keep)
+        if isinstance(part, Not):
+            return self._not(part, keep, names, body, visible)
+        assert isinstance(part, Call), part
+        source = self.source_of(part)
+        places = sorted(self.answers.program.required[part.name])
+        if places:
+            answer = self.answers.demanded(part.name, source)
+            return DemandCall(answer, places, part.arguments, part.form, keep)
+        name = part.name
+        return LookUp(lambda: self.answers.complete(name, source), part.arguments, part.form, keep)
+
+    def _pattern(self, part: Pattern, keep: Keep) -> Step:
+        source = self.find(part.source, part.form)
+        key = source.key_of(part)
+        if key is None:
+            return LookUp(lambda: source.table(None), _blanked(part.terms), part.form, keep)
+        return LookUp(lambda: source.table(key), _blanked(part.terms), part.form, keep)
+
+    def _apply(self, part: Apply, keep: Keep) -> Step:
+        if part.function not in SOURCE_FUNCTIONS:
+            return Compute(part, None, keep)
+        named = part.arguments[0] if part.arguments else None
+        if not isinstance(named, Symbol):
+            raise QueryError("query/arity", f"{part.function} takes a source first", part.form)
+        source = self.find(named, part.form)
+        if not isinstance(source, DatabaseSource):
+            raise QueryError("query/input", f"{named.name} is not a database", part.form)
+        return Compute(part, source, keep)
+
+    def _not(
+        self, part: Not, keep: Keep, names: set[Symbol], body: Sequence[Clause], visible: set[Symbol]
+    ) -> Step:
+        shared = sorted(shared_variables(part, body, visible | names) & names)
+        ordered = self.order(part.body, shared, shared)
+        return Without(self.steps(ordered, shared, shared, shared), shared, part.form, keep)
+
+    # -- sources --
+
+    def source_of(self, part: Call) -> Symbol:
+        """Return the source that is the default inside of a called rule."""
+        return self.source if part.source is DEFAULT_SOURCE else part.source
+
+    def find(self, name: Symbol, form: object) -> Source:
+        """Return a source by the name it has in this body."""
+        wanted = self.source if name is DEFAULT_SOURCE else name
+        found = self.answers.sources.get(wanted)
+        if found is None:
+            raise QueryError("query/unknown-source", f"no source {wanted.name}", form)
+        return found
+
+
+def _variables(part: Stored) -> set[Symbol]:
+    return {term for term in part.terms if is_variable(term)}  # type: ignore[misc]
+
+
+def _blanked(terms: Sequence[Term]) -> list[Term]:
+    """Return terms without constants: the table holds only facts that have them."""
+    from datomstore.datalog.syntax import BLANK, Constant
+
+    return [BLANK if isinstance(term, Constant) else term for term in terms]
+
+
+def _kept_after(
+    ordered: Sequence[Part], keep: Iterable[Symbol], visible: set[Symbol], body: Sequence[Clause]
+) -> list[Keep]:
+    """Return for each clause the variables that are still needed after it."""
+    needed = set(keep)
+    kept: list[Keep] = []
+    for part in reversed(ordered):
+        kept.append(frozenset(needed))
+        needed |= _variables(part) if isinstance(part, Stored) else all_variables(part)
+    return kept[::-1]

@@ -1,0 +1,282 @@
+"""Queries answered: `q`, and `derive` for programs of rules.
+
+Is:     inputs bound, the body run, the result shaped as :find says.
+Is not: parsing, planning or joining, which it calls.
+Fits:   the package's front door.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from threading import Lock
+
+import numpy as np
+
+from datomstore.database import Database
+from datomstore.datalog.aggregates import AGGREGATES, first_n
+from datomstore.datalog.budget import Budget, Meter
+from datomstore.datalog.builtins import FunctionError
+from datomstore.datalog.check import Program
+from datomstore.datalog.errors import QueryError
+from datomstore.datalog.limits import PARSED_MAX
+from datomstore.datalog.parse import parse_query, parse_rules
+from datomstore.datalog.plan import Planner
+from datomstore.datalog.relation import Relation
+from datomstore.datalog.rules import Evaluation
+from datomstore.datalog.sources import Source, source_of
+from datomstore.datalog.steps import run, unfold
+from datomstore.datalog.syntax import (
+    DEFAULT_SOURCE,
+    RULES,
+    Aggregate,
+    BindCollection,
+    BindScalar,
+    Binding,
+    Query,
+    Rules,
+    binding_variables,
+    is_source,
+)
+from datomstore.intern import values_of
+from datomstore.value import Set, Symbol
+
+NO_RULES = Rules()
+
+
+class _Cache:
+    """Results by text, or by identity of an immutable value, which is kept with its result."""
+
+    def __init__(self) -> None:
+        self._entries: OrderedDict[object, tuple[object, object]] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, *parts: object) -> object | None:
+        with self._lock:
+            found = self._entries.get(_key(parts))
+            return None if found is None else found[1]
+
+    def put(self, result: object, *parts: object) -> None:
+        with self._lock:
+            self._entries[_key(parts)] = (parts, result)
+            if len(self._entries) > PARSED_MAX:
+                self._entries.popitem(last=False)
+
+
+def _key(parts: tuple[object, ...]) -> object:
+    return tuple(part if isinstance(part, str) else id(part) for part in parts)
+
+
+_queries, _rules, _programs = _Cache(), _Cache(), _Cache()
+
+
+def parse(query: object) -> Query:
+    """Return a parsed query; texts and immutable values are parsed once. Raises QueryError."""
+    if isinstance(query, Query):
+        return query
+    found = _queries.get(query)
+    if found is None:
+        found = parse_query(query)
+        if _is_fixed(query):
+            _queries.put(found, query)
+    assert isinstance(found, Query), found
+    return found
+
+
+def rules_of(rules: object) -> Rules:
+    """Return parsed rules; texts and immutable values are parsed once. Raises QueryError."""
+    if isinstance(rules, Rules):
+        return rules
+    found = _rules.get(rules)
+    if found is None:
+        found = parse_rules(rules)
+        if _is_fixed(rules):
+            _rules.put(found, rules)
+    assert isinstance(found, Rules), found
+    return found
+
+
+def _is_fixed(source: object) -> bool:
+    return isinstance(source, (str, tuple))
+
+
+def _program(query: Query, rules: Rules) -> Program:
+    found = _programs.get(query, rules)
+    if found is None:
+        names = [element.variable if isinstance(element, Aggregate) else element for element in query.find]
+        bound = {n for item in query.inputs if not isinstance(item, Symbol) for n in binding_variables(item)}
+        found = Program(query.where, [*names, *query.with_], bound, rules)
+        _programs.put(found, query, rules)
+    assert isinstance(found, Program), found
+    return found
+
+
+def q(query: object, *inputs: object, budget: Budget | None = None) -> object:
+    """Return a query's answer: a Set of tuples, or what the shape of its :find asks for.
+
+    Args:
+        query: text, a vector or a map, or a parsed query.
+        inputs: in the order of :in; databases and relations for `$`, rules for `%`.
+        budget: how much it may do.
+
+    Raises:
+        QueryError: refused, or a function failed; BudgetExceeded.
+    """
+    parsed = parse(query)
+    meter = Meter(budget)
+    evaluation, relation = _start(parsed, inputs, meter)
+    program = evaluation.program
+    names = [e.variable if isinstance(e, Aggregate) else e for e in parsed.find]
+    wanted = list(dict.fromkeys([*names, *parsed.with_]))
+    planner = Planner(evaluation, DEFAULT_SOURCE)
+    ordered = planner.order(program.where, relation.columns, {*wanted, *relation.columns})
+    steps = planner.steps(ordered, relation.columns, wanted, {*wanted, *relation.columns})
+    found = run(steps, relation.keep(_mentioned(program, wanted, relation)), meter)
+    return _shaped(parsed, found, wanted)
+
+
+def _mentioned(program: Program, wanted: Iterable[Symbol], relation: Relation) -> set[Symbol]:
+    return {*wanted, *relation.columns}
+
+
+def _start(query: Query, inputs: Sequence[object], meter: Meter) -> tuple[Evaluation, Relation]:
+    """Return the evaluation and the relation of the inputs' variables."""
+    if len(inputs) != len(query.inputs):
+        raise QueryError(
+            "query/input", f"{len(query.inputs)} inputs are named in :in, {len(inputs)} are given", query.form
+        )
+    sources: dict[Symbol, Source] = {}
+    rules = NO_RULES
+    bindings: list[tuple[Binding, object]] = []
+    for item, value in zip(query.inputs, inputs, strict=True):
+        if item is RULES:
+            rules = rules_of(value)
+        elif isinstance(item, Symbol):
+            assert is_source(item), item
+            sources[item] = source_of(value)
+        else:
+            bindings.append((item, value))
+    program = _program(query, rules)
+    relation = Relation.unit()
+    for binding, value in bindings:
+        relation = _product(relation, _input(binding, value, query), meter, query)
+    return Evaluation(program, sources, meter), relation
+
+
+def _input(binding: Binding, value: object, query: Query) -> Relation:
+    if isinstance(binding, BindScalar) and isinstance(value, list):
+        value = tuple(value)
+    if isinstance(binding, BindCollection) and not isinstance(value, (tuple, list, Set, Mapping)):
+        if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+            raise QueryError("query/input", "a collection is wanted", query.form)
+        value = list(value)
+    rows = unfold(binding, value, query.form)
+    names = sorted(binding_variables(binding))
+    columns = {name: np.array([row[name] for row in rows], np.int64) for name in names}
+    return Relation(columns, len(rows))
+
+
+def _product(left: Relation, right: Relation, meter: Meter, query: Query) -> Relation:
+    meter.spend(left.count * right.count, query.form)
+    columns = {name: np.repeat(column, right.count) for name, column in left.columns.items()}
+    for name, column in right.columns.items():
+        columns[name] = np.tile(column, left.count)
+    return Relation(columns, left.count * right.count)
+
+
+# -- results --
+
+
+def _shaped(query: Query, found: Relation, wanted: list[Symbol]) -> object:
+    rows = _rows(query, found, wanted)
+    match query.shape:
+        case "relation":
+            return Set(rows)
+        case "collection":
+            return tuple(row[0] for row in rows)
+        case "tuple":
+            return rows[0] if rows else None
+    return rows[0][0] if rows else None
+
+
+def _rows(query: Query, found: Relation, wanted: list[Symbol]) -> list[tuple[object, ...]]:
+    if not found.count:
+        return []
+    distinct = found.distinct(wanted)
+    values = {name: values_of(column) for name, column in distinct.columns.items()}
+    if not any(isinstance(element, Aggregate) for element in query.find):
+        columns = [values[element] for element in query.find]  # type: ignore[index]
+        rows = list(zip(*columns, strict=True))
+        return rows if not query.with_ or query.shape == "relation" else list(Set(rows))  # type: ignore[arg-type]
+    groups: dict[tuple[int, ...], list[int]] = {}
+    keys = [distinct.columns[e].tolist() for e in query.find if not isinstance(e, Aggregate)]
+    for number in range(distinct.count):
+        groups.setdefault(tuple(key[number] for key in keys), []).append(number)
+    return [_group(query, members, values) for members in groups.values()]
+
+
+def _group(query: Query, members: list[int], values: dict[Symbol, list[object]]) -> tuple[object, ...]:
+    row: list[object] = []
+    for element in query.find:
+        if isinstance(element, Aggregate):
+            column = values[element.variable]
+            row.append(_aggregate(element, [column[number] for number in members]))
+        else:
+            row.append(values[element][members[0]])
+    return tuple(row)
+
+
+def _aggregate(element: Aggregate, values: list[object]) -> object:
+    function = AGGREGATES.get(element.function)
+    if function is None:
+        raise QueryError("query/unknown-function", f"no aggregate {element.function}", element.form)
+    try:
+        if element.arguments:
+            return first_n(element.function, element.arguments[0].value, values)
+        return function(values)
+    except FunctionError as error:
+        raise QueryError("query/function", str(error), element.form) from error
+
+
+def derive(
+    rules: object,
+    names: Iterable[str],
+    source: Database | Iterable[tuple[object, ...]],
+    *,
+    budget: Budget | None = None,
+) -> dict[str, list[tuple[object, ...]]]:
+    """Return all answers of some rules, each rule of the program evaluated once.
+
+    Raises:
+        QueryError: as `q`; also for a rule that needs arguments.
+    """
+    parsed = rules_of(rules)
+    wanted = tuple(names)
+    program = _derivation(parsed, wanted)
+    evaluation = Evaluation(program, {DEFAULT_SOURCE: source_of(source)}, Meter(budget))
+    answers: dict[str, list[tuple[object, ...]]] = {}
+    for name in wanted:
+        if program.required[name]:
+            raise QueryError("query/unbound", f"rule {name} needs arguments")
+        table = evaluation.complete(name, DEFAULT_SOURCE)
+        columns = [values_of(table.column(place)) for place in range(table.arity)]
+        answers[name] = list(zip(*columns, strict=True))
+    return answers
+
+
+def _derivation(rules: Rules, names: tuple[str, ...]) -> Program:
+    from datomstore.datalog.syntax import Call
+
+    key = "\0".join(names)
+    found = _programs.get(key, rules)
+    if found is None:
+        calls = []
+        for name in names:
+            if name not in rules.by_name:
+                raise QueryError("query/unknown-rule", f"no rule {name}")
+            first = rules.by_name[name][0]
+            calls.append(Call(DEFAULT_SOURCE, name, first.parameters, first.form))
+        found = Program(calls, (), {n for call in calls for n in call.arguments}, rules)  # type: ignore[misc]
+        _programs.put(found, key, rules)
+    assert isinstance(found, Program), found
+    return found

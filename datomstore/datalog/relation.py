@@ -1,0 +1,187 @@
+"""Relations: named columns of ids, and tables that grow without duplicates.
+
+Is:     Relation (the rows found so far while a body is answered) and Table (facts of one predicate, with indexes).
+Is not: a choice of order or of index: `plan` and the steps choose.
+Fits:   `steps` joins a Relation with a Table; `rules` adds to Tables.
+
+Several columns are looked up by a mixed 64-bit hash; every match is then compared column by column, so two keys that
+meet in a hash never meet in an answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from datomstore.facts import Rows, expand
+from datomstore.intern import Ids
+from datomstore.value import Symbol
+
+EMPTY = np.empty(0, np.int64)
+_MIX = np.uint64(0x9E3779B97F4A7C15)
+_SHIFT = np.uint64(29)
+
+
+class Relation:
+    """Rows over variables; the same row may stand in it twice."""
+
+    __slots__ = ("columns", "count")
+
+    def __init__(self, columns: dict[Symbol, Ids], count: int) -> None:
+        self.columns = columns
+        self.count = count
+
+    @staticmethod
+    def unit() -> Relation:
+        """Return the relation of one row and no variables: true."""
+        return Relation({}, 1)
+
+    def take(self, rows: Rows) -> Relation:
+        """Return the rows with these numbers, or those of a mask."""
+        columns = {name: column[rows] for name, column in self.columns.items()}
+        count = int(rows.sum()) if rows.dtype == np.bool_ else len(rows)
+        return Relation(columns, count)
+
+    def keep(self, names: Iterable[Symbol]) -> Relation:
+        """Return the relation without the variables that are not named."""
+        wanted = frozenset(names)
+        if self.columns.keys() <= wanted:
+            return self
+        return Relation({n: c for n, c in self.columns.items() if n in wanted}, self.count)
+
+    def distinct(self, names: Sequence[Symbol]) -> Relation:
+        """Return the distinct rows over some of the variables."""
+        if not names:
+            return Relation({}, min(self.count, 1))
+        rows = distinct_rows([self.columns[name] for name in names])
+        return Relation({name: self.columns[name][rows] for name in names}, len(rows))
+
+
+def mixed(columns: Sequence[Ids]) -> Ids:
+    """Return one key for each row: the column itself, or a hash of several."""
+    if len(columns) == 1:
+        return columns[0]
+    key = columns[0].view(np.uint64) * _MIX
+    for column in columns[1:]:
+        key = (key ^ (key >> _SHIFT)) + column.view(np.uint64)
+        key *= _MIX
+    return key.view(np.int64)
+
+
+def distinct_rows(columns: Sequence[Ids]) -> Rows:
+    """Return the number of the first row of each distinct row."""
+    if len(columns) == 1:
+        return np.unique(columns[0], return_index=True)[1].astype(np.int64)
+    if len(columns[0]) < 2:
+        return np.arange(len(columns[0]), dtype=np.int64)
+    order = np.lexsort(columns)
+    fresh = np.zeros(len(order), np.bool_)
+    fresh[0] = True
+    for column in columns:
+        ordered = column[order]
+        fresh[1:] |= ordered[1:] != ordered[:-1]
+    return order[fresh].astype(np.int64)
+
+
+class _Index:
+    """Sorted runs over some columns of a table; new rows become a new run, runs merge when they are alike in size."""
+
+    def __init__(self, table: Table, places: tuple[int, ...]) -> None:
+        self.table = table
+        self.places = places
+        self.covered = 0
+        self.runs: list[tuple[Ids, Rows]] = []
+
+    def probe(self, keys: Sequence[Ids]) -> tuple[Rows, Rows]:
+        """Return (number of the key, row of the table) for every match."""
+        if self.covered < self.table.count:
+            self._extend()
+        wanted = mixed(keys)
+        found = []
+        for run_keys, run_rows in self.runs:
+            probe, position = expand(run_keys, wanted)
+            found.append((probe, run_rows[position]))
+        if not found:
+            return EMPTY, EMPTY
+        probe, rows = found[0] if len(found) == 1 else _joined(found)
+        if len(self.places) > 1 and len(probe):
+            same = np.ones(len(probe), np.bool_)
+            for place, key in zip(self.places, keys, strict=True):
+                same &= self.table.column(place)[rows] == key[probe]
+            if not same.all():
+                probe, rows = probe[same], rows[same]
+        return probe, rows
+
+    def _extend(self) -> None:
+        start, end = self.covered, self.table.count
+        self.covered = end
+        while self.runs and len(self.runs[-1][0]) < 2 * (end - start):
+            start -= len(self.runs.pop()[0])
+        keys = mixed([self.table.column(place)[start:end] for place in self.places])
+        order = np.argsort(keys, kind="stable")
+        self.runs.append((keys[order], (order + start).astype(np.int64)))
+
+
+def _joined(found: list[tuple[Rows, Rows]]) -> tuple[Rows, Rows]:
+    return np.concatenate([f[0] for f in found]), np.concatenate([f[1] for f in found])
+
+
+class Table:
+    """Distinct rows of ids, only ever added to."""
+
+    def __init__(self, arity: int) -> None:
+        self.arity = arity
+        self.count = 0
+        self._columns = [np.empty(16, np.int64) for _ in range(arity)]
+        self._seen: set[tuple[int, ...]] = set()
+        self._indexes: dict[tuple[int, ...], _Index] = {}
+
+    @staticmethod
+    def of(columns: Sequence[Ids]) -> Table:
+        """Return a table over columns that are distinct rows already and never grow."""
+        table = Table(0)
+        table.arity = len(columns)
+        table.count = len(columns[0]) if columns else 0
+        table._columns = list(columns)
+        return table
+
+    def column(self, place: int) -> Ids:
+        """Return one column, of all rows."""
+        return self._columns[place][: self.count]
+
+    def add(self, columns: Sequence[Ids], count: int) -> int:
+        """Add rows; return how many of them are new."""
+        if not count:
+            return 0
+        if not self.arity:
+            fresh = 1 - self.count
+            self.count = 1
+            return fresh
+        rows = set(zip(*(column.tolist() for column in columns), strict=True))
+        rows -= self._seen
+        if not rows:
+            return 0
+        self._seen |= rows
+        made = np.array(list(rows), np.int64)
+        self._reserve(self.count + len(made))
+        for place, column in enumerate(self._columns):
+            column[self.count : self.count + len(made)] = made[:, place]
+        self.count += len(made)
+        return len(made)
+
+    def _reserve(self, total: int) -> None:
+        if total <= len(self._columns[0]):
+            return
+        size = max(total, 2 * len(self._columns[0]))
+        for place, column in enumerate(self._columns):
+            grown = np.empty(size, np.int64)
+            grown[: self.count] = column[: self.count]
+            self._columns[place] = grown
+
+    def probe(self, places: tuple[int, ...], keys: Sequence[Ids]) -> tuple[Rows, Rows]:
+        """Return (number of the key, row) for every row whose columns at `places` are a key's."""
+        index = self._indexes.get(places)
+        if index is None:
+            index = self._indexes[places] = _Index(self, places)
+        return index.probe(keys)

@@ -1,0 +1,174 @@
+"""What queries read: databases and plain relations, as tables.
+
+Is:     a Table for each pattern's constants, kept per database value so that the next query finds its index made.
+Is not: the database's own indexes (`datomstore.database`), which answer the scans.
+Fits:   `plan` asks for sizes, the steps for tables.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from threading import Lock
+
+import numpy as np
+
+from datomstore.database import Database
+from datomstore.datalog.errors import QueryError
+from datomstore.datalog.limits import SOURCES_MAX
+from datomstore.datalog.relation import EMPTY, Table
+from datomstore.datalog.syntax import BLANK, Constant, Pattern, Term
+from datomstore.intern import find, intern, intern_many, value_of
+from datomstore.value import Keyword, Map
+
+TRUE, FALSE = intern(True), intern(False)
+Key = tuple[int | None, ...]
+
+
+class DatabaseSource:
+    """One database value."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self._tables: dict[Key, Table] = {}
+        self._counts: dict[Key, int] = {}
+
+    def key_of(self, pattern: Pattern) -> Key | None:
+        """Return the ids of a pattern's constants, None where it has none; None as a whole: no fact can match."""
+        if len(pattern.terms) > 5:
+            raise QueryError("query/arity", "a pattern has at most five terms", pattern.form)
+        key: list[int | None] = [None] * 5
+        for place, term in enumerate(pattern.terms):
+            if isinstance(term, Constant):
+                found = self._id(place, term.value, pattern)
+                if found is None:
+                    return None
+                key[place] = found
+        return tuple(key)
+
+    def _id(self, place: int, value: object, pattern: Pattern) -> int | None:
+        if place == 0 or (place == 3 and isinstance(value, (Keyword, tuple))):
+            entity = self.database.entid(value)
+            return None if entity is None else find(entity)
+        if place == 2 and isinstance(value, (Keyword, tuple)) and self._is_ref(pattern):
+            entity = self.database.entid(value)
+            if entity is not None:
+                return find(entity)
+        return find(value)
+
+    def _is_ref(self, pattern: Pattern) -> bool:
+        term: Term = pattern.terms[1]
+        if not isinstance(term, Constant) or not isinstance(term.value, Keyword):
+            return False
+        return self.database.schema[term.value].is_ref
+
+    def count(self, key: Key | None) -> int:
+        """Return about how many facts have these constants."""
+        if key is None:
+            return 0
+        found = self._counts.get(key)
+        if found is None:
+            found = self._counts[key] = self.database.count(key[0], key[1], key[2])
+        return found
+
+    def table(self, key: Key | None) -> Table:
+        """Return the facts with these constants: columns e, a, v, tx, added."""
+        if key is None:
+            return Table.of([EMPTY] * 5)
+        table = self._tables.get(key)
+        if table is None:
+            columns = self.database.scan(key[0], key[1], key[2])
+            listed = [columns.e, columns.a, columns.v, columns.t]
+            listed.append(np.where(np.asarray(columns.added), TRUE, FALSE))
+            for place in (3, 4):
+                if key[place] is not None:
+                    same = listed[place] == key[place]
+                    listed = [column[same] for column in listed]
+            table = self._tables[key] = Table.of(listed)
+        return table
+
+    def entity_attribute(self, e: int, a: object) -> list[object]:
+        """Return the values of an attribute of an entity."""
+        attribute = find(a)
+        if attribute is None:
+            return []
+        return [value_of(int(v)) for v in self.database.scan(e << 1, attribute, None).v]
+
+
+class RelationSource:
+    """Tuples that the caller gave."""
+
+    def __init__(self, rows: Iterable[Iterable[object]]) -> None:
+        listed = [tuple(row) for row in rows]
+        self.arity = max((len(row) for row in listed), default=0)
+        self._by_width: dict[int, Table] = {}
+        self.rows = listed
+        self._tables: dict[Key, Table] = {}
+
+    def key_of(self, pattern: Pattern) -> Key | None:
+        """Return the ids of a pattern's constants."""
+        key: list[int | None] = []
+        for term in pattern.terms:
+            found = find(term.value) if isinstance(term, Constant) else None
+            if found is None and isinstance(term, Constant):
+                return None
+            key.append(found)
+        return tuple(key)
+
+    def count(self, key: Key | None) -> int:
+        """Return how many rows there are, constants aside."""
+        return 0 if key is None else len(self.rows)
+
+    def table(self, key: Key | None) -> Table:
+        """Return the rows with these constants and at least as many items as the pattern."""
+        if key is None:
+            return Table.of([EMPTY] * 64)
+        table = self._tables.get(key)
+        if table is None:
+            width = len(key)
+            rows = [row for row in self.rows if len(row) >= width]
+            columns = [intern_many(row[place] for row in rows) for place in range(width)]
+            keep = np.ones(len(rows), np.bool_)
+            for column, wanted in zip(columns, key, strict=True):
+                if wanted is not None:
+                    keep &= column == wanted
+            table = self._tables[key] = Table.of([column[keep] for column in columns])
+        return table
+
+
+Source = DatabaseSource | RelationSource
+
+_kept: OrderedDict[tuple[object, ...], DatabaseSource] = OrderedDict()
+_lock = Lock()
+
+
+def source_of(value: object) -> Source:
+    """Return a source of a database, a map, or tuples."""
+    if isinstance(value, Database):
+        return _database_source(value)
+    if isinstance(value, (Map, dict)):
+        return RelationSource(value.items())
+    if isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
+        rows = list(value)
+        if all(isinstance(row, (tuple, list)) for row in rows):
+            return RelationSource(rows)
+    raise QueryError("query/input", f"a source is a database or tuples, not {type(value).__name__}")
+
+
+def _database_source(database: Database) -> DatabaseSource:
+    # The facts are kept by the source, so their id is not given to another object meanwhile.
+    view = (id(database.facts), database.count_rows, database._start, database._all, id(database.schema))
+    with _lock:
+        found = _kept.get(view)
+        if found is None:
+            found = _kept[view] = DatabaseSource(database)
+            if len(_kept) > SOURCES_MAX:
+                _kept.popitem(last=False)
+        else:
+            _kept.move_to_end(view)
+        return found
+
+
+def is_free(term: Term) -> bool:
+    """Return whether a term matches anything and is not looked at."""
+    return term is BLANK

@@ -1,0 +1,348 @@
+"""The operators of a plan: each takes the rows so far and gives the next ones.
+
+Is:     look-up in a table, a function or predicate, negation, a call of a rule that needs its arguments.
+Is not: their order (`plan`) or their repetition (`rules`).
+Fits:   `plan` makes them; `run` executes a list of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from datomstore.datalog import vectors
+from datomstore.datalog.budget import Meter
+from datomstore.datalog.builtins import FUNCTIONS, FunctionError
+from datomstore.datalog.errors import QueryError
+from datomstore.datalog.relation import Relation, Table, distinct_rows
+from datomstore.datalog.sources import DatabaseSource
+from datomstore.datalog.syntax import (
+    BLANK,
+    Apply,
+    BindCollection,
+    BindScalar,
+    Binding,
+    Constant,
+    Term,
+    is_variable,
+)
+from datomstore.intern import Ids, intern, intern_many, values_of
+from datomstore.value import Map, Set, Symbol
+
+Keep = frozenset[Symbol]
+
+
+class Step(Protocol):
+    """One operator."""
+
+    form: object
+    keep: Keep
+
+    def execute(self, relation: Relation, meter: Meter) -> Relation:
+        """Return the rows after this step, over at most the variables of `keep`."""
+
+
+def run(steps: Sequence[Step], relation: Relation, meter: Meter) -> Relation:
+    """Return what a list of steps makes of a relation."""
+    for step in steps:
+        if not relation.count:
+            return relation
+        relation = step.execute(relation, meter)
+    return relation
+
+
+class LookUp:
+    """Join with a table: terms that are bound are looked up, the others are read."""
+
+    def __init__(self, table: Callable[[], Table], terms: Sequence[Term], form: object, keep: Keep) -> None:
+        self.table = table
+        self.terms = [
+            (place, intern(term.value) if isinstance(term, Constant) else term)
+            for place, term in enumerate(terms)
+            if term is not BLANK
+        ]
+        self.form = form
+        self.keep = keep
+
+    def execute(self, relation: Relation, meter: Meter) -> Relation:
+        return self.join(relation, self.table(), meter)
+
+    def join(self, relation: Relation, table: Table, meter: Meter) -> Relation:
+        bound = relation.columns
+        places: list[int] = []
+        keys: list[Ids] = []
+        reads: list[tuple[int, Symbol]] = []
+        repeats: list[tuple[int, Symbol]] = []
+        read_names: set[Symbol] = set()
+        for place, term in self.terms:
+            if isinstance(term, int):
+                places.append(place)
+                keys.append(np.full(relation.count, term, np.int64))
+            elif term in bound:
+                places.append(place)
+                keys.append(bound[term])
+            elif term in read_names:
+                repeats.append((place, term))
+            else:
+                read_names.add(term)
+                reads.append((place, term))
+        if places:
+            probe, rows = table.probe(tuple(places), keys)
+        elif bound:
+            count = table.count
+            meter.spend(count * relation.count, self.form)
+            probe = np.repeat(np.arange(relation.count, dtype=np.int64), count)
+            rows = np.tile(np.arange(count, dtype=np.int64), relation.count)
+        else:
+            return self._whole(table, reads, repeats, meter)
+        meter.spend(len(rows), self.form)
+        for place, name in repeats:
+            first = next(p for p, n in reads if n is name)
+            same = table.column(place)[rows] == table.column(first)[rows]
+            probe, rows = probe[same], rows[same]
+        columns = {name: column[probe] for name, column in bound.items() if name in self.keep}
+        for place, name in reads:
+            if name in self.keep:
+                columns[name] = table.column(place)[rows]
+        return Relation(columns, len(rows))
+
+    def _whole(
+        self,
+        table: Table,
+        reads: list[tuple[int, Symbol]],
+        repeats: list[tuple[int, Symbol]],
+        meter: Meter,
+    ) -> Relation:
+        meter.spend(table.count, self.form)
+        relation = Relation({name: table.column(place) for place, name in reads}, table.count)
+        for place, name in repeats:
+            first = next(p for p, n in reads if n is name)
+            mask = table.column(place) == table.column(first)
+            return _filtered(relation, table, reads, repeats, mask).keep(self.keep)
+        return relation.keep(self.keep)
+
+
+def _filtered(
+    relation: Relation,
+    table: Table,
+    reads: list[tuple[int, Symbol]],
+    repeats: list[tuple[int, Symbol]],
+    mask: np.ndarray[tuple[int], np.dtype[np.bool_]],
+) -> Relation:
+    for place, name in repeats:
+        first = next(p for p, n in reads if n is name)
+        mask = mask & (table.column(place) == table.column(first))
+    return relation.take(np.flatnonzero(mask).astype(np.int64))
+
+
+class Delta(LookUp):
+    """The rows of a table that are new in this round; the first step of its plan."""
+
+    window: tuple[int, int] = (0, 0)
+
+    def execute(self, relation: Relation, meter: Meter) -> Relation:
+        start, end = self.window
+        whole = self.table()
+        return self.join(relation, Table.of([whole.column(p)[start:end] for p in range(whole.arity)]), meter)
+
+
+class DemandCall:
+    """A call of a rule that must be told some arguments: tell it those of all rows, then join with its answers."""
+
+    def __init__(
+        self,
+        answer: Callable[[list[Ids], int], Table],
+        places: Sequence[int],
+        terms: Sequence[Term],
+        form: object,
+        keep: Keep,
+    ) -> None:
+        self.answer = answer
+        self.places = places
+        self.terms = terms
+        self.form = form
+        self.keep = keep
+        self.lookup = LookUp(lambda: Table(0), terms, form, keep)
+
+    def execute(self, relation: Relation, meter: Meter) -> Relation:
+        columns = [column_of(self.terms[place], relation) for place in self.places]
+        rows = distinct_rows(columns)
+        table = self.answer([column[rows] for column in columns], len(rows))
+        return self.lookup.join(relation, table, meter)
+
+
+class Without:
+    """Rows for which a body has no answer."""
+
+    def __init__(self, steps: Sequence[Step], shared: Sequence[Symbol], form: object, keep: Keep) -> None:
+        self.steps = steps
+        self.shared = list(shared)
+        self.form = form
+        self.keep = keep
+
+    def execute(self, relation: Relation, meter: Meter) -> Relation:
+        found = run(self.steps, relation.distinct(self.shared), meter)
+        if not found.count:
+            return relation.keep(self.keep)
+        if not self.shared:
+            return relation.take(np.empty(0, np.int64)).keep(self.keep)
+        table = Table.of([found.columns[name] for name in self.shared])
+        keys = [relation.columns[name] for name in self.shared]
+        probe, _ = table.probe(tuple(range(len(self.shared))), keys)
+        mask = np.ones(relation.count, np.bool_)
+        mask[probe] = False
+        return relation.keep(self.keep).take(mask)
+
+
+class Compute:
+    """A function or predicate on every row."""
+
+    def __init__(self, clause: Apply, source: DatabaseSource | None, keep: Keep) -> None:
+        self.clause = clause
+        self.form = clause.form
+        self.keep = keep
+        self.source = source
+        self.arguments = clause.arguments if source is None else clause.arguments[1:]
+
+    def execute(self, relation: Relation, meter: Meter) -> Relation:
+        meter.spend(relation.count, self.form)
+        columns = [column_of(term, relation) for term in self.arguments]
+        binding = self.clause.binding
+        if self.source is None:
+            if binding is None:
+                mask = vectors.predicate(self.clause.function, columns)
+                if mask is not None:
+                    return relation.keep(self.keep).take(mask)
+            elif isinstance(binding, BindScalar):
+                made = vectors.function(self.clause.function, columns, relation.count)
+                if made is not None:
+                    return self.bind_column(relation, binding.term, made)
+        results = self.apply(columns, relation.count)
+        if binding is None:
+            mask = np.fromiter((r is not None and r is not False for r in results), np.bool_, relation.count)
+            return relation.keep(self.keep).take(mask)
+        if isinstance(binding, BindScalar):
+            if self.clause.function in ("get-some",):
+                some = np.fromiter((r is not None for r in results), np.bool_, relation.count)
+                relation = relation.take(some)
+                results = [r for r in results if r is not None]
+            return self.bind_column(relation, binding.term, self.ids(results))
+        return self.bind_rows(relation, binding, results, meter)
+
+    def apply(self, columns: list[Ids], count: int) -> list[object]:
+        """Return the function's value for every row."""
+        function = self.function()
+        try:
+            if not columns:
+                return [function() for _ in range(count)]
+            return [function(*row) for row in zip(*map(values_of, columns), strict=True)]
+        except FunctionError as error:
+            raise QueryError("query/function", str(error), self.form) from error
+        except (TypeError, ValueError, ArithmeticError, IndexError, LookupError) as error:
+            message = f"{self.clause.function} does not take this: {error}"
+            raise QueryError("query/function", message, self.form) from error
+
+    def function(self) -> Callable[..., object]:
+        source = self.source
+        if source is None:
+            return FUNCTIONS[self.clause.function]
+        if self.clause.function == "missing?":
+            return lambda e, a: not source.entity_attribute(e, a)
+        if self.clause.function == "get-else":
+            return lambda e, a, default: next(iter(source.entity_attribute(e, a)), default)
+        return lambda e, *attributes: next(
+            ((a, v) for a in attributes for v in source.entity_attribute(e, a)), None
+        )
+
+    def ids(self, values: list[object]) -> Ids:
+        try:
+            return intern_many(values)
+        except TypeError as error:
+            raise QueryError("query/function", str(error), self.form) from error
+
+    def bind_column(self, relation: Relation, term: Term, made: Ids) -> Relation:
+        """Return the relation with a new column, or filtered if the term is bound."""
+        if isinstance(term, Constant):
+            return relation.keep(self.keep).take(made == intern(term.value))
+        if term in relation.columns:
+            return relation.keep(self.keep).take(made == relation.columns[term])
+        columns = {name: c for name, c in relation.columns.items() if name in self.keep}
+        if term in self.keep:
+            columns[term] = made
+        return Relation(columns, relation.count)
+
+    def bind_rows(self, relation: Relation, binding: Binding, results: list[object], meter: Meter) -> Relation:
+        """Return the relation joined with what a binding form makes of each result."""
+        numbers: list[int] = []
+        made: list[dict[Symbol, int]] = []
+        for number, result in enumerate(results):
+            if result is None and self.clause.function == "get-some":
+                continue
+            for row in unfold(binding, result, self.form, lenient=self.clause.lenient):
+                numbers.append(number)
+                made.append(row)
+        meter.spend(len(made), self.form)
+        rows = np.array(numbers, np.int64)
+        relation = relation.take(rows)
+        names = list(made[0]) if made else []
+        mask = np.ones(len(rows), np.bool_)
+        columns = dict(relation.columns)
+        for name in names:
+            column = np.array([row[name] for row in made], np.int64)
+            if name in columns:
+                mask &= column == columns[name]
+            else:
+                columns[name] = column
+        return Relation(columns, len(rows)).keep(self.keep).take(mask)
+
+
+def column_of(term: Term, relation: Relation) -> Ids:
+    """Return the column of a variable, or a constant as a column."""
+    if isinstance(term, Constant):
+        return np.full(relation.count, intern(term.value), np.int64)
+    return relation.columns[term]
+
+
+def unfold(binding: Binding, value: object, form: object, *, lenient: bool = False) -> list[dict[Symbol, int]]:
+    """Return the rows that a binding form makes of a value. Raises QueryError if it does not fit."""
+    if isinstance(binding, BindScalar):
+        if binding.term is BLANK:
+            return [{}]
+        try:
+            found = intern(value)
+        except TypeError as error:
+            raise QueryError("query/input", str(error), form) from error
+        if isinstance(binding.term, Constant):
+            return [{}] if found == intern(binding.term.value) else []
+        return [{binding.term: found}]
+    if isinstance(value, (Map, dict)):
+        value = tuple(value.items())
+    if isinstance(binding, BindCollection):
+        if value is None:
+            return []
+        if not isinstance(value, (tuple, list, Set, set, frozenset)):
+            raise QueryError("query/binding", "a collection binding of what is no collection", form)
+        return [row for item in value for row in unfold(binding.item, item, form, lenient=lenient)]
+    if not isinstance(value, (tuple, list)) or len(value) < len(binding.items):
+        if lenient:
+            return []
+        raise QueryError("query/binding", f"{len(binding.items)} items are bound, there are fewer", form)
+    rows: list[dict[Symbol, int]] = [{}]
+    for item, part in zip(binding.items, value, strict=False):
+        more = unfold(item, part, form, lenient=lenient)
+        rows = [
+            row | extra
+            for row in rows
+            for extra in more
+            if all(row.get(name, found) == found for name, found in extra.items())
+        ]
+    return rows
+
+
+def is_bound(term: Term, names: Keep) -> bool:
+    """Return whether a term has a value once these variables have."""
+    return isinstance(term, Constant) or (is_variable(term) and term in names)
+
+

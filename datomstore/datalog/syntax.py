@@ -1,0 +1,199 @@
+"""The parts of a parsed query.
+
+Is:     immutable records: clauses, bindings, rules, queries; each clause keeps the form it was written as.
+Is not: anything about how they are answered.
+Fits:   `parse` makes them, `check` rewrites them, `plan` orders them.
+
+A term is a variable (a Symbol whose name begins with `?`), BLANK, a source (`$name`), or a Constant.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from datomstore.value import Symbol
+
+BLANK = Symbol("_")
+DEFAULT_SOURCE = Symbol("$")
+RULES = Symbol("%")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Constant:
+    """A value that stands in the query itself."""
+
+    value: object
+
+
+Term = Symbol | Constant
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BindScalar:
+    """One value: a variable, BLANK, or a constant it must equal."""
+
+    term: Term
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BindTuple:
+    """`[?a ?b]`: the items of one sequence."""
+
+    items: tuple[Binding, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BindCollection:
+    """`[?x ...]`: a row for each item."""
+
+    item: Binding
+
+
+Binding = BindScalar | BindTuple | BindCollection  # `[[?a ?b]]` is a collection of tuples
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pattern:
+    """`[?e :attribute ?v]`: facts of a source."""
+
+    source: Symbol
+    terms: tuple[Term, ...]
+    form: object
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Call:
+    """`(rule ?x ?y)`."""
+
+    source: Symbol
+    name: str
+    arguments: tuple[Term, ...]
+    form: object
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Apply:
+    """`[(function ?x) ?y]`, or a predicate if there is no binding."""
+
+    function: str
+    arguments: tuple[Term, ...]
+    binding: Binding | None
+    form: object
+    lenient: bool = False  # a value that does not fit the binding is no match, not an error
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Not:
+    """No row of the body; `variables` are those of not-join, else None."""
+
+    variables: tuple[Symbol, ...] | None
+    body: tuple[Clause, ...]
+    form: object
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Or:
+    """Rows of any branch; `variables` are those of or-join, else None. `check` turns it into rules."""
+
+    variables: tuple[Symbol, ...] | None
+    required: frozenset[Symbol]
+    branches: tuple[tuple[Clause, ...], ...]
+    form: object
+
+
+Clause = Pattern | Call | Apply | Not | Or
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rule:
+    """`[(name ?x) clause ...]`; `required` variables must be bound by the caller."""
+
+    name: str
+    parameters: tuple[Symbol, ...]
+    required: frozenset[Symbol]
+    body: tuple[Clause, ...]
+    form: object
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Aggregate:
+    """`(sum ?x)` in :find; `arguments` stand before the variable, as in `(min 3 ?x)`."""
+
+    function: str
+    arguments: tuple[Constant, ...]
+    variable: Symbol
+    form: object
+
+
+FindElement = Symbol | Aggregate
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Query:
+    """A whole query. `shape` is relation, collection, tuple or scalar."""
+
+    shape: str
+    find: tuple[FindElement, ...]
+    with_: tuple[Symbol, ...]
+    inputs: tuple[Symbol | Binding, ...]
+    where: tuple[Clause, ...]
+    form: object
+
+
+@dataclass(frozen=True, eq=False)
+class Rules:
+    """Rules by name, in the order they were written."""
+
+    by_name: dict[str, tuple[Rule, ...]] = field(default_factory=dict)
+
+
+def is_variable(term: object) -> bool:
+    """Return whether a term is a variable."""
+    return isinstance(term, Symbol) and term.name.startswith("?")
+
+
+def is_source(term: object) -> bool:
+    """Return whether a term names a source."""
+    return isinstance(term, Symbol) and term.name.startswith("$")
+
+
+def binding_variables(binding: Binding | None) -> set[Symbol]:
+    """Return the variables that a binding sets."""
+    if binding is None:
+        return set()
+    if isinstance(binding, BindScalar):
+        return {binding.term} if is_variable(binding.term) else set()  # type: ignore[arg-type]
+    if isinstance(binding, BindCollection):
+        return binding_variables(binding.item)
+    return {name for item in binding.items for name in binding_variables(item)}
+
+
+def positive_variables(clause: Clause) -> set[Symbol]:
+    """Return the variables of a clause that stand outside of any `not`."""
+    if isinstance(clause, Pattern):
+        return {term for term in clause.terms if is_variable(term)}  # type: ignore[misc]
+    if isinstance(clause, Call):
+        return {term for term in clause.arguments if is_variable(term)}  # type: ignore[misc]
+    if isinstance(clause, Apply):
+        return inputs_of(clause) | binding_variables(clause.binding)
+    if isinstance(clause, Not):
+        return set()
+    if clause.variables is not None:
+        return set(clause.variables)
+    return {name for branch in clause.branches for part in branch for name in positive_variables(part)}
+
+
+def all_variables(clause: Clause) -> set[Symbol]:
+    """Return the variables of a clause that its neighbours can see, those inside `not` included."""
+    if isinstance(clause, Not):
+        if clause.variables is not None:
+            return set(clause.variables)
+        return {name for part in clause.body for name in all_variables(part)}
+    if isinstance(clause, Or) and clause.variables is None:
+        return {name for branch in clause.branches for part in branch for name in all_variables(part)}
+    return positive_variables(clause)
+
+
+def inputs_of(clause: Apply) -> set[Symbol]:
+    """Return the variables a function needs."""
+    return {term for term in clause.arguments if is_variable(term)}  # type: ignore[misc]
