@@ -10,4 +10,14 @@ from datomstore.datalog.errors import BudgetExceeded, QueryError
 from datomstore.datalog.query import derive, parse, q, rules_of
 from datomstore.datalog.syntax import Query, Rules
 
-__all__ = ["Budget", "BudgetExceeded", "Query", "QueryError", "Rules", "derive", "parse", "q", "rules_of"]
+__all__ = [
+    "Budget",
+    "BudgetExceeded",
+    "Query",
+    "QueryError",
+    "Rules",
+    "derive",
+    "parse",
+    "q",
+    "rules_of",
+]

@@ -109,7 +109,9 @@ def compare(a: object, b: object) -> int:
     if not isinstance(a, bool) and not isinstance(b, bool):
         if isinstance(a, (int, float, Fraction)) and isinstance(b, (int, float, Fraction)):
             return (a > b) - (a < b)
-        if type(a) is type(b) and isinstance(a, (str, Keyword, Symbol, Char, datetime, UUID, bytes)):
+        if type(a) is type(b) and isinstance(
+            a, (str, Keyword, Symbol, Char, datetime, UUID, bytes)
+        ):
             return (b < a) - (a < b)  # type: ignore[operator]
         if isinstance(a, tuple) and isinstance(b, tuple):
             if len(a) != len(b):

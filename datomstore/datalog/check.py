@@ -34,7 +34,13 @@ from datomstore.value import Symbol
 class Program:
     """A query body and the rules it reaches, ready to be planned."""
 
-    def __init__(self, where: Sequence[Clause], found: Iterable[Symbol], bound: Iterable[Symbol], rules: Rules) -> None:
+    def __init__(
+        self,
+        where: Sequence[Clause],
+        found: Iterable[Symbol],
+        bound: Iterable[Symbol],
+        rules: Rules,
+    ) -> None:
         self.rules: dict[str, tuple[Rule, ...]] = {}
         self._given = rules
         self._made = 0
@@ -77,7 +83,9 @@ class Program:
         return Call(DEFAULT_SOURCE, name, names, clause.form)
 
     def _or_variables(self, clause: Or, outside: frozenset[Symbol]) -> list[Symbol]:
-        branches = [{n for part in branch for n in positive_variables(part)} for branch in clause.branches]
+        branches = [
+            {n for part in branch for n in positive_variables(part)} for branch in clause.branches
+        ]
         union = set().union(*branches)
         for names in branches:
             if names != union:
@@ -92,7 +100,10 @@ class Program:
     # -- names and cycles --
 
     def _reach(self, where: Sequence[Clause]) -> None:
-        waiting = [*where, *(clause for rules in self.rules.values() for r in rules for clause in r.body)]
+        waiting = [
+            *where,
+            *(clause for rules in self.rules.values() for r in rules for clause in r.body),
+        ]
         while waiting:
             clause = waiting.pop()
             if isinstance(clause, Not):
@@ -115,7 +126,13 @@ class Program:
             self.rules[call.name] = ()
             before = set(self.rules)
             known = tuple(
-                Rule(r.name, r.parameters, r.required, self._lift(r.body, frozenset(r.parameters)), r.form)
+                Rule(
+                    r.name,
+                    r.parameters,
+                    r.required,
+                    self._lift(r.body, frozenset(r.parameters)),
+                    r.form,
+                )
                 for r in given
             )
             self.rules[call.name] = known
@@ -124,7 +141,9 @@ class Program:
                     yield from rule.body
         if known and len(known[0].parameters) != len(call.arguments):
             raise QueryError(
-                "query/arity", f"rule {call.name} takes {len(known[0].parameters)} arguments", call.form
+                "query/arity",
+                f"rule {call.name} takes {len(known[0].parameters)} arguments",
+                call.form,
             )
 
     def _refuse_negation_in_cycles(self) -> None:
@@ -132,7 +151,10 @@ class Program:
             for rule in rules:
                 for clause in rule.body:
                     for call, negation in calls_of(clause):
-                        if negation is not None and self.component[call.name] == self.component[name]:
+                        if (
+                            negation is not None
+                            and self.component[call.name] == self.component[name]
+                        ):
                             raise QueryError(
                                 "query/negation-in-cycle",
                                 f"{_shown(name)} depends on its own negation through {_shown(call.name)}",
@@ -170,7 +192,9 @@ class Program:
             reached, stuck = bind(rule.body, bound, required, parameters)
             if not stuck and parameters <= reached:
                 return frozenset(p for p, name in enumerate(rule.parameters) if name in bound)
-            wanted = {n for clause in stuck for n in waits_for(clause, required, rule.body, parameters)}
+            wanted = {
+                n for clause in stuck for n in waits_for(clause, required, rule.body, parameters)
+            }
             more = (wanted & parameters) - reached
             if not more:
                 more = parameters - reached if not stuck else set()
@@ -256,7 +280,10 @@ def produces(clause: Clause) -> set[Symbol]:
 
 
 def unbound(
-    clause: Clause, reached: set[Symbol], required: dict[str, frozenset[int]], body: Sequence[Clause]
+    clause: Clause,
+    reached: set[Symbol],
+    required: dict[str, frozenset[int]],
+    body: Sequence[Clause],
 ) -> QueryError:
     """Return the error for a clause whose variables nothing binds."""
     missing = waits_for(clause, required, body, ()) - reached or all_variables(clause) - reached

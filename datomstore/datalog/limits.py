@@ -9,6 +9,10 @@ CLAUSE_DEPTH_MAX = 64  # not, or and and inside one another; parsing and plannin
 TERMS_MAX = 64  # terms of one clause or rule head
 PARSED_MAX = 512  # parsed queries and rule sets that are kept
 SOURCES_MAX = 8  # database values whose scans are kept
-JOIN_ROWS_MAX = 50_000_000  # rows of one join, without any budget: beyond it memory ends before patience
-INTEGER_BITS_MAX = 1 << 16  # of a product or power inside a query: more would stall it between two budget checks
+JOIN_ROWS_MAX = (
+    50_000_000  # rows of one join, without any budget: beyond it memory ends before patience
+)
+INTEGER_BITS_MAX = (
+    1 << 16
+)  # of a product or power inside a query: more would stall it between two budget checks
 TEXT_LENGTH_MAX = 1 << 24  # characters that `str` may make

@@ -1,1 +1,391 @@
-raise RuntimeError("datomstore/datalog/parse.py was overwritten by the lead by mistake at 07:20; Person D: write your version again, the rest of datalog/ is yours alone from now on. (The store half exists: see git log and datomstore/database.py, facts.py.)")
+"""Queries and rules from text or values.
+
+Is:     the grammar: :find, :with, :in, :where, clauses, bindings, rules; every refusal names the clause.
+Is not: meaning: names, arities and what must be bound are `check`'s.
+Fits:   `query` caches what this returns.
+Source: Datomic's query reference; DataScript's grammar for what it leaves open.
+
+A tuple with variables in a pattern, `[?e :pair [?a ?b]]`, becomes a fresh variable and a function clause that takes
+it apart. A source in front of a clause with clauses inside is the default source of all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
+
+from datomstore import edn
+from datomstore.datalog.aggregates import AGGREGATES
+from datomstore.datalog.builtins import SOURCE_FUNCTIONS
+from datomstore.datalog.errors import QueryError
+from datomstore.datalog.limits import CLAUSE_DEPTH_MAX, TERMS_MAX
+from datomstore.datalog.syntax import (
+    BLANK,
+    DEFAULT_SOURCE,
+    RULES,
+    Aggregate,
+    Apply,
+    BindCollection,
+    Binding,
+    BindScalar,
+    BindTuple,
+    Call,
+    Clause,
+    Constant,
+    FindElement,
+    Not,
+    Or,
+    Pattern,
+    Query,
+    Rule,
+    Rules,
+    Term,
+    binding_variables,
+    is_source,
+    is_variable,
+)
+from datomstore.value import Keyword, List, Map, Symbol
+
+DOTS = Symbol("...")
+DOT = Symbol(".")
+SECTIONS = ("find", "with", "in", "where")
+CLAUSES_WITHIN = frozenset({"and", "or", "or-join", "not", "not-join"})
+
+
+def parse_query(source: object) -> Query:
+    """Return a query of text, a vector or a map. Raises QueryError."""
+    form = _read(source, "a query")
+    sections = _sections(form)
+    if "find" not in sections:
+        raise _syntax("a query needs :find", form)
+    shape, find = _find(sections["find"], form)
+    inputs = tuple(_input(item) for item in sections.get("in", (DEFAULT_SOURCE,)))
+    _refuse_repeated(inputs, form)
+    with_ = tuple(_variable(item, form) for item in sections.get("with", ()))
+    where = _Clauses().all(sections.get("where", ()), DEFAULT_SOURCE, 0)
+    return Query(shape, find, with_, inputs, where, form)
+
+
+def parse_rules(source: object) -> Rules:
+    """Return the rules of text, or of a vector of rules. Raises QueryError."""
+    form = _read(source, "rules")
+    if not isinstance(form, (tuple, list)) or isinstance(form, List):
+        raise _syntax("rules are a vector of rules", form)
+    by_name: dict[str, list[Rule]] = {}
+    for item in form:
+        rule = _rule(item)
+        same = by_name.setdefault(rule.name, [])
+        if same and len(same[0].parameters) != len(rule.parameters):
+            arity = len(same[0].parameters)
+            raise QueryError(
+                "query/arity", f"rule {rule.name} takes {arity} arguments elsewhere", item
+            )
+        same.append(rule)
+    return Rules({name: tuple(rules) for name, rules in by_name.items()})
+
+
+def _read(source: object, what: str) -> object:
+    if not isinstance(source, str):
+        return source
+    try:
+        return edn.read(source, source=what.split()[-1])
+    except edn.EdnError as error:
+        raise QueryError("query/syntax", str(error)) from error
+
+
+def _syntax(message: str, form: object) -> QueryError:
+    return QueryError("query/syntax", message, form)
+
+
+# -- sections --
+
+
+def _sections(form: object) -> dict[str, tuple[object, ...]]:
+    if isinstance(form, (Map, Mapping)):
+        pairs = [(key, _items(value, form)) for key, value in form.items()]
+    elif isinstance(form, (tuple, list)) and not isinstance(form, List):
+        pairs = _divided(form)
+    else:
+        raise _syntax("a query is a vector or a map", form)
+    sections: dict[str, tuple[object, ...]] = {}
+    for key, items in pairs:
+        name = key.name if isinstance(key, Keyword) else None
+        if name not in SECTIONS:
+            known = ", ".join(f":{section}" for section in SECTIONS)
+            raise _syntax(f"no section {edn.write(key)}; there are {known}", form)
+        if name in sections:
+            raise _syntax(f":{name} stands twice", form)
+        sections[name] = items
+    return sections
+
+
+def _items(value: object, form: object) -> tuple[object, ...]:
+    if isinstance(value, (tuple, list)):
+        return tuple(value)
+    raise _syntax("a section of a query map is a vector", form)
+
+
+def _divided(form: Sequence[object]) -> list[tuple[object, tuple[object, ...]]]:
+    if not form or not isinstance(form[0], Keyword):
+        raise _syntax("a query begins with :find", form)
+    pairs: list[tuple[object, tuple[object, ...]]] = []
+    for item in form:
+        if isinstance(item, Keyword):
+            pairs.append((item, ()))
+        else:
+            key, items = pairs[-1]
+            pairs[-1] = (key, (*items, item))
+    return pairs
+
+
+def _find(items: tuple[object, ...], form: object) -> tuple[str, tuple[FindElement, ...]]:
+    if not items:
+        raise _syntax(":find is empty", form)
+    if len(items) == 2 and items[1] is DOT:
+        return "scalar", (_element(items[0], form),)
+    first = items[0]
+    if len(items) == 1 and isinstance(first, (tuple, list)) and not isinstance(first, List):
+        if len(first) == 2 and first[1] is DOTS:
+            return "collection", (_element(first[0], form),)
+        if not first:
+            raise _syntax(":find is empty", form)
+        return "tuple", tuple(_element(item, form) for item in first)
+    return "relation", tuple(_element(item, form) for item in items)
+
+
+def _element(item: object, form: object) -> FindElement:
+    if isinstance(item, Symbol) and is_variable(item):
+        return item
+    if not isinstance(item, List) or len(item) < 2 or not isinstance(item[0], Symbol):
+        raise _syntax(f":find takes variables and aggregates, not {edn.write(item)}", form)
+    name = item[0].name
+    if name not in AGGREGATES:
+        raise QueryError("query/unknown-function", f"no aggregate {name}", item)
+    arguments = tuple(Constant(argument) for argument in item[1:-1])
+    return Aggregate(name, arguments, _variable(item[-1], item), item)
+
+
+def _variable(item: object, form: object) -> Symbol:
+    if isinstance(item, Symbol) and is_variable(item):
+        return item
+    raise _syntax(f"{edn.write(item)} stands where a variable is wanted", form)
+
+
+# -- inputs and bindings --
+
+
+def _input(item: object) -> Symbol | Binding:
+    if isinstance(item, Symbol) and (item is RULES or is_source(item)):
+        return item
+    return _binding(item, item, 0)
+
+
+def _refuse_repeated(inputs: Sequence[Symbol | Binding], form: object) -> None:
+    seen: set[Symbol] = set()
+    for item in inputs:
+        names = {item} if isinstance(item, Symbol) else binding_variables(item)
+        for name in names & seen:
+            raise _syntax(f"{name.name} stands twice in :in", form)
+        seen |= names
+
+
+def _binding(item: object, form: object, depth: int) -> Binding:
+    if depth > CLAUSE_DEPTH_MAX:
+        raise _syntax(f"nested more than {CLAUSE_DEPTH_MAX} deep", None)
+    if isinstance(item, (tuple, list)) and not isinstance(item, List):
+        if len(item) == 2 and item[1] is DOTS:
+            return BindCollection(_binding(item[0], form, depth + 1))
+        if len(item) == 1 and isinstance(item[0], (tuple, list)):
+            return BindCollection(_binding(item[0], form, depth + 1))
+        if not item:
+            raise _syntax("an empty binding", form)
+        return BindTuple(tuple(_binding(part, form, depth + 1) for part in item))
+    return BindScalar(_term(item, form))
+
+
+def _term(item: object, form: object) -> Term:
+    """Return a variable, BLANK or constant."""
+    if isinstance(item, Symbol):
+        if item is BLANK or is_variable(item):
+            return item
+        raise _syntax(f"{item.name} is neither a variable (?{item.name}) nor a value", form)
+    return Constant(tuple(item) if isinstance(item, list) else item)
+
+
+# -- clauses --
+
+
+class _Clauses:
+    """Parses the clauses of one body and of what is nested in it; makes the fresh variables they need."""
+
+    def __init__(self) -> None:
+        self._fresh = count()
+
+    def all(self, items: Sequence[object], source: Symbol, depth: int) -> tuple[Clause, ...]:
+        return tuple(clause for item in items for clause in self._clause(item, source, depth))
+
+    def _clause(self, item: object, source: Symbol, depth: int) -> Iterator[Clause]:
+        if depth > CLAUSE_DEPTH_MAX:
+            raise _syntax(f"clauses nested more than {CLAUSE_DEPTH_MAX} deep", None)
+        if not isinstance(item, (tuple, list)) or not item:
+            raise _syntax(f"{edn.write(item)} is no clause", None)
+        if len(item) > TERMS_MAX and not _has_clauses(item):
+            raise _syntax(f"a clause of more than {TERMS_MAX} terms", None)
+        if isinstance(item, List):
+            yield from self._list(item, source, depth)
+        elif isinstance(item[0], List):
+            yield self._apply(item, source)
+        else:
+            yield from self._pattern(item, source)
+
+    def _list(self, item: List, source: Symbol, depth: int) -> Iterator[Clause]:
+        rest: Sequence[object] = item
+        if isinstance(item[0], Symbol) and is_source(item[0]):
+            source, rest = item[0], item[1:]
+        if not rest or not isinstance(rest[0], Symbol) or is_variable(rest[0]):
+            raise _syntax(
+                "a clause in parentheses begins with a name; a function stands in [( )]", item
+            )
+        name, arguments = rest[0].name, rest[1:]
+        match name:
+            case "and":
+                yield from self.all(self._body(arguments, item), source, depth + 1)
+            case "not":
+                yield Not(None, self.all(self._body(arguments, item), source, depth + 1), item)
+            case "not-join":
+                variables, body = self._joined(arguments, item)
+                yield Not(variables, self.all(body, source, depth + 1), item)
+            case "or":
+                yield self._or(None, frozenset(), self._body(arguments, item), source, depth, item)
+            case "or-join":
+                yield self._or_join(arguments, source, depth, item)
+            case _:
+                yield Call(
+                    source, name, tuple(_term(argument, item) for argument in arguments), item
+                )
+
+    def _body(self, items: Sequence[object], form: object) -> Sequence[object]:
+        if not items:
+            raise _syntax("no clause inside", form)
+        return items
+
+    def _joined(
+        self, items: Sequence[object], form: object
+    ) -> tuple[tuple[Symbol, ...], Sequence[object]]:
+        if not items or not isinstance(items[0], tuple):
+            raise _syntax("a vector of variables comes first", form)
+        variables = tuple(_variable(item, form) for item in items[0])
+        return variables, self._body(items[1:], form)
+
+    def _or_join(self, items: Sequence[object], source: Symbol, depth: int, form: object) -> Or:
+        if not items or not isinstance(items[0], tuple) or not items[0]:
+            raise _syntax("a vector of variables comes first", form)
+        required, names = _parameters(items[0], form)
+        return self._or(names, required, self._body(items[1:], form), source, depth, form)
+
+    def _or(
+        self,
+        variables: tuple[Symbol, ...] | None,
+        required: frozenset[Symbol],
+        items: Sequence[object],
+        source: Symbol,
+        depth: int,
+        form: object,
+    ) -> Or:
+        branches = tuple(self.all([item], source, depth + 1) for item in items)
+        return Or(variables, required, branches, form)
+
+    def _apply(self, item: Sequence[object], source: Symbol) -> Apply:
+        call = item[0]
+        assert isinstance(call, List), call
+        if not call or not isinstance(call[0], Symbol) or is_variable(call[0]):
+            raise _syntax("a function is a name", item)
+        if len(item) > 2:
+            raise _syntax("a function clause is [(function arguments) binding]", item)
+        name = call[0].name
+        arguments: list[Term] = []
+        for argument in call[1:]:
+            if isinstance(argument, Symbol) and is_source(argument):
+                arguments.append(source if argument is DEFAULT_SOURCE else argument)
+            else:
+                arguments.append(_term(argument, item))
+        if any(argument is BLANK for argument in arguments):
+            raise _syntax("a function takes no _", item)
+        if any(is_source(argument) for argument in arguments[name in SOURCE_FUNCTIONS :]):
+            raise _syntax(f"{name} takes no source", item)
+        binding = _binding(item[1], item, 0) if len(item) == 2 else None
+        return Apply(name, tuple(arguments), binding, item)
+
+    def _pattern(self, item: Sequence[object], source: Symbol) -> Iterator[Clause]:
+        rest = item
+        if isinstance(item[0], Symbol) and is_source(item[0]):
+            source, rest = item[0], item[1:]
+        if not rest:
+            raise _syntax("a pattern without terms", item)
+        terms: list[Term] = []
+        taken_apart: list[Apply] = []
+        for part in rest:
+            if isinstance(part, tuple) and not isinstance(part, List) and _mentions_variables(part):
+                fresh = Symbol(f"?tuple#{next(self._fresh)}")
+                terms.append(fresh)
+                taken_apart.append(
+                    Apply("untuple", (fresh,), _binding(part, item, 0), item, lenient=True)
+                )
+            else:
+                terms.append(_term(part, item))
+        yield Pattern(source, tuple(terms), item)
+        yield from taken_apart
+
+
+def _has_clauses(item: Sequence[object]) -> bool:
+    return any(isinstance(part, Symbol) and part.name in CLAUSES_WITHIN for part in item[:2])
+
+
+def _mentions_variables(item: object) -> bool:
+    waiting = [item]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, tuple):
+            waiting.extend(part)
+        elif isinstance(part, Symbol) and (part is BLANK or is_variable(part)):
+            return True
+    return False
+
+
+# -- rules --
+
+
+def _rule(item: object) -> Rule:
+    if not isinstance(item, (tuple, list)) or isinstance(item, List) or not item:
+        raise _syntax("a rule is [(name ?x ...) clause ...]", item)
+    head = item[0]
+    if (
+        not isinstance(head, List)
+        or len(head) < 2
+        or not isinstance(head[0], Symbol)
+        or is_variable(head[0])
+    ):
+        raise _syntax("a rule begins with (name ?x ...)", item)
+    if head[0].name in CLAUSES_WITHIN:
+        raise _syntax(f"{head[0].name} cannot be a rule's name", item)
+    if len(item) < 2:
+        raise _syntax("a rule has at least one clause", item)
+    if len(head) > TERMS_MAX:
+        raise _syntax(f"a rule of more than {TERMS_MAX} arguments", head)
+    required, names = _parameters(head[1:], item)
+    if len(set(names)) < len(names):
+        raise _syntax("a variable stands twice in the head", item)
+    body = _Clauses().all(item[1:], DEFAULT_SOURCE, 0)
+    return Rule(head[0].name, names, required, body, item)
+
+
+def _parameters(
+    items: Sequence[object], form: object
+) -> tuple[frozenset[Symbol], tuple[Symbol, ...]]:
+    """Return the variables that must be bound, `[[?a] ?b]`, and all of them."""
+    required: list[Symbol] = []
+    rest = items
+    if isinstance(items[0], tuple) and not isinstance(items[0], List):
+        required = [_variable(item, form) for item in items[0]]
+        rest = items[1:]
+    return frozenset(required), (*required, *(_variable(item, form) for item in rest))

@@ -15,12 +15,37 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from datomstore.datalog.builtins import SOURCE_FUNCTIONS
-from datomstore.datalog.check import Program, all_variables, produces, shared_variables, unbound, waits_for
+from datomstore.datalog.check import (
+    Program,
+    all_variables,
+    produces,
+    shared_variables,
+    unbound,
+    waits_for,
+)
 from datomstore.datalog.errors import QueryError
 from datomstore.datalog.relation import Table
 from datomstore.datalog.sources import DatabaseSource, Source
-from datomstore.datalog.steps import Compute, Delta, DemandCall, Keep, LookUp, Step, Without, is_bound
-from datomstore.datalog.syntax import DEFAULT_SOURCE, Apply, Call, Clause, Not, Pattern, Term, is_variable
+from datomstore.datalog.steps import (
+    Compute,
+    Delta,
+    DemandCall,
+    Keep,
+    LookUp,
+    Step,
+    Without,
+    is_bound,
+)
+from datomstore.datalog.syntax import (
+    DEFAULT_SOURCE,
+    Apply,
+    Call,
+    Clause,
+    Not,
+    Pattern,
+    Term,
+    is_variable,
+)
 from datomstore.intern import Ids
 from datomstore.value import Symbol
 
@@ -48,6 +73,9 @@ class Answers(Protocol):
     def complete(self, name: str, source: Symbol) -> Table:
         """Return all answers of a rule that needs nothing bound."""
 
+    def size(self, name: str, source: Symbol) -> int | None:
+        """Return how many answers a rule has, None while they are not known."""
+
     def demanded(self, name: str, source: Symbol) -> Callable[[list[Ids], int], Table]:
         """Return what answers a rule for given arguments."""
 
@@ -59,25 +87,35 @@ class Planner:
         self.answers = answers
         self.source = source
 
-    def order(self, body: Sequence[Part], bound: Iterable[Symbol], outside: Iterable[Symbol]) -> list[Part]:
+    def order(
+        self, body: Sequence[Part], bound: Iterable[Symbol], outside: Iterable[Symbol]
+    ) -> list[Part]:
         """Return the clauses in the order in which they are answered. Raises QueryError if one never can be."""
         waiting = list(body)
         names = set(bound)
         ordered: list[Part] = []
         clauses = [part for part in body if not isinstance(part, Stored)]
-        visible = set(outside) | {n for part in body if isinstance(part, Stored) for n in _variables(part)}
+        visible = set(outside) | {
+            n for part in body if isinstance(part, Stored) for n in _variables(part)
+        }
         while waiting:
             ready = [part for part in waiting if self._ready(part, names, clauses, visible)]
             if not ready:
                 stuck = next(part for part in waiting if not isinstance(part, Stored))
                 raise unbound(stuck, names, self.answers.program.required, clauses)
-            best = ready[0] if len(ready) == 1 else min(ready, key=lambda part: self._cost(part, names))
+            best = (
+                ready[0]
+                if len(ready) == 1
+                else min(ready, key=lambda part: self._cost(part, names))
+            )
             waiting.remove(best)
             ordered.append(best)
             names |= _variables(best) if isinstance(best, Stored) else produces(best)
         return ordered
 
-    def _ready(self, part: Part, names: set[Symbol], body: Sequence[Clause], visible: set[Symbol]) -> bool:
+    def _ready(
+        self, part: Part, names: set[Symbol], body: Sequence[Clause], visible: set[Symbol]
+    ) -> bool:
         if isinstance(part, (Stored, Pattern)):
             return True
         return waits_for(part, self.answers.program.required, body, visible) <= names
@@ -106,9 +144,8 @@ class Planner:
             source = self.find(part.source, part.form)
             return source.count(source.key_of(part))
         assert isinstance(part, Call), part
-        if self.answers.program.required[part.name]:
-            return UNKNOWN_SIZE
-        return self.answers.complete(part.name, self.source_of(part)).count
+        size = self.answers.size(part.name, self.source_of(part))
+        return UNKNOWN_SIZE if size is None else size
 
     # -- steps --
 
@@ -123,12 +160,16 @@ class Planner:
     ) -> list[Step]:
         """Return the operators of ordered clauses; `delta`: the first reads new rows only."""
         clauses = [part for part in ordered if not isinstance(part, Stored)]
-        visible = set(outside) | {n for part in ordered if isinstance(part, Stored) for n in _variables(part)}
+        visible = set(outside) | {
+            n for part in ordered if isinstance(part, Stored) for n in _variables(part)
+        }
         kept = _kept_after(ordered, keep, visible, clauses)
         names = set(bound)
         made: list[Step] = []
         for place, part in enumerate(ordered):
-            made.append(self._step(part, kept[place], names, clauses, visible, delta=delta and place == 0))
+            made.append(
+                self._step(part, kept[place], names, clauses, visible, delta=delta and place == 0)
+            )
             names |= _variables(part) if isinstance(part, Stored) else produces(part)
         return made
 
@@ -179,7 +220,12 @@ class Planner:
         return Compute(part, source, keep)
 
     def _not(
-        self, part: Not, keep: Keep, names: set[Symbol], body: Sequence[Clause], visible: set[Symbol]
+        self,
+        part: Not,
+        keep: Keep,
+        names: set[Symbol],
+        body: Sequence[Clause],
+        visible: set[Symbol],
     ) -> Step:
         shared = sorted(shared_variables(part, body, visible | names) & names)
         ordered = self.order(part.body, shared, shared)

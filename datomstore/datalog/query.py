@@ -31,8 +31,8 @@ from datomstore.datalog.syntax import (
     RULES,
     Aggregate,
     BindCollection,
-    BindScalar,
     Binding,
+    BindScalar,
     Query,
     Rules,
     binding_variables,
@@ -103,8 +103,16 @@ def _is_fixed(source: object) -> bool:
 def _program(query: Query, rules: Rules) -> Program:
     found = _programs.get(query, rules)
     if found is None:
-        names = [element.variable if isinstance(element, Aggregate) else element for element in query.find]
-        bound = {n for item in query.inputs if not isinstance(item, Symbol) for n in binding_variables(item)}
+        names = [
+            element.variable if isinstance(element, Aggregate) else element
+            for element in query.find
+        ]
+        bound = {
+            n
+            for item in query.inputs
+            if not isinstance(item, Symbol)
+            for n in binding_variables(item)
+        }
         found = Program(query.where, [*names, *query.with_], bound, rules)
         _programs.put(found, query, rules)
     assert isinstance(found, Program), found
@@ -143,7 +151,9 @@ def _start(query: Query, inputs: Sequence[object], meter: Meter) -> tuple[Evalua
     """Return the evaluation and the relation of the inputs' variables."""
     if len(inputs) != len(query.inputs):
         raise QueryError(
-            "query/input", f"{len(query.inputs)} inputs are named in :in, {len(inputs)} are given", query.form
+            "query/input",
+            f"{len(query.inputs)} inputs are named in :in, {len(inputs)} are given",
+            query.form,
         )
     sources: dict[Symbol, Source] = {}
     rules = NO_RULES
@@ -215,7 +225,9 @@ def _rows(query: Query, found: Relation, wanted: list[Symbol]) -> list[tuple[obj
     return [_group(query, members, values) for members in groups.values()]
 
 
-def _group(query: Query, members: list[int], values: dict[Symbol, list[object]]) -> tuple[object, ...]:
+def _group(
+    query: Query, members: list[int], values: dict[Symbol, list[object]]
+) -> tuple[object, ...]:
     row: list[object] = []
     for element in query.find:
         if isinstance(element, Aggregate):

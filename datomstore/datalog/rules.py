@@ -15,12 +15,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from datomstore.datalog.budget import Meter
-from datomstore.datalog.check import Program
+from datomstore.datalog.check import Program, calls_of
 from datomstore.datalog.plan import Part, Planner, Stored
 from datomstore.datalog.relation import Relation, Table
 from datomstore.datalog.sources import Source
 from datomstore.datalog.steps import Delta, Step, column_of, run
-from datomstore.datalog.syntax import Call, Clause, Rule, Term, is_variable
+from datomstore.datalog.syntax import DEFAULT_SOURCE, Call, Clause, Rule, Term, is_variable
 from datomstore.intern import Ids
 from datomstore.value import Symbol
 
@@ -39,7 +39,9 @@ class Goal:
 class _Variant:
     """One body, read from one table's new rows; what it finds goes to a head."""
 
-    def __init__(self, head: Table, terms: Sequence[Term], steps: Sequence[Step], read: Table | None) -> None:
+    def __init__(
+        self, head: Table, terms: Sequence[Term], steps: Sequence[Step], read: Table | None
+    ) -> None:
         self.head = head
         self.terms = terms
         self.steps = steps
@@ -115,7 +117,12 @@ class _Fixpoint:
         return goal
 
     def _variants(
-        self, planner: Planner, head: Table, terms: Sequence[Term], body: list[Part], outside: Sequence[Symbol]
+        self,
+        planner: Planner,
+        head: Table,
+        terms: Sequence[Term],
+        body: list[Part],
+        outside: Sequence[Symbol],
     ) -> None:
         keep = [term for term in terms if is_variable(term)]
         stored = [part for part in body if isinstance(part, Stored)]
@@ -156,15 +163,42 @@ class Evaluation:
 
     def complete(self, name: str, source: Symbol) -> Table:
         """Return all answers of a rule that needs nothing bound."""
+        if (name, source) not in self._goals:
+            for key in self._callees_first(name, source):
+                if key not in self._goals:
+                    self._complete(*key)
+        return self._goals[name, source].answers
+
+    def _complete(self, name: str, source: Symbol) -> None:
+        fixpoint = _Fixpoint(self, self.new_goal(name, source))
+        fixpoint.run()
+        for key, made in fixpoint.goals.items():
+            if made.asked is None:
+                self._goals[key] = made
+
+    def _callees_first(self, name: str, source: Symbol) -> list[tuple[str, Symbol]]:
+        """Return the rules that this one stands on and that need nothing bound, itself last.
+
+        In this order no fixpoint has to start another one, so the depth of strata never becomes one of Python calls.
+        """
+        found = {(name, source)}
+        waiting = [(name, source)]
+        while waiting:
+            caller, at = waiting.pop()
+            for rule in self.program.rules[caller]:
+                for clause in rule.body:
+                    for call, _ in calls_of(clause):
+                        key = (call.name, at if call.source is DEFAULT_SOURCE else call.source)
+                        if key not in found:
+                            found.add(key)
+                            waiting.append(key)
+        complete = [key for key in found if not self.program.required[key[0]]]
+        return sorted(complete, key=lambda key: self.program.component[key[0]])
+
+    def size(self, name: str, source: Symbol) -> int | None:
+        """Return how many answers a rule has, None while they are not known."""
         goal = self._goals.get((name, source))
-        if goal is None:
-            goal = self.new_goal(name, source)
-            fixpoint = _Fixpoint(self, goal)
-            fixpoint.run()
-            for key, made in fixpoint.goals.items():
-                if made.asked is None:
-                    self._goals[key] = made
-        return goal.answers
+        return None if goal is None else goal.answers.count
 
     def demanded(self, name: str, source: Symbol) -> Callable[[list[Ids], int], Table]:
         """Return a function from asked arguments to a table that has at least their answers."""

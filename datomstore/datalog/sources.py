@@ -157,7 +157,13 @@ def source_of(value: object) -> Source:
 
 def _database_source(database: Database) -> DatabaseSource:
     # The facts are kept by the source, so their id is not given to another object meanwhile.
-    view = (id(database.facts), database.count_rows, database._start, database._all, id(database.schema))
+    view = (
+        id(database.facts),
+        database.count_rows,
+        database._start,
+        database._all,
+        id(database.schema),
+    )
     with _lock:
         found = _kept.get(view)
         if found is None:

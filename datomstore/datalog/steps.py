@@ -22,8 +22,8 @@ from datomstore.datalog.syntax import (
     BLANK,
     Apply,
     BindCollection,
-    BindScalar,
     Binding,
+    BindScalar,
     Constant,
     Term,
     is_variable,
@@ -56,7 +56,9 @@ def run(steps: Sequence[Step], relation: Relation, meter: Meter) -> Relation:
 class LookUp:
     """Join with a table: terms that are bound are looked up, the others are read."""
 
-    def __init__(self, table: Callable[[], Table], terms: Sequence[Term], form: object, keep: Keep) -> None:
+    def __init__(
+        self, table: Callable[[], Table], terms: Sequence[Term], form: object, keep: Keep
+    ) -> None:
         self.table = table
         self.terms = [
             (place, intern(term.value) if isinstance(term, Constant) else term)
@@ -145,7 +147,9 @@ class Delta(LookUp):
     def execute(self, relation: Relation, meter: Meter) -> Relation:
         start, end = self.window
         whole = self.table()
-        return self.join(relation, Table.of([whole.column(p)[start:end] for p in range(whole.arity)]), meter)
+        return self.join(
+            relation, Table.of([whole.column(p)[start:end] for p in range(whole.arity)]), meter
+        )
 
 
 class DemandCall:
@@ -176,7 +180,9 @@ class DemandCall:
 class Without:
     """Rows for which a body has no answer."""
 
-    def __init__(self, steps: Sequence[Step], shared: Sequence[Symbol], form: object, keep: Keep) -> None:
+    def __init__(
+        self, steps: Sequence[Step], shared: Sequence[Symbol], form: object, keep: Keep
+    ) -> None:
         self.steps = steps
         self.shared = list(shared)
         self.form = form
@@ -221,7 +227,9 @@ class Compute:
                     return self.bind_column(relation, binding.term, made)
         results = self.apply(columns, relation.count)
         if binding is None:
-            mask = np.fromiter((r is not None and r is not False for r in results), np.bool_, relation.count)
+            mask = np.fromiter(
+                (r is not None and r is not False for r in results), np.bool_, relation.count
+            )
             return relation.keep(self.keep).take(mask)
         if isinstance(binding, BindScalar):
             if self.clause.function in ("get-some",):
@@ -273,7 +281,9 @@ class Compute:
             columns[term] = made
         return Relation(columns, relation.count)
 
-    def bind_rows(self, relation: Relation, binding: Binding, results: list[object], meter: Meter) -> Relation:
+    def bind_rows(
+        self, relation: Relation, binding: Binding, results: list[object], meter: Meter
+    ) -> Relation:
         """Return the relation joined with what a binding form makes of each result."""
         numbers: list[int] = []
         made: list[dict[Symbol, int]] = []
@@ -305,7 +315,9 @@ def column_of(term: Term, relation: Relation) -> Ids:
     return relation.columns[term]
 
 
-def unfold(binding: Binding, value: object, form: object, *, lenient: bool = False) -> list[dict[Symbol, int]]:
+def unfold(
+    binding: Binding, value: object, form: object, *, lenient: bool = False
+) -> list[dict[Symbol, int]]:
     """Return the rows that a binding form makes of a value. Raises QueryError if it does not fit."""
     if isinstance(binding, BindScalar):
         if binding.term is BLANK:
@@ -328,7 +340,9 @@ def unfold(binding: Binding, value: object, form: object, *, lenient: bool = Fal
     if not isinstance(value, (tuple, list)) or len(value) < len(binding.items):
         if lenient:
             return []
-        raise QueryError("query/binding", f"{len(binding.items)} items are bound, there are fewer", form)
+        raise QueryError(
+            "query/binding", f"{len(binding.items)} items are bound, there are fewer", form
+        )
     rows: list[dict[Symbol, int]] = [{}]
     for item, part in zip(binding.items, value, strict=False):
         more = unfold(item, part, form, lenient=lenient)
@@ -344,5 +358,3 @@ def unfold(binding: Binding, value: object, form: object, *, lenient: bool = Fal
 def is_bound(term: Term, names: Keep) -> bool:
     """Return whether a term has a value once these variables have."""
     return isinstance(term, Constant) or (is_variable(term) and term in names)
-
-

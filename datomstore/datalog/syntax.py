@@ -180,7 +180,9 @@ def positive_variables(clause: Clause) -> set[Symbol]:
         return set()
     if clause.variables is not None:
         return set(clause.variables)
-    return {name for branch in clause.branches for part in branch for name in positive_variables(part)}
+    return {
+        name for branch in clause.branches for part in branch for name in positive_variables(part)
+    }
 
 
 def all_variables(clause: Clause) -> set[Symbol]:
@@ -190,7 +192,9 @@ def all_variables(clause: Clause) -> set[Symbol]:
             return set(clause.variables)
         return {name for part in clause.body for name in all_variables(part)}
     if isinstance(clause, Or) and clause.variables is None:
-        return {name for branch in clause.branches for part in branch for name in all_variables(part)}
+        return {
+            name for branch in clause.branches for part in branch for name in all_variables(part)
+        }
     return positive_variables(clause)
 
 

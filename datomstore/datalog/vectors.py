@@ -78,7 +78,9 @@ def _bounded(made: Ids) -> Ids | None:
 
 
 def _product(left: Ids, right: Ids) -> Ids | None:
-    most = max(abs(int(left.max())), abs(int(left.min()))) * max(abs(int(right.max())), abs(int(right.min())))
+    most = max(abs(int(left.max())), abs(int(left.min()))) * max(
+        abs(int(right.max())), abs(int(right.min()))
+    )
     if most >= _ID_BOUND:
         return None
     return (left >> 1) * right
