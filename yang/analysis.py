@@ -13,11 +13,11 @@ from typing import Any
 
 from datomstore.datom import TX_BASE, Datom
 from datomstore.value import Keyword
-from yang.derive import Rows
 from yang.nodes import Item, Place
 from yang.resolve import CoreLibrary, Fact, facts_of_name
 from yang.segment import FunctionRef, Span
 
+Rows = list[tuple[Any, ...]]
 TX = TX_BASE + 1  # of a program's facts in a database of their own
 
 BINDER = Keyword("scope/binder")

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from datomstore.database import Database
+from datomstore.datalog import derive
 from datomstore.datom import Datom
 from datomstore.value import Keyword, Map
 from yang import rules
@@ -30,10 +31,10 @@ from yang.analysis import (
     TX,
     Analysis,
     Ast,
+    Rows,
 )
 from yang.assemble import Body, Lambda, assemble
 from yang.ast_datoms import ENTITY_BASE, SCHEMA, datoms_of
-from yang.derive import Rows, derive
 from yang.errors import Source, SourceError, raise_all
 from yang.execution import (
     EXEC,
@@ -50,18 +51,18 @@ from yang.program import Program, program_of, tree_of
 from yang.resolve import HOST, CoreLibrary, Fact, accepted, facts_of_name, names_known, plain_name
 from yang.segment import FunctionRef, PrimitiveRef, Segment
 
-SCOPE_RELATIONS = {"local": 2, "body": 2, "static": 2, "group": 2, "captured": 2}
-EXECUTION_RELATIONS = {
-    "step": 9,
-    "handler": 8,
-    "slot": 2,
-    "static-reference": 2,
-    "host-reference": 2,
-    "unresolved": 1,
-    "recur-misplaced": 1,
-    "recur-count": 3,
-    "argument-count": 2,
-}
+SCOPE_RELATIONS = ("local", "body", "static", "group", "captured")
+EXECUTION_RELATIONS = (
+    "step",
+    "handler",
+    "slot",
+    "static-reference",
+    "host-reference",
+    "unresolved",
+    "recur-misplaced",
+    "recur-count",
+    "argument-count",
+)
 CATCHES = "catches?"  # the core library's question whether a catch is meant
 
 _REF = {Keyword("db/valueType"): Keyword("db.type/ref")}
@@ -123,15 +124,12 @@ def _compile(program: Program, tree: Tree, core: CoreLibrary | None, source: Sou
     ast = Ast(tree.items, tree.places, ENTITY_BASE)
     ast_datoms = datoms_of(tree, base=ENTITY_BASE, tx=TX, program_hash=program.hash)
     scope = derive(
-        Database.from_datoms(ast_datoms, CODE_SCHEMA), rules.load("scope"), SCOPE_RELATIONS
+        rules.load("scope"), SCOPE_RELATIONS, Database.from_datoms(ast_datoms, CODE_SCHEMA)
     )
     analysis = Analysis(ast, scope, core)
     database = Database.from_datoms([*ast_datoms, *analysis.datoms()], CODE_SCHEMA)
-    derived = derive(
-        database,
-        rules.load("tail", "names", "slots", "execution", "errors"),
-        EXECUTION_RELATIONS,
-    )
+    stages = rules.load("tail", "names", "slots", "execution", "errors")
+    derived = derive(stages, EXECUTION_RELATIONS, database)
     raise_all(_errors(derived, analysis, source))
     stream = arrange(
         _step_rows(derived["step"]),

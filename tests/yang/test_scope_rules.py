@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datomstore.database import Database
+from datomstore.datalog import derive
 from datomstore.value import Keyword
 from yang import rules
 from yang.ast_datoms import datoms_of
 from yang.compile import CODE_SCHEMA, SCOPE_RELATIONS
-from yang.derive import derive
 from yang.lower import tree_of_source
 from yang.nodes import KINDS, TYPE, Node
 
@@ -193,9 +193,8 @@ class Direct:
 def derived(source: str) -> tuple[Node, dict[str, list[tuple[int, ...]]]]:
     tree = tree_of_source(source)
     database = Database.from_datoms(datoms_of(tree, base=0, tx=1), CODE_SCHEMA)
-    return tree.root, derive(
-        database, rules.load("scope", "tail"), {**SCOPE_RELATIONS, "tail": 1, "target": 2}
-    )
+    wanted = (*SCOPE_RELATIONS, "tail", "target")
+    return tree.root, derive(rules.load("scope", "tail"), wanted, database)
 
 
 @settings(max_examples=40, deadline=None)
