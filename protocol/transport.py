@@ -11,8 +11,8 @@ one after the other, in their order. Nobody waits for ever: a peer that is silen
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import Protocol
 
 import trio
@@ -262,9 +262,7 @@ class Channel:
         async def send(body: Map) -> None:
             await self.send(Item(request.id, body))
 
-        reply = Reply(
-            request.id, False, error_body("wire/cancelled", "the request was cancelled")
-        )
+        reply = Reply(request.id, False, error_body("wire/cancelled", "the request was cancelled"))
         fault: Exception | None = None
         with self._working[request.id]:
             try:
@@ -360,3 +358,190 @@ async def _greet(stream: trio.abc.Stream, *, name: str, nonce: bytes) -> Connect
     if len(messages) != 1:
         raise RemoteFault("wire/order", "messages before the greeting was answered")
     return connection
+
+
+# -- sockets --
+
+
+@asynccontextmanager
+async def connect(
+    address: str,
+    *,
+    context: ssl.SSLContext,
+    server: PublicKey,
+    name: str,
+    nonce: bytes,
+    handler: Handler,
+) -> AsyncIterator[Channel]:
+    """Connect to the node that has the key `server`; the channel lives as long as the block.
+
+    Args:
+        context: of `client_context`, trusting that node's certificate alone.
+        name: how this node calls itself.
+        nonce: 16 unpredictable bytes.
+
+    Raises:
+        Unreachable: nobody answers there, or not in time.
+        AuthenticationFailed: it is another node, or it does not know this one.
+    """
+    stream, connection = await _dial(address, context, server, name, nonce)
+    try:
+        async with open_channel(stream, connection, handler=handler, peer=server) as channel:
+            yield channel
+    finally:
+        await _close(stream)
+
+
+async def _dial(
+    address: str, context: ssl.SSLContext, server: PublicKey, name: str, nonce: bytes
+) -> tuple[trio.SSLStream[trio.SocketStream], Connection]:
+    host, port = split_address(address)
+    with trio.move_on_after(HANDSHAKE_S):
+        try:
+            plain = await trio.open_tcp_stream(host, port)
+        except OSError as error:
+            raise Unreachable(f"{address}: {error}") from error
+        stream = trio.SSLStream(plain, context)
+        try:
+            connection = await _prove(stream, server, address, name, nonce)
+        except BaseException:
+            await trio.aclose_forcefully(stream)
+            raise
+        return stream, connection
+    raise Unreachable(f"{address}: no answer within {HANDSHAKE_S:.0f} s")
+
+
+async def _prove(
+    stream: trio.SSLStream[trio.SocketStream],
+    server: PublicKey,
+    address: str,
+    name: str,
+    nonce: bytes,
+) -> Connection:
+    try:
+        await stream.do_handshake()
+        if _key_of(stream) != server:
+            raise AuthenticationFailed(f"{address} is not the node it should be")
+        # In TLS 1.3 the client's side of the handshake ends before the server has looked at the client's
+        # certificate: only the server's Hello says that it accepts us.
+        return await _greet(stream, name=name, nonce=nonce)
+    except RemoteFault as fault:
+        raise Unreachable(f"{address}: {fault}") from fault
+    except _BROKEN as error:
+        if isinstance(error.__cause__, ssl.SSLError):
+            raise AuthenticationFailed(f"{address}: {error.__cause__.reason}") from error
+        raise Unreachable(f"{address}: the connection broke: {error}") from error
+
+
+def _key_of(stream: trio.SSLStream[trio.SocketStream]) -> PublicKey:
+    return peer_key(stream.getpeercert(binary_form=True), stream.selected_alpn_protocol())
+
+
+async def _close(stream: trio.abc.AsyncResource) -> None:
+    with trio.move_on_after(1, shield=True):
+        await stream.aclose()
+
+
+class _Entrance:
+    """Connections whose other end is not proven yet; when there are too many the oldest makes room.
+
+    A plain limit would let a few slow strangers lock everybody out.
+    """
+
+    def __init__(self) -> None:
+        self._scopes: dict[int, trio.CancelScope] = {}
+        self._next = 0
+
+    @contextmanager
+    def handshake(self) -> Iterator[None]:
+        """Bound the block in time, and let it be cancelled by newer ones."""
+        number, self._next = self._next, self._next + 1
+        with trio.move_on_after(HANDSHAKE_S) as scope:
+            if len(self._scopes) >= PRE_AUTHENTICATION_MAX:
+                self._scopes.pop(next(iter(self._scopes))).cancel()
+            self._scopes[number] = scope
+            try:
+                yield
+            finally:
+                self._scopes.pop(number, None)
+
+
+async def serve(
+    address: str,
+    *,
+    context: ContextProvider,
+    name: str,
+    nonce: Callable[[], bytes],
+    handler: Handler,
+    failed: Callable[[Exception], None],
+    task_status: trio.TaskStatus[tuple[str, int]] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Accept connections until cancelled; starts with the address it listens on.
+
+    Args:
+        context: the current context of `server_context`; asked for every connection, so members may change.
+        failed: told about faults of ours in a connection's work; only that connection ends.
+
+    Raises:
+        OSError: the address cannot be listened on.
+    """
+    host, port = split_address(address)
+    listeners = await trio.open_tcp_listeners(port, host=host or None, backlog=LISTEN_BACKLOG)
+    await serve_listeners(
+        listeners,
+        context=context,
+        name=name,
+        nonce=nonce,
+        handler=handler,
+        failed=failed,
+        task_status=task_status,
+    )
+
+
+async def serve_listeners(
+    listeners: list[trio.SocketListener],
+    *,
+    context: ContextProvider,
+    name: str,
+    nonce: Callable[[], bytes],
+    handler: Handler,
+    failed: Callable[[Exception], None],
+    task_status: trio.TaskStatus[tuple[str, int]] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """As `serve`, on listeners that exist already."""
+    entrance = _Entrance()
+
+    async def accepted(plain: trio.SocketStream) -> None:
+        stream = trio.SSLStream(plain, context(), server_side=True)
+        try:
+            await _accept(stream, entrance, name, nonce(), handler)
+        except* Exception as group:
+            failed(group)
+        finally:
+            await _close(stream)
+
+    async with trio.open_nursery() as nursery:
+        await nursery.start(trio.serve_listeners, accepted, listeners)
+        task_status.started(listeners[0].socket.getsockname()[:2])
+
+
+async def _accept(
+    stream: trio.SSLStream[trio.SocketStream],
+    entrance: _Entrance,
+    name: str,
+    nonce: bytes,
+    handler: Handler,
+) -> None:
+    peer: PublicKey | None = None
+    connection: Connection | None = None
+    with entrance.handshake():
+        try:
+            await stream.do_handshake()
+            peer = _key_of(stream)
+            connection = await _greet(stream, name=name, nonce=nonce)
+        except (ProtocolError, *_BROKEN):
+            return  # a stranger, or one that gave up: nothing of ours has been asked for
+    if peer is None or connection is None:
+        return  # too slow
+    async with open_channel(stream, connection, handler=handler, peer=peer) as channel:
+        await channel.wait_closed()
