@@ -1,0 +1,403 @@
+# Host functions on vectors, maps and sets.
+#
+# Is:     the entry points, argument counts already checked; Clojure's treatment of nil included.
+# Is not: the structures (`_vector.pxi`, `_map.pxi`) nor seqs (`_primitives_sequences.pxi`).
+# Fits:   `_table.pxi` finds them by name.
+#
+# A result grows from a second reference to the argument; the structures copy only what somebody else holds too.
+
+cdef Outcome primitive_vector(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
+    return vector_of(heap, arguments, n, result)
+
+
+cdef Outcome primitive_hash_map(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
+    cdef uint32_t i
+    cdef Outcome outcome = OK
+    if n & 1:
+        return fault(heap, b"argument", b"hash-map: the last key has no value")
+    if give_empty(heap, MAP, result) != OK:
+        return NO_MEMORY
+    for i in range(0, n, 2):
+        outcome = map_put(heap, result, arguments[i], arguments[i + 1])
+        if outcome == OK:
+            outcome = spend(heap, 1)
+        if outcome != OK:
+            break
+    return outcome
+
+
+cdef Outcome primitive_hash_set(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
+    cdef uint32_t i
+    cdef Outcome outcome = OK
+    if give_empty(heap, SET, result) != OK:
+        return NO_MEMORY
+    for i in range(n):
+        outcome = map_put(heap, result, arguments[i], nil())
+        if outcome == OK:
+            outcome = spend(heap, 1)
+        if outcome != OK:
+            break
+    return outcome
+
+
+cdef Outcome add_all(Heap *heap, Value source, Value *handle) noexcept nogil:
+    """Add every item of anything seqable to the VECTOR or SET of a handle."""
+    cdef Cursor cursor
+    cdef Value item = nil()
+    cdef bint more = False
+    cdef Outcome outcome = cursor_start(heap, &cursor, source)
+    while outcome == OK:
+        outcome = cursor_next(heap, &cursor, &more)
+        if outcome != OK or not more:
+            break
+        outcome = spend(heap, 1)
+        if outcome == OK:
+            outcome = cursor_item(heap, &cursor, &item)
+        if outcome != OK:
+            break
+        if handle.tag == VECTOR:
+            outcome = vector_append(heap, handle, item)
+        else:
+            outcome = map_put(heap, handle, item, nil())
+        release(heap, item)
+    return whole(outcome)
+
+
+cdef Outcome primitive_vec(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
+    if arguments[0].tag == VECTOR:
+        result[0] = retained(arguments[0])
+        return OK
+    if give_empty(heap, VECTOR, result) != OK:
+        return NO_MEMORY
+    return add_all(heap, arguments[0], result)
+
+
+cdef Outcome primitive_set(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
+    if arguments[0].tag == SET:
+        result[0] = retained(arguments[0])
+        return OK
+    if give_empty(heap, SET, result) != OK:
+        return NO_MEMORY
+    return add_all(heap, arguments[0], result)
+
+
+# ---- growing and shrinking
+
+cdef Outcome conj_to_map(Heap *heap, Value *handle, Value item) noexcept nogil:
+    """Add an entry [key value], or all entries of a map, to the map of a handle."""
+    cdef Cursor cursor
+    cdef bint more = False
+    cdef Outcome outcome
+    if item.tag == NIL:
+        return OK
+    if item.tag == VECTOR:
+        if vector_count(item) != 2:
+            return fault(heap, b"argument", b"conj: an entry of a map is a vector of two, [key value]")
+        return map_put(heap, handle, vector_at(item, 0)[0], vector_at(item, 1)[0])
+    if item.tag != MAP:
+        return fault_type(heap, b"conj", b"a map or an entry [key value]", item)
+    outcome = cursor_start(heap, &cursor, item)
+    while outcome == OK:
+        outcome = cursor_next(heap, &cursor, &more)
+        if outcome != OK or not more:
+            break
+        outcome = spend(heap, 4)
+        if outcome == OK:
+            outcome = map_put(heap, handle, cursor.item, cursor.value)
+    return outcome
+
+
+cdef Outcome conj_one(Heap *heap, Value *handle, Value item) noexcept nogil:
+    """Add an item (borrowed) to the collection of an owned handle."""
+    if handle.tag == VECTOR:
+        return vector_append(heap, handle, item)
+    if handle.tag == MAP:
+        return conj_to_map(heap, handle, item)
+    if handle.tag == SET:
+        return map_put(heap, handle, item, nil())
+    if handle.tag == NIL or handle.tag == EMPTY:
+        return give_cell(heap, retained(item), immediate(EMPTY, 0), handle)
+    if handle.tag == LIST:
+        return give_cell(heap, retained(item), handle[0], handle)
+    if is_seq_kind(handle.tag):
+        return give_cons(heap, retained(item), handle[0], handle)
+    return fault_type(heap, b"conj", b"a collection", handle[0])
+
+
+cdef Outcome primitive_conj(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
+    cdef uint32_t i
+    cdef Outcome outcome = OK
+    if n == 0:
+        return give_empty(heap, VECTOR, result)
+    result[0] = retained(arguments[0])
+    charge(heap, n >> 4)
+    for i in range(1, n):
+        outcome = conj_one(heap, result, arguments[i])
+        if outcome != OK:
+            break
+    return outcome
+
+
+cdef Outcome primitive_empty(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
+    if is_collection(arguments[0].tag):
+        return give_empty(heap, arguments[0].tag, result)
+    result[0] = nil()
+    return OK
+
+
+cdef Outcome primitive_peek(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
+    cdef Value source = arguments[0]
+    result[0] = nil()
+    if source.tag == VECTOR:
+        if vector_count(source) > 0:
+            result[0] = retained(vector_at(source, vector_count(source) - 1)[0])
+        return OK
+    if source.tag == LIST:
+        result[0] = retained((<Values *> source.object).at[0])
+        return OK
+    if source.tag == NIL or source.tag == EMPTY:
+        return OK
+    return fault_type(heap, b"peek", b"a vector or a list", source)
+
+
+cdef Outcome primitive_pop(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
+    cdef Value source = arguments[0]
+    if source.tag == VECTOR:
+        if vector_count(source) == 0:
+            return fault(heap, b"state", b"pop: Can't pop empty vector")
+        result[0] = retained(source)
+        return vector_pop(heap, result)
+    if source.tag == LIST:
+        result[0] = retained((<Values *> source.object).at[1])
+        return OK
+    if source.tag == EMPTY:
+        return fault(heap, b"state", b"pop: Can't pop empty list")
+    if source.tag == NIL:
+        result[0] = nil()
+        return OK
+    return fault_type(heap, b"pop", b"a vector or a list", source)
+
+
+cdef Outcome primitive_subvec(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
+    """A copy: cost is proportional to what is in it."""
+    cdef int64_t count
+    cdef int64_t start
+    cdef int64_t end
+    cdef int64_t i
+    cdef Value *leaf = NULL
+    if arguments[0].tag != VECTOR:
+        return fault_type(heap, b"subvec", b"a vector", arguments[0])
+    for i in range(1, n):
+        if arguments[i].tag != INT:
+            return fault_type(heap, b"subvec", b"an index", arguments[i])
+    count = vector_count(arguments[0])
+    start = arguments[1].integer
+    end = arguments[2].integer if n == 3 else count
+    if end < 0 or end > count:
+        return fault_index(heap, b"subvec", end, count)
+    if start < 0 or start > end:
+        return fault_index(heap, b"subvec", start, end)
+    if start == 0 and end == count:
+        result[0] = retained(arguments[0])
+        return OK
+    charge(heap, (end - start) >> 2)
+    if give_empty(heap, VECTOR, result) != OK:
+        return NO_MEMORY
+    for i in range(start, end):
+        if leaf == NULL or i & 31 == 0:
+            leaf = leaf_of(<Vector *> arguments[0].object, i)
+        if vector_append(heap, result, leaf[i & 31]) != OK:
+            return NO_MEMORY
+    return OK
+
+
+# ---- look-up
+
+cdef Outcome look_up_key(Heap *heap, Value source, Value key, bint *found, Value *result) noexcept nogil:
+    """Set result to the value at a key of a map, set, vector or string; found is false for anything else."""
+    cdef Value *pair = NULL
+    cdef Outcome outcome
+    found[0] = False
+    if source.tag == MAP or source.tag == SET:
+        outcome = map_find(heap, source, key, &pair)
+        if pair != NULL:
+            found[0] = True
+            result[0] = retained(pair[1] if source.tag == MAP else pair[0])
+        return outcome
+    if key.tag != INT or key.integer < 0:
+        return OK
+    if source.tag == VECTOR and key.integer < vector_count(source):
+        found[0] = True
+        result[0] = retained(vector_at(source, key.integer)[0])
+    elif source.tag == STRING and key.integer < (<Text *> source.object).char_count:
+        found[0] = True
+        return string_char(heap, source, key.integer, result)
+    return OK
+
+
+cdef Outcome primitive_get(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
+    cdef bint found = False
+    cdef Outcome outcome = look_up_key(heap, arguments[0], arguments[1], &found, result)
+    if outcome == OK and not found:
+        result[0] = retained(arguments[2]) if n == 3 else nil()
+    return outcome
+
+
+cdef Outcome primitive_is_contains(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
+    cdef Value source = arguments[0]
+    cdef Value key = arguments[1]
+    cdef Value *pair = NULL
+    cdef int64_t count
+    cdef Outcome outcome
+    if source.tag == MAP or source.tag == SET:
+        outcome = map_find(heap, source, key, &pair)
+        result[0] = boolean_value(pair != NULL)
+        return outcome
+    if source.tag == VECTOR or source.tag == STRING:
+        count = vector_count(source) if source.tag == VECTOR else (<Text *> source.object).char_count
+        result[0] = boolean_value(key.tag == INT and 0 <= key.integer < count)
+        return OK
+    if source.tag != NIL:
+        return fault_type(heap, b"contains?", b"a map, set, vector or string", source)
+    result[0] = boolean_value(False)
+    return OK
+
+
+cdef Outcome primitive_find(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
+    cdef Value source = arguments[0]
+    cdef Value *pair = NULL
+    cdef Value entry[2]
+    cdef Outcome outcome
+    result[0] = nil()
+    if source.tag == MAP:
+        outcome = map_find(heap, source, arguments[1], &pair)
+        if outcome != OK or pair == NULL:
+            return outcome
+        return vector_of(heap, pair, 2, result)
+    if source.tag == VECTOR:
+        if arguments[1].tag != INT or not 0 <= arguments[1].integer < vector_count(source):
+            return OK
+        entry[0] = arguments[1]
+        entry[1] = vector_at(source, arguments[1].integer)[0]
+        return vector_of(heap, entry, 2, result)
+    if source.tag == NIL:
+        return OK
+    return fault_type(heap, b"find", b"a map or a vector", source)
+
+
+# ---- change
+
+cdef Outcome assoc_in_vector(Heap *heap, Value *handle, Value key, Value value) noexcept nogil:
+    if key.tag != INT:
+        return fault_type(heap, b"assoc", b"an index", key)
+    if not 0 <= key.integer <= vector_count(handle[0]):
+        return fault_index(heap, b"assoc", key.integer, vector_count(handle[0]))
+    return vector_set(heap, handle, key.integer, value)
+
+
+cdef Outcome primitive_assoc(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
+    cdef uint32_t i
+    cdef Outcome outcome = OK
+    if not n & 1:
+        return fault(heap, b"argument", b"assoc: the last key has no value")
+    if arguments[0].tag == NIL:
+        outcome = give_empty(heap, MAP, result)
+    elif arguments[0].tag == MAP or arguments[0].tag == VECTOR:
+        result[0] = retained(arguments[0])
+    else:
+        return fault_type(heap, b"assoc", b"a map or a vector", arguments[0])
+    charge(heap, n >> 4)
+    for i in range(1, n, 2):
+        if outcome != OK:
+            break
+        if result.tag == MAP:
+            outcome = map_put(heap, result, arguments[i], arguments[i + 1])
+        else:
+            outcome = assoc_in_vector(heap, result, arguments[i], arguments[i + 1])
+    return outcome
+
+
+cdef Outcome remove_keys(Heap *heap, const char *name, uint32_t kind, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
+    """Set result to a map or set without the keys a1 ..."""
+    cdef uint32_t i
+    cdef Outcome outcome = OK
+    result[0] = nil()
+    if arguments[0].tag == NIL:
+        return OK
+    if arguments[0].tag != kind:
+        return fault_type(heap, name, b"a map" if kind == MAP else b"a set", arguments[0])
+    result[0] = retained(arguments[0])
+    charge(heap, n >> 4)
+    for i in range(1, n):
+        outcome = map_remove(heap, result, arguments[i])
+        if outcome != OK:
+            break
+    return outcome
+
+
+cdef Outcome primitive_dissoc(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
+    return remove_keys(heap, b"dissoc", MAP, arguments, n, result)
+
+
+cdef Outcome primitive_disj(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
+    return remove_keys(heap, b"disj", SET, arguments, n, result)
+
+
+# ---- entries
+
+cdef Outcome parts_of_entries(Heap *heap, const char *name, uint32_t part, Value source, Value *result) noexcept nogil:
+    """Set result to a seq of the keys (part 0) or values (1) of a seq of entries."""
+    cdef Cursor cursor
+    cdef Value vector = nil()
+    cdef Value item
+    cdef bint more = False
+    cdef Outcome outcome = cursor_start(heap, &cursor, source)
+    result[0] = nil()
+    if outcome == OK and give_empty(heap, VECTOR, &vector) != OK:
+        return NO_MEMORY
+    while outcome == OK:
+        outcome = cursor_next(heap, &cursor, &more)
+        if outcome != OK or not more:
+            break
+        outcome = spend(heap, 1)
+        if outcome != OK:
+            break
+        if cursor.pairs:
+            item = cursor.value if part else cursor.item
+        elif cursor.item.tag == VECTOR and vector_count(cursor.item) == 2:
+            item = vector_at(cursor.item, part)[0]
+        else:
+            outcome = fault_type(heap, name, b"entries of a map", cursor.item)
+            break
+        outcome = vector_append(heap, &vector, item)
+    if outcome == OK and vector_count(vector) > 0:
+        outcome = give_seq(heap, vector, SEQ_ITEMS, 0, result)
+    release(heap, vector)
+    return whole(outcome)
+
+
+cdef Outcome primitive_keys(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
+    if arguments[0].tag == MAP:
+        return seq_of(heap, arguments[0], SEQ_KEYS, result)
+    return parts_of_entries(heap, b"keys", 0, arguments[0], result)
+
+
+cdef Outcome primitive_vals(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
+    if arguments[0].tag == MAP:
+        return seq_of(heap, arguments[0], SEQ_VALUES, result)
+    return parts_of_entries(heap, b"vals", 1, arguments[0], result)
+
+
+cdef Outcome part_of_entry(Heap *heap, const char *name, uint32_t part, Value entry, Value *result) noexcept nogil:
+    if entry.tag != VECTOR or vector_count(entry) != 2:
+        return fault_type(heap, name, b"an entry [key value]", entry)
+    result[0] = retained(vector_at(entry, part)[0])
+    return OK
+
+
+cdef Outcome primitive_key(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
+    return part_of_entry(heap, b"key", 0, arguments[0], result)
+
+
+cdef Outcome primitive_val(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
+    return part_of_entry(heap, b"val", 1, arguments[0], result)
