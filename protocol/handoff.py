@@ -1,0 +1,549 @@
+"""Giving an agent from one node to another, exactly once: the rules, without bytes, clock or storage.
+
+Is:     two state machines, `Source` (the node that gives) and `Target` (the node that takes), and their records.
+Is not: what an offer carries, or checking it: that is the daemon's, who is told by `Verify`.
+Fits:   the daemon carries out the actions of each step in their order; tests explore every order of events.
+
+    source                                              target
+    Persist(Given) ; Send(Offer) --------------------->  Verify -> Persist(Held)
+    ... Given is durable ; Send(Go) ------------------>  Persist(Owned)
+    Persist(Gone) -> Drop  <---------------- Send(Own) ; ... Owned is durable ; Start
+    Persist(Aborted) -> Resume  <-------- Send(Refuse) ; ... Refused is durable
+
+The epoch in every record and message is the new one, that the target would own; the source owns the one before.
+
+Why it holds. The source never runs again once it offers, unless the target has durably refused that attempt; the
+target never takes an attempt it has refused, nor an epoch it has passed; it starts only after a Go, and the source
+says Go only once it cannot forget. No waiting time makes anybody an owner. The target answers every repetition of
+what is settled, so a source that repeats itself gets to an end.
+
+What the daemon owes. Records are made durable in the order of their Persist actions; several of one step may be
+one transaction. Offer, image and tokens become durable with Given at the source and with Held at the target.
+`Persisted` comes only after the disk has it. A node keeps one record of each `slot`, a later one in place of the
+earlier. Attempts of one epoch grow. When `Start` comes, an unfinished `Source` of a lower epoch at the same node
+is over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from protocol.limits import REFUSED_MAX, TAKEN_MAX, TEXT_BYTES_MAX
+from protocol.messages import (
+    AGENT_BYTES,
+    ATTEMPT_BYTES,
+    CancelOffer,
+    Go,
+    HandOff,
+    Offer,
+    Own,
+    Refuse,
+)
+from protocol.records import (
+    ATTEMPT_MAX,
+    EPOCH_MAX,
+    Aborted,
+    Given,
+    Gone,
+    Held,
+    Journey,
+    Owned,
+    Record,
+    Refused,
+    TargetRecord,
+    decode,
+    encode,
+    slot,
+)
+
+__all__ = [
+    "Aborted",
+    "Decline",
+    "Drop",
+    "Given",
+    "Gone",
+    "Held",
+    "Owned",
+    "Persist",
+    "Persisted",
+    "Received",
+    "Record",
+    "Refused",
+    "Resume",
+    "Retry",
+    "Send",
+    "Source",
+    "Start",
+    "Target",
+    "Verified",
+    "Verify",
+    "Withdraw",
+    "decode",
+    "encode",
+    "running",
+    "slot",
+    "unfinished",
+]
+
+CANCELLED = ("handoff/cancelled", "the source withdrew its offer")
+
+
+# -- events and actions --
+
+
+@dataclass(frozen=True, slots=True)
+class Persisted:
+    """The record is on the disk."""
+
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message came.
+
+    `peer` is the proven node key of its sender; a message of anyone but the other side of the hand-off is ignored.
+    Leave it out only where the caller has compared it.
+    """
+
+    message: HandOff
+    peer: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Some time has passed without an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Withdraw:
+    """Source: stop trying, if the target has not taken the agent already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """Target: the answer to `Verify`."""
+
+    ok: bool
+    code: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Decline:
+    """Target: this node no longer wants what it holds."""
+
+    code: str
+    reason: str
+
+
+Event = Persisted | Received | Retry | Withdraw | Verified | Decline
+
+
+@dataclass(frozen=True, slots=True)
+class Persist:
+    """Make durable, then tell with `Persisted`."""
+
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send a message of a kind; `message` makes it, but for an Offer, which `offer` makes of what the caller keeps."""
+
+    kind: type[HandOff]
+    to: bytes  # node key; empty where the caller never told one
+    agent: bytes
+    epoch: int
+    attempt: int
+    code: str = ""
+    reason: str = ""
+
+    def message(self) -> HandOff:
+        """Return the message. Not for an Offer."""
+        attempt = self.attempt.to_bytes(ATTEMPT_BYTES, "big")
+        if self.kind is Refuse:
+            return Refuse(self.agent, self.epoch, attempt, self.code, self.reason)
+        assert self.kind is not Offer, self.kind
+        kind: type[Go | Own | CancelOffer] = self.kind  # type: ignore[assignment]  # the three left
+        return kind(self.agent, self.epoch, attempt)
+
+    def offer(
+        self, *, digest: bytes, programs: tuple[bytes, ...], tokens: tuple[bytes, ...], body: bytes
+    ) -> Offer:
+        """Return the message of an Offer."""
+        assert self.kind is Offer, self.kind
+        attempt = self.attempt.to_bytes(ATTEMPT_BYTES, "big")
+        return Offer(self.agent, self.epoch, attempt, digest, programs, tokens, body)
+
+
+@dataclass(frozen=True, slots=True)
+class Verify:
+    """Check all that the offer carries, and that the agent does not run here; tell with `Verified`."""
+
+    offer: Offer
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Run the agent again, as it was when it was frozen; the attempt is over."""
+
+    agent: bytes
+    epoch: int  # the one that runs again
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Run the agent of the offer that was held."""
+
+    agent: bytes
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Forget image and tokens of this epoch (not of a later one, should the agent be back already)."""
+
+    agent: bytes
+    epoch: int
+
+
+Action = Persist | Send | Verify | Resume | Start | Drop
+
+
+# -- the side that gives --
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One attempt of giving one agent away. A value: `step` returns the next one."""
+
+    given: Given
+    durable: bool  # Given is on the disk
+    withdrawn: bool = False
+    writing: Aborted | Gone | None = None  # the end, on its way to the disk
+    over: bool = False
+
+    @staticmethod
+    def begin(
+        agent: bytes, epoch_now: int, target: bytes, attempt: int
+    ) -> tuple[Source, list[Action]]:
+        """Offer a frozen agent that this node owns at `epoch_now`. From here on it does not run."""
+        assert len(agent) == AGENT_BYTES, len(agent)
+        assert 0 <= epoch_now < EPOCH_MAX, epoch_now
+        assert 0 <= attempt <= ATTEMPT_MAX, attempt
+        given = Given(agent, epoch_now + 1, target, attempt)
+        source = Source(given, durable=False)
+        return source, [Persist(given), source._send(Offer)]
+
+    @staticmethod
+    def restart(record: Given) -> tuple[Source, list[Action]]:
+        """Go on after a restart that found this record."""
+        source = Source(record, durable=True)
+        return source, source._ask()
+
+    def step(self, event: Event) -> tuple[Source, list[Action]]:
+        """Return what follows an event. What does not concern this attempt, or comes again, changes nothing."""
+        match event:
+            case Persisted(record) if record == self.given and not self.durable:
+                source = replace(self, durable=True)
+                return source, [source._send(CancelOffer if self.withdrawn else Go)]
+            case Persisted(record) if record == self.writing and not self.over:
+                return replace(self, over=True), [self._end(self.writing)]
+            case Received(message, peer) if self._concerns(message, peer):
+                return self._received(message)
+            case Retry() if self.writing is None:
+                return self, self._ask()
+            case Withdraw() if self.writing is None:
+                source = replace(self, withdrawn=True)
+                return source, source._ask() if self.durable else []
+            case _:
+                return self, []
+
+    def _received(self, message: HandOff) -> tuple[Source, list[Action]]:
+        """Take the target's answer. An answer before Given is durable is left for its repetition."""
+        given = self.given
+        if not self.durable or self.writing is not None:
+            return self, []
+        end: Aborted | Gone
+        match message:
+            case Own():
+                end = Gone(given.agent, given.epoch, given.target, given.attempt)
+            case Refuse(code=code, reason=reason):
+                end = Aborted(given.agent, given.epoch, given.target, given.attempt, code, reason)
+            case _:
+                return self, []
+        return replace(self, writing=end), [Persist(end)]
+
+    def _ask(self) -> list[Action]:
+        if self.withdrawn and self.durable:
+            return [self._send(CancelOffer)]
+        return [self._send(Offer), self._send(Go)] if self.durable else [self._send(Offer)]
+
+    def _end(self, record: Aborted | Gone | None) -> Action:
+        epoch = self.given.epoch - 1
+        if isinstance(record, Aborted):
+            return Resume(record.agent, epoch, record.code, record.reason)
+        return Drop(self.given.agent, epoch)
+
+    def _concerns(self, message: HandOff, peer: bytes | None) -> bool:
+        given = self.given
+        return (
+            message.agent == given.agent
+            and (message.epoch, _attempt(message)) == (given.epoch, given.attempt)
+            and (peer is None or peer == given.target)
+        )
+
+    def _send(self, kind: type[HandOff]) -> Send:
+        given = self.given
+        return Send(kind, given.target, given.agent, given.epoch, given.attempt)
+
+
+# -- the side that takes --
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    """What is under way for one attempt; there is one at a time, and others are left for their repetition."""
+
+    held: Held  # the attempt
+    record: TargetRecord | None  # on its way to the disk; None while the offer is being checked
+    go: bool = False
+    cancelled: bool = False  # stronger than `go`: to refuse is always safe before the start
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What one node knows of one agent that others offer it. A value: `step` returns the next one."""
+
+    agent: bytes
+    epoch: int = -1  # the highest this node has ever owned
+    taken: tuple[tuple[bytes, int, int], ...] = ()  # source, epoch, attempt; oldest first
+    held: Held | None = None
+    refused: tuple[Refused, ...] = ()  # at most one of each source
+    pending: _Pending | None = None
+
+    @staticmethod
+    def fresh(agent: bytes, epoch: int = -1) -> Target:
+        """Return what a node without records knows; `epoch` is that of an agent that lives here."""
+        return Target(agent, epoch)
+
+    @staticmethod
+    def restart(records: Iterable[Record]) -> Target:
+        """Return what the node's records of one agent say, in any order; at least one.
+
+        Starts nothing: whether the agent runs here, `running` tells.
+        """
+        kept = list(records)
+        assert len({record.agent for record in kept}) == 1, kept
+        target = Target(kept[0].agent, max(_owned_epoch(record) for record in kept))
+        for record in kept:
+            match record:
+                case Owned() if record.epoch == target.epoch:
+                    target = target._with_taken(record)
+                case Refused():
+                    target = target._with_refused(record)
+                case Held():
+                    target = replace(target, held=record)
+        return target._pruned()
+
+    def step(self, event: Event) -> tuple[Target, list[Action]]:
+        """Return what follows an event. What is settled is answered again; the rest changes nothing."""
+        match event:
+            case Received(message, peer) if message.agent == self.agent:
+                return self._received(message, b"" if peer is None else peer)
+            case Verified() if self.pending is not None and self.pending.record is None:
+                return self._verified(self.pending, event)
+            case Persisted(record) if self.pending is not None and record == self.pending.record:
+                return self._persisted(self.pending)
+            case Decline(code, reason) if self.held is not None and self.pending is None:
+                return self._refuse(self.held, code, reason)
+            case _:
+                return self, []
+
+    def _received(self, message: HandOff, peer: bytes) -> tuple[Target, list[Action]]:
+        if not isinstance(message, Offer | Go | CancelOffer):
+            return self, []
+        asked = Held(self.agent, message.epoch, peer, _attempt(message))
+        settled = self._settled(asked)
+        if settled is not None:
+            return self, [settled]
+        if asked.epoch <= self.epoch:
+            return self, []  # too late: whoever owned the epoch before has had its answer
+        if self.pending is not None:
+            return self._while_pending(self.pending, asked, message), []
+        match message:
+            case Offer() if asked != self.held:
+                # A hold of another attempt stays until this one has been checked, and then makes room.
+                return replace(self, pending=_Pending(asked, None)), [Verify(message)]
+            case Go() if asked == self.held:
+                return self._take(asked)
+            case CancelOffer():
+                return self._refuse(asked, *CANCELLED)
+            case _:
+                return self, []
+
+    def _while_pending(self, pending: _Pending, asked: Held, message: HandOff) -> Target:
+        """Remember what comes while the disk or the check is awaited, if it concerns the same attempt."""
+        if asked != pending.held:
+            return self
+        match message:
+            case Go():
+                return replace(self, pending=replace(pending, go=True))
+            case CancelOffer():
+                return replace(self, pending=replace(pending, cancelled=True))
+            case _:
+                return self
+
+    def _verified(self, pending: _Pending, verdict: Verified) -> tuple[Target, list[Action]]:
+        if pending.cancelled:
+            return self._refuse(pending.held, *CANCELLED)
+        if not verdict.ok:
+            return self._refuse(pending.held, verdict.code, verdict.reason)
+        if pending.go:  # one wait for the disk instead of two: Owned durable means Held durable
+            target, actions = self._take(pending.held)
+            return target, [Persist(pending.held), *actions]
+        target = replace(self, pending=replace(pending, record=pending.held))
+        return target, [Persist(pending.held)]
+
+    def _persisted(self, pending: _Pending) -> tuple[Target, list[Action]]:
+        match pending.record:
+            case Held() as held:
+                target = replace(self, held=held, pending=None)
+                if pending.cancelled:
+                    return target._refuse(held, *CANCELLED)
+                return target._take(held) if pending.go else (target, [])
+            case Owned() as owned:
+                target = replace(self, epoch=owned.epoch, pending=None)._with_taken(owned)._pruned()
+                return target, [_answer(Own, pending.held), Start(owned.agent, owned.epoch)]
+            case Refused() as refused:
+                target = replace(self, pending=None)._with_refused(refused)._pruned()
+                return target, [_answer(Refuse, pending.held, refused.code, refused.reason)]
+            case None:
+                return self, []
+
+    def _take(self, held: Held) -> tuple[Target, list[Action]]:
+        owned = Owned(held.agent, held.epoch, held.source, held.attempt, self.taken)
+        return replace(self, pending=_Pending(held, owned)), [Persist(owned)]
+
+    def _refuse(self, asked: Held, code: str, reason: str) -> tuple[Target, list[Action]]:
+        earlier, floor = self._refused_journeys(asked.source)
+        refused = Refused(
+            asked.agent,
+            asked.epoch,
+            asked.source,
+            asked.attempt,
+            _short(code),
+            _short(reason),
+            earlier,
+            floor,
+        )
+        return replace(self, pending=_Pending(asked, refused)), [Persist(refused)]
+
+    # -- memory --
+
+    def _settled(self, asked: Held) -> Send | None:
+        """Return the answer that stands already, if one does."""
+        if (asked.source, asked.epoch, asked.attempt) in self.taken:
+            return _answer(Own, asked)
+        journey = (asked.epoch, asked.attempt)
+        for refused in self.refused:
+            if refused.source != asked.source or asked.epoch <= self.epoch:
+                continue
+            if journey == (refused.epoch, refused.attempt):
+                return _answer(Refuse, asked, refused.code, refused.reason)
+            if journey in refused.earlier or journey <= refused.floor:
+                return _answer(Refuse, asked, "handoff/refused", "this attempt was refused before")
+        return None
+
+    def _refused_journeys(self, source: bytes) -> tuple[tuple[Journey, ...], Journey]:
+        """Return what the next refusal of a source must go on remembering.
+
+        Beyond REFUSED_MAX the lowest are remembered as a floor: attempts grow, so what is below is not asked again.
+        """
+        for refused in self.refused:
+            if refused.source == source:
+                known = {*refused.earlier, (refused.epoch, refused.attempt)}
+                journeys = sorted(pair for pair in known if pair[0] > self.epoch)
+                floor = refused.floor
+                while len(journeys) >= REFUSED_MAX:
+                    floor = max(floor, journeys.pop(0))
+                return tuple(journeys), floor
+        return (), (0, 0)
+
+    def _with_taken(self, owned: Owned) -> Target:
+        taken = (*owned.earlier, (owned.source, owned.epoch, owned.attempt))
+        return replace(self, taken=taken[-TAKEN_MAX:])
+
+    def _with_refused(self, refused: Refused) -> Target:
+        others = tuple(other for other in self.refused if other.source != refused.source)
+        return replace(self, refused=(*others, refused))
+
+    def _pruned(self) -> Target:
+        """Forget what is below the epoch, which refuses it by itself, and a hold that is settled."""
+        target = replace(
+            self,
+            refused=tuple(refused for refused in self.refused if _epoch_max(refused) > self.epoch),
+        )
+        held = target.held
+        if held is not None and (held.epoch <= self.epoch or target._settled(held) is not None):
+            return replace(target, held=None)
+        return target
+
+
+# -- after a restart --
+
+
+def unfinished(records: Iterable[Record]) -> Given | None:
+    """Return the attempt that a restarted node goes on with (`Source.restart`), of one agent's records."""
+    kept = list(records)
+    for record in kept:
+        if isinstance(record, Given) and record.epoch > _highest(kept):
+            return record
+    return None
+
+
+def running(records: Iterable[Record], *, born_here: bool = False) -> int | None:
+    """Return the epoch at which the agent of these records runs on this node, or None.
+
+    `born_here`: it was spawned on this node and so owned epoch 0 without a record.
+    """
+    kept = list(records)
+    epoch = max(_highest(kept), 0 if born_here else -1)
+    away = any(isinstance(record, Given | Gone) and record.epoch > epoch for record in kept)
+    return None if away or epoch < 0 else epoch
+
+
+def _highest(records: list[Record]) -> int:
+    return max((_owned_epoch(record) for record in records), default=-1)
+
+
+def _owned_epoch(record: Record) -> int:
+    """Return the highest epoch that a record proves this node has owned."""
+    match record:
+        case Owned():
+            return record.epoch
+        case Given() | Aborted() | Gone():
+            return record.epoch - 1
+        case Held() | Refused():
+            return -1
+
+
+def _epoch_max(refused: Refused) -> int:
+    return max(refused.epoch, refused.floor[0], *(epoch for epoch, _ in refused.earlier))
+
+
+def _attempt(message: HandOff) -> int:
+    return int.from_bytes(message.attempt, "big")
+
+
+def _answer(kind: type[HandOff], asked: Held, code: str = "", reason: str = "") -> Send:
+    return Send(kind, asked.source, asked.agent, asked.epoch, asked.attempt, code, reason)
+
+
+def _short(text: str) -> str:
+    """Return at most as much of a text as a message may carry."""
+    return text.encode()[:TEXT_BYTES_MAX].decode(errors="ignore")
