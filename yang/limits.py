@@ -14,6 +14,7 @@ TREE_DEPTH_MAX = 2_000  # nodes inside nodes, after expansion: a `cond` nests on
 NODE_COUNT_MAX = 1_000_000  # nodes of one program
 PROGRAM_BYTES_MAX = 32 << 20  # canonical bytes of one program
 SPANS_BYTES_MAX = 32 << 20
+SHIPPED_BYTES_MAX = PROGRAM_BYTES_MAX + SPANS_BYTES_MAX + (1 << 12)
 NAME_LENGTH_MAX = 1_000  # characters of a name in shipped bytes
 POSITION_MAX = (1 << 31) - 1  # a line or column in shipped bytes
 ERRORS_SHOWN_MAX = 20  # of one source text; what follows is mostly their echo

@@ -23,6 +23,7 @@ from yang.limits import (
     NODE_COUNT_MAX,
     POSITION_MAX,
     PROGRAM_BYTES_MAX,
+    SHIPPED_BYTES_MAX,
     SPANS_BYTES_MAX,
 )
 from yang.nodes import KINDS_BY_NUMBER, VALUE, Item, Node, Scalar, Tree, tree_of_node
@@ -42,6 +43,21 @@ class Program:
     ast: bytes
     spans: bytes
     source_name: str
+
+    def to_bytes(self) -> bytes:
+        """Return the program as it is kept and shipped."""
+        return pack([_FORMAT, self.hash, self.ast, self.spans, self.source_name])
+
+    @staticmethod
+    def from_bytes(data: bytes) -> Program:
+        """Return the program of such bytes; its hash is that of its tree. Raises ProgramInvalid."""
+        parts = list(unpack(data, SHIPPED_BYTES_MAX))
+        if [type(part) for part in parts] != [int, bytes, bytes, bytes, str] or parts[0] != _FORMAT:
+            raise ProgramInvalid("these bytes are not a program's")
+        program = Program(*parts[1:])  # type: ignore[arg-type]
+        if hash_of(program.ast) != program.hash:
+            raise ProgramInvalid("the bytes are not those of the program's hash")
+        return program
 
 
 def program_of(tree: Tree | Node) -> Program:

@@ -45,7 +45,7 @@ ENDED = frozenset({State.DONE, State.FAILED, State.KILLED, State.MOVED})
 FOLLOWS: dict[State, frozenset[State]] = {
     State.READY: frozenset(State) - {State.READY},
     State.WAITING: frozenset(State) - {State.WAITING},
-    State.PAUSED: frozenset({State.READY, State.KILLED}),
+    State.PAUSED: frozenset({State.READY, State.WAITING, State.KILLED}),
     State.DONE: frozenset(),
     State.FAILED: frozenset(),
     State.KILLED: frozenset(),
@@ -78,6 +78,7 @@ class AgentRecord(msgspec.Struct):
     memory_max: int
     fuel_max: int | None
     epoch: int = 0  # grows by one with every hop
+    attempt: int = 0  # grows with every try to hop
     state: State = State.READY
     reason: str = ""
     since_ms: int = 0

@@ -17,11 +17,12 @@ from typing import NamedTuple
 
 from capabilities.authorize import Request, authorize
 from capabilities.budget import Meter
-from capabilities.caveats import Verb
-from capabilities.errors import TokenRefused
+from capabilities.caveats import Caveats, Verb
+from capabilities.errors import CapabilityError, TokenRefused
 from capabilities.keys import PrivateKey, PublicKey
 from capabilities.revocation import Revocation, RevocationSet
-from capabilities.verify import BlockCache, VerifiedToken, verify
+from capabilities.tokens import Token
+from capabilities.verify import BlockCache, VerifiedToken, check_hop, verify
 from datomstore.streams import Batch, Stream
 from datomstore.value import Keyword, Map
 from yind.agent import Agent
@@ -77,6 +78,15 @@ class Authority:
         """Return the verified token that is bound to this node. Raises TokenInvalid."""
         return self.verify(data, self._key.public)
 
+    def hand_on(self, data: bytes, to: PublicKey, name: str) -> bytes:
+        """Return a token of this node, bound to another one. Raises Denied when it may not go there."""
+        try:
+            check_hop(self.verify_own(data), to)
+            return Token.from_bytes(data).append(self._key, to, Caveats()).to_bytes()
+        except CapabilityError as error:
+            right = f"migrate {name}"
+            raise Denied(f"{right}: {error}", right=right) from error
+
     def revoke(self, revocation: Revocation) -> bool:
         """Take a revocation in and return whether it is new; it counts against tokens its signer may revoke."""
         return self._revoked.add(revocation)
@@ -96,8 +106,18 @@ class Authority:
 
     def permits_agent(self, agent: Agent, verb: Verb, resource: str) -> bool:
         """Return whether an agent could do something, without an entry in the audit stream."""
+        return self.permits(agent.tokens, verb, resource, agent.record.id)
+
+    def permits(
+        self,
+        tokens: Iterable[VerifiedToken],
+        verb: Verb,
+        resource: str,
+        agent_id: bytes | None = None,
+    ) -> bool:
+        """Return whether the tokens allow something, without an entry in the audit stream."""
         try:
-            self._decide(agent.tokens, verb, resource, agent.record.id)
+            self._decide(tokens, verb, resource, agent_id)
         except Denied:
             return False
         return True

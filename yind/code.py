@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 import trio
 
 from datomstore.streams import Batch, Streams
-from yang.compile import Compiled, code_datoms, compile_program
+from yang.compile import Compiled, code_datoms, code_schema, compile_program
 from yang.core import core_segment
 from yang.program import Program
 from yind.cesk import Code, Machine
@@ -73,7 +73,11 @@ class CodeLibrary:
 
     def _append(self, batch: Batch, compiled: Compiled) -> None:
         stream = self._streams.open(CODE_STREAM)
-        batch.transact(stream, code_datoms(compiled, stream.db()))
+        database = stream.db()
+        schema = code_schema(database)
+        if schema:
+            database = batch.transact(stream, schema).db_after
+        batch.transact(stream, code_datoms(compiled, database))
 
     def code_of(self, program_hash: bytes) -> Code:
         """Return the loaded code of a known program. Raises CodeUnknown."""

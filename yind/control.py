@@ -181,14 +181,11 @@ class Control:
 
     async def stream_list(self, session: Session, fields: Fields, send: SendItem) -> object:
         """List the streams that the tokens let one read."""
-        rows: list[object] = []
-        for name in sorted(self._agents.streams.names()):
-            try:
-                self._allow(session, Verb.READ, f"{self._node}/{name}")
-            except Exception:
-                continue
-            rows.append(self._stream_row(name))
-        return tuple(rows)
+        return tuple(
+            self._stream_row(name)
+            for name in sorted(self._agents.streams.names())
+            if self._authority.permits(session.tokens, Verb.READ, f"{self._node}/{name}")
+        )
 
     def _stream_row(self, name: str) -> Map:
         stream = self._agents.streams.get(name)
@@ -253,7 +250,9 @@ class Control:
         program = self._code.find(fields.data("hash"))
         if program is None:
             raise RequestInvalid("this node does not know that program")
-        return Map({"program": program.to_bytes()})
+        data = program.to_bytes()
+        self._migration.note_code(session.peer, program.hash, len(data))
+        return Map({"program": data})
 
     # -- agents --
 

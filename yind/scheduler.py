@@ -30,10 +30,21 @@ class Scheduler:
         self._send, self._receive = trio.open_memory_channel[Agent](AGENT_COUNT_MAX)
         self._limiter = trio.CapacityLimiter(workers)
         self._nursery: trio.Nursery | None = None
+        self._draining = False
+        self._turns = 0
+        self._idle = trio.Condition()
 
     def ready(self, agent: Agent) -> None:
         """Queue an agent for its next turn."""
-        self._send.send_nowait(agent)
+        if not self._draining:
+            self._send.send_nowait(agent)
+
+    async def drain(self) -> None:
+        """Let the turns under way end and give no others; then every machine stands still."""
+        self._draining = True
+        async with self._idle:
+            while self._turns:
+                await self._idle.wait()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Give turns for ever; leaving ends every turn and every waiting effect."""
@@ -45,8 +56,15 @@ class Scheduler:
 
     async def _work(self) -> None:
         async for agent in self._receive.clone():
-            if agent.record.state is State.READY and not agent.running:
-                await self._turn(agent)
+            if agent.record.state is State.READY and not agent.running and not self._draining:
+                self._turns += 1
+                try:
+                    await self._turn(agent)
+                finally:
+                    self._turns -= 1
+                    with trio.CancelScope(shield=True):
+                        async with self._idle:
+                            self._idle.notify_all()
 
     async def _turn(self, agent: Agent) -> None:
         """Run one slice and deal with how it ended."""

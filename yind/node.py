@@ -1,0 +1,208 @@
+"""One node: everything wired together under one nursery.
+
+Is:     the order of starting and stopping, and which part gets which.
+Is not: any work of the parts.
+Fits:   `yind.main` runs it for ever; tests run several in one process.
+
+Start: storage, streams, authority, code, agents; then unfinished hand-offs; then the scheduler; the listener last, so
+that nobody is answered by half a node. Stop: the listener first, then slices end, then every agent is saved.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from pathlib import Path
+
+import structlog
+import trio
+
+from capabilities.errors import CapabilityError
+from capabilities.keys import PrivateKey, PublicKey, load_private
+from capabilities.membership import Membership
+from datomstore.errors import DatomstoreError
+from datomstore.storage import Storage
+from datomstore.storage.lmdb import LmdbStorage
+from datomstore.storage.memory import MemoryStorage
+from datomstore.streams import Streams
+from yind.agent import State
+from yind.agents import Agents
+from yind.authority import Authority
+from yind.clock import Clock
+from yind.code import CODE_STREAM, CodeLibrary
+from yind.config import Config
+from yind.control import Control
+from yind.effects import Effects
+from yind.errors import ConfigError
+from yind.migrate import Migration
+from yind.peers import Peers
+from yind.scheduler import Scheduler
+
+AUDIT_STREAM = "audit"
+
+_log = structlog.get_logger()
+
+
+class Node:
+    """A running node."""
+
+    def __init__(self, config: Config, clock: Clock) -> None:
+        self.config = config
+        self.clock = clock
+        self.address = ("", 0)
+        self._scope = trio.CancelScope()
+        self._stopped = trio.Event()
+        roots = frozenset({_parsed_root(config)})
+        key = _loaded_key(config)
+        members = _loaded_members(config, roots)
+        self.storage = _opened_storage(config)
+        self.streams = Streams(self.storage, now_ms=clock.now_ms)
+        audit = self.streams.open(AUDIT_STREAM)
+        self.authority = Authority(roots=roots, key=key, clock=clock, audit=audit)
+        self.code = CodeLibrary(self.streams)
+        self.agents = Agents(self.streams, self.authority, self.code, clock)
+        self.peers = Peers(
+            name=config.name,
+            key=key,
+            certificate=_read(config, config.certificate, "certificate"),
+            members=members,
+            clock=clock,
+            on_request=self._request,
+            on_message=self._message,
+        )
+        self.migration = Migration(
+            node=config.name,
+            key=key,
+            agents=self.agents,
+            authority=self.authority,
+            code=self.code,
+            peers=self.peers,
+            clock=clock,
+            limits=config.agents,
+        )
+        self.effects = Effects(
+            self.agents,
+            self.authority,
+            clock,
+            node=config.name,
+            node_names=self.peers.node_names,
+            migrate=self.migration.travel,
+        )
+        self.scheduler = Scheduler(
+            self.agents, self.effects, workers=config.workers, fuel_slice=config.agents.fuel_slice
+        )
+        self.control = Control(
+            node=config.name,
+            key=key.public,
+            version=version("yin"),
+            agents=self.agents,
+            authority=self.authority,
+            code=self.code,
+            effects=self.effects,
+            scheduler=self.scheduler,
+            migration=self.migration,
+            clock=clock,
+            limits=config.agents,
+        )
+
+    async def _request(self, *arguments: object) -> object:
+        return await self.control.request(*arguments)  # type: ignore[arg-type]
+
+    async def _message(self, *arguments: object) -> None:
+        await self.migration.message(*arguments)  # type: ignore[arg-type]
+
+    async def run(self, *, task_status: trio.TaskStatus[Node]) -> None:
+        """Run until `stop`; started once the node listens."""
+        try:
+            with self._scope:
+                await self._run(task_status)
+        finally:
+            self.storage.close()
+            self._stopped.set()
+
+    async def _run(self, task_status: trio.TaskStatus[Node]) -> None:
+        with self.streams.batch() as batch:
+            self.authority.load(batch)
+            self.code.recover(batch)
+        waiting = self.agents.recover()
+        async with trio.open_nursery() as nursery:
+            await nursery.start(self.peers.run)
+            await nursery.start(self.scheduler.run)
+            await nursery.start(self.migration.run, self.scheduler.ready)
+            self._resume(waiting)
+            self.address = await nursery.start(self.peers.serve, self.config.listen)
+            _log.info("listening", node=self.config.name, address="%s:%d" % self.address)
+            task_status.started(self)
+
+    def _resume(self, waiting: list[object]) -> None:
+        """Let agents of an earlier run go on: a pending effect is asked again."""
+        for agent in self.agents:
+            if agent.ended or agent.record.state is State.PAUSED or self.migration.holds(agent):
+                continue
+            if agent.record.state is State.WAITING:
+                agent.become(State.READY, self.clock.now_ms(), "the node restarted")
+            self.scheduler.ready(agent)
+
+    async def stop(self) -> None:
+        """End turns, save every agent, close the storage."""
+        with trio.CancelScope(shield=True):
+            await self.scheduler.drain()
+            for agent in self.agents:
+                machine = agent.machine
+                if machine is not None and not agent.running and machine.fuel_used != agent.saved_fuel:
+                    await self.agents.commit(agent)
+        self._scope.cancel()
+        await self._stopped.wait()
+
+
+async def run_node(
+    config: Config, clock: Clock, *, task_status: trio.TaskStatus[Node] = trio.TASK_STATUS_IGNORED
+) -> None:
+    """Run one node. Raises ConfigError before it starts anything."""
+    await Node(config, clock).run(task_status=task_status)
+
+
+# -- what the configuration names --
+
+
+def _parsed_root(config: Config) -> PublicKey:
+    try:
+        return PublicKey.parse(config.cluster)
+    except CapabilityError as error:
+        raise ConfigError(f"cluster: {error}") from error
+
+
+def _loaded_key(config: Config) -> PrivateKey:
+    try:
+        return load_private(config.path(config.key))
+    except (CapabilityError, OSError) as error:
+        raise ConfigError(f"key: {error}") from error
+
+
+def _loaded_members(config: Config, roots: frozenset[PublicKey]) -> Membership:
+    text = _read(config, config.members, "members")
+    try:
+        members = Membership.from_text(text.decode(), roots=roots)
+    except (CapabilityError, UnicodeDecodeError) as error:
+        raise ConfigError(f"members: {config.path(config.members)}: {error}") from error
+    if members.node(config.name) is None:
+        raise ConfigError(f"members: {config.path(config.members)} has no node {config.name!r}")
+    return members
+
+
+def _read(config: Config, relative: str, field: str) -> bytes:
+    path: Path = config.path(relative)
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{field}: {path}: {error.strerror}") from error
+
+
+def _opened_storage(config: Config) -> Storage:
+    if config.storage == "memory":
+        return MemoryStorage()
+    folder = config.path(config.data)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return LmdbStorage(folder)
+    except (OSError, DatomstoreError) as error:
+        raise ConfigError(f"data: {folder}: {error}") from error
