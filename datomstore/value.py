@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from fractions import Fraction
 from threading import Lock
-from typing import ClassVar, TypeVar, overload
+from typing import Any, ClassVar, TypeVar, overload
 from uuid import UUID
 
 T = TypeVar("T")
@@ -164,7 +164,7 @@ class Map(Mapping[object, object]):
     _entries: dict[object, tuple[object, object]]
 
     def __init__(
-        self, pairs: Mapping[object, object] | Iterable[tuple[object, object]] = ()
+        self, pairs: Mapping[Any, Any] | Iterable[tuple[Any, Any]] = ()
     ) -> None:
         items = pairs.items() if isinstance(pairs, Mapping) else pairs
         self._entries = {hash_key(key): (key, value) for key, value in items}

@@ -67,6 +67,7 @@ class Client:
 
     def __init__(self, connection: ssl.SSLSocket, *, name: str, peer: PublicKey) -> None:
         self.peer = peer
+        self.bytes_received = 0  # of frames, the greeting's included
         self._socket = connection
         self._connection = Connection(name=name, nonce=os.urandom(NONCE_BYTES))
         self._next_id = 1
@@ -194,6 +195,7 @@ class Client:
         if not data:
             self._broken()
             raise Unreachable("the node closed the connection")
+        self.bytes_received += len(data)
         return data
 
     def _broken(self) -> None:

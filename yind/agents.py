@@ -42,13 +42,12 @@ class Agents:
     def __len__(self) -> int:
         return len(self._by_id)
 
-    def recover(self) -> list[Agent]:
-        """Read the table after a start; return the agents that have something left to do."""
+    def recover(self) -> None:
+        """Read the table after a start."""
         with self.streams.batch() as batch:
             records = [decode_record(value) for _, value in batch.scan(AGENT_TABLE)]
         for record in records:
             self._by_id[record.id] = Agent(record)
-        return [agent for agent in self if not agent.ended]
 
     def add(self, agent: Agent) -> None:
         """Make an agent known; one with the same id that has moved away before is replaced."""

@@ -75,11 +75,14 @@ def main(
     if check_config:
         click.echo(f"{path}: node {config.name}, listens on {config.listen}")
         return
+    refused: list[BaseException] = []
     try:
         trio.run(_run, config, ready_fd)
     except* ConfigError as group:
-        for error in group.exceptions:
-            click.echo(f"yind: {error}", err=True)
+        refused = list(group.exceptions)
+    for reason in refused:
+        click.echo(f"yind: {reason}", err=True)
+    if refused:
         sys.exit(EX_CONFIG)
 
 

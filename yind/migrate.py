@@ -86,7 +86,9 @@ _luggage_decoder = msgspec.msgpack.Decoder(Luggage)
 class Departure:
     """One agent on its way out."""
 
-    def __init__(self, agent: Agent, target: str, offer: Offer, source: Source, began: float) -> None:
+    def __init__(
+        self, agent: Agent, target: str, offer: Offer, source: Source, began: float
+    ) -> None:
         self.agent = agent
         self.target = target
         self.offer = offer
@@ -190,7 +192,9 @@ class Migration:
     def hops_of(self, agent_id: bytes) -> list[Hop]:
         """Return the journeys of an agent that started here, in their order."""
         with self._agents.streams.batch() as batch:
-            found = [msgspec.msgpack.decode(d, type=Hop) for _, d in batch.scan(HOP_TABLE, agent_id)]
+            found = [
+                msgspec.msgpack.decode(d, type=Hop) for _, d in batch.scan(HOP_TABLE, agent_id)
+            ]
         return sorted(found, key=lambda hop: hop.epoch)
 
     # -- leaving --
@@ -211,13 +215,17 @@ class Migration:
         if target == self._node:
             raise HopRefused(f"agent {agent.text_id} is on {target} already")
         if agent.ended or self.holds(agent):
-            raise AgentState(f"agent {agent.text_id} is {agent.record.state}: {agent.record.reason}")
+            raise AgentState(
+                f"agent {agent.text_id} is {agent.record.state}: {agent.record.reason}"
+            )
         paused = agent.record.state is State.PAUSED
         reason = agent.record.reason
         if not paused:
             await self._stop(agent, f"moving to {target}")
         if agent.record.state is not State.PAUSED:
-            raise AgentState(f"agent {agent.text_id} is {agent.record.state} before it could be moved")
+            raise AgentState(
+                f"agent {agent.text_id} is {agent.record.state} before it could be moved"
+            )
         try:
             await self._leave(agent, target, paused=paused, reason=reason)
         except (HopRefused, Denied):
@@ -310,7 +318,9 @@ class Migration:
                 # Beside the offer's journey: only the Go has to wait for the disk.
                 nursery.start_soon(self._persist_given, departure, given)
             case handoff.Persist(record):
-                await self._agents.commit(departure.agent, lambda b: self._stage_end(b, departure, record))
+                await self._agents.commit(
+                    departure.agent, lambda b: self._stage_end(b, departure, record)
+                )
                 departure.tell(handoff.Persisted(record))
             case handoff.Send(kind=kind):
                 message = departure.offer if kind is Offer else action.message()
@@ -361,7 +371,9 @@ class Migration:
     def _take_back(self, departure: Departure) -> None:
         agent = departure.agent
         agent.become(State.READY, self._clock.now_ms())
-        if not agent.running and agent.machine is None:  # after a restart nobody waits for the answer
+        if (
+            not agent.running and agent.machine is None
+        ):  # after a restart nobody waits for the answer
             self._ready(agent)
 
     async def _send(self, departure: Departure, message: HandOff) -> None:
@@ -372,7 +384,9 @@ class Migration:
         except ProtocolError as error:
             agent = departure.agent
             agent.record.reason = f"travelling to {departure.target}: {error}"
-            _log.info("a hand-off waits", agent=agent.text_id, target=departure.target, why=str(error))
+            _log.info(
+                "a hand-off waits", agent=agent.text_id, target=departure.target, why=str(error)
+            )
 
     # -- arriving --
 
@@ -380,7 +394,9 @@ class Migration:
         """Take a message of a hand-off from another node; anybody else's is ignored."""
         peer = self._peers.node_of_key(channel.peer)
         if peer is None:
-            self._authority.refuse(channel.peer.text, "migrate", self._node, "not a node of the cluster")
+            self._authority.refuse(
+                channel.peer.text, "migrate", self._node, "not a node of the cluster"
+            )
             await self._agents.write(lambda batch: None)
             return
         if isinstance(message, (Own, Refuse)):
@@ -396,7 +412,9 @@ class Migration:
     async def _arrive(self, channel: Channel, message: HandOff, token: object) -> None:
         try:
             async with self._locks.setdefault(message.agent, trio.Lock()):
-                await self._step(channel, handoff.Received(message, channel.peer.bytes), message.agent)
+                await self._step(
+                    channel, handoff.Received(message, channel.peer.bytes), message.agent
+                )
         except Unreachable:
             pass  # the source asks again
         finally:
@@ -451,7 +469,9 @@ class Migration:
         if agent is None and len(self._agents) >= AGENT_COUNT_MAX:
             raise HopRefused(f"node {self._node} has {AGENT_COUNT_MAX} agents already")
         if offer.agent not in self._held and len(self._held) >= HELD_MAX:
-            raise HopRefused(f"node {self._node} holds {HELD_MAX} agents that have not been given yet")
+            raise HopRefused(
+                f"node {self._node} holds {HELD_MAX} agents that have not been given yet"
+            )
         if len(offer.tokens) > TOKENS_PER_AGENT_MAX:
             raise HopRefused(f"{len(offer.tokens)} tokens; at most {TOKENS_PER_AGENT_MAX}")
         if hashlib.sha256(offer.body).digest() != offer.digest:
@@ -588,4 +608,3 @@ def _opened(offer: Offer) -> tuple[Luggage, continuation.Continuation]:
         return _luggage_decoder.decode(opened.meta), opened
     except msgspec.DecodeError as error:
         raise HopRefused(f"what travels with the agent is malformed: {error}") from error
-

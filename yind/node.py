@@ -24,13 +24,16 @@ from datomstore.storage import Storage
 from datomstore.storage.lmdb import LmdbStorage
 from datomstore.storage.memory import MemoryStorage
 from datomstore.streams import Streams
+from datomstore.value import Map
+from protocol.messages import HandOff
+from protocol.transport import Channel
 from yind.agent import State
 from yind.agents import Agents
 from yind.authority import Authority
 from yind.clock import Clock
-from yind.code import CODE_STREAM, CodeLibrary
+from yind.code import CodeLibrary
 from yind.config import Config
-from yind.control import Control
+from yind.control import Control, SendItem, Session
 from yind.effects import Effects
 from yind.errors import ConfigError
 from yind.migrate import Migration
@@ -104,11 +107,11 @@ class Node:
             limits=config.agents,
         )
 
-    async def _request(self, *arguments: object) -> object:
-        return await self.control.request(*arguments)  # type: ignore[arg-type]
+    async def _request(self, session: Session, verb: str, body: object, send: SendItem) -> Map:
+        return await self.control.request(session, verb, body, send)
 
-    async def _message(self, *arguments: object) -> None:
-        await self.migration.message(*arguments)  # type: ignore[arg-type]
+    async def _message(self, channel: Channel, message: HandOff) -> None:
+        await self.migration.message(channel, message)
 
     async def run(self, *, task_status: trio.TaskStatus[Node]) -> None:
         """Run until `stop`; started once the node listens."""
@@ -123,17 +126,17 @@ class Node:
         with self.streams.batch() as batch:
             self.authority.load(batch)
             self.code.recover(batch)
-        waiting = self.agents.recover()
+        self.agents.recover()
         async with trio.open_nursery() as nursery:
             await nursery.start(self.peers.run)
             await nursery.start(self.scheduler.run)
             await nursery.start(self.migration.run, self.scheduler.ready)
-            self._resume(waiting)
+            self._resume()
             self.address = await nursery.start(self.peers.serve, self.config.listen)
             _log.info("listening", node=self.config.name, address="%s:%d" % self.address)
             task_status.started(self)
 
-    def _resume(self, waiting: list[object]) -> None:
+    def _resume(self) -> None:
         """Let agents of an earlier run go on: a pending effect is asked again."""
         for agent in self.agents:
             if agent.ended or agent.record.state is State.PAUSED or self.migration.holds(agent):
@@ -148,7 +151,11 @@ class Node:
             await self.scheduler.drain()
             for agent in self.agents:
                 machine = agent.machine
-                if machine is not None and not agent.running and machine.fuel_used != agent.saved_fuel:
+                if (
+                    machine is not None
+                    and not agent.running
+                    and machine.fuel_used != agent.saved_fuel
+                ):
                     await self.agents.commit(agent)
         self._scope.cancel()
         await self._stopped.wait()
