@@ -20,10 +20,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from fractions import Fraction
 from threading import Lock
-from typing import Any, ClassVar, TypeVar, overload
+from typing import Any, ClassVar
 from uuid import UUID
 
-T = TypeVar("T")
 
 
 class _Name:
@@ -157,27 +156,21 @@ def equal(left: object, right: object) -> bool:
     return hash_key(left) == hash_key(right)
 
 
-class Map(Mapping[object, object]):
+class Map(Mapping[Any, Any]):  # a value may be of any type
     """An immutable map with exact keys, iterated in insertion order."""
 
     __slots__ = ("_entries", "_hash")
     _entries: dict[object, tuple[object, object]]
 
-    def __init__(
-        self, pairs: Mapping[Any, Any] | Iterable[tuple[Any, Any]] = ()
-    ) -> None:
+    def __init__(self, pairs: Mapping[Any, Any] | Iterable[tuple[Any, Any]] = ()) -> None:
         items = pairs.items() if isinstance(pairs, Mapping) else pairs
         self._entries = {hash_key(key): (key, value) for key, value in items}
         self._hash: int | None = None
 
-    def __getitem__(self, key: object) -> object:
+    def __getitem__(self, key: object) -> Any:
         return self._entries[hash_key(key)][1]
 
-    @overload
-    def get(self, key: object, /) -> object | None: ...
-    @overload
-    def get(self, key: object, default: object | T, /) -> object | T: ...
-    def get(self, key: object, default: object = None, /) -> object:
+    def get(self, key: object, default: object = None, /) -> Any:
         """Return the value at a key, or the default."""
         entry = self._entries.get(hash_key(key))
         return default if entry is None else entry[1]

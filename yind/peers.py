@@ -22,9 +22,8 @@ from capabilities.keys import PrivateKey, PublicKey
 from capabilities.membership import Member, Membership
 from datomstore.value import Map
 from protocol.errors import Unreachable
-from protocol.messages import NONCE_BYTES, HandOff
+from protocol.messages import NONCE_BYTES, HandOff, Need
 from protocol.messages import Code as CodeMessage
-from protocol.messages import Need
 from protocol.transport import Channel, SendItem, client_context, connect, serve, server_context
 from yind.clock import Clock
 from yind.control import Session

@@ -7,6 +7,8 @@ Fits:   on `cli.connect`; errors name the clause, as the node found it.
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from cli.connect import cluster_of, connected
@@ -82,7 +84,7 @@ def read_argument(text: str) -> str:
 
 def show_answer(text: str, answer: object, output: str, limit: int | None) -> None:
     """Print what a query found."""
-    rows = sorted(answer, key=_sort_key) if isinstance(answer, Set) else None
+    rows: list[Any] | None = sorted(answer, key=_sort_key) if isinstance(answer, Set) else None
     match output:
         case "none":
             return
@@ -99,7 +101,7 @@ def show_answer(text: str, answer: object, output: str, limit: int | None) -> No
             _table(find_names(text), rows, limit)
 
 
-def _table(names: list[str], rows: list[tuple[object, ...]], limit: int | None) -> None:
+def _table(names: list[str], rows: list[Any], limit: int | None) -> None:
     shown = rows if limit is None else rows[:limit]
     cells = [[edn.write(value) for value in row] for row in shown]
     titles = (
@@ -133,7 +135,7 @@ def find_names(text: str) -> list[str]:
     ]
 
 
-def _sort_key(row: tuple[object, ...]) -> list[tuple[str, object]]:
+def _sort_key(row: Any) -> list[tuple[str, object]]:
     """Order rows for people: numbers as numbers, everything else by its text."""
     return [
         ("", value)

@@ -100,9 +100,11 @@ def _edn_items(file: Path, text: TextIO) -> Iterator[object]:
         values = edn.read_all(text.read(), source=str(file))
     except edn.EdnError as error:
         raise CliError(str(error)) from error
-    one_vector = len(values) == 1 and isinstance(values[0], tuple)
-    is_item = one_vector and bool(values[0]) and isinstance(values[0][0], Keyword)
-    yield from values[0] if one_vector and not is_item else values
+    first = values[0] if len(values) == 1 else None
+    if isinstance(first, tuple) and not (first and isinstance(first[0], Keyword)):
+        yield from first
+    else:
+        yield from values
 
 
 def _csv_items(file: Path, text: TextIO, namespace: str) -> Iterator[object]:

@@ -74,7 +74,7 @@ def caveat_options(command: Callable[..., object]) -> Callable[..., object]:
 @token.command("mint")
 @caveat_options
 @click.pass_context
-def token_mint(ctx: click.Context, **options: object) -> None:
+def token_mint(ctx: click.Context, /, **options: object) -> None:
     """Mint a token with the cluster's root key."""
     cluster = cluster_of(ctx)
     if not options["allow"]:
@@ -90,7 +90,7 @@ def token_mint(ctx: click.Context, **options: object) -> None:
 @click.argument("source", metavar="@FILE|-")
 @caveat_options
 @click.pass_context
-def token_attenuate(ctx: click.Context, source: str, **options: object) -> None:
+def token_attenuate(ctx: click.Context, /, source: str, **options: object) -> None:
     """Narrow a token: the result allows what the old one does and all of this."""
     cluster = cluster_of(ctx)
     parent = read_token(source)

@@ -20,6 +20,7 @@ include "_map.pxi"
 include "_cursor.pxi"
 include "_equal.pxi"
 include "_numbers.pxi"
+include "_print.pxi"
 include "_opcodes.pxd"
 
 cdef extern from *:
