@@ -20,8 +20,8 @@ what is settled, so a source that repeats itself gets to an end.
 What the daemon owes. Records are made durable in the order of their Persist actions; several of one step may be
 one transaction. Offer, image and tokens become durable with Given at the source and with Held at the target.
 `Persisted` comes only after the disk has it. A node keeps one record of each `slot`, a later one in place of the
-earlier. Attempts of one epoch grow. When `Start` comes, an unfinished `Source` of a lower epoch at the same node
-is over.
+earlier. An attempt's number is never used again, not even after a crash (`new_attempt`). When `Start` comes, an
+unfinished `Source` of a lower epoch at the same node is over.
 """
 
 from __future__ import annotations
@@ -81,6 +81,7 @@ __all__ = [
     "Withdraw",
     "decode",
     "encode",
+    "new_attempt",
     "running",
     "slot",
     "unfinished",
@@ -215,6 +216,17 @@ Action = Persist | Send | Verify | Resume | Start | Drop
 
 
 # -- the side that gives --
+
+CHANCE_BYTES = 10
+
+
+def new_attempt(now_ms: int, chance: bytes) -> int:
+    """Return the number of a new attempt: it grows with the clock, and chance makes it unlike all others.
+
+    Counting up from what a node remembers would not do: a crash forgets attempts whose offers are under way.
+    """
+    assert len(chance) == CHANCE_BYTES, len(chance)
+    return (now_ms << 8 * CHANCE_BYTES | int.from_bytes(chance, "big")) & ATTEMPT_MAX
 
 
 @dataclass(frozen=True, slots=True)
