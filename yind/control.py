@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 
 import trio
 
@@ -45,15 +44,7 @@ from yind.limits import (
 )
 from yind.migrate import Migration
 from yind.scheduler import Scheduler
-
-
-@dataclass(slots=True)
-class Session:
-    """One connection: the authenticated key at its other end and the tokens it presented."""
-
-    peer: PublicKey
-    tokens: list[VerifiedToken] = field(default_factory=list)
-
+from yind.session import Session
 
 SendItem = Callable[[Map], Awaitable[None]]
 Verb_ = Callable[["Control", Session, "Fields", SendItem], Awaitable[object]]

@@ -58,10 +58,7 @@ def main(
     log: str,
 ) -> None:
     """Run one node until it is told to stop."""
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, log.upper())),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
+    configure_log(log)
     try:
         config = configuration.load(path)
     except ConfigError as error:
@@ -84,6 +81,22 @@ def main(
         click.echo(f"yind: {reason}", err=True)
     if refused:
         sys.exit(EX_CONFIG)
+
+
+def configure_log(level: str) -> None:
+    """Write log lines to standard error. Tracebacks show no values of variables: those may be secrets."""
+    renderer = structlog.dev.ConsoleRenderer(
+        colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
 
 
 async def _run(config: configuration.Config, ready_fd: int | None) -> None:

@@ -33,12 +33,13 @@ from yind.authority import Authority
 from yind.clock import Clock
 from yind.code import CodeLibrary
 from yind.config import Config
-from yind.control import Control, SendItem, Session
+from yind.control import Control, SendItem
 from yind.effects import Effects
 from yind.errors import ConfigError
 from yind.migrate import Migration
 from yind.peers import Peers
 from yind.scheduler import Scheduler
+from yind.session import Session
 
 AUDIT_STREAM = "audit"
 
@@ -133,7 +134,8 @@ class Node:
             await nursery.start(self.migration.run, self.scheduler.ready)
             self._resume()
             self.address = await nursery.start(self.peers.serve, self.config.listen)
-            _log.info("listening", node=self.config.name, address="%s:%d" % self.address)
+            host, port = self.address
+            _log.info("listening", node=self.config.name, address=f"{host}:{port}")
             task_status.started(self)
 
     def _resume(self) -> None:

@@ -26,7 +26,7 @@ from protocol.messages import NONCE_BYTES, HandOff, Need
 from protocol.messages import Code as CodeMessage
 from protocol.transport import Channel, SendItem, client_context, connect, serve, server_context
 from yind.clock import Clock
-from yind.control import Session
+from yind.session import Session
 
 OnRequest = Callable[[Session, str, object, SendItem], Awaitable[Map]]
 OnMessage = Callable[[Channel, HandOff], Awaitable[None]]

@@ -1,0 +1,168 @@
+"""A cluster in a folder whose nodes run inside the test: started, asked, stopped, restarted, killed.
+
+Is:     what the tests of the daemon share.
+Is not: a double of anything: sockets, TLS, storage and tokens are the real ones.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from capabilities.caveats import Caveats, Rights, Verb
+from capabilities.keys import PrivateKey
+from capabilities.tokens import Token, mint
+from cli.cluster import ALL_VERBS, Cluster, add_node, create
+from datomstore.value import Map
+from protocol.transport import Channel, SendItem, client_context, connect
+from yang.compile import compile_source
+from yind import config as configuration
+from yind.clock import System
+from yind.node import Node, run_node
+
+NOW_S = System().now_ms() // 1000
+
+
+class _Silent:
+    """The operator's side of a connection, who is asked nothing."""
+
+    async def request(self, channel: Channel, verb: str, body: Map, send: SendItem) -> Map:
+        raise AssertionError(verb)
+
+    async def message(self, channel: Channel, message: object) -> None:
+        raise AssertionError(message)
+
+
+class Fleet:
+    """Nodes of one cluster inside one nursery."""
+
+    def __init__(self, folder: Path, nursery: trio.Nursery, names: tuple[str, ...]) -> None:
+        self.cluster: Cluster = create(folder, name="test", now_s=NOW_S)
+        self.nursery = nursery
+        self.nodes: dict[str, Node] = {}
+        self._scopes: dict[str, trio.CancelScope] = {}
+        for name in names:
+            add_node(self.cluster, name, listen="127.0.0.1:0")
+
+    async def start(self, name: str, **changes: object) -> Node:
+        """Start a node; `changes` are settings of its configuration."""
+        config = configuration.load(self.cluster.node_folder(name) / "yind.toml")
+        for key, value in changes.items():
+            config = configuration.Config(**{**_fields(config), key: value})
+        node = await self.nursery.start(self._run, name, config)
+        self.nodes[name] = node
+        return node
+
+    async def _run(
+        self,
+        name: str,
+        config: configuration.Config,
+        *,
+        task_status: trio.TaskStatus[Node],
+    ) -> None:
+        with trio.CancelScope() as scope:
+            self._scopes[name] = scope
+            await run_node(config, System(), task_status=task_status)
+
+    async def stop(self, name: str) -> None:
+        """Stop a node as SIGTERM does."""
+        await self.nodes.pop(name).stop()
+
+    async def crash(self, name: str) -> None:
+        """Cut a node off in the middle of whatever it does; what is not on the disk is lost."""
+        node = self.nodes.pop(name)
+        self._scopes[name].cancel()
+        await node._stopped.wait()
+
+    @asynccontextmanager
+    async def connected(self, name: str, *tokens: Token) -> AsyncIterator[Channel]:
+        """Yield a connection to a node; the operator's token is presented unless others are given."""
+        member = self.cluster.node(name)
+        key = self.cluster.operator_key
+        async with connect(
+            member.addresses[0],
+            context=client_context(key, self.cluster.operator_certificate, [member.certificate]),
+            server=member.key,
+            name="operator",
+            nonce=secrets.token_bytes(16),
+            handler=_Silent(),
+        ) as channel:
+            presented = tokens or (self.cluster.operator_token,)
+            await channel.request(
+                "session.present", Map({"tokens": tuple(t.to_bytes() for t in presented)})
+            )
+            yield channel
+
+    async def ask(self, name: str, verb: str, **fields: object) -> Any:
+        """Return the answer to one request of the operator."""
+        async with self.connected(name) as channel:
+            return await channel.request(verb, Map(fields))
+
+    def token(self, *rights: tuple[Verb, str], ttl_s: int = 3600, **caveats: Any) -> Token:
+        """Return a token for the operator's key; without rights, one that allows everything."""
+        granted = tuple(Rights(verb, place) for verb, place in rights) or (Rights(ALL_VERBS, "**"),)
+        key: PrivateKey = self.cluster.operator_key
+        return mint(
+            self.cluster.root_key, key.public, Caveats(exp=NOW_S + ttl_s, rights=granted, **caveats)
+        )
+
+    async def spawn(
+        self, name: str, source: str, *tokens: Token, arguments: Map | None = None, **fields: object
+    ) -> bytes:
+        """Start an agent and return its id; it gets the tokens given, or none."""
+        program = compile_source(source, "test.clj").program
+        target = self.cluster.node(name).key
+        delegated = tuple(
+            t.append(self.cluster.operator_key, target, Caveats()).to_bytes() for t in tokens
+        )
+        async with self.connected(name) as channel:
+            if not (await channel.request("code.have", Map({"hash": program.hash})))["value"]:
+                await channel.request("code.put", Map({"program": program.to_bytes()}))
+            body = {
+                "program": program.hash,
+                "nonce": os.urandom(16),
+                "tokens": delegated,
+                "arguments": Map() if arguments is None else arguments,
+                "name": "test",
+                **fields,
+            }
+            agent: bytes = (await channel.request("agent.spawn", Map(body)))["id"]
+            return agent
+
+    async def settled(self, name: str, agent: bytes) -> tuple[str, Map]:
+        """Return where an agent ended or was paused, followed from node to node, and its summary."""
+        while True:
+            row = await self.ask(name, "agent.wait", id=agent.hex())
+            if row["state"] != "moved":
+                return name, row
+            name = row["moved_to"]
+
+    async def result(self, name: str, source: str, *tokens: Token, **fields: Any) -> str:
+        """Return the printed result of a program that must succeed."""
+        agent = await self.spawn(name, source, *tokens, **fields)
+        place, row = await self.settled(name, agent)
+        assert row["state"] == "done", (place, row["state"], row["reason"], row["fault"])
+        return str(row["result"])
+
+
+def _fields(config: configuration.Config) -> dict[str, Any]:
+    return {name: getattr(config, name) for name in config.__struct_fields__}
+
+
+@asynccontextmanager
+async def fleet(folder: Path, *names: str) -> AsyncIterator[Fleet]:
+    """Yield a running cluster; every node is stopped at the end."""
+    async with trio.open_nursery() as nursery:
+        made = Fleet(folder / "cluster", nursery, names)
+        for name in names:
+            await made.start(name)
+        yield made
+        for name in list(made.nodes):
+            await made.stop(name)
+        nursery.cancel_scope.cancel()

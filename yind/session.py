@@ -1,0 +1,21 @@
+"""What a node remembers of one connection.
+
+Is:     who is at its other end, and the tokens they presented.
+Is not: the connection (`protocol.transport`).
+Fits:   `yind.peers` makes one for each connection; `yind.control` decides from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from capabilities.keys import PublicKey
+from capabilities.verify import VerifiedToken
+
+
+@dataclass(slots=True)
+class Session:
+    """The authenticated key at the other end, and its tokens."""
+
+    peer: PublicKey
+    tokens: list[VerifiedToken] = field(default_factory=list)
