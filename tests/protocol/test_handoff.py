@@ -318,11 +318,7 @@ class World:
                     backward[after] = []
                     frontier.append(after)
                 backward[after].append(state)
-        done = [
-            state
-            for state in backward
-            if self.nodes[state[0]].effects or self.nodes[state[1]].effects
-        ]
+        done = [state for state in backward if _at_rest(self.nodes[state[0]], self.nodes[state[1]])]
         finishing = set(done)
         while done:
             for state in backward[done.pop()]:
@@ -330,6 +326,11 @@ class World:
                     finishing.add(state)
                     done.append(state)
         return "" if len(finishing) == len(backward) else "the agent is lost"
+
+
+def _at_rest(left: Node, right: Node) -> bool:
+    """Return whether the agent is at its journey's end and nobody waits for an answer any more."""
+    return bool(left.effects or right.effects) and left.source is None and right.source is None
 
 
 def _activated(node: Node, epoch: int) -> Node:
