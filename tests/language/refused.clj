@@ -1,0 +1,103 @@
+; What the compiler refuses, by name.
+undefined-name
+; expect error: unresolved symbol: undefined-name
+(+ 1 missing)
+; expect error: unresolved symbol: missing
+(let [x 1] y)
+; expect error: unresolved symbol: y
+(recur 1)
+; expect error: recur
+(loop [x 1] (inc (recur 2)))
+; expect error: recur is not in tail position
+(loop [x 1] (recur))
+; expect error: recur with 0 arguments
+(loop [x 1] (recur 1 2))
+; expect error: recur with 2 arguments
+(fn [x] (recur))
+; expect error: recur with 0 arguments
+(loop [x 1] (try (recur 2) (catch Exception e 1)))
+; expect error: recur is not in tail position
+(nth [1])
+; expect error: wrong number of arguments (1) passed to nth
+(first)
+; expect error: wrong number of arguments (0) passed to first
+(map)
+; expect error: wrong number of arguments (0) passed to map
+(zero? 1 2)
+; expect error: wrong number of arguments (2) passed to zero?
+(let [x])
+; expect error: has no value
+(let x 1)
+; expect error: let
+(if)
+; expect error: if
+(def)
+; expect error: def
+(fn)
+; expect error: fn
+(set! x 1)
+; expect error: set!
+(new String)
+; expect error: new
+(.length "a")
+; expect error: .length
+(String. "a")
+; expect error: String.
+(Math/sqrt 4)
+; expect error: Math/sqrt
+(defprotocol P)
+; expect error: defprotocol
+(defmacro m [] 1)
+; expect error: defmacro
+(eval '(+ 1 2))
+; expect error: eval
+(import 'java.util.Date)
+; expect error: import
+(slurp "/etc/passwd")
+; expect error: slurp
+(require '[clojure.java.io :as io])
+; expect error: clojure.java.io
+(ns a (:import java.util.Date))
+; expect error: :import
+`(a b)
+; expect error: syntax quote
+#"regex"
+; expect error: regular expressions
+(var x)
+; expect error: var
+#'x
+; expect error: var quote
+(fn [& a b] 1)
+; expect error: &
+(fn ([a] 1) ([b] 2))
+; expect error: arities
+(case 1 1 :a 1 :b)
+; expect error: twice
+{:a 1 :a 2}
+; expect error: :a
+#{1 1}
+; expect error: 1
+(let [a/b 1] 1)
+; expect error: qualified
+(catch Exception e 1)
+; expect error: catch
+(try 1 (finally 2) (catch Exception e 3))
+; expect error: finally
+(yin.core/lazy-set! 1 2)
+; expect error: lazy-set!
+(lazy-thunk 1)
+; expect error: lazy-thunk
+(impl/fold-seq 1 2 3)
+; expect error: impl
+(when)
+; expect error: when
+(quote)
+; expect error: quote
+(binding [x 1] x)
+; expect error: binding
+(future 1)
+; expect error: future
+(+ 1 2
+; expect error: unclosed
+(1 2))
+; expect error: )
