@@ -1,64 +1,107 @@
-"""A continuation on its way: the envelope around the machine's image.
+"""A shipped agent as bytes: the image of its machine, and what must travel with it.
 
-Is:     version, digest and size limits around an image, the programs it names, its tokens and what its node adds.
-Is not: the image itself (`yind.cesk`), which these bytes only carry, nor any check of the tokens.
-Fits:   the body of an Offer.
+Is:     the envelope: version, digest, image, hashes of programs, tokens, and a value of the daemon's.
+Is not: the image's inside (`yind.cesk`), the tokens' meaning (`capabilities`), or the offer that carries it.
+Fits:   an `Offer`'s body; any bytes give a Continuation or a RemoteFault.
 
-    [version, SHA-256 of the rest, image, program hashes, tokens, luggage]  as canonical bytes of `protocol.codec`
+    SHA-256 of the rest (32 bytes) | canonical map of version, image, programs, tokens, meta
+
+The digest finds damage, and gives the agent's state a name to sign. That the bytes are whole says nothing about who
+made them: the hand-off's connection and the tokens do.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
+from datomstore.value import Map
 from protocol.codec import pack, unpack
 from protocol.errors import LocalFault, RemoteFault
-from protocol.limits import FRAME_BYTES_MAX, HASHES_MAX, IMAGE_BYTES_MAX, TOKENS_MAX
+from protocol.limits import HASHES_MAX, IMAGE_BYTES_MAX, TOKENS_MAX
+from protocol.messages import DIGEST_BYTES
 
 VERSION = 1
-HASH_BYTES = 32
+_DOMAIN = b"yin/1/img\0"
+_KEYS = frozenset({"version", "image", "programs", "tokens", "meta"})
 
 
 @dataclass(frozen=True, slots=True)
 class Continuation:
     """What travels."""
 
-    image: bytes
-    programs: tuple[bytes, ...]
+    image: bytes  # of the machine
+    programs: tuple[bytes, ...]  # hashes of the programs that the image refers to
     tokens: tuple[bytes, ...]
-    meta: bytes
+    meta: Any  # a value; what it means is the daemon's
+    digest: bytes  # SHA-256 over everything above
 
 
-def seal(image: bytes, programs: Sequence[bytes], tokens: Sequence[bytes], meta: bytes) -> bytes:
-    """Return the bytes of a continuation. Raises LocalFault when it is too large to travel."""
-    if len(image) > IMAGE_BYTES_MAX:
-        raise LocalFault(f"an image of {len(image)} bytes; at most {IMAGE_BYTES_MAX} travel")
-    parts = (image, tuple(programs), tuple(tokens), meta)
-    return pack((VERSION, hashlib.sha256(pack(parts)).digest(), *parts))
+def seal(
+    machine_image: bytes, program_hashes: Iterable[bytes], tokens: Iterable[bytes], meta: object
+) -> bytes:
+    """Return the bytes of a continuation. Raises LocalFault if a part is not what `open_` accepts."""
+    parts = Map(
+        {
+            "version": VERSION,
+            "image": machine_image,
+            "programs": tuple(program_hashes),
+            "tokens": tuple(tokens),
+            "meta": meta,
+        }
+    )
+    wrong = _wrong(parts)
+    if wrong:
+        raise LocalFault(wrong)
+    payload = pack(parts)
+    if len(payload) > IMAGE_BYTES_MAX:
+        raise LocalFault(f"an image of {len(payload)} bytes; at most {IMAGE_BYTES_MAX}")
+    return _digest(payload) + payload
 
 
 def open_(data: bytes) -> Continuation:
-    """Return the continuation of bytes. Raises RemoteFault for any other bytes."""
-    if len(data) > FRAME_BYTES_MAX:
-        raise RemoteFault("wire/image", f"{len(data)} bytes; at most {FRAME_BYTES_MAX}")
-    value = unpack(data)
-    if not isinstance(value, tuple) or len(value) != 6 or value[0] != VERSION:
-        raise RemoteFault("wire/image", "not a continuation of a version known here")
-    digest, image, programs, tokens, meta = value[1:]
-    if not (isinstance(image, bytes) and isinstance(meta, bytes) and len(image) <= IMAGE_BYTES_MAX):
-        raise RemoteFault("wire/image", "image and luggage are bytes within their limit")
-    if not _are_bytes(programs, HASHES_MAX, HASH_BYTES) or not _are_bytes(tokens, TOKENS_MAX, None):
-        raise RemoteFault("wire/image", "programs are hashes, tokens are bytes, within their limits")
-    if digest != hashlib.sha256(pack(value[2:])).digest():
-        raise RemoteFault("wire/image", "the digest is not that of the continuation")
-    return Continuation(image, programs, tokens, meta)
+    """Return the continuation of bytes. Raises RemoteFault("wire/image" or "wire/value...")."""
+    if not DIGEST_BYTES < len(data) <= DIGEST_BYTES + IMAGE_BYTES_MAX:
+        raise RemoteFault("wire/image", f"an image of {len(data)} bytes; at most {IMAGE_BYTES_MAX}")
+    digest, payload = data[:DIGEST_BYTES], data[DIGEST_BYTES:]
+    if _digest(payload) != digest:
+        raise RemoteFault("wire/image", "the image is damaged: its digest is another")
+    parts = unpack(payload)
+    if type(parts) is not Map:
+        raise RemoteFault("wire/image", "an image is a map")
+    wrong = _wrong(parts)
+    if wrong:
+        raise RemoteFault("wire/image", wrong)
+    image: Any = parts["image"]
+    programs: Any = parts["programs"]
+    tokens: Any = parts["tokens"]
+    return Continuation(image, programs, tokens, parts["meta"], digest)
 
 
-def _are_bytes(value: object, most: int, size: int | None) -> bool:
+def _digest(payload: bytes) -> bytes:
+    return hashlib.sha256(_DOMAIN + payload).digest()
+
+
+def _wrong(parts: Map) -> str:
+    """Return what is wrong with an image's parts, or "". The version comes first: another one may have other parts."""
+    if type(parts.get("version")) is not int or parts["version"] != VERSION:
+        return f"the image has another version than {VERSION}, which is what this node knows"
+    if set(parts) != _KEYS:
+        return f"an image has the parts {', '.join(sorted(_KEYS))}"
+    if type(parts["image"]) is not bytes:
+        return "the machine's image is not bytes"
+    if not _all_bytes(parts["programs"], HASHES_MAX, DIGEST_BYTES):
+        return f"programs are at most {HASHES_MAX} hashes"
+    if not _all_bytes(parts["tokens"], TOKENS_MAX, None):
+        return f"tokens are at most {TOKENS_MAX} byte strings"
+    return ""
+
+
+def _all_bytes(value: object, count_max: int, size: int | None) -> bool:
     return (
-        isinstance(value, tuple)
-        and len(value) <= most
-        and all(isinstance(item, bytes) and size in (None, len(item)) for item in value)
+        type(value) is tuple
+        and len(value) <= count_max
+        and all(type(item) is bytes and size in (None, len(item)) for item in value)
     )
