@@ -64,6 +64,7 @@ __all__ = [
     "Given",
     "Gone",
     "Held",
+    "Interrupted",
     "Owned",
     "Persist",
     "Persisted",
@@ -132,6 +133,11 @@ class Verified:
 
 
 @dataclass(frozen=True, slots=True)
+class Interrupted:
+    """Target: `Verify` came to no verdict, as when the source is gone; its offer may come again."""
+
+
+@dataclass(frozen=True, slots=True)
 class Decline:
     """Target: this node no longer wants what it holds."""
 
@@ -139,7 +145,7 @@ class Decline:
     reason: str
 
 
-Event = Persisted | Received | Retry | Withdraw | Verified | Decline
+Event = Persisted | Received | Retry | Withdraw | Verified | Interrupted | Decline
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,6 +375,8 @@ class Target:
                 return self._received(message, b"" if peer is None else peer)
             case Verified() if self.pending is not None and self.pending.record is None:
                 return self._verified(self.pending, event)
+            case Interrupted() if self.pending is not None and self.pending.record is None:
+                return self._interrupted(self.pending)
             case Persisted(record) if self.pending is not None and record == self.pending.record:
                 return self._persisted(self.pending)
             case Decline(code, reason) if self.held is not None and self.pending is None:
@@ -421,6 +429,11 @@ class Target:
         target = replace(self, pending=replace(pending, record=pending.held))
         return target, [Persist(pending.held)]
 
+    def _interrupted(self, pending: _Pending) -> tuple[Target, list[Action]]:
+        if pending.cancelled:
+            return self._refuse(pending.held, *CANCELLED)
+        return replace(self, pending=None), []
+
     def _persisted(self, pending: _Pending) -> tuple[Target, list[Action]]:
         match pending.record:
             case Held() as held:
@@ -430,7 +443,8 @@ class Target:
                 return target._take(held) if pending.go else (target, [])
             case Owned() as owned:
                 target = replace(self, epoch=owned.epoch, pending=None)._with_taken(owned)._pruned()
-                return target, [_answer(Own, pending.held), Start(owned.agent, owned.epoch)]
+                # The start first: it does not depend on whether the source can be reached now.
+                return target, [Start(owned.agent, owned.epoch), _answer(Own, pending.held)]
             case Refused() as refused:
                 target = replace(self, pending=None)._with_refused(refused)._pruned()
                 return target, [_answer(Refuse, pending.held, refused.code, refused.reason)]

@@ -23,6 +23,7 @@ from protocol.handoff import (
     Given,
     Gone,
     Held,
+    Interrupted,
     Owned,
     Persist,
     Persisted,
@@ -147,6 +148,7 @@ class World:
         if node.checking:
             checked = replace(node, checking=False)
             steps.append((False, *self._target(checked, Verified(True))))
+            steps.append((False, *self._target(checked, Interrupted())))
             if node.refusals_left:
                 fewer = replace(checked, refusals_left=node.refusals_left - 1)
                 no = Verified(False, "token/refused", "no")
@@ -555,8 +557,8 @@ def test_go_that_comes_during_the_check_takes_the_agent_in_one_write() -> None:
     target, actions = target.step(Persisted(Held(AGENT, 1, KEYS["A"], 7)))
     assert actions == []
     assert target.step(Persisted(owned))[1] == [
-        Send(Own, KEYS["A"], AGENT, 1, 7),
         Start(AGENT, 1),
+        Send(Own, KEYS["A"], AGENT, 1, 7),
     ]
 
 
@@ -588,6 +590,14 @@ def test_cancelling_an_offer_that_never_came_refuses_it_durably() -> None:
     assert target.step(Received(go(), KEYS["A"]))[1] == [refuse]
 
 
+def test_an_interrupted_check_leaves_room_for_the_offer_to_come_again() -> None:
+    target, _ = Target.fresh(AGENT).step(Received(offer(), KEYS["A"]))
+    assert target.step(Received(offer(), KEYS["A"]))[1] == []
+    target, actions = target.step(Interrupted())
+    assert actions == []
+    assert target.step(Received(offer(), KEYS["A"]))[1] == [Verify(offer())]
+
+
 def test_a_hold_that_the_node_no_longer_wants_is_refused() -> None:
     target, actions = held_target().step(Decline("node/full", "no memory left"))
     assert isinstance(actions[0], Persist)
@@ -614,7 +624,6 @@ def test_refusals_stay_refused_though_only_some_are_remembered_one_by_one() -> N
 def test_another_source_is_not_bound_by_the_refusals_of_one() -> None:
     target, _ = Target.fresh(AGENT).step(Received(offer(), KEYS["A"]))
     target, _ = target.step(Verified(False, "token/refused", "no"))
-    assert isinstance(target.pending, object)
     refused = Refused(AGENT, 1, KEYS["A"], 7, "token/refused", "no")
     target, _ = target.step(Persisted(refused))
     assert target.step(Received(offer(), KEYS["B"]))[1] == [Verify(offer())]
