@@ -34,4 +34,4 @@ def compile_or_fail(text: str, name: str) -> Program:
     try:
         return compile_source(text, name).program
     except (SourceError, SourceErrors) as error:
-        raise CliError(f"\n{error}") from error
+        raise CliError(str(error)) from error
