@@ -141,6 +141,55 @@ cdef class Machine:
             raise StateInvalid("the machine has not begun")
         return 0
 
+    # ---- images
+
+    def image(self):
+        """Return the state as bytes, without code: the same state gives the same bytes.
+
+        Of a machine that is out of memory the image holds the status alone.
+
+        Raises:
+            StateInvalid: the machine is running, or too large for an image.
+        """
+        self._stopped()
+        hashes = [self.code.program_hash]
+        if self.code.core is not None:
+            hashes.append(self.code.core.program_hash)
+        self.running = True  # the writer works without the GIL
+        try:
+            return image_of(self.state, hashes, self.fuel_spent)
+        finally:
+            self.running = False
+
+    @staticmethod
+    def restore(image, code_of, *, memory_max, fuel_max=None):
+        """Return a machine that goes on where the image was taken; the bytes may be anybody's.
+
+        Args:
+            image: what `image()` gave.
+            code_of: the loaded code of a program hash; what it raises passes through.
+            memory_max: bytes of heap; an agent that needs more at once is refused.
+            fuel_max: fuel over its whole life, with what it spent before.
+
+        Raises:
+            ImageInvalid: this is not an image of an agent of that code, or it needs more memory.
+        """
+        cdef Machine machine = Machine.__new__(Machine)
+        image = checked_image(image)
+        code = restored_code(image_programs(image), code_of)
+        machine._prepare(code, memory_max, fuel_max)
+        machine.fuel_spent = restore_state(machine.state, image)
+        return machine
+
+    @staticmethod
+    def programs_of(image):
+        """Return the hashes of the programs an image needs: its own, then the core library's.
+
+        Raises:
+            ImageInvalid: these bytes do not begin like an image.
+        """
+        return image_programs(checked_image(image))
+
     # ---- running
 
     def run(self, fuel):
