@@ -2,7 +2,7 @@
 #
 # Is:     a growing buffer, the text of numbers, and the walk that prints values of any depth.
 # Is not: the functions programs call (`_primitives_text.pxi`) nor a reader.
-# Fits:   what has no EDN form is shown: #function[name], #atom[value], #error{:message ... :data ...}.
+# Fits:   what has no EDN form is shown: #function[name], #continuation[], #atom[value], #error {:message ... :data ...}.
 # Source: Clojure's print-method; Java's Double.toString for doubles: the shortest digits that read back the same.
 #
 # Nothing recurs: the parts of a collection go onto the heap's work stack in reverse order. A part's `spare` says what
@@ -410,17 +410,20 @@ cdef Outcome put_untagged(Heap *heap, Buffer *buffer, Value value) noexcept nogi
 
 cdef Outcome put_function(Heap *heap, Buffer *buffer, Value function) noexcept nogil:
     cdef Text *name = NULL
-    cdef Outcome outcome = put_words(heap, buffer, b"#function[")
-    if outcome != OK:
-        return outcome
+    cdef Outcome outcome
+    if function.tag == CONTINUATION:
+        return put_words(heap, buffer, b"#continuation[]")
     if function.tag == CLOSURE:
         name = (<Closure *> function.object).function.name
+    outcome = put_words(heap, buffer, b"#function[")
+    if outcome != OK:
+        return outcome
     if name != NULL:
         outcome = put_text(heap, buffer, &name.head)
     elif function.tag == PRIMITIVE and 0 <= function.integer < PRIMITIVE_TABLE_SIZE:
         outcome = put_words(heap, buffer, PRIMITIVE_TABLE[<int> function.integer].name)
     else:
-        outcome = put_words(heap, buffer, b"fn" if function.tag == CLOSURE else b"continuation")
+        outcome = put_words(heap, buffer, b"fn")
     return put_bytes(heap, buffer, b"]", 1) if outcome == OK else outcome
 
 
@@ -535,7 +538,7 @@ cdef Outcome open_collection(Heap *heap, Buffer *buffer, Value value) noexcept n
 
 cdef Outcome open_error(Heap *heap, Buffer *buffer, Values *error) noexcept nogil:
     cdef size_t start = heap.work_count
-    cdef Outcome outcome = put_words(heap, buffer, b"#error{:message ")
+    cdef Outcome outcome = put_words(heap, buffer, b"#error {:message ")
     if outcome == OK:
         outcome = push_part(heap, error.at[0], APART_NOT)
     if outcome == OK:
