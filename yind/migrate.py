@@ -318,9 +318,7 @@ class Migration:
                 # Beside the offer's journey: only the Go has to wait for the disk.
                 nursery.start_soon(self._persist_given, departure, given)
             case handoff.Persist(record):
-                await self._agents.commit(
-                    departure.agent, lambda b: self._stage_end(b, departure, record)
-                )
+                await self._persist_end(departure, record)
                 departure.tell(handoff.Persisted(record))
             case handoff.Send(kind=kind):
                 message = departure.offer if kind is Offer else action.message()
@@ -341,19 +339,25 @@ class Migration:
         await self._agents.commit(departure.agent, stage)
         departure.tell(handoff.Persisted(given))
 
-    def _stage_end(self, batch: Batch, departure: Departure, record: handoff.Record) -> None:
+    async def _persist_end(self, departure: Departure, record: handoff.Record) -> None:
+        """Make the target's answer durable: the agent is gone, or it is this node's again."""
         agent = departure.agent
-        batch.put(RECORD_TABLE, handoff.slot(record), handoff.encode(record))
-        batch.delete(LEAVING_TABLE, record.agent)
+        hop: Hop | None = None
         if isinstance(record, handoff.Gone):
-            now = self._clock.now_ms()
-            agent.become(State.MOVED, now, f"to {departure.target}")
+            hop = self._hop(departure)
+            agent.become(State.MOVED, self._clock.now_ms(), f"to {departure.target}")
             agent.record.moved_to = departure.target
             agent.record.tokens = []
             agent.tokens = []
-            hop = self._hop(departure)
-            key = record.agent + record.epoch.to_bytes(8, "big")
-            batch.put(HOP_TABLE, key, msgspec.msgpack.encode(hop))
+
+        def stage(batch: Batch) -> None:
+            batch.put(RECORD_TABLE, handoff.slot(record), handoff.encode(record))
+            batch.delete(LEAVING_TABLE, record.agent)
+            if hop is not None:
+                key = record.agent + record.epoch.to_bytes(8, "big")
+                batch.put(HOP_TABLE, key, msgspec.msgpack.encode(hop))
+
+        await self._agents.commit(agent, stage)
 
     def _hop(self, departure: Departure) -> Hop:
         offer = departure.offer

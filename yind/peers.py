@@ -147,10 +147,10 @@ class Peers:
                 connected = True
                 task_status.started(channel)
                 await channel.wait_closed()
-        except* Exception as group:
+        except Exception as error:
             if not connected:
                 raise
-            _report(group)
+            _report(error)
         finally:
             if connected:
                 self._channels.pop(node, None)
