@@ -572,4 +572,4 @@ def _answer(kind: type[HandOff], asked: Held, code: str = "", reason: str = "") 
 
 def _short(text: str) -> str:
     """Return at most as much of a text as a message may carry."""
-    return text.encode()[:TEXT_BYTES_MAX].decode(errors="ignore")
+    return text.encode(errors="replace")[:TEXT_BYTES_MAX].decode(errors="ignore")

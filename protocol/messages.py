@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields
 
 from datomstore.value import Map
 from protocol.codec import pack, unpack
-from protocol.errors import RemoteError, RemoteFault
+from protocol.errors import LocalFault, RemoteError, RemoteFault
 from protocol.limits import HASHES_MAX, TEXT_BYTES_MAX, TOKENS_MAX
 
 AGENT_BYTES = 32
@@ -165,7 +165,7 @@ def _number(value: object) -> bool:
 
 
 def _text(value: object) -> bool:
-    return type(value) is str and len(value.encode()) <= TEXT_BYTES_MAX
+    return type(value) is str and len(value.encode(errors="replace")) <= TEXT_BYTES_MAX
 
 
 def _bytes(value: object) -> bool:
@@ -219,9 +219,14 @@ _FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in _NUMBER
 
 
 def encode(message: Message) -> bytes:
-    """Return a message's bytes. Raises LocalFault if a value in it has none."""
+    """Return a message's bytes. Raises LocalFault if `decode` would not accept them."""
     kind = type(message)
-    return pack((_NUMBERS[kind], *(getattr(message, name) for name in _FIELDS[kind])))
+    number = _NUMBERS[kind]
+    values = [getattr(message, name) for name in _FIELDS[kind]]
+    for name, check, value in zip(_FIELDS[kind], _SHAPES[number][1], values, strict=True):
+        if not check(value):  # the peer would end the connection
+            raise LocalFault(f"{kind.__name__}: the field {name} is wrong")
+    return pack((number, *values))
 
 
 def decode(data: bytes) -> Message:

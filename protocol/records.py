@@ -178,7 +178,9 @@ _CHECKS: dict[str, Callable[[object], bool]] = {
     "epoch": _is_epoch,
     "node": _is_node,
     "attempt": _is_attempt,
-    "text": lambda value: type(value) is str and len(value.encode()) <= TEXT_BYTES_MAX,
+    "text": lambda value: (
+        type(value) is str and len(value.encode(errors="replace")) <= TEXT_BYTES_MAX
+    ),
     "journey": _is_journey,
     "journeys": lambda value: (
         type(value) is tuple and len(value) <= REFUSED_MAX and all(map(_is_journey, value))

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from typing import Protocol
 
 import trio
@@ -156,7 +156,8 @@ class Channel:
     async def send(self, message: Message) -> None:
         """Send a message. Raises Unreachable if the channel has ended, LocalFault if the message is too large."""
         async with self._writing:
-            if self._ended.is_set():
+            # Closed before it is ended: a goodbye has been said, by us or in what is being read.
+            if self._ended.is_set() or self._connection.state is State.CLOSED:
                 raise Unreachable(self.closed_reason or "the connection ended")
             data = self._connection.send(message)
             # Half a frame would break the connection for all others, so a write once begun is not cancelled.
@@ -290,10 +291,8 @@ class Channel:
         await self._send_or_end(Cancel(request_id))
 
     async def _send_or_end(self, message: Message) -> None:
-        try:
+        with suppress(Unreachable):  # the channel has ended, and says so to everyone who asks it
             await self.send(message)
-        except Unreachable:
-            pass  # the channel has ended, and says so to everyone who asks it
 
     # -- the end --
 
@@ -327,18 +326,24 @@ async def open_channel(
 ) -> AsyncIterator[Channel]:
     """Run a channel over a connection that is ready; leaving the block says goodbye and ends it.
 
-    The block is not ended when the connection is: `wait_closed` tells.
+    The block is not ended when the connection is: `wait_closed` tells. What the block raises comes out as it is;
+    faults of ours while a request was answered come out as a group.
     """
+    failure: Exception | None = None
     async with trio.open_nursery() as nursery:
         channel = Channel(stream, connection, nursery, handler, peer)
         nursery.start_soon(channel._run)
         try:
             yield channel
+        except Exception as error:
+            failure = error
         finally:
             with trio.move_on_after(1, shield=True):
                 await channel._say_goodbye("done")
             channel._end("closed")
             nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
 
 
 async def _greet(stream: trio.abc.Stream, *, name: str, nonce: bytes) -> Connection:
@@ -376,9 +381,12 @@ async def connect(
     """Connect to the node that has the key `server`; the channel lives as long as the block.
 
     Args:
+        address: "host:port".
         context: of `client_context`, trusting that node's certificate alone.
+        server: whom one means.
         name: how this node calls itself.
         nonce: 16 unpredictable bytes.
+        handler: what is done with what the node asks and says.
 
     Raises:
         Unreachable: nobody answers there, or not in time.
@@ -479,8 +487,13 @@ async def serve(
     """Accept connections until cancelled; starts with the address it listens on.
 
     Args:
+        address: "host:port"; port 0 takes a free one.
         context: the current context of `server_context`; asked for every connection, so members may change.
+        name: how this node calls itself.
+        nonce: makes 16 unpredictable bytes.
+        handler: what is done with what peers ask and say.
         failed: told about faults of ours in a connection's work; only that connection ends.
+        task_status: told the address when connections are accepted.
 
     Raises:
         OSError: the address cannot be listened on.
@@ -532,16 +545,21 @@ async def _accept(
     nonce: bytes,
     handler: Handler,
 ) -> None:
-    peer: PublicKey | None = None
-    connection: Connection | None = None
+    proven = await _admit(stream, entrance, name, nonce)
+    if proven is not None:
+        peer, connection = proven
+        async with open_channel(stream, connection, handler=handler, peer=peer) as channel:
+            await channel.wait_closed()
+
+
+async def _admit(
+    stream: trio.SSLStream[trio.SocketStream], entrance: _Entrance, name: str, nonce: bytes
+) -> tuple[PublicKey, Connection] | None:
+    """Return who it is, or None: a stranger, or one that gave up or was too slow. Nothing was asked for yet."""
     with entrance.handshake():
         try:
             await stream.do_handshake()
-            peer = _key_of(stream)
-            connection = await _greet(stream, name=name, nonce=nonce)
+            return _key_of(stream), await _greet(stream, name=name, nonce=nonce)
         except (ProtocolError, *_BROKEN):
-            return  # a stranger, or one that gave up: nothing of ours has been asked for
-    if peer is None or connection is None:
-        return  # too slow
-    async with open_channel(stream, connection, handler=handler, peer=peer) as channel:
-        await channel.wait_closed()
+            return None
+    return None

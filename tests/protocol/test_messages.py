@@ -1,0 +1,142 @@
+"""Messages: each type's bytes, and what is not a message."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from datomstore.value import List, Map
+from protocol import codec
+from protocol.errors import LocalFault, RemoteFault
+from protocol.limits import HASHES_MAX, TEXT_BYTES_MAX, TOKENS_MAX
+from protocol.messages import (
+    Cancel,
+    CancelOffer,
+    Code,
+    Go,
+    Goodbye,
+    Hello,
+    Item,
+    Message,
+    Need,
+    Offer,
+    Own,
+    Ping,
+    Pong,
+    Refuse,
+    Reply,
+    Request,
+    decode,
+    encode,
+    error_body,
+    remote_error,
+)
+
+AGENT, ATTEMPT, DIGEST = b"a" * 32, b"t" * 16, b"d" * 32
+BODY = Map({"stream": "alpha/orders", "count": 3})
+EXAMPLES: list[Message] = [
+    Hello(1, 1, b"n" * 16, "alpha"),
+    Ping(0),
+    Pong((1 << 63) - 1),
+    Request(1, "agent.list", BODY),
+    Reply(1, True, BODY),
+    Reply(1, False, error_body("token/refused", "no", (1, 2))),
+    Item(1, Map()),
+    Cancel(1),
+    Offer(AGENT, 1, ATTEMPT, DIGEST, (DIGEST,), (b"token",), b"image"),
+    Go(AGENT, 1, ATTEMPT),
+    Own(AGENT, 1, ATTEMPT),
+    Refuse(AGENT, 1, ATTEMPT, "token/refused", "block 2 forbids it"),
+    CancelOffer(AGENT, 1, ATTEMPT),
+    Need((DIGEST,)),
+    Code(DIGEST, b"ast", b"spans"),
+    Goodbye("done"),
+]
+
+IDS = [f"{type(message).__name__}-{number}" for number, message in enumerate(EXAMPLES)]
+
+
+@pytest.mark.parametrize("message", EXAMPLES, ids=IDS)
+def test_a_message_is_the_same_after_its_bytes(message: Message) -> None:
+    assert decode(encode(message)) == message
+
+
+@pytest.mark.parametrize("message", EXAMPLES, ids=IDS)
+def test_a_field_too_few_or_too_many_is_refused(message: Message) -> None:
+    array = codec.unpack(encode(message))
+    assert isinstance(array, tuple)
+    for wrong in (array[:-1], (*array, 0)):
+        with pytest.raises(RemoteFault, match="fields"):
+            decode(codec.pack(wrong))
+
+
+@pytest.mark.parametrize("message", EXAMPLES, ids=IDS)
+def test_no_field_takes_a_value_of_another_type(message: Message) -> None:
+    array = codec.unpack(encode(message))
+    assert isinstance(array, tuple)
+    for position in range(1, len(array)):
+        for strange in (None, 1.5, -1, List([1])):
+            wrong = (*array[:position], strange, *array[position + 1 :])
+            with pytest.raises(RemoteFault) as refused:
+                decode(codec.pack(wrong))
+            assert refused.value.code == "wire/message"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, (), 1, "text", (True, 1), (0, 1), (16, ""), (-1,), ("2", 1), Map(), List([2, 1])],
+)
+def test_what_is_no_message_is_refused(value: object) -> None:
+    with pytest.raises(RemoteFault) as refused:
+        decode(codec.pack(value))
+    assert refused.value.code == "wire/message"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        Ping(1 << 63),
+        Ping(-1),
+        Ping(True),
+        Goodbye("x" * (TEXT_BYTES_MAX + 1)),
+        Goodbye("\ud800"),
+        Need((DIGEST,) * (HASHES_MAX + 1)),
+        Need((DIGEST[:31],)),
+        Go(AGENT[:31], 1, ATTEMPT),
+        Go(AGENT, 1, ATTEMPT[:15]),
+        Offer(AGENT, 1, ATTEMPT, DIGEST, (), (b"",) * (TOKENS_MAX + 1), b""),
+        Request(1, "verb", {"a": 1}),  # type: ignore[arg-type]
+    ],
+)
+def test_a_message_that_the_peer_would_refuse_is_not_sent(message: Message) -> None:
+    with pytest.raises(LocalFault):
+        encode(message)
+
+
+@given(st.binary(max_size=48))
+def test_any_bytes_are_a_message_or_a_fault(data: bytes) -> None:
+    with contextlib.suppress(RemoteFault):
+        assert encode(decode(data)) == data
+
+
+@given(st.sampled_from(EXAMPLES), st.integers(0), st.integers(0, 255))
+def test_a_damaged_message_is_a_message_or_a_fault(
+    message: Message, position: int, byte: int
+) -> None:
+    data = bytearray(encode(message))
+    data[position % len(data)] = byte
+    with contextlib.suppress(RemoteFault):
+        assert encode(decode(bytes(data))) == bytes(data)
+
+
+def test_an_error_of_the_peer_keeps_its_code_and_data() -> None:
+    error = remote_error(error_body("token/refused", "no", (1, 2)))
+    assert (error.code, error.message, error.data) == ("token/refused", "no", (1, 2))
+
+
+@pytest.mark.parametrize("body", [Map(), Map({"code": 1, "message": None}), Map({"code": ()})])
+def test_an_error_of_the_peer_may_have_any_body(body: Map) -> None:
+    assert isinstance(remote_error(body).code, str)
