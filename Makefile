@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-CORE := $(wildcard yind/cesk/*.pyx yind/cesk/*.pxd yind/cesk/*.pxi yind/cesk/*.h) yang/isa.py yang/primitives.py $(wildcard yind/cesk/generate.py)
+CORE := $(wildcard yind/cesk/*.pyx yind/cesk/*.pxd yind/cesk/*.pxi yind/cesk/*.h)
 
 .PHONY: install demo test check lint types layers bench bench-peers clean
 
@@ -13,7 +13,6 @@ install: $(INSTALLED)
 
 $(INSTALLED): .venv/bin/python pyproject.toml setup.py $(CORE)
 	$(BIN)/pip install -q --disable-pip-version-check -U pip "setuptools>=77" "cython>=3.1,<4"
-	@test ! -f yind/cesk/generate.py || $(BIN)/python -m yind.cesk.generate
 	$(BIN)/pip install -q --disable-pip-version-check --no-build-isolation -e ".[dev]"
 	touch $@
 
