@@ -1,0 +1,761 @@
+"""The reference machine: a CESK machine over the AST datoms, with the interface of the compiled one.
+
+Is:     what every node of the AST means, one transition for each, in plain Python over persistent values.
+Is not: fast, and it meters no memory and makes no images. It never recurs on the program's data or calls.
+Fits:   the oracle of tests/conformance: the same program must give the same value or error on both machines.
+Source: Felleisen and Friedman's CEK machine with a store; continuations as linked frames.
+
+    control       Evaluate(node, environment) | Give(value) | Apply(function, arguments) | Throw(error)
+    environment   persistent map: name -> value; names of a letrec -> Cell, an address in the store
+    store         persistent map: address -> value, for what changes: atoms, lazy seqs, globals
+    continuation  linked immutable frames, innermost first; None at the end of the program
+
+A step takes control and continuation to the next ones and costs one unit of fuel. Frames are never changed, so
+`call/cc` gives out the continuation as it is, and it can be entered any number of times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import NamedTuple, TypeAlias
+
+from pyrsistent import pmap
+
+from datomstore.database import Database
+from datomstore.value import Keyword, Map, Symbol
+from yang.ast_datoms import PARENT, SCHEMA, datoms_of, literal_of
+from yang.nodes import LOCATION, NAME, TYPE, Tree
+from yang.primitives import PRIMITIVE_NUMBERS, PRIMITIVES, Kind
+from yang.resolve import CORE_ONLY, CORE_PREFIXES, HOST_GLOBALS
+from yang.segment import PrimitiveRef
+from yind.cesk._core import Fault, Status, TraceEntry
+from yind.cesk.errors import StateInvalid, ValueInvalid
+from yind.cesk.reference_primitives import FUNCTIONS as PURE_FUNCTIONS
+from yind.cesk.reference_values import (
+    VECTORS,
+    Closure,
+    Continuation,
+    Environment,
+    ErrorValue,
+    Force,
+    GuestFault,
+    HashMap,
+    HashSet,
+    Store,
+    Value,
+    all_items,
+    check_data,
+    from_edn,
+    key_of,
+    list_of,
+    text_of,
+    to_edn,
+    type_fault,
+    type_name,
+)
+
+_TX = 1 << 42  # of the facts of a program that is in a database of its own
+_TRACE_MAX = 200
+_EMPTY_ENVIRONMENT: Environment = pmap()
+_RECUR = object()  # where the environment has the target of `recur`
+
+
+# -- code --
+
+
+class Node:
+    """One AST node: its facts, read from the database."""
+
+    def __init__(self, code: ReferenceCode, entity: int) -> None:
+        self.code = code
+        self.entity = entity
+        self._facts: dict[Keyword, object] = {}
+        self._children: dict[Keyword, list[int]] = {}
+        for datom in code.database.datoms("eavt", entity):
+            self._facts[datom.a] = datom.v
+            if isinstance(datom.v, int):
+                self._children.setdefault(datom.a, []).append(datom.v)
+        self.kind: str = self._facts[TYPE].name  # type: ignore[attr-defined]
+        self.name: str = str(self._facts.get(NAME, ""))
+
+    def fact(self, attribute: str) -> object:
+        """Return the value of an attribute."""
+        return self._facts.get(Keyword(attribute))
+
+    def one(self, role: str) -> Node:
+        """Return the only child of a role."""
+        return self.code.node(self._children[Keyword(f"ast/{role}")][0])
+
+    def many(self, role: str) -> tuple[Node, ...]:
+        """Return the children of a role in order: entity ids are pre-order positions."""
+        return tuple(
+            self.code.node(child) for child in sorted(self._children.get(Keyword(f"ast/{role}"), ()))
+        )
+
+    @cached_property
+    def parent(self) -> Node | None:
+        """Return the node around this one."""
+        parent = self._facts.get(PARENT)
+        return self.code.node(parent) if isinstance(parent, int) else None
+
+    @cached_property
+    def literal(self) -> Value:
+        """Return the value of a :literal."""
+        return from_edn(Store(), literal_of(self._facts))
+
+    @cached_property
+    def function_name(self) -> str:
+        """Return the name of a :lambda, its own or that of the definition it is."""
+        if self.name or self.parent is None or self.parent.kind != "def":
+            return self.name
+        return self.parent.name
+
+    @cached_property
+    def enclosing_function(self) -> str:
+        """Return the name of the function a node belongs to."""
+        node = self.parent
+        while node is not None and node.kind != "lambda":
+            node = node.parent
+        return "top level" if node is None else node.function_name or "fn"
+
+    @cached_property
+    def trace_entry(self) -> TraceEntry:
+        """Return this place as an entry of a trace."""
+        line, column = self._facts[LOCATION]  # type: ignore[misc]
+        return TraceEntry(self.enclosing_function, self.code.source_name, line, column)
+
+
+class ReferenceCode:
+    """A program as AST datoms in a database, and the core library it runs with.
+
+    Args:
+        database: the facts of `yang.ast_datoms`.
+        root: the entity of the :program node.
+        core: the core library; None for the core library itself.
+    """
+
+    def __init__(self, database: Database, root: int, core: ReferenceCode | None) -> None:
+        self.database = database
+        self.core = core
+        self._nodes: dict[int, Node] = {}
+        self.program = self.node(root)
+        self.source_name = self.program.name
+        self.definitions = [
+            self.node(datom.e)
+            for datom in database.datoms("avet", TYPE, Keyword("def"))
+            if self._is_inside(datom.e)
+        ]
+        self.functions = self._functions()
+
+    @staticmethod
+    def of_tree(tree: Tree, core: ReferenceCode | None) -> ReferenceCode:
+        """Return the code of a tree, in a database of its own."""
+        datoms = datoms_of(tree, tx=_TX)
+        return ReferenceCode(Database.from_datoms(datoms, SCHEMA), datoms[0].e, core)
+
+    def _is_inside(self, entity: int) -> bool:
+        end = self.program.fact("ast/end")
+        return isinstance(end, int) and self.program.entity <= entity <= end
+
+    def node(self, entity: int) -> Node:
+        """Return the node of an entity."""
+        found = self._nodes.get(entity)
+        if found is None:
+            found = self._nodes[entity] = Node(self, entity)
+        return found
+
+    def _functions(self) -> dict[str, Closure]:
+        """Return the functions that are known before the program runs: top-level, defined once."""
+        names = [node.name for node in self.definitions]
+        return {
+            node.name: Closure(node.one("init"), _EMPTY_ENVIRONMENT)
+            for node in self.definitions
+            if names.count(node.name) == 1
+            and node.parent is self.program
+            and node.one("init").kind == "lambda"
+        }
+
+    @cached_property
+    def defined(self) -> frozenset[str]:
+        """Return the names the program defines."""
+        return frozenset(node.name for node in self.definitions)
+
+    @property
+    def library(self) -> ReferenceCode:
+        """Return the core library's code."""
+        return self.core or self
+
+
+# -- control --
+
+
+class Evaluate(NamedTuple):
+    """Control: a node is to be evaluated."""
+
+    node: Node
+    environment: Environment
+
+
+class Give(NamedTuple):
+    """Control: a value goes to the continuation."""
+
+    value: Value
+
+
+class Apply(NamedTuple):
+    """Control: a function is to be applied."""
+
+    function: Value
+    arguments: tuple[Value, ...]
+
+
+class Throw(NamedTuple):
+    """Control: an error looks for its handler."""
+
+    error: Value
+
+
+Control: TypeAlias = Evaluate | Give | Apply | Throw
+
+
+class Cell(NamedTuple):
+    """In the environment: the value is in the store."""
+
+    address: int
+
+
+class Target(NamedTuple):
+    """In the environment: what `recur` binds anew, and the environment around it."""
+
+    names: tuple[str, ...]
+    body: Node
+    environment: Environment
+
+
+# -- continuation --
+
+
+class Statements(NamedTuple):
+    """A statement is evaluated; these come after it."""
+
+    left: tuple[Node, ...]
+    environment: Environment
+    parent: Frame | None
+
+
+class Branch(NamedTuple):
+    """The test of an :if is evaluated."""
+
+    node: Node
+    environment: Environment
+    parent: Frame | None
+
+
+class Bindings(NamedTuple):
+    """The value of the first of these bindings is evaluated, of a :let or :loop."""
+
+    node: Node
+    left: tuple[Node, ...]
+    environment: Environment
+    parent: Frame | None
+
+
+class Operands(NamedTuple):
+    """A part of an :application or :recur is evaluated; `done` are the values before it."""
+
+    node: Node
+    done: tuple[Value, ...]
+    left: tuple[Node, ...]
+    environment: Environment
+    parent: Frame | None
+
+
+class Defining(NamedTuple):
+    """The value of a :def is evaluated."""
+
+    node: Node
+    parent: Frame | None
+
+
+class Throwing(NamedTuple):
+    """The operand of a :throw is evaluated."""
+
+    node: Node
+    parent: Frame | None
+
+
+class Catching(NamedTuple):
+    """The body of a :try with these catches is evaluated."""
+
+    catches: tuple[Node, ...]
+    environment: Environment
+    parent: Frame | None
+
+
+class Matching(NamedTuple):
+    """The core library is asked whether the first of these catches is meant for the error."""
+
+    error: Value
+    catches: tuple[Node, ...]
+    environment: Environment
+    parent: Frame | None
+
+
+class Guarded(NamedTuple):
+    """A :try with this finalizer is evaluated, its catches included."""
+
+    finalizer: Node
+    environment: Environment
+    parent: Frame | None
+
+
+class After(NamedTuple):
+    """Something is evaluated for its effect only: a finalizer, a lazy seq. Then comes this control."""
+
+    control: Control
+    parent: Frame | None
+
+
+Frame: TypeAlias = (
+    Statements
+    | Branch
+    | Bindings
+    | Operands
+    | Defining
+    | Throwing
+    | Catching
+    | Matching
+    | Guarded
+    | After
+)
+
+
+# -- the machine --
+
+
+class ReferenceMachine:
+    """One agent. The interface is that of `yind.cesk.Machine`; memory is not metered.
+
+    Args:
+        code: the program.
+        memory_max: for the interface's sake.
+        fuel_max: steps over its whole life, None for no bound.
+        globals: values of globals that are bound before it starts.
+    """
+
+    def __init__(
+        self,
+        code: ReferenceCode,
+        *,
+        memory_max: int = 0,
+        fuel_max: int | None = None,
+        globals: Mapping[str, object] = {},  # noqa: A002, B006
+    ) -> None:
+        self.code = code
+        self.memory_max = memory_max
+        self.fuel_max = fuel_max
+        self.fuel_used = 0
+        self.store = Store()
+        for name, value in globals.items():
+            self.store.write(name, from_edn(self.store, value))
+        self.status = Status.OUT_OF_FUEL
+        self.control: Control
+        self.continuation: Frame | None = None
+        self._push_statements(code.program.many("statements"), _EMPTY_ENVIRONMENT)
+        self._place = code.program  # the application that was begun last
+        self._effect: Apply | None = None
+
+    # -- running --
+
+    def run(self, fuel: int) -> Status:
+        """Run one slice and return why it ended; only a machine that is out of fuel moves."""
+        if self.fuel_max is not None:
+            fuel = min(fuel, self.fuel_max - self.fuel_used)
+        while self.status is Status.OUT_OF_FUEL and fuel > 0:
+            fuel -= 1
+            self.fuel_used += 1
+            self._step()
+        return self.status
+
+    def _step(self) -> None:
+        control = self.control
+        try:
+            if type(control) is Evaluate:
+                self._evaluate(control.node, control.environment)
+            elif type(control) is Give:
+                self._give(control.value)
+            elif type(control) is Apply:
+                self._apply(control.function, control.arguments)
+            else:
+                assert type(control) is Throw, control
+                self._throw(control.error)
+        except Force as force:
+            name = "realize-all" if force.whole else "realize"
+            self.continuation = After(control, self.continuation)
+            self.control = Apply(self.code.library.functions[name], (force.lazy,))
+        except GuestFault as fault:
+            self.control = Throw(self._error_of(fault))
+
+    def _error_of(self, fault: GuestFault) -> ErrorValue:
+        data = Map([(Keyword("fault"), Keyword(fault.kind))])
+        return ErrorValue(fault.message, from_edn(self.store, data), None)
+
+    # -- evaluation: one case for each kind of node --
+
+    def _evaluate(self, node: Node, environment: Environment) -> None:
+        match node.kind:
+            case "literal":
+                self.control = Give(node.literal)
+            case "variable":
+                self.control = Give(self._variable(node, environment))
+            case "lambda":
+                self.control = Give(Closure(node, environment))
+            case "do":
+                self._push_statements(node.many("statements"), environment)
+            case "if":
+                self.continuation = Branch(node, environment, self.continuation)
+                self.control = Evaluate(node.one("test"), environment)
+            case "let" | "loop":
+                self._bind_next(node, node.many("bindings"), environment)
+            case "letrec":
+                self._evaluate_letrec(node, environment)
+            case "application":
+                self._place = node
+                parts = (node.one("operator"), *node.many("operands"))
+                self._operand_next(node, (), parts, environment)
+            case "recur":
+                self._operand_next(node, (), node.many("operands"), environment)
+            case "def":
+                self.continuation = Defining(node, self.continuation)
+                self.control = Evaluate(node.one("init"), environment)
+            case "throw":
+                self.continuation = Throwing(node, self.continuation)
+                self.control = Evaluate(node.one("operand"), environment)
+            case "try":
+                self._evaluate_try(node, environment)
+            case _:
+                raise AssertionError(node.kind)
+
+    def _push_statements(self, statements: tuple[Node, ...], environment: Environment) -> None:
+        """Evaluate the first, the others after it; the last in the place of all."""
+        if len(statements) > 1:
+            self.continuation = Statements(statements[1:], environment, self.continuation)
+        self.control = Evaluate(statements[0], environment) if statements else Give(None)
+
+    def _bind_next(self, node: Node, left: tuple[Node, ...], environment: Environment) -> None:
+        """Evaluate the next binding of a :let or :loop, or the body when there is none."""
+        if left:
+            self.continuation = Bindings(node, left, environment, self.continuation)
+            self.control = Evaluate(left[0].one("init"), environment)
+            return
+        body = node.one("body")
+        if node.kind == "loop":
+            names = tuple(binding.name for binding in node.many("bindings"))
+            environment = environment.set(_RECUR, Target(names, body, environment))
+        self.control = Evaluate(body, environment)
+
+    def _evaluate_letrec(self, node: Node, environment: Environment) -> None:
+        bindings = node.many("bindings")
+        cells = {binding.name: Cell(self.store.new(None)) for binding in bindings}
+        environment = environment.update(cells)
+        for binding in bindings:
+            closure = Closure(binding.one("init"), environment)
+            self.store.write(cells[binding.name].address, closure)
+        self.control = Evaluate(node.one("body"), environment)
+
+    def _evaluate_try(self, node: Node, environment: Environment) -> None:
+        for finalizer in node.many("finalizer"):
+            self.continuation = Guarded(finalizer, environment, self.continuation)
+        if catches := node.many("catches"):
+            self.continuation = Catching(catches, environment, self.continuation)
+        self.control = Evaluate(node.one("body"), environment)
+
+    def _operand_next(
+        self, node: Node, done: tuple[Value, ...], left: tuple[Node, ...], environment: Environment
+    ) -> None:
+        """Evaluate the next part of an :application or :recur, or do it when there is none."""
+        if left:
+            self.continuation = Operands(node, done, left[1:], environment, self.continuation)
+            self.control = Evaluate(left[0], environment)
+        elif node.kind == "application":
+            self.control = Apply(done[0], done[1:])
+        else:
+            target: Target = environment[_RECUR]
+            renewed = target.environment.update(dict(zip(target.names, done, strict=True)))
+            self.control = Evaluate(target.body, renewed.set(_RECUR, target))
+
+    # -- names --
+
+    def _variable(self, node: Node, environment: Environment) -> Value:
+        """Return what a name means: a local, a definition of the program, the core library's, the machine's."""
+        name = node.name
+        if name in environment:
+            found = environment[name]
+            return self.store.read(found.address) if type(found) is Cell else found
+        code = node.code
+        if name in code.functions:
+            return code.functions[name]
+        if name in code.defined:
+            return self._global(name)
+        for prefix in CORE_PREFIXES:
+            name = name.removeprefix(prefix)
+        if name in code.library.functions:
+            return code.library.functions[name]
+        if name in PRIMITIVE_NUMBERS and (code.core is None or name not in CORE_ONLY):
+            return PrimitiveRef(PRIMITIVE_NUMBERS[name])
+        if name in HOST_GLOBALS:
+            return self._global(name)
+        raise GuestFault("unresolved", f"unresolved symbol: {node.name}")
+
+    def _global(self, name: str) -> Value:
+        if name not in self.store.cells:
+            raise GuestFault("unbound", f"{name} is not defined")
+        return self.store.read(name)
+
+    # -- a value goes to the continuation: one case for each kind of frame --
+
+    def _give(self, value: Value) -> None:
+        frame = self.continuation
+        if frame is None:
+            check_data(self.store, value, data_only=False)
+            self.status = Status.DONE
+            return
+        self.continuation = frame.parent
+        match frame:
+            case Operands(node, done, left, environment):
+                self._operand_next(node, (*done, value), left, environment)
+            case Bindings(node, left, environment):
+                self._bind_next(node, left[1:], environment.set(left[0].name, value))
+            case Branch(node, environment):
+                chosen = "alternative" if value is None or value is False else "consequent"
+                self.control = Evaluate(node.one(chosen), environment)
+            case Statements(left, environment):
+                self._push_statements(left, environment)
+            case Defining(node):
+                self.store.write(node.name, value)
+                self.control = Give(value)
+            case Throwing():
+                if not isinstance(value, ErrorValue):
+                    raise type_fault("throw", "an error", value)
+                self.control = Throw(value)
+            case Catching():
+                self.control = Give(value)
+            case Matching(error, catches, environment):
+                self._matched(value, error, catches, environment)
+            case Guarded(finalizer, environment):
+                self._finalize(finalizer, environment, Give(value))
+            case After(control):
+                self.control = control
+
+    def _finalize(self, finalizer: Node, environment: Environment, pending: Control) -> None:
+        self.continuation = After(pending, self.continuation)
+        self.control = Evaluate(finalizer, environment)
+
+    # -- errors --
+
+    def _throw(self, error: Value) -> None:
+        """Unwind one frame, or end the program; its frames stay for the trace."""
+        frame = self.continuation
+        while frame is not None and not isinstance(frame, Catching | Guarded):
+            frame = frame.parent
+        if frame is None:
+            self.status = Status.FAULT
+            return
+        self.continuation = frame.parent
+        if isinstance(frame, Guarded):
+            self._finalize(frame.finalizer, frame.environment, Throw(error))
+        else:
+            self._match_next(error, frame.catches, frame.environment)
+
+    def _match_next(
+        self, error: Value, catches: tuple[Node, ...], environment: Environment
+    ) -> None:
+        if not catches:
+            self.control = Throw(error)
+            return
+        self.continuation = Matching(error, catches, environment, self.continuation)
+        matches = self.code.library.functions["catches?"]
+        self.control = Apply(matches, (catches[0].fact("ast/class"), error))
+
+    def _matched(
+        self, answer: Value, error: Value, catches: tuple[Node, ...], environment: Environment
+    ) -> None:
+        if answer is None or answer is False:
+            self._match_next(error, catches[1:], environment)
+        else:
+            environment = environment.set(catches[0].name, error)
+            self.control = Evaluate(catches[0].one("body"), environment)
+
+    # -- application: one case for each kind of function --
+
+    def _apply(self, function: Value, arguments: tuple[Value, ...]) -> None:
+        if isinstance(function, Closure):
+            self._apply_closure(function, arguments)
+        elif isinstance(function, PrimitiveRef):
+            self._apply_primitive(function, arguments)
+        elif isinstance(function, Continuation):
+            _check_count("a continuation", arguments, 1, 1)
+            self.continuation = function.frames
+            self.control = Give(arguments[0])
+        else:
+            self.control = Give(self._look_up(function, arguments))
+
+    def _apply_closure(self, closure: Closure, arguments: tuple[Value, ...]) -> None:
+        node = closure.node
+        arity = _arity_for(node, len(arguments))
+        names = tuple(parameter.name for parameter in arity.many("params"))
+        if arity.fact("ast/variadic"):
+            fixed = len(names) - 1
+            rest = list_of(arguments[fixed:]) if len(arguments) > fixed else None
+            arguments = (*arguments[:fixed], rest)
+        environment = closure.environment
+        if node.name and node.code.functions.get(node.name) is not closure:
+            environment = environment.set(node.name, closure)
+        target = Target(names, arity.one("body"), environment)
+        environment = environment.update(dict(zip(names, arguments, strict=True)))
+        self.control = Evaluate(target.body, environment.set(_RECUR, target))
+
+    def _apply_primitive(self, function: PrimitiveRef, arguments: tuple[Value, ...]) -> None:
+        primitive = PRIMITIVES[function.number]
+        _check_count(primitive.name, arguments, primitive.least, primitive.most)
+        if primitive.kind is Kind.EFFECT:
+            for argument in arguments:
+                check_data(self.store, argument, data_only=True)
+            self._effect = Apply(function, arguments)
+            self.status = Status.EFFECT
+        elif primitive.name == "apply":
+            spread = all_items(self.store, arguments[-1])
+            self.control = Apply(arguments[0], (*arguments[1:-1], *spread))
+        elif primitive.name == "call/cc":
+            if not isinstance(arguments[0], Closure | Continuation):
+                raise type_fault("call/cc", "a function", arguments[0])
+            self.control = Apply(arguments[0], (Continuation(self.continuation),))
+        else:
+            self.control = Give(PURE_FUNCTIONS[primitive.name](self.store, *arguments))
+
+    def _look_up(self, function: Value, arguments: tuple[Value, ...]) -> Value:
+        """Return what a keyword, symbol, map, set or vector gives when it is called."""
+        if isinstance(function, VECTORS):
+            _check_count("a vector", arguments, 1, 1)
+            return _item_at(function, arguments[0])
+        if isinstance(function, HashSet):
+            _check_count("a set", arguments, 1, 1)
+            return function.members.get(key_of(self.store, arguments[0]))
+        if isinstance(function, HashMap):
+            _check_count("a map", arguments, 1, 2)
+            return PURE_FUNCTIONS["get"](self.store, function, *arguments)
+        if isinstance(function, Keyword | Symbol):
+            _check_count(type_name(function), arguments, 1, 2)
+            return PURE_FUNCTIONS["get"](self.store, arguments[0], function, *arguments[1:])
+        raise GuestFault("not-a-function", f"{type_name(function)} is not a function")
+
+    # -- effects --
+
+    @property
+    def effect(self) -> tuple[str, tuple[object, ...]]:
+        """Name and arguments of the effect that waits."""
+        asked = self._asked()
+        name = PRIMITIVES[asked.function.number].name
+        return name, tuple(to_edn(self.store, argument) for argument in asked.arguments)
+
+    def _asked(self) -> Apply:
+        if self.status is not Status.EFFECT or self._effect is None:
+            raise StateInvalid("no effect waits for an answer")
+        return self._effect
+
+    def resume(self, value: object) -> None:
+        """Answer the effect that waits."""
+        self._asked()
+        self._answer(Give(from_edn(self.store, value)))
+
+    def resume_error(self, message: str, data: Map) -> None:
+        """Let the effect that waits throw an error in the agent."""
+        self._asked()
+        self._answer(Throw(ErrorValue(message, from_edn(self.store, data), None)))
+
+    def _answer(self, control: Control) -> None:
+        self._effect = None
+        self.control = control
+        self.status = Status.OUT_OF_FUEL
+
+    # -- the end --
+
+    @property
+    def result(self) -> object:
+        """The program's value when DONE."""
+        return to_edn(self.store, self._result())
+
+    @property
+    def result_text(self) -> str:
+        """The program's value as readable text, also when it has no EDN form."""
+        return text_of(self.store, self._result(), readable=True)
+
+    def _result(self) -> Value:
+        if self.status is not Status.DONE:
+            raise StateInvalid("the program has not ended")
+        assert isinstance(self.control, Give), self.control
+        return self.control.value
+
+    @property
+    def fault(self) -> Fault:
+        """The error that ended the program; its trace is the place and the calls whose operands wait."""
+        if self.status is not Status.FAULT:
+            raise StateInvalid("the program has not faulted")
+        assert isinstance(self.control, Throw), self.control
+        error: ErrorValue = self.control.error
+        message = error.message
+        if not isinstance(message, str):
+            message = text_of(self.store, message, readable=True)
+        try:
+            data = to_edn(self.store, error.data)
+        except ValueInvalid:
+            data = None
+        return Fault(message, data if isinstance(data, Map) else Map(), self._trace())
+
+    def _trace(self) -> list[TraceEntry]:
+        entries = [self._place.trace_entry]
+        frame = self.continuation
+        while frame is not None and len(entries) < _TRACE_MAX:
+            if isinstance(frame, Operands):
+                entries.append(frame.node.trace_entry)
+            frame = frame.parent
+        return entries
+
+
+def _arity_for(node: Node, count: int) -> Node:
+    """Return the :arity for a number of arguments, an exact one before the variadic one."""
+    for arity in node.many("arities"):
+        required = len(arity.many("params"))
+        if arity.fact("ast/variadic"):
+            if count >= required - 1 and not _has_exact(node, count):
+                return arity
+        elif count == required:
+            return arity
+    raise _count_fault(node.function_name or "a function", count)
+
+
+def _has_exact(node: Node, count: int) -> bool:
+    return any(
+        not arity.fact("ast/variadic") and len(arity.many("params")) == count
+        for arity in node.many("arities")
+    )
+
+
+def _check_count(
+    name: str, arguments: tuple[Value, ...], least: int, most: int | None
+) -> None:
+    if len(arguments) < least or (most is not None and len(arguments) > most):
+        raise _count_fault(name, len(arguments))
+
+
+def _count_fault(name: str, count: int) -> GuestFault:
+    return GuestFault("arity", f"wrong number of arguments ({count}) passed to {name}")
+
+
+def _item_at(vector: Value, index: Value) -> Value:
+    if type(index) is not int:
+        raise type_fault("vector", "an index", index)
+    if not 0 <= index < len(vector):
+        raise GuestFault("index", "index out of bounds")
+    return vector[index]
