@@ -25,6 +25,7 @@ class Exit(IntEnum):
     AGENT_FAILED = 9
     REJECTED = 10
     VERSION = 11
+    INTERNAL = 70
     INTERRUPTED = 130
 
 
@@ -47,6 +48,7 @@ EXIT_OF_CODE = {
     "code/": Exit.REJECTED,
     "program/": Exit.REJECTED,
     "budget/": Exit.LIMIT,
+    "query/budget": Exit.LIMIT,
     "wire/version": Exit.VERSION,
 }
 

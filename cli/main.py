@@ -103,4 +103,10 @@ def main(argv: list[str] | None = None) -> Any:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except Exception as error:
+        if "--debug" in arguments:
+            raise
+        click.echo(f"yin: internal error: {type(error).__name__}: {error}", err=True)
+        click.echo("  this is a fault of yin's own; `yin --debug ...` shows where", err=True)
+        sys.exit(Exit.INTERNAL)
     sys.exit(status if isinstance(status, int) else Exit.OK)
