@@ -113,7 +113,6 @@ class Node:
 def outcome_of(machine: Any, next_machine: Callable[[Any], Any], fuel: int) -> Outcome:
     """Run a machine to its end; `next_machine` may replace it after each slice of `fuel`."""
     node = Node()
-    slices = 0
     while True:
         status = machine.run(fuel)
         if status is Status.DONE:
@@ -121,8 +120,7 @@ def outcome_of(machine: Any, next_machine: Callable[[Any], Any], fuel: int) -> O
         if status is Status.FAULT:
             return Outcome(error=machine.fault.message)
         assert status is not Status.OUT_OF_MEMORY
-        slices += 1
-        assert slices * fuel < FUEL, "the program does not end"
+        assert machine.fuel_used < FUEL, "the program does not end"
         machine = next_machine(machine)
         if status is Status.EFFECT:
             node.answer(machine)
@@ -171,7 +169,7 @@ def on_reference(case: Case) -> Outcome:
         return Outcome(error=str(error))
     code = ReferenceCode.of_tree(tree, reference_core())
     machine = ReferenceMachine(code, memory_max=MEMORY, globals=GLOBALS)
-    return outcome_of(machine, same, FUEL // 2)
+    return outcome_of(machine, same, FUEL)
 
 
 @each_case
@@ -197,7 +195,7 @@ def on_compiled(case: Case) -> Outcome:
     except (SourceError, SourceErrors) as error:
         return Outcome(error=str(error))
     machine = Machine(code, memory_max=MEMORY, globals=GLOBALS)
-    return outcome_of(machine, same, FUEL // 2)
+    return outcome_of(machine, same, FUEL)
 
 
 @each_case

@@ -57,7 +57,7 @@
 (let [f hop!] (f "beta") (here))
 ; expect: "beta"
 (apply hop! ["gamma"])
-; expect: nil
+; expect: "gamma"
 (let [k (call/cc (fn [k] k))] (if (fn? k) (do (hop! "beta") (k 1)) [k (here)]))
 ; expect: [1 "beta"]
 (try (sleep 1) (finally (hop! "beta")))

@@ -53,8 +53,6 @@
 ; expect: false
 (some (fn [x] (when (> x 1000) x)) (iterate (fn [x] (* 2 x)) 1))
 ; expect: 1024
-(take 3 (apply concat (repeat [1 2])))
-; expect: (1 2 1)
 (take 2 (mapcat (fn [x] [x x]) (range)))
 ; expect: (0 0)
 (let [n (atom 0)] (dorun (take 3 (repeatedly (fn [] (swap! n inc))))) @n)

@@ -19,10 +19,10 @@
 ; expect: (nil nil 1 3)
 (sort [1 "a"])
 ; expect error: compare
-(= (sort (map (fn [i] (mod (* i 7919) 1009)) (range 500))) (sort (reverse (map (fn [i] (mod (* i 7919) 1009)) (range 500)))))
+(= (sort (map (fn [i] (mod (* i 7919) 1009)) (range 120))) (sort (reverse (map (fn [i] (mod (* i 7919) 1009)) (range 120)))))
 ; expect: true
-(take 5 (sort (map (fn [i] (mod (* i 7919) 1009)) (range 500))))
-; expect: (0 2 4 6 8)
+(take 5 (sort (map (fn [i] (mod (* i 7919) 1009)) (range 120))))
+; expect: (0 17 21 25 29)
 (sort-by val < {:a 3 :b 1 :c 2})
 ; expect: ([:b 1] [:c 2] [:a 3])
 (map first (sort-by second [[:a 1] [:b 1] [:c 0] [:d 1]]))

@@ -123,8 +123,15 @@
 (defn every-pred [& predicates]
   (fn [& xs] (every? (fn [predicate] (every? predicate xs)) predicates)))
 
+(defn impl/some-last
+  "As some, but when nothing is found the last answer, which may be false."
+  [f coll]
+  (loop [left (seq coll) found nil]
+    (if (and left (not found)) (recur (next left) (f (first left))) found)))
+
 (defn some-fn [& predicates]
-  (fn [& xs] (some (fn [predicate] (some predicate xs)) predicates)))
+  (fn [& xs]
+    (impl/some-last (fn [predicate] (impl/some-last predicate xs)) predicates)))
 
 ;; ---- folding
 

@@ -17,6 +17,7 @@ like: whatever descends into them is a `Walk` (yang.walk), which keeps its own s
 from __future__ import annotations
 
 import math
+import sys
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -462,6 +463,8 @@ def _write(store: Store, value: Value, readable: bool, out: list[str], depth: in
         out.append(value)
     elif isinstance(value, Char) and not readable:
         out.append(value.value)
+    elif isinstance(value, float):
+        out.append(_double_text(value))
     elif isinstance(value, _ATOMIC):
         out.append(edn.write(value))
     elif isinstance(value, HashMap):
@@ -494,6 +497,15 @@ def _write(store: Store, value: Value, readable: bool, out: list[str], depth: in
         out.append("]")
     else:
         out.append("#atom[...]" if isinstance(value, Atom) else _function_text(value))
+
+
+def _double_text(value: float) -> str:
+    """Return a double as Java writes it: where one digit would do it takes the nearest two, which may differ."""
+    if 0 < abs(value) < sys.float_info.min:
+        mantissa, _, exponent = f"{value:.1e}".partition("e")
+        if float(f"{mantissa}e{exponent}") == value:
+            return f"{mantissa}E{int(exponent)}"
+    return edn.write_double(value)
 
 
 def _brackets(value: Value) -> tuple[str, str]:
