@@ -1,0 +1,37 @@
+; Host functions that the core library wraps, under their own names, and the odd ends of the library.
+[(upper-case "aé") (lower-case "AÉ") (trim " a ") (blank? " ") (blank? nil)]
+; expect: ["AÉ" "aé" "a" true true]
+[(starts-with? "abc" "ab") (ends-with? "abc" "bc") (includes? "abc" "b") (index-of "abc" "c") (index-of "abc" "c" 3)]
+; expect: [true true true 2 nil]
+[(replace-text "aXbX" "X" "-") (split-text "a-b-" "-") (split-text "abc" "") (join-text "," [1 nil "a"])]
+; expect: ["a-b-" ["a" "b"] ["a" "b" "c"] "1,,a"]
+[(replace-text "ab" "" "-") (replace-text "" "" "-") (split-text "," ",") (split-text "" "")]
+; expect: ["-a-b-" "-" [] [""]]
+(upper-case nil)
+; expect error: expected a string, found nil
+(join-text ", " 5)
+; expect error: found an integer
+[(number-range 0 3 1) (number-range 3 0 1) (number-range 0 1 1/2) (number-range 0 5 0)]
+; expect: [(0 1 2) () nil nil]
+(number-range 0 "a" 1)
+; expect error: expected a number, found a string
+[(lazy-seq* (fn [] [1 2])) (lazy-seq? (lazy-seq* (fn [] nil)))]
+; expect: [(1 2) true]
+(lazy-seq* 5)
+; expect error: expected a function
+(let [s (map inc [1 2])] [(realize s) s (realize-all s)])
+; expect: [nil (2 3) nil]
+[(catches? "Exception" (ex-info "a" {})) (catches? "ExceptionInfo" (ex-info "a" {})) (catches? "ArithmeticException" (ex-info "a" {})) (catches? "NoSuchClass" (ex-info "a" {}))]
+; expect: [true true false false]
+[(reduced? (ensure-reduced 1)) (unreduced (ensure-reduced (reduced 2)))]
+; expect: [true 2]
+[(conj! [1] 2) (conj!) (dissoc! {:a 1} :a) (disj! #{1 2} 1) (pop! [1 2]) (assoc! [1] 0 5)]
+; expect: [[1 2] [] {} #{2} [1] [5]]
+[(pr 1) (newline)]
+; expect: [nil nil]
+[((some-fn odd?)) ((some-fn odd? nil?) 2 4) ((every-pred odd?)) ((every-pred odd?) 1 3)]
+; expect: [nil false true true]
+(map (fn [s] (str/blank? s)) ["\u00a0" "\u2003" "\u3000" "\u001f" "x"])
+; expect: (false true true true false)
+[(trim "\u2003a\u00a0") (str/triml "\u3000a") (str/trimr "a\u2028")]
+; expect: ["a\u00a0" "a" "a"]
