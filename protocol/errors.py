@@ -18,7 +18,6 @@ FAULT_CODES = frozenset(
         "wire/order",
         "wire/image",
         "wire/record",
-        "wire/silence",
     }
 )
 

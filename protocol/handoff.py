@@ -139,7 +139,7 @@ class Interrupted:
 
 @dataclass(frozen=True, slots=True)
 class Decline:
-    """Target: this node no longer wants what it holds."""
+    """Target: this node no longer wants what it holds, if it still only holds it."""
 
     code: str
     reason: str
@@ -350,14 +350,14 @@ class Target:
         return Target(agent, epoch)
 
     @staticmethod
-    def restart(records: Iterable[Record]) -> Target:
+    def restart(records: Iterable[Record], epoch: int = -1) -> Target:
         """Return what the node's records of one agent say, in any order; at least one.
 
-        Starts nothing: whether the agent runs here, `running` tells.
+        `epoch` is that of an agent that lives here. Starts nothing: whether it runs here, `running` tells.
         """
         kept = list(records)
         assert len({record.agent for record in kept}) == 1, kept
-        target = Target(kept[0].agent, max(_owned_epoch(record) for record in kept))
+        target = Target(kept[0].agent, max(epoch, _highest(kept)))
         for record in kept:
             match record:
                 case Owned() if record.epoch == target.epoch:

@@ -680,6 +680,12 @@ def test_where_an_agent_runs_follows_from_the_records_in_any_order() -> None:
     assert unfinished([given, back]) is None
 
 
+def test_an_agent_that_lives_here_is_not_taken_at_its_own_epoch_after_a_restart() -> None:
+    target = Target.restart([Held(AGENT, 1, KEYS["A"], 7)], epoch=1)
+    assert target.held is None
+    assert target.step(Received(go(), KEYS["A"])) == (target, [])
+
+
 def test_attempts_grow_with_the_clock_and_differ_within_it() -> None:
     assert new_attempt(5, b"\xff" * 10) < new_attempt(6, b"\x00" * 10)
     assert new_attempt(5, b"\x00" * 10) != new_attempt(5, b"\x01" * 10)
