@@ -98,6 +98,6 @@ undefined-name
 (future 1)
 ; expect error: future
 (+ 1 2
-; expect error: unclosed
+; expect error: the text ends before its )
 (1 2))
 ; expect error: )

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from pyrsistent import pmap
 
@@ -90,7 +90,8 @@ class Node:
     def many(self, role: str) -> tuple[Node, ...]:
         """Return the children of a role in order: entity ids are pre-order positions."""
         return tuple(
-            self.code.node(child) for child in sorted(self._children.get(Keyword(f"ast/{role}"), ()))
+            self.code.node(child)
+            for child in sorted(self._children.get(Keyword(f"ast/{role}"), ()))
         )
 
     @cached_property
@@ -122,8 +123,8 @@ class Node:
     @cached_property
     def trace_entry(self) -> TraceEntry:
         """Return this place as an entry of a trace."""
-        line, column = self._facts[LOCATION]  # type: ignore[misc]
-        return TraceEntry(self.enclosing_function, self.code.source_name, line, column)
+        place: Any = self._facts[LOCATION]
+        return TraceEntry(self.enclosing_function, self.code.source_name, place[0], place[1])
 
 
 class ReferenceCode:
@@ -350,7 +351,7 @@ class ReferenceMachine:
         *,
         memory_max: int = 0,
         fuel_max: int | None = None,
-        globals: Mapping[str, object] = {},  # noqa: A002, B006
+        globals: Mapping[str, object] = {},  # noqa: A002
     ) -> None:
         self.code = code
         self.memory_max = memory_max
@@ -742,9 +743,7 @@ def _has_exact(node: Node, count: int) -> bool:
     )
 
 
-def _check_count(
-    name: str, arguments: tuple[Value, ...], least: int, most: int | None
-) -> None:
+def _check_count(name: str, arguments: tuple[Value, ...], least: int, most: int | None) -> None:
     if len(arguments) < least or (most is not None and len(arguments) > most):
         raise _count_fault(name, len(arguments))
 

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 from fractions import Fraction
+from itertools import pairwise
 from typing import TypeAlias
 from uuid import UUID
 
@@ -20,9 +21,13 @@ from pyrsistent import pvector
 
 from datomstore.value import Char, Keyword, Symbol
 from yind.cesk.reference_values import (
+    CALLABLES,
     COLLECTIONS,
     EMPTY,
-    FUNCTIONS as FUNCTION_KINDS,
+    EMPTY_MAP,
+    EMPTY_SET,
+    FUNCTION_KINDS,
+    INDEXED,
     SEQS,
     SEQUENTIALS,
     VECTORS,
@@ -181,7 +186,9 @@ def _modulus(a: Value, b: Value) -> Value:
     return _add(remainder, b) if remainder != 0 and (remainder < 0) != (b < 0) else remainder
 
 
-def _fold(name: str, operation: Callable[[Value, Value], Value], arguments: tuple[Value, ...]) -> Value:
+def _fold(
+    name: str, operation: Callable[[Value, Value], Value], arguments: tuple[Value, ...]
+) -> Value:
     """Return a1 operation a2 operation a3 ..."""
     result = _number(name, arguments[0])
     for argument in arguments[1:]:
@@ -266,7 +273,7 @@ def _abs(store: Store, a: Value) -> Value:
 
 @_primitive("=")
 def _equals(store: Store, *arguments: Value) -> bool:
-    return all(equal(store, a, b) for a, b in zip(arguments, arguments[1:], strict=False))
+    return all(equal(store, a, b) for a, b in pairwise(arguments))
 
 
 @_primitive("not=")
@@ -278,8 +285,7 @@ def _ordered(name: str, test: Callable[[Value, Value], bool]) -> None:
     """Register a function that tests all neighbours; one argument alone is not looked at."""
 
     def function(store: Store, *arguments: Value) -> bool:
-        pairs = zip(arguments, arguments[1:], strict=False)
-        return all(test(_number(name, a), _number(name, b)) for a, b in pairs)
+        return all(test(_number(name, a), _number(name, b)) for a, b in pairwise(arguments))
 
     FUNCTIONS[name] = function
 
@@ -290,7 +296,7 @@ def _compared(a: Value, b: Value) -> int:
         a, b = _double(a), _double(b)
         if math.isnan(a) or math.isnan(b):
             return 2
-    return (a > b) - (a < b)
+    return int(a > b) - int(a < b)
 
 
 _ordered("==", lambda a, b: _compared(a, b) == 0)
@@ -345,7 +351,7 @@ def _compare_simple(a: Value, b: Value) -> int:
     if type(a) is not type(b):
         raise type_fault("compare", type_name(a), b)
     a, b = _order_key(a), _order_key(b)
-    return (a > b) - (a < b)
+    return int(a > b) - int(a < b)
 
 
 _SIGNS: tuple[tuple[str, Callable[[Value], bool]], ...] = (
@@ -445,7 +451,7 @@ def _truncate(store: Store, value: Value) -> int:
         return ord(value.value)
     if isinstance(_number("int", value), float) and not math.isfinite(value):
         raise GuestFault("arithmetic", "int: not a finite number")
-    return math.trunc(value)
+    return int(value)
 
 
 @_primitive("double")
@@ -521,10 +527,7 @@ _predicate("coll?", lambda value: isinstance(value, COLLECTIONS))
 _predicate("sequential?", lambda value: isinstance(value, SEQUENTIALS))
 _predicate("associative?", lambda value: isinstance(value, (*VECTORS, HashMap)))
 _predicate("fn?", lambda value: isinstance(value, FUNCTION_KINDS))
-_predicate(
-    "ifn?",
-    lambda value: isinstance(value, (*FUNCTION_KINDS, Keyword, Symbol, HashMap, HashSet, *VECTORS)),
-)
+_predicate("ifn?", lambda value: isinstance(value, CALLABLES))
 _predicate("atom?", lambda value: isinstance(value, Atom))
 _predicate("error?", lambda value: isinstance(value, ErrorValue))
 _predicate("lazy-seq?", lambda value: isinstance(value, Lazy))
@@ -632,8 +635,11 @@ def _char(store: Store, value: Value) -> Char:
     return Char(chr(value))
 
 
-_SPACES = "".join(map(chr, [*range(9, 14), *range(28, 33), 0x1680, *range(0x2000, 0x2007)])) + (
-    "\u2008\u2009\u200a\u2028\u2029\u205f\u3000"  # what Java calls whitespace: no-break spaces are none
+_SPACES = (
+    "".join(map(chr, [*range(9, 14), *range(28, 33), 0x1680, *range(0x2000, 0x2007)]))
+    + (
+        "\u2008\u2009\u200a\u2028\u2029\u205f\u3000"  # what Java calls whitespace: no-break spaces are none
+    )
 )
 
 
@@ -718,7 +724,7 @@ def _vector(store: Store, *arguments: Value) -> Value:
 def _hash_map(store: Store, *arguments: Value) -> Value:
     if len(arguments) % 2:
         raise GuestFault("argument", "hash-map: the last key has no value")
-    found = HashMap()
+    found = EMPTY_MAP
     for key, value in zip(arguments[::2], arguments[1::2], strict=True):
         found = with_entry(store, found, key, value)
     return found
@@ -726,7 +732,7 @@ def _hash_map(store: Store, *arguments: Value) -> Value:
 
 @_primitive("hash-set")
 def _hash_set(store: Store, *arguments: Value) -> Value:
-    found = HashSet()
+    found = EMPTY_SET
     for argument in arguments:
         found = with_member(store, found, argument)
     return found
@@ -833,9 +839,9 @@ def _empty(store: Store, source: Value) -> Value:
     if isinstance(source, VECTORS):
         return pvector()
     if isinstance(source, HashMap):
-        return HashMap()
+        return EMPTY_MAP
     if isinstance(source, HashSet):
-        return HashSet()
+        return EMPTY_SET
     return EMPTY if isinstance(source, SEQS) else None
 
 
@@ -847,7 +853,7 @@ def _nth(store: Store, source: Value, index: Value, default: Value = _ABSENT) ->
     at = _index("nth", index)
     if source is None:
         return None if default is _ABSENT else default
-    if isinstance(source, (*VECTORS, str)):
+    if isinstance(source, INDEXED):
         if 0 <= at < len(source):
             return Char(source[at]) if isinstance(source, str) else source[at]
         message = f"nth: index {at} out of bounds for length {len(source)}"
@@ -870,7 +876,7 @@ def _get(store: Store, source: Value, key: Value, default: Value = None) -> Valu
         return default if entry is None else entry[1]
     if isinstance(source, HashSet):
         return source.members.get(key_of(store, key), default)
-    if isinstance(source, (*VECTORS, str)) and is_integer(key) and 0 <= key < len(source):
+    if isinstance(source, INDEXED) and is_integer(key) and 0 <= key < len(source):
         return Char(source[key]) if isinstance(source, str) else source[key]
     return default
 
@@ -880,7 +886,7 @@ def _assoc(store: Store, target: Value, *entries: Value) -> Value:
     if len(entries) % 2:
         raise GuestFault("argument", "assoc: the last key has no value")
     if target is None:
-        target = HashMap()
+        target = EMPTY_MAP
     for key, value in zip(entries[::2], entries[1::2], strict=True):
         if isinstance(target, HashMap):
             target = with_entry(store, target, key, value)
@@ -926,7 +932,7 @@ def _contains(store: Store, source: Value, key: Value) -> bool:
         return key_of(store, key) in source.entries
     if isinstance(source, HashSet):
         return key_of(store, key) in source.members
-    if isinstance(source, (*VECTORS, str)):
+    if isinstance(source, INDEXED):
         return is_integer(key) and 0 <= key < len(source)
     raise type_fault("contains?", "a map, set, vector or string", source)
 

@@ -28,7 +28,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import UUID
 
 from pyrsistent import PMap, PVector, pmap, pvector
-from pyrsistent._pvector import PythonPVector
 
 from datomstore import edn
 from datomstore.value import Char, Keyword, List, Map, Set, Symbol
@@ -42,7 +41,7 @@ if TYPE_CHECKING:
 
 Value: TypeAlias = Any  # one of the kinds above
 Environment: TypeAlias = PMap[Any, Value]
-VECTORS = (type(pvector()), PythonPVector)
+VECTORS: tuple[type[PVector[Any]], ...] = (type(pvector()),)
 
 KEY_DEPTH_MAX = 100  # collections inside keys inside keys
 ATOM_DEPTH_MAX = 4  # printed: atoms inside atoms can be circles
@@ -130,14 +129,18 @@ class Atom:
 class HashMap:
     """A map: from Key to (key, value)."""
 
-    entries: PMap[Key, tuple[Value, Value]] = pmap()
+    entries: PMap[Key, tuple[Value, Value]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HashSet:
     """A set: from Key to the member."""
 
-    members: PMap[Key, Value] = pmap()
+    members: PMap[Key, Value]
+
+
+EMPTY_MAP = HashMap(pmap())
+EMPTY_SET = HashSet(pmap())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -165,10 +168,25 @@ class Continuation:
 
 
 SEQS = (Pair, Empty, Slice, Range, Lazy)
+INDEXED: tuple[type[PVector[Any]] | type[str], ...] = (*VECTORS, str)
 SEQUENTIALS = (*VECTORS, *SEQS)
 COLLECTIONS = (*SEQUENTIALS, HashMap, HashSet)
-FUNCTIONS = (Closure, PrimitiveRef, Continuation)
-_ATOMIC = (type(None), bool, int, float, str, Keyword, Symbol, Char, Fraction, bytes, UUID, datetime)
+FUNCTION_KINDS = (Closure, PrimitiveRef, Continuation)
+CALLABLES = (*FUNCTION_KINDS, Keyword, Symbol, HashMap, HashSet, *VECTORS)
+_ATOMIC = (
+    type(None),
+    bool,
+    int,
+    float,
+    str,
+    Keyword,
+    Symbol,
+    Char,
+    Fraction,
+    bytes,
+    UUID,
+    datetime,
+)
 
 
 def is_integer(value: Value) -> bool:
@@ -189,7 +207,7 @@ _TYPE_NAMES: tuple[tuple[tuple[type, ...], str], ...] = (
     ((Fraction,), "a ratio"),
     ((Char,), "a character"),
     ((datetime,), "an instant"),
-    (FUNCTIONS, "a function"),
+    (FUNCTION_KINDS, "a function"),
     ((str,), "a string"),
     ((Keyword,), "a keyword"),
     ((Symbol,), "a symbol"),
@@ -342,6 +360,14 @@ def list_of(values: Iterable[Value]) -> Value:
     return found
 
 
+def _each(walks: Iterable[Walk[Any]]) -> Walk[list[Any]]:
+    """Return the results of walks, one after the other."""
+    results: list[Any] = []
+    for walk in walks:
+        results.append((yield walk))  # noqa: PERF401  # a comprehension cannot yield
+    return results
+
+
 # -- equality --
 
 
@@ -404,9 +430,7 @@ def _key(store: Store, value: Value, depth: int) -> Walk[Key]:
     if isinstance(value, _ATOMIC):
         return _key_of_atomic(value)
     if isinstance(value, SEQUENTIALS):
-        parts = []
-        for item in all_items(store, value):
-            parts.append((yield _key(store, item, depth + 1)))
+        parts = yield _each(_key(store, item, depth + 1) for item in all_items(store, value))
         return Key(("sequential", *parts), hash((1, *(part.hash for part in parts))))
     if isinstance(value, HashMap):
         entries = []
@@ -547,20 +571,18 @@ def from_edn(store: Store, value: object) -> Value:
 
 def _from_edn(store: Store, value: object) -> Walk[Value]:
     if isinstance(value, Map):
-        found = HashMap()
+        found = EMPTY_MAP
         for key, inner in value.items():
             made = yield _from_edn(store, key)
             found = with_entry(store, found, made, (yield _from_edn(store, inner)))
         return found
     if isinstance(value, Set):
-        members = HashSet()
+        members = EMPTY_SET
         for member in value:
             members = with_member(store, members, (yield _from_edn(store, member)))
         return members
     if isinstance(value, tuple):
-        inside = []
-        for item in value:
-            inside.append((yield _from_edn(store, item)))
+        inside = yield _each(_from_edn(store, item) for item in value)
         return list_of(inside) if isinstance(value, List) else pvector(inside)
     if isinstance(value, _ATOMIC):
         return value
@@ -588,9 +610,7 @@ def _to_edn(store: Store, value: Value) -> Walk[object]:
         return Map(pairs)
     if not isinstance(value, COLLECTIONS):
         raise ValueInvalid(f"{type_name(value)} has no EDN form")
-    inside = []
-    for item in all_items(store, value):
-        inside.append((yield _to_edn(store, item)))
+    inside = yield _each(_to_edn(store, item) for item in all_items(store, value))
     if isinstance(value, HashSet):
         return Set(inside)
     return tuple(inside) if isinstance(value, VECTORS) else List(inside)

@@ -1,0 +1,196 @@
+"""The language cases of tests/language, and what runs them.
+
+A case is a program and, in the comment after it, its value as EDN or a part of its error:
+`; expect: 3`, `; expect error: Divide by zero`. Cases of refused.clj concern the compiler alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from datomstore.edn import read
+from datomstore.value import Keyword, List, Map, Set
+from yang.compile import compile_source
+from yang.core import core_segment
+from yind.cesk import Code, Machine, Status
+
+LANGUAGE = Path(__file__).parent.parent / "language"
+FUEL = 3_000_000
+MEMORY = 64 << 20
+NODES = ("alpha", "beta", "gamma")
+WHO = (Keyword("who"), "tests")
+GLOBALS = {"*args*": Map([WHO])}
+
+
+class Case(NamedTuple):
+    file: str
+    line: int
+    source: str
+    expected: str
+    is_error: bool
+
+    @property
+    def name(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+def cases_of(path: Path) -> Iterator[Case]:
+    lines: list[str] = []
+    start = 1
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        for marker, is_error in (("; expect: ", False), ("; expect error: ", True)):
+            if line.startswith(marker):
+                expected = line.removeprefix(marker)
+                yield Case(path.stem, start, "\n".join(lines), expected, is_error)
+                lines, start = [], number + 1
+                break
+        else:
+            lines.append(line)
+    assert not "".join(lines).strip(), f"{path}: the last program has no expectation"
+
+
+ALL = [case for path in sorted(LANGUAGE.glob("*.clj")) for case in cases_of(path)]
+RUNNING = [case for case in ALL if case.file != "refused"]
+REFUSED = [case for case in ALL if case.file == "refused"]
+
+
+# -- what comes out --
+
+
+class Outcome(NamedTuple):
+    """What a program came to: the value, or the message of the error."""
+
+    value: object = None
+    error: str | None = None
+
+
+class Node:
+    """The node that answers the effects of a case; see effects.clj."""
+
+    def __init__(self) -> None:
+        self.name = NODES[0]
+
+    def answer(self, machine: Any) -> None:
+        name, arguments = machine.effect
+        match name, arguments:
+            case "here", ():
+                machine.resume(self.name)
+            case "nodes", ():
+                machine.resume(NODES)
+            case "hop!", (str(target),) if target in NODES:
+                self.name = target
+                machine.resume(target)
+            case "hop!", (target,):
+                fault = Map([(Keyword("fault"), Keyword("node"))])
+                machine.resume_error(f"no node is named {target}", fault)
+            case "now", ():
+                machine.resume(datetime(2024, 1, 1, tzinfo=UTC))
+            case "rand", ():
+                machine.resume(0.25)
+            case "q", (_, *inputs):
+                machine.resume(Set([tuple(inputs)]))
+            case "transact!", (stream, facts):
+                count = len(facts)
+                machine.resume(Map([(Keyword("stream"), stream), (Keyword("count"), count)]))
+            case "streams", ():
+                machine.resume(("facts",))
+            case (("sleep" | "log!"), (_,)):
+                machine.resume(None)
+            case _:
+                raise AssertionError(f"an effect without answer: {name} {arguments}")
+
+
+def same(machine: Any) -> Any:
+    return machine
+
+
+def outcome_of(
+    machine: Any, next_machine: Callable[[Any], Any] = same, fuel: int = FUEL
+) -> Outcome:
+    """Run a machine to its end in slices; `next_machine` gives what goes on after each."""
+    node = Node()
+    fuel_used = 0
+    while True:
+        before = machine.fuel_used
+        status = machine.run(fuel)
+        fuel_used += machine.fuel_used - before
+        if status is Status.DONE:
+            return Outcome(machine.result)
+        if status is Status.FAULT:
+            return Outcome(error=machine.fault.message)
+        assert status is not Status.OUT_OF_MEMORY
+        assert fuel_used < FUEL, "the program does not end"
+        machine = next_machine(machine)
+        if status is Status.EFFECT:
+            node.answer(machine)
+
+
+def exactly(value: object) -> object:
+    """Return a value for comparison that tells lists from vectors, too; NaN equals itself."""
+    if isinstance(value, Map):
+        return Map([(exactly(key), exactly(item)) for key, item in value.items()])
+    if isinstance(value, Set):
+        return Set([exactly(member) for member in value])
+    if isinstance(value, tuple):
+        kind = Keyword("list" if isinstance(value, List) else "vector")
+        return (kind, *(exactly(item) for item in value))
+    if isinstance(value, float) and math.isnan(value):
+        return Keyword("NaN")
+    return value
+
+
+def check(case: Case, outcome: Outcome) -> None:
+    if case.is_error:
+        assert outcome.error is not None, f"a value: {outcome.value!r}"
+        assert case.expected in outcome.error
+    else:
+        assert outcome.error is None
+        found = Set([exactly(outcome.value)])  # sets compare their members as EDN does
+        assert found == Set([exactly(read(case.expected))])
+
+
+# -- the compiled machine --
+
+# What has a meaning only at the top level, or is told by the compiler; and what chooses among the cases of a file.
+_ALONE = ("(def", "(declare", "(ns ", "(require", "*args*")
+
+
+@cache
+def core_code() -> Code:
+    return Code(core_segment(), None)
+
+
+def _stands_alone(case: Case) -> bool:
+    return case.is_error or any(head in case.source for head in _ALONE)
+
+
+@cache
+def _code_of_file(file: str) -> Code:
+    """Return the code of all cases of a file that need no program of their own: compiling one by one is slow."""
+    cases = [case for case in RUNNING if case.file == file and not _stands_alone(case)]
+    functions = "\n".join(f"(fn []\n{case.source}\n)" for case in cases)
+    numbers = "\n".join(f"{case.line} {number}" for number, case in enumerate(cases))
+    source = f"((nth [{functions}] (get {{{numbers}}} (:line *args*))))"
+    return Code(compile_source(source, f"{file}.clj").segment, core_code())
+
+
+@cache
+def code_of(case: Case) -> Code:
+    """Return the code of a case. Raises SourceError, SourceErrors."""
+    if _stands_alone(case):
+        return Code(compile_source(case.source, f"{case.file}.clj").segment, core_code())
+    return _code_of_file(case.file)
+
+
+def machine_of(case: Case) -> Machine:
+    """Return a machine that will run a case. Raises SourceError, SourceErrors."""
+    code = code_of(case)
+    chosen = GLOBALS
+    if not _stands_alone(case):
+        chosen = {"*args*": Map([WHO, (Keyword("line"), case.line)])}
+    return Machine(code, memory_max=MEMORY, globals=chosen)
