@@ -1,35 +1,36 @@
 # Images: a stopped machine as bytes, and back.
 #
-# Is:     the form of the bytes, their writer and reader, and what Machine does with them.
+# Is:     the form of the bytes, and what Machine does with them.
 # Is not: transport (`protocol.continuation` seals images) or the choice of code (`code_of`).
-# Fits:   `_image_write.pxi` walks a state, `_image_read.pxi` checks and builds one; code is never inside.
+# Fits:   `_image_write.pxi` walks a state; `_image_read.pxi`, `_image_records.pxi` and `_image_state.pxi` build one.
 # Source: msgpack; object graphs numbered in the order of a depth-first walk, children first.
 #
-# An image is one canonical msgpack value, the same bytes for the same state:
+# An image is one canonical msgpack value, the same bytes for the same state. Code is not in it, but named by hash:
 #
 #     [version, ISA version, [program hash, core hash?], status, fuel spent, object count, objects, roots, globals]
+#     roots   = [frame|nil, effect|nil, [argument*], error|nil, result|nil]
+#     globals = [number value ...] of those that are bound
 #
-# `objects` is flat: records one after another, each a kind (see Tag and Record) and its fields. Objects are numbered from
-# zero as they appear. A text, byte string or big integer appears in the field where it is met first and takes its number
-# there; any other object takes its number at the end of its record. So fields refer backwards only: what a record needs
-# is there before it. Atoms and lazy seqs, through which alone a graph can be cyclic, come empty, and one record FILL for
-# each of them follows, in their order. What no root reaches is not written; constants of a program are written as values.
+# `objects` is flat: records one after another, each a kind (see Tag and Record) and its fields. Objects are numbered
+# from zero as they appear. A text, byte string or big integer appears in the field where it is met first and takes its
+# number there; any other object takes its number at the end of its record. So fields refer backwards only: what a
+# record needs is there before it. Atoms and lazy seqs, through which alone a graph can be cyclic, come empty; one FILL
+# for each of them follows, in their order. What no root reaches is not written; constants are written as values.
 #
-#     RATIO numerator denominator           VECTOR count root|nil tail|nil        CLOSURE function captures|nil
-#     LIST|CONS first rest                  VECTOR_NODE n child*                  CAPTURES n value*
-#     LIST_NEXT|CONS_NEXT first             VECTOR_LEAF n item*                   CONTINUATION frame
-#     LAZY|LAZY_REALIZED|ATOM               MAP|SET root|nil                      ERROR message data cause
-#     FILL value                            MAP_ARRAY n (key value)*              FRAME arity pc slot parent closure|nil slot*
-#     RANGE first end step                  MAP_NODE level data_map node_map      HALT slot value
-#     SEQ flags source index path                (key value)* child*
-#                                           MAP_COLLISION n (key value)*
+#     RATIO numerator denominator           VECTOR count root|nil tail|nil
+#     LIST|CONS first rest                  VECTOR_NODE n child*
+#     LIST_NEXT|CONS_NEXT first             VECTOR_LEAF n item*
+#     LAZY|LAZY_REALIZED|ATOM               MAP|SET root|nil
+#     FILL value                            MAP_ARRAY n (key value)*
+#     RANGE first end step                  MAP_NODE level data_map node_map (key value)* child*
+#     SEQ flags source index path           MAP_COLLISION n (key value)*
+#     CLOSURE function captures|nil         FRAME arity pc slot parent closure|nil slot*
+#     CAPTURES n value*                     HALT slot value
+#     CONTINUATION frame                    ERROR message data cause
 #
 # LIST_NEXT: the rest is the object before. A function or arity is 2 * index, plus one in the core library; pc counts in
 # the program's code. A frame without closure runs a function without captured values. HALT is the frame below all.
-#
-# A field that is a value: nil, false, true, integers, doubles, str (STRING), bin (BYTES), [] (EMPTY), or an ext, see Ext.
-#
-#     roots = [frame|nil, effect|nil, [argument*], error|nil, result|nil]          globals = [number value ...], the bound ones
+# A field that is a value: nil, false, true, integer, double, str (STRING), bin (BYTES), [] (EMPTY), or ext, see Ext.
 
 from yind.cesk.errors import ImageInvalid as _ImageInvalid
 from yind.cesk.errors import StateInvalid as _StateInvalid
@@ -67,6 +68,8 @@ cdef uint64_t CANONICAL_NAN = 0x7FF8000000000000
 
 include "_image_write.pxi"
 include "_image_read.pxi"
+include "_image_records.pxi"
+include "_image_state.pxi"
 
 
 cdef bytes image_of(State *state, list program_hashes, int64_t fuel_spent):
@@ -135,7 +138,8 @@ cdef tuple read_header(Reader *reader):
         if not read_token(reader, &token) or token.kind != TOKEN_BIN or token.length != HASH_BYTES:
             raise _ImageInvalid(f"a program's hash is {HASH_BYTES} bytes")
         program_hashes.append((<char *> token.bytes)[:HASH_BYTES])
-    if not (read_number(reader, 0, STATUS_OUT_OF_MEMORY, &status) and read_number(reader, 0, GREATEST_INTEGER, &number)):
+    valid = read_number(reader, 0, STATUS_OUT_OF_MEMORY, &status) and read_number(reader, 0, GREATEST_INTEGER, &number)
+    if not valid:
         raise _ImageInvalid("status or fuel is missing")
     return program_hashes, status, number
 
@@ -167,7 +171,7 @@ cdef int64_t restore_state(State *state, bytes image) except -1:
         with nogil:
             valid = read_state(&reader)
         if not valid:
-            raise _ImageInvalid(f"{reader.problem.decode()} (byte {reader.at - <const uint8_t *> <const char *> image})")
+            raise _ImageInvalid(f"{reader.problem.decode()} (at byte {len(image) - (reader.end - reader.at)})")
         return fuel_spent
     finally:
         c_free(reader.entries)

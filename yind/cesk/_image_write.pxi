@@ -2,10 +2,10 @@
 #
 # Is:     msgpack into growing buffers, and the walk over a state's objects.
 # Is not: the form, which `_image.pxi` explains.
-# Fits:   `image_of` calls `write_state` without the GIL. Its memory is not the agent's, so a full agent has an image too.
+# Fits:   `image_of` calls `write_state` without the GIL. Its memory is not the agent's: a full agent has an image too.
 #
-# The walk is depth-first with a stack of its own; a table from address to number says what is written. Of texts only those
-# with more than one reference are in it: the others are met once.
+# The walk is depth-first with a stack of its own; a table from address to number says what is written. Of texts only
+# those with more than one reference are in it: the others are met once.
 
 cdef struct Output:
     uint8_t *bytes  # owned
@@ -182,9 +182,13 @@ cdef void out_array(Output *out, uint32_t length) noexcept nogil:
 # ---- which objects are written
 
 cdef inline size_t seen_place(Writer *writer, Object *object) noexcept nogil:
-    """Return the place of an object in the table, or the free place where it belongs."""
+    """Return the place of an object in the table, or the free place where it belongs.
+
+    Neighbours in a 64 KiB block of memory are neighbours in the table, which is what caches like; blocks are scattered.
+    """
     cdef size_t mask = writer.seen_capacity - 1
-    cdef size_t place = <size_t> ((<uint64_t> object >> 4) * 0x9E3779B97F4A7C15ULL >> 20) & mask
+    cdef uint64_t block = (<uint64_t> object >> 16) * 0x9E3779B97F4A7C15ULL >> 24
+    cdef size_t place = <size_t> (block + (<uint64_t> object >> 4)) & mask
     while writer.seen[place].object != NULL and writer.seen[place].object != object:
         place = (place + 1) & mask
     return place

@@ -1,0 +1,517 @@
+# Records: a kind and fields to one object.
+#
+# Is:     the check of every field against what the machine could have made itself, as far as the record shows.
+# Is not: what needs the whole graph (`_image_state.pxi`).
+# Fits:   `read_record` is called for each until the objects of the image are used up.
+
+# ---- records of one size
+
+cdef bint read_simple(Reader *reader, uint32_t kind, uint32_t n) noexcept nogil:
+    """Read an object of n values without a raw part."""
+    cdef Values *object = new_values(&reader.state.heap, kind, n)
+    if object == NULL:
+        return out_of_memory(reader)
+    return read_values(reader, object.at, n) and add_entry(reader, object)
+
+
+cdef bint read_ratio(Reader *reader) noexcept nogil:
+    """Read a ratio; that it is reduced is checked where both parts are small."""
+    cdef Values *ratio
+    cdef uint64_t a
+    cdef uint64_t b
+    cdef uint64_t rest
+    if not read_simple(reader, RATIO, 2):
+        return False
+    ratio = <Values *> last_entry(reader).object
+    if not (is_integer(ratio.at[0]) and is_integer(ratio.at[1])):
+        return refuse(reader, b"a ratio is not of integers")
+    if ratio.at[1].tag == BIG:
+        return not (<Text *> ratio.at[1].object).char_count or refuse(reader, b"a denominator is negative")
+    if ratio.at[1].integer <= 1:
+        return refuse(reader, b"a denominator is not above one")
+    if ratio.at[0].tag == INT:
+        a = <uint64_t> ratio.at[0].integer
+        if ratio.at[0].integer < 0:
+            a = -a
+        b = <uint64_t> ratio.at[1].integer
+        while b != 0:
+            rest = a % b
+            a = b
+            b = rest
+        return a == 1 or refuse(reader, b"a ratio is not reduced")
+    return True
+
+
+cdef bint read_pair(Reader *reader, uint32_t kind, bint next_to_it) noexcept nogil:
+    """Read a LIST or CONS; the rest of one that is next to it is the object before."""
+    cdef Values *cell
+    cdef Value rest
+    cdef uint32_t before = reader.count - 1
+    if next_to_it and reader.count == 0:
+        return refuse(reader, b"there is no object before")
+    cell = new_values(&reader.state.heap, kind, 2)
+    if cell == NULL:
+        return out_of_memory(reader)
+    if not read_value(reader, &cell.at[0]):
+        return False
+    if next_to_it:
+        cell.at[1] = refer(reader, before)
+    elif not read_value(reader, &cell.at[1]):
+        return False
+    rest = cell.at[1]
+    if kind == LIST:
+        if rest.tag != LIST and rest.tag != EMPTY:
+            return refuse(reader, b"the rest of a list is no list")
+        cell.head.extra = 1 if rest.tag == EMPTY else rest.object.extra + 1
+    elif rest.tag != NIL and rest.tag != EMPTY and not LIST <= rest.tag <= SEQ:
+        return refuse(reader, b"the rest of a seq is no seq")
+    return add_entry(reader, cell)
+
+
+cdef bint read_cell(Reader *reader, uint32_t kind, uint32_t flags) noexcept nogil:
+    """Read an atom or lazy seq; it is filled later."""
+    cdef Values *cell = new_values(&reader.state.heap, kind, 1)
+    if cell == NULL:
+        return out_of_memory(reader)
+    cell.at[0] = nil()
+    cell.head.flags = <uint8_t> flags
+    return add_entry(reader, cell)
+
+
+cdef bint read_fill(Reader *reader) noexcept nogil:
+    """Read the content of the first cell that is not filled yet."""
+    cdef Values *cell = NULL
+    while cell == NULL:
+        if reader.next_cell == reader.count:
+            return refuse(reader, b"there is no atom or lazy seq to fill")
+        if reader.entries[reader.next_cell].object.kind == ATOM or reader.entries[reader.next_cell].object.kind == LAZY:
+            cell = <Values *> reader.entries[reader.next_cell].object
+        reader.next_cell += 1
+    if not read_value(reader, &cell.at[0]):
+        return False
+    if cell.head.kind == LAZY and not cell.head.flags & REALIZED and cell.at[0].tag != CLOSURE:
+        return refuse(reader, b"a lazy seq without a function")
+    return True
+
+
+cdef bint read_range(Reader *reader) noexcept nogil:
+    cdef Values *bounds
+    cdef bint valid
+    if not read_simple(reader, RANGE, 3):
+        return False
+    bounds = <Values *> last_entry(reader).object
+    if bounds.at[0].tag == INT and bounds.at[1].tag == INT and bounds.at[2].tag == INT:
+        if bounds.at[2].integer > 0:
+            valid = bounds.at[0].integer < bounds.at[1].integer
+        else:
+            valid = bounds.at[2].integer < 0 and bounds.at[0].integer > bounds.at[1].integer
+    elif bounds.at[0].tag == DOUBLE and bounds.at[1].tag == DOUBLE and bounds.at[2].tag == DOUBLE:
+        if bounds.at[2].real > 0:
+            valid = bounds.at[0].real < bounds.at[1].real
+        else:
+            valid = bounds.at[2].real < 0 and bounds.at[0].real > bounds.at[1].real
+    else:
+        valid = False
+    return valid or refuse(reader, b"a range that is empty or not of numbers")
+
+
+cdef bint valid_path(Seq *seq) noexcept nogil:
+    """Return whether a seq over a map or set stands at a pair."""
+    cdef Object *node
+    cdef uint32_t i
+    if (<Map *> seq.source.object).root.tag == NIL:
+        return False
+    node = (<Map *> seq.source.object).root.object
+    for i in range(1, seq.path[0] + 1):
+        if seq.path[i] >= child_count(node):
+            return False
+        node = values_of(node)[2 * pair_count(node) + seq.path[i]].object
+    return 0 <= seq.index < pair_count(node)
+
+
+cdef bint read_seq(Reader *reader) noexcept nogil:
+    cdef Seq *seq = <Seq *> allocate(&reader.state.heap, SEQ, sizeof(Seq), 1)
+    cdef Token token
+    cdef int64_t flags = 0
+    cdef bint valid = False
+    if seq == NULL:
+        return out_of_memory(reader)
+    if not (read_number(reader, SEQ_ITEMS, SEQ_VALUES, &flags) and read_value(reader, &seq.source)):
+        return False
+    if not (read_number(reader, 0, GREATEST_INTEGER, &seq.index) and read_token(reader, &token)):
+        return False
+    if token.kind != TOKEN_BIN or token.length > MAP_LEVEL_MAX + 1:
+        return refuse(reader, b"a seq without a path")
+    seq.head.flags = <uint8_t> flags
+    memset(seq.path, 0, sizeof(seq.path))
+    seq.path[0] = <uint8_t> token.length
+    memcpy(&seq.path[1], token.bytes, token.length)
+    if seq.source.tag == MAP or (seq.source.tag == SET and flags == SEQ_ITEMS):
+        valid = valid_path(seq)
+    elif seq.source.tag == VECTOR:
+        valid = flags == SEQ_ITEMS and token.length == 0 and seq.index < vector_count(seq.source)
+    elif seq.source.tag == STRING:
+        valid = flags == SEQ_ITEMS and token.length == 0 and seq.index < seq.source.object.length
+        valid = valid and (<Text *> seq.source.object).bytes[seq.index] & 0xC0 != 0x80
+    return (valid or refuse(reader, b"a seq that stands nowhere")) and add_entry(reader, seq)
+
+
+# ---- vectors
+
+cdef bint read_leaf(Reader *reader) noexcept nogil:
+    cdef uint32_t n = 0
+    if not (read_count(reader, 1, 32, &n) and read_simple(reader, VECTOR_LEAF, n)):
+        return False
+    last_entry(reader).size = n
+    reader.leaf_items += n
+    return True
+
+
+cdef bint read_vector_node(Reader *reader) noexcept nogil:
+    """Read a node; all its children are of one level, and full except on the right."""
+    cdef Values *node
+    cdef Entry *child = NULL
+    cdef uint32_t n = 0
+    cdef uint32_t i
+    cdef uint32_t level = 0
+    cdef int64_t size = 0
+    if not read_count(reader, 1, 32, &n):
+        return False
+    node = new_values(&reader.state.heap, VECTOR_NODE, n)
+    if node == NULL:
+        return out_of_memory(reader)
+    for i in range(n):
+        if not read_any(reader, &node.at[i]):
+            return False
+        if node.at[i].tag != VECTOR_NODE and node.at[i].tag != VECTOR_LEAF:
+            return refuse(reader, b"a vector's node has a child of another kind")
+        child = &reader.entries[reader.number]
+        if i == 0:
+            level = child.level + 1
+        if level > VECTOR_LEVEL_MAX or child.level + 1 != level:
+            return refuse(reader, b"a vector's node has children of two levels")
+        if (i + 1 < n or level == 1) and child.size != <int64_t> 1 << (5 * level):
+            return refuse(reader, b"a vector's node is not full")
+        size += child.size
+    if not add_entry(reader, node):
+        return False
+    last_entry(reader).level = level
+    last_entry(reader).size = size
+    return True
+
+
+cdef bint read_vector(Reader *reader) noexcept nogil:
+    """Read a vector, whose root holds all whole leaves but the last and whose tail the last 1 to 32 items or more."""
+    cdef Vector *vector = <Vector *> allocate(&reader.state.heap, VECTOR, sizeof(Vector), 2)
+    cdef int64_t in_root = 0
+    cdef int64_t in_tail
+    if vector == NULL:
+        return out_of_memory(reader)
+    vector.shift = 5
+    vector.spare = 0
+    if not read_number(reader, 0, reader.leaf_items, &vector.count):
+        return False
+    if not read_inner(reader, VECTOR_NODE, True, &vector.root):
+        return False
+    if vector.root.tag != NIL:
+        in_root = reader.entries[reader.number].size
+        vector.shift = 5 * reader.entries[reader.number].level
+        if vector.shift > 5 and vector.root.object.length == 1:
+            return refuse(reader, b"a vector is deeper than it need be")
+    if not read_inner(reader, VECTOR_LEAF, True, &vector.tail):
+        return False
+    in_tail = vector.count - in_root
+    if vector.tail.tag == NIL:
+        if vector.count != 0 or in_root != 0:
+            return refuse(reader, b"a vector without a tail")
+    elif not 1 <= in_tail <= vector.tail.object.length:
+        return refuse(reader, b"a vector's count is wrong")
+    return add_entry(reader, vector)
+
+
+# ---- maps and sets
+
+cdef bint read_pairs(Reader *reader, Value *pairs, uint32_t n, uint32_t *flags) noexcept nogil:
+    """Read n keys and values; flags tell whether these could be a set's."""
+    cdef uint32_t i
+    if not read_values(reader, pairs, 2 * n):
+        return False
+    for i in range(n):
+        if pairs[2 * i + 1].tag != NIL:
+            flags[0] = 0
+    return True
+
+
+cdef bint read_map_array(Reader *reader) noexcept nogil:
+    cdef Values *array
+    cdef uint32_t n = 0
+    cdef uint32_t flags = VALUES_NIL
+    if not read_count(reader, 1, ARRAY_PAIRS_MAX, &n):
+        return False
+    array = new_values(&reader.state.heap, MAP_ARRAY, 2 * n)
+    if array == NULL:
+        return out_of_memory(reader)
+    if not (read_pairs(reader, array.at, n, &flags) and add_entry(reader, array)):
+        return False
+    last_entry(reader).size = n
+    last_entry(reader).flags = flags
+    return True
+
+
+cdef bint read_collision(Reader *reader) noexcept nogil:
+    """Read a node of keys with one hash, which is computed when everything is there."""
+    cdef MapNode *node
+    cdef uint32_t n = 0
+    cdef uint32_t flags = VALUES_NIL
+    if not read_count(reader, 2, 1 << 30, &n):
+        return False
+    node = new_map_node(&reader.state.heap, MAP_COLLISION, 0, 0, 2 * n)
+    if node == NULL:
+        return out_of_memory(reader)
+    if not (read_pairs(reader, node.at, n, &flags) and add_entry(reader, node)):
+        return False
+    last_entry(reader).size = n
+    last_entry(reader).level = MAP_LEVEL_MAX + 1
+    last_entry(reader).flags = flags
+    return True
+
+
+cdef bint read_map_child(Reader *reader, uint32_t level, Value *value, int64_t *size, uint32_t *flags) noexcept nogil:
+    """Read a child of a map's node at a level."""
+    cdef Entry *child
+    if not read_inner(reader, MAP_NODE if level < MAP_LEVEL_MAX else MAP_COLLISION, False, value):
+        return False
+    child = &reader.entries[reader.number]
+    if child.level != level + 1 or child.size < 2:
+        return refuse(reader, b"a map's node stands at a wrong level")
+    size[0] += child.size
+    flags[0] &= child.flags
+    return True
+
+
+cdef bint read_map_node(Reader *reader) noexcept nogil:
+    cdef MapNode *node
+    cdef int64_t level = 0
+    cdef int64_t data_map = 0
+    cdef int64_t node_map = 0
+    cdef int64_t size
+    cdef uint32_t pairs
+    cdef uint32_t length
+    cdef uint32_t flags = VALUES_NIL
+    cdef uint32_t i
+    if not (
+        read_number(reader, 0, MAP_LEVEL_MAX, &level)
+        and read_number(reader, 0, 0xFFFFFFFF, &data_map)
+        and read_number(reader, 0, 0xFFFFFFFF, &node_map)
+    ):
+        return False
+    pairs = popcount(<uint32_t> data_map)
+    length = 2 * pairs + popcount(<uint32_t> node_map)
+    if data_map & node_map or length == 0:
+        return refuse(reader, b"a map's node has a pair and a child in one place, or nothing")
+    node = new_map_node(&reader.state.heap, MAP_NODE, <uint32_t> data_map, <uint32_t> node_map, length)
+    if node == NULL:
+        return out_of_memory(reader)
+    size = pairs
+    if not read_pairs(reader, node.at, pairs, &flags):
+        return False
+    for i in range(2 * pairs, length):
+        if not read_map_child(reader, <uint32_t> level, &node.at[i], &size, &flags):
+            return False
+    if not add_entry(reader, node):
+        return False
+    last_entry(reader).level = <uint32_t> level
+    last_entry(reader).size = size
+    last_entry(reader).flags = flags
+    return True
+
+
+cdef bint read_map(Reader *reader, uint32_t kind) noexcept nogil:
+    cdef Value root = nil()
+    cdef Value map
+    cdef Entry *entry
+    cdef int64_t count = 0
+    if not read_any(reader, &root):
+        return False
+    if root.tag == MAP_ARRAY or root.tag == MAP_NODE:
+        entry = &reader.entries[reader.number]
+        if entry.level != 0 or (kind == SET and not entry.flags & VALUES_NIL):
+            return refuse(reader, b"the root of a map or set is no root")
+        count = entry.size
+    elif root.tag != NIL:
+        return refuse(reader, b"the root of a map or set is no root")
+    if give_map(&reader.state.heap, kind, count, root, &map) != OK:
+        return out_of_memory(reader)
+    return add_entry(reader, map.object)
+
+
+# ---- functions and frames
+
+cdef bint read_captures(Reader *reader) noexcept nogil:
+    cdef uint32_t n = 0
+    return read_count(reader, 1, GREATEST_INTEGER, &n) and read_simple(reader, CAPTURES, n)
+
+
+cdef bint read_closure(Reader *reader) noexcept nogil:
+    cdef int64_t number = 0
+    cdef FunctionInfo *function
+    cdef Closure *closure
+    cdef Value captures = nil()
+    if not (read_number(reader, 0, 0xFFFFFFFF, &number) and read_inner(reader, CAPTURES, True, &captures)):
+        return False
+    function = read_function(reader, <uint32_t> number)
+    if function == NULL:
+        return refuse(reader, b"the code has no such function")
+    if function.capture_count > 0 and (captures.tag == NIL or captures.object.length < function.capture_count):
+        return refuse(reader, b"a function has too few captured values")
+    closure = new_closure(&reader.state.heap, function, captures)
+    return add_entry(reader, closure)
+
+
+cdef bint read_continuation(Reader *reader) noexcept nogil:
+    cdef Values *continuation = new_values(&reader.state.heap, CONTINUATION, 1)
+    if continuation == NULL:
+        return out_of_memory(reader)
+    if not read_inner(reader, FRAME, False, &continuation.at[0]):
+        return False
+    if not reader.entries[reader.number].flags & WAITING:
+        return refuse(reader, b"a continuation of a frame that does not wait")
+    return add_entry(reader, continuation)
+
+
+cdef bint may_wait(ArityInfo *arity, uint32_t pc, int32_t slot) noexcept nogil:
+    """Return whether a frame at pc can be one that waits for a value for the slot.
+
+    It waits behind a call that names the slot; or, without a slot, for a lazy seq that the instruction at pc needs.
+    """
+    cdef Step *step
+    if slot == -1:
+        return True
+    if pc == arity.entry:
+        return False
+    step = &arity.steps[pc - 1]
+    if step.a != slot:
+        return False
+    return step.opcode == OP_APPLY or (step.opcode == OP_PRIMITIVE and PRIMITIVE_TABLE[step.b].kind != 0)
+
+
+cdef bint read_frame_closure(Reader *reader, Frame *frame) noexcept nogil:
+    """Read what runs in a frame: a closure of its arity's function."""
+    cdef Value closure = nil()
+    cdef FunctionInfo *function = frame.arity.function
+    if not read_inner(reader, CLOSURE, True, &closure):
+        return False
+    if closure.tag == NIL:
+        frame.closure = function.closure
+        return frame.closure != NULL or refuse(reader, b"a frame without a closure")
+    frame.closure = <Closure *> closure.object
+    return frame.closure.function == function or refuse(reader, b"a frame of another function")
+
+
+cdef ArityInfo *read_arity(Reader *reader) noexcept nogil:
+    """Read what names a body, or return NULL."""
+    cdef int64_t number = 0
+    cdef CodeInfo *code
+    if not read_number(reader, 0, 0xFFFFFFFF, &number):
+        return NULL
+    code = reader.state.core if number & 1 else reader.state.code
+    if code == NULL or number >> 1 >= code.arity_count:
+        refuse(reader, b"the code has no such body")
+        return NULL
+    return &code.arities[number >> 1]
+
+
+cdef bint read_frame(Reader *reader) noexcept nogil:
+    """Read a frame: where it is, what it waits for, and as many slots as its body has."""
+    cdef ArityInfo *arity = read_arity(reader)
+    cdef int64_t pc = 0
+    cdef int64_t slot = 0
+    cdef Frame *frame
+    cdef Value parent = nil()
+    if arity == NULL or not read_number(reader, arity.entry, <int64_t> arity.end - 1, &pc):
+        return False
+    if not read_number(reader, -1, arity.slot_count, &slot) or not read_inner(reader, FRAME, False, &parent):
+        return False
+    if not reader.entries[reader.number].flags & WAITING:
+        return refuse(reader, b"the parent of a frame does not wait")
+    if arity.slot_count > bytes_left(reader):
+        return refuse(reader, b"the image ends early")
+    frame = new_frame(&reader.state.heap, arity, NULL, <Frame *> parent.object)
+    if frame == NULL:
+        return out_of_memory(reader)
+    frame.pc = <uint32_t> pc
+    frame.slot = <int32_t> slot
+    if not (read_frame_closure(reader, frame) and read_values(reader, frame.at, arity.slot_count)):
+        return False
+    if not add_entry(reader, frame):
+        return False
+    last_entry(reader).flags = WAITING if may_wait(arity, frame.pc, frame.slot) else 0
+    return True
+
+
+cdef bint read_halt(Reader *reader) noexcept nogil:
+    """Read the frame below all others."""
+    cdef int64_t slot = 0
+    cdef Frame *frame = new_frame(&reader.state.heap, &HALT_ARITY, HALT_FUNCTION.closure, NULL)
+    if frame == NULL:
+        return out_of_memory(reader)
+    if not (read_number(reader, -1, 0, &slot) and read_value(reader, &frame.at[0])):
+        return False
+    frame.slot = <int32_t> slot
+    if not add_entry(reader, frame):
+        return False
+    last_entry(reader).flags = WAITING
+    return True
+
+
+# ---- all of them
+
+cdef bint read_record(Reader *reader) noexcept nogil:
+    cdef int64_t number = 0
+    cdef uint32_t kind
+    if not read_number(reader, RATIO, RECORD_HALT, &number):
+        return False
+    kind = <uint32_t> number
+    if kind == RATIO:
+        return read_ratio(reader)
+    if kind == LIST or kind == CONS:
+        return read_pair(reader, kind, False)
+    if kind == RECORD_LIST_NEXT or kind == RECORD_CONS_NEXT:
+        return read_pair(reader, LIST if kind == RECORD_LIST_NEXT else CONS, True)
+    if kind == ATOM or kind == LAZY:
+        return read_cell(reader, kind, 0)
+    if kind == RECORD_LAZY_REALIZED:
+        return read_cell(reader, LAZY, REALIZED)
+    if kind == RECORD_FILL:
+        return read_fill(reader)
+    if kind == RANGE:
+        return read_range(reader)
+    if kind == SEQ:
+        return read_seq(reader)
+    if kind == VECTOR:
+        return read_vector(reader)
+    if kind == VECTOR_NODE:
+        return read_vector_node(reader)
+    if kind == VECTOR_LEAF:
+        return read_leaf(reader)
+    if kind == MAP or kind == SET:
+        return read_map(reader, kind)
+    if kind == MAP_ARRAY:
+        return read_map_array(reader)
+    if kind == MAP_NODE:
+        return read_map_node(reader)
+    if kind == MAP_COLLISION:
+        return read_collision(reader)
+    if kind == CLOSURE:
+        return read_closure(reader)
+    if kind == CAPTURES:
+        return read_captures(reader)
+    if kind == CONTINUATION:
+        return read_continuation(reader)
+    if kind == ERROR:
+        return read_simple(reader, ERROR, 3)
+    if kind == FRAME:
+        return read_frame(reader)
+    if kind == RECORD_HALT:
+        return read_halt(reader)
+    return refuse(reader, b"a record of an unknown kind")

@@ -1,0 +1,242 @@
+# A whole state from an image.
+#
+# Is:     objects, roots and globals, and the checks for which everything has to be there.
+# Is not: a way to run anything; after `read_state` the loop may trust what it finds as if it had made it.
+# Fits:   `restore_state` calls `read_state` without the GIL.
+#
+# Counts of objects begin at zero and grow with each reference; an object that ends with none is refused. Work that is
+# more than linear (equality and hash of keys) is bounded by STEPS_MAX for the whole image.
+
+cdef bint read_records(Reader *reader, uint32_t fields) noexcept nogil:
+    cdef uint32_t begin = reader.tokens
+    while reader.tokens - begin < fields:
+        if not read_record(reader):
+            return False
+    return reader.tokens - begin == fields or refuse(reader, b"a record is cut")
+
+
+cdef bint read_objects(Reader *reader) noexcept nogil:
+    """Read all records into a table that is as large as announced."""
+    cdef int64_t announced = 0
+    cdef uint32_t fields = 0
+    cdef int64_t most = <int64_t> (reader.state.heap.max // BLOCK_MIN)
+    if not read_number(reader, 0, <int64_t> bytes_left(reader), &announced):
+        return False
+    if announced > most or announced > OBJECTS_MAX:
+        return out_of_memory(reader)
+    reader.entries = <Entry *> c_malloc((<size_t> announced + 1) * sizeof(Entry))
+    if reader.entries == NULL:
+        return out_of_memory(reader)
+    reader.capacity = <uint32_t> announced
+    return read_array(reader, 0, 0xFFFFFFFF, &fields) and read_records(reader, fields)
+
+
+cdef bint read_roots(Reader *reader) noexcept nogil:
+    """Read frame, effect, error and result into the state; which of them there are depends on the status."""
+    cdef State *state = reader.state
+    cdef Value frame = nil()
+    cdef uint32_t flags = 0
+    cdef uint32_t n = 0
+    cdef bint running = state.status == STATUS_OUT_OF_FUEL or state.status == STATUS_FAULT
+    if not (read_array(reader, IMAGE_ROOTS, IMAGE_ROOTS, &n) and read_inner(reader, FRAME, True, &frame)):
+        return False
+    if (frame.tag == FRAME) != (running or state.status == STATUS_EFFECT):
+        return refuse(reader, b"frames do not fit the status")
+    if frame.tag == FRAME:
+        state.frame = <Frame *> frame.object
+        flags = reader.entries[reader.number].flags
+    if running and state.frame.slot != 0:
+        return refuse(reader, b"the frame that runs waits")
+    if not read_effect(reader, flags):
+        return False
+    if not (read_inner(reader, ERROR, True, &state.error) and read_value(reader, &state.result)):
+        return False
+    if state.error.tag == NIL and state.status == STATUS_FAULT:
+        return refuse(reader, b"a fault without an error")
+    if state.error.tag == ERROR and not running:
+        return refuse(reader, b"an error does not fit the status")
+    if state.result.tag != NIL and state.status != STATUS_DONE:
+        return refuse(reader, b"a result does not fit the status")
+    return True
+
+
+cdef bint read_effect(Reader *reader, uint32_t frame_flags) noexcept nogil:
+    """Read number and arguments of the effect that waits, or that there is none."""
+    cdef State *state = reader.state
+    cdef PrimitiveInfo *primitive
+    cdef Values *asked
+    cdef int64_t effect = 0
+    cdef Value none = nil()
+    cdef uint32_t n = 0
+    if state.status != STATUS_EFFECT:
+        return read_inner(reader, NIL, True, &none) and read_array(reader, 0, 0, &n)
+    if not (read_number(reader, 0, PRIMITIVE_TABLE_SIZE - 1, &effect) and read_array(reader, 0, 0xFFFF, &n)):
+        return False
+    primitive = &PRIMITIVE_TABLE[effect]
+    if primitive.kind != 2 or n < primitive.least or n > primitive.most:
+        return refuse(reader, b"the effect is none, or has a wrong number of arguments")
+    if not frame_flags & WAITING:
+        return refuse(reader, b"the frame does not wait for an effect")
+    asked = new_values(&state.heap, CAPTURES, n)
+    if asked == NULL:
+        return out_of_memory(reader)
+    if not read_values(reader, asked.at, n):
+        return False
+    state.effect = <uint32_t> effect
+    state.effect_arguments = pointer_value(asked)
+    return True
+
+
+cdef bint read_globals(Reader *reader) noexcept nogil:
+    """Read the bound globals, in ascending order."""
+    cdef int64_t least = 0
+    cdef int64_t number = 0
+    cdef uint32_t n = 0
+    cdef uint32_t i
+    if not read_array(reader, 0, 0xFFFFFFFF, &n):
+        return False
+    if n & 1:
+        return refuse(reader, b"a global without a value")
+    for i in range(n >> 1):
+        if not read_number(reader, least, <int64_t> reader.state.global_count - 1, &number):
+            return False
+        if not read_value(reader, &reader.state.globals[number]):
+            return False
+        least = number + 1
+    return True
+
+
+# ---- what can be checked only when everything is there
+
+cdef bint check_keys(Reader *reader, Value *pairs, uint32_t n) noexcept nogil:
+    """Refuse two equal keys among n pairs. Keys that would have to be realised first are taken as different."""
+    cdef Heap *heap = &reader.state.heap
+    cdef uint32_t i
+    cdef uint32_t k
+    cdef bint same = False
+    cdef Outcome outcome
+    for i in range(n):
+        if spend(heap, i >> 2) != OK:
+            return refuse(reader, b"keys of maps are too costly to compare")
+        for k in range(i):
+            outcome = keys_equal(heap, pairs[2 * i], pairs[2 * k], &same)
+            if outcome == FAILED or outcome == NO_MEMORY:
+                return refuse(reader, b"keys of maps are too costly to compare")
+            if outcome == OK and same:
+                return refuse(reader, b"a map has a key twice")
+    return True
+
+
+cdef bint check_collision(Reader *reader, MapNode *node) noexcept nogil:
+    """Refuse a collision node whose keys differ in their hash, and note the hash."""
+    cdef uint32_t hashed = 0
+    cdef uint32_t i
+    for i in range(0, node.head.length, 2):
+        if hash_value(&reader.state.heap, node.at[i], &hashed) != OK:
+            return refuse(reader, b"a key of a map has no hash")
+        if i == 0:
+            node.data_map = hashed
+        if hashed != node.data_map:
+            return refuse(reader, b"keys with different hashes collide")
+    node.spare[0] = node.data_map
+    return check_keys(reader, node.at, node.head.length >> 1)
+
+
+cdef bint check_digits(Reader *reader, MapNode *node, uint32_t level) noexcept nogil:
+    """Refuse a node with a key at a wrong digit of its hash.
+
+    One hash from below each node is kept in `spare`: what is below a node agrees with it in the digits above.
+    """
+    cdef uint32_t shift = 5 * level
+    cdef uint32_t above = (<uint32_t> 1 << shift) - 1
+    cdef uint32_t pairs = popcount(node.data_map)
+    cdef uint32_t digits = node.data_map
+    cdef uint32_t hashed = 0
+    cdef uint32_t place
+    cdef uint32_t i
+    for i in range(pairs + popcount(node.node_map)):
+        if i == pairs:
+            digits = node.node_map
+        if i >= pairs:
+            hashed = (<MapNode *> node.at[pairs + i].object).spare[0]
+        elif hash_value(&reader.state.heap, node.at[2 * i], &hashed) != OK:
+            return refuse(reader, b"a key of a map has no hash")
+        place = digits & (~digits + 1)  # the lowest digit that is left
+        digits ^= place
+        if i == 0:
+            node.spare[0] = hashed
+        if (<uint32_t> 1) << ((hashed >> shift) & 31) != place or (hashed ^ node.spare[0]) & above:
+            return refuse(reader, b"a key of a map is not where its hash says")
+    return True
+
+
+cdef bint check_maps(Reader *reader) noexcept nogil:
+    cdef Object *object
+    cdef uint32_t i
+    cdef bint valid = True
+    for i in range(reader.count):
+        object = reader.entries[i].object
+        if object.kind == MAP_ARRAY:
+            valid = check_keys(reader, (<Values *> object).at, object.length >> 1)
+        elif object.kind == MAP_COLLISION:
+            valid = check_collision(reader, <MapNode *> object)
+        elif object.kind == MAP_NODE:
+            valid = check_digits(reader, <MapNode *> object, reader.entries[i].level)
+        if not valid:
+            return False
+    for i in range(reader.count):
+        object = reader.entries[i].object
+        if object.kind == MAP_COLLISION or object.kind == MAP_NODE:
+            (<MapNode *> object).spare[0] = 0
+    return True
+
+
+cdef bint check_lazy(Reader *reader) noexcept nogil:
+    """Refuse lazy seqs that are each other's value in a circle: looking at one would never end.
+
+    Each is followed to the end of its chain once; `extra` of those on the way holds the number of the walk.
+    """
+    cdef Object *object
+    cdef uint32_t i
+    for i in range(reader.count):
+        object = reader.entries[i].object
+        while object.kind == LAZY and object.extra == 0:
+            object.extra = i + 1
+            if object.flags & REALIZED and (<Values *> object).at[0].tag == LAZY:
+                object = (<Values *> object).at[0].object
+                if object.extra == i + 1:
+                    return refuse(reader, b"a lazy seq is its own value")
+    for i in range(reader.count):
+        if reader.entries[i].object.kind == LAZY:
+            reader.entries[i].object.extra = 0
+    return True
+
+
+cdef bint check_references(Reader *reader) noexcept nogil:
+    """Refuse objects nobody refers to and cells without content."""
+    cdef uint32_t i
+    for i in range(reader.count):
+        if reader.entries[i].object.count == 0:
+            return refuse(reader, b"an object that nothing refers to")
+    for i in range(reader.next_cell, reader.count):
+        if reader.entries[i].object.kind == ATOM or reader.entries[i].object.kind == LAZY:
+            return refuse(reader, b"an atom or lazy seq without content")
+    if reader.state.frame != NULL and reader.state.frame.head.count != 1:
+        return refuse(reader, b"the frame that runs is shared")
+    return reader.count == reader.capacity or refuse(reader, b"fewer objects than announced")
+
+
+cdef bint read_state(Reader *reader) noexcept nogil:
+    """Read objects, roots and globals into the state; False with the problem noted."""
+    cdef Heap *heap = &reader.state.heap
+    heap.steps = 0
+    if not (read_objects(reader) and read_roots(reader) and read_globals(reader)):
+        return False
+    if reader.at != reader.end:
+        return refuse(reader, b"something follows the image")
+    if not (check_references(reader) and check_lazy(reader) and check_maps(reader)):
+        return False
+    release(heap, heap.forced)  # of a comparison of keys
+    heap.forced = nil()
+    heap.fuel = 0
+    return True
