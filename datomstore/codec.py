@@ -45,12 +45,13 @@ def pack(value: object) -> bytes:
 
 def _pack(value: object, depth: int = 0) -> bytes:
     """Return the bytes of a value that stands inside `depth` extensions."""
-    return msgpack.packb(  # type: ignore[no-any-return]
+    packed: bytes = msgpack.packb(
         value,
         default=lambda item: _extension(item, depth + 1),
         strict_types=True,
         use_bin_type=True,
     )
+    return packed
 
 
 def _extension(value: object, depth: int) -> Any:
@@ -118,7 +119,7 @@ def unpack_trusted(data: bytes) -> object:
         OverflowError,
         msgpack.exceptions.UnpackException,
     ) as error:
-        raise CodecError(f"not a value: {error or type(error).__name__}") from error
+        raise CodecError(f"not a value: {str(error) or type(error).__name__}") from error
 
 
 class _Decoder:

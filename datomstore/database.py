@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from datomstore.transaction import TxReport
 
 
-class LookupError_(DatomstoreError):
+class LookupRefused(DatomstoreError):
     """A lookup ref names an attribute that is not unique."""
 
     code = "database/lookup"
@@ -205,7 +205,8 @@ class Database:
             found = narrow(part, (v, None, None))
         else:
             return self.count_rows - self._start
-        return found.stop - found.start + max(0, self.count_rows - part.count)
+        behind = max(0, self.count_rows - part.count)
+        return int(found.stop) - int(found.start) + behind
 
     def scan_bound(
         self, a: int, *, e: Ids | None = None, v: Ids | None = None
@@ -281,7 +282,7 @@ class Database:
         ):
             attribute, value = reference
             if self.schema[attribute].unique is None and attribute is not IDENT:
-                raise LookupError_(f"lookup ref {reference!r}: {attribute!r} is not unique")
+                raise LookupRefused(f"lookup ref {reference!r}: {attribute!r} is not unique")
             return self._entity_with(attribute, value)
         return None
 
@@ -330,9 +331,10 @@ def _order_names(index: str) -> str:
 
 
 def _sort_key(datom: Datom, index: str) -> tuple[object, ...]:
-    keys = {"e": (datom.e,), "a": (datom.a.name,), "v": (type(datom.v).__name__, str(datom.v))}
+    value: tuple[object, ...] = (type(datom.v).__name__, str(datom.v))
     if isinstance(datom.v, (int, float)) and not isinstance(datom.v, bool):
-        keys["v"] = ("", datom.v)  # type: ignore[assignment]
+        value = ("", datom.v)
+    keys: dict[str, tuple[object, ...]] = {"e": (datom.e,), "a": (datom.a.name,), "v": value}
     return (*(keys[name] for name in index[:3]), datom.tx)
 
 

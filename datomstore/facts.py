@@ -13,7 +13,7 @@ sorted part as a tail that every scan filters; the tail is merged when it has gr
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,8 @@ ORDERS: dict[str, tuple[str, str, str]] = {
 }
 
 
-class Sorted(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Sorted:
     """Rows [0, count) in one order, with the keys in that order."""
 
     count: int
@@ -48,6 +49,7 @@ class Facts:
 
     def __init__(self, capacity: int = 64) -> None:
         self.count = 0  # committed rows; the writer may have staged more behind them
+        self.generation = 0  # how often staged rows were given up: row numbers then come again
         self.e = np.empty(capacity, np.int64)
         self.a = np.empty(capacity, np.int64)
         self.v = np.empty(capacity, np.int64)
@@ -84,6 +86,7 @@ class Facts:
 
     def forget_after(self, count: int) -> None:
         """Drop sorted parts that hold rows from `count` on, which are about to be others."""
+        self.generation += 1
         for name, part in list(self._sorted.items()):
             if part.count > count:
                 self._sorted.pop(name, None)
@@ -115,9 +118,12 @@ def narrow(part: Sorted, keys: tuple[int | None, int | None, int | None]) -> sli
 def expand(sorted_keys: Ids, probes: Ids) -> tuple[Rows, Rows]:
     """Return (probe number, position in `sorted_keys`) for every match of every probe."""
     low = np.searchsorted(sorted_keys, probes, "left")
-    high = np.searchsorted(sorted_keys, probes, "right")
-    counts = high - low
-    total = int(counts.sum())
-    probe = np.repeat(np.arange(len(probes), dtype=np.int64), counts)
+    counts = np.searchsorted(sorted_keys, probes, "right") - low
+    return spread(low, counts, int(counts.sum()))
+
+
+def spread(low: Rows, counts: Rows, total: int) -> tuple[Rows, Rows]:
+    """Return (number, position) for every position of ranges that begin at `low`; `total` is the sum of `counts`."""
+    number = np.repeat(np.arange(len(low), dtype=np.int64), counts)
     starts = np.repeat(low - np.concatenate(([0], np.cumsum(counts)[:-1])), counts)
-    return probe, (np.arange(total, dtype=np.int64) + starts).astype(np.int64)
+    return number, (np.arange(total, dtype=np.int64) + starts).astype(np.int64)

@@ -72,8 +72,3 @@ def values_of(ids: Ids | Sequence[int]) -> list[object]:
     table = _values
     listed: list[int] = ids.tolist() if isinstance(ids, np.ndarray) else list(ids)
     return [table[i >> 1] if i & 1 else i >> 1 for i in listed]
-
-
-def is_inline(ids: Ids) -> NDArray[np.bool_]:
-    """Return which ids of a column are small integers."""
-    return (ids & 1) == 0

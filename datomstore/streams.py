@@ -15,7 +15,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from datomstore.codec import CodecError, pack, unpack_trusted
 from datomstore.database import Database
@@ -277,7 +277,8 @@ def decode_record(
 ) -> tuple[int, list[tuple[int, Keyword, object, bool]]]:
     """Return instant and rows of a log record. Raises StorageCorrupt."""
     try:
-        version, instant_ms, names, entities, numbers, values, added = unpack_trusted(blob)  # type: ignore[misc]
+        record: Any = unpack_trusted(blob)
+        version, instant_ms, names, entities, numbers, values, added = record
         if version != RECORD_VERSION:
             raise ValueError(f"version {version!r}")
         attributes = [Keyword(name) for name in names]

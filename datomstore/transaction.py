@@ -81,7 +81,7 @@ class Staged:
     tx: int
     start: int  # first row
     tempids: dict[object, int] = field(default_factory=dict)
-    undo: list[Callable[[], None]] = field(default_factory=list)
+    undo: list[Callable[[], object]] = field(default_factory=list)
     schema_before: Schema | None = None
     schema_after: Schema | None = None
 
@@ -281,16 +281,16 @@ class Transactor:
         attribute = self._attribute(a)
         if attribute.many:
             values = self._many.get((e, a), {})
-            row = values.pop(v, None)
-            if row is None:
+            if v not in values:
                 return
+            row = values.pop(v)
             staged.undo.append(lambda: values.__setitem__(v, row))
         else:
-            row = self._one.get((e, a))
-            if row is None or int(self.facts.v[row]) != v:
+            kept = self._one.get((e, a))
+            if kept is None or int(self.facts.v[kept]) != v:
                 return
+            row = kept
             del self._one[e, a]
-            kept = row
             staged.undo.append(lambda: self._one.__setitem__((e, a), kept))
         if self._unique.get((a, v)) == e:
             del self._unique[a, v]
@@ -441,7 +441,7 @@ class _Resolver:
         namespace, local = key.namespace, key.local_name[1:]
         forward = Keyword(local if namespace is None else f"{namespace}/{local}")
         others = value if isinstance(value, (Set, list)) else [value]
-        for other in others:  # type: ignore[attr-defined]
+        for other in others:
             source = self._map(other) if isinstance(other, Mapping) else self._entity(other)
             self._add(source, forward, e)
 

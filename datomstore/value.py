@@ -24,7 +24,6 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 
-
 class _Name:
     """An interned name: one object for each text, compared by identity."""
 
@@ -54,7 +53,7 @@ class _Name:
     def __lt__(self, other: object) -> bool:
         if type(other) is not type(self):
             return NotImplemented
-        return self.name < other.name  # type: ignore[attr-defined, no-any-return]
+        return self.name < other.name
 
     @property
     def namespace(self) -> str | None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import cmp_to_key
 
-from datomstore.datalog.builtins import FUNCTIONS, FunctionError, compare
+from datomstore.datalog.builtins import FUNCTIONS, FunctionError, compare, number
 from datomstore.value import Set
 
 Aggregator = Callable[[Sequence[object]], object]
@@ -26,7 +26,8 @@ def _average(values: Sequence[object]) -> object:
     total = _sum(values)
     if isinstance(total, float):
         return total / len(values)
-    mean = Fraction(total) / len(values)  # type: ignore[arg-type]
+    assert isinstance(total, (int, Fraction)), total
+    mean = Fraction(total) / len(values)
     return mean.numerator if mean.denominator == 1 else float(mean)
 
 
@@ -41,8 +42,10 @@ def _median(values: Sequence[object]) -> object:
 
 
 def _variance(values: Sequence[object]) -> float:
-    mean = float(_sum(values)) / len(values)  # type: ignore[arg-type]
-    return sum((float(value) - mean) ** 2 for value in values) / len(values)  # type: ignore[arg-type]
+    numbers = [float(number(value)) for value in values]
+    mean = sum(numbers) / len(numbers)
+    squares = [(value - mean) ** 2 for value in numbers]
+    return sum(squares) / len(numbers)
 
 
 AGGREGATES: dict[str, Aggregator] = {

@@ -7,6 +7,7 @@ Fits:   callers give a Budget; the evaluator spends from a Meter.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -43,3 +44,7 @@ class Meter:
             raise BudgetExceeded(f"more than {self.rows_max} rows", clause)
         if self.deadline is not None and perf_counter() > self.deadline:
             raise BudgetExceeded(f"more than {self.seconds} seconds", clause)
+
+    def of(self, clause: object) -> Callable[[int], None]:
+        """Return what a look-up of a clause spends from."""
+        return lambda rows: self.spend(rows, clause)

@@ -12,10 +12,16 @@ import operator
 from collections.abc import Callable
 from datetime import datetime
 from fractions import Fraction
+from itertools import pairwise
 from uuid import UUID
 
 from datomstore import edn
-from datomstore.datalog.limits import INTEGER_BITS_MAX, TEXT_LENGTH_MAX
+from datomstore.datalog.limits import (
+    INTEGER_BITS_MAX,
+    TEXT_LENGTH_MAX,
+    VALUE_DEPTH_MAX,
+    VALUE_ITEMS_MAX,
+)
 from datomstore.value import Char, Keyword, List, Map, Set, Symbol, equal
 
 Function = Callable[..., object]
@@ -25,7 +31,38 @@ class FunctionError(Exception):
     """A function was given what it does not take; the step adds the clause."""
 
 
-def _number(value: object) -> int | float | Fraction:
+def oversize(value: object) -> str | None:
+    """Return what is wrong with a value too deep to hash or too large to keep, None of any other."""
+    if not isinstance(value, (tuple, Map, Set)):
+        return None
+    count, depth, layer = 1, 0, [value]
+    while layer:
+        depth += 1
+        if depth > VALUE_DEPTH_MAX:
+            return f"a value nested more than {VALUE_DEPTH_MAX} deep"
+        below: list[tuple[object, ...] | Map | Set] = []
+        for item in layer:
+            parts = [p for pair in item.items() for p in pair] if isinstance(item, Map) else item
+            for part in parts:
+                count += 1
+                if count > VALUE_ITEMS_MAX:
+                    return f"a value of more than {VALUE_ITEMS_MAX} items"
+                if isinstance(part, (tuple, Map, Set)):
+                    below.append(part)
+        layer = below
+    return None
+
+
+def _made(items: tuple[object, ...]) -> tuple[object, ...]:
+    """Return a sequence that a query makes, unless it is too large: an item can be used twice, again and again."""
+    fault = oversize(items)
+    if fault is not None:
+        raise FunctionError(fault)
+    return items
+
+
+def number(value: object) -> int | float | Fraction:
+    """Return a value that is a number. Raises FunctionError."""
     if isinstance(value, bool) or not isinstance(value, (int, float, Fraction)):
         raise FunctionError(f"{_text(value)} is not a number")
     return value
@@ -43,46 +80,47 @@ def _fold(function: Callable[[object, object], object], empty: int | None) -> Fu
             if empty is None:
                 raise FunctionError("at least one argument")
             return empty
-        result: object = _number(arguments[0])
+        result: object = number(arguments[0])
         for argument in arguments[1:]:
-            result = function(result, _number(argument))
+            result = function(result, number(argument))
         return _whole(result)
 
     return apply
 
 
 def _times(a: object, b: object) -> object:
-    if isinstance(a, int) and isinstance(b, int):
-        if a.bit_length() + b.bit_length() > INTEGER_BITS_MAX:
+    left, right = number(a), number(b)
+    if not isinstance(left, float) and not isinstance(right, float):
+        bits = max(left.numerator.bit_length(), left.denominator.bit_length())
+        bits += max(right.numerator.bit_length(), right.denominator.bit_length())
+        if bits > INTEGER_BITS_MAX:
             raise FunctionError(f"a product of more than {INTEGER_BITS_MAX} bits")
-    return a * b  # type: ignore[operator]
+    return left * right
 
 
 def _minus(*arguments: object) -> object:
     if len(arguments) == 1:
-        return -_number(arguments[0])
+        return -number(arguments[0])
     return _fold(operator.sub, None)(*arguments)
 
 
 def _over(a: object, b: object) -> object:
-    if b == 0 and not isinstance(a, float) and not isinstance(b, float):
+    left, right = number(a), number(b)
+    if right == 0:
         raise FunctionError("division by zero")
-    if isinstance(a, float) or isinstance(b, float):
-        left, right = float(a), float(b)  # type: ignore[arg-type]
-        if right == 0:
-            raise FunctionError("division by zero")
-        return left / right
-    return _whole(Fraction(a) / Fraction(b))  # type: ignore[arg-type]
+    if isinstance(left, float) or isinstance(right, float):
+        return float(left) / float(right)
+    return _whole(Fraction(left) / Fraction(right))
 
 
 def _divide(*arguments: object) -> object:
     if len(arguments) == 1:
-        return _over(1, _number(arguments[0]))
+        return _over(1, number(arguments[0]))
     return _fold(_over, None)(*arguments)
 
 
 def _quot(a: object, b: object) -> object:
-    left, right = _number(a), _number(b)
+    left, right = number(a), number(b)
     if right == 0:
         raise FunctionError("division by zero")
     if isinstance(left, int) and isinstance(right, int):
@@ -94,11 +132,11 @@ def _quot(a: object, b: object) -> object:
 
 
 def _rem(a: object, b: object) -> object:
-    return _whole(_number(a) - _quot(a, b) * _number(b))  # type: ignore[operator]
+    return _whole(number(a) - _quot(a, b) * number(b))  # type: ignore[operator]
 
 
 def _mod(a: object, b: object) -> object:
-    left, right = _number(a), _number(b)
+    left, right = number(a), number(b)
     if right == 0:
         raise FunctionError("division by zero")
     return _whole(left % right)
@@ -124,8 +162,9 @@ def compare(a: object, b: object) -> int:
 
 def _chain(test: Callable[[int], bool]) -> Function:
     def apply(*arguments: object) -> object:
-        pairs = zip(arguments, arguments[1:], strict=False)
-        return all([test(compare(a, b)) for a, b in pairs])
+        # Every pair is compared, so that what has no order is an error whatever stands before it.
+        orders = [compare(a, b) for a, b in pairwise(arguments)]
+        return all(test(order) for order in orders)
 
     return apply
 
@@ -135,7 +174,7 @@ def _equal(*arguments: object) -> object:
 
 
 def _numeric_equal(*arguments: object) -> object:
-    return all(_number(arguments[0]) == _number(other) for other in arguments[1:])
+    return all(number(arguments[0]) == number(other) for other in arguments[1:])
 
 
 def _sequence(value: object) -> tuple[object, ...]:
@@ -256,9 +295,9 @@ FUNCTIONS: dict[str, Function] = {
     "quot": _quot,
     "rem": _rem,
     "mod": _mod,
-    "inc": lambda a: _number(a) + 1,
-    "dec": lambda a: _number(a) - 1,
-    "abs": lambda a: abs(_number(a)),
+    "inc": lambda a: number(a) + 1,
+    "dec": lambda a: number(a) - 1,
+    "abs": lambda a: abs(number(a)),
     "<": _chain(lambda c: c < 0),
     "<=": _chain(lambda c: c <= 0),
     ">": _chain(lambda c: c > 0),
@@ -267,9 +306,9 @@ FUNCTIONS: dict[str, Function] = {
     "==": _numeric_equal,
     "not=": lambda *a: not _equal(*a),
     "!=": lambda *a: not _equal(*a),
-    "zero?": lambda a: _number(a) == 0,
-    "pos?": lambda a: _number(a) > 0,
-    "neg?": lambda a: _number(a) < 0,
+    "zero?": lambda a: number(a) == 0,
+    "pos?": lambda a: number(a) > 0,
+    "neg?": lambda a: number(a) < 0,
     "even?": lambda a: _mod(a, 2) == 0,
     "odd?": lambda a: _mod(a, 2) == 1,
     "nil?": lambda a: a is None,
@@ -297,10 +336,10 @@ FUNCTIONS: dict[str, Function] = {
     "nth": lambda a, i: _sequence(a)[i],
     "ground": _identity,
     "identity": _identity,
-    "tuple": lambda *a: a,
-    "vector": lambda *a: a,
+    "tuple": lambda *a: _made(a),
+    "vector": lambda *a: _made(a),
     "untuple": _identity,
-    "list": lambda *a: List(a),
+    "list": lambda *a: List(_made(a)),
     "namespace": _namespace,
     "name": _name,
     "keyword": _keyword,
@@ -315,3 +354,6 @@ FUNCTIONS: dict[str, Function] = {
 
 # Functions whose first argument is a source: the step gives them a look-up (entity, attribute) -> values.
 SOURCE_FUNCTIONS = frozenset({"get-else", "get-some", "missing?"})
+
+# Functions that only ever return values that are in the query or in a source already, or parts of these.
+CLOSED_FUNCTIONS = SOURCE_FUNCTIONS | {"ground", "identity", "untuple", "min", "max"}

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from datomstore.datalog.builtins import FUNCTIONS, SOURCE_FUNCTIONS
+from datomstore.datalog.builtins import CLOSED_FUNCTIONS, FUNCTIONS, SOURCE_FUNCTIONS
 from datomstore.datalog.errors import QueryError
 from datomstore.datalog.syntax import (
     DEFAULT_SOURCE,
@@ -25,10 +25,11 @@ from datomstore.datalog.syntax import (
     all_variables,
     binding_variables,
     inputs_of,
-    is_variable,
     positive_variables,
 )
 from datomstore.value import Symbol
+
+KNOWN = FUNCTIONS.keys() | SOURCE_FUNCTIONS
 
 
 class Program:
@@ -50,6 +51,9 @@ class Program:
         self._reach(self.where)
         self.component = _components(self.rules)
         self._refuse_negation_in_cycles()
+        self.recursive = self._recursive()
+        self.inventive = self._inventive()
+        self._reached: dict[str, frozenset[str]] = {}
         self.required: dict[str, frozenset[int]] = self._required()
         self._check_query()
 
@@ -74,7 +78,7 @@ class Program:
             return Not(clause.variables, self._lift(clause.body, inside), clause.form)
         names = tuple(clause.variables or self._or_variables(clause, outside))
         self._made += 1
-        name = f"or#{self._made}"
+        name = f"or {self._made}"  # no rule that is read from text has a space in its name
         rules = []
         for branch in clause.branches:
             body = self._lift(branch, frozenset(names))
@@ -83,12 +87,10 @@ class Program:
         return Call(DEFAULT_SOURCE, name, names, clause.form)
 
     def _or_variables(self, clause: Or, outside: frozenset[Symbol]) -> list[Symbol]:
-        branches = [
-            {n for part in branch for n in positive_variables(part)} for branch in clause.branches
-        ]
-        union = set().union(*branches)
-        for names in branches:
-            if names != union:
+        union = positive_variables(clause)
+        for branch in clause.branches:
+            names = {name for part in branch for name in all_variables(part)}
+            if not union <= names:
                 missing = ", ".join(sorted(name.name for name in union - names))
                 raise QueryError(
                     "query/or-variables",
@@ -110,11 +112,10 @@ class Program:
                 waiting.extend(clause.body)
             elif isinstance(clause, Call):
                 waiting.extend(self._called(clause))
-            elif isinstance(clause, Apply):
-                if clause.function not in FUNCTIONS and clause.function not in SOURCE_FUNCTIONS:
-                    raise QueryError(
-                        "query/unknown-function", f"no function {clause.function}", clause.form
-                    )
+            elif isinstance(clause, Apply) and clause.function not in KNOWN:
+                raise QueryError(
+                    "query/unknown-function", f"no function {clause.function}", clause.form
+                )
 
     def _called(self, call: Call) -> Iterator[Clause]:
         """Yield the clauses of a rule that is called for the first time."""
@@ -161,6 +162,42 @@ class Program:
                                 negation.form,
                             )
 
+    def _recursive(self) -> frozenset[int]:
+        """Return the numbers of the cycles that are more than one rule that calls itself no further."""
+        return frozenset(
+            self.component[name]
+            for name, rules in self.rules.items()
+            for rule in rules
+            for clause in rule.body
+            if isinstance(clause, Call) and self.component[clause.name] == self.component[name]
+        )
+
+    def _inventive(self) -> frozenset[int]:
+        """Return the numbers of the cycles whose functions could make new values in every round."""
+        return frozenset(
+            self.component[name]
+            for name, rules in self.rules.items()
+            if self.component[name] in self.recursive
+            for rule in rules
+            for clause in rule.body
+            if isinstance(clause, Apply)
+            and clause.binding is not None
+            and clause.function not in CLOSED_FUNCTIONS
+        )
+
+    def reach(self, name: str) -> frozenset[str]:
+        """Return a rule and all that it stands on."""
+        found = self._reached.get(name)
+        if found is None:
+            names, waiting = {name}, [name]
+            while waiting:
+                for rule in self.rules[waiting.pop()]:
+                    fresh = {c.name for part in rule.body for c, _ in calls_of(part)} - names
+                    names |= fresh
+                    waiting.extend(fresh)
+            found = self._reached[name] = frozenset(names)
+        return found
+
     # -- what must be bound --
 
     def _required(self) -> dict[str, frozenset[int]]:
@@ -173,16 +210,24 @@ class Program:
             )
             for name, rules in self.rules.items()
         }
-        changed = True
-        while changed:
-            changed = False
-            for name, rules in self.rules.items():
-                for rule in rules:
-                    more = self._needs(rule, required)
-                    if not more <= required[name]:
-                        required[name] |= more
-                        changed = True
+        cycles: dict[int, list[str]] = {}
+        for name, number in self.component.items():
+            cycles.setdefault(number, []).append(name)
+        for number in sorted(cycles):  # callees first
+            while self._need_more(cycles[number], required):
+                pass
         return required
+
+    def _need_more(self, names: Sequence[str], required: dict[str, frozenset[int]]) -> bool:
+        """Add what the rules of one cycle need; return whether that was more than was known."""
+        changed = False
+        for name in names:
+            for rule in self.rules[name]:
+                more = self._needs(rule, required)
+                if not more <= required[name]:
+                    required[name] |= more
+                    changed = True
+        return changed
 
     def _needs(self, rule: Rule, required: dict[str, frozenset[int]]) -> frozenset[int]:
         """Return the parameters that the caller must bind so that every clause can be answered."""
@@ -210,6 +255,20 @@ class Program:
         if missing:
             names = ", ".join(sorted(name.name for name in missing))
             raise QueryError("query/unbound", f"nothing binds {names} of :find or :with")
+        self._check_negations(self.where, self.found | self.bound)
+        for rules in self.rules.values():
+            for rule in rules:
+                self._check_negations(rule.body, frozenset(rule.parameters))
+
+    def _check_negations(self, body: Sequence[Clause], outside: frozenset[Symbol]) -> None:
+        """Refuse a `not` whose own variables nothing binds, whether or not it is ever asked."""
+        for clause in body:
+            if isinstance(clause, Not):
+                shared = shared_variables(clause, body, outside)
+                reached, stuck = bind(clause.body, shared, self.required, shared)
+                if stuck:
+                    raise unbound(stuck[0], reached, self.required, clause.body)
+                self._check_negations(clause.body, frozenset(shared))
 
 
 def calls_of(clause: Clause, negation: Not | None = None) -> Iterator[tuple[Call, Not | None]]:
@@ -229,16 +288,16 @@ def bind(
 ) -> tuple[set[Symbol], list[Clause]]:
     """Return the variables that the body binds, starting from some, and the clauses that cannot be answered."""
     reached = set(bound)
-    waiting = list(body)
+    waiting = [(clause, waits_for(clause, required, body, outside)) for clause in body]
     while True:
         later = []
-        for clause in waiting:
-            if waits_for(clause, required, body, outside) <= reached:
+        for clause, needed in waiting:
+            if needed <= reached:
                 reached |= produces(clause)
             else:
-                later.append(clause)
+                later.append((clause, needed))
         if not later or len(later) == len(waiting):
-            return reached, later
+            return reached, [clause for clause, _ in later]
         waiting = later
 
 
@@ -253,7 +312,8 @@ def waits_for(
         return inputs_of(clause)
     if isinstance(clause, Call):
         needed = (clause.arguments[place] for place in required[clause.name])
-        return {term for term in needed if is_variable(term)}  # type: ignore[misc]
+        # Nothing ever binds BLANK, so that it stands in the error.
+        return {term for term in needed if isinstance(term, Symbol)}
     if isinstance(clause, Not):
         return shared_variables(clause, body, outside)
     return set()
@@ -292,7 +352,7 @@ def unbound(
 
 
 def _shown(name: str) -> str:
-    return "an or" if name.startswith("or#") else name
+    return "an or" if name.startswith("or ") else name
 
 
 def _components(rules: dict[str, tuple[Rule, ...]]) -> dict[str, int]:

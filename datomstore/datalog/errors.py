@@ -8,6 +8,7 @@ Fits:   callers catch QueryError; its text ends with the clause as it was writte
 from __future__ import annotations
 
 from datomstore import edn
+from datomstore.datalog.limits import CLAUSE_TEXT_MAX
 from datomstore.errors import DatomstoreError
 
 
@@ -35,6 +36,7 @@ def text_of(form: object) -> str:
     if isinstance(form, str):
         return form
     try:
-        return edn.write(form)
-    except (TypeError, ValueError):
-        return repr(form)
+        text = edn.write(form)
+    except (TypeError, ValueError):  # not of the data model, or an integer too long to be written
+        return f"a {type(form).__name__}"
+    return text if len(text) <= CLAUSE_TEXT_MAX else f"{text[:CLAUSE_TEXT_MAX]}..."

@@ -16,9 +16,9 @@ from itertools import count
 
 from datomstore import edn
 from datomstore.datalog.aggregates import AGGREGATES
-from datomstore.datalog.builtins import SOURCE_FUNCTIONS
-from datomstore.datalog.errors import QueryError
-from datomstore.datalog.limits import CLAUSE_DEPTH_MAX, TERMS_MAX
+from datomstore.datalog.builtins import SOURCE_FUNCTIONS, oversize
+from datomstore.datalog.errors import QueryError, text_of
+from datomstore.datalog.limits import CLAUSE_DEPTH_MAX, CLAUSES_MAX, TERMS_MAX
 from datomstore.datalog.syntax import (
     BLANK,
     DEFAULT_SOURCE,
@@ -44,7 +44,7 @@ from datomstore.datalog.syntax import (
     is_source,
     is_variable,
 )
-from datomstore.value import Keyword, List, Map, Symbol
+from datomstore.value import Keyword, List, Map, Symbol, hash_key
 
 DOTS = Symbol("...")
 DOT = Symbol(".")
@@ -112,7 +112,7 @@ def _sections(form: object) -> dict[str, tuple[object, ...]]:
         name = key.name if isinstance(key, Keyword) else None
         if name not in SECTIONS:
             known = ", ".join(f":{section}" for section in SECTIONS)
-            raise _syntax(f"no section {edn.write(key)}; there are {known}", form)
+            raise _syntax(f"no section {text_of(key)}; there are {known}", form)
         if name in sections:
             raise _syntax(f":{name} stands twice", form)
         sections[name] = items
@@ -128,14 +128,13 @@ def _items(value: object, form: object) -> tuple[object, ...]:
 def _divided(form: Sequence[object]) -> list[tuple[object, tuple[object, ...]]]:
     if not form or not isinstance(form[0], Keyword):
         raise _syntax("a query begins with :find", form)
-    pairs: list[tuple[object, tuple[object, ...]]] = []
+    pairs: list[tuple[object, list[object]]] = []
     for item in form:
         if isinstance(item, Keyword):
-            pairs.append((item, ()))
+            pairs.append((item, []))
         else:
-            key, items = pairs[-1]
-            pairs[-1] = (key, (*items, item))
-    return pairs
+            pairs[-1][1].append(item)
+    return [(key, tuple(items)) for key, items in pairs]
 
 
 def _find(items: tuple[object, ...], form: object) -> tuple[str, tuple[FindElement, ...]]:
@@ -157,18 +156,20 @@ def _element(item: object, form: object) -> FindElement:
     if isinstance(item, Symbol) and is_variable(item):
         return item
     if not isinstance(item, List) or len(item) < 2 or not isinstance(item[0], Symbol):
-        raise _syntax(f":find takes variables and aggregates, not {edn.write(item)}", form)
+        raise _syntax(f":find takes variables and aggregates, not {text_of(item)}", form)
     name = item[0].name
     if name not in AGGREGATES:
         raise QueryError("query/unknown-function", f"no aggregate {name}", item)
     arguments = tuple(Constant(argument) for argument in item[1:-1])
+    if len(arguments) > (name in ("min", "max")):
+        raise QueryError("query/arity", f"{name} takes fewer arguments", item)
     return Aggregate(name, arguments, _variable(item[-1], item), item)
 
 
 def _variable(item: object, form: object) -> Symbol:
     if isinstance(item, Symbol) and is_variable(item):
         return item
-    raise _syntax(f"{edn.write(item)} stands where a variable is wanted", form)
+    raise _syntax(f"{text_of(item)} stands where a variable is wanted", form)
 
 
 # -- inputs and bindings --
@@ -209,7 +210,15 @@ def _term(item: object, form: object) -> Term:
         if item is BLANK or is_variable(item):
             return item
         raise _syntax(f"{item.name} is neither a variable (?{item.name}) nor a value", form)
-    return Constant(tuple(item) if isinstance(item, list) else item)
+    value = tuple(item) if isinstance(item, list) else item
+    fault = oversize(value)
+    if fault is not None:
+        raise _syntax(fault, None)
+    try:
+        hash_key(value)
+    except TypeError as error:
+        raise _syntax(str(error), form) from error
+    return Constant(value)
 
 
 # -- clauses --
@@ -222,13 +231,18 @@ class _Clauses:
         self._fresh = count()
 
     def all(self, items: Sequence[object], source: Symbol, depth: int) -> tuple[Clause, ...]:
-        return tuple(clause for item in items for clause in self._clause(item, source, depth))
+        clauses: list[Clause] = []
+        for item in items:
+            clauses.extend(self._clause(item, source, depth))
+            if len(clauses) > CLAUSES_MAX:
+                raise _syntax(f"a body of more than {CLAUSES_MAX} clauses", None)
+        return tuple(clauses)
 
     def _clause(self, item: object, source: Symbol, depth: int) -> Iterator[Clause]:
         if depth > CLAUSE_DEPTH_MAX:
             raise _syntax(f"clauses nested more than {CLAUSE_DEPTH_MAX} deep", None)
         if not isinstance(item, (tuple, list)) or not item:
-            raise _syntax(f"{edn.write(item)} is no clause", None)
+            raise _syntax(f"{text_of(item)} is no clause", None)
         if len(item) > TERMS_MAX and not _has_clauses(item):
             raise _syntax(f"a clause of more than {TERMS_MAX} terms", None)
         if isinstance(item, List):
@@ -281,6 +295,10 @@ class _Clauses:
         if not items or not isinstance(items[0], tuple) or not items[0]:
             raise _syntax("a vector of variables comes first", form)
         required, names = _parameters(items[0], form)
+        if not names:
+            raise _syntax("or-join joins at least one variable", form)
+        if len(set(names)) < len(names):
+            raise _syntax("a variable stands twice in the vector of or-join", form)
         return self._or(names, required, self._body(items[1:], form), source, depth, form)
 
     def _or(
@@ -326,7 +344,7 @@ class _Clauses:
         taken_apart: list[Apply] = []
         for part in rest:
             if isinstance(part, tuple) and not isinstance(part, List) and _mentions_variables(part):
-                fresh = Symbol(f"?tuple#{next(self._fresh)}")
+                fresh = Symbol(f"?tuple {next(self._fresh)}")
                 terms.append(fresh)
                 taken_apart.append(
                     Apply("untuple", (fresh,), _binding(part, item, 0), item, lenient=True)

@@ -10,14 +10,14 @@ give about one row for each row, then larger ones by size; what shares no variab
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from math import sqrt
+from typing import Generic, Protocol, TypeVar
 
 from datomstore.datalog.builtins import SOURCE_FUNCTIONS
 from datomstore.datalog.check import (
     Program,
-    all_variables,
     produces,
     shared_variables,
     unbound,
@@ -37,13 +37,16 @@ from datomstore.datalog.steps import (
     is_bound,
 )
 from datomstore.datalog.syntax import (
+    BLANK,
     DEFAULT_SOURCE,
     Apply,
     Call,
     Clause,
+    Constant,
     Not,
     Pattern,
     Term,
+    all_variables,
     is_variable,
 )
 from datomstore.intern import Ids
@@ -64,19 +67,40 @@ class Stored:
 Part = Clause | Stored
 
 
+P = TypeVar("P", bound=Part)
+
+
+class _Waiting(Generic[P]):
+    """A clause that is not in the order yet."""
+
+    __slots__ = ("needs", "part", "size", "variables")
+
+    def __init__(self, part: P, needs: set[Symbol]) -> None:
+        self.part = part
+        self.needs = needs
+        self.variables = _variables(part) if isinstance(part, Stored) else all_variables(part)
+        self.size: int | None = None
+
+
 class Answers(Protocol):
     """Where a planner gets the answers of rules from."""
 
     program: Program
     sources: dict[Symbol, Source]
+    cautious: bool
 
     def complete(self, name: str, source: Symbol) -> Table:
         """Return all answers of a rule that needs nothing bound."""
 
-    def size(self, name: str, source: Symbol) -> int | None:
-        """Return how many answers a rule has, None while they are not known."""
+    def size(self, name: str, source: Symbol) -> int:
+        """Return about how many answers a rule has."""
 
-    def demanded(self, name: str, source: Symbol) -> Callable[[list[Ids], int], Table]:
+    def places(self, name: str, bound: Sequence[int]) -> tuple[int, ...]:
+        """Return which of the bound arguments a call tells its rule."""
+
+    def demanded(
+        self, name: str, source: Symbol, places: tuple[int, ...]
+    ) -> Callable[[list[Ids], int], Table]:
         """Return what answers a rule for given arguments."""
 
 
@@ -88,53 +112,50 @@ class Planner:
         self.source = source
 
     def order(
-        self, body: Sequence[Part], bound: Iterable[Symbol], outside: Iterable[Symbol]
-    ) -> list[Part]:
+        self, body: Sequence[P], bound: Iterable[Symbol], outside: Iterable[Symbol]
+    ) -> list[P]:
         """Return the clauses in the order in which they are answered. Raises QueryError if one never can be."""
-        waiting = list(body)
         names = set(bound)
-        ordered: list[Part] = []
         clauses = [part for part in body if not isinstance(part, Stored)]
         visible = set(outside) | {
             n for part in body if isinstance(part, Stored) for n in _variables(part)
         }
+        waiting = [_Waiting(part, self._needs(part, clauses, visible)) for part in body]
+        ordered: list[P] = []
         while waiting:
-            ready = [part for part in waiting if self._ready(part, names, clauses, visible)]
+            ready = [item for item in waiting if item.needs <= names]
             if not ready:
-                stuck = next(part for part in waiting if not isinstance(part, Stored))
+                stuck = next(i.part for i in waiting if not isinstance(i.part, Stored))
                 raise unbound(stuck, names, self.answers.program.required, clauses)
-            best = (
-                ready[0]
-                if len(ready) == 1
-                else min(ready, key=lambda part: self._cost(part, names))
-            )
+            # A function may rely on the clauses written before it, so after a failure they do go first.
+            one = len(ready) == 1 or self.answers.cautious
+            best = ready[0] if one else min(ready, key=lambda item: self._cost(item, names))
             waiting.remove(best)
-            ordered.append(best)
-            names |= _variables(best) if isinstance(best, Stored) else produces(best)
+            ordered.append(best.part)
+            names |= _variables(best.part) if isinstance(best.part, Stored) else produces(best.part)
         return ordered
 
-    def _ready(
-        self, part: Part, names: set[Symbol], body: Sequence[Clause], visible: set[Symbol]
-    ) -> bool:
+    def _needs(self, part: Part, body: Sequence[Clause], visible: set[Symbol]) -> set[Symbol]:
         if isinstance(part, (Stored, Pattern)):
-            return True
-        return waits_for(part, self.answers.program.required, body, visible) <= names
+            return set()
+        return waits_for(part, self.answers.program.required, body, visible)
 
-    def _cost(self, part: Part, names: set[Symbol]) -> float:
+    def _cost(self, item: _Waiting[P], names: set[Symbol]) -> float:
+        part = item.part
         if isinstance(part, Apply):
             return 0.0 if part.binding is None else 0.1
         if isinstance(part, Not):
             return 0.2
-        variables = _variables(part) if isinstance(part, Stored) else all_variables(part)
-        size = self.size(part)
-        if variables <= names:
-            return 0.3
-        if not variables & names:
-            return float(size) if not names else 1e6 + float(size)
-        if isinstance(part, Pattern):
-            entity_bound = is_bound(part.terms[0], frozenset(names))
-            return 1.0 if entity_bound else 2.0 + size**0.5
-        return 2.0 + size**0.5
+        if item.variables <= names:
+            return 0.4 if isinstance(part, Call) else 0.3
+        if item.size is None:
+            item.size = self.size(part)
+        size = item.size
+        if not item.variables & names:
+            return float(size) if not names else 1e6 + size
+        if isinstance(part, Pattern) and is_bound(part.terms[0], names):
+            return 1.0
+        return 2.0 + sqrt(size)
 
     def size(self, part: Part) -> int:
         """Return about how many rows a clause has by itself."""
@@ -144,8 +165,7 @@ class Planner:
             source = self.find(part.source, part.form)
             return source.count(source.key_of(part))
         assert isinstance(part, Call), part
-        size = self.answers.size(part.name, self.source_of(part))
-        return UNKNOWN_SIZE if size is None else size
+        return self.answers.size(part.name, self.source_of(part))
 
     # -- steps --
 
@@ -163,7 +183,7 @@ class Planner:
         visible = set(outside) | {
             n for part in ordered if isinstance(part, Stored) for n in _variables(part)
         }
-        kept = _kept_after(ordered, keep, visible, clauses)
+        kept = _kept_after(ordered, keep)
         names = set(bound)
         made: list[Step] = []
         for place, part in enumerate(ordered):
@@ -193,12 +213,11 @@ class Planner:
         if isinstance(part, Not):
             return self._not(part, keep, names, body, visible)
         assert isinstance(part, Call), part
-        source = self.source_of(part)
-        places = sorted(self.answers.program.required[part.name])
+        name, source = part.name, self.source_of(part)
+        places = self.answers.places(name, bound_places(part, names))
         if places:
-            answer = self.answers.demanded(part.name, source)
+            answer = self.answers.demanded(name, source, places)
             return DemandCall(answer, places, part.arguments, part.form, keep)
-        name = part.name
         return LookUp(lambda: self.answers.complete(name, source), part.arguments, part.form, keep)
 
     def _pattern(self, part: Pattern, keep: Keep) -> Step:
@@ -246,20 +265,21 @@ class Planner:
         return found
 
 
+def bound_places(call: Call, names: Collection[Symbol]) -> tuple[int, ...]:
+    """Return the places of the arguments that have a value once these variables have."""
+    return tuple(place for place, term in enumerate(call.arguments) if is_bound(term, names))
+
+
 def _variables(part: Stored) -> set[Symbol]:
-    return {term for term in part.terms if is_variable(term)}  # type: ignore[misc]
+    return {term for term in part.terms if is_variable(term)}
 
 
 def _blanked(terms: Sequence[Term]) -> list[Term]:
     """Return terms without constants: the table holds only facts that have them."""
-    from datomstore.datalog.syntax import BLANK, Constant
-
     return [BLANK if isinstance(term, Constant) else term for term in terms]
 
 
-def _kept_after(
-    ordered: Sequence[Part], keep: Iterable[Symbol], visible: set[Symbol], body: Sequence[Clause]
-) -> list[Keep]:
+def _kept_after(ordered: Sequence[Part], keep: Iterable[Symbol]) -> list[Keep]:
     """Return for each clause the variables that are still needed after it."""
     needed = set(keep)
     kept: list[Keep] = []

@@ -8,7 +8,8 @@ Fits:   the package's front door.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from threading import Lock
 
 import numpy as np
@@ -33,6 +34,7 @@ from datomstore.datalog.syntax import (
     BindCollection,
     Binding,
     BindScalar,
+    Call,
     Query,
     Rules,
     binding_variables,
@@ -42,6 +44,7 @@ from datomstore.intern import values_of
 from datomstore.value import Set, Symbol
 
 NO_RULES = Rules()
+FAILURES = frozenset({"query/function", "query/binding"})
 
 
 class _Cache:
@@ -130,24 +133,41 @@ def q(query: object, *inputs: object, budget: Budget | None = None) -> object:
     Raises:
         QueryError: refused, or a function failed; BudgetExceeded.
     """
-    parsed = parse(query)
     meter = Meter(budget)
-    evaluation, relation = _start(parsed, inputs, meter)
-    program = evaluation.program
-    names = [e.variable if isinstance(e, Aggregate) else e for e in parsed.find]
-    wanted = list(dict.fromkeys([*names, *parsed.with_]))
+    with _bounded_depth():
+        parsed = parse(query)
+        try:
+            return _answer(parsed, inputs, meter, cautious=False)
+        except QueryError as error:
+            # A clause further on may have been written to keep such values away from the function.
+            if error.code not in FAILURES:
+                raise
+        return _answer(parsed, inputs, meter, cautious=True)
+
+
+@contextmanager
+def _bounded_depth() -> Iterator[None]:
+    """Turn what is nested too deeply into a QueryError."""
+    try:
+        yield
+    except RecursionError:
+        raise QueryError("query/depth", "rules or values nested too deeply") from None
+
+
+def _answer(query: Query, inputs: Sequence[object], meter: Meter, *, cautious: bool) -> object:
+    evaluation, relation = _start(query, inputs, meter, cautious=cautious)
+    names = [e.variable if isinstance(e, Aggregate) else e for e in query.find]
+    wanted = list(dict.fromkeys([*names, *query.with_]))
+    visible = {*wanted, *relation.columns}
     planner = Planner(evaluation, DEFAULT_SOURCE)
-    ordered = planner.order(program.where, relation.columns, {*wanted, *relation.columns})
-    steps = planner.steps(ordered, relation.columns, wanted, {*wanted, *relation.columns})
-    found = run(steps, relation.keep(_mentioned(program, wanted, relation)), meter)
-    return _shaped(parsed, found, wanted)
+    ordered = planner.order(evaluation.program.where, relation.columns, visible)
+    steps = planner.steps(ordered, relation.columns, wanted, visible)
+    return _shaped(query, run(steps, relation, meter), wanted)
 
 
-def _mentioned(program: Program, wanted: Iterable[Symbol], relation: Relation) -> set[Symbol]:
-    return {*wanted, *relation.columns}
-
-
-def _start(query: Query, inputs: Sequence[object], meter: Meter) -> tuple[Evaluation, Relation]:
+def _start(
+    query: Query, inputs: Sequence[object], meter: Meter, *, cautious: bool
+) -> tuple[Evaluation, Relation]:
     """Return the evaluation and the relation of the inputs' variables."""
     if len(inputs) != len(query.inputs):
         raise QueryError(
@@ -169,18 +189,18 @@ def _start(query: Query, inputs: Sequence[object], meter: Meter) -> tuple[Evalua
     program = _program(query, rules)
     relation = Relation.unit()
     for binding, value in bindings:
-        relation = _product(relation, _input(binding, value, query), meter, query)
-    return Evaluation(program, sources, meter), relation
+        relation = _product(relation, _input(binding, value, query, meter), meter, query)
+    return Evaluation(program, sources, meter, cautious=cautious), relation
 
 
-def _input(binding: Binding, value: object, query: Query) -> Relation:
+def _input(binding: Binding, value: object, query: Query, meter: Meter) -> Relation:
     if isinstance(binding, BindScalar) and isinstance(value, list):
         value = tuple(value)
     if isinstance(binding, BindCollection) and not isinstance(value, (tuple, list, Set, Mapping)):
         if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
             raise QueryError("query/input", "a collection is wanted", query.form)
         value = list(value)
-    rows = unfold(binding, value, query.form)
+    rows = unfold(binding, value, query.form, meter)
     names = sorted(binding_variables(binding))
     columns = {name: np.array([row[name] for row in rows], np.int64) for name in names}
     return Relation(columns, len(rows))
@@ -262,10 +282,15 @@ def derive(
     Raises:
         QueryError: as `q`; also for a rule that needs arguments.
     """
-    parsed = rules_of(rules)
-    wanted = tuple(names)
-    program = _derivation(parsed, wanted)
-    evaluation = Evaluation(program, {DEFAULT_SOURCE: source_of(source)}, Meter(budget))
+    with _bounded_depth():
+        return _derived(rules_of(rules), tuple(names), source_of(source), Meter(budget))
+
+
+def _derived(
+    rules: Rules, wanted: tuple[str, ...], source: Source, meter: Meter
+) -> dict[str, list[tuple[object, ...]]]:
+    program = _derivation(rules, wanted)
+    evaluation = Evaluation(program, {DEFAULT_SOURCE: source}, meter, whole=True)
     answers: dict[str, list[tuple[object, ...]]] = {}
     for name in wanted:
         if program.required[name]:
@@ -277,8 +302,6 @@ def derive(
 
 
 def _derivation(rules: Rules, names: tuple[str, ...]) -> Program:
-    from datomstore.datalog.syntax import Call
-
     key = "\0".join(names)
     found = _programs.get(key, rules)
     if found is None:
@@ -288,7 +311,7 @@ def _derivation(rules: Rules, names: tuple[str, ...]) -> Program:
                 raise QueryError("query/unknown-rule", f"no rule {name}")
             first = rules.by_name[name][0]
             calls.append(Call(DEFAULT_SOURCE, name, first.parameters, first.form))
-        found = Program(calls, (), {n for call in calls for n in call.arguments}, rules)  # type: ignore[misc]
+        found = Program(calls, (), (), rules)
         _programs.put(found, key, rules)
     assert isinstance(found, Program), found
     return found

@@ -10,11 +10,14 @@ meet in a hash never meet in an answer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from datomstore.facts import Rows, expand
+from datomstore.datalog.limits import SET_ROWS_MAX
+from datomstore.facts import Rows, spread
 from datomstore.intern import Ids
 from datomstore.value import Symbol
 
@@ -37,10 +40,10 @@ class Relation:
         """Return the relation of one row and no variables: true."""
         return Relation({}, 1)
 
-    def take(self, rows: Rows) -> Relation:
+    def take(self, rows: Rows | NDArray[np.bool_]) -> Relation:
         """Return the rows with these numbers, or those of a mask."""
         columns = {name: column[rows] for name, column in self.columns.items()}
-        count = int(rows.sum()) if rows.dtype == np.bool_ else len(rows)
+        count = int(np.count_nonzero(rows)) if rows.dtype == np.bool_ else len(rows)
         return Relation(columns, count)
 
     def keep(self, names: Iterable[Symbol]) -> Relation:
@@ -70,18 +73,37 @@ def mixed(columns: Sequence[Ids]) -> Ids:
 
 
 def distinct_rows(columns: Sequence[Ids]) -> Rows:
-    """Return the number of the first row of each distinct row."""
-    if len(columns) == 1:
-        return np.unique(columns[0], return_index=True)[1].astype(np.int64)
+    """Return the number of one row of each distinct row, in the order of their mixed keys."""
     if len(columns[0]) < 2:
         return np.arange(len(columns[0]), dtype=np.int64)
-    order = np.lexsort(columns)
-    fresh = np.zeros(len(order), np.bool_)
-    fresh[0] = True
-    for column in columns:
-        ordered = column[order]
-        fresh[1:] |= ordered[1:] != ordered[:-1]
+    keys = mixed(columns)
+    order = np.argsort(keys)
+    fresh = _changes([keys[order]])
+    if len(columns) > 1 and not np.array_equal(fresh, _changes([c[order] for c in columns])):
+        order = np.lexsort(columns)  # two rows met in one key
+        fresh = _changes([column[order] for column in columns])
     return order[fresh].astype(np.int64)
+
+
+def _changes(ordered: Sequence[Ids]) -> NDArray[np.bool_]:
+    """Return which rows differ from the row before."""
+    fresh = np.zeros(len(ordered[0]), np.bool_)
+    fresh[0] = True
+    for column in ordered:
+        fresh[1:] |= column[1:] != column[:-1]
+    return fresh
+
+
+Spend = Callable[
+    [int], None
+]  # told how many rows a look-up is about to make; raises if they are too many
+
+
+class _Run(NamedTuple):
+    """Keys of some rows of a table in ascending order, and the rows."""
+
+    keys: Ids
+    rows: Rows
 
 
 class _Index:
@@ -90,22 +112,25 @@ class _Index:
     def __init__(self, table: Table, places: tuple[int, ...]) -> None:
         self.table = table
         self.places = places
-        self.covered = 0
-        self.runs: list[tuple[Ids, Rows]] = []
+        # Number of rows covered, and the runs: replaced as a whole, since a table of facts is shared by threads.
+        self._state: tuple[int, tuple[_Run, ...]] = (0, ())
 
-    def probe(self, keys: Sequence[Ids]) -> tuple[Rows, Rows]:
+    def probe(self, keys: Sequence[Ids], spend: Spend) -> tuple[Rows, Rows]:
         """Return (number of the key, row of the table) for every match."""
-        if self.covered < self.table.count:
-            self._extend()
         wanted = mixed(keys)
         found = []
-        for run_keys, run_rows in self.runs:
-            probe, position = expand(run_keys, wanted)
-            found.append((probe, run_rows[position]))
+        for run in self._runs():
+            low = np.searchsorted(run.keys, wanted, "left")
+            counts = np.searchsorted(run.keys, wanted, "right") - low
+            total = int(counts.sum())
+            if total:
+                spend(total)
+                probe, position = spread(low, counts, total)
+                found.append((probe, run.rows[position]))
         if not found:
             return EMPTY, EMPTY
         probe, rows = found[0] if len(found) == 1 else _joined(found)
-        if len(self.places) > 1 and len(probe):
+        if len(self.places) > 1:
             same = np.ones(len(probe), np.bool_)
             for place, key in zip(self.places, keys, strict=True):
                 same &= self.table.column(place)[rows] == key[probe]
@@ -113,36 +138,50 @@ class _Index:
                 probe, rows = probe[same], rows[same]
         return probe, rows
 
-    def _extend(self) -> None:
-        start, end = self.covered, self.table.count
-        self.covered = end
-        while self.runs and len(self.runs[-1][0]) < 2 * (end - start):
-            start -= len(self.runs.pop()[0])
+    def _runs(self) -> tuple[_Run, ...]:
+        """Return runs that cover every row."""
+        covered, runs = self._state
+        end = self.table.count
+        if covered == end:
+            return runs
+        start = covered
+        while runs and len(runs[-1].keys) < 2 * (end - start):
+            start -= len(runs[-1].keys)
+            runs = runs[:-1]
         keys = mixed([self.table.column(place)[start:end] for place in self.places])
         order = np.argsort(keys, kind="stable")
-        self.runs.append((keys[order], (order + start).astype(np.int64)))
+        runs = (*runs, _Run(keys[order], (order + start).astype(np.int64)))
+        self._state = (end, runs)
+        return runs
 
 
 def _joined(found: list[tuple[Rows, Rows]]) -> tuple[Rows, Rows]:
     return np.concatenate([f[0] for f in found]), np.concatenate([f[1] for f in found])
 
 
+def unmetered(rows: int) -> None:
+    """Count nothing."""
+
+
 class Table:
-    """Distinct rows of ids, only ever added to."""
+    """Distinct rows of ids, only ever added to.
+
+    A small table knows its rows as a set of tuples; a larger one looks new rows up in its index of all columns.
+    """
 
     def __init__(self, arity: int) -> None:
         self.arity = arity
         self.count = 0
         self._columns = [np.empty(16, np.int64) for _ in range(arity)]
-        self._seen: set[tuple[int, ...]] = set()
+        self._seen: set[tuple[int, ...]] | None = set()
         self._indexes: dict[tuple[int, ...], _Index] = {}
 
     @staticmethod
-    def of(columns: Sequence[Ids]) -> Table:
+    def of(columns: Sequence[Ids], count: int | None = None) -> Table:
         """Return a table over columns that are distinct rows already and never grow."""
         table = Table(0)
         table.arity = len(columns)
-        table.count = len(columns[0]) if columns else 0
+        table.count = len(columns[0]) if count is None else count
         table._columns = list(columns)
         return table
 
@@ -158,17 +197,34 @@ class Table:
             fresh = 1 - self.count
             self.count = 1
             return fresh
+        if self._seen is not None and max(self.count, count) < SET_ROWS_MAX:
+            return self._add_few(columns, self._seen)
+        self._seen = None
+        rows = distinct_rows(columns)
+        if self.count:
+            keys = [column[rows] for column in columns]
+            known, _ = self.probe(tuple(range(self.arity)), keys, unmetered)
+            new = np.ones(len(rows), np.bool_)
+            new[known] = False
+            rows = rows[new]
+        self._append([column[rows] for column in columns], len(rows))
+        return len(rows)
+
+    def _add_few(self, columns: Sequence[Ids], seen: set[tuple[int, ...]]) -> int:
         rows = set(zip(*(column.tolist() for column in columns), strict=True))
-        rows -= self._seen
-        if not rows:
-            return 0
-        self._seen |= rows
-        made = np.array(list(rows), np.int64)
-        self._reserve(self.count + len(made))
-        for place, column in enumerate(self._columns):
-            column[self.count : self.count + len(made)] = made[:, place]
-        self.count += len(made)
-        return len(made)
+        rows -= seen
+        if rows:
+            seen |= rows
+            made = np.array(list(rows), np.int64)
+            self._append([made[:, place] for place in range(self.arity)], len(rows))
+        return len(rows)
+
+    def _append(self, columns: Sequence[Ids], count: int) -> None:
+        end = self.count + count
+        self._reserve(end)
+        for column, made in zip(self._columns, columns, strict=True):
+            column[self.count : end] = made
+        self.count = end
 
     def _reserve(self, total: int) -> None:
         if total <= len(self._columns[0]):
@@ -179,9 +235,11 @@ class Table:
             grown[: self.count] = column[: self.count]
             self._columns[place] = grown
 
-    def probe(self, places: tuple[int, ...], keys: Sequence[Ids]) -> tuple[Rows, Rows]:
+    def probe(
+        self, places: tuple[int, ...], keys: Sequence[Ids], spend: Spend
+    ) -> tuple[Rows, Rows]:
         """Return (number of the key, row) for every row whose columns at `places` are a key's."""
         index = self._indexes.get(places)
         if index is None:
             index = self._indexes[places] = _Index(self, places)
-        return index.probe(keys)
+        return index.probe(keys, spend)

@@ -17,8 +17,9 @@ from datomstore.database import Database
 from datomstore.datalog.errors import QueryError
 from datomstore.datalog.limits import SOURCES_MAX
 from datomstore.datalog.relation import EMPTY, Table
-from datomstore.datalog.syntax import BLANK, Constant, Pattern, Term
-from datomstore.intern import find, intern, intern_many, value_of
+from datomstore.datalog.syntax import Constant, Pattern, Term
+from datomstore.errors import DatomstoreError
+from datomstore.intern import find, intern, intern_many, values_of
 from datomstore.value import Keyword, Map
 
 TRUE, FALSE = intern(True), intern(False)
@@ -47,14 +48,20 @@ class DatabaseSource:
         return tuple(key)
 
     def _id(self, place: int, value: object, pattern: Pattern) -> int | None:
-        if place == 0 or (place == 3 and isinstance(value, (Keyword, tuple))):
-            entity = self.database.entid(value)
-            return None if entity is None else find(entity)
-        if place == 2 and isinstance(value, (Keyword, tuple)) and self._is_ref(pattern):
-            entity = self.database.entid(value)
-            if entity is not None:
-                return find(entity)
-        return find(value)
+        reference = isinstance(value, (Keyword, tuple))
+        try:
+            if place == 0 or (place == 3 and reference):
+                entity = self.database.entid(value)
+                return None if entity is None else find(entity)
+            if place == 2 and reference and self._is_ref(pattern):
+                entity = self.database.entid(value)
+                if entity is not None:
+                    return find(entity)
+            return find(value)
+        except DatomstoreError as error:
+            raise QueryError("query/lookup", str(error), pattern.form) from error
+        except TypeError as error:
+            raise QueryError("query/syntax", str(error), pattern.form) from error
 
     def _is_ref(self, pattern: Pattern) -> bool:
         term: Term = pattern.terms[1]
@@ -87,33 +94,27 @@ class DatabaseSource:
             table = self._tables[key] = Table.of(listed)
         return table
 
-    def entity_attribute(self, e: int, a: object) -> list[object]:
-        """Return the values of an attribute of an entity."""
-        attribute = find(a)
-        if attribute is None:
+    def entity_attribute(self, e: object, a: object) -> list[object]:
+        """Return the values of an attribute of an entity: an id, an ident or a lookup ref."""
+        entity, attribute = self.database.entid(e), find(a)
+        found = None if entity is None else find(entity)
+        if found is None or attribute is None:
             return []
-        return [value_of(int(v)) for v in self.database.scan(e << 1, attribute, None).v]
+        return values_of(self.database.scan(found, attribute, None).v)
 
 
 class RelationSource:
     """Tuples that the caller gave."""
 
     def __init__(self, rows: Iterable[Iterable[object]]) -> None:
-        listed = [tuple(row) for row in rows]
-        self.arity = max((len(row) for row in listed), default=0)
-        self._by_width: dict[int, Table] = {}
-        self.rows = listed
+        self.rows = [tuple(row) for row in rows]
         self._tables: dict[Key, Table] = {}
 
     def key_of(self, pattern: Pattern) -> Key | None:
-        """Return the ids of a pattern's constants."""
-        key: list[int | None] = []
-        for term in pattern.terms:
-            found = find(term.value) if isinstance(term, Constant) else None
-            if found is None and isinstance(term, Constant):
-                return None
-            key.append(found)
-        return tuple(key)
+        """Return the ids of a pattern's constants; the rows may have none yet, so these are made."""
+        return tuple(
+            intern(term.value) if isinstance(term, Constant) else None for term in pattern.terms
+        )
 
     def count(self, key: Key | None) -> int:
         """Return how many rows there are, constants aside."""
@@ -121,18 +122,21 @@ class RelationSource:
 
     def table(self, key: Key | None) -> Table:
         """Return the rows with these constants and at least as many items as the pattern."""
-        if key is None:
-            return Table.of([EMPTY] * 64)
+        assert key is not None, "only a database knows that no fact can match"
         table = self._tables.get(key)
         if table is None:
             width = len(key)
             rows = [row for row in self.rows if len(row) >= width]
-            columns = [intern_many(row[place] for row in rows) for place in range(width)]
+            try:
+                columns = [intern_many(row[place] for row in rows) for place in range(width)]
+            except (TypeError, RecursionError) as error:
+                raise QueryError("query/input", f"a source of tuples: {error}") from error
             keep = np.ones(len(rows), np.bool_)
             for column, wanted in zip(columns, key, strict=True):
                 if wanted is not None:
                     keep &= column == wanted
-            table = self._tables[key] = Table.of([column[keep] for column in columns])
+            kept = [column[keep] for column in columns]
+            table = self._tables[key] = Table.of(kept, int(np.count_nonzero(keep)))
         return table
 
 
@@ -159,6 +163,7 @@ def _database_source(database: Database) -> DatabaseSource:
     # The facts are kept by the source, so their id is not given to another object meanwhile.
     view = (
         id(database.facts),
+        database.facts.generation,
         database.count_rows,
         database._start,
         database._all,
@@ -173,8 +178,3 @@ def _database_source(database: Database) -> DatabaseSource:
         else:
             _kept.move_to_end(view)
         return found
-
-
-def is_free(term: Term) -> bool:
-    """Return whether a term matches anything and is not looked at."""
-    return term is BLANK

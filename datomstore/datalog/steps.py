@@ -7,7 +7,7 @@ Fits:   `plan` makes them; `run` executes a list of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -15,7 +15,8 @@ import numpy as np
 from datomstore.datalog import vectors
 from datomstore.datalog.budget import Meter
 from datomstore.datalog.builtins import FUNCTIONS, FunctionError
-from datomstore.datalog.errors import QueryError
+from datomstore.datalog.errors import BudgetExceeded, QueryError
+from datomstore.datalog.limits import BINDING_ROWS_MAX, DISTINCT_ROWS_MIN
 from datomstore.datalog.relation import Relation, Table, distinct_rows
 from datomstore.datalog.sources import DatabaseSource
 from datomstore.datalog.syntax import (
@@ -28,6 +29,7 @@ from datomstore.datalog.syntax import (
     Term,
     is_variable,
 )
+from datomstore.errors import DatomstoreError
 from datomstore.intern import Ids, intern, intern_many, values_of
 from datomstore.value import Map, Set, Symbol
 
@@ -69,9 +71,11 @@ class LookUp:
         self.keep = keep
 
     def execute(self, relation: Relation, meter: Meter) -> Relation:
+        """Return the rows after this step, over at most the variables of `keep`."""
         return self.join(relation, self.table(), meter)
 
     def join(self, relation: Relation, table: Table, meter: Meter) -> Relation:
+        """Return the rows joined with those of a table."""
         bound = relation.columns
         places: list[int] = []
         keys: list[Ids] = []
@@ -91,7 +95,9 @@ class LookUp:
                 read_names.add(term)
                 reads.append((place, term))
         if places:
-            probe, rows = table.probe(tuple(places), keys)
+            meter.spend(0, self.form)
+            spend = meter.of(self.form)
+            probe, rows = table.probe(tuple(places), keys, spend)
         elif bound:
             count = table.count
             meter.spend(count * relation.count, self.form)
@@ -99,7 +105,6 @@ class LookUp:
             rows = np.tile(np.arange(count, dtype=np.int64), relation.count)
         else:
             return self._whole(table, reads, repeats, meter)
-        meter.spend(len(rows), self.form)
         for place, name in repeats:
             first = next(p for p, n in reads if n is name)
             same = table.column(place)[rows] == table.column(first)[rows]
@@ -108,7 +113,12 @@ class LookUp:
         for place, name in reads:
             if name in self.keep:
                 columns[name] = table.column(place)[rows]
-        return Relation(columns, len(rows))
+        joined = Relation(columns, len(rows))
+        # What is not kept made these rows differ; without it they may be few, and the next join is by as much smaller.
+        grown = len(rows) > max(DISTINCT_ROWS_MIN, relation.count)
+        if grown and len(columns) < len(bound) + table.arity - len(places):
+            return joined.distinct(list(columns))
+        return joined
 
     def _whole(
         self,
@@ -145,15 +155,15 @@ class Delta(LookUp):
     window: tuple[int, int] = (0, 0)
 
     def execute(self, relation: Relation, meter: Meter) -> Relation:
+        """Return the rows after this step, over at most the variables of `keep`."""
         start, end = self.window
         whole = self.table()
-        return self.join(
-            relation, Table.of([whole.column(p)[start:end] for p in range(whole.arity)]), meter
-        )
+        columns = [whole.column(place)[start:end] for place in range(whole.arity)]
+        return self.join(relation, Table.of(columns, end - start), meter)
 
 
 class DemandCall:
-    """A call of a rule that must be told some arguments: tell it those of all rows, then join with its answers."""
+    """A call of a rule some of whose arguments are bound: tell it those of all rows, then join with its answers."""
 
     def __init__(
         self,
@@ -171,6 +181,7 @@ class DemandCall:
         self.lookup = LookUp(lambda: Table(0), terms, form, keep)
 
     def execute(self, relation: Relation, meter: Meter) -> Relation:
+        """Return the rows after this step, over at most the variables of `keep`."""
         columns = [column_of(self.terms[place], relation) for place in self.places]
         rows = distinct_rows(columns)
         table = self.answer([column[rows] for column in columns], len(rows))
@@ -189,6 +200,7 @@ class Without:
         self.keep = keep
 
     def execute(self, relation: Relation, meter: Meter) -> Relation:
+        """Return the rows after this step, over at most the variables of `keep`."""
         found = run(self.steps, relation.distinct(self.shared), meter)
         if not found.count:
             return relation.keep(self.keep)
@@ -196,7 +208,7 @@ class Without:
             return relation.take(np.empty(0, np.int64)).keep(self.keep)
         table = Table.of([found.columns[name] for name in self.shared])
         keys = [relation.columns[name] for name in self.shared]
-        probe, _ = table.probe(tuple(range(len(self.shared))), keys)
+        probe, _ = table.probe(tuple(range(len(self.shared))), keys, meter.of(self.form))
         mask = np.ones(relation.count, np.bool_)
         mask[probe] = False
         return relation.keep(self.keep).take(mask)
@@ -213,6 +225,7 @@ class Compute:
         self.arguments = clause.arguments if source is None else clause.arguments[1:]
 
     def execute(self, relation: Relation, meter: Meter) -> Relation:
+        """Return the rows after this step, over at most the variables of `keep`."""
         meter.spend(relation.count, self.form)
         columns = [column_of(term, relation) for term in self.arguments]
         binding = self.clause.binding
@@ -248,11 +261,14 @@ class Compute:
             return [function(*row) for row in zip(*map(values_of, columns), strict=True)]
         except FunctionError as error:
             raise QueryError("query/function", str(error), self.form) from error
-        except (TypeError, ValueError, ArithmeticError, IndexError, LookupError) as error:
+        except (TypeError, ValueError, ArithmeticError, LookupError, RecursionError) as error:
             message = f"{self.clause.function} does not take this: {error}"
             raise QueryError("query/function", message, self.form) from error
+        except DatomstoreError as error:  # a lookup ref of an attribute that is not unique
+            raise QueryError("query/function", str(error), self.form) from error
 
     def function(self) -> Callable[..., object]:
+        """Return the function; those of a source have it bound."""
         source = self.source
         if source is None:
             return FUNCTIONS[self.clause.function]
@@ -265,9 +281,10 @@ class Compute:
         )
 
     def ids(self, values: list[object]) -> Ids:
+        """Return values as a column. Raises QueryError for what is no value."""
         try:
             return intern_many(values)
-        except TypeError as error:
+        except (TypeError, RecursionError) as error:
             raise QueryError("query/function", str(error), self.form) from error
 
     def bind_column(self, relation: Relation, term: Term, made: Ids) -> Relation:
@@ -290,10 +307,9 @@ class Compute:
         for number, result in enumerate(results):
             if result is None and self.clause.function == "get-some":
                 continue
-            for row in unfold(binding, result, self.form, lenient=self.clause.lenient):
-                numbers.append(number)
-                made.append(row)
-        meter.spend(len(made), self.form)
+            unfolded = unfold(binding, result, self.form, meter, lenient=self.clause.lenient)
+            numbers.extend([number] * len(unfolded))
+            made.extend(unfolded)
         rows = np.array(numbers, np.int64)
         relation = relation.take(rows)
         names = list(made[0]) if made else []
@@ -316,19 +332,11 @@ def column_of(term: Term, relation: Relation) -> Ids:
 
 
 def unfold(
-    binding: Binding, value: object, form: object, *, lenient: bool = False
+    binding: Binding, value: object, form: object, meter: Meter, *, lenient: bool = False
 ) -> list[dict[Symbol, int]]:
     """Return the rows that a binding form makes of a value. Raises QueryError if it does not fit."""
     if isinstance(binding, BindScalar):
-        if binding.term is BLANK:
-            return [{}]
-        try:
-            found = intern(value)
-        except TypeError as error:
-            raise QueryError("query/input", str(error), form) from error
-        if isinstance(binding.term, Constant):
-            return [{}] if found == intern(binding.term.value) else []
-        return [{binding.term: found}]
+        return _scalar(binding, value, form)
     if isinstance(value, (Map, dict)):
         value = tuple(value.items())
     if isinstance(binding, BindCollection):
@@ -336,7 +344,12 @@ def unfold(
             return []
         if not isinstance(value, (tuple, list, Set, set, frozenset)):
             raise QueryError("query/binding", "a collection binding of what is no collection", form)
-        return [row for item in value for row in unfold(binding.item, item, form, lenient=lenient)]
+        meter.spend(len(value), form)
+        return [
+            row
+            for item in value
+            for row in unfold(binding.item, item, form, meter, lenient=lenient)
+        ]
     if not isinstance(value, (tuple, list)) or len(value) < len(binding.items):
         if lenient:
             return []
@@ -345,7 +358,10 @@ def unfold(
         )
     rows: list[dict[Symbol, int]] = [{}]
     for item, part in zip(binding.items, value, strict=False):
-        more = unfold(item, part, form, lenient=lenient)
+        more = unfold(item, part, form, meter, lenient=lenient)
+        if len(rows) * len(more) > BINDING_ROWS_MAX:
+            raise BudgetExceeded(f"more than {BINDING_ROWS_MAX} rows of one binding", form)
+        meter.spend(len(rows) * len(more), form)
         rows = [
             row | extra
             for row in rows
@@ -355,6 +371,19 @@ def unfold(
     return rows
 
 
-def is_bound(term: Term, names: Keep) -> bool:
+def _scalar(binding: BindScalar, value: object, form: object) -> list[dict[Symbol, int]]:
+    term = binding.term
+    if term is BLANK:
+        return [{}]
+    try:
+        found = intern(value)
+    except (TypeError, RecursionError) as error:
+        raise QueryError("query/input", str(error), form) from error
+    if isinstance(term, Constant):
+        return [{}] if found == intern(term.value) else []
+    return [{term: found}]
+
+
+def is_bound(term: Term, names: Collection[Symbol]) -> bool:
     """Return whether a term has a value once these variables have."""
     return isinstance(term, Constant) or (is_variable(term) and term in names)

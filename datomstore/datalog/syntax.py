@@ -10,6 +10,7 @@ A term is a variable (a Symbol whose name begins with `?`), BLANK, a source (`$n
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TypeGuard
 
 from datomstore.value import Symbol
 
@@ -147,12 +148,12 @@ class Rules:
     by_name: dict[str, tuple[Rule, ...]] = field(default_factory=dict)
 
 
-def is_variable(term: object) -> bool:
+def is_variable(term: object) -> TypeGuard[Symbol]:
     """Return whether a term is a variable."""
     return isinstance(term, Symbol) and term.name.startswith("?")
 
 
-def is_source(term: object) -> bool:
+def is_source(term: object) -> TypeGuard[Symbol]:
     """Return whether a term names a source."""
     return isinstance(term, Symbol) and term.name.startswith("$")
 
@@ -162,7 +163,7 @@ def binding_variables(binding: Binding | None) -> set[Symbol]:
     if binding is None:
         return set()
     if isinstance(binding, BindScalar):
-        return {binding.term} if is_variable(binding.term) else set()  # type: ignore[arg-type]
+        return {binding.term} if is_variable(binding.term) else set()
     if isinstance(binding, BindCollection):
         return binding_variables(binding.item)
     return {name for item in binding.items for name in binding_variables(item)}
@@ -171,9 +172,9 @@ def binding_variables(binding: Binding | None) -> set[Symbol]:
 def positive_variables(clause: Clause) -> set[Symbol]:
     """Return the variables of a clause that stand outside of any `not`."""
     if isinstance(clause, Pattern):
-        return {term for term in clause.terms if is_variable(term)}  # type: ignore[misc]
+        return {term for term in clause.terms if is_variable(term)}
     if isinstance(clause, Call):
-        return {term for term in clause.arguments if is_variable(term)}  # type: ignore[misc]
+        return {term for term in clause.arguments if is_variable(term)}
     if isinstance(clause, Apply):
         return inputs_of(clause) | binding_variables(clause.binding)
     if isinstance(clause, Not):
@@ -200,4 +201,4 @@ def all_variables(clause: Clause) -> set[Symbol]:
 
 def inputs_of(clause: Apply) -> set[Symbol]:
     """Return the variables a function needs."""
-    return {term for term in clause.arguments if is_variable(term)}  # type: ignore[misc]
+    return {term for term in clause.arguments if is_variable(term)}

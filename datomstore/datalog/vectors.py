@@ -32,9 +32,9 @@ def predicate(name: str, columns: Sequence[Ids]) -> NDArray[np.bool_] | None:
         return None
     left, right = columns
     if name == "=":
-        return left == right
+        return np.equal(left, right)
     if name in ("not=", "!="):
-        return left != right
+        return np.not_equal(left, right)
     compare = _COMPARE.get(name)
     if compare is None or not inline(columns):
         return None

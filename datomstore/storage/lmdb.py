@@ -39,7 +39,8 @@ class _Mapped:
         self._transaction = transaction
 
     def get(self, key: bytes) -> bytes | None:
-        return self._transaction.get(key)  # type: ignore[no-any-return]
+        value = self._transaction.get(key)
+        return None if value is None else bytes(value)
 
     def put(self, key: bytes, value: bytes) -> None:
         self._transaction.put(key, value)
@@ -51,10 +52,11 @@ class _Mapped:
         with self._transaction.cursor() as cursor:
             if not cursor.set_range(start):
                 return
-            for key, value in cursor:
+            for found, value in cursor:
+                key = bytes(found)
                 if not key.startswith(prefix):
                     return
-                yield bytes(key), bytes(value)
+                yield key, bytes(value)
 
 
 class LmdbStorage:
