@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import pytest
-from language import GLOBALS, MEMORY, REFUSED, RUNNING, Case, Outcome, check, machine_of, outcome_of
+from language import (
+    GLOBALS,
+    MEMORY,
+    REFUSED,
+    RUNNING,
+    Case,
+    Outcome,
+    check,
+    machine_of,
+    outcome_of,
+    reference_core,
+)
 
 from yang.compile import compile_source
-from yang.core import core_text
 from yang.errors import SourceError, SourceErrors
 from yang.lower import tree_of_source
 from yang.primitives import PRIMITIVES, Kind
@@ -16,11 +24,6 @@ from yind.cesk.reference import ReferenceCode, ReferenceMachine
 from yind.cesk.reference_primitives import FUNCTIONS
 
 each_case = pytest.mark.parametrize("case", RUNNING, ids=[case.name for case in RUNNING])
-
-
-@cache
-def reference_core() -> ReferenceCode:
-    return ReferenceCode.of_tree(tree_of_source(core_text(), "core.clj", core=True), None)
 
 
 @each_case

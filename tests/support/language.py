@@ -16,8 +16,10 @@ from typing import Any, NamedTuple
 from datomstore.edn import read
 from datomstore.value import Keyword, List, Map, Set
 from yang.compile import compile_source
-from yang.core import core_segment
+from yang.core import core_segment, core_text
+from yang.lower import tree_of_source
 from yind.cesk import Code, Machine, Status
+from yind.cesk.reference import ReferenceCode
 
 LANGUAGE = Path(__file__).parent.parent / "language"
 FUEL = 3_000_000
@@ -154,7 +156,13 @@ def check(case: Case, outcome: Outcome) -> None:
         assert found == Set([exactly(read(case.expected))])
 
 
-# -- the compiled machine --
+# -- the machines --
+
+
+@cache
+def reference_core() -> ReferenceCode:
+    return ReferenceCode.of_tree(tree_of_source(core_text(), "core.clj", core=True), None)
+
 
 # What has a meaning only at the top level, or is told by the compiler; and what chooses among the cases of a file.
 _ALONE = ("(def", "(declare", "(ns ", "(require", "*args*")

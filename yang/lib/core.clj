@@ -33,6 +33,14 @@
   (loop [left (seq coll)]
     (if left (recur (next left)) nil)))
 
+(defn realize-some
+  "Realise the first n items of a seq."
+  [coll n]
+  (loop [left (seq coll) n n]
+    (if left
+      (if (pos? n) (recur (next left) (dec n)) nil)
+      nil)))
+
 ;; ---- errors
 
 (defn impl/member? [items item]
