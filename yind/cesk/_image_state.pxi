@@ -4,8 +4,12 @@
 # Is not: a way to run anything; after `read_state` the loop may trust what it finds as if it had made it.
 # Fits:   `restore_state` calls `read_state` without the GIL.
 #
-# Counts of objects begin at zero and grow with each reference; an object that ends with none is refused. Work that is
-# more than linear (equality and hash of keys) is bounded by STEPS_MAX for the whole image.
+# Counts of objects begin at zero and grow with each reference; an object that ends with none is refused. Work that can
+# be more than linear (equality and hash of keys) has a budget for the whole image.
+
+cdef enum:
+    CHECK_STEPS_MIN = 1 << 22  # of work on keys: a tenth of a second
+    CHECK_STEPS_PER_BYTE = 1 << 8  # more for larger images, at most STEPS_MAX
 
 cdef bint read_records(Reader *reader, uint32_t fields) noexcept nogil:
     cdef uint32_t begin = reader.tokens
@@ -229,7 +233,8 @@ cdef bint check_references(Reader *reader) noexcept nogil:
 cdef bint read_state(Reader *reader) noexcept nogil:
     """Read objects, roots and globals into the state; False with the problem noted."""
     cdef Heap *heap = &reader.state.heap
-    heap.steps = 0
+    cdef uint64_t steps = CHECK_STEPS_MIN + CHECK_STEPS_PER_BYTE * <uint64_t> bytes_left(reader)
+    heap.steps = STEPS_MAX - steps if steps < STEPS_MAX else 0
     if not (read_objects(reader) and read_roots(reader) and read_globals(reader)):
         return False
     if reader.at != reader.end:
