@@ -22,6 +22,8 @@ from cli.errors import CliError, Exit
 READY_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 15.0
 
+_children: dict[int, subprocess.Popen[bytes]] = {}  # daemons that this process started
+
 
 def daemon_command() -> list[str]:
     """Return how to start the daemon that belongs to this installation."""
@@ -74,6 +76,7 @@ def start_node(cluster: Cluster, name: str, *, extra: tuple[str, ...] = ()) -> i
                 hint=f"less {folder / 'yind.log'}",
             )
     (folder / "yind.pid").write_text(f"{process.pid}\n")
+    _children[process.pid] = process
     return process.pid
 
 
@@ -94,8 +97,9 @@ def stop_node(folder: Path, *, signal_number: int = signal.SIGTERM) -> bool:
         pass
     finally:
         os.close(descriptor)
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(pid, 0)
+    child = _children.pop(pid, None)
+    if child is not None:
+        child.wait()
     (folder / "yind.pid").unlink(missing_ok=True)
     return True
 

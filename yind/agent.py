@@ -78,7 +78,6 @@ class AgentRecord(msgspec.Struct):
     memory_max: int
     fuel_max: int | None
     epoch: int = 0  # grows by one with every hop
-    attempt: int = 0  # grows with every try to hop
     state: State = State.READY
     reason: str = ""
     since_ms: int = 0

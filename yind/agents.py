@@ -109,7 +109,8 @@ class Agents:
         with self.streams.batch() as batch:
             if stage is not None:
                 stage(batch)
-            self.put(batch, agent)
+            if self._by_id.get(agent.record.id) is agent:  # not of an earlier visit
+                self.put(batch, agent)
             self._authority.write_decisions(batch)
 
     def put(self, batch: Batch, agent: Agent) -> None:

@@ -22,6 +22,7 @@ TOKENS_PER_AGENT_MAX = 16
 HAND_OFF_RETRY_S = 0.5  # the offer is sent again this often until the other side answers
 HAND_OFF_CANCEL_S = 10.0  # after so long without an answer the source asks the target to refuse
 ARRIVALS_MAX = 64  # messages of hand-offs that are worked on at a time
+DEPARTURE_BUFFER = 64  # answers of a target that wait to be read
 HELD_MAX = 1_024  # agents offered to this node that their source has not given yet
 STOP_S = 5.0  # on SIGTERM agents get this long to reach the end of their slice
 FOLLOW_BUFFER = 256  # events a slow follower may lag behind before it is cut off

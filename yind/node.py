@@ -75,7 +75,6 @@ class Node:
         )
         self.migration = Migration(
             node=config.name,
-            key=key,
             agents=self.agents,
             authority=self.authority,
             code=self.code,

@@ -1,0 +1,311 @@
+"""Agents that leave: offered, given, gone, or taken back.
+
+Is:     what carries out `protocol.handoff.Source`: records made durable, messages sent and sent again.
+Is not: the rules of the hand-off, nor whether an agent may go (`yind.effects`, and the tokens' own hop limits).
+Fits:   `yind.migrate` brings the requests and the target's answers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable
+
+import msgspec
+import structlog
+import trio
+
+from capabilities.keys import PublicKey
+from datomstore.streams import Batch
+from protocol import handoff
+from protocol.errors import ProtocolError
+from protocol.handoff import Source
+from protocol.messages import HandOff, Offer, decode, encode
+from yind.agent import Agent, Hop, State
+from yind.agents import Agents
+from yind.authority import Authority
+from yind.clock import Clock
+from yind.errors import AgentState, Denied, HopRefused
+from yind.limits import DEPARTURE_BUFFER, HAND_OFF_CANCEL_S, HAND_OFF_RETRY_S
+from yind.luggage import offer_of
+from yind.peers import Peers
+
+RECORD_TABLE = "handoff"  # protocol.handoff.slot -> record; of arrivals, too
+LEAVING_TABLE = "leaving"  # agent -> its Offer, until the target has answered
+HOP_TABLE = "hop"  # agent, epoch -> Hop
+
+_log = structlog.get_logger()
+
+
+class Departure:
+    """One agent on its way out."""
+
+    def __init__(self, agent: Agent, target: str, offer: Offer, source: Source) -> None:
+        self.agent = agent
+        self.target = target
+        self.offer = offer
+        self.source = source
+        self.began = trio.current_time()
+        self.refusal: handoff.Resume | None = None
+        self.over = trio.Event()
+        self.scope = trio.CancelScope()
+        self.send, self.receive = trio.open_memory_channel[handoff.Event](math.inf)
+
+    def tell(self, event: handoff.Event) -> None:
+        """Hand an event to the departure's task. Of messages too many are as good as lost: they are repeated."""
+        waiting = self.send.statistics().current_buffer_used
+        if waiting < DEPARTURE_BUFFER or isinstance(event, handoff.Persisted):
+            self.send.send_nowait(event)
+
+
+class Departures:
+    """All agents on their way out of one node."""
+
+    def __init__(
+        self, *, node: str, agents: Agents, authority: Authority, peers: Peers, clock: Clock
+    ) -> None:
+        self._node = node
+        self._agents = agents
+        self._authority = authority
+        self._peers = peers
+        self._clock = clock
+        self._under_way: dict[bytes, Departure] = {}
+        self._code_sent: Counter[tuple[PublicKey, bytes]] = Counter()
+        self._nursery: trio.Nursery | None = None
+        self._ready: Callable[[Agent], None] = lambda agent: None
+
+    def start(self, nursery: trio.Nursery, ready: Callable[[Agent], None]) -> None:
+        """Hold tasks in this nursery from now on; `ready` queues an agent that came to nothing."""
+        self._nursery = nursery
+        self._ready = ready
+
+    def recover(self, batch: Batch, records: dict[bytes, list[handoff.Record]]) -> None:
+        """Go on with what an earlier run of this node left unfinished."""
+        for agent_id, kept in records.items():
+            given = handoff.unfinished(kept)
+            if given is None:
+                continue
+            agent, data = self._agents.get(agent_id), batch.get(LEAVING_TABLE, agent_id)
+            assert agent is not None, given
+            assert data is not None, given
+            offer = decode(data)
+            assert isinstance(offer, Offer), offer
+            source, actions = Source.restart(given)
+            target = self._peers.name_of(PublicKey(given.target))
+            self._begin(Departure(agent, target, offer, source), actions)
+
+    def holds(self, agent_id: bytes) -> bool:
+        """Return whether an agent is on its way out."""
+        return agent_id in self._under_way
+
+    def note_code(self, peer: PublicKey, program_hash: bytes, size: int) -> None:
+        """Count the bytes of a program that a node asked for."""
+        self._code_sent[peer, program_hash] += size
+
+    def answered(self, message: HandOff, peer: PublicKey) -> None:
+        """Take an answer of a target."""
+        departure = self._under_way.get(message.agent)
+        if departure is not None:
+            departure.tell(handoff.Received(message, peer.bytes))
+
+    def settle(self, agent_id: bytes) -> None:
+        """Note that an agent has come back: it had been away, whatever this node still waited to hear."""
+        departure = self._under_way.pop(agent_id, None)
+        if departure is not None:
+            self._mark_gone(departure)
+            departure.scope.cancel()
+
+    # -- what people and agents ask for --
+
+    async def travel(self, agent: Agent, target: str) -> None:
+        """Ship an agent that waits for its `hop!`. Returns when it is gone.
+
+        Raises:
+            HopRefused: the other node cannot be reached or does not want it; the agent is ready here.
+            Denied: one of its tokens may not go there.
+        """
+        await self._leave(agent, target, paused=False, reason="")
+
+    async def move(self, agent: Agent, target: str) -> None:
+        """Move an agent that did not ask for it. Raises HopRefused, Denied or AgentState; then it goes on here."""
+        if agent.ended or self.holds(agent.record.id):
+            raise AgentState(
+                f"agent {agent.text_id} is {agent.record.state}: {agent.record.reason}"
+            )
+        paused, reason = agent.record.state is State.PAUSED, agent.record.reason
+        if not paused:
+            await self._stop(agent, f"moving to {target}")
+        if agent.record.state is not State.PAUSED:
+            raise AgentState(
+                f"agent {agent.text_id} is {agent.record.state} before it could be moved"
+            )
+        if agent.machine is None:
+            await trio.to_thread.run_sync(self._agents.load, agent)
+        try:
+            await self._leave(agent, target, paused=paused, reason=reason)
+        except (HopRefused, Denied):
+            await self._go_on(agent, paused=paused, reason=reason)
+            raise
+
+    async def _stop(self, agent: Agent, reason: str) -> None:
+        """Ask a running agent to pause, and wait until it has."""
+        stopped = trio.Event()
+
+        def watch(event: dict[str, object]) -> None:
+            if agent.ended or agent.record.state is State.PAUSED:
+                stopped.set()
+
+        agent.watchers.add(watch)
+        try:
+            agent.requested, agent.requested_reason = State.PAUSED, reason
+            if agent.wake is not None:
+                agent.wake()
+            await stopped.wait()
+        finally:
+            agent.watchers.discard(watch)
+
+    async def _go_on(self, agent: Agent, *, paused: bool, reason: str) -> None:
+        """Return an agent that could not be moved to what it did before."""
+        wanted = State.PAUSED if paused else State.READY
+        if agent.record.state is not wanted:
+            agent.become(wanted, self._clock.now_ms(), reason if paused else "")
+            await self._agents.commit(agent)
+        if not paused:
+            self._ready(agent)
+
+    # -- the journey --
+
+    async def _leave(self, agent: Agent, target: str, *, paused: bool, reason: str) -> None:
+        member = self._peers.node(target)
+        if member is None or target == self._node:
+            raise HopRefused(f"{target!r} is no other node of this cluster")
+        record = agent.record
+        tokens = tuple(self._authority.hand_on(data, member.key, target) for data in record.tokens)
+        try:  # nothing has begun yet: a node that cannot be reached is an answer, not a wait
+            await self._peers.channel(target)
+            assert agent.machine is not None, agent.text_id
+            record.image = agent.machine.image()
+            attempt = handoff.new_attempt(
+                self._clock.now_ms(), self._clock.random_bytes(handoff.CHANCE_BYTES)
+            )
+            offer = offer_of(record, attempt, tokens, paused=paused, reason=reason)
+        except ProtocolError as error:
+            raise HopRefused(f"node {target}: {error}") from error
+        source, actions = Source.begin(record.id, record.epoch, member.key.bytes, attempt)
+        agent.become(State.WAITING, self._clock.now_ms(), f"travelling to {target}")
+        departure = Departure(agent, target, offer, source)
+        self._begin(departure, actions)
+        await departure.over.wait()
+        if departure.refusal is not None:
+            refusal = departure.refusal
+            raise HopRefused(f"node {target} refused the agent: {refusal.reason} ({refusal.code})")
+
+    def _begin(self, departure: Departure, actions: list[handoff.Action]) -> None:
+        assert self._nursery is not None, "`start` gives the nursery"
+        self._under_way[departure.agent.record.id] = departure
+        self._nursery.start_soon(self._depart, departure, actions)
+
+    async def _depart(self, departure: Departure, actions: list[handoff.Action]) -> None:
+        """Carry out a departure until the target has answered."""
+        with departure.scope:
+            await self._carry_through(departure, actions)
+        departure.over.set()
+
+    async def _carry_through(self, departure: Departure, actions: list[handoff.Action]) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._remind, departure)
+            for action in actions:
+                self._carry_out(departure, action, nursery)
+            async for event in departure.receive:
+                departure.source, following = departure.source.step(event)
+                if departure.source.over:
+                    self._end(departure, following)
+                    break
+                for action in following:
+                    self._carry_out(departure, action, nursery)
+            nursery.cancel_scope.cancel()
+
+    async def _remind(self, departure: Departure) -> None:
+        asked_for = 0.0
+        while True:
+            await trio.sleep(HAND_OFF_RETRY_S)
+            asked_for += HAND_OFF_RETRY_S
+            late = asked_for >= HAND_OFF_CANCEL_S
+            departure.tell(handoff.Withdraw() if late else handoff.Retry())
+
+    def _carry_out(
+        self, departure: Departure, action: handoff.Action, nursery: trio.Nursery
+    ) -> None:
+        """Begin an action; an offer's journey and the disk's work on it go side by side."""
+        match action:
+            case handoff.Persist(record):
+                nursery.start_soon(self._persist, departure, record)
+            case handoff.Send(kind=kind):
+                message = departure.offer if kind is Offer else action.message()
+                nursery.start_soon(self._send, departure, message)
+            case _:
+                raise AssertionError(action)
+
+    def _end(self, departure: Departure, actions: list[handoff.Action]) -> None:
+        agent = departure.agent
+        if self._under_way.get(agent.record.id) is departure:
+            del self._under_way[agent.record.id]
+        for action in actions:
+            if isinstance(action, handoff.Resume):
+                departure.refusal = action
+                agent.become(State.READY, self._clock.now_ms())
+                if (
+                    agent.machine is None
+                ):  # after a restart nobody waits for the answer: it asks again
+                    self._ready(agent)
+
+    async def _persist(self, departure: Departure, record: handoff.Record) -> None:
+        """Make a record durable together with what it says about the agent."""
+        hop: Hop | None = None
+        if isinstance(record, handoff.Gone):
+            hop = self._hop(departure)
+            self._mark_gone(departure)
+
+        def stage(batch: Batch) -> None:
+            batch.put(RECORD_TABLE, handoff.slot(record), handoff.encode(record))
+            if isinstance(record, handoff.Given):
+                batch.put(LEAVING_TABLE, record.agent, encode(departure.offer))
+            else:
+                batch.delete(LEAVING_TABLE, record.agent)
+            if hop is not None:
+                key = record.agent + record.epoch.to_bytes(8, "big")
+                batch.put(HOP_TABLE, key, msgspec.msgpack.encode(hop))
+
+        await self._agents.commit(departure.agent, stage)
+        departure.tell(handoff.Persisted(record))
+
+    def _mark_gone(self, departure: Departure) -> None:
+        agent = departure.agent
+        if agent.record.state is not State.MOVED:
+            agent.become(State.MOVED, self._clock.now_ms(), f"to {departure.target}")
+            agent.record.moved_to = departure.target
+            agent.record.tokens, agent.tokens = [], []
+
+    def _hop(self, departure: Departure) -> Hop:
+        offer = departure.offer
+        peer = PublicKey(departure.source.given.target)
+        return Hop(
+            epoch=offer.epoch,
+            source=self._node,
+            target=departure.target,
+            image_bytes=len(offer.body),
+            token_bytes=sum(map(len, offer.tokens)),
+            code_bytes=sum(self._code_sent.pop((peer, program), 0) for program in offer.programs),
+            elapsed_us=round((trio.current_time() - departure.began) * 1e6),
+        )
+
+    async def _send(self, departure: Departure, message: HandOff) -> None:
+        try:
+            channel = await self._peers.channel(departure.target)
+            await channel.send(message)
+        except ProtocolError as error:
+            agent = departure.agent
+            agent.record.reason = f"travelling to {departure.target}: {error}"
+            _log.info(
+                "a hand-off waits", agent=agent.text_id, target=departure.target, why=str(error)
+            )

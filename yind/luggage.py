@@ -1,0 +1,115 @@
+"""What travels with an agent, as an Offer.
+
+Is:     the offer of a frozen agent, made and read: image, programs, tokens, and what the node knows beside them.
+Is not: a check of any of it (`yind.arrivals`).
+Fits:   between `yind.agent`'s records and `protocol`'s messages.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+
+from protocol import continuation
+from protocol.messages import ATTEMPT_BYTES, Offer
+from yind.agent import AgentRecord, State
+from yind.cesk import Machine
+from yind.errors import HopRefused
+
+
+class Luggage(msgspec.Struct, frozen=True):
+    """What the node the agent leaves says about it."""
+
+    name: str
+    owner: bytes
+    home: str
+    program: bytes
+    nonce: bytes
+    created_ms: int
+    memory_max: int
+    fuel_max: int | None
+    paused: bool
+    reason: str
+    wake_ms: int | None
+    hop_count: int
+    log: list[str]
+    log_dropped: int
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Luggage)
+
+
+def offer_of(
+    record: AgentRecord, attempt: int, tokens: tuple[bytes, ...], *, paused: bool, reason: str
+) -> Offer:
+    """Return the offer of an agent as its record has it. Raises LocalFault when it is too large to travel."""
+    luggage = Luggage(
+        name=record.name,
+        owner=record.owner,
+        home=record.home,
+        program=record.program,
+        nonce=record.nonce,
+        created_ms=record.created_ms,
+        memory_max=record.memory_max,
+        fuel_max=record.fuel_max,
+        paused=paused,
+        reason=reason,
+        wake_ms=record.wake_ms,
+        hop_count=record.hop_count,
+        log=record.log,
+        log_dropped=record.log_dropped,
+    )
+    programs = tuple(Machine.programs_of(record.image))
+    body = continuation.seal(record.image, programs, (), _encoder.encode(luggage))
+    return Offer(
+        agent=record.id,
+        epoch=record.epoch + 1,
+        attempt=attempt.to_bytes(ATTEMPT_BYTES, "big"),
+        digest=hashlib.sha256(body).digest(),
+        programs=programs,
+        tokens=tokens,
+        body=body,
+    )
+
+
+def opened(offer: Offer) -> tuple[Luggage, bytes]:
+    """Return the luggage and the image of an offer. Raises RemoteFault or HopRefused."""
+    if hashlib.sha256(offer.body).digest() != offer.digest:
+        raise HopRefused("the agent's bytes are not those that were offered")
+    found = continuation.open_(offer.body)
+    if tuple(found.programs) != offer.programs:
+        raise HopRefused("the image names other programs than the offer")
+    if not isinstance(found.meta, bytes):
+        raise HopRefused("what travels with the agent is not bytes")
+    try:
+        return _decoder.decode(found.meta), found.image
+    except msgspec.DecodeError as error:
+        raise HopRefused(f"what travels with the agent is malformed: {error}") from error
+
+
+def record_of(offer: Offer, memory_max: int, now_ms: int) -> AgentRecord:
+    """Return the record with which the agent of a checked offer begins here."""
+    luggage, image = opened(offer)
+    return AgentRecord(
+        id=offer.agent,
+        name=luggage.name,
+        owner=luggage.owner,
+        home=luggage.home,
+        program=luggage.program,
+        nonce=luggage.nonce,
+        created_ms=luggage.created_ms,
+        memory_max=min(luggage.memory_max, memory_max),
+        fuel_max=luggage.fuel_max,
+        epoch=offer.epoch,
+        state=State.PAUSED if luggage.paused else State.READY,
+        reason=luggage.reason,
+        since_ms=now_ms,
+        image=image,
+        tokens=list(offer.tokens),
+        hop_count=luggage.hop_count + 1,
+        log=luggage.log,
+        log_dropped=luggage.log_dropped,
+        wake_ms=luggage.wake_ms,
+    )
