@@ -194,11 +194,12 @@ cdef class Machine:
 
     def run(self, fuel):
         """Run one slice and return why it ended; only a machine that is out of fuel moves."""
-        cdef int64_t given = min(fuel, 1 << 62)
+        cdef int64_t given
         cdef int64_t left
         self._stopped()
         if self.fuel_max is not None:
-            given = min(given, self.fuel_max - self.fuel_spent)
+            fuel = min(fuel, self.fuel_max - self.fuel_spent)
+        given = max(0, min(fuel, 1 << 62))
         if self.state.status != STATUS_OUT_OF_FUEL or given <= 0:
             return self.status
         self.running = True
