@@ -7,14 +7,15 @@ Fits:   `datomstore.datalog` calls `scan`, `scan_bound` and `count`; everyone el
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from datomstore.datom import TX_BASE, Datom, t_of
 from datomstore.errors import DatomstoreError
-from datomstore.facts import NEVER, Facts, Rows, expand, narrow
+from datomstore.facts import NEVER, Facts, Rows, narrow, spread
 from datomstore.intern import Ids, find, intern, value_of, values_of
 from datomstore.schema import IDENT, Schema
 from datomstore.value import Keyword, Map, Set
@@ -174,13 +175,17 @@ class Database:
 
     def _visible(self, rows: Rows) -> Rows:
         """Return those of the rows that this view shows."""
+        return rows[self._shows(rows)]
+
+    def _shows(self, rows: Rows) -> NDArray[np.bool_]:
+        """Return which rows this view shows."""
         facts, count = self.facts, self.count_rows
-        if self._all:
-            return rows[(rows < count) & (rows >= self._start)]
-        keep = facts.added[rows] & (rows < count) & (facts.ended[rows] >= count)
+        keep = rows < count
+        if not self._all:
+            keep &= facts.added[rows] & (facts.ended[rows] >= count)
         if self._start:
             keep &= rows >= self._start
-        return rows[keep]
+        return keep
 
     def columns(self, rows: Rows) -> Columns:
         """Return the columns of some rows."""
@@ -209,28 +214,37 @@ class Database:
         return int(found.stop) - int(found.start) + behind
 
     def scan_bound(
-        self, a: int, *, e: Ids | None = None, v: Ids | None = None
+        self,
+        a: int | None,
+        *,
+        e: Ids | None = None,
+        v: Ids | None = None,
+        spend: Callable[[int], None] | None = None,
     ) -> tuple[Rows, Rows]:
-        """Return (probe number, row) of the rows of attribute `a` for many entities, or for many values.
+        """Return (probe number, row) of the rows of attribute `a`, or of any, for many entities or for many values.
 
-        Exactly one of `e` and `v` is given. Cost: O(probes * log rows + matches).
+        Exactly one of `e` and `v` is given. `spend` is told how many rows there are before they are made.
+        Cost: O(probes * log rows + matches + rows behind the sorted part).
         """
-        assert (e is None) != (v is None), "either entities or values"
-        name = "aevt" if e is not None else "avet"
         probes = e if e is not None else v
-        assert probes is not None
-        part = self.facts.order(name, self.count_rows)
-        window = narrow(part, (a, None, None))
-        probe, position = expand(part.second[window], probes)
-        rows = part.rows[window][position]
+        assert probes is not None, "entities or values"
+        assert e is None or v is None, "not both"
+        if a is None:
+            part = self.facts.order("eavt" if e is not None else "vaet", self.count_rows)
+            keys, rows = part.first, part.rows
+        else:
+            part = self.facts.order("aevt" if e is not None else "avet", self.count_rows)
+            window = narrow(part, (a, None, None))
+            keys, rows = part.second[window], part.rows[window]
+        found = [_matches(keys, rows, probes, spend)]
         tail = self._tail(part.count, None, a, None)
         if len(tail):
             keys = (self.facts.e if e is not None else self.facts.v)[tail]
             order = np.argsort(keys, kind="stable")
-            tail_probe, tail_position = expand(keys[order], probes)
-            probe = np.concatenate((probe, tail_probe))
-            rows = np.concatenate((rows, tail[order][tail_position]))
-        keep = np.isin(rows, self._visible(np.unique(rows))) if len(rows) else np.empty(0, np.bool_)
+            found.append(_matches(keys[order], tail[order], probes, spend))
+        probe = np.concatenate([f[0] for f in found])
+        rows = np.concatenate([f[1] for f in found])
+        keep = self._shows(rows)
         return probe[keep], rows[keep]
 
     def cardinality_one(self, a: int) -> bool:
@@ -316,6 +330,19 @@ class Database:
         used = self.facts.e[: self.count_rows]
         entities = used[used < (TX_BASE << 1)]
         return max(1_000, (int(entities.max()) >> 1) + 1 if len(entities) else 0)
+
+
+def _matches(
+    keys: Ids, rows: Rows, probes: Ids, spend: Callable[[int], None] | None
+) -> tuple[Rows, Rows]:
+    """Return (probe number, row) for rows with ascending keys."""
+    low = np.searchsorted(keys, probes, "left")
+    counts = np.searchsorted(keys, probes, "right") - low
+    total = int(counts.sum())
+    if spend is not None:
+        spend(total)
+    probe, position = spread(low, counts, total)
+    return probe, rows[position]
 
 
 def _schema(schema: Mapping[Keyword, Mapping[Keyword, object]] | Schema | None) -> Schema:

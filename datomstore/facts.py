@@ -115,13 +115,6 @@ def narrow(part: Sorted, keys: tuple[int | None, int | None, int | None]) -> sli
     return slice(low, high)
 
 
-def expand(sorted_keys: Ids, probes: Ids) -> tuple[Rows, Rows]:
-    """Return (probe number, position in `sorted_keys`) for every match of every probe."""
-    low = np.searchsorted(sorted_keys, probes, "left")
-    counts = np.searchsorted(sorted_keys, probes, "right") - low
-    return spread(low, counts, int(counts.sum()))
-
-
 def spread(low: Rows, counts: Rows, total: int) -> tuple[Rows, Rows]:
     """Return (number, position) for every position of ranges that begin at `low`; `total` is the sum of `counts`."""
     number = np.repeat(np.arange(len(low), dtype=np.int64), counts)

@@ -18,7 +18,7 @@ INTEGER_BITS_MAX = (
 TEXT_LENGTH_MAX = 1 << 20  # characters that `str` may make
 SET_ROWS_MAX = 2_048  # rows up to which a table is a set of tuples: a sort costs more than it saves
 DISTINCT_ROWS_MIN = 4_096  # rows of a join that are worth a sort for duplicates
-BINDING_ROWS_MAX = 1 << 20  # rows that one binding form makes of one value
+BINDING_ROWS_MAX = 1 << 16  # rows that one binding form makes of one value
 CLAUSES_MAX = 512  # clauses of one body; ordering them takes the square of it
 VALUE_ITEMS_MAX = 1 << 16  # in a value that a query holds or makes, nested ones included
 VALUE_DEPTH_MAX = 100  # of a value that a query holds or makes: hashing one recurses
@@ -27,3 +27,6 @@ SEEDS_MAX = 8  # calls of a linear rule that are followed one by one
 ADORNMENTS_MAX = 8  # sets of bound arguments that one rule is specialised for within a cycle
 NESTED_MAX = 12  # fixpoints inside one another; below that, callees come first
 CLAUSE_TEXT_MAX = 1_000  # characters of a clause that an error shows
+SEEK_PART = (
+    16  # an index is made for a pattern once more than a sixteenth of its facts are looked up
+)

@@ -32,6 +32,7 @@ from datomstore.datalog.steps import (
     DemandCall,
     Keep,
     LookUp,
+    Match,
     Step,
     Without,
     is_bound,
@@ -47,6 +48,7 @@ from datomstore.datalog.syntax import (
     Pattern,
     Term,
     all_variables,
+    is_source,
     is_variable,
 )
 from datomstore.intern import Ids
@@ -222,16 +224,13 @@ class Planner:
 
     def _pattern(self, part: Pattern, keep: Keep) -> Step:
         source = self.find(part.source, part.form)
-        key = source.key_of(part)
-        if key is None:
-            return LookUp(lambda: source.table(None), _blanked(part.terms), part.form, keep)
-        return LookUp(lambda: source.table(key), _blanked(part.terms), part.form, keep)
+        return Match(source, source.key_of(part), _blanked(part.terms), part.form, keep)
 
     def _apply(self, part: Apply, keep: Keep) -> Step:
         if part.function not in SOURCE_FUNCTIONS:
             return Compute(part, None, keep)
         named = part.arguments[0] if part.arguments else None
-        if not isinstance(named, Symbol):
+        if not is_source(named):
             raise QueryError("query/arity", f"{part.function} takes a source first", part.form)
         source = self.find(named, part.form)
         if not isinstance(source, DatabaseSource):

@@ -3,7 +3,7 @@
 Is:     for each cycle of rules a semi-naive fixpoint over tables: of all answers, or of those to what is asked.
 Is not: the answer of one body (`steps`).
 Fits:   `query` makes one Evaluation for each query.
-Source: Bancilhon and Ramakrishnan on semi-naive evaluation; Beeri and Ramakrishnan on magic sets.
+Source: Bancilhon and Ramakrishnan on semi-naive evaluation; Beeri and Ramakrishnan on (supplementary) magic sets.
 
 A call some of whose arguments are bound (constants, or variables that have values by then) tells the rule their
 values: the goal has a second table, of what was asked. Its bodies start from there, and calls inside its own cycle
@@ -146,20 +146,34 @@ class _Cycle:
         if goal.asked is not None:
             body.append(Stored(goal.asked, told, rule.form))
         bound = set(told)
-        for clause in planner.order(rule.body, told, rule.parameters):
+        ordered = planner.order(rule.body, told, rule.parameters)
+        for place, clause in enumerate(ordered):
             if not isinstance(clause, Call) or not self._calls_within(clause):
                 body.append(clause)
                 bound |= produces(clause)
                 continue
             callee = self._callee(planner, clause, goal, bound, fresh)
             if callee.asked is not None:
+                later = {name for part in ordered[place:] for name in all_variables(part)}
+                before = sorted(bound & later.union(rule.parameters))
+                body = [self._supplement(planner, rule, body, before)]
                 wanted = [clause.arguments[place] for place in callee.places]
-                if callee is not goal or len(body) > 1 or wanted != list(told):
-                    self.fixpoint.add(planner, callee.asked, wanted, list(body), rule.parameters)
+                if callee is not goal or wanted != list(told):
+                    self.fixpoint.add(planner, callee.asked, wanted, body, rule.parameters)
             body.append(Stored(callee.answers, clause.arguments, clause.form))
             bound |= produces(clause)
         self.fixpoint.add(planner, goal.answers, rule.parameters, body, rule.parameters)
         return fresh
+
+    def _supplement(
+        self, planner: Planner, rule: Rule, body: list[Part], names: list[Symbol]
+    ) -> Stored:
+        """Return a table of what the clauses before a call give: for what it asks, and for its answers to join with."""
+        if len(body) == 1 and isinstance(body[0], Stored):
+            return body[0]
+        table = Table(len(names))
+        self.fixpoint.add(planner, table, names, body, rule.parameters)
+        return Stored(table, tuple(names), rule.form)
 
     def _calls_within(self, call: Call) -> bool:
         return self.evaluation.program.component[call.name] == self.number

@@ -8,18 +8,19 @@ Fits:   `plan` asks for sizes, the steps for tables.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from threading import Lock
 
 import numpy as np
 
 from datomstore.database import Database
 from datomstore.datalog.errors import QueryError
-from datomstore.datalog.limits import SOURCES_MAX
-from datomstore.datalog.relation import EMPTY, Table
+from datomstore.datalog.limits import SEEK_PART, SOURCES_MAX
+from datomstore.datalog.relation import EMPTY, Spend, Table
 from datomstore.datalog.syntax import Constant, Pattern, Term
 from datomstore.errors import DatomstoreError
-from datomstore.intern import find, intern, intern_many, values_of
+from datomstore.facts import Rows
+from datomstore.intern import Ids, find, intern, intern_many, values_of
 from datomstore.value import Keyword, Map
 
 TRUE, FALSE = intern(True), intern(False)
@@ -94,6 +95,19 @@ class DatabaseSource:
             table = self._tables[key] = Table.of(listed)
         return table
 
+    def seek(self, key: Key | None, places: Collection[int], probes: int) -> Seek | None:
+        """Return the database's own index for few look-ups of entities or values in many facts, else None.
+
+        A table is an index of all facts with these constants, made once for each database value: too much for a few.
+        """
+        if key is None or key in self._tables or key[0] is not None or key[3:] != (None, None):
+            return None
+        if probes * SEEK_PART > self.count(key):
+            return None
+        if 0 in places or (2 in places and key[2] is None):
+            return Seek(self.database, key)
+        return None
+
     def entity_attribute(self, e: object, a: object) -> list[object]:
         """Return the values of an attribute of an entity: an id, an ident or a lookup ref."""
         entity, attribute = self.database.entid(e), find(a)
@@ -101,6 +115,39 @@ class DatabaseSource:
         if found is None or attribute is None:
             return []
         return values_of(self.database.scan(found, attribute, None).v)
+
+
+class Seek:
+    """Facts of a database with a pattern's constants, as a table whose rows are those of the database."""
+
+    arity = 4
+
+    def __init__(self, database: Database, key: Key) -> None:
+        self._database = database
+        self._attribute, self._value = key[1], key[2]
+        self.count = database.count_rows
+
+    def column(self, place: int) -> Ids:
+        """Return entities, attributes, values or transactions."""
+        facts = self._database.facts
+        return (facts.e, facts.a, facts.v, facts.t)[place]
+
+    def probe(
+        self, places: tuple[int, ...], keys: Sequence[Ids], spend: Spend
+    ) -> tuple[Rows, Rows]:
+        """Return (number of the key, row) for every fact whose columns at `places` are a key's."""
+        if 0 in places:
+            entities = keys[places.index(0)]
+            probe, rows = self._database.scan_bound(self._attribute, e=entities, spend=spend)
+        else:
+            values = keys[places.index(2)]
+            probe, rows = self._database.scan_bound(self._attribute, v=values, spend=spend)
+        same = np.ones(len(rows), np.bool_)
+        if self._value is not None:
+            same &= self.column(2)[rows] == self._value
+        for place, key in zip(places, keys, strict=True):
+            same &= self.column(place)[rows] == key[probe]
+        return probe[same], rows[same]
 
 
 class RelationSource:

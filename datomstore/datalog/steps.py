@@ -18,7 +18,7 @@ from datomstore.datalog.builtins import FUNCTIONS, FunctionError
 from datomstore.datalog.errors import BudgetExceeded, QueryError
 from datomstore.datalog.limits import BINDING_ROWS_MAX, DISTINCT_ROWS_MIN
 from datomstore.datalog.relation import Relation, Table, distinct_rows
-from datomstore.datalog.sources import DatabaseSource
+from datomstore.datalog.sources import DatabaseSource, Key, Seek, Source
 from datomstore.datalog.syntax import (
     BLANK,
     Apply,
@@ -74,7 +74,7 @@ class LookUp:
         """Return the rows after this step, over at most the variables of `keep`."""
         return self.join(relation, self.table(), meter)
 
-    def join(self, relation: Relation, table: Table, meter: Meter) -> Relation:
+    def join(self, relation: Relation, table: Table | Seek, meter: Meter) -> Relation:
         """Return the rows joined with those of a table."""
         bound = relation.columns
         places: list[int] = []
@@ -104,6 +104,7 @@ class LookUp:
             probe = np.repeat(np.arange(relation.count, dtype=np.int64), count)
             rows = np.tile(np.arange(count, dtype=np.int64), relation.count)
         else:
+            assert isinstance(table, Table), "an index is asked only for what is bound"
             return self._whole(table, reads, repeats, meter)
         for place, name in repeats:
             first = next(p for p, n in reads if n is name)
@@ -147,6 +148,28 @@ def _filtered(
         first = next(p for p, n in reads if n is name)
         mask = mask & (table.column(place) == table.column(first))
     return relation.take(np.flatnonzero(mask).astype(np.int64))
+
+
+class Match(LookUp):
+    """Join with the facts of a pattern, by its table or, for few rows, by the database's own index."""
+
+    def __init__(
+        self, source: Source, key: Key | None, terms: Sequence[Term], form: object, keep: Keep
+    ) -> None:
+        super().__init__(lambda: source.table(key), terms, form, keep)
+        self.source = source
+        self.key = key
+        self.width = len(terms)
+
+    def execute(self, relation: Relation, meter: Meter) -> Relation:
+        """Return the rows after this step, over at most the variables of `keep`."""
+        source = self.source
+        if isinstance(source, DatabaseSource) and self.width < 5:
+            places = [place for place, term in self.terms if term in relation.columns]
+            seek = source.seek(self.key, places, relation.count)
+            if seek is not None:
+                return self.join(relation, seek, meter)
+        return self.join(relation, source.table(self.key), meter)
 
 
 class Delta(LookUp):

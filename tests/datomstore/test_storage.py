@@ -97,7 +97,9 @@ def test_a_blob_is_found_by_its_hash(storage: Storage) -> None:
 def raw_change(folder: Path, key: bytes, change: Callable[[bytes], bytes | None]) -> None:
     environment = lmdb.open(str(folder), map_size=MAP_SIZE, max_dbs=0)
     with environment.begin(write=True) as tx:
-        changed = change(tx.get(key))
+        found = tx.get(key)
+        assert found is not None, key
+        changed = change(bytes(found))
         if changed is None:
             tx.delete(key)
         else:

@@ -104,7 +104,9 @@ def test_cardinality_one_replaces_and_keeps_history(stream: Stream) -> None:
 
 def test_a_fact_that_holds_already_is_not_written_again(stream: Stream) -> None:
     e = stream.transact(items('[{:db/id "a" :p/age 1 :p/tag "x"}]')).tempids["a"]
-    report = stream.transact([Map({Keyword("db/id"): e, Keyword("p/age"): 1, Keyword("p/tag"): "x"})])
+    report = stream.transact(
+        [Map({Keyword("db/id"): e, Keyword("p/age"): 1, Keyword("p/tag"): "x"})]
+    )
     assert [d.a for d in report.datoms] == [Keyword("db/txInstant")]
 
 
@@ -136,7 +138,7 @@ def test_a_retracted_unique_value_is_free_again(stream: Stream) -> None:
 def test_compare_and_set_compares_exactly(stream: Stream) -> None:
     e = stream.transact(items('[{:db/id "a" :x 1}]')).tempids["a"]
     cas, x = Keyword("db/cas"), Keyword("x")
-    with pytest.raises(CasFailed, match="is 1, not 1.0"):
+    with pytest.raises(CasFailed, match=r"is 1, not 1\.0"):
         stream.transact([(cas, e, x, 1.0, 2)])
     stream.transact([(cas, e, x, 1, 2)])
     stream.transact([(Keyword("db.fn/cas"), e, Keyword("y"), None, 5)])
@@ -191,7 +193,9 @@ def test_wrong_data_is_refused_by_name_and_changes_nothing(
 
 
 def test_what_if_leaves_the_database_alone() -> None:
-    database = Database.empty({Keyword("p/tag"): {Keyword("db/cardinality"): Keyword("db.cardinality/many")}})
+    database = Database.empty(
+        {Keyword("p/tag"): {Keyword("db/cardinality"): Keyword("db.cardinality/many")}}
+    )
     report = database.with_(items('[{:db/id 5 :p/tag ["a" "b"]}]'))
     assert len(database) == 0
     assert get(report.db_after.entity(5), "p/tag") == Set(["a", "b"])

@@ -33,12 +33,13 @@ from tests.datomstore.datalog.programs import (
     facts_of,
     form,
     patterns,
+    predicates,
     variables,
 )
 
 A, B, C, D = VARIABLES
 DOTS = Symbol("...")
-EXAMPLES = settings(max_examples=150)
+EXAMPLES = settings(max_examples=100)
 STUCK = {"query/unbound", "query/or-variables"}
 FAILED = {"query/function", "query/binding"}
 Answer = set[object] | str
@@ -187,6 +188,24 @@ def test_inputs_of_every_form_bind(
         {"$": facts}, find, where, (), list(bound_rows(binding, value, {})), pattern_names(binding)
     )
     found = engine(query(find, where, [Symbol("$"), binding]), database_of(facts), value)
+    assert agree(found, wanted)
+
+
+FILLER: list[Row] = [(1_000 + i, ATTRIBUTES[i % 2], 2_000 + i, 1, True) for i in range(80)]
+
+
+@EXAMPLES
+@given(DATABASE, wheres(patterns() | predicates()), st.data())
+def test_few_look_ups_in_many_facts_find_the_same(
+    triples: list[tuple[int, Keyword, object]], where: list[Row], data: st.DataObject
+) -> None:
+    facts = [*FILLER, *facts_of(triples)]
+    find = data.draw(finds(where))
+    values = data.draw(st.tuples(constants, constants))
+    wanted = naive(
+        {"$": facts}, find, where, (), [{"?a": values[0], "?d": values[1]}], {"?a", "?d"}
+    )
+    found = engine(query(find, where, [Symbol("$"), A, D]), database_of(facts), *values)
     assert agree(found, wanted)
 
 

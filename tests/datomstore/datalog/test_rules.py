@@ -25,7 +25,7 @@ from tests.datomstore.datalog.programs import (
 
 A, B, C, D = VARIABLES
 EDGE = Keyword("a")
-EXAMPLES = settings(max_examples=150)
+EXAMPLES = settings(max_examples=100)
 Triples = list[tuple[int, Keyword, object]]
 
 
@@ -91,7 +91,7 @@ CALLS = [
 ]
 
 
-@settings(max_examples=250)
+@settings(max_examples=200)
 @given(DATABASE, programs(), st.sampled_from(CALLS))
 def test_any_program_has_the_naive_answer(
     triples: Triples, rules: list[Row], where: list[Row]
