@@ -120,8 +120,8 @@ class _Index:
         wanted = mixed(keys)
         found = []
         for run in self._runs():
-            low = np.searchsorted(run.keys, wanted, "left")
-            counts = np.searchsorted(run.keys, wanted, "right") - low
+            low = run.keys.searchsorted(wanted, "left")
+            counts = run.keys.searchsorted(wanted, "right") - low
             total = int(counts.sum())
             if total:
                 spend(total)
@@ -137,6 +137,27 @@ class _Index:
             if not same.all():
                 probe, rows = probe[same], rows[same]
         return probe, rows
+
+    def contains(self, keys: Sequence[Ids]) -> NDArray[np.bool_]:
+        """Return which of the keys some row has."""
+        wanted = mixed(keys)
+        found = np.zeros(len(wanted), np.bool_)
+        for run in self._runs():
+            position = run.keys.searchsorted(wanted)
+            position[position == len(run.keys)] = 0
+            hit = run.keys[position] == wanted
+            rows = run.rows[position[hit]]
+            for place, key in zip(self.places, keys, strict=True):
+                if not np.array_equal(self.table.column(place)[rows], key[hit]):
+                    return self._contains_exactly(keys)
+            found |= hit
+        return found
+
+    def _contains_exactly(self, keys: Sequence[Ids]) -> NDArray[np.bool_]:
+        """Return the same where two rows met in one mixed key."""
+        found = np.zeros(len(keys[0]), np.bool_)
+        found[self.probe(keys, unmetered)[0]] = True
+        return found
 
     def _runs(self) -> tuple[_Run, ...]:
         """Return runs that cover every row."""
@@ -202,11 +223,8 @@ class Table:
         self._seen = None
         rows = distinct_rows(columns)
         if self.count:
-            keys = [column[rows] for column in columns]
-            known, _ = self.probe(tuple(range(self.arity)), keys, unmetered)
-            new = np.ones(len(rows), np.bool_)
-            new[known] = False
-            rows = rows[new]
+            known = self._index(tuple(range(self.arity))).contains([c[rows] for c in columns])
+            rows = rows[~known]
         self._append([column[rows] for column in columns], len(rows))
         return len(rows)
 
@@ -239,7 +257,10 @@ class Table:
         self, places: tuple[int, ...], keys: Sequence[Ids], spend: Spend
     ) -> tuple[Rows, Rows]:
         """Return (number of the key, row) for every row whose columns at `places` are a key's."""
+        return self._index(places).probe(keys, spend)
+
+    def _index(self, places: tuple[int, ...]) -> _Index:
         index = self._indexes.get(places)
         if index is None:
             index = self._indexes[places] = _Index(self, places)
-        return index.probe(keys, spend)
+        return index
