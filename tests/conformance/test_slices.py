@@ -35,7 +35,8 @@ def fuel_of(case: Case) -> int:
     """Return what a case costs in one piece; effects are not counted exactly, which does not matter."""
     machine = machine_of(case)
     outcome_of(machine)
-    return machine.fuel_used
+    fuel: int = machine.fuel_used
+    return fuel
 
 
 def carried(machine: Machine) -> Machine:

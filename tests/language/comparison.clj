@@ -21,6 +21,8 @@
 ; expect: [-1 1 0 0 1]
 [(compare nil 1) (compare 1 nil) (compare nil nil)]
 ; expect: [-1 1 0]
+[(compare nil {}) (compare nil '(1)) (compare [] nil)]
+; expect: [-1 -1 1]
 [(compare "a" "b") (compare "b" "a") (compare "a" "a") (compare "" "a")]
 ; expect: [-1 1 0 -1]
 [(compare :a :b) (compare 'x 'a) (compare \a \b) (compare false true) (compare true true)]

@@ -36,9 +36,9 @@
 (defn realize-some
   "Realise the first n items of a seq."
   [coll n]
-  (loop [left (seq coll) n n]
-    (if left
-      (if (pos? n) (recur (next left) (dec n)) nil)
+  (loop [left coll n n]
+    (if (pos? n)
+      (if (seq left) (recur (rest left) (dec n)) nil)
       nil)))
 
 ;; ---- errors

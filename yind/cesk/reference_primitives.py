@@ -399,23 +399,16 @@ def _hash(store: Store, value: Value) -> int:
 # -- bits and kinds of numbers --
 
 
-@_primitive("bit-and")
-def _bit_and(store: Store, *arguments: Value) -> int:
-    return _fold("bit-and", lambda a, b: a & b, _integers("bit-and", arguments))  # type: ignore[no-any-return]
+def _bitwise(name: str, operation: Callable[[int, int], int]) -> None:
+    def two(a: Value, b: Value) -> int:
+        return operation(_integer(name, a), _integer(name, b))
+
+    FUNCTIONS[name] = lambda store, *arguments: _fold(name, two, arguments)
 
 
-@_primitive("bit-or")
-def _bit_or(store: Store, *arguments: Value) -> int:
-    return _fold("bit-or", lambda a, b: a | b, _integers("bit-or", arguments))  # type: ignore[no-any-return]
-
-
-@_primitive("bit-xor")
-def _bit_xor(store: Store, *arguments: Value) -> int:
-    return _fold("bit-xor", lambda a, b: a ^ b, _integers("bit-xor", arguments))  # type: ignore[no-any-return]
-
-
-def _integers(name: str, arguments: tuple[Value, ...]) -> tuple[int, ...]:
-    return tuple(_integer(name, argument) for argument in arguments)
+_bitwise("bit-and", lambda a, b: a & b)
+_bitwise("bit-or", lambda a, b: a | b)
+_bitwise("bit-xor", lambda a, b: a ^ b)
 
 
 @_primitive("bit-not")

@@ -22,6 +22,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from fractions import Fraction
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -524,12 +525,25 @@ def _write(store: Store, value: Value, readable: bool, out: list[str], depth: in
 
 
 def _double_text(value: float) -> str:
-    """Return a double as Java writes it: where one digit would do it takes the nearest two, which may differ."""
-    if 0 < abs(value) < sys.float_info.min:
-        mantissa, _, exponent = f"{value:.1e}".partition("e")
-        if float(f"{mantissa}e{exponent}") == value:
-            return f"{mantissa}E{int(exponent)}"
-    return edn.write_double(value)
+    """Return a double as Java writes it: the shortest digits that read back the same, 1.0, 0.001, 1.0E10.
+
+    Where one digit would do, Java takes the nearest two, which may differ below the normal range.
+    """
+    if not math.isfinite(value):
+        return "##NaN" if math.isnan(value) else "##Inf" if value > 0 else "##-Inf"
+    shortest = repr(value)
+    if 0 < abs(value) < sys.float_info.min and float(f"{value:.1e}") == value:
+        shortest = f"{value:.1e}"
+    sign, numbers, _ = Decimal(shortest).as_tuple()
+    digits = "".join(map(str, numbers)).rstrip("0") or "0"
+    exponent = Decimal(shortest).adjusted() if value else 0
+    minus = "-" if sign else ""
+    if not -3 <= exponent < 7:
+        return f"{minus}{digits[0]}.{digits[1:] or '0'}E{exponent}"
+    if exponent < 0:
+        return f"{minus}0.{'0' * (-exponent - 1)}{digits}"
+    digits = digits.ljust(exponent + 2, "0")
+    return f"{minus}{digits[: exponent + 1]}.{digits[exponent + 1 :]}"
 
 
 def _brackets(value: Value) -> tuple[str, str]:
