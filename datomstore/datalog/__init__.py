@@ -7,7 +7,7 @@ Fits:   query -> parse -> check -> plan -> steps and fixpoints over columns of i
 
 from datomstore.datalog.budget import Budget
 from datomstore.datalog.errors import BudgetExceeded, QueryError
-from datomstore.datalog.query import derive, parse, q, rules_of
+from datomstore.datalog.query import StepReport, derive, explain, parse, q, rules_of
 from datomstore.datalog.syntax import Query, Rules
 
 __all__ = [
@@ -16,7 +16,9 @@ __all__ = [
     "Query",
     "QueryError",
     "Rules",
+    "StepReport",
     "derive",
+    "explain",
     "parse",
     "q",
     "rules_of",

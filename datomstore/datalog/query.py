@@ -1,7 +1,7 @@
-"""Queries answered: `q`, and `derive` for programs of rules.
+"""Queries answered: `q`, `explain`, and `derive` for programs of rules.
 
-Is:     inputs bound, the body run, the result shaped as :find says.
-Is not: parsing, planning or joining, which it calls.
+Is:     inputs bound, the body planned and run; parsed queries and checked programs are kept.
+Is not: parsing, planning, joining or the shape of results, which it calls.
 Fits:   the package's front door.
 """
 
@@ -11,22 +11,24 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from threading import Lock
+from time import perf_counter
+from typing import NamedTuple
 
 import numpy as np
 
 from datomstore.database import Database
-from datomstore.datalog.aggregates import AGGREGATES, first_n
 from datomstore.datalog.budget import Budget, Meter
-from datomstore.datalog.builtins import FunctionError
 from datomstore.datalog.check import Program
-from datomstore.datalog.errors import QueryError
+from datomstore.datalog.errors import QueryError, text_of
 from datomstore.datalog.limits import PARSED_MAX
 from datomstore.datalog.parse import parse_query, parse_rules
 from datomstore.datalog.plan import Planner
+from datomstore.datalog.references import resolved
 from datomstore.datalog.relation import Relation
+from datomstore.datalog.results import shaped
 from datomstore.datalog.rules import Evaluation
 from datomstore.datalog.sources import Source, source_of
-from datomstore.datalog.steps import run, unfold
+from datomstore.datalog.steps import Step, run, unfold
 from datomstore.datalog.syntax import (
     DEFAULT_SOURCE,
     RULES,
@@ -35,6 +37,8 @@ from datomstore.datalog.syntax import (
     Binding,
     BindScalar,
     Call,
+    Clause,
+    Pattern,
     Query,
     Rules,
     binding_variables,
@@ -154,7 +158,47 @@ def _bounded_depth() -> Iterator[None]:
         raise QueryError("query/depth", "rules or values nested too deeply") from None
 
 
+class StepReport(NamedTuple):
+    """What one clause of a query did: rows it has by itself as estimated, rows after it, and how long it took."""
+
+    clause: str
+    estimated: int | None
+    rows: int
+    milliseconds: float
+
+
+def explain(query: object, *inputs: object, budget: Budget | None = None) -> tuple[StepReport, ...]:
+    """Answer a query and return what each clause did, in the order in which they were answered. Raises QueryError."""
+    meter = Meter(budget)
+    reports: list[StepReport] = []
+    with _bounded_depth():
+        plan = _plan(parse(query), inputs, meter, cautious=False)
+        relation = plan.relation
+        for part, step in zip(plan.ordered, plan.steps, strict=True):
+            estimated = plan.planner.size(part) if isinstance(part, (Pattern, Call)) else None
+            started = perf_counter()
+            relation = step.execute(relation, meter) if relation.count else relation
+            passed = (perf_counter() - started) * 1_000
+            reports.append(StepReport(text_of(part.form), estimated, relation.count, passed))
+    return tuple(reports)
+
+
+class _Plan(NamedTuple):
+    """A query that is ready to run."""
+
+    planner: Planner
+    relation: Relation
+    ordered: list[Clause]
+    steps: list[Step]
+    wanted: list[Symbol]
+
+
 def _answer(query: Query, inputs: Sequence[object], meter: Meter, *, cautious: bool) -> object:
+    plan = _plan(query, inputs, meter, cautious=cautious)
+    return shaped(query, run(plan.steps, plan.relation, meter), plan.wanted)
+
+
+def _plan(query: Query, inputs: Sequence[object], meter: Meter, *, cautious: bool) -> _Plan:
     evaluation, relation = _start(query, inputs, meter, cautious=cautious)
     names = [e.variable if isinstance(e, Aggregate) else e for e in query.find]
     wanted = list(dict.fromkeys([*names, *query.with_]))
@@ -162,7 +206,7 @@ def _answer(query: Query, inputs: Sequence[object], meter: Meter, *, cautious: b
     planner = Planner(evaluation, DEFAULT_SOURCE)
     ordered = planner.order(evaluation.program.where, relation.columns, visible)
     steps = planner.steps(ordered, relation.columns, wanted, visible)
-    return _shaped(query, run(steps, relation, meter), wanted)
+    return _Plan(planner, relation, ordered, steps, wanted)
 
 
 def _start(
@@ -190,6 +234,7 @@ def _start(
     relation = Relation.unit()
     for binding, value in bindings:
         relation = _product(relation, _input(binding, value, query, meter), meter, query)
+    relation = resolved(relation, query.where, sources)
     return Evaluation(program, sources, meter, cautious=cautious), relation
 
 
@@ -212,62 +257,6 @@ def _product(left: Relation, right: Relation, meter: Meter, query: Query) -> Rel
     for name, column in right.columns.items():
         columns[name] = np.tile(column, left.count)
     return Relation(columns, left.count * right.count)
-
-
-# -- results --
-
-
-def _shaped(query: Query, found: Relation, wanted: list[Symbol]) -> object:
-    rows = _rows(query, found, wanted)
-    match query.shape:
-        case "relation":
-            return Set(rows)
-        case "collection":
-            return tuple(row[0] for row in rows)
-        case "tuple":
-            return rows[0] if rows else None
-    return rows[0][0] if rows else None
-
-
-def _rows(query: Query, found: Relation, wanted: list[Symbol]) -> list[tuple[object, ...]]:
-    if not found.count:
-        return []
-    distinct = found.distinct(wanted)
-    values = {name: values_of(column) for name, column in distinct.columns.items()}
-    if not any(isinstance(element, Aggregate) for element in query.find):
-        columns = [values[element] for element in query.find]  # type: ignore[index]
-        rows = list(zip(*columns, strict=True))
-        return rows if not query.with_ or query.shape == "relation" else list(Set(rows))  # type: ignore[arg-type]
-    groups: dict[tuple[int, ...], list[int]] = {}
-    keys = [distinct.columns[e].tolist() for e in query.find if not isinstance(e, Aggregate)]
-    for number in range(distinct.count):
-        groups.setdefault(tuple(key[number] for key in keys), []).append(number)
-    return [_group(query, members, values) for members in groups.values()]
-
-
-def _group(
-    query: Query, members: list[int], values: dict[Symbol, list[object]]
-) -> tuple[object, ...]:
-    row: list[object] = []
-    for element in query.find:
-        if isinstance(element, Aggregate):
-            column = values[element.variable]
-            row.append(_aggregate(element, [column[number] for number in members]))
-        else:
-            row.append(values[element][members[0]])
-    return tuple(row)
-
-
-def _aggregate(element: Aggregate, values: list[object]) -> object:
-    function = AGGREGATES.get(element.function)
-    if function is None:
-        raise QueryError("query/unknown-function", f"no aggregate {element.function}", element.form)
-    try:
-        if element.arguments:
-            return first_n(element.function, element.arguments[0].value, values)
-        return function(values)
-    except FunctionError as error:
-        raise QueryError("query/function", str(error), element.form) from error
 
 
 def derive(

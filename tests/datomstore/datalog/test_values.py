@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datomstore.database import Database
-from datomstore.datalog import QueryError, q
+from datomstore.datalog import QueryError, explain, q
 from datomstore.datalog.builtins import FUNCTIONS, FunctionError
 from datomstore.datom import TX_BASE
 from datomstore.storage.memory import MemoryStorage
@@ -298,6 +298,73 @@ def test_an_entity_can_be_named_by_its_ident_or_a_unique_attribute() -> None:
     )
     assert q("[:find ?n . :where [?x :person/friend :ann] [?x :person/name ?n]]", database) == "Bob"
     assert q('[:find ?x . :where [[:person/name "Nobody"] :person/friend ?x]]', database) is None
+
+
+def test_an_input_can_name_an_entity() -> None:
+    name, friend = Keyword("person/name"), Keyword("person/friend")
+    schema = {
+        name: {Keyword("db/unique"): Keyword("db.unique/identity")},
+        friend: {Keyword("db/valueType"): Keyword("db.type/ref")},
+    }
+    items = [
+        Map({Keyword("db/id"): 2_001, Keyword("db/ident"): Keyword("ann"), name: "Ann"}),
+        Map({Keyword("db/id"): 2_002, name: "Bob", friend: 2_001}),
+    ]
+    database = Database.empty(schema).with_(items).db_after
+    ask = "[:find ?n . :in $ ?e :where [?e :person/name ?n]]"
+    assert [
+        q(ask, database, e) for e in (Keyword("ann"), (name, "Bob"), 2_002, (name, "Nobody"))
+    ] == [
+        "Ann",
+        "Bob",
+        "Bob",
+        None,
+    ]
+    friends = (
+        "[:find [?n ...] :in $ [?f ...] :where (or [?e :person/friend ?f]) [?e :person/name ?n]]"
+    )
+    assert q(friends, database, [(name, "Ann"), Keyword("nobody")]) == ("Bob",)
+    with pytest.raises(QueryError, match=r"is not unique, in \[\?e :person/name \?n\]"):
+        q(ask, database, (friend, 1))
+
+
+def test_explain_tells_what_each_clause_did() -> None:
+    database = database_of(facts_of([(e, V, e % 3) for e in range(30)] + [(4, W, "x")]))
+    reports = explain("[:find ?e ?v :where [?e :a ?v] [?e :b _] [(< ?v 9)]]", database)
+    assert [(report.clause, report.estimated, report.rows) for report in reports] == [
+        ("[?e :b _]", 1, 1),
+        ("[?e :a ?v]", 30, 1),
+        ("[(< ?v 9)]", None, 1),
+    ]
+    assert all(report.milliseconds >= 0 for report in reports)
+
+
+@pytest.mark.parametrize("aggregate", ["sum", "avg", "min", "max", "median", "variance", "stddev"])
+@pytest.mark.parametrize("value", [10**400, Fraction(10**400), 1e308, float("inf"), "x", True])
+def test_an_aggregate_fails_only_as_a_query_error(aggregate: str, value: object) -> None:
+    try:
+        q(f"[:find ({aggregate} ?x) . :in [?x ...]]", [1, value, 1e308, 2])
+    except QueryError as error:
+        text = str(error)
+    else:
+        return
+    assert text.endswith(f"in ({aggregate} ?x)")
+
+
+def test_sums_are_exact_beyond_64_bits() -> None:
+    wide = [(i, 2**60 + i) for i in range(40)]
+    assert q("[:find (sum ?x) . :in [[?i ?x]]]", wide) == sum(x for _, x in wide)
+    assert q("[:find (min ?x) (max ?x) (sum ?x) :in [?x ...]]", [2**70, -1]) == Set(
+        [(-1, 2**70, 2**70 - 1)]
+    )
+
+
+def test_further_aggregates_and_the_n_least_and_greatest() -> None:
+    numbers = [3, 1, 2, 10]
+    found = q(
+        "[:find (median ?x) (min 2 ?x) (max 2 ?x) (count ?x) (distinct ?x) :in [?x ...]]", numbers
+    )
+    assert found == Set([(2.5, (1, 2), (10, 3), 4, Set(numbers))])
 
 
 def test_a_constant_that_no_value_was_ever_equal_to_finds_the_rows_given() -> None:
