@@ -357,11 +357,27 @@ cdef Outcome compare_values(Heap *heap, Value a, Value b, int *result) noexcept 
     return outcome
 
 
+cdef int compare_bytes(const uint8_t *a, size_t length, const uint8_t *b, size_t other) noexcept nogil:
+    """Return the order of two byte strings: -1, 0 or 1."""
+    cdef int order = memcmp(a, b, length if length < other else other)
+    if order == 0:
+        return (length > other) - (length < other)
+    return (order > 0) - (order < 0)
+
+
+cdef int compare_names(Text *a, Text *b) noexcept nogil:
+    """Return Clojure's order of keywords or symbols: without namespace first, then by namespace, then by name."""
+    cdef size_t space = namespace_length(&a.head)
+    cdef size_t other = namespace_length(&b.head)
+    cdef int order = compare_bytes(a.bytes, space, b.bytes, other)
+    if order != 0:
+        return order
+    return compare_bytes(a.bytes + space, a.head.length - space, b.bytes + other, b.head.length - other)
+
+
 cdef Outcome compare_simple(Heap *heap, Value a, Value b, int *result) noexcept nogil:
     cdef uint32_t rank = compare_rank(a)
     cdef uint32_t other = compare_rank(b)
-    cdef size_t n
-    cdef int order
     if rank == 99:
         return fault_type(heap, b"compare", b"something with an order", a)
     if other == 99:
@@ -375,12 +391,13 @@ cdef Outcome compare_simple(Heap *heap, Value a, Value b, int *result) noexcept 
         return OK
     if rank == 1:
         return number_compare(heap, a, b, result)
+    if a.tag == KEYWORD or a.tag == SYMBOL:
+        result[0] = compare_names(<Text *> a.object, <Text *> b.object)
+        return OK
     if a.tag >= HEAP:
-        n = a.object.length if a.object.length < b.object.length else b.object.length
-        order = memcmp((<Text *> a.object).bytes, (<Text *> b.object).bytes, n)
-        if order == 0 and a.object.length != b.object.length:
-            order = -1 if a.object.length < b.object.length else 1
-        result[0] = (order > 0) - (order < 0)
+        result[0] = compare_bytes(
+            (<Text *> a.object).bytes, a.object.length, (<Text *> b.object).bytes, b.object.length
+        )
         return OK
     if rank == 6:
         result[0] = <int> (a.tag == TRUE) - <int> (b.tag == TRUE)

@@ -377,9 +377,8 @@ cdef Outcome unusual(State *state, Outcome outcome, uint32_t pc, Value value) no
         release(&state.heap, value)
         state.frame.pc = pc
         if outcome == FORCE or outcome == FORCE_ALL:
-            if state.heap.fuel <= 0:
-                state.status = STATUS_OUT_OF_FUEL
-                return outcome
+            # Not the place to run out of fuel: the instruction will be done again, and if what it walked so far costs
+            # more than a slice it would never get further. The realiser's first step looks at the fuel.
             state.heap.fuel -= 1
             outcome = call_realizer(state, outcome == FORCE_ALL)
             if outcome == OK:
