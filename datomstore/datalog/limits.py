@@ -30,3 +30,4 @@ CLAUSE_TEXT_MAX = 1_000  # characters of a clause that an error shows
 SEEK_PART = (
     16  # an index is made for a pattern once more than a sixteenth of its facts are looked up
 )
+FUNCTION_ROWS_MAX = 8_192  # rows on which a function is applied before the time is looked at

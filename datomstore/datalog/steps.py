@@ -16,7 +16,7 @@ from datomstore.datalog import vectors
 from datomstore.datalog.budget import Meter
 from datomstore.datalog.builtins import FUNCTIONS, FunctionError
 from datomstore.datalog.errors import BudgetExceeded, QueryError
-from datomstore.datalog.limits import BINDING_ROWS_MAX, DISTINCT_ROWS_MIN
+from datomstore.datalog.limits import BINDING_ROWS_MAX, DISTINCT_ROWS_MIN, FUNCTION_ROWS_MAX
 from datomstore.datalog.relation import Relation, Table, distinct_rows
 from datomstore.datalog.sources import DatabaseSource, Key, Seek, Source
 from datomstore.datalog.syntax import (
@@ -261,7 +261,7 @@ class Compute:
                 made = vectors.function(self.clause.function, columns, relation.count)
                 if made is not None:
                     return self.bind_column(relation, binding.term, made)
-        results = self.apply(columns, relation.count)
+        results = self.results(columns, relation.count, meter)
         if binding is None:
             mask = np.fromiter(
                 (r is not None and r is not False for r in results), np.bool_, relation.count
@@ -274,6 +274,17 @@ class Compute:
                 results = [r for r in results if r is not None]
             return self.bind_column(relation, binding.term, self.ids(results))
         return self.bind_rows(relation, binding, results, meter)
+
+    def results(self, columns: list[Ids], count: int, meter: Meter) -> list[object]:
+        """Return the function's value for every row; asks for the time now and then."""
+        if count <= FUNCTION_ROWS_MAX:
+            return self.apply(columns, count)
+        made: list[object] = []
+        for start in range(0, count, FUNCTION_ROWS_MAX):
+            part = [column[start : start + FUNCTION_ROWS_MAX] for column in columns]
+            made.extend(self.apply(part, min(FUNCTION_ROWS_MAX, count - start)))
+            meter.spend(0, self.form)
+        return made
 
     def apply(self, columns: list[Ids], count: int) -> list[object]:
         """Return the function's value for every row."""

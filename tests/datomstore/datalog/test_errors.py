@@ -246,6 +246,13 @@ def test_recursion_ends_with_the_budget(shape: str, call: str) -> None:
         q(f"[:find ?x ?y :in $ % :where {call}]", database, rules, budget=Budget(seconds=0.005))
 
 
+def test_a_function_over_many_rows_ends_with_the_time() -> None:
+    query = "[:find (count ?s) . :in [?x ...] :where [(str ?x ?x ?x) ?s]]"
+    assert q(query, range(20_000)) == 20_000
+    with pytest.raises(BudgetExceeded, match=r"seconds, in \[\(str "):
+        q(query, range(20_000), budget=Budget(seconds=0.03))
+
+
 def test_derive_has_a_budget() -> None:
     with pytest.raises(BudgetExceeded):
         derive(RULES.split("[(told")[0] + "]", ["p"], DATABASE, budget=Budget(rows=3))
