@@ -15,6 +15,7 @@ import trio
 from datomstore.streams import Batch, Streams
 from yind.agent import Agent, AgentRecord, State, decode_record, encode_record
 from yind.authority import Authority
+from yind.cesk import Status
 from yind.clock import Clock
 from yind.code import CodeLibrary
 from yind.errors import AgentUnknown
@@ -106,12 +107,21 @@ class Agents:
             self._authority.write_decisions(batch)
 
     def _commit(self, agent: Agent, stage: Callable[[Batch], None] | None) -> None:
-        with self.streams.batch() as batch:
-            if stage is not None:
-                stage(batch)
-            if self._by_id.get(agent.record.id) is agent:  # not of an earlier visit
-                self.put(batch, agent)
-            self._authority.write_decisions(batch)
+        record, machine = agent.record, agent.machine
+        kept = record.image, record.fuel_used
+        waits = machine is not None and machine.status is Status.EFFECT
+        try:
+            with self.streams.batch() as batch:
+                if stage is not None:
+                    stage(batch)
+                if self._by_id.get(record.id) is agent:  # not of an earlier visit
+                    self.put(batch, agent)
+                self._authority.write_decisions(batch)
+        except BaseException:
+            record.image, record.fuel_used = kept
+            if machine is not None and waits and machine.status is not Status.EFFECT:
+                agent.machine = None  # it went on from what has not happened; the image has not
+            raise
 
     def put(self, batch: Batch, agent: Agent) -> None:
         """Write the agent's record into a storage transaction, with the image of its machine."""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from datomstore.limits import LMDB_MAP_SIZE
 from yind.errors import ConfigError
 from yind.limits import AGENT_MEMORY_MAX, FUEL_SLICE
 
@@ -35,6 +36,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cluster: str  # the cluster's root public key, as text
     data: str = "data"  # folder of the storage environment
     storage: str = "lmdb"  # "lmdb" or "memory"
+    data_max: int = LMDB_MAP_SIZE  # bytes the storage may grow to
     workers: int = 2  # threads that run agents
     agents: AgentLimits = AgentLimits()
     folder: str = "."  # set by `load`: what relative paths start from

@@ -21,6 +21,7 @@ from capabilities.caveats import Verb
 from datomstore.datalog import Budget, q
 from datomstore.datalog.errors import QueryError
 from datomstore.errors import DatomstoreError
+from datomstore.storage import StorageError
 from datomstore.streams import Batch
 from datomstore.value import Keyword, Map, Set
 from yind.agent import Agent, State
@@ -145,6 +146,8 @@ class Effects:
 
         try:
             await self._agents.commit(agent, stage)
+        except StorageError:
+            raise
         except DatomstoreError as error:
             raise EffectInvalid(f"transact!: {error}") from error
 

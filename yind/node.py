@@ -211,6 +211,6 @@ def _opened_storage(config: Config) -> Storage:
     folder = config.path(config.data)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return LmdbStorage(folder)
+        return LmdbStorage(folder, map_size=config.data_max)
     except (OSError, DatomstoreError) as error:
         raise ConfigError(f"data: {folder}: {error}") from error

@@ -8,15 +8,22 @@ Fits:   the machine runs in a thread and without the interpreter lock; between s
 
 from __future__ import annotations
 
+import structlog
 import trio
 
+from capabilities.errors import CapabilityError
+from datomstore.storage import StorageError
 from datomstore.value import Map
+from yang.errors import YangError
 from yind.agent import Agent, State
 from yind.agents import Agents, log_line
 from yind.cesk import Machine, Status
+from yind.cesk.errors import MachineError
 from yind.effects import Effects
-from yind.errors import Denied, EffectInvalid, HopRefused
+from yind.errors import Denied, EffectInvalid, HopRefused, YindError
 from yind.limits import AGENT_COUNT_MAX, CHECKPOINT_S
+
+_log = structlog.get_logger()
 
 
 class Scheduler:
@@ -60,6 +67,8 @@ class Scheduler:
                 self._turns += 1
                 try:
                     await self._turn(agent)
+                except StorageError as error:
+                    self._strand(agent, error)
                 finally:
                     self._turns -= 1
                     with trio.CancelScope(shield=True):
@@ -70,20 +79,31 @@ class Scheduler:
         """Run one slice and deal with how it ended."""
         if await self._honour_request(agent):
             return
+        try:
+            machine = await self._loaded(agent)
+        except (MachineError, YindError, YangError, CapabilityError) as error:
+            await self._agents.pause(agent, f"cannot be restored here: {error}")
+            return
+        status = machine.status
+        if status is not Status.EFFECT:  # a restored agent asks its pending effect again
+            agent.running = True
+            try:
+                status = await trio.to_thread.run_sync(
+                    machine.run, self._fuel_slice, limiter=self._limiter
+                )
+            finally:
+                agent.running = False
+        await self._after(agent, machine, status)
+
+    async def _loaded(self, agent: Agent) -> Machine:
         agent.running = True
         try:
             if agent.machine is None:
                 await trio.to_thread.run_sync(self._agents.load, agent)
-            machine = agent.machine
-            assert machine is not None, agent.text_id
-            status = machine.status
-            if status is not Status.EFFECT:  # a restored agent asks its pending effect again
-                status = await trio.to_thread.run_sync(
-                    machine.run, self._fuel_slice, limiter=self._limiter
-                )
         finally:
             agent.running = False
-        await self._after(agent, machine, status)
+        assert agent.machine is not None, agent.text_id
+        return agent.machine
 
     async def _after(self, agent: Agent, machine: Machine, status: Status) -> None:
         match status:
@@ -131,9 +151,18 @@ class Scheduler:
         else:
             await self._perform(agent, machine)
 
+    def _strand(self, agent: Agent, error: StorageError) -> None:
+        """Stop an agent whose state cannot be saved. A restart finds it as it was saved last."""
+        if not agent.ended and agent.record.state is not State.PAUSED:
+            agent.become(State.PAUSED, self._agents.clock.now_ms(), f"the storage failed: {error}")
+        _log.error("an agent's state cannot be saved", agent=agent.text_id, why=str(error))
+        agent.notify({"kind": "state", "state": agent.record.state, "reason": agent.record.reason})
+
     async def _long_effect(self, agent: Agent, machine: Machine) -> None:
         try:
             await self._perform(agent, machine)
+        except StorageError as error:
+            self._strand(agent, error)
         finally:
             agent.running = False
         if agent.record.state is State.READY:

@@ -18,7 +18,13 @@ from typing import Protocol
 from datomstore.errors import DatomstoreError
 
 
-class StorageCorrupt(DatomstoreError):
+class StorageError(DatomstoreError):
+    """The engine could not do what it exists for; nothing of the transaction happened."""
+
+    code = "storage/error"
+
+
+class StorageCorrupt(StorageError):
     """What was read is not what was written; names the stream and the transaction."""
 
     code = "storage/corrupt"

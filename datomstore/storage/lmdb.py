@@ -16,11 +16,11 @@ import lmdb
 
 from datomstore.errors import DatomstoreError
 from datomstore.limits import LMDB_MAP_SIZE
-from datomstore.storage import StorageCorrupt, StorageTransaction
+from datomstore.storage import StorageCorrupt, StorageError, StorageTransaction
 from datomstore.storage.keyed import KeyedTransaction
 
 
-class StorageFull(DatomstoreError):
+class StorageFull(StorageError):
     """The environment has reached its map size, or the disk is full."""
 
     code = "storage/full"

@@ -9,8 +9,11 @@ import trio
 from fleet import fleet
 
 from capabilities.caveats import Verb
+from cli.cluster import add_node
 from datomstore.value import Keyword, Map
 from protocol.errors import RemoteError
+from yind.agent import encode_record
+from yind.agents import AGENT_TABLE
 
 COUNT = '(q \'[:find (count ?e) . :where [?e :n _]] "facts")'
 FACTS = tuple(Map({Keyword("n"): number}) for number in range(3))
@@ -177,3 +180,29 @@ async def test_the_programs_steps_are_facts_of_the_code_stream(tmp_path: Path) -
             " [?n :ast/source-location ?at] [(untuple ?at) [?line _]]]",
         )
         assert (Keyword("increment"), 1) in found["value"] or (Keyword("add"), 1) in found["value"]
+
+
+async def test_a_full_disk_stops_the_agent_and_not_the_node(tmp_path: Path) -> None:
+    source = '(loop [i 0] (transact! "facts" [{:n (str i (range 200))}]) (recur (inc i)))'
+    async with fleet(tmp_path) as nodes:
+        add_node(nodes.cluster, "alpha", listen="127.0.0.1:0")
+        await nodes.start("alpha", data_max=1 << 20)
+        agent = await nodes.spawn("alpha", source, nodes.token())
+        _, row = await nodes.settled("alpha", agent)
+        assert row["state"] == "paused"
+        assert "storage" in row["reason"]
+        assert (await nodes.ask("alpha", "node.info"))["name"] == "alpha"
+
+
+async def test_an_agent_that_cannot_be_restored_is_paused(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        agent = await nodes.spawn("alpha", "(+ 1 2)", paused=True)
+        node = nodes.nodes["alpha"]
+        record = node.agents.find(agent.hex()).record
+        record.image = record.image[:-1]
+        await node.agents.write(lambda batch: batch.put(AGENT_TABLE, agent, encode_record(record)))
+        await nodes.crash("alpha")
+        await nodes.start("alpha")
+        with pytest.raises(RemoteError, match="image"):
+            await nodes.ask("alpha", "agent.resume", id=agent.hex())
+        assert (await nodes.ask("alpha", "agent.list"))["value"][0]["state"] == "paused"
