@@ -62,22 +62,27 @@ class Challenge:
 
 
 class BlockCache:
-    """Blocks whose signatures have been checked, by id; the least recently used ones go first."""
+    """Blocks whose signatures have been checked, by id; the least recently used ones go first.
+
+    The id does not cover the signature. With another one the block still says what its signer signed, but whoever is
+    handed the token next would refuse it; so another signature is checked like a first one.
+    """
 
     def __init__(self, size_max: int = VERIFIED_CACHE_MAX) -> None:
-        self._blocks: OrderedDict[bytes, Block] = OrderedDict()
+        self._blocks: OrderedDict[bytes, tuple[Block, bytes]] = OrderedDict()
         self._size_max = size_max
 
-    def get(self, identity: bytes) -> Block | None:
-        """Return a checked block."""
-        block = self._blocks.get(identity)
-        if block is not None:
-            self._blocks.move_to_end(identity)
-        return block
+    def get(self, identity: bytes, signature: bytes) -> Block | None:
+        """Return a block that has been checked with this signature."""
+        found = self._blocks.get(identity)
+        if found is None or found[1] != signature:
+            return None
+        self._blocks.move_to_end(identity)
+        return found[0]
 
-    def add(self, block: Block) -> None:
+    def add(self, block: Block, signature: bytes) -> None:
         """Keep a checked block."""
-        self._blocks[block.id] = block
+        self._blocks[block.id] = (block, signature)
         if len(self._blocks) > self._size_max:
             self._blocks.popitem(last=False)
 
@@ -141,13 +146,13 @@ def _chain(
     previous, signer = envelope.root.bytes, envelope.root
     for index, (body, signature) in enumerate(envelope.signed):
         identity = block_id(previous, body)
-        block = None if cache is None else cache.get(identity)
+        block = None if cache is None else cache.get(identity, signature)
         if block is None:
             # The signature comes first: what nobody vouches for is not parsed.
             _check_signature(signer, signature, D_SIGNATURE + identity, index)
             block = open_block(previous, body, index)
             if cache is not None:
-                cache.add(block)
+                cache.add(block, signature)
         blocks.append(block)
         previous, signer = block.id, block.key
     if (found := _structure(blocks, [block.key for block in blocks])) is not None:

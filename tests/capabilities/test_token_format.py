@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 
 import msgpack
 import pytest
@@ -334,3 +335,13 @@ def test_any_signed_caveats_are_read_or_refused(value: object) -> None:
     except TokenInvalid:
         return
     assert isinstance(value, dict)
+
+
+def test_a_known_block_with_another_signature_is_refused() -> None:
+    cache = BlockCache()
+    token = chain()
+    verify(token.to_bytes(), roots=ROOTS, presenter=THIRD.public, cache=cache)
+    forged = (token.signed[0], token.signed[1]._replace(signature=bytes(64)), token.signed[2])
+    with pytest.raises(TokenInvalid, match="block 1: the signature is wrong"):
+        data = replace(token, signed=forged).to_bytes()
+        verify(data, roots=ROOTS, presenter=THIRD.public, cache=cache)
