@@ -7,7 +7,7 @@ from itertools import pairwise, product
 from time import perf_counter
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from datomstore.datalog import Budget, BudgetExceeded, QueryError, derive, q
@@ -18,6 +18,7 @@ from tests.datomstore.datalog.programs import (
     VARIABLES,
     Row,
     database_of,
+    examples,
     facts_of,
     form,
     programs,
@@ -25,7 +26,7 @@ from tests.datomstore.datalog.programs import (
 
 A, B, C, D = VARIABLES
 EDGE = Keyword("a")
-EXAMPLES = settings(max_examples=100)
+EXAMPLES = examples(100)
 Triples = list[tuple[int, Keyword, object]]
 
 
@@ -91,7 +92,7 @@ CALLS = [
 ]
 
 
-@settings(max_examples=200)
+@examples(100)
 @given(DATABASE, programs(), st.sampled_from(CALLS))
 def test_any_program_has_the_naive_answer(
     triples: Triples, rules: list[Row], where: list[Row]
@@ -146,7 +147,7 @@ def closure(pairs: set[tuple[int, int]]) -> set[tuple[int, int]]:
     st.sets(st.tuples(st.integers(1, 7), st.integers(1, 7)), max_size=12),
     st.sets(st.integers(1, 7), min_size=1, max_size=3),
 )
-@settings(max_examples=25)
+@examples(25)
 def test_every_shape_closes_the_graph(
     shape: str, pairs: set[tuple[int, int]], some: set[int]
 ) -> None:
@@ -268,6 +269,37 @@ def test_following_one_call_of_a_long_chain_takes_its_length_not_its_square() ->
     query = "[:find (count ?y) . :in $ % :where (p 1 ?y)]"
     assert q(query, database, SHAPES["right"], budget=Budget(rows=20_000)) == 1_000
     assert q(query, database, SHAPES["left"], budget=Budget(rows=20_000)) == 1_000
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@given(
+    st.sets(st.tuples(st.integers(1, 30), st.integers(1, 30)), min_size=50, max_size=70),
+    st.sets(st.integers(1, 30), min_size=9, max_size=12),
+)
+@examples(6)
+def test_more_calls_than_are_followed_untried_are_answered(
+    shape: str, pairs: set[tuple[int, int]], some: set[int]
+) -> None:
+    database = database_of(facts_of([(a, EDGE, b) for a, b in sorted(pairs)]))
+    paths = closure(pairs)
+    answer = q(CALLERS[1], database, SHAPES[shape], some)
+    assert set(answer) == {p for p in paths if p[0] in some}  # type: ignore[call-overload]
+    answer = q(CALLERS[2], database, SHAPES[shape], some)
+    assert set(answer) == {p for p in paths if p[1] in some}  # type: ignore[call-overload]
+
+
+def test_calls_that_lead_apart_are_followed() -> None:
+    database = database_of(facts_of(chains(count=100, length=40)))
+    query = "[:find (count ?y) . :in $ % [?x ...] :with ?x :where (p ?x ?y)]"
+    starts = range(1, 60 * 41, 41)
+    assert q(query, database, SHAPES["right"], starts, budget=Budget(rows=30_000)) == 60 * 40
+
+
+def test_calls_that_lead_through_one_another_are_asked_together() -> None:
+    database = database_of(facts_of(chains(count=1, length=1_000)))
+    root = "[[(root ?x ?r) [?x :a ?y] (root ?y ?r)] [(root ?x ?r) [_ :a ?x] (not [?x :a]) [(identity ?x) ?r]]]"
+    query = "[:find (count ?x) . :in $ % [?x ...] :where (root ?x ?r)]"
+    assert q(query, database, root, range(1, 200), budget=Budget(rows=100_000)) == 199
 
 
 # -- many rules --
