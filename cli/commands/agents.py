@@ -245,7 +245,10 @@ def ps(
     ]
     show_rows("agent.list", rows, columns, output="json" if as_json else output)
     if missed:
-        note(f"no answer from {', '.join(missed)}")
+        missing = f"no answer from {', '.join(missed)}"
+        if len(missed) == len(list(cluster.nodes())):
+            raise CliError(missing, exit_code=Exit.UNREACHABLE, hint="yin up")
+        note(missing)
 
 
 def ago(value: object) -> str:

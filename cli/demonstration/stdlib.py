@@ -11,10 +11,11 @@ from __future__ import annotations
 import ast
 import sysconfig
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from datomstore.value import Keyword, Map
 
@@ -161,6 +162,17 @@ def _callee(function: ast.expr) -> str:
     if isinstance(function, ast.Attribute):
         return f"{_callee(function.value)}.{function.attr}"
     return "?"
+
+
+def imports_of_facts(facts: Iterable[tuple[int, Keyword, object]]) -> list[tuple[str, str]]:
+    """Return (module, imported module) of every import in (entity, attribute, value) facts."""
+    wanted = ("module/name", "import/module", "import/target")
+    values: dict[str, dict[int, Any]] = {name: {} for name in wanted}
+    for entity, attribute, value in facts:
+        if attribute.name in values:
+            values[attribute.name][entity] = value
+    names, owners, targets = (values[name] for name in wanted)
+    return [(names[owners[entity]], target) for entity, target in targets.items()]
 
 
 def import_graph(modules: list[Module]) -> dict[str, set[str]]:

@@ -1,0 +1,276 @@
+"""Every command as a person would type it, against a fleet of three daemons."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from cli.main import main
+
+N = """
+(let [n (fn [] (q '[:find (count ?e) . :where [?e :people/name _]] "people"))]
+  (+ (n) (do (hop! "beta") (n))))
+"""
+ENDLESS = "(loop [] (recur))"
+
+
+class Answer(NamedTuple):
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+Yin = Callable[..., Answer]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with a running fleet `dev`, used by all tests of this file."""
+    folder = tmp_path_factory.mktemp("yin")
+    before = os.getcwd()
+    os.chdir(folder)
+    (folder / "n.clj").write_text(N)
+    (folder / "people.csv").write_text("name,age,city\nAnn,42,Oslo\nBob,17,Rome\n")
+    assert _run("--cluster", "dev", "up", "--nodes", "3") == 0
+    for node in ("alpha", "beta"):
+        assert _run("--cluster", "dev", "stream", "import", f"{node}:people", "people.csv") == 0
+    assert _run(
+        "--cluster", "dev", "token", "mint", "--allow", "read,append,migrate:**", "--out", "all"
+    ) == 0  # fmt: skip
+    yield folder
+    assert _run("--cluster", "dev", "down") == 0
+    os.chdir(before)
+
+
+def _run(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as left:
+        main(list(arguments))
+    assert isinstance(left.value.code, int)
+    return left.value.code
+
+
+@pytest.fixture
+def yin(place: Path, capsys: pytest.CaptureFixture[str]) -> Yin:
+    def run(*arguments: str) -> Answer:
+        capsys.readouterr()
+        code = _run("--cluster", "dev", *arguments)
+        printed = capsys.readouterr()
+        return Answer(code, printed.out, printed.err)
+
+    return run
+
+
+def spawn(yin: Yin, *arguments: str) -> str:
+    answer = yin("spawn", *arguments, "-o", "ids")
+    assert answer.code == 0, answer.err
+    return answer.out.strip()
+
+
+def test_the_fleet_is_listed(yin: Yin) -> None:
+    assert yin("node", "ls", "-o", "ids").out.split() == ["alpha", "beta", "gamma"]
+    items = json.loads(yin("node", "ls", "--json").out)["items"]
+    assert {item["state"] for item in items} == {"up"}
+
+
+def test_imported_rows_are_facts(yin: Yin) -> None:
+    answer = yin(
+        "q",
+        "[:find ?name ?age :where [?p :people/name ?name] [?p :people/age ?age]]",
+        "--on",
+        "alpha",
+        "--stream",
+        "people",
+        "-o",
+        "edn",
+    )
+    assert answer.out.strip() in ('#{["Ann" 42] ["Bob" 17]}', '#{["Bob" 17] ["Ann" 42]}')
+    assert "alpha/people" in yin("stream", "ls").out
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("[:find ?x :where [?x :a", "query:1:18: '[' is not closed"),
+        ("[:find ?x :where [?x :a ?y] (foo ?y)]", "no rule foo, in (foo ?y)"),
+        ("[:find ?x :where [?x :a ?y] [(< ?y ?z)]]", "nothing binds ?z, in [(< ?y ?z)]"),
+        ("[:find ?x :where [?x :people/age ?a] [(+ ?a :k) ?b]]", "in [(+ ?a :k) ?b]"),
+    ],
+)
+def test_a_bad_query_names_its_clause(yin: Yin, query: str, said: str) -> None:
+    answer = yin("q", query, "--on", "alpha", "--stream", "people")
+    assert answer.code != 0
+    assert said in answer.err
+
+
+def test_a_bad_program_shows_the_place(yin: Yin, place: Path) -> None:
+    (place / "bad.clj").write_text("(defn f [x]\n  (+ x yyy))\n")
+    for command in (
+        ["run", "bad.clj"],
+        ["compile", "bad.clj"],
+        ["spawn", "bad.clj", "--on", "alpha"],
+    ):
+        answer = yin(*command)
+        assert answer.code != 0
+        assert "bad.clj:2:8: unresolved symbol: yyy\n    (+ x yyy))\n         ^" in answer.err
+
+
+def test_an_agent_travels_and_its_result_is_printed(yin: Yin) -> None:
+    answer = yin("spawn", "n.clj", "--on", "alpha", "--token", "@all", "--wait")
+    assert (answer.code, answer.out) == (0, "4\n")
+    agent = re.findall(r"agent (\w+) on alpha", answer.err)[0]
+    assert yin("result", agent).out == "4\n"
+    shown = yin("show", agent).out
+    assert "beta (home alpha, 1 hops)" in shown
+
+
+def test_an_agent_without_the_right_is_paused_and_can_be_helped(yin: Yin) -> None:
+    answer = yin("spawn", "n.clj", "--on", "alpha", "--wait")
+    assert answer.code == 5
+    agent = re.findall(r"agent (\w+) on alpha", answer.err)[0]
+    assert "read alpha/people: no token was presented" in answer.err
+    assert "read alpha/people" in yin("ps").out
+    assert yin("resume", agent, "--token", "@all").code == 0
+    assert yin("result", agent).out == "4\n"
+
+
+def test_an_agent_is_paused_resumed_moved_and_killed(yin: Yin) -> None:
+    agent = spawn(yin, "-e", ENDLESS, "--on", "alpha", "--token", "@all")
+    assert yin("pause", agent).code == 0
+    shown = yin("show", agent)
+    assert "paused by a person" in shown.out
+    assert "line 1:10" in shown.out
+    assert yin("resume", agent).code == 0
+    assert yin("migrate", agent, "gamma").code == 0
+    (row,) = [
+        row for row in json.loads(yin("ps", "--json").out)["items"] if row["id"].startswith(agent)
+    ]
+    assert (row["node"], row["hops"]) == ("gamma", 1)
+    assert yin("kill", agent).code == 0
+    assert yin("result", agent).code == 9
+    assert yin("kill", agent).code == 6
+
+
+def test_a_failed_agent_leaves_its_trace(yin: Yin) -> None:
+    answer = yin("spawn", "-e", "(defn f [x] (/ x 0)) (inc (f 1))", "--on", "alpha", "--wait")
+    assert answer.code == 9
+    assert "Divide by zero" in answer.err
+    assert "at f (<expr>:1:" in answer.err
+
+
+def test_tokens_are_narrowed_and_read(yin: Yin, place: Path) -> None:
+    answer = yin(
+        "token",
+        "attenuate",
+        "@all",
+        "--allow",
+        "read:alpha/people",
+        "--hops",
+        "3",
+        "--ttl",
+        "10m",
+        "--out",
+        "narrow",
+    )
+    assert answer.code == 0, answer.err
+    assert (place / "narrow").stat().st_mode & 0o777 == 0o600
+    shown = yin("token", "inspect", "@narrow").out
+    assert "block 1" in shown
+    assert "read:alpha/people" in shown
+    answer = yin("spawn", "n.clj", "--on", "alpha", "--token", "@narrow", "--wait")
+    assert answer.code == 5
+    assert "block 1 forbids migrate on node beta" in answer.err
+
+
+def test_a_tampered_token_names_its_block(yin: Yin, place: Path) -> None:
+    from base64 import urlsafe_b64decode, urlsafe_b64encode
+
+    prefix, body = (place / "all").read_text().strip().split(".")
+    data = bytearray(urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+    data[-10] ^= 1  # in the last signature
+    (place / "bad").write_text(f"{prefix}.{urlsafe_b64encode(bytes(data)).decode().rstrip('=')}\n")
+    (place / "bad").chmod(0o600)
+    answer = yin("token", "inspect", "@bad")
+    assert answer.code == 3
+    assert "block 0" in answer.err
+
+
+def test_a_revoked_token_pauses_its_agents(yin: Yin) -> None:
+    assert yin("token", "mint", "--allow", "read:**", "--out", "gone").code == 0
+    agent = spawn(yin, "-e", ENDLESS, "--on", "alpha", "--token", "@gone")
+    assert yin("token", "revoke", "@gone").code == 0
+    assert yin("result", agent).code == 1
+    (line,) = [line for line in yin("ps").out.splitlines() if line.startswith(agent[:12])]
+    assert "paused" in line
+    assert "revoked" in line
+
+
+def test_the_steps_of_a_program_are_facts(yin: Yin) -> None:
+    steps = yin("compile", "n.clj", "--emit", "exec").out
+    assert re.search(r"^ +0 .*; node \d+ at 2:\d+", steps, re.MULTILINE)
+    yin("spawn", "n.clj", "--on", "alpha", "--token", "@all", "--wait")
+    query = (
+        "[:find ?i ?at :where [?s :exec/instruction ?i] [?s :exec/node ?n]"
+        " [?n :ast/source-location ?at]]"
+    )
+    found = yin("q", query, "--on", "alpha", "--stream", "code").out
+    assert ":primitive" in found
+
+
+def test_what_does_not_exist_is_said_so(yin: Yin, place: Path) -> None:
+    for arguments, code in [
+        (["show", "abcdef"], 4),
+        (["spawn", "missing.clj", "--on", "alpha"], 4),
+        (["spawn", "n.clj", "--on", "omega"], 4),
+        (["stream", "import", "alpha:x", "people.txt"], 2),
+        (["q", "[:find ?x :where [?x]]", "--on", "alpha", "--stream", "none"], 1),
+        (["token", "inspect", "@missing"], 4),
+    ]:
+        answer = yin(*arguments)
+        assert answer.code == code, (arguments, answer)
+        assert answer.err.startswith(("yin: ", "Usage: ")), answer.err
+
+
+def test_secrets_are_not_printed(yin: Yin, place: Path) -> None:
+    logs = "".join(path.read_text() for path in place.glob("dev/nodes/*/yind.log"))
+    secret = (place / "dev" / "root.key").read_text().strip()
+    assert secret not in logs
+    assert "yin1" not in logs
+
+
+def test_a_cluster_made_by_hand_runs(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run("cluster", "init", "hand") == 0
+    assert _run("--cluster", "hand", "node", "add", "alpha", "--listen", "127.0.0.1:0") == 0
+    assert _run("--cluster", "hand", "ps") == 7
+    assert _run("--cluster", "hand", "up") == 0
+    try:
+        capsys.readouterr()
+        assert _run("--cluster", "hand", "node", "ls", "-o", "ids") == 0
+        assert capsys.readouterr().out == "alpha\n"
+    finally:
+        assert _run("--cluster", "hand", "down") == 0
+
+
+@pytest.mark.parametrize(
+    ("program", "value"),
+    [
+        ("(let [f (fn f [n] (if (< n 2) n (+ (f (- n 1)) (f (- n 2)))))] (f 25))", "75025"),
+        ("(+ 1 (call/cc (fn [k] (* 10 (k 4)))))", "5"),
+        ("(loop [i 0] (if (= i 3000000) i (recur (inc i))))", "3000000"),
+        ("(defn f [n] (if (= n 0) 0 (inc (f (dec n))))) (f 1000000)", "1000000"),
+        ('(do (require \'[clojure.string :as s]) (s/upper-case "a"))', '"A"'),
+    ],
+)
+def test_run_prints_the_value(
+    place: Path, capsys: pytest.CaptureFixture[str], program: str, value: str
+) -> None:
+    capsys.readouterr()
+    assert _run("run", "-e", program) == 0
+    assert capsys.readouterr().out == value + "\n"
