@@ -194,7 +194,7 @@ def test_a_tampered_token_names_its_block(yin: Yin, place: Path) -> None:
 
     prefix, body = (place / "all").read_text().strip().split(".")
     data = bytearray(urlsafe_b64decode(body + "=" * (-len(body) % 4)))
-    data[-10] ^= 1  # in the last signature
+    data[-60] ^= 1  # in the last signature, before the bearer secret
     (place / "bad").write_text(f"{prefix}.{urlsafe_b64encode(bytes(data)).decode().rstrip('=')}\n")
     (place / "bad").chmod(0o600)
     answer = yin("token", "inspect", "@bad")
