@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from threading import Lock
 from time import perf_counter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -126,7 +126,7 @@ def _program(query: Query, rules: Rules) -> Program:
     return found
 
 
-def q(query: object, *inputs: object, budget: Budget | None = None) -> object:
+def q(query: object, *inputs: object, budget: Budget | None = None) -> Any:
     """Return a query's answer: a Set of tuples, or what the shape of its :find asks for.
 
     Args:
@@ -265,7 +265,7 @@ def derive(
     source: Database | Iterable[tuple[object, ...]],
     *,
     budget: Budget | None = None,
-) -> dict[str, list[tuple[object, ...]]]:
+) -> dict[str, list[tuple[Any, ...]]]:
     """Return all answers of some rules, each rule of the program evaluated once.
 
     Raises:
@@ -280,7 +280,7 @@ def _derived(
 ) -> dict[str, list[tuple[object, ...]]]:
     program = _derivation(rules, wanted)
     evaluation = Evaluation(program, {DEFAULT_SOURCE: source}, meter, whole=True)
-    answers: dict[str, list[tuple[object, ...]]] = {}
+    answers: dict[str, list[tuple[Any, ...]]] = {}
     for name in wanted:
         if program.required[name]:
             raise QueryError("query/unbound", f"rule {name} needs arguments")

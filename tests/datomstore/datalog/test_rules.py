@@ -154,22 +154,22 @@ def test_every_shape_closes_the_graph(
     database = database_of(facts_of([(a, EDGE, b) for a, b in sorted(pairs)]))
     rules, paths = SHAPES[shape], closure(pairs)
     both = [(x, y) for x in sorted(some) for y in sorted(some)]
-    assert set(q(CALLERS[0], database, rules)) == paths  # type: ignore[call-overload]
-    assert set(q(CALLERS[1], database, rules, some)) == {p for p in paths if p[0] in some}  # type: ignore[call-overload]
-    assert set(q(CALLERS[2], database, rules, some)) == {p for p in paths if p[1] in some}  # type: ignore[call-overload]
-    assert set(q(CALLERS[3], database, rules, both)) == paths & set(both)  # type: ignore[call-overload]
+    assert set(q(CALLERS[0], database, rules)) == paths
+    assert set(q(CALLERS[1], database, rules, some)) == {p for p in paths if p[0] in some}
+    assert set(q(CALLERS[2], database, rules, some)) == {p for p in paths if p[1] in some}
+    assert set(q(CALLERS[3], database, rules, both)) == paths & set(both)
     ends = {b for _, b in pairs}
     apart = {(x, y) for x in some for y in ends} - paths
-    assert set(q(CALLERS[4], database, rules, some)) == apart  # type: ignore[call-overload]
+    assert set(q(CALLERS[4], database, rules, some)) == apart
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_cycle_of_three_is_complete(shape: str) -> None:
     database = database_of(facts_of([(1, EDGE, 2), (2, EDGE, 3), (3, EDGE, 1)]))
     everything = set(product((1, 2, 3), repeat=2))
-    assert set(q(CALLERS[0], database, SHAPES[shape])) == everything  # type: ignore[call-overload]
+    assert set(q(CALLERS[0], database, SHAPES[shape])) == everything
     answer = q("[:find [?y ...] :in $ % :where (p 1 ?y)]", database, SHAPES[shape])
-    assert set(answer) == {1, 2, 3}  # type: ignore[call-overload]
+    assert set(answer) == {1, 2, 3}
 
 
 def ladder(levels: int) -> list[tuple[int, Keyword, object]]:
@@ -184,7 +184,7 @@ def test_a_ladder_of_two_way_choices_is_climbed_at_once(shape: str) -> None:
     started = perf_counter()
     answer = q("[:find [?y ...] :in $ % :where (p 2 ?y)]", database, SHAPES[shape])
     assert perf_counter() - started < 1
-    assert set(answer) == set(range(4, 36))  # type: ignore[call-overload]
+    assert set(answer) == set(range(4, 36))
 
 
 def test_a_ladder_of_patterns_does_not_count_the_ways() -> None:
@@ -192,7 +192,7 @@ def test_a_ladder_of_patterns_does_not_count_the_ways() -> None:
     clauses = " ".join(f"[?n{level} :a ?n{level + 1}]" for level in range(levels))
     database = database_of(facts_of(ladder(levels)))
     found = q(f"[:find [?n{levels} ...] :where {clauses}]", database, budget=Budget(rows=1_000_000))
-    assert set(found) == {2 * levels + 2, 2 * levels + 3}  # type: ignore[call-overload]
+    assert set(found) == {2 * levels + 2, 2 * levels + 3}
 
 
 # -- functions in rules --
@@ -205,7 +205,7 @@ SUMS = """[[(cost ?a ?b ?c) [?a :a ?b] [(ground 1) ?c]]
 @given(st.integers(-3, 9))
 def test_rules_count_up_to_a_bound(start: int) -> None:
     found = q("[:find [?m ...] :in % ?n :where (up ?n ?m)]", UP_TO, start)
-    assert set(found) == {start, *range(start, 7)}  # type: ignore[call-overload]
+    assert set(found) == {start, *range(start, 7)}
 
 
 @EXAMPLES
@@ -222,7 +222,7 @@ def test_rules_make_new_values_within_a_bound(pairs: set[tuple[int, int]], told:
         ("[:find ?b ?c :in $ %" if told else "[:find ?a ?b ?c :in $ %") + start, database, SUMS
     )
     wanted = {(b, n) for a, b, n in walks if a == 1} if told else walks
-    assert set(found) == wanted  # type: ignore[call-overload]
+    assert set(found) == wanted
 
 
 def test_rules_that_count_for_ever_end_with_the_budget() -> None:
@@ -254,7 +254,7 @@ def test_a_call_with_a_bound_argument_reads_what_it_can_reach(shape: str, call: 
     answer = q(f"[:find [?y ...] :in $ % :where {call}]", database, SHAPES[shape])
     q(f"[:find [?y ...] :in $ % :where {call}]", database, SHAPES[shape], budget=Budget(rows=3_000))
     wanted = {"(p 1 ?y)": set(range(2, 13)), "(p ?y 12)": set(range(1, 12))}
-    assert set(answer) == wanted.get(call, {1})  # type: ignore[call-overload]
+    assert set(answer) == wanted.get(call, {1})
 
 
 def test_what_an_earlier_clause_binds_restricts_a_rule() -> None:
@@ -283,9 +283,9 @@ def test_more_calls_than_are_followed_untried_are_answered(
     database = database_of(facts_of([(a, EDGE, b) for a, b in sorted(pairs)]))
     paths = closure(pairs)
     answer = q(CALLERS[1], database, SHAPES[shape], some)
-    assert set(answer) == {p for p in paths if p[0] in some}  # type: ignore[call-overload]
+    assert set(answer) == {p for p in paths if p[0] in some}
     answer = q(CALLERS[2], database, SHAPES[shape], some)
-    assert set(answer) == {p for p in paths if p[1] in some}  # type: ignore[call-overload]
+    assert set(answer) == {p for p in paths if p[1] in some}
 
 
 def test_calls_that_lead_apart_are_followed() -> None:
