@@ -27,7 +27,7 @@ check: install lint types layers test
 lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/cython-lint yind
+	PATH=$(BIN):$$PATH $(BIN)/cython-lint yind
 
 types: install
 	$(BIN)/mypy

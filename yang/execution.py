@@ -240,7 +240,7 @@ def _constant_facts(
         if constant.core:
             fact(entity, EXEC["constant"], Symbol(f"yin.core/{constant.name}"))
         else:
-            fact(entity, EXEC["lambda"], functions[constant.index])
+            fact(entity, EXEC["lambda"], functions[constant.number])
     elif isinstance(constant, PrimitiveRef):
         fact(entity, EXEC["constant-kind"], Keyword("primitive"))
         fact(entity, EXEC["constant"], Symbol(PRIMITIVES[constant.number].name))

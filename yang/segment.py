@@ -30,7 +30,7 @@ class FunctionRef(NamedTuple):
     """A constant that is a top-level function without captured values, of this segment or of the core library."""
 
     core: bool  # True: a function of the core library's segment, named by `name`
-    index: int  # position in `functions` of this segment; -1 for core
+    number: int  # position in `functions` of this segment; -1 for core
     name: str
 
 

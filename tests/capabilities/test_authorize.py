@@ -144,7 +144,7 @@ def test_a_request_is_for_one_verb_without_a_colon_or_a_gift() -> None:
         {"attribute": ":person/name"},
         {"cost": {Resource.ROWS: -1}},
     ):
-        with pytest.raises(ValueError, match="verb|colon|negative"):
+        with pytest.raises(ValueError, match=r"verb|colon|negative"):
             request(**fields)
 
 

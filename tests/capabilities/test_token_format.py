@@ -342,6 +342,6 @@ def test_a_known_block_with_another_signature_is_refused() -> None:
     token = chain()
     verify(token.to_bytes(), roots=ROOTS, presenter=THIRD.public, cache=cache)
     forged = (token.signed[0], token.signed[1]._replace(signature=bytes(64)), token.signed[2])
+    data = replace(token, signed=forged).to_bytes()
     with pytest.raises(TokenInvalid, match="block 1: the signature is wrong"):
-        data = replace(token, signed=forged).to_bytes()
         verify(data, roots=ROOTS, presenter=THIRD.public, cache=cache)

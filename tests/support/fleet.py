@@ -55,7 +55,7 @@ class Fleet:
         config = configuration.load(self.cluster.node_folder(name) / "yind.toml")
         for key, value in changes.items():
             config = configuration.Config(**{**_fields(config), key: value})
-        node = await self.nursery.start(self._run, name, config)
+        node: Node = await self.nursery.start(self._run, name, config)
         self.nodes[name] = node
         return node
 
@@ -142,6 +142,21 @@ class Fleet:
             if row["state"] != "moved":
                 return name, row
             name = row["moved_to"]
+
+    async def until(self, name: str, agent: bytes, state: str) -> None:
+        """Return when an agent of a running node is in a state."""
+        found = self.nodes[name].agents.get(agent)
+        assert found is not None, agent
+        reached = trio.Event()
+
+        def watch(event: dict[str, object]) -> None:
+            if found.record.state == state:
+                reached.set()
+
+        found.watchers.add(watch)
+        watch({})
+        await reached.wait()
+        found.watchers.discard(watch)
 
     async def result(self, name: str, source: str, *tokens: Token, **fields: Any) -> str:
         """Return the printed result of a program that must succeed."""

@@ -6,7 +6,7 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -74,7 +74,7 @@ def spawn(cluster: Cluster, source: str) -> bytes:
     )
 
 
-def transact(cluster: Cluster, node: str, stream: str, *facts: dict[str, object]) -> None:
+def transact(cluster: Cluster, node: str, stream: str, *facts: Mapping[str, object]) -> None:
     data = tuple(Map({Keyword(key): value for key, value in fact.items()}) for fact in facts)
     with connected(cluster, node) as client:
         client.request("stream.transact", Map({"stream": stream, "data": data}))

@@ -216,7 +216,7 @@ def test_of_equal_parameters_the_last_counts() -> None:
 def test_a_recur_goes_to_the_loop_around_it_not_through_a_try() -> None:
     _, facts = derived("(fn* ([a] (loop* [b a] (if b (recur 1) (try (recur 2) (finally 3))))))")
     # 0 program, 1 lambda, 2 arity, 3 a, 4 loop, 5 b, 6 a, 7 if, 8 b, 9 recur, 10 1, 11 try, 12 recur
-    targets = dict(facts["target"])  # type: ignore[arg-type]
+    targets: dict[int, int] = dict(facts["target"])  # type: ignore[arg-type]
     assert targets[4] == 2
     assert targets[9] == 4
     assert 12 not in targets

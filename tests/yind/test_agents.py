@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import trio
 from fleet import fleet
 
 from capabilities.caveats import Verb
@@ -129,8 +128,7 @@ async def test_agents_go_on_after_a_restart(tmp_path: Path) -> None:
     async with fleet(tmp_path, "alpha") as nodes:
         sleeper = await nodes.spawn("alpha", source, nodes.token())
         paused = await nodes.spawn("alpha", "(+ 1 2)", paused=True)
-        while (await nodes.ask("alpha", "agent.show", id=sleeper.hex()))["state"] != "waiting":
-            await trio.sleep(0.01)
+        await nodes.until("alpha", sleeper, "waiting")
         await nodes.crash("alpha")
         await nodes.start("alpha")
         row = await nodes.ask("alpha", "agent.show", id=sleeper.hex())

@@ -48,8 +48,7 @@ async def test_the_sum_is_right_when_the_source_dies_after_the_hop(tmp_path: Pat
     async with fleet(tmp_path, "alpha", "beta") as nodes:
         await load(nodes, alpha=3, beta=40)
         agent = await nodes.spawn("alpha", SUM, nodes.token())
-        while (await nodes.ask("alpha", "agent.show", id=agent.hex()))["state"] != "moved":
-            await trio.lowlevel.checkpoint()
+        await nodes.until("alpha", agent, "moved")
         await nodes.crash("alpha")
         assert await _done(nodes, agent, "beta") == ("beta", "43")
 

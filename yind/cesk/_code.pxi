@@ -177,7 +177,7 @@ cdef class Code:
             elif isinstance(value, _FunctionRef) and value.core:
                 constant[0] = pointer_value(core.info.functions[<uint32_t> core_names[value.name]].closure)
             elif isinstance(value, _FunctionRef):
-                constant[0] = pointer_value(self.info.functions[<uint32_t> value.index].closure)
+                constant[0] = pointer_value(self.info.functions[<uint32_t> value.number].closure)
             else:
                 self._load_value(value, constant)
         for index in range(self.info.arity_count):

@@ -17,7 +17,7 @@
 #     CONS          -                                      first, rest (any seq, EMPTY or NIL; may be LAZY)
 #     LAZY          -                                      function, or when `flags` = REALIZED what it gave
 #     RANGE         -                                      first, end (exclusive), step: all INT or all DOUBLE; never empty
-#     SEQ           index, flags = SEQ_*                   a VECTOR (index), STRING (byte offset), MAP or SET (a path); never empty
+#     SEQ           index, flags = SEQ_*                   VECTOR (index), STRING (byte), MAP or SET (path); never empty
 #     VECTOR        count, shift                           root (VECTOR_NODE or NIL), tail (VECTOR_LEAF)
 #     VECTOR_NODE   -                                      1 to 32 children
 #     VECTOR_LEAF   -                                      items; may hold more than a sharing vector can see

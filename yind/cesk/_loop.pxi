@@ -30,7 +30,9 @@ cdef Outcome finish(State *state, Value value) noexcept nogil:
     return FINISHED
 
 
-cdef Outcome make_closure(State *state, FunctionInfo *function, const Value *captured, uint32_t n, Value *result) noexcept nogil:
+cdef Outcome make_closure(
+    State *state, FunctionInfo *function, const Value *captured, uint32_t n, Value *result
+) noexcept nogil:
     """Set result to a closure over copies of n values."""
     cdef Closure *closure
     cdef Value captures = nil()

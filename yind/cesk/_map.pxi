@@ -125,7 +125,15 @@ cdef MapNode *new_map_node(Heap *heap, uint32_t kind, uint32_t data_map, uint32_
     return node
 
 
-cdef Outcome two_pairs(Heap *heap, uint32_t shift, uint32_t hash_1, const Value *pair_1, uint32_t hash_2, const Value *pair_2, Value *result) noexcept nogil:
+cdef Outcome two_pairs(
+    Heap *heap,
+    uint32_t shift,
+    uint32_t hash_1,
+    const Value *pair_1,
+    uint32_t hash_2,
+    const Value *pair_2,
+    Value *result,
+) noexcept nogil:
     """Set result to the node of two pairs (taken over) whose hashes agree below `shift`. Depth is at most 8."""
     cdef MapNode *node
     cdef uint32_t digit_1 = (hash_1 >> shift) & 31 if shift < HASH_BITS else 0
@@ -335,6 +343,7 @@ cdef Outcome map_remove(Heap *heap, Value *handle, Value key) noexcept nogil:
     """Remove the key (borrowed) from a MAP or SET if it is there."""
     cdef Map *map
     cdef Value *pair
+    cdef Value *first
     cdef Value *path[9]
     cdef uint32_t bits[9]
     cdef uint32_t depth = 0
@@ -354,8 +363,9 @@ cdef Outcome map_remove(Heap *heap, Value *handle, Value key) noexcept nogil:
     path[0] = &map.root
     while True:
         place = 0
-        if pair >= values_of(path[depth].object) and pair < values_of(path[depth].object) + 2 * pair_count(path[depth].object):
-            place = <uint32_t> (pair - values_of(path[depth].object)) + 1  # here; plus one, so that zero says no
+        first = values_of(path[depth].object)
+        if first <= pair < first + 2 * pair_count(path[depth].object):
+            place = <uint32_t> (pair - first) + 1  # here; plus one, so that zero says no
         if make_editable(heap, path[depth], path[depth].object.length, 0) != OK:
             return NO_MEMORY
         bits[depth] = (<uint32_t> 1) << ((hashed >> (5 * depth)) & 31) if 5 * depth < HASH_BITS else 0

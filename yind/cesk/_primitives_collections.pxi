@@ -317,7 +317,9 @@ cdef Outcome primitive_assoc(Heap *heap, const Value *arguments, uint32_t n, Val
     return outcome
 
 
-cdef Outcome remove_keys(Heap *heap, const char *name, uint32_t kind, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
+cdef Outcome remove_keys(
+    Heap *heap, const char *name, uint32_t kind, const Value *arguments, uint32_t n, Value *result
+) noexcept nogil:
     """Set result to a map or set without the keys a1 ..."""
     cdef uint32_t i
     cdef Outcome outcome = OK

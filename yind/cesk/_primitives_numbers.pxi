@@ -69,7 +69,9 @@ cdef Outcome primitive_dec(Heap *heap, const Value *arguments, uint32_t n, Value
     return arithmetic(heap, SUBTRACT, arguments[0], integer_value(1), result)
 
 
-cdef Outcome choose_number(Heap *heap, const char *name, int wanted, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
+cdef Outcome choose_number(
+    Heap *heap, const char *name, int wanted, const Value *arguments, uint32_t n, Value *result
+) noexcept nogil:
     """Set result to the greatest (wanted 1) or least (-1) number; NaN wins."""
     cdef Value best = arguments[0]
     cdef uint32_t i
@@ -135,7 +137,9 @@ cdef Outcome primitive_not_equal(Heap *heap, const Value *arguments, uint32_t n,
     return outcome
 
 
-cdef Outcome ordered(Heap *heap, const char *name, int first, int second, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
+cdef Outcome ordered(
+    Heap *heap, const char *name, int first, int second, const Value *arguments, uint32_t n, Value *result
+) noexcept nogil:
     """Set result to whether each two neighbours have one of the two orders."""
     cdef uint32_t i
     cdef int order = 0

@@ -78,10 +78,10 @@ def _verify_constants(segment: Segment, core_functions: Callable[[str], bool]) -
             _require(core_functions(constant.name), f"constant {index}: no core {constant.name}")
         elif isinstance(constant, FunctionRef):
             _require(
-                0 <= constant.index < len(segment.functions), f"constant {index}: no such function"
+                0 <= constant.number < len(segment.functions), f"constant {index}: no such function"
             )
             _require(
-                segment.functions[constant.index].capture_count == 0,
+                segment.functions[constant.number].capture_count == 0,
                 f"constant {index}: the function has captured values",
             )
 
