@@ -43,7 +43,10 @@ TEMPLATES: dict[str, str] = {
         (+ N (call/cc (fn [k] N))) (try N (catch Exception e 0)) (try (throw (ex-info "e" {:n N})) (catch
         ExceptionInfo e (:n (ex-data e)))) (let [a (atom N)] (swap! a F) @a) ((fn [x & more] (+ x (count more))) N N)
         (case I 0 N 1 N N) (numerator N) (some F V) (get V I) (second V) (last V) (reduce-kv (fn [n k v] (+ n 1)) 0 M)
-        (let [[a b] V] (+ a b)) (let [{:keys [a b] :or {b 1}} M] [a b]) (peek V) (F N) (G N N) (-> N (+ N) (vector N) count) (->> V (map F) (reduce G))
+        (let [[a b] V] (+ a b)) (let [{:keys [a b] :or {b 1}} M] [a b]) (peek V) (F N) (G N N)
+        (let [k (atom nil) n (atom 0) x (call/cc (fn [c] (reset! k c) N))] (if (< (swap! n inc) 3) (@k (F x)) x))
+        (call/cc (fn [out] (reduce (fn [x y] (if (= y N) (out x) (G x y))) N V)))
+        (try (F (/ N 0)) (catch ArithmeticException e N) (finally N)) (-> N (+ N) (vector N) count) (->> V (map F) (reduce G))
         (letfn [(f [n] (if (pos? n) (g (dec n)) N)) (g [n] (f n))] (f I)) (do N N) (first (sort V))""",
     "B": """(= N N) (= V V) (= S S) (== N N) (< N N) (<= N N N) (> N N) (not B) (zero? N) (pos? N) (neg? N) (even? N)
         (odd? I) (empty? V) (contains? M K) (contains? V I) (contains? T N) (nil? K) (string? S) (seq? V) (vector? V)
@@ -63,7 +66,12 @@ TEMPLATES: dict[str, str] = {
         (take I (cycle V)) (try V (catch Exception e [(:fault (ex-data e))])) (drop-last V) (take-last I V) (nthrest V I)
         (loop [x N out []] (if (< (count out) 3) (recur (F x) (conj out x)) out)) (dedupe V) (str/split S S) (empty V)
         (partition-by F V) (tree-seq sequential? seq V) (transduce (map F) conj [] V) (if B V V) (replace {1 2} V)
-        (let [a (atom [])] (doseq [x V] (swap! a conj x)) @a) (seq S) ((juxt F F) N) (rseq V) (filterv F V) (map F S)""",
+        (let [a (atom [])] (doseq [x V] (swap! a conj x)) @a) (seq S) ((juxt F F) N)
+        (let [log (atom [])] (try (swap! log conj N (F N)) (catch Exception e (swap! log conj :e)) (finally (swap! log
+        conj :f))) @log) (call/cc (fn [out] (mapv (fn [x] (if (F x) (out [x]) x)) V))) (try (mapv (fn [x] (throw
+        (ex-info "t" {:x (F x)}))) V) (catch ExceptionInfo e [(:x (ex-data e))]))
+        (let [k (atom nil) out (atom [])] (doseq [x V] (swap! out conj (call/cc (fn [c] (reset! k c) x)))) (if (< (count
+        @out) 6) (if @k (@k N) @out) @out)) (rseq V) (filterv F V) (map F S)""",
     "M": """{} {K N} {:a N} (assoc M K N) (dissoc M K) (merge M M) (zipmap V V) (update M K F) (assoc-in M [K K] N)
         (select-keys M [K K]) (hash-map K N K N) (conj M [K N]) (into M {K V}) (update-vals M F) (group-by F V)
         (frequencies V) (merge-with G M M) (if B M M)""",

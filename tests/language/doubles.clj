@@ -13,6 +13,8 @@
 ; expect: [false false false false]
 [(quot 7.5 2) (rem 7.5 2) (mod -7.5 2)]
 ; expect: [3.0 1.5 0.5]
+[(str (quot -1.0 2)) (rem 5.5 0.1) (mod -5.5 0.1) (rem -7.5 2) (mod 7.5 -2) (NaN? (rem 5 ##Inf))]
+; expect: ["0.0" 0.0 0.0 -1.5 -0.5 true]
 (quot 1.0 0)
 ; expect error: Divide by zero
 [(str 1.0) (str 0.1) (str 1e21) (str 1.0E-5) (str 123456.789) (str 1e7) (str 9999999.0) (str 0.001) (str 1.0E-4) (str -0.0)]

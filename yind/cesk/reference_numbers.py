@@ -91,23 +91,21 @@ def _quotient(a: Value, b: Value) -> Value:
         raise GuestFault("arithmetic", "Divide by zero")
     if _any_double(a, b):
         quotient = _double(a) / _double(b)
-        return float(math.trunc(quotient)) if math.isfinite(quotient) else quotient
+        return float(int(quotient)) if math.isfinite(quotient) else quotient  # never -0.0
     whole = a // b
     return _exact(whole + 1 if whole < 0 and whole * b != a else whole)
 
 
 def _remainder(a: Value, b: Value) -> Value:
-    if _any_double(a, b):
-        if b == 0:
-            raise GuestFault("arithmetic", "Divide by zero")
-        a, b = _double(a), _double(b)
-        return math.nan if math.isinf(a) or math.isnan(a) or math.isnan(b) else math.fmod(a, b)
-    return _exact(a - b * _quotient(a, b))
+    quotient = _quotient(a, b)
+    if _any_double(a, b):  # as Clojure has it, not C's fmod: the product is rounded
+        return _double(a) - quotient * _double(b)
+    return _exact(a - b * quotient)
 
 
 def _modulus(a: Value, b: Value) -> Value:
     remainder = _remainder(a, b)
-    return _add(remainder, b) if remainder != 0 and (remainder < 0) != (b < 0) else remainder
+    return remainder if remainder == 0 or (a > 0) == (b > 0) else _add(remainder, b)
 
 
 def _fold(
