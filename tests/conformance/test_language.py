@@ -16,6 +16,9 @@ from language import (
     reference_core,
 )
 
+from datomstore.database import Database
+from yang.analysis import TX
+from yang.ast_datoms import ENTITY_BASE, SCHEMA, datoms_of
 from yang.compile import compile_source
 from yang.errors import SourceError, SourceErrors
 from yang.lower import tree_of_source
@@ -57,3 +60,25 @@ def test_the_compiler_refuses_what_it_does_not_support(case: Case) -> None:
 
 def test_the_reference_machine_has_every_host_function() -> None:
     assert set(FUNCTIONS) == {row.name for row in PRIMITIVES if row.kind is Kind.PURE}
+
+
+def test_the_reference_machine_runs_from_the_facts_the_compiler_kept() -> None:
+    compiled = compile_source("(defn twice [x] (* 2 x)) (twice 21)", "twice.clj")
+    code = ReferenceCode(compiled.ast_db, compiled.base, reference_core())
+    assert outcome_of(ReferenceMachine(code)).value == 42
+
+
+def test_programs_in_one_database_do_not_see_each_other() -> None:
+    first = tree_of_source("(def x 1) x", "first.clj")
+    second = tree_of_source("x", "second.clj")
+    start = ENTITY_BASE + len(first.items)
+    facts = [*datoms_of(first, tx=TX), *datoms_of(second, base=start, tx=TX)]
+    database = Database.from_datoms(facts, SCHEMA)
+    machines = [
+        ReferenceMachine(ReferenceCode(database, root, reference_core()))
+        for root in (ENTITY_BASE, start)
+    ]
+    assert [outcome_of(machine) for machine in machines] == [
+        Outcome(1),
+        Outcome(error="unresolved symbol: x"),
+    ]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from language import MEMORY, RUNNING, Case, Code, Machine, check, core_code, machine_of, outcome_of
+from language import MEMORY, RUNNING, Case, check, core_code, machine_of, outcome_of
 
 from yang.errors import SourceError, SourceErrors
+from yind.cesk import Code, Machine
 
 ALL_OF = ("atoms", "call_cc", "closures", "effects", "errors", "lazy_seqs", "loops")
 EVERY = 8  # of the other files' cases
