@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
+from decimal import Decimal
 from fractions import Fraction
 from uuid import UUID
 
@@ -396,15 +398,22 @@ def _write_atom(value: object) -> str:
 
 
 def write_double(value: float) -> str:
-    """Return a double as Java and Clojure print it: 1.0, 1.0E10, ##Inf."""
-    if math.isnan(value):
-        return "##NaN"
-    if math.isinf(value):
-        return "##Inf" if value > 0 else "##-Inf"
-    if value == 0 or 1e-3 <= abs(value) < 1e7:
-        text = repr(value)
-        return text if "e" not in text else f"{value:f}"
-    exponent = f"{value:e}".partition("e")[2]
-    digits = repr(value).partition("e")[0].replace(".", "").lstrip("-0").rstrip("0") or "0"
-    sign = "-" if value < 0 else ""
-    return f"{sign}{digits[0]}.{digits[1:] or '0'}E{int(exponent)}"
+    """Return a double as Java and Clojure print it, the shortest digits that read back the same: 1.0, 1.0E10, ##Inf.
+
+    Where one digit would do, Java takes the nearest two, which may differ below the normal range.
+    """
+    if not math.isfinite(value):
+        return "##NaN" if math.isnan(value) else "##Inf" if value > 0 else "##-Inf"
+    shortest = repr(value)
+    if 0 < abs(value) < sys.float_info.min and float(f"{value:.1e}") == value:
+        shortest = f"{value:.1e}"
+    sign, numbers, _ = Decimal(shortest).as_tuple()
+    digits = "".join(map(str, numbers)).rstrip("0") or "0"
+    exponent = Decimal(shortest).adjusted() if value else 0
+    minus = "-" if sign else ""
+    if not -3 <= exponent < 7:
+        return f"{minus}{digits[0]}.{digits[1:] or '0'}E{exponent}"
+    if exponent < 0:
+        return f"{minus}0.{'0' * (-exponent - 1)}{digits}"
+    digits = digits.ljust(exponent + 2, "0")
+    return f"{minus}{digits[: exponent + 1]}.{digits[exponent + 1 :]}"

@@ -12,7 +12,7 @@ BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PAGES = [
     page
     for page in [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md"]
-    if BLOCK.search(page.read_text())
+    if BLOCK.search(page.read_text()) and ">>>" not in page.read_text()  # those are doctests
 ]
 
 

@@ -7,7 +7,7 @@ Fits:   `_core.pxd` declares the layout; `_core.pyi` is what Python sees. Unchec
         `yind.cesk.verify` checked every segment and `_image.pxi` checks every image.
 """
 
-from libc.math cimport fabs, fmod, isfinite, isnan, trunc  # no-cython-lint: used in the pieces
+from libc.math cimport fabs, isfinite, isnan, trunc  # no-cython-lint: used in the pieces
 from libc.stdio cimport snprintf
 from libc.stdlib cimport free as c_free
 from libc.stdlib cimport malloc as c_malloc

@@ -378,17 +378,15 @@ cdef int compare_names(Text *a, Text *b) noexcept nogil:
 cdef Outcome compare_simple(Heap *heap, Value a, Value b, int *result) noexcept nogil:
     cdef uint32_t rank = compare_rank(a)
     cdef uint32_t other = compare_rank(b)
+    if rank == 0 or other == 0:
+        result[0] = <int> (rank != 0) - <int> (other != 0)
+        return OK
     if rank == 99:
         return fault_type(heap, b"compare", b"something with an order", a)
     if other == 99:
         return fault_type(heap, b"compare", b"something with an order", b)
     if rank != other:
-        if rank != 0 and other != 0:
-            return fault_type(heap, b"compare", type_name(a), b)
-        result[0] = -1 if rank < other else 1
-        return OK
-    if rank == 0:
-        return OK
+        return fault_type(heap, b"compare", type_name(a), b)
     if rank == 1:
         return number_compare(heap, a, b, result)
     if a.tag == KEYWORD or a.tag == SYMBOL:

@@ -223,6 +223,7 @@ cdef bint integer_arithmetic(Operation operation, int64_t a, int64_t b, Value *r
 
 cdef Outcome real_arithmetic(Heap *heap, Operation operation, double a, double b, Value *result) noexcept nogil:
     cdef double value
+    cdef double whole
     if operation == ADD:
         value = a + b
     elif operation == SUBTRACT:
@@ -234,10 +235,9 @@ cdef Outcome real_arithmetic(Heap *heap, Operation operation, double a, double b
     else:
         if b == 0:
             return fault(heap, b"arithmetic", b"Divide by zero")
-        value = fmod(a, b)
-        if operation == QUOTIENT:
-            value = trunc(a / b)
-        elif operation == MODULUS and value != 0 and (value < 0) != (b < 0):
+        whole = trunc(a / b) + 0.0  # Clojure's formulas, which know no -0.0 and are not fmod's
+        value = whole if operation == QUOTIENT else a - whole * b
+        if operation == MODULUS and value != 0 and (a > 0) != (b > 0):
             value += b
     result[0] = real_value(value)
     return OK

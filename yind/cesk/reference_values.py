@@ -17,12 +17,10 @@ like: whatever descends into them is a `Walk` (yang.walk), which keeps its own s
 from __future__ import annotations
 
 import math
-import sys
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from fractions import Fraction
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -489,7 +487,7 @@ def _write(store: Store, value: Value, readable: bool, out: list[str], depth: in
     elif isinstance(value, Char) and not readable:
         out.append(value.value)
     elif isinstance(value, float):
-        out.append(_double_text(value))
+        out.append(edn.write_double(value))
     elif isinstance(value, _ATOMIC):
         out.append(edn.write(value))
     elif isinstance(value, HashMap):
@@ -522,28 +520,6 @@ def _write(store: Store, value: Value, readable: bool, out: list[str], depth: in
         out.append("]")
     else:
         out.append("#atom[...]" if isinstance(value, Atom) else _function_text(value))
-
-
-def _double_text(value: float) -> str:
-    """Return a double as Java writes it: the shortest digits that read back the same, 1.0, 0.001, 1.0E10.
-
-    Where one digit would do, Java takes the nearest two, which may differ below the normal range.
-    """
-    if not math.isfinite(value):
-        return "##NaN" if math.isnan(value) else "##Inf" if value > 0 else "##-Inf"
-    shortest = repr(value)
-    if 0 < abs(value) < sys.float_info.min and float(f"{value:.1e}") == value:
-        shortest = f"{value:.1e}"
-    sign, numbers, _ = Decimal(shortest).as_tuple()
-    digits = "".join(map(str, numbers)).rstrip("0") or "0"
-    exponent = Decimal(shortest).adjusted() if value else 0
-    minus = "-" if sign else ""
-    if not -3 <= exponent < 7:
-        return f"{minus}{digits[0]}.{digits[1:] or '0'}E{exponent}"
-    if exponent < 0:
-        return f"{minus}0.{'0' * (-exponent - 1)}{digits}"
-    digits = digits.ljust(exponent + 2, "0")
-    return f"{minus}{digits[: exponent + 1]}.{digits[exponent + 1 :]}"
 
 
 def _brackets(value: Value) -> tuple[str, str]:
