@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from datomstore.value import Char, Keyword, List, Map, Set, Symbol
 
 NAMES = st.from_regex(r"[a-z][a-z0-9*+!?<>=-]{0,6}(/[a-z][a-z0-9-]{0,6})?", fullmatch=True)
-TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=12)
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 INSTANTS = st.datetimes(datetime(1900, 1, 1), datetime(2100, 1, 1)).map(
     lambda at: at.replace(tzinfo=UTC, microsecond=at.microsecond // 1000 * 1000)
 )
@@ -21,7 +21,7 @@ ATOMS = st.one_of(
     st.fractions().filter(lambda ratio: ratio.denominator != 1),
     TEXTS,
     st.binary(max_size=12),
-    st.characters(exclude_categories=("Cs",)).map(Char),
+    st.characters(exclude_categories=["Cs"]).map(Char),
     NAMES.map(Keyword),
     NAMES.filter(lambda name: name not in ("nil", "true", "false")).map(Symbol),
     INSTANTS,
