@@ -8,7 +8,7 @@ Fits:   `commit` is the commit point of the design: what an agent appended, the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import trio
 
@@ -18,6 +18,7 @@ from yind.authority import Authority
 from yind.cesk import Status
 from yind.clock import Clock
 from yind.code import CodeLibrary
+from yind.commits import GroupCommit, Work
 from yind.errors import AgentUnknown
 from yind.limits import LOG_LINES_KEPT
 
@@ -35,7 +36,7 @@ class Agents:
         self._code = code
         self.clock = clock
         self._by_id: dict[bytes, Agent] = {}
-        self._writer = trio.Lock()  # one storage transaction at a time, in the order of asking
+        self._commits = GroupCommit(streams, authority.write_decisions)
 
     def __iter__(self) -> Iterator[Agent]:
         return iter(list(self._by_id.values()))
@@ -85,43 +86,34 @@ class Agents:
             )
             agent.saved_fuel = agent.machine.fuel_used
 
-    async def commit(self, agent: Agent, stage: Callable[[Batch], None] | None = None) -> None:
+    async def commit(self, agent: Agent, stage: Work | None = None) -> None:
         """Make the agent's state durable, together with what `stage` appends.
 
-        `stage` runs in the storage transaction and may advance the machine; what it raises undoes the transaction
-        and is raised here. Returns when the disk has it.
+        `stage` runs in the storage transaction; first it may append, which may fail, then it may advance the machine.
+        What it raises is raised here, and nothing has happened. Returns when the disk has it.
         """
-        async with self._writer:
-            await trio.to_thread.run_sync(self._commit, agent, stage)
-        agent.saved_at = trio.current_time()
-        agent.notify({"kind": "state", "state": agent.record.state, "reason": agent.record.reason})
-
-    async def write(self, stage: Callable[[Batch], None]) -> None:
-        """Run one storage transaction that concerns no agent's state."""
-        async with self._writer:
-            await trio.to_thread.run_sync(self._write, stage)
-
-    def _write(self, stage: Callable[[Batch], None]) -> None:
-        with self.streams.batch() as batch:
-            stage(batch)
-            self._authority.write_decisions(batch)
-
-    def _commit(self, agent: Agent, stage: Callable[[Batch], None] | None) -> None:
         record, machine = agent.record, agent.machine
         kept = record.image, record.fuel_used
         waits = machine is not None and machine.status is Status.EFFECT
-        try:
-            with self.streams.batch() as batch:
-                if stage is not None:
-                    stage(batch)
-                if self._by_id.get(record.id) is agent:  # not of an earlier visit
-                    self.put(batch, agent)
-                self._authority.write_decisions(batch)
-        except BaseException:
+
+        def work(batch: Batch) -> None:
+            if stage is not None:
+                stage(batch)
+            if self._by_id.get(record.id) is agent:  # not of an earlier visit
+                self.put(batch, agent)
+
+        def undo() -> None:
             record.image, record.fuel_used = kept
             if machine is not None and waits and machine.status is not Status.EFFECT:
                 agent.machine = None  # it went on from what has not happened; the image has not
-            raise
+
+        await self._commits.commit(work, undo)
+        agent.saved_at = trio.current_time()
+        agent.notify({"kind": "state", "state": agent.record.state, "reason": agent.record.reason})
+
+    async def write(self, stage: Work) -> None:
+        """Make something durable that concerns no agent's state."""
+        await self._commits.commit(stage)
 
     def put(self, batch: Batch, agent: Agent) -> None:
         """Write the agent's record into a storage transaction, with the image of its machine."""

@@ -8,6 +8,7 @@ Fits:   imported where the bound is enforced.
 FUEL_SLICE = (
     200_000  # fuel of one turn; a few milliseconds, so that a turn of many agents stays fair
 )
+FUEL_AT_ONCE = 1_000  # fuel of the part of a turn that runs on the event loop; some 20 microseconds
 CHECKPOINT_S = (
     1.0  # an agent that only computes is saved this often: a crash repeats at most so much
 )

@@ -8,6 +8,10 @@ Fits:   the machine runs in a thread and without the interpreter lock; between s
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, nullcontext
+from functools import partial
+
 import structlog
 import trio
 
@@ -21,7 +25,9 @@ from yind.cesk import Machine, Status
 from yind.cesk.errors import MachineError
 from yind.effects import Effects
 from yind.errors import Denied, EffectInvalid, HopRefused, YindError
-from yind.limits import AGENT_COUNT_MAX, CHECKPOINT_S
+from yind.limits import AGENT_COUNT_MAX, CHECKPOINT_S, FUEL_AT_ONCE
+
+Following = Callable[[], Awaitable[None]]
 
 _log = structlog.get_logger()
 
@@ -38,7 +44,7 @@ class Scheduler:
         self._limiter = trio.CapacityLimiter(workers)
         self._nursery: trio.Nursery | None = None
         self._draining = False
-        self._turns = 0
+        self._busy = 0  # turns, and what follows them, that come to an end by themselves
         self._idle = trio.Condition()
 
     def ready(self, agent: Agent) -> None:
@@ -50,7 +56,7 @@ class Scheduler:
         """Let the turns under way end and give no others; then every machine stands still."""
         self._draining = True
         async with self._idle:
-            while self._turns:
+            while self._busy:
                 await self._idle.wait()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -64,92 +70,95 @@ class Scheduler:
     async def _work(self) -> None:
         async for agent in self._receive.clone():
             if agent.record.state is State.READY and not agent.running and not self._draining:
-                self._turns += 1
-                try:
-                    await self._turn(agent)
-                except StorageError as error:
-                    self._strand(agent, error)
-                finally:
-                    self._turns -= 1
-                    with trio.CancelScope(shield=True):
-                        async with self._idle:
-                            self._idle.notify_all()
+                agent.running = True
+                async with self._at_work():
+                    following = await self._slice(agent)
+                if following is None:
+                    agent.running = False
+                    self.ready(agent)
+                else:  # a worker does not wait for the disk, nor for anything else
+                    assert self._nursery is not None, "workers run inside `run`"
+                    self._nursery.start_soon(self._settle, agent, following)
 
-    async def _turn(self, agent: Agent) -> None:
-        """Run one slice and deal with how it ended."""
-        if await self._honour_request(agent):
-            return
+    @asynccontextmanager
+    async def _at_work(self) -> AsyncIterator[None]:
+        self._busy += 1
         try:
-            machine = await self._loaded(agent)
-        except (MachineError, YindError, YangError, CapabilityError) as error:
-            await self._agents.pause(agent, f"cannot be restored here: {error}")
-            return
-        status = machine.status
-        if status is not Status.EFFECT:  # a restored agent asks its pending effect again
-            agent.running = True
-            try:
-                status = await trio.to_thread.run_sync(
-                    machine.run, self._fuel_slice, limiter=self._limiter
-                )
-            finally:
-                agent.running = False
-        await self._after(agent, machine, status)
+            yield
+        finally:
+            self._busy -= 1
+            with trio.CancelScope(shield=True):
+                async with self._idle:
+                    self._idle.notify_all()
 
-    async def _loaded(self, agent: Agent) -> Machine:
-        agent.running = True
+    # -- one turn --
+
+    async def _slice(self, agent: Agent) -> Following | None:
+        """Run one slice and return what its end asks for; None if nothing but the next slice."""
+        if agent.requested is not None:
+            return partial(self._honour_request, agent)
         try:
             if agent.machine is None:
                 await trio.to_thread.run_sync(self._agents.load, agent)
-        finally:
-            agent.running = False
-        assert agent.machine is not None, agent.text_id
-        return agent.machine
+        except (MachineError, YindError, YangError, CapabilityError) as error:
+            return partial(self._agents.pause, agent, f"cannot be restored here: {error}")
+        machine = agent.machine
+        assert machine is not None, agent.text_id
+        status = machine.status
+        if status is not Status.EFFECT:  # a restored agent asks its pending effect again
+            # Most turns are short, from one effect to the next: those are not worth the way to a thread and back.
+            status = machine.run(FUEL_AT_ONCE)
+        if status is Status.OUT_OF_FUEL:
+            status = await trio.to_thread.run_sync(
+                machine.run, self._fuel_slice, limiter=self._limiter
+            )
+        return self._following(agent, machine, status)
 
-    async def _after(self, agent: Agent, machine: Machine, status: Status) -> None:
+    def _following(self, agent: Agent, machine: Machine, status: Status) -> Following | None:
         match status:
             case Status.OUT_OF_FUEL:
                 if machine.fuel_max is not None and machine.fuel_used >= machine.fuel_max:
-                    await self._fail(agent, f"fuel limit of {machine.fuel_max} reached")
-                    return
-                if trio.current_time() - agent.saved_at > CHECKPOINT_S:
-                    await self._agents.commit(agent)
-                self.ready(agent)
+                    return partial(self._fail, agent, f"fuel limit of {machine.fuel_max} reached")
+                due = trio.current_time() - agent.saved_at > CHECKPOINT_S
+                return partial(self._agents.commit, agent) if due else None
             case Status.EFFECT:
-                await self._effect(agent, machine)
+                return partial(self._perform, agent, machine)
             case Status.DONE:
                 agent.record.result = machine.result_text
-                await self._agents.end(agent, State.DONE)
+                return partial(self._agents.end, agent, State.DONE)
             case Status.FAULT:
-                await self._fail(agent, machine.fault.message, trace=str(machine.fault))
-            case Status.OUT_OF_MEMORY:
-                await self._fail(
-                    agent, f"memory budget of {agent.record.memory_max} bytes exceeded"
-                )
+                fault = machine.fault
+                return partial(self._fail, agent, fault.message, trace=str(fault))
+            case _:
+                budget = agent.record.memory_max
+                return partial(self._fail, agent, f"memory budget of {budget} bytes exceeded")
+
+    async def _settle(self, agent: Agent, following: Following) -> None:
+        """Do what the end of a slice asks for; then the agent may have its next turn."""
+        machine = agent.machine
+        waits = machine is not None and machine.status is Status.EFFECT
+        long = machine is not None and waits and self._effects.is_long(machine.effect[0])
+        try:
+            async with nullcontext() if long else self._at_work():
+                await following()
+        except StorageError as error:
+            self._strand(agent, error)
+        finally:
+            agent.running = False
+        if agent.record.state is State.READY:
+            self.ready(agent)
 
     async def _fail(self, agent: Agent, reason: str, *, trace: str | None = None) -> None:
         agent.record.fault = trace if trace is not None else reason
         await self._agents.end(agent, State.FAILED, reason)
 
-    async def _honour_request(self, agent: Agent) -> bool:
-        """Pause or end an agent that a person asked to; return whether it has stopped."""
+    async def _honour_request(self, agent: Agent) -> None:
+        """Pause or end an agent that a person asked to."""
         requested, agent.requested = agent.requested, None
-        match requested:
-            case State.PAUSED:
-                await self._agents.pause(agent, agent.requested_reason)
-            case State.KILLED:
-                await self._agents.end(agent, State.KILLED, agent.requested_reason)
-            case _:
-                return False
-        return True
-
-    async def _effect(self, agent: Agent, machine: Machine) -> None:
-        name, _ = machine.effect
-        if self._effects.is_long(name):
-            agent.running = True
-            assert self._nursery is not None, "a turn runs inside `run`"
-            self._nursery.start_soon(self._long_effect, agent, machine)
+        if requested is State.KILLED:
+            await self._agents.end(agent, State.KILLED, agent.requested_reason)
         else:
-            await self._perform(agent, machine)
+            await self._agents.pause(agent, agent.requested_reason)
 
     def _strand(self, agent: Agent, error: StorageError) -> None:
         """Stop an agent whose state cannot be saved. A restart finds it as it was saved last."""
@@ -158,16 +167,6 @@ class Scheduler:
         _log.error("an agent's state cannot be saved", agent=agent.text_id, why=str(error))
         agent.notify({"kind": "state", "state": agent.record.state, "reason": agent.record.reason})
 
-    async def _long_effect(self, agent: Agent, machine: Machine) -> None:
-        try:
-            await self._perform(agent, machine)
-        except StorageError as error:
-            self._strand(agent, error)
-        finally:
-            agent.running = False
-        if agent.record.state is State.READY:
-            self.ready(agent)
-
     async def _perform(self, agent: Agent, machine: Machine) -> None:
         """Do what the agent asked for; what it may not do pauses it, what makes no sense it may catch."""
         try:
@@ -175,8 +174,5 @@ class Scheduler:
         except Denied as refusal:
             log_line(agent.record, f"paused: {refusal}")
             await self._agents.pause(agent, str(refusal), denied_right=refusal.right)
-            return
         except (EffectInvalid, HopRefused) as error:
             machine.resume_error(str(error), Map({}))
-        if agent.record.state is State.READY and not agent.running:
-            self.ready(agent)

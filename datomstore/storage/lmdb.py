@@ -32,6 +32,21 @@ class KeyTooLong(DatomstoreError):
     code = "storage/key"
 
 
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn the engine's errors into ours, where they happen: who caught one of ours knows that all is lost."""
+    try:
+        yield
+    except (lmdb.MapFullError, lmdb.DiskError) as error:
+        raise StorageFull(str(error)) from error
+    except (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.InvalidError) as error:
+        raise StorageCorrupt(str(error)) from error
+    except lmdb.BadValsizeError as error:
+        raise KeyTooLong("a table's name and key together are too long for the engine") from error
+    except lmdb.Error as error:
+        raise StorageError(str(error)) from error
+
+
 class _Mapped:
     """One LMDB transaction as an ordered map."""
 
@@ -43,10 +58,12 @@ class _Mapped:
         return None if value is None else bytes(value)
 
     def put(self, key: bytes, value: bytes) -> None:
-        self._transaction.put(key, value)
+        with _translated():
+            self._transaction.put(key, value)
 
     def delete(self, key: bytes) -> None:
-        self._transaction.delete(key)
+        with _translated():
+            self._transaction.delete(key)
 
     def scan(self, start: bytes, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         with self._transaction.cursor() as cursor:
@@ -69,17 +86,8 @@ class LmdbStorage:
     @contextmanager
     def transaction(self, *, write: bool) -> Iterator[StorageTransaction]:
         """Open a transaction; leaving a write transaction returns after the fsync."""
-        try:
-            with self._environment.begin(write=write) as transaction:
-                yield KeyedTransaction(_Mapped(transaction))
-        except (lmdb.MapFullError, lmdb.DiskError) as error:
-            raise StorageFull(str(error)) from error
-        except (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.InvalidError) as error:
-            raise StorageCorrupt(str(error)) from error
-        except lmdb.BadValsizeError as error:
-            raise KeyTooLong(
-                "a table's name and key together are too long for the engine"
-            ) from error
+        with _translated(), self._environment.begin(write=write) as transaction:
+            yield KeyedTransaction(_Mapped(transaction))
 
     def close(self) -> None:
         """Close the environment."""

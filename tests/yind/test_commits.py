@@ -1,0 +1,114 @@
+"""Group commit: many writers, one transaction, each with its own outcome."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+import trio
+
+from datomstore.errors import DatomstoreError
+from datomstore.storage import StorageError
+from datomstore.storage.lmdb import LmdbStorage
+from datomstore.storage.memory import MemoryStorage
+from datomstore.streams import Batch, Streams
+from datomstore.value import Keyword, Map
+from yind.commits import GroupCommit, Work
+
+N = Keyword("n")
+
+
+def appending(streams: Streams, *facts: object) -> Work:
+    def work(batch: Batch) -> None:
+        batch.transact(streams.open("s"), facts)
+
+    return work
+
+
+def numbers(streams: Streams) -> list[object]:
+    return sorted(datom.v for datom in streams.get("s").db().datoms("aevt", N))  # type: ignore[type-var]
+
+
+async def test_writers_that_wait_share_a_transaction() -> None:
+    streams = Streams(MemoryStorage(), now_ms=lambda: 7)
+    sizes: list[int] = []
+    written = [0]
+
+    def last(batch: Batch) -> None:
+        sizes.append(streams.open("s").transactor.t - written[0])
+        written[0] = streams.open("s").transactor.t
+
+    commits = GroupCommit(streams, last)
+    async with trio.open_nursery() as nursery:
+        for number in range(50):
+            nursery.start_soon(commits.commit, appending(streams, Map({N: number})))
+    assert numbers(streams) == list(range(50))
+    assert sum(sizes) == 50
+    assert len(sizes) < 50
+
+
+async def test_one_that_fails_does_not_concern_the_others() -> None:
+    streams = Streams(MemoryStorage(), now_ms=lambda: 7)
+    commits = GroupCommit(streams, lambda batch: None)
+    undone: list[int] = []
+    failed: list[str] = []
+
+    async def write(number: int) -> None:
+        fact = 42 if number % 5 == 0 else Map({N: number})
+        try:
+            await commits.commit(
+                appending(streams, fact),
+                undo=partial(undone.append, number),
+            )
+        except DatomstoreError as error:
+            failed.append(str(error))
+
+    async with trio.open_nursery() as nursery:
+        for number in range(20):
+            nursery.start_soon(write, number)
+    assert numbers(streams) == [number for number in range(20) if number % 5]
+    assert sorted(undone) == [0, 5, 10, 15]
+    assert len(failed) == 4
+
+
+async def test_a_failing_storage_concerns_everyone(tmp_path: Path) -> None:
+    streams = Streams(LmdbStorage(tmp_path, map_size=1 << 18), now_ms=lambda: 7)
+    commits = GroupCommit(streams, lambda batch: None)
+    undone: list[int] = []
+    outcomes: list[str] = []
+
+    async def write(number: int) -> None:
+        fact = Map({N: f"{number} {'x' * 2000}"})
+        try:
+            await commits.commit(
+                appending(streams, fact),
+                undo=partial(undone.append, number),
+            )
+        except StorageError:
+            outcomes.append("failed")
+        else:
+            outcomes.append("written")
+
+    async with trio.open_nursery() as nursery:
+        for number in range(300):
+            nursery.start_soon(write, number)
+    assert outcomes.count("failed") == len(undone) > 0
+    assert len(numbers(streams)) == outcomes.count("written")
+
+
+async def test_work_taken_along_happens_though_its_task_is_cancelled() -> None:
+    streams = Streams(MemoryStorage(), now_ms=lambda: 7)
+    commits = GroupCommit(streams, lambda batch: None)
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await commits.commit(appending(streams, Map({N: 1})))
+    assert numbers(streams) == [1]
+
+
+async def test_a_transaction_that_cannot_begin_fails_its_work(tmp_path: Path) -> None:
+    storage = LmdbStorage(tmp_path)
+    commits = GroupCommit(Streams(storage, now_ms=lambda: 7), lambda batch: None)
+    storage.close()
+    with pytest.raises(StorageError):
+        await commits.commit(lambda batch: None)

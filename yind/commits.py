@@ -1,0 +1,85 @@
+"""Group commit: what many tasks want to write, in as few storage transactions as there is time for.
+
+Is:     a queue before the one writer; whoever gets the writer takes everybody's work along.
+Is not: what is written, nor what a failure means to it.
+Fits:   `yind.agents` commits through it; a wait for the disk serves everyone who came meanwhile.
+Source: DeWitt et al., "Implementation techniques for main memory database systems" (1984), section 5.2.
+
+A piece of work that raises must have changed nothing: `Batch.transact` keeps that promise, and what else a piece does
+comes after it. So one failure does not concern the others. A failure of the storage concerns all of a transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import trio
+
+from datomstore.storage import StorageError
+from datomstore.streams import Batch, Streams
+
+Work = Callable[[Batch], None]
+
+
+class _Entry:
+    """One task's work."""
+
+    def __init__(self, work: Work, undo: Callable[[], None]) -> None:
+        self.work = work
+        self.undo = undo
+        self.finished = False
+        self.error: BaseException | None = None
+
+    def fail(self, error: BaseException) -> None:
+        self.error = error
+        self.undo()
+
+
+class GroupCommit:
+    """The one writer of a node's storage.
+
+    Args:
+        streams: what is written to.
+        last: work that ends every transaction.
+    """
+
+    def __init__(self, streams: Streams, last: Work) -> None:
+        self._streams = streams
+        self._last = last
+        self._writer = trio.Lock()
+        self._waiting: list[_Entry] = []
+
+    async def commit(self, work: Work, undo: Callable[[], None] = lambda: None) -> None:
+        """Return when the work is durable; raise what it raised, or why it could not be stored, after `undo`."""
+        entry = _Entry(work, undo)
+        self._waiting.append(entry)
+        # Once taken along the work happens, whatever becomes of this task: so it waits for its end.
+        with trio.CancelScope(shield=True):
+            async with self._writer:
+                if not entry.finished:
+                    entries, self._waiting = self._waiting, []
+                    await trio.to_thread.run_sync(self._write, entries)
+        if entry.error is not None:
+            raise entry.error
+
+    def _write(self, entries: list[_Entry]) -> None:
+        try:
+            with self._streams.batch() as batch:
+                for entry in entries:
+                    self._try(entry, batch)
+                self._last(batch)
+        except BaseException as error:
+            for entry in entries:
+                if entry.error is None:
+                    entry.fail(error)
+        finally:
+            for entry in entries:
+                entry.finished = True
+
+    def _try(self, entry: _Entry, batch: Batch) -> None:
+        try:
+            entry.work(batch)
+        except StorageError:
+            raise  # the transaction is lost, and with it everybody's work
+        except Exception as error:
+            entry.fail(error)
