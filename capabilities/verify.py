@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Container
 from dataclasses import dataclass
+from itertools import pairwise
 
 from capabilities.errors import TokenInvalid, TokenRefused
 from capabilities.keys import PublicKey
@@ -171,10 +172,13 @@ def _structure(
     blocks: list[Block] | tuple[Block, ...], keys: list[PublicKey]
 ) -> tuple[int, str, str] | None:
     """Return the first block, caveat and message that a chain with these keys goes against."""
+    changes = sum(
+        key != before for before, key in pairwise(keys)
+    )  # of holder, after the block at hand
     for index, block in enumerate(blocks):
         caveats = block.caveats
         later = len(keys) - 1 - index
-        changes = sum(keys[i] != keys[i - 1] for i in range(index + 1, len(keys)))
+        changes -= index > 0 and keys[index] != keys[index - 1]
         if caveats.depth is not None and later > caveats.depth:
             return index, "depth", f"allows {caveats.depth} blocks after it, not {later}"
         if caveats.hops is not None and changes > caveats.hops:

@@ -17,6 +17,7 @@ import trio
 
 from capabilities.caveats import Verb
 from capabilities.errors import CapabilityError
+from capabilities.verify import VerifiedToken
 from datomstore.streams import Batch
 from datomstore.value import Map
 from protocol import handoff
@@ -69,7 +70,7 @@ class Arrivals:
         self._limits = limits
         self._targets: dict[bytes, Target] = {}
         self._offers: dict[Attempt, Offer] = {}  # checked, not yet taken
-        self._machines: dict[Attempt, Machine] = {}  # restored while they were checked
+        self._checked: dict[Attempt, tuple[Machine, list[VerifiedToken]]] = {}  # while they were
         self._checking = trio.Semaphore(ARRIVALS_MAX)
         self._nursery: trio.Nursery | None = None
         self._ready: Callable[[Agent], None] = lambda agent: None
@@ -145,7 +146,7 @@ class Arrivals:
         verdict: handoff.Event
         try:
             await self._fetch_code(channel, offer)
-            machine = await self._restored(offer)
+            checked = await self._restored(offer)
         except Unreachable:
             verdict = handoff.Interrupted()
         except (YindError, CapabilityError, ProtocolError, YangError, MachineError) as error:
@@ -153,7 +154,7 @@ class Arrivals:
             verdict = handoff.Verified(False, error.code, str(error))
         else:
             self._offers[_attempt(offer)] = offer
-            self._machines[_attempt(offer)] = machine
+            self._checked[_attempt(offer)] = checked
             verdict = handoff.Verified(True)
         finally:
             self._checking.release()
@@ -173,8 +174,8 @@ class Arrivals:
                 raise HopRefused("the source sent another program")
             await self._code.admit(program, self._agents.write)
 
-    async def _restored(self, offer: Offer) -> Machine:
-        """Return the machine of an offer in which everything is as it must be."""
+    async def _restored(self, offer: Offer) -> tuple[Machine, list[VerifiedToken]]:
+        """Return machine and tokens of an offer in which everything is as it must be."""
         agent = self._agents.get(offer.agent)
         if agent is not None and not agent.ended and not self._departures.holds(offer.agent):
             raise AgentState(f"agent {agent.text_id} runs here already")
@@ -190,9 +191,10 @@ class Arrivals:
             tokens, Verb.MIGRATE, self._node, who=offer.agent.hex()[:12], agent_id=offer.agent
         )
         memory_max = min(luggage.memory_max, self._limits.memory_max)
-        return await trio.to_thread.run_sync(
+        machine = await trio.to_thread.run_sync(
             lambda: self._code.restore(image, memory_max=memory_max, fuel_max=luggage.fuel_max)
         )
+        return machine, tokens
 
     # -- the disk --
 
@@ -214,7 +216,7 @@ class Arrivals:
         for record in records:
             if not isinstance(record, handoff.Held):
                 self._offers.pop((record.agent, record.epoch, record.attempt), None)
-                self._machines.pop((record.agent, record.epoch, record.attempt), None)
+                self._checked.pop((record.agent, record.epoch, record.attempt), None)
             self._step(channel, record.agent, handoff.Persisted(record))
 
     def _stage_held(self, batch: Batch, record: handoff.Record) -> None:
@@ -235,11 +237,10 @@ class Arrivals:
         offer = self._offers[attempt]
         self._departures.settle(record.agent)
         made = record_of(offer, self._limits.memory_max, self._clock.now_ms())
-        tokens = [self._authority.verify_own(token) for token in offer.tokens]
-        agent = Agent(made, self._machines.get(attempt), tokens)
-        if agent.machine is not None:
-            agent.saved_fuel = agent.machine.fuel_used
-        return agent
+        if attempt not in self._checked:  # held by an earlier run of this node
+            return Agent(made)
+        machine, tokens = self._checked[attempt]
+        return Agent(made, machine, tokens, saved_fuel=machine.fuel_used)
 
 
 def _attempt(offer: Offer) -> Attempt:

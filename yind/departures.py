@@ -180,7 +180,10 @@ class Departures:
         if member is None or target == self._node:
             raise HopRefused(f"{target!r} is no other node of this cluster")
         record = agent.record
-        tokens = tuple(self._authority.hand_on(data, member.key, target) for data in record.tokens)
+        tokens = tuple(
+            self._authority.hand_on(data, verified, member.key, target)
+            for data, verified in zip(record.tokens, agent.tokens, strict=True)
+        )
         try:  # nothing has begun yet: a node that cannot be reached is an answer, not a wait
             await self._peers.channel(target)
             assert agent.machine is not None, agent.text_id
