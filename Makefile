@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 CORE := $(wildcard yind/cesk/*.pyx yind/cesk/*.pxd yind/cesk/*.pxi yind/cesk/*.h)
 
-.PHONY: install demo test check lint types layers bench bench-peers clean
+.PHONY: install demo test check lint types layers bench bench-peers soak clean
 
 install: $(INSTALLED)
 
@@ -40,6 +40,9 @@ bench: install
 
 bench-peers:
 	apt-get install -y -q lua5.4
+
+soak: install
+	$(BIN)/python -m bench soak
 
 clean:
 	rm -rf .venv build *.egg-info yind/cesk/*.so yind/cesk/_core.c

@@ -8,6 +8,7 @@ import sys
 from bench.report import last_line
 
 PARTS = ("machine", "datomstore", "hop")
+LONG = ("soak",)  # only when named
 
 
 def main() -> None:
@@ -15,8 +16,8 @@ def main() -> None:
     parts = sys.argv[1:] or list(PARTS)
     reports = []
     for part in parts:
-        if part not in PARTS:
-            sys.exit(f"bench: no part {part!r}; there are {', '.join(PARTS)}")
+        if part not in PARTS + LONG:
+            sys.exit(f"bench: no part {part!r}; there are {', '.join(PARTS + LONG)}")
         report = importlib.import_module(f"bench.{part}").run()
         report.show()
         reports.append(report)
