@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 CORE := $(wildcard yind/cesk/*.pyx yind/cesk/*.pxd yind/cesk/*.pxi yind/cesk/*.h)
 
-.PHONY: install demo test check lint types layers bench bench-peers soak clean
+.PHONY: install demo test check lint types layers bench bench-machine bench-peers soak clean
 
 install: $(INSTALLED)
 
@@ -38,8 +38,17 @@ layers: install
 bench: install
 	$(BIN)/python -m bench
 
+bench-machine: install
+	$(BIN)/python -m bench machine
+
+# The languages that `bench-machine` compares with; what Debian's list lacks is shown as `-` in the table.
+PEERS := lua5.4 guile-3.0 chezscheme erlang-base
+
 bench-peers:
-	apt-get install -y -q lua5.4
+	apt-get update -q
+	for peer in $(PEERS); do \
+	  apt-get install -y -q --no-install-recommends $$peer || echo "bench-peers: $$peer is not available, left out"; \
+	done
 
 soak: install
 	$(BIN)/python -m bench soak

@@ -1,4 +1,7 @@
-"""`python -m bench [machine] [datomstore] [hop]`: figures beside those of peers, from the same run."""
+"""`python -m bench [executor] [datomstore] [hop] [machine] [soak]`: figures beside those of peers, from the same run.
+
+Without a name: the short overview over all parts. `machine` is the whole table of the executor, `soak` kills daemons.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +10,25 @@ import sys
 
 from bench.report import last_line
 
-PARTS = ("machine", "datomstore", "hop")
-LONG = ("soak",)  # only when named
+PARTS = {
+    "executor": ("bench.machine", "overview"),
+    "datomstore": ("bench.datomstore", "run"),
+    "hop": ("bench.hop", "run"),
+    "machine": ("bench.machine", "run"),
+    "soak": ("bench.soak", "run"),
+}
+OVERVIEW = ("executor", "datomstore", "hop")
 
 
 def main() -> None:
-    """Run the parts named, or all."""
-    parts = sys.argv[1:] or list(PARTS)
+    """Run the parts named, or the overview."""
+    parts = sys.argv[1:] or list(OVERVIEW)
     reports = []
     for part in parts:
-        if part not in PARTS + LONG:
-            sys.exit(f"bench: no part {part!r}; there are {', '.join(PARTS + LONG)}")
-        report = importlib.import_module(f"bench.{part}").run()
+        if part not in PARTS:
+            sys.exit(f"bench: no part {part!r}; there are {', '.join(PARTS)}")
+        module, function = PARTS[part]
+        report = getattr(importlib.import_module(module), function)()
         report.show()
         reports.append(report)
     last_line(reports)

@@ -1,78 +1,97 @@
-"""The executor beside CPython and Lua 5.4, the same algorithms in each, by processor time.
+"""The executor beside CPython, Lua, Guile, Chez and Erlang; what its continuations cost.
 
-Is:     fib, a counting loop, a map in a loop and deep recursion.
-Is not: start-up or compile time: every program is compiled before the clock starts.
-Fits:   `python -m bench machine`.
+Is:     14 programs with the same algorithm and kind of data in each language, and one checked answer; captures,
+        images, parked agents, two threads.
+Is not: a judge: figures are printed beside the bars, none makes anything fail.
+Fits:   `python -m bench machine` (`make bench-machine`); `executor` is the short form in `python -m bench`.
 """
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import sys
-import time
+import math
+import tempfile
+from pathlib import Path
 
-from bench.report import Report, median_ms
-from yang.compile import compile_source
-from yang.core import core_segment
-from yind.cesk import Code, Machine, Status
+from bench.continuations import DEPTHS, FRAMES, capture_us, image_figures, parked_bytes
+from bench.parallel import timer_p99_ms, two_threads_ratio
+from bench.peers import CPYTHON, LUA, PEERS, PROGRAMS, Peer, Timing, core_code, ours, theirs
+from bench.report import Report
 
-PROGRAMS: dict[str, tuple[str, str, str]] = {
-    "fib 27": (
-        "(defn fib [n] (if (< n 2) n (+ (fib (- n 1)) (fib (- n 2))))) (fib 27)",
-        "def fib(n): return n if n < 2 else fib(n - 1) + fib(n - 2)\nfib(27)",
-        "local function fib(n) if n < 2 then return n end return fib(n-1) + fib(n-2) end fib(27)",
-    ),
-    "loop, sum to 3,000,000": (
-        "(loop [i 0 sum 0] (if (< i 3000000) (recur (inc i) (+ sum i)) sum))",
-        "def f():\n    i = s = 0\n    while i < 3000000:\n        s += i\n        i += 1\n    return s\nf()",
-        "local i, s = 0, 0 while i < 3000000 do s = s + i i = i + 1 end",
-    ),
-    "map, 100,000 keys": (
-        "(loop [i 0 m {}] (if (< i 100000) (recur (inc i) (assoc m i i)) (count m)))",
-        "def f():\n    m = {}\n    for i in range(100000): m[i] = i\n    return len(m)\nf()",
-        "local m = {} for i = 0, 99999 do m[i] = i end",
-    ),
-    "recursion 100,000 deep": (
-        "(defn down [n] (if (= n 0) 0 (+ 1 (down (- n 1))))) (down 100000)",
-        "import sys\nsys.setrecursionlimit(200000)\ndef down(n): return 0 if n == 0 else 1 + down(n - 1)\ndown(100000)",
-        "local function down(n) if n == 0 then return 0 end return 1 + down(n-1) end down(100000)",
-    ),
-}
+SHORT = ("fib", "loop", "map", "deep_recursion")
 
 
 def run() -> Report:
-    """Return the table of the executor."""
+    """Return the whole table of the machine."""
     report = Report("machine")
-    core = Code(core_segment(), None)
-    lua = shutil.which("lua5.4")
-    for name, (ours, python, lua_text) in PROGRAMS.items():
-        code = Code(compile_source(ours, name).segment, core)
-        mine = median_ms(lambda code=code: _finish(code), clock=time.process_time)
-        compiled = compile(python, name, "exec")
-        theirs = median_ms(lambda compiled=compiled: _python(compiled), clock=time.process_time)
-        report.add(
-            name, "ms", mine, f"CPython {sys.version_info.major}.{sys.version_info.minor}", theirs
-        )
-        if lua is not None:
-            report.add(name, "ms", mine, "Lua 5.4", _lua_ms(lua, lua_text))
+    core = core_code()
+    ratios = _programs(report, PROGRAMS, PEERS)
+    lua = [of[LUA.name] for of in ratios.values() if LUA.name in of]
+    python = [of[CPYTHON.name] for of in ratios.values() if CPYTHON.name in of]
+    geomean = math.exp(sum(map(math.log, lua)) / len(lua)) if lua else None
+    report.summary = {
+        "geomean_vs_lua54": geomean,
+        "worst_vs_cpython": max(python),
+        "programs": ratios,
+    }
+    if geomean is not None:
+        report.add("geometric mean of time over Lua 5.4's", "ratio", geomean, "bar", 1.0)
+    report.add("worst program over CPython", "ratio", max(python), "bar", 1.0)
+
+    captures = [capture_us(core, depth) for depth in DEPTHS]
+    for depth, us in zip(DEPTHS, captures, strict=True):
+        report.add(f"capture + resume at depth {depth:,}", "1/s", 1e6 / us, "bar", 1e6)
+    report.summary["capture_resume_per_s"] = 1e6 / captures[0]
+    report.summary["capture_depth_ratio"] = captures[-1] / captures[0]
+
+    for frames in FRAMES:
+        image = image_figures(core, frames)
+        bar = frames == 50
+        name = f"image of {frames} frames"
+        report.add(name, "bytes", image.size, *(("bar", 5_000) if bar else ()))
+        report.add(f"{name}, write", "us", image.write_us, *(("bar", 50) if bar else ()))
+        report.add(f"{name}, read", "us", image.read_us, *(("bar", 50) if bar else ()))
+        if bar:
+            report.summary["image_bytes_50"] = image.size
+            report.summary["image_write_us_50"] = image.write_us
+            report.summary["image_read_us_50"] = image.read_us
+
+    parked = parked_bytes("live")
+    report.add("parked agent, live", "bytes", parked, "bar", 2_000)
+    report.add("parked agent, as an image", "bytes", parked_bytes("images"), "bar", 2_000)
+    report.summary["parked_bytes"] = parked
+
+    ratio = two_threads_ratio(core)
+    report.add("two agents: at once over in turn", "ratio", ratio, "bar", 0.5)
+    report.add("1 ms timer while both run, p99 late", "ms", timer_p99_ms(core), "bar", 5.0)
+    report.summary["two_threads_ratio"] = ratio
     return report
 
 
-def _finish(code: Code) -> None:
-    machine = Machine(code, memory_max=1 << 30)
-    while (status := machine.run(10_000_000)) is Status.OUT_OF_FUEL:
-        pass
-    assert status is Status.DONE, (status, machine.fault)
+def overview() -> Report:
+    """Return a few programs beside CPython and Lua."""
+    report = Report("executor")
+    _programs(report, SHORT, (CPYTHON, LUA))
+    return report
 
 
-def _python(compiled: object) -> None:
-    exec(compiled, {})  # type: ignore[arg-type]
+def _programs(
+    report: Report, programs: tuple[str, ...], peers: tuple[Peer, ...]
+) -> dict[str, dict[str, float]]:
+    """Add a line for each program; return its ratios by peer."""
+    core = core_code()
+    ratios = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for program in programs:
+            mine = ours(program, core)
+            others = {peer.name: theirs(peer, program, Path(folder)) for peer in peers}
+            _same_answer(program, mine, others)
+            times = {name: timing.ms if timing else None for name, timing in others.items()}
+            report.add_beside(program, "ms", mine.ms, times)
+            ratios[program] = {name: mine.ms / ms for name, ms in times.items() if ms}
+    return ratios
 
 
-def _lua_ms(lua: str, text: str) -> float:
-    program = (
-        "local times = {} for k = 1, 5 do local t = os.clock() "
-        f"do {text} end times[k] = (os.clock() - t) * 1000 end table.sort(times) print(times[3])"
-    )
-    return float(subprocess.run([lua, "-e", program], check=True, capture_output=True).stdout)
+def _same_answer(program: str, mine: Timing, others: dict[str, Timing | None]) -> None:
+    for name, timing in others.items():
+        if timing is not None and timing.answer != mine.answer:
+            raise AssertionError(f"{program}: {mine.answer} here, {timing.answer} in {name}")

@@ -1,0 +1,21 @@
+(define main
+  (let ()
+    (define (generator producer)
+      (define consumer #f)
+      (define position #f)
+      (define (yield x)
+        (call/cc (lambda (k) (set! position k) (consumer x))))
+      (lambda ()
+        (call/cc
+         (lambda (k)
+           (set! consumer k)
+           (if position
+               (position #f)
+               (begin (producer yield) (consumer #f)))))))
+    (define (numbers yield)
+      (do ((i 0 (+ i 1))) ((= i 100000)) (yield i)))
+    (lambda ()
+      (let ((next-number (generator numbers)))
+        (let loop ((sum 0))
+          (let ((x (next-number)))
+            (if x (loop (+ sum x)) sum)))))))

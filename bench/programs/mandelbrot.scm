@@ -1,0 +1,20 @@
+(define main
+  (let ()
+    (define (inside cr ci)
+      (let loop ((zr 0.0) (zi 0.0) (n 0))
+        (if (= n 50)
+            1
+            (let ((rr (* zr zr)) (ii (* zi zi)))
+              (if (> (+ rr ii) 4.0)
+                  0
+                  (loop (+ (- rr ii) cr) (+ (* 2.0 (* zr zi)) ci) (+ n 1)))))))
+    (lambda ()
+      (let rows ((y 0) (count 0))
+        (if (< y 200)
+            (rows (+ y 1)
+                  (let columns ((x 0) (count count))
+                    (if (< x 200)
+                        (columns (+ x 1)
+                                 (+ count (inside (- (* x 0.015) 2.0) (- (* y 0.015) 1.5))))
+                        count)))
+            count)))))

@@ -1,0 +1,10 @@
+-module(map).
+-export([main/0]).
+
+fill(100000, M) -> M;
+fill(I, M) -> fill(I + 1, M#{I => I * 2}).
+
+sum(100000, _, Sum) -> Sum;
+sum(I, M, Sum) -> sum(I + 1, M, Sum + maps:get(I, M)).
+
+main() -> sum(0, fill(0, #{}), 0).

@@ -1,0 +1,5 @@
+(define (main)
+  (let ((m (make-map)))
+    (do ((i 0 (+ i 1))) ((= i 100000)) (put! m i (* i 2)))
+    (let loop ((i 0) (sum 0))
+      (if (< i 100000) (loop (+ i 1) (+ sum (look-up m i))) sum))))

@@ -1,0 +1,22 @@
+(define main
+  (let ()
+    (define (safe? row distance queens)
+      (or (null? queens)
+          (let ((queen (car queens)))
+            (and (not (= queen row))
+                 (not (= queen (+ row distance)))
+                 (not (= queen (- row distance)))
+                 (safe? row (+ distance 1) (cdr queens))))))
+    (define (solutions size queens placed)
+      (if (= placed size)
+          1
+          (let loop ((row 1) (found 0))
+            (if (> row size)
+                found
+                (loop (+ row 1)
+                      (if (safe? row 1 queens)
+                          (+ found (solutions size (cons row queens) (+ placed 1)))
+                          found))))))
+    (lambda ()
+      (let loop ((i 0) (sum 0))
+        (if (< i 10) (loop (+ i 1) (+ sum (solutions 8 '() 0))) sum)))))
