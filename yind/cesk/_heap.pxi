@@ -9,8 +9,10 @@ cdef enum:
     UNIT = 16  # bytes; sizes of small blocks are multiples
     SMALL_UNITS_MAX = 64  # blocks up to 1 KiB come from chunks
     LARGE_UNITS = 0xFFFF
-    CHUNK_SIZE_MIN = 1 << 13
+    CHUNK_SIZE_MIN = (1 << 9) - 16  # an agent that waits should need little; malloc's own header fits beside it
     CHUNK_SIZE_MAX = 1 << 18
+    WORK_COUNT_MIN = 16  # values; the stack of work lists grows from here
+    WORK_COUNT_KEPT = 64  # values; a longer one is given back after the slice
     FUEL_PER_ALLOCATION_SHIFT = 8  # a block over 1 KiB costs a unit of fuel per 256 bytes
     KEY_DEPTH_MAX = 64
     STEPS_MAX = 1 << 26  # of work in one instruction: about a second
@@ -226,8 +228,20 @@ cdef Object *allocate_large(Heap *heap, size_t size) noexcept nogil:
     return <Object *> (large + 1)
 
 
+cdef size_t next_chunk_size(Heap *heap, size_t least) noexcept nogil:
+    """Return the size of a chunk for a block of `least` bytes: as large as all chunks before it, within bounds."""
+    cdef size_t size = CHUNK_SIZE_MIN
+    if heap.chunks != NULL:
+        size = heap.chunks.size
+        if heap.chunks.next != NULL:
+            size *= 2
+    while size < sizeof(Chunk) + least:
+        size *= 2
+    return CHUNK_SIZE_MAX if size > CHUNK_SIZE_MAX else size
+
+
 cdef Object *allocate_fresh(Heap *heap, uint32_t units) noexcept nogil:
-    """Cut a small block from the current chunk, or from a new one twice as large as the last."""
+    """Cut a small block from the current chunk, or from a new one."""
     cdef size_t size = <size_t> units * UNIT
     cdef size_t chunk_size
     cdef Chunk *chunk
@@ -235,11 +249,7 @@ cdef Object *allocate_fresh(Heap *heap, uint32_t units) noexcept nogil:
     if heap.used + size > heap.max:
         return NULL
     if <size_t> (heap.bump_end - heap.bump) < size:
-        chunk_size = CHUNK_SIZE_MIN
-        if heap.chunks != NULL:
-            chunk_size = heap.chunks.size * 2
-            if chunk_size > CHUNK_SIZE_MAX:
-                chunk_size = CHUNK_SIZE_MAX
+        chunk_size = next_chunk_size(heap, size)
         chunk = <Chunk *> c_malloc(chunk_size)
         if chunk == NULL:
             return NULL
@@ -520,7 +530,7 @@ cdef Outcome push_work(Heap *heap, Value value) noexcept nogil:
     cdef size_t capacity
     cdef Value *work
     if heap.work_count == heap.work_capacity:
-        capacity = heap.work_capacity * 2 if heap.work_capacity else 256
+        capacity = heap.work_capacity * 2 if heap.work_capacity else WORK_COUNT_MIN
         if heap.used + capacity * sizeof(Value) > heap.max + (1 << 20):
             return NO_MEMORY
         work = <Value *> c_realloc(heap.work, capacity * sizeof(Value))
@@ -536,3 +546,11 @@ cdef Outcome push_work(Heap *heap, Value value) noexcept nogil:
 cdef inline Value pop_work(Heap *heap) noexcept nogil:
     heap.work_count -= 1
     return heap.work[heap.work_count]
+
+
+cdef inline void trim_work(Heap *heap) noexcept nogil:
+    """Give back what one large value made of the stack."""
+    if heap.work_count == 0 and heap.work_capacity > WORK_COUNT_KEPT:
+        c_free(heap.work)
+        heap.work = NULL
+        heap.work_capacity = 0

@@ -114,9 +114,10 @@ cdef class Machine:
         self.state.core = NULL if code.core is None else &(<Code> code.core).info
         self.state.status = STATUS_OUT_OF_FUEL
         self.state.global_count = code.info.global_count
-        self.state.globals = <Value *> c_malloc((code.info.global_count or 1) * sizeof(Value))
-        if self.state.globals == NULL:
-            raise MemoryError
+        if self.state.global_count > 0:
+            self.state.globals = <Value *> c_malloc(self.state.global_count * sizeof(Value))
+            if self.state.globals == NULL:
+                raise MemoryError
         for i in range(self.state.global_count):
             self.state.globals[<uint32_t> i] = immediate(UNBOUND, 0)
 
@@ -206,6 +207,7 @@ cdef class Machine:
         self.state.heap.fuel = given
         with nogil:
             self.state.status = run_state(self.state)
+            trim_work(&self.state.heap)
         left = self.state.heap.fuel
         self.running = False
         self.fuel_spent += given - left
