@@ -19,7 +19,7 @@ from capabilities.caveats import Verb
 from capabilities.errors import CapabilityError
 from capabilities.keys import PublicKey
 from capabilities.revocation import Revocation
-from capabilities.tokens import agent_id
+from capabilities.tokens import Token, agent_id
 from capabilities.verify import VerifiedToken
 from datomstore.datalog import Budget, q
 from datomstore.streams import Batch
@@ -153,6 +153,17 @@ class Control:
             self._authority.refuse(presenter.text, "present", self._node, str(error))
             raise
 
+    def _verify_for(self, agent: bytes, token: object) -> VerifiedToken:
+        """Return the verified token of an agent.
+
+        It has to name the agent: a token that is merely bound to this node could be given to any agent of the node by
+        anybody who has seen its bytes.
+        """
+        verified = self._verify(self._key, token)
+        if all(block.caveats.agent != agent for block in verified.blocks):
+            raise RequestInvalid("a token given to an agent has a block that names the agent")
+        return verified
+
     async def node_info(self, session: Session, fields: Fields, send: SendItem) -> object:
         """Say who this node is."""
         states: dict[object, object] = {}
@@ -256,8 +267,8 @@ class Control:
         tokens = fields.items("tokens", ())
         if len(tokens) > TOKENS_PER_AGENT_MAX:
             raise RequestInvalid(f"{len(tokens)} tokens; at most {TOKENS_PER_AGENT_MAX}")
-        verified = [self._verify(self._key, token) for token in tokens]
         identity = agent_id(session.peer, program, nonce, self._key)
+        verified = [self._verify_for(identity, token) for token in tokens]
         if self._agents.get(identity) is not None:
             raise AgentState(f"agent {identity.hex()[:12]} exists already")
         memory_max = min(
@@ -314,7 +325,7 @@ class Control:
                 "frames": frames,
                 "log": tuple(record.log),
                 "fault": record.fault,
-                "tokens": tuple(record.tokens),
+                "tokens": tuple(token.ids[-1] for token in map(Token.from_bytes, record.tokens)),
                 "memory_max": record.memory_max,
                 "program": record.program,
             }
@@ -390,7 +401,7 @@ class Control:
         tokens = fields.items("tokens", ())
         if len(tokens) + len(agent.tokens) > TOKENS_PER_AGENT_MAX:
             raise RequestInvalid(f"an agent holds at most {TOKENS_PER_AGENT_MAX} tokens")
-        agent.tokens += [self._verify(self._key, token) for token in tokens]
+        agent.tokens += [self._verify_for(agent.record.id, token) for token in tokens]
         agent.record.tokens += [bytes(token) for token in tokens]  # type: ignore[call-overload]
         agent.record.denied_right = None
         agent.become(State.READY, self._clock.now_ms())

@@ -14,6 +14,9 @@ from pathlib import Path
 
 import click
 
+from capabilities.caveats import Caveats
+from capabilities.keys import PublicKey
+from capabilities.tokens import Token, agent_id
 from cli.cluster import Cluster
 from cli.commands.token import read_token, signer_of
 from cli.connect import cluster_of, connected, find_agent
@@ -102,7 +105,7 @@ def spawn_agent(
     text: str,
     source_name: str,
     *,
-    tokens: list[object],
+    tokens: list[Token],
     arguments: Map,
     name: str,
     fuel: int | None = None,
@@ -110,18 +113,14 @@ def spawn_agent(
     paused: bool = False,
 ) -> bytes:
     """Compile, send the program if the node lacks it, delegate the tokens to the node, start; return the agent's id."""
-    from capabilities.caveats import Caveats
-
     program = compile_or_fail(text, source_name)
     target = cluster.node(node).key
-    delegated = tuple(
-        token.append(signer_of(cluster, token), target, Caveats()).to_bytes()  # type: ignore[attr-defined, arg-type]
-        for token in tokens
-    )
+    nonce = os.urandom(16)
+    agent = agent_id(cluster.operator_key.public, program.hash, nonce, target)
     body: dict[str, object] = {
         "program": program.hash,
-        "nonce": os.urandom(16),
-        "tokens": delegated,
+        "nonce": nonce,
+        "tokens": tuple(delegate(cluster, token, target, agent) for token in tokens),
         "arguments": arguments,
         "name": name,
         "paused": paused,
@@ -135,6 +134,11 @@ def spawn_agent(
             client.request("code.put", Map({"program": program.to_bytes()}))
         identity: bytes = client.request("agent.spawn", Map(body))["id"]
     return identity
+
+
+def delegate(cluster: Cluster, token: Token, node: PublicKey, agent: bytes) -> bytes:
+    """Return a token for one agent, to be presented by the node it is on."""
+    return token.append(signer_of(cluster, token), node, Caveats(agent=agent)).to_bytes()
 
 
 def parse_arguments(pairs: tuple[str, ...]) -> Map:
@@ -370,16 +374,12 @@ def pause(ctx: click.Context, agents: tuple[str, ...], reason: str) -> None:
 @click.pass_context
 def resume(ctx: click.Context, agents: tuple[str, ...], tokens: tuple[str, ...]) -> None:
     """Let paused agents go on at the same step."""
-    from capabilities.caveats import Caveats
-
     cluster = cluster_of(ctx)
     opened = [read_token(token) for token in tokens]
     for agent in _each(agents):
         node, row = find_agent(cluster, agent)
         target = cluster.node(node).key
-        delegated = tuple(
-            t.append(signer_of(cluster, t), target, Caveats()).to_bytes() for t in opened
-        )
+        delegated = tuple(delegate(cluster, token, target, row["id"]) for token in opened)
         with connected(cluster, node) as client:
             after = client.request(
                 "agent.resume", Map({"id": row["id"].hex(), "tokens": delegated})

@@ -17,7 +17,7 @@ import trio
 
 from capabilities.caveats import Caveats, Rights, Verb
 from capabilities.keys import PrivateKey
-from capabilities.tokens import Token, mint
+from capabilities.tokens import Token, agent_id, mint
 from cli.cluster import ALL_VERBS, Cluster, add_node, create
 from datomstore.value import Map
 from protocol.transport import Channel, SendItem, client_context, connect
@@ -117,23 +117,28 @@ class Fleet:
     ) -> bytes:
         """Start an agent and return its id; it gets the tokens given, or none."""
         program = compile_source(source, "test.clj").program
-        target = self.cluster.node(name).key
-        delegated = tuple(
-            t.append(self.cluster.operator_key, target, Caveats()).to_bytes() for t in tokens
-        )
+        nonce = os.urandom(16)
+        key = self.cluster.node(name).key
+        agent = agent_id(self.cluster.operator_key.public, program.hash, nonce, key)
+        delegated = tuple(self.delegate(token, name, agent) for token in tokens)
         async with self.connected(name) as channel:
             if not (await channel.request("code.have", Map({"hash": program.hash})))["value"]:
                 await channel.request("code.put", Map({"program": program.to_bytes()}))
             body = {
                 "program": program.hash,
-                "nonce": os.urandom(16),
+                "nonce": nonce,
                 "tokens": delegated,
                 "arguments": Map() if arguments is None else arguments,
                 "name": "test",
                 **fields,
             }
-            agent: bytes = (await channel.request("agent.spawn", Map(body)))["id"]
-            return agent
+            assert (await channel.request("agent.spawn", Map(body)))["id"] == agent
+        return agent
+
+    def delegate(self, token: Token, name: str, agent: bytes) -> bytes:
+        """Return a token of the operator for one agent on a node."""
+        key = self.cluster.node(name).key
+        return token.append(self.cluster.operator_key, key, Caveats(agent=agent)).to_bytes()
 
     async def settled(self, name: str, agent: bytes) -> tuple[str, Map]:
         """Return where an agent ended or was paused, followed from node to node, and its summary."""

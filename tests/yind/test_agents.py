@@ -65,10 +65,7 @@ async def test_an_effect_needs_a_token(tmp_path: Path) -> None:
         _, row = await nodes.settled("alpha", agent)
         assert (row["state"], row["denied_right"]) == ("paused", "read alpha/facts")
         token = nodes.token((Verb.READ, "alpha/facts"))
-        key = nodes.cluster.node("alpha").key
-        from capabilities.caveats import Caveats
-
-        given = token.append(nodes.cluster.operator_key, key, Caveats()).to_bytes()
+        given = nodes.delegate(token, "alpha", agent)
         await nodes.ask("alpha", "agent.resume", id=agent.hex(), tokens=(given,))
         _, row = await nodes.settled("alpha", agent)
         assert (row["state"], row["result"]) == ("done", "3")
@@ -204,3 +201,14 @@ async def test_an_agent_that_cannot_be_restored_is_paused(tmp_path: Path) -> Non
         with pytest.raises(RemoteError, match="image"):
             await nodes.ask("alpha", "agent.resume", id=agent.hex())
         assert (await nodes.ask("alpha", "agent.list"))["value"][0]["state"] == "paused"
+
+
+async def test_a_token_of_one_agent_cannot_be_given_to_another(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        victim = await nodes.spawn("alpha", "(+ 1 2)", nodes.token(), paused=True)
+        thief = await nodes.spawn("alpha", COUNT, paused=True)
+        stolen = nodes.nodes["alpha"].agents.find(victim.hex()).record.tokens
+        with pytest.raises(RemoteError, match="names the agent"):
+            await nodes.ask("alpha", "agent.resume", id=thief.hex(), tokens=tuple(stolen))
+        shown = await nodes.ask("alpha", "agent.show", id=victim.hex())
+        assert all(token not in shown["tokens"] for token in stolen)
