@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 CORE := $(wildcard yind/cesk/*.pyx yind/cesk/*.pxd yind/cesk/*.pxi yind/cesk/*.h)
 
-.PHONY: install demo test check lint types layers bench bench-machine bench-peers soak clean
+.PHONY: install demo test check lint types layers hostile asan bench bench-machine bench-peers soak clean
 
 install: $(INSTALLED)
 
@@ -34,6 +34,28 @@ types: install
 
 layers: install
 	$(BIN)/lint-imports
+
+# Builds for tests, each in a folder of its own; see setup.py.
+HOSTILE := build/hostile
+ASAN := build/asan
+# Python itself is not built for the sanitizer, so its library comes first, and leaks are not Python's to tell.
+UNDER_ASAN := LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
+	ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc YIN_MACHINE=$(ASAN)
+
+$(HOSTILE)/.built: $(INSTALLED)
+	YIN_HOSTILE=1 $(BIN)/python setup.py -q build_ext --build-lib $(HOSTILE) --build-temp $(HOSTILE)/temp
+	touch $@
+
+$(ASAN)/.built: $(INSTALLED)
+	YIN_SANITIZE=1 $(BIN)/python setup.py -q build_ext --build-lib $(ASAN) --build-temp $(ASAN)/temp
+	touch $@
+
+hostile: $(HOSTILE)/.built
+	YIN_MACHINE=$(HOSTILE) $(BIN)/pytest -q tests/hostile tests/conformance tests/yind/cesk
+
+asan: $(ASAN)/.built
+	$(UNDER_ASAN) timeout 600 $(BIN)/pytest -q -p no:cacheprovider --timeout 300 tests/yind/cesk \
+		tests/conformance/test_language.py tests/hostile
 
 bench: install
 	$(BIN)/python -m bench

@@ -17,6 +17,7 @@ from datomstore.edn import read
 from datomstore.value import Keyword, List, Map, Set
 from yang.compile import compile_source
 from yang.core import core_segment, core_text
+from yang.errors import SourceError, SourceErrors
 from yang.lower import tree_of_source
 from yind.cesk import Code, Machine, Status
 from yind.cesk.reference import ReferenceCode
@@ -205,3 +206,14 @@ def machine_of(case: Case) -> Machine:
     if not _stands_alone(case):
         chosen = {"*args*": Map([WHO, (Keyword("line"), case.line)])}
     return Machine(code, memory_max=MEMORY, globals=chosen)
+
+
+def runs(case: Case) -> bool:
+    """Return whether a case compiles; errors of the compiler have no machine."""
+    if not case.is_error:
+        return True
+    try:
+        machine_of(case)
+    except (SourceError, SourceErrors):
+        return False
+    return True

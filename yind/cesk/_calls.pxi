@@ -304,6 +304,8 @@ cdef Outcome call(State *state, Value callee, Value *arguments, uint32_t n, int3
     cdef Value result = nil()
     cdef Outcome outcome
     while True:
+        if HOSTILE and callee.tag == PRIMITIVE:
+            hostile_primitive(<uint32_t> callee.integer)
         if callee.tag == CLOSURE:
             outcome = call_closure(state, <Closure *> callee.object, arguments, n, slot)
         elif callee.tag == PRIMITIVE and callee.integer == PRIMITIVE_APPLY:

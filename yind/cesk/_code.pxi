@@ -12,14 +12,34 @@ cdef enum:
     NO_FIXED_COUNT = 0xFFFFFFFF
 
 
-cdef Outcome make_immortal(Heap *heap, Value value) noexcept nogil:
-    """Mark everything reachable from a constant as never counted, and note the hashes of texts now."""
+cdef bint add_static(CodeInfo *code, Object *object) noexcept nogil:
+    """Number an object of a constant, so that an image can name it; False without memory."""
+    cdef Object **statics
+    if code.static_count & (code.static_count - 1) == 0:  # the capacity is the next power of two
+        statics = <Object **> c_realloc(code.statics, (2 * <size_t> code.static_count or 1) * sizeof(Object *))
+        if statics == NULL:
+            return False
+        code.statics = statics
+    object.count = IMMORTAL | code.static_count
+    code.statics[code.static_count] = object
+    code.static_count += 1
+    return True
+
+
+cdef Outcome make_immortal(CodeInfo *code, Heap *heap, Value value) noexcept nogil:
+    """Mark everything reachable from a constant as never counted, and note the hashes of texts now.
+
+    Threads share these objects without a lock: from here on nothing in them is written again.
+    """
     cdef size_t bottom = heap.work_count
     cdef Value *values
     cdef uint32_t i
     while True:
         if value.tag >= HEAP and value.object.count < IMMORTAL:
-            value.object.count = IMMORTAL
+            if value.tag >= VECTOR_NODE:
+                value.object.count = IMMORTAL
+            elif not add_static(code, value.object):
+                return NO_MEMORY
             if VALUES_AT[value.object.kind] == 0:
                 text_hash(value.object)
             else:
@@ -62,6 +82,7 @@ cdef class Code:
         c_free(self.info.handlers)
         c_free(self.info.globals)
         c_free(self.info.global_names)
+        c_free(self.info.statics)
         heap_free(&self.heap)
 
     def __init__(self, segment, core):
@@ -125,7 +146,8 @@ cdef class Code:
         cdef Value value
         if give_bytes_of(&self.heap, STRING, name.encode("utf-8", "surrogatepass"), &value) != OK:
             raise MemoryError
-        make_immortal(&self.heap, value)
+        text_hash(value.object)
+        value.object.count = IMMORTAL
         return <Text *> value.object
 
     def _load_functions(self):
@@ -190,7 +212,7 @@ cdef class Code:
             raise CodeInvalid(f"a constant is no EDN value: {error}") from error
         if outcome == FAILED:
             raise CodeInvalid(f"a constant: {self.heap.fault_message.decode()}")
-        if outcome != OK or make_immortal(&self.heap, constant[0]) != OK:
+        if outcome != OK or make_immortal(&self.info, &self.heap, constant[0]) != OK:
             raise MemoryError
         return 0
 

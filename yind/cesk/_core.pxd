@@ -38,6 +38,20 @@
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
+cdef extern from "_hostile.h":
+    ctypedef struct Hostile:
+        pass
+    const bint HOSTILE
+    void hostile_expect(bint condition, const char *what) noexcept nogil
+    void hostile_fresh(void *memory, size_t size) noexcept nogil
+    void hostile_exhume(Hostile *hostile, size_t bytes_max) noexcept nogil
+    void hostile_bury(Hostile *hostile, void *memory, size_t size) noexcept nogil
+    void hostile_steps(Hostile *hostile, uint64_t steps) noexcept nogil
+    bint hostile_stops(Hostile *hostile, uint16_t opcode) noexcept nogil
+    void hostile_primitive(uint32_t number) noexcept nogil
+    uint64_t hostile_opcode_count(uint32_t number) noexcept nogil
+    uint64_t hostile_primitive_count(uint32_t number) noexcept nogil
+
 cdef extern from *:
     """
     typedef struct YinObject {
@@ -61,7 +75,7 @@ cdef extern from *:
         int64_t integer   # INT; CHAR: code point; INSTANT: microseconds since 1970; PRIMITIVE: number
         double real       # DOUBLE
         Object *object    # tag >= HEAP; equals object.kind
-    const uint32_t IMMORTAL
+    const uint32_t IMMORTAL  # the bits below it are the object's number in CodeInfo.statics
 
 # ORDER: tags. Images name them: append only. NIL and FALSE come first: `tag <= FALSE` is false in a test.
 cdef enum Tag:
@@ -219,6 +233,8 @@ cdef struct CodeInfo:
     uint32_t global_count  # of the core library and this segment together
     uint32_t *globals  # G operand -> index in State.globals
     uint32_t own_global_count
+    Object **statics  # owned; the objects of constants that a value can be, by the low bits of their counts
+    uint32_t static_count
     Text **global_names  # immortal, by G operand
     FunctionInfo *realize  # of the core library, or NULL
     FunctionInfo *realize_all
@@ -231,7 +247,7 @@ cdef struct Large:  # header of a block over SMALL_SIZE_MAX, before its object
     Large *next
     Large *previous
     size_t size
-    size_t spare
+    size_t spare  # of an audit: references found
 
 cdef struct Heap:
     size_t used  # bytes in live blocks
@@ -250,6 +266,7 @@ cdef struct Heap:
     const char *fault_kind  # set by fault()
     char fault_message[240]
     Value forced  # owned; set by force() and force_all()
+    Hostile hostile  # nothing in a normal build
 
 ctypedef Outcome (*PrimitiveFunction)(Heap *, const Value *, uint32_t, Value *) noexcept nogil
 

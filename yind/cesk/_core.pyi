@@ -5,6 +5,10 @@ from typing import NamedTuple
 from datomstore.value import Map
 from yang.segment import Segment, Span
 
+IS_HOSTILE: bool
+
+def run_counts() -> tuple[list[int], list[int]]: ...
+
 class Status(IntEnum):
     OUT_OF_FUEL = 0
     EFFECT = 1
@@ -50,6 +54,8 @@ class Machine:
         globals: Mapping[str, object] = ...,  # noqa: A002
     ) -> None: ...
     def run(self, fuel: int) -> Status: ...
+    def run_steps(self, steps: int) -> Status: ...
+    def audit(self) -> None: ...
     @property
     def status(self) -> Status: ...
     @property

@@ -206,6 +206,7 @@ cdef void heap_free(Heap *heap) noexcept nogil:
         large = heap.large
         heap.large = large.next
         c_free(large)
+    hostile_exhume(&heap.hostile, 0)
     c_free(heap.work)
     heap_init(heap, heap.max)
 
@@ -217,7 +218,10 @@ cdef Object *allocate_large(Heap *heap, size_t size) noexcept nogil:
     large = <Large *> c_malloc(sizeof(Large) + size)
     if large == NULL:
         return NULL
-    charge(heap, <int64_t> (size >> FUEL_PER_ALLOCATION_SHIFT))
+    if HOSTILE:
+        hostile_fresh(large, sizeof(Large) + size)
+    if not HOSTILE or size > SMALL_UNITS_MAX * UNIT:
+        charge(heap, <int64_t> (size >> FUEL_PER_ALLOCATION_SHIFT))
     large.next = heap.large
     large.previous = NULL
     large.size = size
@@ -283,7 +287,7 @@ cdef inline Object *allocate(Heap *heap, uint32_t kind, size_t size, uint32_t le
     """
     cdef size_t units = (size + (UNIT - 1)) // UNIT
     cdef Object *block
-    if likely(units <= SMALL_UNITS_MAX):
+    if likely(units <= SMALL_UNITS_MAX and not HOSTILE):
         block = heap.free[units]
         if likely(block != NULL):
             if unlikely(heap.used + units * UNIT > heap.max):
@@ -331,7 +335,10 @@ cdef inline void free_block(Heap *heap, Object *block) noexcept nogil:
         heap.large = large.next
     if large.next != NULL:
         large.next.previous = large.previous
-    c_free(large)
+    if HOSTILE:
+        hostile_bury(&heap.hostile, large, sizeof(Large) + large.size)
+    else:
+        c_free(large)
 
 
 # ---- counts
@@ -342,6 +349,8 @@ cdef inline Value *values_of(Object *object) noexcept nogil:
 
 
 cdef inline void retain_object(Object *object) noexcept nogil:
+    if HOSTILE:
+        hostile_expect(object.count != 0 and HEAP <= object.kind < TAG_COUNT, b"a dead object is retained")
     if object.count < IMMORTAL:
         object.count += 1
 
@@ -358,6 +367,8 @@ cdef inline Value retained(Value value) noexcept nogil:
 
 
 cdef inline void release_object(Heap *heap, Object *object) noexcept nogil:
+    if HOSTILE:
+        hostile_expect(object.count != 0 and HEAP <= object.kind < TAG_COUNT, b"a dead object is released")
     if object.count < IMMORTAL:
         object.count -= 1
         if object.count == 0:
@@ -378,6 +389,8 @@ cdef inline void set_value(Heap *heap, Value *place, Value value) noexcept nogil
 
 cdef inline Object *drop(Object *dead, Object *object) noexcept nogil:
     """Take one reference away; a last one puts the object on the list of the dead."""
+    if HOSTILE:
+        hostile_expect(object.count != 0 and HEAP <= object.kind < TAG_COUNT, b"a dead object is dropped")
     if object.count < IMMORTAL:
         object.count -= 1
         if object.count == 0:
@@ -387,7 +400,10 @@ cdef inline Object *drop(Object *dead, Object *object) noexcept nogil:
 
 
 cdef void destroy(Heap *heap, Object *object) noexcept nogil:
-    """Free an object whose count is zero and all that only it held; a list of the dead instead of recursion."""
+    """Free an object whose count is zero and all that only it held; a list of the dead instead of recursion.
+
+    ORDER: references.
+    """
     cdef Object *dead = NULL
     cdef Value *values
     cdef Frame *frame

@@ -15,7 +15,8 @@
 # from zero as they appear. A text, byte string or big integer appears in the field where it is met first and takes its
 # number there; any other object takes its number at the end of its record. So fields refer backwards only: what a
 # record needs is there before it. Atoms and lazy seqs, through which alone a graph can be cyclic, come empty; one FILL
-# for each of them follows, in their order. What no root reaches is not written; constants are written as values.
+# for each of them follows, in their order. What no root reaches is not written. What the code holds as a
+# constant is named by its number, so that it is the same object before and after.
 #
 #     RATIO numerator denominator           VECTOR count root|nil tail|nil
 #     LIST|CONS first rest                  VECTOR_NODE n child*
@@ -63,6 +64,7 @@ cdef enum Ext:
     EXT_INSTANT = 6  # microseconds since 1970, 8 bytes, big endian
     EXT_PRIMITIVE = 7  # number
     EXT_FUNCTION = 8  # a function without captured values: 2 * index, plus one in the core library
+    EXT_CONSTANT = 9  # an object of a constant: 2 * number, plus one in the core library
 
 cdef uint64_t CANONICAL_NAN = 0x7FF8000000000000
 

@@ -324,6 +324,15 @@ cdef FunctionInfo *read_function(Reader *reader, uint32_t number) noexcept nogil
     return &code.functions[number >> 1]
 
 
+cdef bint read_constant(Reader *reader, uint32_t number, Value *value) noexcept nogil:
+    """Set value to an object of a constant, by its packed number."""
+    cdef CodeInfo *code = reader.state.core if number & 1 else reader.state.code
+    if code == NULL or number >> 1 >= code.static_count:
+        return refuse(reader, b"an ext names nothing that is there")
+    value[0] = pointer_value(code.statics[number >> 1])
+    return True
+
+
 cdef bint read_ext_value(Reader *reader, Token *token, Value *value) noexcept nogil:
     cdef uint32_t number = 0
     cdef uint64_t bits = 0
@@ -347,6 +356,8 @@ cdef bint read_ext_value(Reader *reader, Token *token, Value *value) noexcept no
     if token.ext == EXT_REFERENCE and number < reader.count:
         value[0] = refer(reader, number)
         return True
+    if token.ext == EXT_CONSTANT:
+        return read_constant(reader, number, value)
     if token.ext == EXT_CHAR and number <= 0x10FFFF:
         value[0] = immediate(CHAR, number)
         return True

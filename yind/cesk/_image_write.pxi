@@ -248,9 +248,27 @@ cdef inline uint32_t packed(State *state, CodeInfo *code, uint32_t index) noexce
     return 2 * index + <uint32_t> (code != state.code)
 
 
-cdef inline bint is_static(Object *object) noexcept nogil:
+cdef inline bint holds(CodeInfo *code, Object *object) noexcept nogil:
+    """Return whether an immortal object is of a constant of this code."""
+    cdef uint32_t number = object.count & ~IMMORTAL
+    return code != NULL and number < code.static_count and code.statics[number] == object
+
+
+cdef inline bint is_constant(State *state, Object *object) noexcept nogil:
+    """Return whether an object is of a constant, and one that a value can be."""
+    if object.count < IMMORTAL or object.kind >= VECTOR_NODE:
+        return False
+    return holds(state.code, object) or holds(state.core, object)
+
+
+cdef inline bint is_static_closure(Object *object) noexcept nogil:
     """Return whether a closure is the one of a function without captured values."""
     return object.kind == CLOSURE and (<Closure *> object).function.closure == <Closure *> object
+
+
+cdef inline bint is_static(State *state, Object *object) noexcept nogil:
+    """Return whether an object belongs to the code, which an image only names."""
+    return object.count >= IMMORTAL and (is_static_closure(object) or is_constant(state, object))
 
 
 cdef void write_big(Writer *writer, Text *big) noexcept nogil:
@@ -288,11 +306,18 @@ cdef bint write_text(Writer *writer, Text *text) noexcept nogil:
     return True
 
 
+cdef uint32_t constant_number(State *state, Object *object) noexcept nogil:
+    return 2 * (object.count & ~IMMORTAL) + <uint32_t> (not holds(state.code, object))
+
+
 cdef bint write_value(Writer *writer, Value value) noexcept nogil:
     """Write a field; a compound object is written already."""
     cdef Output *out = writer.out
     cdef FunctionInfo *function
     writer.items += 1
+    if value.tag >= HEAP and unlikely(is_constant(writer.state, value.object)):
+        out_ext_number(out, EXT_CONSTANT, constant_number(writer.state, value.object))
+        return True
     if value.tag <= TRUE:
         out_head(out, 0xC0 if value.tag == NIL else <uint8_t> (0xC1 + value.tag), 0, 0)
     elif value.tag == INT:
@@ -310,7 +335,7 @@ cdef bint write_value(Writer *writer, Value value) noexcept nogil:
         out_array(out, 0)
     elif value.tag <= BIG:
         return write_text(writer, <Text *> value.object)
-    elif is_static(value.object):
+    elif is_static_closure(value.object):
         function = (<Closure *> value.object).function
         out_ext_number(out, EXT_FUNCTION, packed(writer.state, function.code, function.index))
     else:
@@ -356,7 +381,7 @@ cdef bint write_pair(Writer *writer, Object *object) noexcept nogil:
     cdef Value *at = values_of(object)
     if (
         at[1].tag >= RATIO
-        and not is_static(at[1].object)
+        and not is_static(writer.state, at[1].object)
         and writer.seen[seen_place(writer, at[1].object)].number + 1 == writer.count
     ):
         write_number(writer, RECORD_LIST_NEXT if object.kind == LIST else RECORD_CONS_NEXT)
@@ -406,7 +431,7 @@ cdef bint write_frame(Writer *writer, Frame *frame) noexcept nogil:
     write_number(writer, frame.pc)
     write_number(writer, slot)
     write_value(writer, pointer_value(frame.parent))
-    if is_static(&frame.closure.head):
+    if is_static_closure(&frame.closure.head):
         write_nil(writer)
     else:
         write_value(writer, pointer_value(frame.closure))
@@ -445,7 +470,7 @@ cdef bint enter(Writer *writer, Value value) noexcept nogil:
     cdef Seen *entry
     cdef Visit *stack
     cdef size_t capacity = writer.stack_capacity * 2 if writer.stack_capacity else 64
-    if value.tag < RATIO or is_static(value.object):
+    if value.tag < RATIO or is_static(writer.state, value.object):
         return True
     entry = seen_entry(writer, value.object)
     if entry == NULL:

@@ -124,6 +124,12 @@ cdef RunStatus run_state(State *state) noexcept nogil:
         step = next_step
         next_step += 1
         opcode = step.opcode
+        if HOSTILE:
+            if hostile_stops(&heap.hostile, opcode):
+                frame.pc = <uint32_t> (step - steps)
+                return STATUS_OUT_OF_FUEL
+            if opcode == OP_PRIMITIVE:
+                hostile_primitive(step.b)
         if opcode == OP_CONST:
             set_value(heap, &slots[step.a], constants[step.b])  # immortal: not counted
             continue

@@ -211,7 +211,29 @@ cdef class Machine:
         left = self.state.heap.fuel
         self.running = False
         self.fuel_spent += given - left
+        if HOSTILE and (self.state.status == STATUS_DONE or self.state.status == STATUS_FAULT):
+            audit_state(self.state)
         return self.status
+
+    def run_steps(self, steps):
+        """Run so many instructions and stop before the next one; in a hostile build only."""
+        if not HOSTILE:
+            raise StateInvalid("only a hostile build stops at any instruction")
+        hostile_steps(&self.state.heap.hostile, steps)
+        status = self.run(1 << 40)
+        hostile_steps(&self.state.heap.hostile, 0)
+        return status
+
+    def audit(self):
+        """Compare the count of each object with the references to it; in a hostile build only.
+
+        Raises:
+            AssertionError: they differ.
+        """
+        self._stopped()
+        if not HOSTILE:
+            raise StateInvalid("only a hostile build can audit its heap")
+        audit_state(self.state)
 
     @property
     def status(self):

@@ -235,6 +235,7 @@ BAD_VALUES = {
     "an instant beyond the calendar": ([], msgpack.ExtType(6, b"\x7f" * 8), 0, "instant"),
     "an unknown host function": ([], ext(7, 60_000), 0, "names nothing"),
     "an unknown function": ([], ext(8, 60_000), 0, "names nothing"),
+    "an unknown constant": ([], ext(9, 60_000), 0, "names nothing"),
     "an unknown ext": ([], ext(99, 1), 0, "names nothing"),
     "a number in too many bytes": ([], msgpack.ExtType(0, b"\0\0"), 0, "length"),
     "a ratio of doubles": ([RATIO, 1.0, 3], reference(0), 1, "integers"),

@@ -250,6 +250,15 @@ def test_what_is_one_object_stays_one(source: str) -> None:
     assert answered(copied(stopped(source, "x"))).result is True
 
 
+def test_what_was_a_constant_of_the_code_is_that_constant_again() -> None:
+    source = "(def v [[1 2] {:a #{1}}]) (let [w v] (here) [(identical? w v) (identical? (nth w 0) (nth v 0)) (= w v)])"
+    machine = Machine(code_of_source(source), memory_max=MEMORY_MAX)
+    fuel = answered(machine).fuel_used
+    carried = answered(copied(stopped(source)))
+    assert carried.result == (True, True, True)
+    assert carried.fuel_used == fuel
+
+
 def test_a_frame_shared_by_continuations_stays_one_frame() -> None:
     def size_with(continuations: int) -> int:
         captured = " ".join(["(call/cc (fn [k] k))"] * continuations)

@@ -1,0 +1,96 @@
+# The audit of references, and what else only a hostile build answers.
+#
+# Is:     a walk over every block of a heap that compares each count with the references found.
+# Is not: in the normal build: blocks are then not on one list, and nothing here is called.
+# Fits:   in a hostile build every block is allocated as a large one (`_heap.pxi`), whose header has a spare field;
+#         `Machine.run` audits at the end of an agent. The switch and the poisoning are in `_hostile.h`.
+#
+# Counts are exact whatever is on the heap: garbage that is cyclic refers to itself as often as its counts say, and a
+# block that was leaked has a count that no reference explains.
+
+cdef inline void tally_object(Object *object) noexcept nogil:
+    if object.count < IMMORTAL:
+        hostile_expect(object.units == LARGE_UNITS and object.count > 0, b"a reference to a block that is not alive")
+        ((<Large *> object) - 1).spare += 1
+
+
+cdef inline void tally(Value value) noexcept nogil:
+    hostile_expect(value.tag < TAG_COUNT, b"a value of no kind")
+    if value.tag >= HEAP:
+        hostile_expect(value.tag == value.object.kind, b"a value whose tag is not its object's kind")
+        tally_object(value.object)
+
+
+cdef void tally_block(Object *object) noexcept nogil:
+    """Count the references a block holds. ORDER: references; as `destroy`."""
+    cdef Value *values
+    cdef uint32_t i
+    hostile_expect(HEAP <= object.kind < TAG_COUNT, b"an object of no kind")
+    if VALUES_AT[object.kind] == 0:
+        return
+    values = values_of(object)
+    for i in range(object.length):
+        tally(values[i])
+    if object.kind == FRAME:
+        if (<Frame *> object).parent != NULL:
+            tally_object(&(<Frame *> object).parent.head)
+        tally_object(&(<Frame *> object).closure.head)
+
+
+cdef void tally_roots(State *state) noexcept nogil:
+    cdef uint32_t i
+    if state.frame != NULL:
+        tally_object(&state.frame.head)
+    tally(state.effect_arguments)
+    tally(state.error)
+    tally(state.result)
+    tally(state.heap.forced)
+    for i in range(state.global_count):
+        tally(state.globals[i])
+
+
+cdef Object *miscounted(State *state, size_t *found) noexcept nogil:
+    """Return an object whose count is not the number of references to it, which goes to `found`; NULL if all agree."""
+    cdef Large *block = state.heap.large
+    cdef size_t used = 0
+    while block != NULL:
+        block.spare = 0
+        used += block.size
+        block = block.next
+    hostile_expect(used == state.heap.used, b"the bytes in use are not those of the live blocks")
+    hostile_expect(state.heap.work_count == 0, b"something was left on the stack of work lists")
+    block = state.heap.large
+    while block != NULL:
+        tally_block(<Object *> (block + 1))
+        block = block.next
+    tally_roots(state)
+    block = state.heap.large
+    while block != NULL:
+        if (<Object *> (block + 1)).count < IMMORTAL and (<Object *> (block + 1)).count != block.spare:
+            found[0] = block.spare
+            return <Object *> (block + 1)
+        block = block.next
+    return NULL
+
+
+cdef int audit_state(State *state) except -1:
+    """Raise AssertionError if a count is wrong. After NO_MEMORY nothing is given back, so there is nothing to check."""
+    cdef size_t found = 0
+    cdef Object *object
+    if state.status == STATUS_OUT_OF_MEMORY:
+        return 0
+    object = miscounted(state, &found)
+    if object != NULL:
+        raise AssertionError(f"kind {object.kind}: {found} references, but a count of {object.count}")
+    return 0
+
+
+def run_counts():
+    """Return how often each instruction and each host function was run in this process."""
+    return (
+        [hostile_opcode_count(<uint32_t> number) for number in range(OP_COUNT)],
+        [hostile_primitive_count(<uint32_t> number) for number in range(PRIMITIVE_TABLE_SIZE)],
+    )
+
+
+IS_HOSTILE = bool(HOSTILE)
