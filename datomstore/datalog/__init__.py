@@ -1,12 +1,13 @@
 """Datalog over databases and relations.
 
-Is:     `q` for queries, `derive` for programs of rules, `parse`, `explain`, `Budget`, `Rules` and the errors.
+Is:     `q` for queries, `derive` for programs of rules, `pull` for trees of entities, `parse`, `explain`, `Budget`, `Rules` and the errors.
 Is not: writing (`datomstore.transaction`).
 Fits:   query -> parse -> check -> plan -> steps and fixpoints over columns of ids -> result.
 """
 
 from datomstore.datalog.budget import Budget
 from datomstore.datalog.errors import BudgetExceeded, QueryError
+from datomstore.datalog.pull import pull, pull_many
 from datomstore.datalog.query import StepReport, derive, explain, parse, q, rules_of
 from datomstore.datalog.syntax import Query, Rules
 
@@ -20,6 +21,8 @@ __all__ = [
     "derive",
     "explain",
     "parse",
+    "pull",
+    "pull_many",
     "q",
     "rules_of",
 ]

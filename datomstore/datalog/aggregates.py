@@ -1,6 +1,6 @@
 """Aggregates of :find.
 
-Is:     count, count-distinct, sum, avg, min, max, distinct, median, variance, stddev over one group's values.
+Is:     count, sum, median, frequencies, sample and the like over one group's values; the set is closed.
 Is not: the grouping (`query`).
 Fits:   `query` gives each function the values of a group, in the rows' order, duplicates of :with included.
 Source: Datomic's query reference.
@@ -11,9 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import cmp_to_key
+from random import Random
 
+from datomstore import edn
 from datomstore.datalog.builtins import FUNCTIONS, FunctionError, compare, number
-from datomstore.value import Set
+from datomstore.datalog.limits import VALUE_ITEMS_MAX
+from datomstore.value import Map, Set, hash_key
 
 Aggregator = Callable[[Sequence[object]], object]
 
@@ -48,10 +51,22 @@ def _variance(values: Sequence[object]) -> float:
     return sum(squares) / len(numbers)
 
 
+def _frequencies(values: Sequence[object]) -> Map:
+    counts: dict[object, int] = {}
+    for value in values:
+        key = hash_key(value)
+        counts[key] = counts.get(key, 0) + 1
+    return Map((value, counts[hash_key(value)]) for value in values)
+
+
+# Those without arguments before the variable.
 AGGREGATES: dict[str, Aggregator] = {
     "count": len,
     "count-distinct": lambda values: len(Set(values)),
     "distinct": Set,
+    "set": Set,
+    "frequencies": _frequencies,
+    "sort": lambda values: tuple(_ordered(values)),
     "sum": _sum,
     "avg": _average,
     "median": _median,
@@ -59,12 +74,49 @@ AGGREGATES: dict[str, Aggregator] = {
     "stddev": lambda values: _variance(values) ** 0.5,
     "min": lambda values: FUNCTIONS["min"](*values),
     "max": lambda values: FUNCTIONS["max"](*values),
+    "rand": lambda values: values[0],
+    "sample": Set,
+    "clojure.string/join": lambda values: _join("", values),
 }
+# How many arguments may stand before the variable; none for the others.
+PARAMETERS = {
+    "min": (0, 1),
+    "max": (0, 1),
+    "sample": (1, 1),
+    "rand": (0, 1),
+    "clojure.string/join": (0, 1),
+}
+CHANCE = frozenset({"rand", "sample"})
 
 
-def first_n(name: str, n: object, values: Sequence[object]) -> object:
-    """Return the n least or greatest distinct values, as `(min n ?x)` has it."""
-    if name not in ("min", "max") or type(n) is not int or n < 0:
-        raise FunctionError(f"{name} takes no such argument")
+def with_argument(name: str, argument: object, values: Sequence[object]) -> object:
+    """Return the n least or greatest distinct values of `(min n ?x)`, or the text of `(clojure.string/join ", " ?x)`."""
+    if name == "clojure.string/join":
+        return _join(argument, values)
+    n = _number_of(name, argument)
     ordered = _ordered(list(Set(values)))
     return tuple(ordered[:n] if name == "min" else ordered[::-1][:n])
+
+
+def by_chance(
+    name: str, arguments: Sequence[object], values: Sequence[object], random: Random
+) -> object:
+    """Return one value, n values of which some may be the same, or a sample of at most n distinct ones."""
+    texts = {hash_key(value): (edn.write(value), value) for value in values}
+    known = [value for _, value in sorted(texts.values(), key=lambda pair: pair[0])]
+    if not arguments:
+        return random.choice(known)
+    n = _number_of(name, arguments[0])
+    if name == "rand":
+        return tuple(random.choices(known, k=n))
+    return tuple(random.sample(known, min(n, len(known))))
+
+
+def _number_of(name: str, argument: object) -> int:
+    if type(argument) is not int or not 0 <= argument <= VALUE_ITEMS_MAX:
+        raise FunctionError(f"{name} takes no such argument")
+    return argument
+
+
+def _join(separator: object, values: Sequence[object]) -> object:
+    return FUNCTIONS["clojure.string/join"](separator, tuple(_ordered(values)))

@@ -9,9 +9,11 @@ Source: Clojure's functions of the same names; Datomic's get-else, get-some, mis
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from fractions import Fraction
+from functools import cmp_to_key
 from itertools import pairwise
 from uuid import UUID
 
@@ -25,6 +27,8 @@ from datomstore.datalog.limits import (
 from datomstore.value import Char, Keyword, List, Map, Set, Symbol, equal
 
 Function = Callable[..., object]
+_LONG = re.compile(r"[+-]?[0-9]{1,400}")
+_DOUBLE = re.compile(r"[+-]?[0-9]{1,400}(\.[0-9]{0,400})?([eE][+-]?[0-9]{1,4})?")
 
 
 class FunctionError(Exception):
@@ -283,6 +287,153 @@ def _most(*arguments: object) -> object:
     return result
 
 
+def _bits(function: Callable[[int, int], int]) -> Function:
+    def apply(first: object, *others: object) -> object:
+        result = _long(first)
+        for other in others:
+            result = function(result, _long(other))
+        return result
+
+    return apply
+
+
+def _long(value: object) -> int:
+    if type(value) is int:
+        return value
+    raise FunctionError(f"{_text(value)} is not an integer")
+
+
+def _shifted(value: object, by: object) -> object:
+    number, places = _long(value), _long(by)
+    if not -INTEGER_BITS_MAX <= places <= INTEGER_BITS_MAX - number.bit_length():
+        raise FunctionError(f"an integer of more than {INTEGER_BITS_MAX} bits")
+    return number << places if places >= 0 else number >> -places
+
+
+def _truncated(value: object) -> object:
+    found = number(value)
+    return int(found)
+
+
+def _range(first: object, end: object = None, step: object = 1) -> object:
+    start, stop = (0, first) if end is None else (first, end)
+    numbers = range(_long(start), _long(stop), _long(step))
+    if len(numbers) > VALUE_ITEMS_MAX:
+        raise FunctionError(f"a value of more than {VALUE_ITEMS_MAX} items")
+    return tuple(numbers)
+
+
+def _items(value: object) -> tuple[object, ...]:
+    """Return what is in a collection, as Clojure's seq has it."""
+    if value is None:
+        return ()
+    if isinstance(value, (tuple, Set)):
+        return tuple(value)
+    if isinstance(value, Map):
+        return tuple(value.items())
+    if len(_string(value)) > VALUE_ITEMS_MAX:
+        raise FunctionError(f"a value of more than {VALUE_ITEMS_MAX} items")
+    return tuple(Char(character) for character in _string(value))
+
+
+def _map(value: object) -> Map:
+    if isinstance(value, Map):
+        return value
+    raise FunctionError(f"{_text(value)} is not a map")
+
+
+def _hash_map(*arguments: object) -> object:
+    if len(arguments) % 2:
+        raise FunctionError("a key has no value")
+    _made(arguments)
+    return Map(zip(arguments[::2], arguments[1::2], strict=True))
+
+
+def _get_in(collection: object, path: object, default: object = None) -> object:
+    missing = object()
+    for key in _sequence(path):
+        collection = _get(collection, key, missing)
+        if collection is missing:
+            return default
+    return collection
+
+
+def _conj(collection: object, *items: object) -> object:
+    if isinstance(collection, Set):
+        return Set(_made((*collection, *items)))
+    if isinstance(collection, List):
+        return List(_made((*items[::-1], *collection)))
+    return _made((*_sequence(collection), *items))
+
+
+def _empty(value: object) -> bool:
+    return _count(value) == 0
+
+
+def _sorted(value: object) -> object:
+    return tuple(sorted(_items(value), key=cmp_to_key(compare)))
+
+
+def _milliseconds(value: object) -> object:
+    if not isinstance(value, datetime):
+        raise FunctionError(f"{_text(value)} is not an instant")
+    passed = value - datetime(1970, 1, 1, tzinfo=UTC)
+    return (passed.days * 86_400 + passed.seconds) * 1_000 + passed.microseconds // 1_000
+
+
+def _all_of(*values: object) -> object:
+    """Return the first value that is false or nil, else the last: `and` of values, all of which are worked out."""
+    return next((v for v in values if v is None or v is False), values[-1] if values else True)
+
+
+def _any_of(*values: object) -> object:
+    return next((v for v in values if v is not None and v is not False), None)
+
+
+def _limited(text: str) -> str:
+    if len(text) > TEXT_LENGTH_MAX:
+        raise FunctionError(f"a text of more than {TEXT_LENGTH_MAX} characters")
+    return text
+
+
+def _joined(first: object, second: object = None) -> object:
+    separator, items = ("", first) if second is None else (_plain(first), second)
+    texts = [_plain(item) for item in _items(items)]
+    total = sum(map(len, texts)) + len(separator) * len(texts)
+    if total > TEXT_LENGTH_MAX + len(separator):
+        raise FunctionError(f"a text of more than {TEXT_LENGTH_MAX} characters")
+    return separator.join(texts)
+
+
+def _replaced(text: object, old: object, new: object) -> object:
+    whole, before, after = _string(text), _plain(old), _plain(new)
+    if not before or len(whole) + whole.count(before) * len(after) > TEXT_LENGTH_MAX:
+        raise FunctionError("nothing to replace, or too much")
+    return whole.replace(before, after)
+
+
+def _split(text: object, separator: object) -> object:
+    parts = _string(text).split(_plain(separator)) if _plain(separator) else [*_string(text)]
+    while parts and not parts[-1]:  # as Clojure, which drops what is empty at the end
+        parts.pop()
+    return _made(tuple(parts))
+
+
+def _index_of(text: object, part: object, start: object = 0) -> object:
+    found = _string(text).find(_plain(part), max(0, _long(start)))
+    return None if found < 0 else found
+
+
+def _parse_long(text: object) -> object:
+    found = _LONG.fullmatch(_string(text))
+    return None if found is None else int(found[0])
+
+
+def _parse_double(text: object) -> object:
+    found = _DOUBLE.fullmatch(_string(text))
+    return None if found is None else float(found[0])
+
+
 def _identity(value: object) -> object:
     return value
 
@@ -331,8 +482,8 @@ FUNCTIONS: dict[str, Function] = {
     "count": _count,
     "get": _get,
     "contains?": _contains,
-    "first": lambda a: _sequence(a)[0] if _sequence(a) else None,
-    "last": lambda a: _sequence(a)[-1] if _sequence(a) else None,
+    "first": lambda a: _items(a)[0] if _items(a) else None,
+    "last": lambda a: _items(a)[-1] if _items(a) else None,
     "nth": lambda a, i: _sequence(a)[i],
     "ground": _identity,
     "identity": _identity,
@@ -350,6 +501,68 @@ FUNCTIONS: dict[str, Function] = {
     "clojure.string/lower-case": lambda a: _string(a).lower(),
     "clojure.string/upper-case": lambda a: _string(a).upper(),
     "clojure.string/blank?": lambda a: a is None or not _string(a).strip(),
+}
+
+FUNCTIONS |= {
+    "and": _all_of,
+    "or": _any_of,
+    "boolean?": lambda a: isinstance(a, bool),
+    "double?": lambda a: isinstance(a, float),
+    "float?": lambda a: isinstance(a, float),
+    "ratio?": lambda a: isinstance(a, Fraction) and a.denominator != 1,
+    "rational?": lambda a: isinstance(a, (int, Fraction)) and not isinstance(a, bool),
+    "char?": lambda a: isinstance(a, Char),
+    "set?": lambda a: isinstance(a, Set),
+    "list?": lambda a: isinstance(a, List),
+    "coll?": lambda a: isinstance(a, (tuple, Map, Set)),
+    "sequential?": lambda a: isinstance(a, tuple),
+    "uuid?": lambda a: isinstance(a, UUID),
+    "inst?": lambda a: isinstance(a, datetime),
+    "ident?": lambda a: isinstance(a, (Keyword, Symbol)),
+    "boolean": lambda a: a is not None and a is not False,
+    "long": _truncated,
+    "double": lambda a: float(number(a)),
+    "bit-and": _bits(operator.and_),
+    "bit-or": _bits(operator.or_),
+    "bit-xor": _bits(operator.xor),
+    "bit-not": lambda a: ~_long(a),
+    "bit-shift-left": _shifted,
+    "bit-shift-right": lambda a, b: _shifted(a, -_long(b)),
+    "inst-ms": _milliseconds,
+    "empty?": _empty,
+    "not-empty": lambda a: None if _empty(a) else a,
+    "range": _range,
+    "set": lambda a: Set(_items(a)),
+    "vec": _items,
+    "hash-map": _hash_map,
+    "array-map": _hash_map,
+    "keys": lambda a: tuple(_map(a).keys()),
+    "vals": lambda a: tuple(_map(a).values()),
+    "assoc": lambda a, k, v: Map(_made((*_map(a).items(), (k, v)))),  # type: ignore[arg-type]
+    "get-in": _get_in,
+    "conj": _conj,
+    "concat": lambda *a: _made(tuple(item for part in a for item in _items(part))),
+    "reverse": lambda a: _items(a)[::-1],
+    "sort": _sorted,
+    "distinct": lambda a: tuple(Set(_items(a))),
+    "second": lambda a: _items(a)[1] if len(_items(a)) > 1 else None,
+    "rest": lambda a: _items(a)[1:],
+    "take": lambda n, a: _items(a)[: max(0, _long(n))],
+    "drop": lambda n, a: _items(a)[max(0, _long(n)) :],
+    "pr-str": lambda *a: _limited(" ".join(edn.write(value) for value in a)),
+    "print-str": lambda *a: _limited(" ".join(_plain(value) or "nil" for value in a)),
+    "parse-long": _parse_long,
+    "parse-double": _parse_double,
+    "clojure.string/trim": lambda a: _string(a).strip(),
+    "clojure.string/triml": lambda a: _string(a).lstrip(),
+    "clojure.string/trimr": lambda a: _string(a).rstrip(),
+    "clojure.string/capitalize": lambda a: _string(a).capitalize(),
+    "clojure.string/reverse": lambda a: _string(a)[::-1],
+    "clojure.string/join": _joined,
+    "clojure.string/replace": _replaced,
+    "clojure.string/split": _split,
+    "clojure.string/split-lines": lambda a: _made(tuple(_string(a).splitlines())),
+    "clojure.string/index-of": _index_of,
 }
 
 # Functions whose first argument is a source: the step gives them a look-up (entity, attribute) -> values.

@@ -30,4 +30,7 @@ CLAUSE_TEXT_MAX = 1_000  # characters of a clause that an error shows
 SEEK_PART = (
     16  # an index is made for a pattern once more than a sixteenth of its facts are looked up
 )
+PULL_VALUES = 1_000  # values of one attribute that a pull gives unless :limit says otherwise
+PULL_DEPTH_MAX = 150  # entities inside one another in one pull
+PULL_ENTITIES_MAX = 1 << 20  # maps that one pull makes
 FUNCTION_ROWS_MAX = 8_192  # rows on which a function is applied before the time is looked at

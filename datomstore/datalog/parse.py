@@ -1,6 +1,6 @@
 """Queries and rules from text or values.
 
-Is:     the grammar: :find, :with, :in, :where, clauses, bindings, rules; every refusal names the clause.
+Is:     the grammar: :find, :keys, :with, :in, :where, clauses, bindings, rules; every refusal names the clause.
 Is not: meaning: names, arities and what must be bound are `check`'s.
 Fits:   `query` caches what this returns.
 Source: Datomic's query reference; DataScript's grammar for what it leaves open.
@@ -15,10 +15,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 
 from datomstore import edn
-from datomstore.datalog.aggregates import AGGREGATES
+from datomstore.datalog.aggregates import AGGREGATES, PARAMETERS
 from datomstore.datalog.builtins import SOURCE_FUNCTIONS, oversize
 from datomstore.datalog.errors import QueryError, text_of
 from datomstore.datalog.limits import CLAUSE_DEPTH_MAX, CLAUSES_MAX, TERMS_MAX
+from datomstore.datalog.pull_pattern import STAR, parse_pattern
 from datomstore.datalog.syntax import (
     BLANK,
     DEFAULT_SOURCE,
@@ -36,6 +37,7 @@ from datomstore.datalog.syntax import (
     Not,
     Or,
     Pattern,
+    Pull,
     Query,
     Rule,
     Rules,
@@ -48,7 +50,9 @@ from datomstore.value import Keyword, List, Map, Symbol, hash_key
 
 DOTS = Symbol("...")
 DOT = Symbol(".")
-SECTIONS = ("find", "with", "in", "where")
+PULL = Symbol("pull")
+KEYS = ("keys", "strs", "syms")
+SECTIONS = ("find", *KEYS, "with", "in", "where")
 CLAUSES_WITHIN = frozenset({"and", "or", "or-join", "not", "not-join"})
 
 
@@ -63,7 +67,9 @@ def parse_query(source: object) -> Query:
     _refuse_repeated(inputs, form)
     with_ = tuple(_variable(item, form) for item in sections.get("with", ()))
     where = _Clauses().all(sections.get("where", ()), DEFAULT_SOURCE, 0)
-    return Query(shape, find, with_, inputs, where, form)
+    keys = _keys(sections, shape, find, form)
+    _refuse_unnamed(find, inputs, form)
+    return Query(shape, find, with_, inputs, where, form, keys)
 
 
 def parse_rules(source: object) -> Rules:
@@ -155,15 +161,70 @@ def _find(items: tuple[object, ...], form: object) -> tuple[str, tuple[FindEleme
 def _element(item: object, form: object) -> FindElement:
     if isinstance(item, Symbol) and is_variable(item):
         return item
+    if isinstance(item, List) and item and item[0] is PULL:
+        return _pull(item)
     if not isinstance(item, List) or len(item) < 2 or not isinstance(item[0], Symbol):
-        raise _syntax(f":find takes variables and aggregates, not {text_of(item)}", form)
+        raise _syntax(f":find takes variables, aggregates and pulls, not {text_of(item)}", form)
     name = item[0].name
     if name not in AGGREGATES:
         raise QueryError("query/unknown-function", f"no aggregate {name}", item)
     arguments = tuple(Constant(argument) for argument in item[1:-1])
-    if len(arguments) > (name in ("min", "max")):
-        raise QueryError("query/arity", f"{name} takes fewer arguments", item)
+    least, most = PARAMETERS.get(name, (0, 0))
+    if not least <= len(arguments) <= most:
+        fewer = "fewer" if len(arguments) > most else "more"
+        raise QueryError("query/arity", f"{name} takes {fewer} arguments", item)
     return Aggregate(name, arguments, _variable(item[-1], item), item)
+
+
+def _pull(item: List) -> Pull:
+    rest: Sequence[object] = item[1:]
+    source = DEFAULT_SOURCE
+    if rest and isinstance(rest[0], Symbol) and is_source(rest[0]):
+        source, rest = rest[0], rest[1:]
+    if len(rest) != 2:
+        raise QueryError("query/arity", "(pull ?e pattern), with a source before ?e or not", item)
+    variable, pattern = _variable(rest[0], item), rest[1]
+    if isinstance(pattern, Symbol) and pattern not in (STAR, BLANK):
+        return Pull(source, variable, pattern, item)
+    return Pull(source, variable, parse_pattern(pattern), item)
+
+
+def _keys(
+    sections: Mapping[str, Sequence[object]],
+    shape: str,
+    find: Sequence[FindElement],
+    form: object,
+) -> tuple[object, ...]:
+    """Return what the values of a row are called, if :keys, :strs or :syms says so."""
+    named = [name for name in KEYS if name in sections]
+    if not named:
+        return ()
+    names = sections[named[0]]
+    if len(named) > 1 or shape in ("collection", "scalar"):
+        raise _syntax(f":{named[-1]} does not go with this :find", form)
+    if len(names) != len(find) or not all(isinstance(name, (Symbol, Keyword)) for name in names):
+        raise _syntax(f":{named[0]} names each element of :find", form)
+    texts = [name.name for name in names if isinstance(name, (Symbol, Keyword))]
+    if len(set(texts)) < len(texts):
+        raise _syntax(f":{named[0]} has a name twice", form)
+    make = {"keys": Keyword, "strs": str, "syms": Symbol}[named[0]]
+    return tuple(make(text) for text in texts)
+
+
+def _refuse_unnamed(find: Sequence[FindElement], inputs: Sequence[object], form: object) -> None:
+    """Refuse a pull of what is not among the inputs, and an input by a name that no pull uses."""
+    for element in find:
+        if not isinstance(element, Pull):
+            continue
+        if isinstance(element.pattern, Symbol) and element.pattern not in inputs:
+            raise _syntax(f"no pattern {element.pattern.name} in :in", element.form)
+        if element.source not in inputs:
+            message = f"no source {element.source.name}"
+            raise QueryError("query/unknown-source", message, element.form)
+    used = {element.pattern for element in find if isinstance(element, Pull)}
+    for item in inputs:
+        if isinstance(item, Symbol) and not is_source(item) and item not in {RULES, *used}:
+            raise _syntax(f"{item.name} is neither a variable (?{item.name}) nor a value", form)
 
 
 def _variable(item: object, form: object) -> Symbol:
@@ -176,8 +237,8 @@ def _variable(item: object, form: object) -> Symbol:
 
 
 def _input(item: object) -> Symbol | Binding:
-    if isinstance(item, Symbol) and (item is RULES or is_source(item)):
-        return item
+    if isinstance(item, Symbol) and not is_variable(item) and item is not BLANK:
+        return item  # a source, rules, or the name of a pull pattern
     return _binding(item, item, 0)
 
 

@@ -23,16 +23,16 @@ from datomstore.datalog.errors import QueryError, text_of
 from datomstore.datalog.limits import PARSED_MAX
 from datomstore.datalog.parse import parse_query, parse_rules
 from datomstore.datalog.plan import Planner
+from datomstore.datalog.pull_pattern import PullPattern, parse_pattern
 from datomstore.datalog.references import resolved
 from datomstore.datalog.relation import Relation
-from datomstore.datalog.results import shaped
+from datomstore.datalog.results import Given, shaped
 from datomstore.datalog.rules import Evaluation
 from datomstore.datalog.sources import Source, source_of
 from datomstore.datalog.steps import Step, run, unfold
 from datomstore.datalog.syntax import (
     DEFAULT_SOURCE,
     RULES,
-    Aggregate,
     BindCollection,
     Binding,
     BindScalar,
@@ -110,29 +110,26 @@ def _is_fixed(source: object) -> bool:
 def _program(query: Query, rules: Rules) -> Program:
     found = _programs.get(query, rules)
     if found is None:
-        names = [
-            element.variable if isinstance(element, Aggregate) else element
-            for element in query.find
-        ]
         bound = {
             n
             for item in query.inputs
             if not isinstance(item, Symbol)
             for n in binding_variables(item)
         }
-        found = Program(query.where, [*names, *query.with_], bound, rules)
+        found = Program(query.where, [*query.variables(), *query.with_], bound, rules)
         _programs.put(found, query, rules)
     assert isinstance(found, Program), found
     return found
 
 
-def q(query: object, *inputs: object, budget: Budget | None = None) -> Any:
+def q(query: object, *inputs: object, budget: Budget | None = None, seed: int | None = None) -> Any:
     """Return a query's answer: a Set of tuples, or what the shape of its :find asks for.
 
     Args:
         query: text, a vector or a map, or a parsed query.
         inputs: in the order of :in; databases and relations for `$`, rules for `%`.
         budget: how much it may do.
+        seed: of the chance in `rand` and `sample`, which are refused without.
 
     Raises:
         QueryError: refused, or a function failed; BudgetExceeded.
@@ -141,12 +138,12 @@ def q(query: object, *inputs: object, budget: Budget | None = None) -> Any:
     with _bounded_depth():
         parsed = parse(query)
         try:
-            return _answer(parsed, inputs, meter, cautious=False)
+            return _answer(parsed, inputs, meter, seed, cautious=False)
         except QueryError as error:
             # A clause further on may have been written to keep such values away from the function.
             if error.code not in FAILURES:
                 raise
-        return _answer(parsed, inputs, meter, cautious=True)
+        return _answer(parsed, inputs, meter, seed, cautious=True)
 
 
 @contextmanager
@@ -193,15 +190,26 @@ class _Plan(NamedTuple):
     wanted: list[Symbol]
 
 
-def _answer(query: Query, inputs: Sequence[object], meter: Meter, *, cautious: bool) -> object:
+def _answer(
+    query: Query, inputs: Sequence[object], meter: Meter, seed: int | None, *, cautious: bool
+) -> object:
     plan = _plan(query, inputs, meter, cautious=cautious)
-    return shaped(query, run(plan.steps, plan.relation, meter), plan.wanted)
+    given = Given(plan.planner.answers.sources, _patterns(query, inputs), seed, meter)
+    return shaped(query, run(plan.steps, plan.relation, meter), plan.wanted, given)
+
+
+def _patterns(query: Query, inputs: Sequence[object]) -> dict[Symbol, PullPattern]:
+    """Return the pull patterns among the inputs by their names."""
+    return {
+        item: parse_pattern(value)
+        for item, value in zip(query.inputs, inputs, strict=True)
+        if isinstance(item, Symbol) and not is_source(item) and item is not RULES
+    }
 
 
 def _plan(query: Query, inputs: Sequence[object], meter: Meter, *, cautious: bool) -> _Plan:
     evaluation, relation = _start(query, inputs, meter, cautious=cautious)
-    names = [e.variable if isinstance(e, Aggregate) else e for e in query.find]
-    wanted = list(dict.fromkeys([*names, *query.with_]))
+    wanted = list(dict.fromkeys([*query.variables(), *query.with_]))
     visible = {*wanted, *relation.columns}
     planner = Planner(evaluation, DEFAULT_SOURCE)
     ordered = planner.order(evaluation.program.where, relation.columns, visible)
@@ -225,10 +233,9 @@ def _start(
     for item, value in zip(query.inputs, inputs, strict=True):
         if item is RULES:
             rules = rules_of(value)
-        elif isinstance(item, Symbol):
-            assert is_source(item), item
+        elif is_source(item):
             sources[item] = source_of(value)
-        else:
+        elif not isinstance(item, Symbol):
             bindings.append((item, value))
     program = _program(query, rules)
     relation = Relation.unit()

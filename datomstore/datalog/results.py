@@ -1,53 +1,92 @@
 """The rows of a query as its :find asks for them.
 
-Is:     distinct rows, groups and their aggregates, and the four shapes of a result.
-Is not: the functions of aggregates (`aggregates`).
+Is:     distinct rows, groups and their aggregates, pulled entities, and the shapes of a result.
+Is not: the functions of aggregates (`aggregates`), or how entities are pulled (`pull`).
 Fits:   `query` calls it last: ids become values here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from random import Random
+from typing import NamedTuple
 
 import numpy as np
 
-from datomstore.datalog.aggregates import AGGREGATES, first_n
+from datomstore import edn
+from datomstore.datalog.aggregates import AGGREGATES, CHANCE, by_chance, with_argument
+from datomstore.datalog.budget import Meter
 from datomstore.datalog.builtins import FunctionError
 from datomstore.datalog.errors import QueryError
+from datomstore.datalog.pull import pulled
+from datomstore.datalog.pull_pattern import PullPattern
 from datomstore.datalog.relation import Relation
-from datomstore.datalog.syntax import Aggregate, Query
+from datomstore.datalog.sources import DatabaseSource, Source
+from datomstore.datalog.syntax import Aggregate, Pull, Query
 from datomstore.datalog.vectors import inline
+from datomstore.errors import DatomstoreError
 from datomstore.facts import Rows
-from datomstore.intern import Ids, value_of, values_of
-from datomstore.value import Set, Symbol
+from datomstore.intern import Ids, find, value_of, values_of
+from datomstore.value import Keyword, Map, Set, Symbol
 
 Row = tuple[object, ...]
 SUM_BOUND = 1 << 62  # of the magnitude of a sum that is made on a column
 
 
-def shaped(query: Query, found: Relation, wanted: Sequence[Symbol]) -> object:
-    """Return a Set of rows, a tuple of values, one row or one value."""
-    rows = _rows(query, found, wanted) if found.count else []
+class Given(NamedTuple):
+    """What the caller gave that only the result needs."""
+
+    sources: dict[Symbol, Source]
+    patterns: dict[Symbol, PullPattern]
+    seed: int | None
+    meter: Meter
+
+
+def shaped(query: Query, found: Relation, wanted: Sequence[Symbol], given: Given) -> object:
+    """Return a Set of rows, a tuple of values, one row or one value; maps for rows if the query names them.
+
+    What is pulled can be the same for different entities, so rows with it are a tuple, one for each entity.
+    """
+    rows: Sequence[object] = _rows(query, found, wanted, given) if found.count else []
     match query.shape:
-        case "relation":
-            return Set(rows)
         case "collection":
-            return tuple(row[0] for row in rows)
-        case "tuple":
-            return rows[0] if rows else None
-    return rows[0][0] if rows else None
+            return tuple(row[0] for row in rows)  # type: ignore[index]
+        case "scalar":
+            return rows[0][0] if rows else None  # type: ignore[index]
+    if query.keys:
+        rows = [Map(zip(query.keys, row, strict=True)) for row in rows]  # type: ignore[call-overload]
+    if query.shape == "tuple":
+        return rows[0] if rows else None
+    return tuple(rows) if any(isinstance(e, Pull) for e in query.find) else Set(rows)
 
 
-def _rows(query: Query, found: Relation, wanted: Sequence[Symbol]) -> list[Row]:
+def _rows(query: Query, found: Relation, wanted: Sequence[Symbol], given: Given) -> list[Row]:
     distinct = found.distinct(wanted)
-    plain = [element for element in query.find if isinstance(element, Symbol)]
-    if len(plain) == len(query.find):
+    names = [e if isinstance(e, Symbol) else e.variable for e in query.find]
+    if not any(isinstance(element, Aggregate) for element in query.find):
         if query.with_:  # without an aggregate, what differs only in these is one row
-            distinct = distinct.distinct(list(dict.fromkeys(plain)))
-        values = {name: values_of(column) for name, column in distinct.columns.items()}
-        return list(zip(*(values[name] for name in plain), strict=True))
-    keys = [distinct.columns[name] for name in plain]
-    return [_group(query, distinct, members) for members in _groups(keys, distinct.count)]
+            distinct = distinct.distinct(list(dict.fromkeys(names)))
+        if all(isinstance(element, Symbol) for element in query.find):
+            values = {name: values_of(column) for name, column in distinct.columns.items()}
+            return list(zip(*(values[name] for name in names), strict=True))
+        groups = [np.array([row], np.int64) for row in range(distinct.count)]
+    else:
+        keys = [e if isinstance(e, Symbol) else e.variable for e in query.find if _is_key(e)]
+        groups = _groups([distinct.columns[name] for name in keys], distinct.count)
+    firsts = np.array([members[0] for members in groups], np.int64)
+    columns = [
+        [_aggregate(e, query, distinct, members, given) for members in groups]
+        if isinstance(e, Aggregate)
+        else values_of(distinct.columns[e][firsts])
+        if isinstance(e, Symbol)
+        else _pulled(e, distinct.columns[e.variable][firsts], given)
+        for e in query.find
+    ]
+    return list(zip(*columns, strict=True))
+
+
+def _is_key(element: object) -> bool:
+    return not isinstance(element, Aggregate)
 
 
 def _groups(keys: Sequence[Ids], count: int) -> list[Rows]:
@@ -61,16 +100,34 @@ def _groups(keys: Sequence[Ids], count: int) -> list[Rows]:
     return np.split(order, np.flatnonzero(changes) + 1)
 
 
-def _group(query: Query, distinct: Relation, members: Rows) -> Row:
-    return tuple(
-        _aggregate(element, distinct.columns[element.variable][members])
-        if isinstance(element, Aggregate)
-        else value_of(int(distinct.columns[element][members[0]]))
-        for element in query.find
-    )
+def _pulled(element: Pull, column: Ids, given: Given) -> list[object]:
+    source = given.sources[element.source]
+    if not isinstance(source, DatabaseSource):
+        message = f"{element.source.name} is not a database"
+        raise QueryError("query/input", message, element.form)
+    pattern = element.pattern
+    parsed = given.patterns[pattern] if isinstance(pattern, Symbol) else pattern
+    entities = [i if not i & 1 else _entity(source, i, element) for i in column.tolist()]
+    return list(pulled(source.database, parsed, entities, given.meter))
 
 
-def _aggregate(element: Aggregate, ids: Ids) -> object:
+def _entity(source: DatabaseSource, one: int, element: Pull) -> int | None:
+    """Return the entity that a value names."""
+    value = value_of(one)
+    if not isinstance(value, (Keyword, tuple)):
+        text = edn.write(value)
+        raise QueryError("query/input", f"a pull of {text}, which is no entity", element.form)
+    try:
+        entity = source.database.entid(value)
+    except DatomstoreError as error:
+        raise QueryError("query/lookup", str(error), element.form) from error
+    return None if entity is None else find(entity)
+
+
+def _aggregate(
+    element: Aggregate, query: Query, distinct: Relation, members: Rows, given: Given
+) -> object:
+    ids = distinct.columns[element.variable][members]
     name = element.function
     if name == "count":
         return len(ids)
@@ -83,8 +140,24 @@ def _aggregate(element: Aggregate, ids: Ids) -> object:
         if max(int(numbers.max()), -int(numbers.min())) * len(ids) < SUM_BOUND:
             return int(numbers.sum())
     try:
-        if element.arguments:
-            return first_n(name, element.arguments[0].value, values_of(ids))
+        arguments = [argument.value for argument in element.arguments]
+        if name in CHANCE:
+            random = _random(element, query, distinct, members, given)
+            return by_chance(name, arguments, values_of(ids), random)
+        if arguments:
+            return with_argument(name, arguments[0], values_of(ids))
         return AGGREGATES[name](values_of(ids))
     except (FunctionError, ArithmeticError) as error:
         raise QueryError("query/function", str(error), element.form) from error
+
+
+def _random(
+    element: Aggregate, query: Query, distinct: Relation, members: Rows, given: Given
+) -> Random:
+    """Return the chance of one group: of the same seed and group always the same."""
+    if given.seed is None:
+        raise QueryError("query/input", f"{element.function} needs a seed", element.form)
+    key = tuple(
+        value_of(int(distinct.columns[e][members[0]])) for e in query.find if isinstance(e, Symbol)
+    )
+    return Random(f"{given.seed} {edn.write(key)}")  # noqa: S311 - a sample, no secret

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeGuard
 
+from datomstore.datalog.pull_pattern import PullPattern
 from datomstore.value import Symbol
 
 BLANK = Symbol("_")
@@ -126,7 +127,17 @@ class Aggregate:
     form: object
 
 
-FindElement = Symbol | Aggregate
+@dataclass(frozen=True, slots=True, eq=False)
+class Pull:
+    """`(pull $ ?e pattern)` in :find; the pattern may be named by a symbol of :in."""
+
+    source: Symbol
+    variable: Symbol
+    pattern: PullPattern | Symbol
+    form: object
+
+
+FindElement = Symbol | Aggregate | Pull
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -139,6 +150,11 @@ class Query:
     inputs: tuple[Symbol | Binding, ...]
     where: tuple[Clause, ...]
     form: object
+    keys: tuple[object, ...] = ()  # of :keys, :strs or :syms: rows are maps with these
+
+    def variables(self) -> list[Symbol]:
+        """Return the variable of each element of :find."""
+        return [e if isinstance(e, Symbol) else e.variable for e in self.find]
 
 
 @dataclass(frozen=True, eq=False)

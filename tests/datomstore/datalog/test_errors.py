@@ -98,12 +98,15 @@ QUERIES = [
     ("[:where [?x :a]]", "a query needs :find"),
     ("[:find :where [?x :a]]", ":find is empty"),
     ("[:find ?x :find ?y :where [?x :a]]", ":find stands twice"),
-    ("[:find ?x :keys x :where [?x :a]]", "no section :keys; there are :find, :with, :in, :where"),
+    (
+        "[:find ?x :limit x :where [?x :a]]",
+        "no section :limit; there are :find, :keys, :strs, :syms, :with, :in, :where",
+    ),
     ("[?x :a]", "a query begins with :find"),
     ("(:find ?x)", "a query is a vector or a map"),
     ("5", "a query is a vector or a map"),
     ("{:find ?x}", "a section of a query map is a vector"),
-    ("[:find x :where [?x :a]]", ":find takes variables and aggregates, not x"),
+    ("[:find x :where [?x :a]]", ":find takes variables, aggregates and pulls, not x"),
     ("[:find (total ?x) :where [?x :a]]", "no aggregate total, in (total ?x)"),
     ("[:find (count 1 ?x) :where [?x :a]]", "in (count 1 ?x)"),
     ("[:find (min 1 2 ?x) :where [?x :a]]", "in (min 1 2 ?x)"),
@@ -330,7 +333,7 @@ def test_a_body_of_very_many_clauses_is_refused() -> None:
 
 
 def test_an_integer_too_long_to_print_can_stand_in_an_error() -> None:
-    with pytest.raises(QueryError, match="takes variables and aggregates, not a int"):
+    with pytest.raises(QueryError, match="takes variables, aggregates and pulls, not a int"):
         q((Keyword("find"), 1 << 40_000), DATABASE)
     with pytest.raises(QueryError):
         q("[:find ?y :in ?x :where [(subs ?x 1) ?y]]", 1 << 40_000)
