@@ -12,7 +12,7 @@ its agents) is "node".
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from capabilities.authorize import Request, authorize
@@ -22,7 +22,14 @@ from capabilities.errors import CapabilityError, TokenRefused
 from capabilities.keys import PrivateKey, PublicKey
 from capabilities.revocation import Revocation, RevocationSet
 from capabilities.tokens import Token
-from capabilities.verify import BlockCache, VerifiedToken, check_hop, verify
+from capabilities.verify import (
+    BlockCache,
+    VerifiedChain,
+    VerifiedToken,
+    check_hop,
+    verify,
+    verify_chain,
+)
 from datomstore.streams import Batch, Stream
 from datomstore.value import Keyword, Map
 from yind.agent import Agent
@@ -58,13 +65,14 @@ class Authority:
         self._audit = audit
         self._cache = BlockCache()
         self._meter = Meter()
-        self._revoked = RevocationSet()
+        self.revoked = RevocationSet()
+        self.revocation_age_s: Callable[[], int | None] = lambda: None  # how old it may be
         self._decisions: list[Decision] = []
 
     def load(self, batch: Batch) -> None:
         """Read what earlier runs of this node knew."""
         if (revocations := batch.get(TABLE, REVOCATIONS)) is not None:
-            self._revoked = RevocationSet.decode(revocations)
+            self.revoked = RevocationSet.decode(revocations)
         if (meter := batch.get(TABLE, METER)) is not None:
             self._meter.load(meter)
 
@@ -73,6 +81,10 @@ class Authority:
     def verify(self, data: bytes, presenter: PublicKey) -> VerifiedToken:
         """Return the verified token that `presenter` (an authenticated key) holds. Raises TokenInvalid."""
         return verify(data, roots=self._roots, presenter=presenter, cache=self._cache)
+
+    def verify_chain(self, data: bytes) -> VerifiedChain:
+        """Return the blocks of a token, whoever shows it. Raises TokenInvalid."""
+        return verify_chain(data, roots=self._roots, cache=self._cache)
 
     def verify_own(self, data: bytes) -> VerifiedToken:
         """Return the verified token that is bound to this node. Raises TokenInvalid."""
@@ -89,12 +101,12 @@ class Authority:
 
     def revoke(self, revocation: Revocation) -> bool:
         """Take a revocation in and return whether it is new; it counts against tokens its signer may revoke."""
-        return self._revoked.add(revocation)
+        return self.revoked.add(revocation)
 
     def revoked_block(self, token: VerifiedToken) -> int | None:
         """Return the index of the first revoked block of a token."""
         for index in range(len(token.blocks)):
-            if self._revoked.revokes(token, index):
+            if self.revoked.revokes(token, index):
                 return index
         return None
 
@@ -150,11 +162,12 @@ class Authority:
             at=self._key.public,
             agent=agent_id,
             now_s=self._clock.now_ms() // 1000,
+            revocation_age_s=self.revocation_age_s(),
         )
         refusals: list[Denied] = []
         for token in tokens:
             try:
-                authorize(token, request, revoked=self._revoked, meter=self._meter)
+                authorize(token, request, revoked=self.revoked, meter=self._meter)
             except TokenRefused as refused:
                 revoked = refused.caveat == "revoked"
                 refusals.append(Denied(f"{right}: {refused}", right=right, revoked=revoked))
@@ -200,7 +213,7 @@ class Authority:
 
     def write_revocations(self, batch: Batch) -> None:
         """Make the list of revocations durable."""
-        batch.put(TABLE, REVOCATIONS, self._revoked.encode())
+        batch.put(TABLE, REVOCATIONS, self.revoked.encode())
 
 
 def verb_name(verb: Verb) -> str:

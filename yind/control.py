@@ -43,6 +43,7 @@ from yind.limits import (
     TOKENS_PER_AGENT_MAX,
 )
 from yind.migrate import Migration
+from yind.revocations import Revocations
 from yind.scheduler import Scheduler
 from yind.session import Session
 
@@ -104,6 +105,8 @@ class Control:
         effects: Effects,
         scheduler: Scheduler,
         migration: Migration,
+        revocations: Revocations,
+        is_node: Callable[[PublicKey], bool],
         clock: Clock,
         limits: AgentLimits,
     ) -> None:
@@ -116,6 +119,8 @@ class Control:
         self._effects = effects
         self._scheduler = scheduler
         self._migration = migration
+        self._revocations = revocations
+        self._is_node = is_node
         self._clock = clock
         self._limits = limits
 
@@ -440,26 +445,22 @@ class Control:
     async def token_revoke(self, session: Session, fields: Fields, send: SendItem) -> object:
         """Take a revocation in; it carries its own authority."""
         revocation = Revocation.from_bytes(fields.data("revocation"))
-        new = self._authority.revoke(revocation)
-        await self._agents.write(self._authority.write_revocations)
-        paused = 0
-        for agent in self._agents:
-            if await self._pause_if_revoked(agent):
-                paused += 1
-        return Map({"new": new, "paused": paused})
+        if not self._is_node(
+            session.peer
+        ):  # or anybody could fill the list with statements about nothing
+            chain = self._authority.verify_chain(fields.data("token"))
+            if not revocation.concerns(chain):
+                raise RequestInvalid("the revocation does not concern the token")
+        new, paused = await self._revocations.take([revocation])
+        return Map({"new": bool(new), "paused": paused})
 
-    async def _pause_if_revoked(self, agent: Agent) -> bool:
-        if agent.ended or agent.record.state is State.PAUSED:
-            return False
-        for token in agent.tokens:
-            block = self._authority.revoked_block(token)
-            if block is not None:
-                agent.requested = State.PAUSED
-                agent.requested_reason = f"token revoked: block {block}"
-                if agent.wake is not None:
-                    agent.wake()
-                return True
-        return False
+    async def revocation_digest(self, session: Session, fields: Fields, send: SendItem) -> object:
+        """Say which list of revocations this node has."""
+        return Map({"digest": self._revocations.digest()})
+
+    async def revocation_list(self, session: Session, fields: Fields, send: SendItem) -> object:
+        """Give a part of the list of revocations."""
+        return Map({"revocations": self._revocations.listed(fields.data("after", b""))})
 
 
 VERBS: dict[str, Verb_] = {
@@ -482,6 +483,8 @@ VERBS: dict[str, Verb_] = {
     "agent.migrate": Control.agent_migrate,
     "agent.hops": Control.agent_hops,
     "token.revoke": Control.token_revoke,
+    "revocation.digest": Control.revocation_digest,
+    "revocation.list": Control.revocation_list,
 }
 
 

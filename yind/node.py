@@ -38,6 +38,7 @@ from yind.effects import Effects
 from yind.errors import ConfigError
 from yind.migrate import Migration
 from yind.peers import Peers
+from yind.revocations import Revocations
 from yind.scheduler import Scheduler
 from yind.session import Session
 
@@ -82,6 +83,9 @@ class Node:
             clock=clock,
             limits=config.agents,
         )
+        self.revocations = Revocations(
+            node=config.name, agents=self.agents, authority=self.authority, peers=self.peers
+        )
         self.effects = Effects(
             self.agents,
             self.authority,
@@ -103,6 +107,8 @@ class Node:
             effects=self.effects,
             scheduler=self.scheduler,
             migration=self.migration,
+            revocations=self.revocations,
+            is_node=lambda key: self.peers.node_of_key(key) is not None,
             clock=clock,
             limits=config.agents,
         )
@@ -131,6 +137,7 @@ class Node:
             await nursery.start(self.peers.run)
             await nursery.start(self.scheduler.run)
             await nursery.start(self.migration.run, self.scheduler.ready)
+            await nursery.start(self.revocations.run)
             self._resume()
             self.address = await nursery.start(self.peers.serve, self.config.listen)
             host, port = self.address

@@ -158,7 +158,9 @@ async def test_a_revoked_token_pauses_its_agent(tmp_path: Path) -> None:
         token = nodes.token()
         agent = await nodes.spawn("alpha", "(loop [] (recur))", token)
         revocation = Revocation.sign(nodes.cluster.root_key, token, 0)
-        await nodes.ask("alpha", "token.revoke", revocation=revocation.to_bytes())
+        await nodes.ask(
+            "alpha", "token.revoke", revocation=revocation.to_bytes(), token=token.to_bytes()
+        )
         _, row = await nodes.settled("alpha", agent)
         assert row["state"] == "paused"
         assert "revoked" in row["reason"]

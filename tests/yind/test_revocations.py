@@ -1,0 +1,112 @@
+"""Revocations reach every node, also one that was away; and nobody can fill the list with noise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import trio
+from fleet import fleet
+
+from capabilities.keys import PrivateKey
+from capabilities.revocation import Revocation
+from datomstore.value import Map
+from protocol.errors import RemoteError
+
+ENDLESS = "(loop [] (recur))"
+
+
+async def test_a_revocation_told_to_one_node_pauses_agents_on_another(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha", "beta", "gamma") as nodes:
+        token = nodes.token()
+        agent = await nodes.spawn("gamma", ENDLESS, token)
+        revocation = Revocation.sign(nodes.cluster.root_key, token, 0)
+        answer = await nodes.ask(
+            "alpha", "token.revoke", revocation=revocation.to_bytes(), token=token.to_bytes()
+        )
+        assert answer["new"]
+        with trio.fail_after(10):
+            await nodes.until("gamma", agent, "paused")
+        row = await nodes.ask("gamma", "agent.show", id=agent.hex())
+        assert row["reason"] == "token revoked: block 0"
+
+
+async def test_a_node_that_was_away_catches_up(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        token = nodes.token()
+        agent = await nodes.spawn("beta", ENDLESS, token)
+        await nodes.stop("beta")
+        revocation = Revocation.sign(nodes.cluster.root_key, token, 0)
+        await nodes.ask(
+            "alpha", "token.revoke", revocation=revocation.to_bytes(), token=token.to_bytes()
+        )
+        await nodes.start("beta")
+        with trio.fail_after(10):
+            await nodes.until("beta", agent, "paused")
+        digests = {(await nodes.ask(name, "revocation.digest"))["digest"] for name in nodes.nodes}
+        assert len(digests) == 1
+
+
+async def test_a_revocation_outlives_a_crash(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        token = nodes.token()
+        revocation = Revocation.sign(nodes.cluster.root_key, token, 0)
+        await nodes.ask(
+            "alpha", "token.revoke", revocation=revocation.to_bytes(), token=token.to_bytes()
+        )
+        await nodes.crash("alpha")
+        await nodes.start("alpha")
+        agent = await nodes.spawn("alpha", "(streams)", token)
+        await nodes.settled("alpha", agent)
+        agent = await nodes.spawn("alpha", '(transact! "s" [{:n 1}])', token)
+        _, row = await nodes.settled("alpha", agent)
+        assert (row["state"], "revoked" in row["reason"]) == ("paused", True)
+
+
+async def test_a_statement_by_somebody_without_the_right_is_refused(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        token = nodes.token()
+        stranger = Revocation.sign(PrivateKey.generate(), token, 0)
+        with pytest.raises(RemoteError, match="does not concern"):
+            await nodes.ask(
+                "alpha", "token.revoke", revocation=stranger.to_bytes(), token=token.to_bytes()
+            )
+        with pytest.raises(RemoteError, match="token"):
+            await nodes.ask("alpha", "token.revoke", revocation=stranger.to_bytes())
+        assert (await nodes.ask("alpha", "revocation.list"))["revocations"] == ()
+
+
+async def test_a_token_may_ask_for_a_fresh_list(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        token = nodes.token(revage=60)
+        with trio.fail_after(10):
+            while nodes.nodes["alpha"].revocations.age_s() is None:
+                await trio.testing.wait_all_tasks_blocked(0.01)
+        assert await nodes.result("alpha", "(count (streams))", token) == "2"
+        agent = await nodes.spawn("alpha", '(transact! "s" [{:n 1}])', token)
+        _, row = await nodes.settled("alpha", agent)
+        assert row["state"] == "done"
+        await nodes.stop("beta")
+        await nodes.stop("alpha")
+        await nodes.start("alpha")  # it has not heard of beta since it started
+        agent = await nodes.spawn("alpha", '(transact! "s" [{:n 1}])', token)
+        _, row = await nodes.settled("alpha", agent)
+        assert (row["state"], "60 s old" in row["reason"]) == ("paused", True)
+
+
+async def test_long_lists_come_in_parts(tmp_path: Path) -> None:
+    from yind.limits import REVOCATIONS_SHOWN_MAX
+
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        await nodes.stop("beta")
+        alpha = nodes.nodes["alpha"]
+        token = nodes.token()
+        count = REVOCATIONS_SHOWN_MAX + 10
+        statements = [Revocation.sign(PrivateKey.generate(), token, 0) for _ in range(count)]
+        await alpha.revocations.take(statements)
+        await nodes.start("beta")
+        with trio.fail_after(30):
+            while len(nodes.nodes["beta"].authority.revoked) < count:
+                await trio.testing.wait_all_tasks_blocked(0.01)
+        assert alpha.revocations.digest() == nodes.nodes["beta"].revocations.digest()
+        assert isinstance(await nodes.ask("alpha", "revocation.list"), Map)
