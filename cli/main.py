@@ -42,6 +42,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "resume": ("cli.commands.agents", "resume", "Let paused agents go on."),
     "kill": ("cli.commands.agents", "kill", "End agents."),
     "migrate": ("cli.commands.agents", "migrate", "Move an agent to another node."),
+    "audit": (
+        "cli.commands.audit",
+        "audit",
+        "Show what was allowed and what was refused, and why.",
+    ),
 }
 
 

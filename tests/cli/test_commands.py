@@ -212,6 +212,19 @@ def test_a_revoked_token_pauses_its_agents(yin: Yin) -> None:
     assert "revoked" in line
 
 
+def test_decisions_are_shown(yin: Yin) -> None:
+    answer = yin("spawn", "n.clj", "--on", "alpha", "--wait")
+    agent = re.findall(r"agent (\w+) on alpha", answer.err)[0]
+    shown = yin("audit", "--agent", agent, "--refused")
+    assert re.search(
+        rf"alpha +{agent[:12]} +read +alpha/people +no +read alpha/people: no token", shown.out
+    )
+    items = json.loads(yin("audit", "--on", "alpha", "--on-resource", "alpha/*", "--json").out)[
+        "items"
+    ]
+    assert {item["resource"] for item in items} <= {"alpha/people", "alpha/audit", "alpha/code"}
+
+
 def test_the_steps_of_a_program_are_facts(yin: Yin) -> None:
     steps = yin("compile", "n.clj", "--emit", "exec").out
     assert re.search(r"^ +0 .*; node \d+ at 2:\d+", steps, re.MULTILINE)
