@@ -296,7 +296,11 @@ class Control:
         arguments = fields.get("arguments", Map, Map({}))
         code = await trio.to_thread.run_sync(self._code.code_of, program)
         machine = Machine(
-            code, memory_max=memory_max, fuel_max=fuel_max, globals={"*args*": arguments}
+            code,
+            memory_max=memory_max,
+            fuel_max=fuel_max,
+            globals={"*args*": arguments},
+            hash_key=identity,
         )
         agent = Agent(record, machine, verified)
         if fields.get("paused", bool, False):

@@ -73,6 +73,7 @@ cdef class Code:
     def __cinit__(self):
         memset(&self.info, 0, sizeof(CodeInfo))
         heap_init(&self.heap, 1 << 33)
+        self.heap.fixed_layout = True
 
     def __dealloc__(self):
         c_free(self.info.steps)

@@ -17,14 +17,15 @@
 #     CONS          -                                      first, rest (any seq, EMPTY or NIL; may be LAZY)
 #     LAZY          -                                      function, or when `flags` = REALIZED what it gave
 #     RANGE         -                                      first, end (exclusive), step: all INT or all DOUBLE; never empty
-#     SEQ           index, flags = SEQ_*                   VECTOR (index), STRING (byte), MAP or SET (path); never empty
+#     SEQ           index, flags = SEQ_*                   VECTOR (index), STRING (byte), MAP or SET (path); never empty;
+#                                                          behind the source the rest of a path deeper than 7
 #     VECTOR        count, shift                           root (VECTOR_NODE or NIL), tail (VECTOR_LEAF)
 #     VECTOR_NODE   -                                      1 to 32 children
 #     VECTOR_LEAF   -                                      items; may hold more than a sharing vector can see
 #     MAP SET       count                                  root: MAP_ARRAY while small, else MAP_NODE, MAP_COLLISION below
 #     MAP_ARRAY     -                                      key, value, key, value ... in order of insertion
 #     MAP_NODE      data_map, node_map                     pairs of keys and values, then children (CHAMP)
-#     MAP_COLLISION the common hash                        pairs whose keys have one hash
+#     MAP_COLLISION -                                      pairs whose keys have one hash
 #     CLOSURE       the function                           CAPTURES or NIL
 #     CAPTURES      -                                      captured values; shared by the closures of one letrec
 #     CONTINUATION  -                                      the waiting FRAME
@@ -160,7 +161,7 @@ cdef struct Map:  # MAP and SET; the values of a SET are NIL
 
 cdef struct MapNode:  # MAP_NODE and MAP_COLLISION
     Object head
-    uint32_t data_map  # bit i: a pair for hash digit i; MAP_COLLISION: the hash
+    uint32_t data_map  # bit i: a pair for hash digit i; MAP_COLLISION: not used
     uint32_t node_map  # bit i: a child for hash digit i
     uint32_t spare[2]
     Value at[1]
@@ -168,8 +169,9 @@ cdef struct MapNode:  # MAP_NODE and MAP_COLLISION
 cdef struct Seq:
     Object head
     int64_t index  # VECTOR: item; STRING: byte offset; MAP, SET: position of the pair in its node
-    uint8_t path[8]  # MAP, SET: path[0] levels, then the child taken at each level
+    uint8_t path[8]  # MAP, SET: path[0] levels, then the child taken at each of the first 7
     Value source
+    uint8_t deep[8]  # the child taken at each level from the 8th on; there only when path[0] > 7
 
 cdef struct Closure:
     Object head
@@ -263,6 +265,8 @@ cdef struct Heap:
     size_t work_capacity
     uint64_t steps  # of work in the running instruction, see spend()
     uint32_t key_depth  # nesting of key comparisons
+    bint fixed_layout  # of constants, which agents with different keys share: their maps have no keyed nodes
+    uint64_t hash_key[2]  # of this agent, see keyed_hash
     const char *fault_kind  # set by fault()
     char fault_message[240]
     Value forced  # owned; set by force() and force_all()
@@ -290,8 +294,8 @@ cdef struct Cursor:
     int64_t end
     Value at  # VECTOR, STRING, LIST, CONS, RANGE: where it is
     Value *leaf
-    Object *nodes[9]
-    uint8_t taken[9]
+    Object *nodes[16]
+    uint8_t taken[16]
 
 # ORDER: status. As yind.cesk.Status.
 cdef enum RunStatus:

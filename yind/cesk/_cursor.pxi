@@ -61,6 +61,28 @@ cdef Outcome cursor_enter(Heap *heap, Cursor *cursor, Value source) noexcept nog
     return fault_type(heap, b"seq", b"a collection", source)
 
 
+cdef inline uint8_t *path_place(Seq *seq, uint32_t level) noexcept nogil:
+    """Return where a seq over a map or set has the child it takes at a level."""
+    return &seq.path[level + 1] if level < 7 else &seq.deep[level - 7]
+
+
+cdef Outcome give_path_seq(Heap *heap, Cursor *cursor, Value *result) noexcept nogil:
+    """Set result to a seq over a map or set from where the cursor stands."""
+    cdef uint32_t i
+    cdef Seq *seq = <Seq *> allocate(heap, SEQ, sizeof(Seq) - (0 if cursor.depth > 7 else sizeof(seq.deep)), 1)
+    if seq == NULL:
+        return NO_MEMORY
+    seq.head.flags = <uint8_t> cursor.flags
+    seq.index = cursor.index
+    memset(seq.path, 0, 8)
+    seq.source = retained(cursor.at)
+    seq.path[0] = <uint8_t> cursor.depth
+    for i in range(cursor.depth):
+        path_place(seq, i)[0] = cursor.taken[i]
+    result[0] = pointer_value(seq)
+    return OK
+
+
 cdef void enter_map(Cursor *cursor, Seq *seq) noexcept nogil:
     """Set the nodes of the cursor to the root, or to the place of a seq."""
     cdef Object *node = (<Map *> cursor.at.object).root.object
@@ -70,8 +92,8 @@ cdef void enter_map(Cursor *cursor, Seq *seq) noexcept nogil:
     if seq == NULL:
         return
     for i in range(seq.path[0]):
-        cursor.taken[i] = seq.path[i + 1]
-        node = values_of(node)[2 * pair_count(node) + seq.path[i + 1]].object
+        cursor.taken[i] = path_place(seq, i)[0]
+        node = values_of(node)[2 * pair_count(node) + cursor.taken[i]].object
         cursor.nodes[i + 1] = node
     cursor.depth = seq.path[0]
 
@@ -197,9 +219,7 @@ cdef Outcome cursor_item(Heap *heap, Cursor *cursor, Value *result) noexcept nog
 
 cdef Outcome cursor_rest(Heap *heap, Cursor *cursor, Value *result) noexcept nogil:
     """Set result to a seq of what the cursor has not given yet: NIL when nothing, a LAZY rest as it is."""
-    cdef Seq *seq
     cdef Value bounds[3]
-    cdef uint32_t i
     if cursor.kind == LIST or cursor.kind == CONS or cursor.kind == LAZY:
         result[0] = retained(cursor.at)
         return OK
@@ -216,12 +236,7 @@ cdef Outcome cursor_rest(Heap *heap, Cursor *cursor, Value *result) noexcept nog
     if cursor.kind == MAP or cursor.kind == SET:
         if cursor_pair(cursor) == NULL:
             return OK
-        if give_seq(heap, cursor.at, cursor.flags, cursor.index, result) != OK:
-            return NO_MEMORY
-        seq = <Seq *> result.object
-        seq.path[0] = <uint8_t> cursor.depth
-        for i in range(cursor.depth):
-            seq.path[i + 1] = cursor.taken[i]
+        return give_path_seq(heap, cursor, result)
     return OK
 
 

@@ -138,6 +138,158 @@ cdef Outcome hash_nested(Heap *heap, Value value, uint32_t depth, uint32_t *resu
     return outcome
 
 
+# ---- the second hash of keys, see `_map.pxi`
+
+cdef struct Sip:  # SipHash-1-3 over 64-bit words
+    uint64_t a
+    uint64_t b
+    uint64_t c
+    uint64_t d
+    uint64_t length
+
+
+cdef inline uint64_t rotated(uint64_t word, int by) noexcept nogil:
+    return (word << by) | (word >> (64 - by))
+
+
+cdef inline void sip_round(Sip *sip) noexcept nogil:
+    sip.a += sip.b
+    sip.c += sip.d
+    sip.b = rotated(sip.b, 13) ^ sip.a
+    sip.d = rotated(sip.d, 16) ^ sip.c
+    sip.a = rotated(sip.a, 32)
+    sip.c += sip.b
+    sip.a += sip.d
+    sip.b = rotated(sip.b, 17) ^ sip.c
+    sip.d = rotated(sip.d, 21) ^ sip.a
+    sip.c = rotated(sip.c, 32)
+
+
+cdef inline void sip_begin(Sip *sip, const uint64_t *key) noexcept nogil:
+    sip.a = key[0] ^ 0x736F6D6570736575ULL
+    sip.b = key[1] ^ 0x646F72616E646F6DULL
+    sip.c = key[0] ^ 0x6C7967656E657261ULL
+    sip.d = key[1] ^ 0x7465646279746573ULL
+    sip.length = 0
+
+
+cdef inline void sip_word(Sip *sip, uint64_t word) noexcept nogil:
+    sip.d ^= word
+    sip_round(sip)
+    sip.a ^= word
+    sip.length += 8
+
+
+cdef inline uint64_t sip_end(Sip *sip) noexcept nogil:
+    sip_word(sip, sip.length << 56)
+    sip.c ^= 0xFF
+    sip_round(sip)
+    sip_round(sip)
+    sip_round(sip)
+    return sip.a ^ sip.b ^ sip.c ^ sip.d
+
+
+cdef void sip_text(Sip *sip, Text *text) noexcept nogil:
+    """Absorb an object of a kind of bytes: kind, length and content."""
+    cdef const uint8_t *bytes = text.bytes
+    cdef uint64_t word = 0
+    cdef uint32_t left = text.head.length
+    sip_word(sip, <uint64_t> left << 16 | text.head.kind << 1 | (text.char_count & 1 if text.head.kind == BIG else 0))
+    while left >= 8:
+        memcpy(&word, bytes, 8)
+        sip_word(sip, word)
+        bytes += 8
+        left -= 8
+    if left > 0:
+        word = 0
+        memcpy(&word, bytes, left)
+        sip_word(sip, word)
+
+
+cdef inline Outcome keyed_hash(Heap *heap, Value key, uint32_t *result) noexcept nogil:
+    """Set result to the agent's own hash of a key, all its depth included."""
+    cdef uint64_t full = 0
+    cdef Outcome outcome = keyed_nested(heap, key, 0, &full)
+    result[0] = <uint32_t> full
+    return outcome
+
+
+cdef Outcome keyed_nested(Heap *heap, Value value, uint32_t depth, uint64_t *result) noexcept nogil:
+    cdef Sip sip
+    cdef Cursor cursor
+    cdef uint64_t part = 0
+    cdef uint64_t sum = 0
+    cdef double real
+    cdef bint more = False
+    cdef Outcome outcome
+    sip_begin(&sip, heap.hash_key)
+    if value.tag < HEAP and value.tag != EMPTY:
+        if value.tag == DOUBLE:
+            real = value.real + 0.0  # -0.0 equals 0.0
+            memcpy(&sum, &real, 8)
+        elif value.tag >= INT:
+            sum = <uint64_t> value.integer
+        sip_word(&sip, value.tag)
+        sip_word(&sip, sum)
+    elif STRING <= value.tag <= BIG:
+        outcome = spend(heap, value.object.length >> 3)
+        if outcome != OK:
+            return outcome
+        sip_text(&sip, <Text *> value.object)
+    elif value.tag >= CLOSURE:
+        sip_word(&sip, (<Closure *> value.object).function.index if value.tag == CLOSURE else 0)
+    elif depth >= KEY_DEPTH_MAX:
+        return fault(heap, b"limit", b"keys are nested too deeply")
+    elif value.tag == RATIO:
+        outcome = keyed_nested(heap, (<Values *> value.object).at[0], depth + 1, &part)
+        sip_word(&sip, part)
+        if outcome == OK:
+            outcome = keyed_nested(heap, (<Values *> value.object).at[1], depth + 1, &part)
+        if outcome != OK:
+            return outcome
+        sip_word(&sip, part)
+    else:
+        sip_word(&sip, LIST if is_sequential(value.tag) else value.tag)
+        outcome = cursor_start(heap, &cursor, value)
+        while outcome == OK:
+            outcome = cursor_next(heap, &cursor, &more)
+            if outcome != OK or not more:
+                break
+            outcome = spend(heap, 4)
+            if outcome == OK:
+                outcome = keyed_item(heap, &cursor, depth + 1, value.tag == MAP, &part)
+            if value.tag == MAP or value.tag == SET:
+                sum += part
+            else:
+                sip_word(&sip, part)
+        if outcome != OK:
+            return FORCE_ALL if outcome == FORCE else outcome
+        sip_word(&sip, sum)
+    result[0] = sip_end(&sip)
+    return OK
+
+
+cdef Outcome keyed_item(Heap *heap, Cursor *cursor, uint32_t depth, bint of_map, uint64_t *result) noexcept nogil:
+    """Set result to the hash of a cursor's item; an entry in a seq has that of the vector it is."""
+    cdef Sip sip
+    cdef uint64_t part = 0
+    cdef Outcome outcome
+    if not cursor.pairs:
+        return keyed_nested(heap, cursor.item, depth, result)
+    sip_begin(&sip, heap.hash_key)
+    if not of_map:
+        sip_word(&sip, LIST)
+    outcome = keyed_nested(heap, cursor.item, depth + 1, &part)
+    if outcome == OK:
+        sip_word(&sip, part)
+        outcome = keyed_nested(heap, cursor.value, depth + 1, &part)
+    sip_word(&sip, part)
+    if not of_map:
+        sip_word(&sip, 0)
+    result[0] = sip_end(&sip)
+    return outcome
+
+
 cdef inline Outcome keys_equal(Heap *heap, Value a, Value b, bint *result) noexcept nogil:
     """As `equal`, quick for simple keys."""
     cdef Outcome outcome

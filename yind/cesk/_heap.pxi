@@ -208,7 +208,7 @@ cdef void heap_free(Heap *heap) noexcept nogil:
         c_free(large)
     hostile_exhume(&heap.hostile, 0)
     c_free(heap.work)
-    heap_init(heap, heap.max)
+    heap_init(heap, heap.max)  # without its key: the agent is gone
 
 
 cdef Object *allocate_large(Heap *heap, size_t size) noexcept nogil:
@@ -529,7 +529,7 @@ cdef Outcome give_seq(Heap *heap, Value source, uint32_t flags, int64_t index, V
 
     For MAP and SET use `map_seq`. The caller ensures that something is left.
     """
-    cdef Seq *seq = <Seq *> allocate(heap, SEQ, sizeof(Seq), 1)
+    cdef Seq *seq = <Seq *> allocate(heap, SEQ, sizeof(Seq) - sizeof(seq.deep), 1)
     if seq == NULL:
         return NO_MEMORY
     seq.head.flags = <uint8_t> flags

@@ -7,7 +7,7 @@
 #
 # An image is one canonical msgpack value, the same bytes for the same state. Code is not in it, but named by hash:
 #
-#     [version, ISA version, [program hash, core hash?], status, fuel spent, object count, objects, roots, globals]
+#     [version, ISA version, [program hash, core hash?], status, fuel spent, object count, objects, roots, globals, hash key]
 #     roots   = [frame|nil, effect|nil, [argument*], error|nil, result|nil]
 #     globals = [number value ...] of those that are bound
 #
@@ -39,8 +39,8 @@ from yind.cesk.limits import IMAGE_BYTES_MAX as _IMAGE_BYTES_MAX
 from yang.isa import ISA_VERSION as _ISA_VERSION
 
 cdef enum:
-    IMAGE_VERSION = 1
-    IMAGE_PARTS = 9
+    IMAGE_VERSION = 2
+    IMAGE_PARTS = 10
     IMAGE_ROOTS = 5
     HASH_BYTES = 32
     FRAME_FIELDS = 2  # parent and closure, before the slots

@@ -52,7 +52,7 @@ cdef struct Reader:
 cdef enum:
     BLOCK_MIN = 32  # bytes of the smallest object
     VECTOR_LEVEL_MAX = 6
-    MAP_LEVEL_MAX = 6  # 32 bits of hash, 5 to a level; collisions are one below
+    MAP_LEVEL_MAX = 13  # two hashes of 7 levels; collisions are one below each
     TEXT_BYTES_MAX = 0x7FFFFFFF
 
 

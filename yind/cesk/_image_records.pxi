@@ -122,10 +122,10 @@ cdef bint valid_path(Seq *seq) noexcept nogil:
     if (<Map *> seq.source.object).root.tag == NIL:
         return False
     node = (<Map *> seq.source.object).root.object
-    for i in range(1, seq.path[0] + 1):
-        if seq.path[i] >= child_count(node):
+    for i in range(seq.path[0]):
+        if path_place(seq, i)[0] >= child_count(node):
             return False
-        node = values_of(node)[2 * pair_count(node) + seq.path[i]].object
+        node = values_of(node)[2 * pair_count(node) + path_place(seq, i)[0]].object
     return 0 <= seq.index < pair_count(node)
 
 
@@ -133,6 +133,7 @@ cdef bint read_seq(Reader *reader) noexcept nogil:
     cdef Seq *seq = <Seq *> allocate(&reader.state.heap, SEQ, sizeof(Seq), 1)
     cdef Token token
     cdef int64_t flags = 0
+    cdef uint32_t i
     cdef bint valid = False
     if seq == NULL:
         return out_of_memory(reader)
@@ -145,7 +146,8 @@ cdef bint read_seq(Reader *reader) noexcept nogil:
     seq.head.flags = <uint8_t> flags
     memset(seq.path, 0, sizeof(seq.path))
     seq.path[0] = <uint8_t> token.length
-    memcpy(&seq.path[1], token.bytes, token.length)
+    for i in range(token.length):
+        path_place(seq, i)[0] = token.bytes[i]
     if seq.source.tag == MAP or (seq.source.tag == SET and flags == SEQ_ITEMS):
         valid = valid_path(seq)
     elif seq.source.tag == VECTOR:
@@ -271,7 +273,7 @@ cdef bint read_collision(Reader *reader) noexcept nogil:
     if not (read_pairs(reader, node.at, n, &flags) and add_entry(reader, node)):
         return False
     last_entry(reader).size = n
-    last_entry(reader).level = MAP_LEVEL_MAX + 1
+    last_entry(reader).level = LEVELS
     last_entry(reader).flags = flags
     return True
 
@@ -279,9 +281,13 @@ cdef bint read_collision(Reader *reader) noexcept nogil:
 cdef bint read_map_child(Reader *reader, uint32_t level, Value *value, int64_t *size, uint32_t *flags) noexcept nogil:
     """Read a child of a map's node at a level."""
     cdef Entry *child
-    if not read_inner(reader, MAP_NODE if level < MAP_LEVEL_MAX else MAP_COLLISION, False, value):
+    if not read_any(reader, value):
         return False
+    if value.tag != MAP_NODE and value.tag != MAP_COLLISION:
+        return refuse(reader, b"a reference to an object of another kind")
     child = &reader.entries[reader.number]
+    if value.tag == MAP_COLLISION and level == MAP_LEVEL_MAX:
+        child.level = level + 1
     if child.level != level + 1 or child.size < 2:
         return refuse(reader, b"a map's node stands at a wrong level")
     size[0] += child.size

@@ -110,6 +110,17 @@ cdef bint read_globals(Reader *reader) noexcept nogil:
     return True
 
 
+cdef bint read_hash_key(Reader *reader) noexcept nogil:
+    """Read the key of the agent's own hash."""
+    cdef Token token
+    if not read_token(reader, &token):
+        return False
+    if token.kind != TOKEN_BIN or token.length != HASH_KEY_BYTES:
+        return refuse(reader, b"a hash key is 16 bytes")
+    memcpy(reader.state.heap.hash_key, token.bytes, HASH_KEY_BYTES)
+    return True
+
+
 # ---- what can be checked only when everything is there
 
 cdef bint check_keys(Reader *reader, Value *pairs, uint32_t n) noexcept nogil:
@@ -131,45 +142,60 @@ cdef bint check_keys(Reader *reader, Value *pairs, uint32_t n) noexcept nogil:
     return True
 
 
-cdef bint check_collision(Reader *reader, MapNode *node) noexcept nogil:
+cdef bint key_hashes(Reader *reader, Value key, uint32_t level, uint32_t *hashes) noexcept nogil:
+    """Set hashes to the first hash of a key and, below the levels of the first, to the second."""
+    hashes[1] = 0
+    if hash_value(&reader.state.heap, key, &hashes[0]) != OK:
+        return refuse(reader, b"a key of a map has no hash")
+    if level > LEVELS:
+        if keyed_hash(&reader.state.heap, key, &hashes[1]) != OK:
+            return refuse(reader, b"a key of a map has no hash")
+    return True
+
+
+cdef bint check_collision(Reader *reader, MapNode *node, uint32_t level) noexcept nogil:
     """Refuse a collision node whose keys differ in their hash, and note the hash."""
-    cdef uint32_t hashed = 0
+    cdef uint32_t hashes[2]
     cdef uint32_t i
     for i in range(0, node.head.length, 2):
-        if hash_value(&reader.state.heap, node.at[i], &hashed) != OK:
-            return refuse(reader, b"a key of a map has no hash")
+        if not key_hashes(reader, node.at[i], level, hashes):
+            return False
         if i == 0:
-            node.data_map = hashed
-        if hashed != node.data_map:
+            memcpy(node.spare, hashes, sizeof(hashes))
+        if hashes[0] != node.spare[0] or hashes[1] != node.spare[1]:
             return refuse(reader, b"keys with different hashes collide")
-    node.spare[0] = node.data_map
     return check_keys(reader, node.at, node.head.length >> 1)
 
 
 cdef bint check_digits(Reader *reader, MapNode *node, uint32_t level) noexcept nogil:
     """Refuse a node with a key at a wrong digit of its hash.
 
-    One hash from below each node is kept in `spare`: what is below a node agrees with it in the digits above.
+    The hashes of one key from below each node are kept in `spare`: what is below agrees with them in the digits above.
     """
-    cdef uint32_t shift = 5 * level
+    cdef uint32_t which = level // LEVELS
+    cdef uint32_t shift = 5 * (level % LEVELS)
     cdef uint32_t above = (<uint32_t> 1 << shift) - 1
     cdef uint32_t pairs = popcount(node.data_map)
     cdef uint32_t digits = node.data_map
-    cdef uint32_t hashed = 0
+    cdef uint32_t hashes[2]
     cdef uint32_t place
     cdef uint32_t i
     for i in range(pairs + popcount(node.node_map)):
         if i == pairs:
             digits = node.node_map
         if i >= pairs:
-            hashed = (<MapNode *> node.at[pairs + i].object).spare[0]
-        elif hash_value(&reader.state.heap, node.at[2 * i], &hashed) != OK:
-            return refuse(reader, b"a key of a map has no hash")
+            memcpy(hashes, (<MapNode *> node.at[pairs + i].object).spare, sizeof(hashes))
+        elif not key_hashes(reader, node.at[2 * i], level + 1, hashes):
+            return False
         place = digits & (~digits + 1)  # the lowest digit that is left
         digits ^= place
         if i == 0:
-            node.spare[0] = hashed
-        if (<uint32_t> 1) << ((hashed >> shift) & 31) != place or (hashed ^ node.spare[0]) & above:
+            memcpy(node.spare, hashes, sizeof(hashes))
+        if (
+            digit_bit(hashes[which], shift) != place
+            or (hashes[which] ^ node.spare[which]) & above
+            or (which == 1 and hashes[0] != node.spare[0])
+        ):
             return refuse(reader, b"a key of a map is not where its hash says")
     return True
 
@@ -183,7 +209,7 @@ cdef bint check_maps(Reader *reader) noexcept nogil:
         if object.kind == MAP_ARRAY:
             valid = check_keys(reader, (<Values *> object).at, object.length >> 1)
         elif object.kind == MAP_COLLISION:
-            valid = check_collision(reader, <MapNode *> object)
+            valid = check_collision(reader, <MapNode *> object, reader.entries[i].level)
         elif object.kind == MAP_NODE:
             valid = check_digits(reader, <MapNode *> object, reader.entries[i].level)
         if not valid:
@@ -191,7 +217,7 @@ cdef bint check_maps(Reader *reader) noexcept nogil:
     for i in range(reader.count):
         object = reader.entries[i].object
         if object.kind == MAP_COLLISION or object.kind == MAP_NODE:
-            (<MapNode *> object).spare[0] = 0
+            memset((<MapNode *> object).spare, 0, sizeof((<MapNode *> object).spare))
     return True
 
 
@@ -235,7 +261,7 @@ cdef bint read_state(Reader *reader) noexcept nogil:
     cdef Heap *heap = &reader.state.heap
     cdef uint64_t steps = CHECK_STEPS_MIN + CHECK_STEPS_PER_BYTE * <uint64_t> bytes_left(reader)
     heap.steps = STEPS_MAX - steps if steps < STEPS_MAX else 0
-    if not (read_objects(reader) and read_roots(reader) and read_globals(reader)):
+    if not (read_objects(reader) and read_roots(reader) and read_globals(reader) and read_hash_key(reader)):
         return False
     if reader.at != reader.end:
         return refuse(reader, b"something follows the image")

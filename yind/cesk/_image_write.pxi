@@ -42,6 +42,7 @@ cdef struct Writer:
 
 cdef enum:
     OPEN = 0xFFFFFFFF
+    HASH_KEY_BYTES = 16
     OBJECTS_MAX = 0xFFFFFFF0
 
 
@@ -391,13 +392,17 @@ cdef bint write_pair(Writer *writer, Object *object) noexcept nogil:
 
 
 cdef bint write_seq(Writer *writer, Seq *seq) noexcept nogil:
+    cdef uint8_t path[16]
+    cdef uint32_t i
+    for i in range(seq.path[0]):
+        path[i] = path_place(seq, i)[0]
     write_number(writer, SEQ)
     write_number(writer, seq.head.flags)
     if not write_value(writer, seq.source):
         return False
     write_number(writer, seq.index)
     writer.items += 1
-    out_bytes(writer.out, 0xC4, &seq.path[1], seq.path[0])
+    out_bytes(writer.out, 0xC4, path, seq.path[0])
     return True
 
 
@@ -623,5 +628,6 @@ cdef bint write_state(Writer *writer) noexcept nogil:
         out_array(writer.out, 0)
     elif not (write_roots(writer) and write_globals(writer)):
         return False
+    out_bytes(writer.out, 0xC4, <const uint8_t *> writer.state.heap.hash_key, HASH_KEY_BYTES)
     writer.items = items
     return not writer.objects.failed and not writer.roots.failed

@@ -5,6 +5,7 @@
 # Fits:   `_core.pyi` has the types; images are in `_image.pxi`.
 
 from enum import IntEnum as _IntEnum
+from hashlib import blake2b as _blake2b
 from typing import NamedTuple as _NamedTuple
 
 from yang.primitives import PRIMITIVES as _PRIMITIVES
@@ -66,6 +67,12 @@ cdef enum:
     LOCAL_TEXT_MAX = 200  # characters of a local's text
 
 
+cdef int set_hash_key(Heap *heap, object secret) except -1:
+    cdef bytes key = _blake2b(secret, digest_size=HASH_KEY_BYTES, person=b"yin hash key").digest()
+    memcpy(heap.hash_key, <const char *> key, HASH_KEY_BYTES)
+    return 0
+
+
 cdef class Machine:
     """One agent: heap, frames, globals.
 
@@ -74,6 +81,8 @@ cdef class Machine:
         memory_max: bytes of heap; more is OUT_OF_MEMORY.
         fuel_max: fuel over its whole life, None for no bound.
         globals: values of globals that are bound before it starts; names the program never mentions are ignored.
+        hash_key: what others cannot foresee, the same wherever the agent is: keys of maps that collide by intent are
+            spread by it. Images keep it.
     """
 
     cdef State *state  # owned
@@ -94,8 +103,9 @@ cdef class Machine:
             c_free(self.state.globals)
             c_free(self.state)
 
-    def __init__(self, code, *, memory_max, fuel_max=None, globals={}):  # noqa: A002, B006
+    def __init__(self, code, *, memory_max, fuel_max=None, globals={}, hash_key=b""):  # noqa: A002, B006
         self._prepare(code, memory_max, fuel_max)
+        set_hash_key(&self.state.heap, hash_key)
         for name, value in globals.items():
             if name in self.code.global_names:
                 self._bind(self.code.global_names.index(name), value)

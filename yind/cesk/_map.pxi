@@ -3,15 +3,25 @@
 # Is:     find, put, remove; in place where nobody else holds the part, otherwise the path is copied.
 # Is not: equality and hash of keys (`_equal.pxi`).
 # Fits:   a SET is a MAP whose values are nil; the functions serve both.
-# Source: Steindorfer and Vinju, "Optimizing Hash-Array Mapped Tries for Fast and Lean Immutable JVM Collections" (2015).
+# Source: Steindorfer and Vinju, "Optimizing Hash-Array Mapped Tries for Fast and Lean Immutable JVM Collections" (2015);
+#         Aumasson and Bernstein, "SipHash: a fast short-input PRF" (2012), for the second hash.
 #
 # A MAP_NODE for 5 bits of the hash: data_map says for which digits a pair is here, node_map for which a child is:
 #     [k v][k v] ... child child ...       position of a digit = popcount of the map's bits below it
 # Removal keeps nodes canonical: a child with one pair and no children is replaced by the pair.
+#
+# TWO HASHES. The first is the same for all agents, so that they share constants and cached hashes, and walk equal maps in
+# the same order. Whoever sends keys can make them collide in it. Below its seven levels a few such keys stand in a
+# MAP_COLLISION; more than that are spread over seven more levels by a second hash, which is keyed by the agent and which
+# nobody outside can foresee. Only keys without content of their own (atoms, continuations) collide in both.
 
 cdef enum:
     ARRAY_PAIRS_MAX = 8
-    HASH_BITS = 32
+    COLLISION_PAIRS_MAX = 8  # before the second hash is used
+    LEVELS = 7  # of one hash: 32 bits, 5 to a level
+    HASH_END = 35  # the shift behind the first hash
+    KEYED_START = 64  # the shift of the second hash's first level; its low 5 bits count
+    KEYED_END = 99
 
 cdef extern from *:
     """
@@ -68,6 +78,10 @@ cdef Outcome find_in_pairs(Heap *heap, Object *node, Value key, Value **found) n
     cdef bint same = False
     cdef Outcome outcome
     found[0] = NULL
+    if node.kind == MAP_COLLISION:
+        outcome = spend(heap, node.length)
+        if outcome != OK:
+            return outcome
     for i in range(0, node.length, 2):
         outcome = keys_equal(heap, pairs[i], key, &same)
         if outcome != OK:
@@ -75,9 +89,12 @@ cdef Outcome find_in_pairs(Heap *heap, Object *node, Value key, Value **found) n
         if same:
             found[0] = &pairs[i]
             return OK
-    if node.kind == MAP_COLLISION:
-        charge(heap, node.length >> 3)
     return OK
+
+
+cdef inline uint32_t digit_bit(uint32_t hashed, uint32_t shift) noexcept nogil:
+    """Return the bit of a hash's digit in the maps of a node."""
+    return (<uint32_t> 1) << ((hashed >> (shift & 31)) & 31)
 
 
 cdef Outcome map_find(Heap *heap, Value map, Value key, Value **found) noexcept nogil:
@@ -100,8 +117,13 @@ cdef Outcome map_find(Heap *heap, Value map, Value key, Value **found) noexcept 
     if outcome != OK:
         return outcome
     while node.kind == MAP_NODE:
+        if unlikely(shift == HASH_END):
+            shift = KEYED_START
+            outcome = keyed_hash(heap, key, &hashed)
+            if outcome != OK:
+                return outcome
         branch = <MapNode *> node
-        bit = (<uint32_t> 1) << ((hashed >> shift) & 31)
+        bit = digit_bit(hashed, shift)
         if branch.data_map & bit:
             pair = &branch.at[2 * popcount(branch.data_map & (bit - 1))]
             outcome = keys_equal(heap, pair[0], key, &same)
@@ -136,22 +158,24 @@ cdef Outcome two_pairs(
 ) noexcept nogil:
     """Set result to the node of two pairs (taken over) whose hashes agree below `shift`. Depth is at most 8."""
     cdef MapNode *node
-    cdef uint32_t digit_1 = (hash_1 >> shift) & 31 if shift < HASH_BITS else 0
-    cdef uint32_t digit_2 = (hash_2 >> shift) & 31 if shift < HASH_BITS else 0
+    cdef uint32_t digit_1 = digit_bit(hash_1, shift)
+    cdef uint32_t digit_2 = digit_bit(hash_2, shift)
     cdef Value child
-    if shift >= HASH_BITS:
-        node = new_map_node(heap, MAP_COLLISION, hash_1, 0, 4)
+    if shift == HASH_END or shift == KEYED_END:
+        node = new_map_node(heap, MAP_COLLISION, 0, 0, 4)
+        digit_1 = 0
+        digit_2 = 0
     elif digit_1 == digit_2:
         if two_pairs(heap, shift + 5, hash_1, pair_1, hash_2, pair_2, &child) != OK:
             return NO_MEMORY
-        node = new_map_node(heap, MAP_NODE, 0, (<uint32_t> 1) << digit_1, 1)
+        node = new_map_node(heap, MAP_NODE, 0, digit_1, 1)
         if node == NULL:
             return NO_MEMORY
         node.at[0] = child
         result[0] = pointer_value(node)
         return OK
     else:
-        node = new_map_node(heap, MAP_NODE, ((<uint32_t> 1) << digit_1) | ((<uint32_t> 1) << digit_2), 0, 4)
+        node = new_map_node(heap, MAP_NODE, digit_1 | digit_2, 0, 4)
     if node == NULL:
         return NO_MEMORY
     if digit_2 < digit_1:
@@ -185,14 +209,38 @@ cdef Outcome replace_value(Heap *heap, Value *handle, uint32_t position, Value v
     return OK
 
 
-cdef Outcome node_put(Heap *heap, Value *handle, uint32_t hashed, Value key, Value value, bint *added) noexcept nogil:
-    """Put a pair into the trie of a handle; tells whether the key is new."""
+cdef Outcome collision_to_trie(Heap *heap, Value *handle) noexcept nogil:
+    """Replace a node of keys with one first hash by nodes of the second."""
+    cdef MapNode *node = new_map_node(heap, MAP_NODE, 0, 0, 0)
+    cdef Value trie
+    cdef Value *pairs = values_of(handle.object)
+    cdef uint32_t hashed = 0
+    cdef uint32_t i
+    cdef bint added = False
+    cdef Outcome outcome
+    if node == NULL:
+        return NO_MEMORY
+    trie = pointer_value(node)
+    for i in range(0, handle.object.length, 2):
+        outcome = keyed_hash(heap, pairs[i], &hashed)
+        if outcome == OK:
+            outcome = node_put(heap, &trie, KEYED_START, hashed, pairs[i], pairs[i + 1], &added)
+        if outcome != OK:
+            release(heap, trie)
+            return outcome
+    set_value(heap, handle, trie)
+    return OK
+
+
+cdef Outcome node_put(
+    Heap *heap, Value *handle, uint32_t shift, uint32_t hashed, Value key, Value value, bint *added
+) noexcept nogil:
+    """Put a pair into the trie of a handle, whose level is that of `shift`; tells whether the key is new."""
     cdef MapNode *node
     cdef Value *pair
     cdef Value *at
     cdef Value fresh[2]
     cdef Value child
-    cdef uint32_t shift = 0
     cdef uint32_t bit
     cdef uint32_t place
     cdef uint32_t other = 0
@@ -200,10 +248,19 @@ cdef Outcome node_put(Heap *heap, Value *handle, uint32_t hashed, Value key, Val
     cdef bint same = False
     cdef Outcome outcome
     added[0] = False
-    while handle.object.kind == MAP_NODE:
+    while True:
+        if shift == HASH_END:
+            if handle.object.kind == MAP_COLLISION:
+                break
+            shift = KEYED_START
+            outcome = keyed_hash(heap, key, &hashed)
+            if outcome != OK:
+                return outcome
+        elif shift == KEYED_END:
+            break
         node = <MapNode *> handle.object
         length = node.head.length
-        bit = (<uint32_t> 1) << ((hashed >> shift) & 31)
+        bit = digit_bit(hashed, shift)
         if node.data_map & bit:
             place = 2 * popcount(node.data_map & (bit - 1))
             outcome = keys_equal(heap, node.at[place], key, &same)
@@ -211,7 +268,7 @@ cdef Outcome node_put(Heap *heap, Value *handle, uint32_t hashed, Value key, Val
                 return outcome
             if same:
                 return replace_value(heap, handle, place, value)
-            outcome = hash_value(heap, node.at[place], &other)
+            outcome = keyed_hash(heap, node.at[place], &other) if shift >= KEYED_START else hash_value(heap, node.at[place], &other)
             if outcome != OK:
                 return outcome
             if make_editable(heap, handle, length, 0) != OK:
@@ -253,6 +310,13 @@ cdef Outcome node_put(Heap *heap, Value *handle, uint32_t hashed, Value key, Val
     at = values_of(handle.object)
     if pair != NULL:
         return replace_value(heap, handle, <uint32_t> (pair - at), value)
+    if shift == HASH_END and handle.object.length >= 2 * COLLISION_PAIRS_MAX and not heap.fixed_layout:
+        outcome = collision_to_trie(heap, handle)
+        if outcome == OK:
+            outcome = keyed_hash(heap, key, &hashed)
+        if outcome == OK:
+            outcome = node_put(heap, handle, KEYED_START, hashed, key, value, added)
+        return outcome
     added[0] = True
     return append_pair(heap, handle, key, value)
 
@@ -272,7 +336,7 @@ cdef Outcome array_to_trie(Heap *heap, Value *root) noexcept nogil:
     for i in range(0, root.object.length, 2):
         outcome = hash_value(heap, pairs[i], &hashed)
         if outcome == OK:
-            outcome = node_put(heap, &trie, hashed, pairs[i], pairs[i + 1], &added)
+            outcome = node_put(heap, &trie, 0, hashed, pairs[i], pairs[i + 1], &added)
         if outcome != OK:
             release(heap, trie)
             return outcome
@@ -321,7 +385,7 @@ cdef Outcome map_put(Heap *heap, Value *handle, Value key, Value value) noexcept
     if map_own(heap, handle) != OK:
         return NO_MEMORY
     map = <Map *> handle.object
-    outcome = node_put(heap, &map.root, hashed, key, value, &added)
+    outcome = node_put(heap, &map.root, 0, hashed, key, value, &added)
     if outcome == OK and added:
         map.count += 1
     return outcome
@@ -344,8 +408,8 @@ cdef Outcome map_remove(Heap *heap, Value *handle, Value key) noexcept nogil:
     cdef Map *map
     cdef Value *pair
     cdef Value *first
-    cdef Value *path[9]
-    cdef uint32_t bits[9]
+    cdef Value *path[16]
+    cdef uint32_t bits[16]
     cdef uint32_t depth = 0
     cdef uint32_t place
     cdef uint32_t hashed = 0
@@ -368,7 +432,11 @@ cdef Outcome map_remove(Heap *heap, Value *handle, Value key) noexcept nogil:
             place = <uint32_t> (pair - first) + 1  # here; plus one, so that zero says no
         if make_editable(heap, path[depth], path[depth].object.length, 0) != OK:
             return NO_MEMORY
-        bits[depth] = (<uint32_t> 1) << ((hashed >> (5 * depth)) & 31) if 5 * depth < HASH_BITS else 0
+        if depth == LEVELS and path[depth].object.kind == MAP_NODE:
+            outcome = keyed_hash(heap, key, &hashed)
+            if outcome != OK:
+                return outcome
+        bits[depth] = digit_bit(hashed, 5 * (depth % LEVELS))
         if place:
             break
         node = <MapNode *> path[depth].object

@@ -370,7 +370,7 @@ BAD_VALUES = {
         1,
         "one place",
     ),
-    "a map's node too deep": ([MAP_NODE, 7, 1, 0, 1, 1], reference(0), 1, "range"),
+    "a map's node too deep": ([MAP_NODE, 14, 1, 0, 1, 1], reference(0), 1, "range"),
     "a map's node at a wrong level": (
         [MAP_NODE, 2, 3, 0, 1, 1, 2, 2, MAP_NODE, 0, 0, 1, reference(0), MAP, reference(1)],
         reference(2),
