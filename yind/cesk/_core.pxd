@@ -66,8 +66,8 @@ cdef extern from *:
         uint32_t count   # references; IMMORTAL: never counted, never freed
         uint32_t extra   # TEXT kinds, collections: cached hash, 0 = none; LIST: length
         Object *next     # overlays count and extra in a dead or free block
-        uint8_t kind     # a Tag
-        uint8_t flags
+        uint8_t kind     # a Tag; 0: the block is free
+        uint8_t flags    # see Flag; 0x80 only during a mark pass
         uint16_t units   # block size in 16 bytes; LARGE_UNITS: see struct Large
         uint32_t length  # number of values, or of bytes in kinds of bytes
     ctypedef struct Value:
@@ -254,7 +254,10 @@ cdef struct Large:  # header of a block over SMALL_SIZE_MAX, before its object
 cdef struct Heap:
     size_t used  # bytes in live blocks
     size_t max
+    size_t collect_at  # bytes in use at which the slice is cut for a mark pass
     int64_t fuel  # left in this slice; a primitive may take it below zero
+    int64_t fuel_kept  # taken from `fuel` so that the slice is cut
+    Object *dead  # objects without references whose children are still counted
     Object *free[65]  # by units
     char *bump
     char *bump_end

@@ -16,6 +16,7 @@ cdef enum:
     FUEL_PER_ALLOCATION_SHIFT = 8  # a block over 1 KiB costs a unit of fuel per 256 bytes
     KEY_DEPTH_MAX = 64
     STEPS_MAX = 1 << 26  # of work in one instruction: about a second
+    DEAD_MAX = 1 << 16  # objects that are freed at once: half a millisecond
 
 cdef extern from *:
     """
@@ -191,6 +192,7 @@ cdef const char *type_name(Value value) noexcept nogil:
 cdef void heap_init(Heap *heap, size_t memory_max) noexcept nogil:
     memset(heap, 0, sizeof(Heap))
     heap.max = memory_max
+    heap.collect_at = memory_max // 2
     heap.fault_kind = b""
 
 
@@ -211,9 +213,40 @@ cdef void heap_free(Heap *heap) noexcept nogil:
     heap_init(heap, heap.max)  # without its key: the agent is gone
 
 
+cdef void want_collection(Heap *heap) noexcept nogil:
+    """Cut the slice at the next place where the state is whole, for a mark pass."""
+    heap.collect_at = heap.max
+    if heap.fuel > 0:
+        heap.fuel_kept = heap.fuel
+        heap.fuel = 0
+
+
+cdef bint has_room(Heap *heap, size_t size) noexcept nogil:
+    """Return whether the agent may use more bytes, when all that is dead is freed."""
+    if heap.used + size > heap.collect_at:
+        while heap.dead != NULL and heap.used + size > heap.collect_at:
+            drain(heap, DEAD_MAX)
+        if heap.used + size > heap.max:
+            return False
+        if heap.used + size > heap.collect_at:
+            want_collection(heap)
+    return True
+
+
+cdef bint has_room_left(Heap *heap, Object *block, size_t units) noexcept nogil:
+    """As `has_room` for a block that was just taken from a free list; if not it is given back."""
+    heap.used -= units * UNIT
+    if has_room(heap, units * UNIT):
+        heap.used += units * UNIT
+        return True
+    block.next = heap.free[units]
+    heap.free[units] = block
+    return False
+
+
 cdef Object *allocate_large(Heap *heap, size_t size) noexcept nogil:
     cdef Large *large
-    if size > heap.max or heap.used + size > heap.max:
+    if size > heap.max or not has_room(heap, size):
         return NULL
     large = <Large *> c_malloc(sizeof(Large) + size)
     if large == NULL:
@@ -250,8 +283,15 @@ cdef Object *allocate_fresh(Heap *heap, uint32_t units) noexcept nogil:
     cdef size_t chunk_size
     cdef Chunk *chunk
     cdef char *block
-    if heap.used + size > heap.max:
+    if not has_room(heap, size):
         return NULL
+    if heap.dead != NULL:
+        drain(heap, DEAD_MAX)
+        if heap.free[units] != NULL:
+            block = <char *> heap.free[units]
+            heap.free[units] = (<Object *> block).next
+            heap.used += size
+            return <Object *> block
     if <size_t> (heap.bump_end - heap.bump) < size:
         chunk_size = next_chunk_size(heap, size)
         chunk = <Chunk *> c_malloc(chunk_size)
@@ -276,6 +316,9 @@ cdef void give_back_rest(Heap *heap) noexcept nogil:
     cdef Object *rest = <Object *> heap.bump
     if units == 0 or units > SMALL_UNITS_MAX:
         return
+    rest.units = <uint16_t> units
+    rest.kind = 0
+    rest.flags = 0
     rest.next = heap.free[units]
     heap.free[units] = rest
 
@@ -290,10 +333,10 @@ cdef inline Object *allocate(Heap *heap, uint32_t kind, size_t size, uint32_t le
     if likely(units <= SMALL_UNITS_MAX and not HOSTILE):
         block = heap.free[units]
         if likely(block != NULL):
-            if unlikely(heap.used + units * UNIT > heap.max):
-                return NULL
             heap.free[units] = block.next
             heap.used += units * UNIT
+            if unlikely(heap.used > heap.collect_at) and not has_room_left(heap, block, units):
+                return NULL
         else:
             block = allocate_fresh(heap, <uint32_t> units)
             if unlikely(block == NULL):
@@ -324,6 +367,8 @@ cdef inline void free_block(Heap *heap, Object *block) noexcept nogil:
     cdef uint32_t units = block.units
     if likely(units != LARGE_UNITS):
         heap.used -= <size_t> units * UNIT
+        block.kind = 0
+        block.flags = 0
         block.next = heap.free[units]
         heap.free[units] = block
         return
@@ -400,18 +445,25 @@ cdef inline Object *drop(Object *dead, Object *object) noexcept nogil:
 
 
 cdef void destroy(Heap *heap, Object *object) noexcept nogil:
-    """Free an object whose count is zero and all that only it held; a list of the dead instead of recursion.
+    """Free an object whose count is zero and all that only it held; of very much, the rest later."""
+    object.next = heap.dead
+    heap.dead = object
+    drain(heap, DEAD_MAX)
+
+
+cdef void drain(Heap *heap, int64_t most) noexcept nogil:
+    """Free up to `most` of the dead and what only they held: a list of the dead instead of recursion.
 
     ORDER: references.
     """
-    cdef Object *dead = NULL
+    cdef Object *dead = heap.dead
+    cdef Object *object
     cdef Value *values
     cdef Frame *frame
     cdef uint32_t i
     cdef uint32_t start
-    object.next = NULL
-    dead = object
-    while dead != NULL:
+    while dead != NULL and most > 0:
+        most -= 1
         object = dead
         dead = object.next
         start = VALUES_AT[object.kind]
@@ -426,6 +478,7 @@ cdef void destroy(Heap *heap, Object *object) noexcept nogil:
                     dead = drop(dead, &frame.parent.head)
                 dead = drop(dead, &frame.closure.head)
         free_block(heap, object)
+    heap.dead = dead
 
 
 # ---- constructors; each takes over the references it stores and gives NULL when there is no memory

@@ -22,7 +22,7 @@ cdef inline void tally(Value value) noexcept nogil:
 
 
 cdef void tally_block(Object *object) noexcept nogil:
-    """Count the references a block holds. ORDER: references; as `destroy`."""
+    """Count the references a block holds. ORDER: references; as `drain`."""
     cdef Value *values
     cdef uint32_t i
     hostile_expect(HEAP <= object.kind < TAG_COUNT, b"an object of no kind")
@@ -79,6 +79,7 @@ cdef int audit_state(State *state) except -1:
     cdef Object *object
     if state.status == STATUS_OUT_OF_MEMORY:
         return 0
+    drain(&state.heap, GREATEST_INTEGER)
     object = miscounted(state, &found)
     if object != NULL:
         raise AssertionError(f"kind {object.kind}: {found} references, but a count of {object.count}")

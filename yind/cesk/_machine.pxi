@@ -64,7 +64,24 @@ class FrameView(_NamedTuple):
 
 cdef enum:
     TRACE_MAX = 200  # frames of a trace, the innermost
+    COLLECT_ROOM_MIN = 1 << 12  # bytes: with less left, mark passes would come one upon the other
     LOCAL_TEXT_MAX = 200  # characters of a local's text
+
+
+cdef void run_slice(State *state) noexcept nogil:
+    """Run until the fuel is used up; where memory asks for it a mark pass comes in between."""
+    cdef Heap *heap = &state.heap
+    while True:
+        state.status = run_state(state)
+        if heap.fuel_kept > 0:
+            heap.fuel += heap.fuel_kept
+            heap.fuel_kept = 0
+        if heap.collect_at != heap.max or state.status == STATUS_OUT_OF_MEMORY:
+            return
+        if heap.max - heap.used > COLLECT_ROOM_MIN:
+            collect(state)
+        if state.status != STATUS_OUT_OF_FUEL or heap.fuel <= 0:
+            return
 
 
 cdef int set_hash_key(Heap *heap, object secret) except -1:
@@ -216,7 +233,7 @@ cdef class Machine:
         self.running = True
         self.state.heap.fuel = given
         with nogil:
-            self.state.status = run_state(self.state)
+            run_slice(self.state)
             trim_work(&self.state.heap)
         left = self.state.heap.fuel
         self.running = False
@@ -264,6 +281,16 @@ cdef class Machine:
     def memory_max(self):
         """Bytes it may use."""
         return self.state.heap.max
+
+    def collect(self):
+        """Free what only circles through atoms keep alive; return the bytes. The state does not change."""
+        cdef size_t freed
+        self._stopped()
+        self.running = True
+        with nogil:
+            freed = collect(self.state)
+        self.running = False
+        return freed
 
     # ---- effects
 
@@ -355,14 +382,17 @@ cdef class Machine:
         cdef Heap *heap = &self.state.heap
         cdef Value text = nil()
         cdef size_t memory_max = heap.max
+        cdef size_t collect_at = heap.collect_at
         cdef int64_t fuel = heap.fuel
         cdef Outcome outcome
         heap.steps = 0
         heap.max += 1 << 26  # looking must not fail because the agent's memory is full
+        heap.collect_at = heap.max
         outcome = PRIMITIVE_TABLE[<int> PRIMITIVE_PR_STR].function(heap, &value, 1, &text)
         shown = python_text(text.object) if outcome == OK else f"#<{type_name(value).decode()}>"
         release(heap, text)
         heap.max = memory_max
+        heap.collect_at = collect_at
         heap.fuel = fuel
         return shown
 

@@ -88,9 +88,7 @@ def test_collections_that_collide_below_what_the_first_hash_sees_are_spread() ->
 
 def machine_with_keys(source: str, hash_key: bytes) -> Machine:
     code = Code(compile_source(source, "flood.clj").segment, core_code())
-    machine = Machine(
-        code, memory_max=MEMORY, globals={"*args*": colliding(40)}, hash_key=hash_key
-    )
+    machine = Machine(code, memory_max=MEMORY, globals={"*args*": colliding(40)}, hash_key=hash_key)
     assert machine.run(FUEL) is Status.EFFECT
     return machine
 

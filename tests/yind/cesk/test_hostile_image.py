@@ -482,7 +482,7 @@ def edit_root(part: int, value: object) -> Edit:
 
 # Frames: 0 of the top level, 1 of (f 1), 2 of (f 0), which waits for the effect.
 BAD_STATES: dict[str, tuple[Edit, str]] = {
-    "another version": (edit_field(0, 2), "version 2"),
+    "another version": (edit_field(0, 999), "version 999"),
     "other instructions": (edit_field(1, 999), "version 999 of the instructions"),
     "no program": (edit_field(2, []), "names its program"),
     "a short hash": (edit_field(2, [b"short"]), "32 bytes"),
@@ -559,9 +559,9 @@ def test_a_closure_with_too_few_captured_values_is_refused() -> None:
 def test_longer_forms_of_a_number_are_refused() -> None:
     machine = stopped("1")
     image = machine.image()
-    assert image[:2] == b"\x99\x01"
+    assert image[:2] == b"\x9a\x02"
     with pytest.raises(ImageInvalid, match="not an image"):
-        Machine.restore(b"\x99\xcc\x01" + image[2:], lambda _: machine.code, memory_max=MEMORY_MAX)
+        Machine.restore(b"\x9a\xcc\x02" + image[2:], lambda _: machine.code, memory_max=MEMORY_MAX)
 
 
 def test_an_image_says_where_it_is_wrong() -> None:
