@@ -268,7 +268,10 @@ cdef Outcome node_put(
                 return outcome
             if same:
                 return replace_value(heap, handle, place, value)
-            outcome = keyed_hash(heap, node.at[place], &other) if shift >= KEYED_START else hash_value(heap, node.at[place], &other)
+            if shift >= KEYED_START:
+                outcome = keyed_hash(heap, node.at[place], &other)
+            else:
+                outcome = hash_value(heap, node.at[place], &other)
             if outcome != OK:
                 return outcome
             if make_editable(heap, handle, length, 0) != OK:
