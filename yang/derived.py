@@ -644,6 +644,69 @@ def _require_one(expander: Expander, form: Form) -> None:
             raise expander.error(f"{text_of(option)} in require is not supported", option.span)
 
 
+# -- control --
+
+
+def _thunk(span: Span, body: Sequence[Form]) -> Form:
+    return call(span, "fn*", vector([], span), *body)
+
+
+def _prompt(expander: Expander, form: Form) -> Form:
+    tag, *body = expander.count(form, 1, None, "(prompt tag body ...)")
+    return _core(form.span, "prompt*", tag, _thunk(form.span, body))
+
+
+def _capturing(shape: str, primitive: str, *, keeps_prompt: bool = False) -> Derived:
+    """Return a form `(head tag k body ...)`; with `keeps_prompt` the body is above a prompt again."""
+
+    def expand(expander: Expander, form: Form) -> Form:
+        tag, name, *body = expander.count(form, 2, None, shape)
+        expander.check_local(name)
+        if not keeps_prompt:
+            return _core(form.span, primitive, tag, _fn_of(form.span, name, body))
+        kept = symbol(expander.fresh("tag"), tag.span)
+        above = _core(form.span, "prompt*", kept, _thunk(form.span, body))
+        taken = _core(form.span, primitive, kept, _fn_of(form.span, name, [above]))
+        return _let(form.span, [kept, tag], taken)
+
+    return expand
+
+
+def _fn_of(span: Span, name: Form, body: Sequence[Form]) -> Form:
+    return call(span, "fn*", vector([name], span), *body)
+
+
+def _reset(expander: Expander, form: Form) -> Form:
+    tag = literal(Keyword("yin.core/reset"), form.span)
+    return _core(form.span, "prompt*", tag, _thunk(form.span, form.value[1:]))
+
+
+def _shift(expander: Expander, form: Form) -> Form:
+    name, *body = expander.count(form, 1, None, "(shift k body ...)")
+    expander.check_local(name)
+    tag = literal(Keyword("yin.core/reset"), form.span)
+    return _core(form.span, "shift*", tag, _fn_of(form.span, name, body))
+
+
+def _async(expander: Expander, form: Form) -> Form:
+    return _core(form.span, "spawn", _thunk(form.span, form.value[1:]))
+
+
+def _logic(shape: str, function: str) -> Derived:
+    """Return a form `(head [name ...] goal ...)`: the goals hold for some values of new variables."""
+
+    def expand(expander: Expander, form: Form) -> Form:
+        names, *goals = expander.count(form, 1, None, shape)
+        if names.kind != "vector":
+            raise expander.error(f"the form is {shape}", names.span)
+        for name in names.value:
+            expander.check_local(name)
+        body = call(form.span, "fn*", names, _core(form.span, "all", *goals))
+        return _core(form.span, function, literal(len(names.value), names.span), body)
+
+    return expand
+
+
 DERIVED: dict[str, Derived] = {
     "when": _when,
     "when-not": _when_not,
@@ -684,4 +747,13 @@ DERIVED: dict[str, Derived] = {
     "comment": _comment,
     "ns": _ns,
     "require": _require,
+    "prompt": _prompt,
+    "control": _capturing("(control tag k body ...)", "control*", keeps_prompt=True),
+    "control0": _capturing("(control0 tag k body ...)", "control*"),
+    "shift-at": _capturing("(shift-at tag k body ...)", "shift*"),
+    "reset": _reset,
+    "shift": _shift,
+    "async": _async,
+    "fresh": _logic("(fresh [x ...] goal ...)", "impl/fresh"),
+    "run*": _logic("(run* [x ...] goal ...)", "impl/run"),
 }

@@ -76,7 +76,6 @@ UNSUPPORTED = frozenset(
         "macroexpand-1",
         "memfn",
         "pmap",
-        "promise",
         "proxy",
         "proxy-super",
         "pvalues",

@@ -16,7 +16,18 @@ from datomstore.value import Keyword
 from yang.errors import ProgramInvalid, Source
 from yang.expand import expand
 from yang.forms import Form, value_of
-from yang.nodes import CLASS, NAME, VALUE, VARIADIC, Node, Tree, flatten, make
+from yang.nodes import (
+    CLASS,
+    NAME,
+    VALUE,
+    VARIADIC,
+    Node,
+    Tree,
+    flatten,
+    kind_of,
+    make,
+    span_of,
+)
 from yang.pause import collector_paused
 from yang.reader.clojure import read
 from yang.segment import Span
@@ -34,7 +45,6 @@ _TEST = Keyword("ast/test")
 _CONSEQUENT = Keyword("ast/consequent")
 _ALTERNATIVE = Keyword("ast/alternative")
 _CATCHES = Keyword("ast/catches")
-_FINALIZER = Keyword("ast/finalizer")
 _OPERAND = Keyword("ast/operand")
 _CONSTRUCTORS = {
     "vector": "yin.core/vector",
@@ -232,20 +242,37 @@ def _arity(form: Form) -> Walk[Node]:
 
 
 def _try(form: Form) -> Walk[Node]:
-    """Lower `(try body... (catch Class name body...)... (finally body...)?)`."""
+    """Lower `(try body... (catch Class name body...)... (finally body...)?)`.
+
+    With a finally it is a call of the core library's `finally*` with two functions.
+    """
     body_forms: list[Form] = []
     catches: list[Node] = []
-    fields: dict[Keyword, object] = {}
+    finalizer: Node | None = None
     for part in form.value[1:]:
         head = _head(part)
         if head == "catch":
             catches.append((yield _catch(part)))
         elif head == "finally":
-            fields[_FINALIZER] = yield _body(part.value[1:], part.span)
+            finalizer = yield _body(part.value[1:], part.span)
         else:
             body_forms.append(part)
     body = yield _body(body_forms, form.span)
-    return make("try", form.span, {_BODY: body, _CATCHES: pvector(catches), **fields})
+    attempt = make("try", form.span, {_BODY: body, _CATCHES: pvector(catches)})
+    if finalizer is None:
+        return attempt
+    operator = make("variable", form.span, {NAME: "yin.core/finally*"})
+    operands = pvector([_thunk(attempt), _thunk(finalizer)])
+    return make("application", form.span, {_OPERATOR: operator, _OPERANDS: operands})
+
+
+def _thunk(body: Node) -> Node:
+    """Return a function without parameters; as in a try, nothing in it is in tail position."""
+    span = span_of(body)
+    if kind_of(body).name != "try":
+        body = make("try", span, {_BODY: body, _CATCHES: pvector()})
+    arity = make("arity", span, {VARIADIC: False, _PARAMS: pvector(), _BODY: body})
+    return make("lambda", span, {_ARITIES: pvector([arity])})
 
 
 def _catch(form: Form) -> Walk[Node]:

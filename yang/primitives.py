@@ -224,6 +224,27 @@ PRIMITIVES: tuple[Primitive, ...] = (
     Primitive("rand", 0, 0, EFFECT, "double in [0, 1)"),
     Primitive("sleep", 1, 1, EFFECT, "nil after so many milliseconds"),
     Primitive("log!", 1, 1, EFFECT, "a line of text to the agent's log; nil"),
+    Primitive(
+        "prompt*",
+        2,
+        None,
+        CONTROL,
+        "call a function, with the arguments after it, above a prompt with a tag: keyword, symbol or atom",
+    ),
+    Primitive(
+        "control*",
+        2,
+        2,
+        CONTROL,
+        "call a function with the continuation up to the innermost prompt with the tag; both are then gone",
+    ),
+    Primitive(
+        "abort*",
+        2,
+        2,
+        CONTROL,
+        "leave the innermost prompt with the tag, finalizers first; the value is the prompt's",
+    ),
 )
 
 PRIMITIVE_NUMBERS: dict[str, int] = {row.name: number for number, row in enumerate(PRIMITIVES)}

@@ -101,3 +101,15 @@ undefined-name
 ; expect error: the text ends before its )
 (1 2))
 ; expect error: )
+(loop [x 1] (try (recur 2) (finally 1)))
+; expect error: recur is not in tail position
+(loop [x 1] (try 1 (finally (recur 2))))
+; expect error: recur is not in tail position
+(prompt)
+; expect error: (prompt tag body ...)
+(shift 5 6)
+; expect error: 5
+(control :tag k/x 1)
+; expect error: k/x
+(fresh x 1)
+; expect error: (fresh [x ...] goal ...)

@@ -169,22 +169,6 @@ cdef Outcome finish_call(State *state, Value value, int32_t slot) noexcept nogil
     return OK
 
 
-cdef Outcome call_continuation(State *state, Values *continuation, Value *arguments, uint32_t n) noexcept nogil:
-    """Leave everything and give the argument to the frame that waited when the continuation was captured."""
-    cdef Frame *target = <Frame *> continuation.at[0].object
-    cdef Value value
-    if n != 1:
-        return fault_arity(state, b"a continuation", 14, n)
-    value = retained(arguments[0])
-    retain_object(&target.head)
-    release_object(&state.heap, &state.frame.head)
-    state.frame = own_frame(&state.heap, target)
-    if state.frame == NULL:
-        return NO_MEMORY
-    deliver(state, value)
-    return OK
-
-
 cdef Outcome call_with_continuation(State *state, Value function, int32_t slot) noexcept nogil:
     """Call a function with the continuation of this call."""
     cdef Values *continuation
@@ -193,16 +177,17 @@ cdef Outcome call_with_continuation(State *state, Value function, int32_t slot) 
     cdef Outcome outcome
     if function.tag != CLOSURE and function.tag != CONTINUATION:
         return fault_type(&state.heap, b"call/cc", b"a function", function)
-    continuation = new_values(&state.heap, CONTINUATION, 1)
+    continuation = new_values(&state.heap, CONTINUATION, 2)
     if continuation == NULL:
         return NO_MEMORY
     retain_object(&waiting.head)
     continuation.at[0] = pointer_value(waiting)
+    continuation.at[1] = retained(state.marks)
     argument = pointer_value(continuation)
     if slot != TAIL:
         state.frame.slot = slot
     if function.tag == CONTINUATION:
-        outcome = call_continuation(state, <Values *> function.object, &argument, 1)
+        outcome = call_continuation(state, <Values *> function.object, &argument, 1, slot)
     else:
         outcome = call_closure(state, <Closure *> function.object, &argument, 1, slot)
     release(&state.heap, argument)
@@ -239,7 +224,7 @@ cdef Outcome look_up(Heap *heap, Value callee, const Value *arguments, uint32_t 
 
 
 cdef Outcome call_primitive(State *state, uint32_t number, Value *arguments, uint32_t n, int32_t slot) noexcept nogil:
-    """Call a host function as a value; `apply` and `call/cc` have their own cases."""
+    """Call a host function as a value; those of kind control have their own cases."""
     cdef PrimitiveInfo *primitive = &PRIMITIVE_TABLE[number]
     cdef Value result = nil()
     cdef Outcome outcome
@@ -329,10 +314,12 @@ cdef Outcome call(State *state, Value callee, Value *arguments, uint32_t n, int3
                 release(&state.heap, function)
                 function = retained(arguments[0])
                 outcome = call_with_continuation(state, function, slot)
+        elif callee.tag == PRIMITIVE and PRIMITIVE_TABLE[callee.integer].kind == 1:
+            outcome = call_control(state, <uint32_t> callee.integer, arguments, n, slot)
         elif callee.tag == PRIMITIVE:
             outcome = call_primitive(state, <uint32_t> callee.integer, arguments, n, slot)
         elif callee.tag == CONTINUATION:
-            outcome = call_continuation(state, <Values *> callee.object, arguments, n)
+            outcome = call_continuation(state, <Values *> callee.object, arguments, n, slot)
         elif KEYWORD <= callee.tag <= SYMBOL or callee.tag == MAP or callee.tag == SET or callee.tag == VECTOR:
             if n == 0 or n > 2 or (n == 2 and (callee.tag == SET or callee.tag == VECTOR)):
                 outcome = fault_arity(state, type_name(callee), strlen(type_name(callee)), n)
@@ -461,22 +448,19 @@ cdef inline uint32_t waiting_pc(Frame *frame) noexcept nogil:
 cdef Outcome throw_error(State *state, Value error, uint32_t pc) noexcept nogil:
     """Throw an owned error at a position of the running frame: unwind to the handler, or FINISHED with the frames kept."""
     cdef Frame *frame = state.frame
+    cdef Value marks = state.marks
     cdef HandlerInfo *handler = find_handler(frame, pc)
     set_value(&state.heap, &state.error, error)
     while handler == NULL:
-        if frame.parent == NULL:
+        frame = frame_below(frame, &marks)
+        if frame == NULL:
             state.status = STATUS_FAULT
             state.frame.pc = pc
             return FINISHED
-        frame = frame.parent
         charge(&state.heap, 1)
         handler = find_handler(frame, waiting_pc(frame))
-    if frame != state.frame:
-        retain_object(&frame.head)
-        release_object(&state.heap, &state.frame.head)
-        state.frame = own_frame(&state.heap, frame)
-        if state.frame == NULL:
-            return NO_MEMORY
+    if frame != state.frame and continue_at(state, frame, marks) != OK:
+        return NO_MEMORY
     state.frame.pc = handler.target
     return OK
 

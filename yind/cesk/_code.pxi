@@ -100,6 +100,7 @@ cdef class Code:
         self._load_steps()
         self.info.realize = self._named("realize")
         self.info.realize_all = self._named("realize-all")
+        self.info.leave = self._named("impl/leave")
 
     cdef void *_array(self, size_t count, size_t size) except NULL:
         cdef void *block = c_malloc((count or 1) * size)

@@ -66,7 +66,8 @@ cdef bint mark_roots(Marks *marks, State *state) noexcept nogil:
         if not mark_value(marks, state.globals[i]):
             return False
     return (
-        mark_value(marks, state.effect_arguments)
+        mark_value(marks, state.marks)
+        and mark_value(marks, state.effect_arguments)
         and mark_value(marks, state.error)
         and mark_value(marks, state.result)
         and mark_value(marks, state.heap.forced)

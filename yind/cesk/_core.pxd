@@ -28,7 +28,8 @@
 #     MAP_COLLISION -                                      pairs whose keys have one hash
 #     CLOSURE       the function                           CAPTURES or NIL
 #     CAPTURES      -                                      captured values; shared by the closures of one letrec
-#     CONTINUATION  -                                      the waiting FRAME
+#     CONTINUATION  -                                      the waiting FRAME, MARK or NIL; flags = COMPOSABLE: of control*
+#     MARK          -                                      tag, the FRAME that waits below, MARK or NIL; `extra` is the depth
 #     ATOM          -                                      the value; the only thing a program can change
 #     ERROR         -                                      message, data, cause
 #     FRAME         parent, arity, closure, pc, slot       slots
@@ -117,10 +118,12 @@ cdef enum Tag:
     MAP_COLLISION = 39
     CAPTURES = 40
     FRAME = 41
-    TAG_COUNT = 42
+    MARK = 42
+    TAG_COUNT = 43
 
 cdef enum Flag:
     REALIZED = 1  # of a LAZY
+    COMPOSABLE = 1  # of a CONTINUATION
     SEQ_ITEMS = 0  # of a SEQ: items of a vector, characters, items of a set, entries [key value] of a map
     SEQ_KEYS = 1  # keys of a map
     SEQ_VALUES = 2  # values of a map
@@ -240,6 +243,7 @@ cdef struct CodeInfo:
     Text **global_names  # immortal, by G operand
     FunctionInfo *realize  # of the core library, or NULL
     FunctionInfo *realize_all
+    FunctionInfo *leave
 
 cdef struct Chunk:  # memory of small blocks
     Chunk *next
@@ -311,6 +315,7 @@ cdef enum RunStatus:
 cdef struct State:
     Heap heap
     Frame *frame  # owned: runs, waits for an effect's answer, or faulted. NULL once DONE
+    Value marks  # owned: MARK, the innermost prompt, or NIL; see _control.pxi
     CodeInfo *code
     CodeInfo *core  # NULL without a core library
     RunStatus status

@@ -49,6 +49,7 @@ cdef void set_primitive(
 
 include "_table.pxi"
 include "_calls.pxi"
+include "_control.pxi"
 include "_loop.pxi"
 include "_convert.pxi"
 include "_collect.pxi"

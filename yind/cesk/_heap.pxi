@@ -26,7 +26,7 @@ cdef extern from *:
         [22] = 16, [23] = 16, [24] = 16, [25] = 16, [26] = 16,
         [27] = 32, [28] = 32, [29] = 32, [30] = 32, [31] = 32,
         [32] = 16, [33] = 16, [34] = 16, [35] = 16, [36] = 16, [37] = 16,
-        [38] = 32, [39] = 32, [40] = 16, [41] = 48,
+        [38] = 32, [39] = 32, [40] = 16, [41] = 48, [42] = 16,
     };
     static inline int add_overflows(int64_t a, int64_t b, int64_t *r) { return __builtin_add_overflow(a, b, r); }
     static inline int subtract_overflows(int64_t a, int64_t b, int64_t *r) { return __builtin_sub_overflow(a, b, r); }

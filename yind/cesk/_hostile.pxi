@@ -41,6 +41,7 @@ cdef void tally_roots(State *state) noexcept nogil:
     cdef uint32_t i
     if state.frame != NULL:
         tally_object(&state.frame.head)
+    tally(state.marks)
     tally(state.effect_arguments)
     tally(state.error)
     tally(state.result)

@@ -8,7 +8,7 @@
 # An image is one canonical msgpack value, the same bytes for the same state. Code is not in it, but named by hash:
 #
 #     [version, ISA version, [program hash, core hash?], status, fuel spent, object count, objects, roots, globals, hash key]
-#     roots   = [frame|nil, effect|nil, [argument*], error|nil, result|nil]
+#     roots   = [frame|nil, mark|nil, effect|nil, [argument*], error|nil, result|nil]
 #     globals = [number value ...] of those that are bound
 #
 # `objects` is flat: records one after another, each a kind (see Tag and Record) and its fields. Objects are numbered
@@ -27,7 +27,8 @@
 #     SEQ flags source index path           MAP_COLLISION n (key value)*
 #     CLOSURE function captures|nil         FRAME arity pc slot parent closure|nil slot*
 #     CAPTURES n value*                     HALT slot value
-#     CONTINUATION frame                    ERROR message data cause
+#     CONTINUATION frame mark|nil           ERROR message data cause
+#     CONTINUATION_PART frame mark|nil      MARK tag frame mark|nil
 #
 # LIST_NEXT: the rest is the object before. A function or arity is 2 * index, plus one in the core library; pc counts in
 # the program's code. A frame without closure runs a function without captured values. HALT is the frame below all.
@@ -39,9 +40,9 @@ from yind.cesk.limits import IMAGE_BYTES_MAX as _IMAGE_BYTES_MAX
 from yang.isa import ISA_VERSION as _ISA_VERSION
 
 cdef enum:
-    IMAGE_VERSION = 2
+    IMAGE_VERSION = 3
     IMAGE_PARTS = 10
-    IMAGE_ROOTS = 5
+    IMAGE_ROOTS = 6
     HASH_BYTES = 32
     FRAME_FIELDS = 2  # parent and closure, before the slots
 
@@ -52,6 +53,7 @@ cdef enum Record:
     RECORD_LAZY_REALIZED = 66
     RECORD_FILL = 67
     RECORD_HALT = 68
+    RECORD_CONTINUATION_PART = 69  # COMPOSABLE
 
 # ORDER: ext. Types of msgpack's ext; numbers are 1, 2 or 4 bytes, big endian, as few as do.
 cdef enum Ext:

@@ -374,15 +374,37 @@ cdef bint read_closure(Reader *reader) noexcept nogil:
     return add_entry(reader, closure)
 
 
-cdef bint read_continuation(Reader *reader) noexcept nogil:
-    cdef Values *continuation = new_values(&reader.state.heap, CONTINUATION, 1)
+cdef bint read_waiting(Reader *reader, Value *frame) noexcept nogil:
+    """Read a reference to a frame that waits."""
+    if not read_inner(reader, FRAME, False, frame):
+        return False
+    return reader.entries[reader.number].flags & WAITING or refuse(reader, b"a continuation of a frame that does not wait")
+
+
+cdef bint read_continuation(Reader *reader, uint32_t flags) noexcept nogil:
+    cdef Values *continuation = new_values(&reader.state.heap, CONTINUATION, 2)
     if continuation == NULL:
         return out_of_memory(reader)
-    if not read_inner(reader, FRAME, False, &continuation.at[0]):
+    continuation.head.flags = <uint8_t> flags
+    if not (read_waiting(reader, &continuation.at[0]) and read_inner(reader, MARK, True, &continuation.at[1])):
         return False
-    if not reader.entries[reader.number].flags & WAITING:
-        return refuse(reader, b"a continuation of a frame that does not wait")
     return add_entry(reader, continuation)
+
+
+cdef bint read_mark(Reader *reader) noexcept nogil:
+    cdef Values *mark = new_values(&reader.state.heap, MARK, 3)
+    cdef Value tag
+    if mark == NULL:
+        return out_of_memory(reader)
+    if not (read_value(reader, &mark.at[0]) and read_waiting(reader, &mark.at[1])):
+        return False
+    tag = mark.at[0]
+    if tag.tag != NIL and tag.tag != CLOSURE and not is_prompt_tag(tag):
+        return refuse(reader, b"a mark with a tag that prompts cannot have")
+    if not read_inner(reader, MARK, True, &mark.at[2]):
+        return False
+    mark.head.extra = mark_depth(mark.at[2]) + 1
+    return add_entry(reader, mark)
 
 
 cdef bint may_wait(ArityInfo *arity, uint32_t pc, int32_t slot) noexcept nogil:
@@ -475,7 +497,7 @@ cdef bint read_halt(Reader *reader) noexcept nogil:
 cdef bint read_record(Reader *reader) noexcept nogil:
     cdef int64_t number = 0
     cdef uint32_t kind
-    if not read_number(reader, RATIO, RECORD_HALT, &number):
+    if not read_number(reader, RATIO, RECORD_CONTINUATION_PART, &number):
         return False
     kind = <uint32_t> number
     if kind == RATIO:
@@ -513,7 +535,11 @@ cdef bint read_record(Reader *reader) noexcept nogil:
     if kind == CAPTURES:
         return read_captures(reader)
     if kind == CONTINUATION:
-        return read_continuation(reader)
+        return read_continuation(reader, 0)
+    if kind == RECORD_CONTINUATION_PART:
+        return read_continuation(reader, COMPOSABLE)
+    if kind == MARK:
+        return read_mark(reader)
     if kind == ERROR:
         return read_simple(reader, ERROR, 3)
     if kind == FRAME:

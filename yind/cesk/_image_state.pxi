@@ -36,7 +36,7 @@ cdef bint read_objects(Reader *reader) noexcept nogil:
 
 
 cdef bint read_roots(Reader *reader) noexcept nogil:
-    """Read frame, effect, error and result into the state; which of them there are depends on the status."""
+    """Read frame, marks, effect, error and result into the state; which of them there are depends on the status."""
     cdef State *state = reader.state
     cdef Value frame = nil()
     cdef uint32_t flags = 0
@@ -51,6 +51,10 @@ cdef bint read_roots(Reader *reader) noexcept nogil:
         flags = reader.entries[reader.number].flags
     if running and state.frame.slot != 0:
         return refuse(reader, b"the frame that runs waits")
+    if not read_inner(reader, MARK, True, &state.marks):
+        return False
+    if state.marks.tag == MARK and state.frame == NULL:
+        return refuse(reader, b"marks without frames")
     if not read_effect(reader, flags):
         return False
     if not (read_inner(reader, ERROR, True, &state.error) and read_value(reader, &state.result)):

@@ -455,6 +455,8 @@ cdef bint write_record(Writer *writer, Object *object) noexcept nogil:
         return write_seq(writer, <Seq *> object)
     if kind == MAP_NODE:
         return write_map_node(writer, <MapNode *> object)
+    if kind == CONTINUATION and object.flags & COMPOSABLE:
+        kind = RECORD_CONTINUATION_PART
     write_number(writer, kind)
     if kind == VECTOR:
         write_number(writer, (<Vector *> object).count)
@@ -558,7 +560,7 @@ cdef bint write_cells(Writer *writer) noexcept nogil:
 cdef bint write_objects(Writer *writer) noexcept nogil:
     cdef State *state = writer.state
     cdef uint32_t i
-    if state.frame != NULL and not walk(writer, pointer_value(state.frame)):
+    if state.frame != NULL and not (walk(writer, pointer_value(state.frame)) and walk(writer, state.marks)):
         return False
     if state.effect_arguments.tag == CAPTURES:
         for i in range(state.effect_arguments.object.length):
@@ -580,6 +582,8 @@ cdef bint write_roots(Writer *writer) noexcept nogil:
         write_nil(writer)
     else:
         write_value(writer, pointer_value(state.frame))
+    if not write_value(writer, state.marks):
+        return False
     if state.effect_arguments.tag == CAPTURES:
         asked = <Values *> state.effect_arguments.object
         write_number(writer, state.effect)
@@ -620,6 +624,7 @@ cdef bint write_state(Writer *writer) noexcept nogil:
     writer.out = &writer.roots
     if writer.state.status == STATUS_OUT_OF_MEMORY:
         out_array(writer.out, IMAGE_ROOTS)
+        write_nil(writer)
         write_nil(writer)
         write_nil(writer)
         out_array(writer.out, 0)

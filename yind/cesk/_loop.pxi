@@ -17,8 +17,13 @@ cdef Outcome compare_step(Heap *heap, const char *name, Value a, Value b, bint o
 
 
 cdef Outcome finish(State *state, Value value) noexcept nogil:
-    """End the program with a value, realised all through; FORCE_ALL while it is not."""
+    """Give a value to what is below the innermost mark.
+
+    Without a mark it ends the program, realised all through; FORCE_ALL while it is not.
+    """
     cdef Outcome outcome
+    if state.marks.tag == MARK:
+        return pass_mark(state, value)
     state.heap.steps = 0
     outcome = check_data(&state.heap, value, False)
     if outcome != OK:
@@ -278,6 +283,13 @@ cdef RunStatus run_state(State *state) noexcept nogil:
                 outcome = finish(state, slots[step.a])
                 if outcome == FINISHED:
                     return state.status
+                if outcome == OK:
+                    frame = state.frame
+                    slots = frame.at
+                    steps = frame.arity.steps
+                    constants = frame.arity.constants
+                    next_step = steps + frame.pc
+                    continue
             else:
                 returned = slots[step.a]
                 slots[step.a].tag = NIL

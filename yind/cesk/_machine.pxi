@@ -407,6 +407,7 @@ cdef class Machine:
 
     def _trace(self):
         cdef Frame *frame = self.state.frame
+        cdef Value marks = self.state.marks
         cdef uint32_t pc
         entries = []
         while frame != NULL and len(entries) < TRACE_MAX:
@@ -418,12 +419,13 @@ cdef class Machine:
                 if frame.arity.function.index == 0:
                     name = "top level"
                 entries.append(TraceEntry(name or "fn", segment.source_name, span.line, span.column))
-            frame = frame.parent
+            frame = frame_below(frame, &marks)
         return entries
 
     def frames(self):
         """Return a view of each frame, innermost first; of deep stacks the innermost."""
         cdef Frame *frame = self.state.frame
+        cdef Value marks = self.state.marks
         cdef uint32_t pc
         self._stopped()
         views = []
@@ -435,7 +437,7 @@ cdef class Machine:
                 else:
                     pc = waiting_pc(frame)
                 views.append(self._view(frame, segment, pc))
-            frame = frame.parent
+            frame = frame_below(frame, &marks)
         return views
 
     cdef object _view(self, Frame *frame, object segment, uint32_t pc):

@@ -155,9 +155,12 @@ cdef enum PrimitiveNumber:
     PRIMITIVE_RAND = 144
     PRIMITIVE_SLEEP = 145
     PRIMITIVE_LOG = 146
-    PRIMITIVE_TABLE_SIZE = 147
+    PRIMITIVE_PROMPT = 147
+    PRIMITIVE_CONTROL = 148
+    PRIMITIVE_ABORT = 149
+    PRIMITIVE_TABLE_SIZE = 150
 
-cdef PrimitiveInfo PRIMITIVE_TABLE[147]
+cdef PrimitiveInfo PRIMITIVE_TABLE[150]
 
 
 cdef void fill_primitive_table() noexcept:
@@ -308,6 +311,9 @@ cdef void fill_primitive_table() noexcept:
     set_primitive(144, missing_primitive, 0, 0, 2, b"rand")
     set_primitive(145, missing_primitive, 1, 1, 2, b"sleep")
     set_primitive(146, missing_primitive, 1, 1, 2, b"log!")
+    set_primitive(147, missing_primitive, 2, 4294967295, 1, b"prompt*")
+    set_primitive(148, missing_primitive, 2, 2, 1, b"control*")
+    set_primitive(149, missing_primitive, 2, 2, 1, b"abort*")
 
 
 fill_primitive_table()

@@ -34,6 +34,7 @@ from yind.cesk.errors import StateInvalid, ValueInvalid
 from yind.cesk.reference_primitives import FUNCTIONS as PURE_FUNCTIONS
 from yind.cesk.reference_values import (
     VECTORS,
+    Atom,
     Closure,
     Continuation,
     Environment,
@@ -311,6 +312,13 @@ class Guarded(NamedTuple):
     parent: Frame | None
 
 
+class Prompt(NamedTuple):
+    """What `prompt*` calls is evaluated; a function as tag is a finalizer."""
+
+    tag: Value
+    parent: Frame | None
+
+
 class After(NamedTuple):
     """Something is evaluated for its effect only: a finalizer, a lazy seq. Then comes this control."""
 
@@ -328,6 +336,7 @@ Frame: TypeAlias = (
     | Catching
     | Matching
     | Guarded
+    | Prompt
     | After
 )
 
@@ -540,7 +549,7 @@ class ReferenceMachine:
                 if not isinstance(value, ErrorValue):
                     raise type_fault("throw", "an error", value)
                 self.control = Throw(value)
-            case Catching():
+            case Catching() | Prompt():
                 self.control = Give(value)
             case Matching(error, catches, environment):
                 self._matched(value, error, catches, environment)
@@ -596,9 +605,7 @@ class ReferenceMachine:
         elif isinstance(function, PrimitiveRef):
             self._apply_primitive(function, arguments)
         elif isinstance(function, Continuation):
-            _check_count("a continuation", arguments, 1, 1)
-            self.continuation = function.frames
-            self.control = Give(arguments[0])
+            self._apply_continuation(function, arguments)
         else:
             self.control = Give(self._look_up(function, arguments))
 
@@ -632,8 +639,62 @@ class ReferenceMachine:
             if not isinstance(arguments[0], Closure | Continuation):
                 raise type_fault("call/cc", "a function", arguments[0])
             self.control = Apply(arguments[0], (Continuation(self.continuation),))
+        elif primitive.kind is Kind.CONTROL:
+            self._apply_control(primitive.name, *arguments)
         else:
             self.control = Give(PURE_FUNCTIONS[primitive.name](self.store, *arguments))
+
+    # -- delimited control --
+
+    def _apply_control(self, name: str, tag: Value, *arguments: Value) -> None:
+        if not isinstance(tag, Keyword | Symbol | Atom) and not (
+            name == "prompt*" and isinstance(tag, Closure)
+        ):
+            raise type_fault(name, "a keyword, symbol or atom", tag)
+        if name == "abort*":
+            target = Continuation(self._prompt(name, tag).parent)
+            self._apply_continuation(target, arguments)
+            return
+        function, *operands = arguments
+        _check_callable(name, function, len(operands) if name == "prompt*" else 1)
+        if name == "prompt*":
+            self.continuation = Prompt(tag, self.continuation)
+            self.control = Apply(function, tuple(operands))
+        else:
+            prompt = self._prompt(name, tag)
+            part = Continuation(_above(self.continuation, prompt), composable=True)
+            self.continuation = prompt.parent
+            self.control = Apply(function, (part,))
+
+    def _prompt(self, name: str, tag: Value) -> Prompt:
+        """Return the innermost prompt with a tag."""
+        frame = self.continuation
+        while frame is not None:
+            if isinstance(frame, Prompt) and type(frame.tag) is type(tag) and frame.tag == tag:
+                return frame
+            frame = frame.parent
+        shown = (
+            "this tag"
+            if isinstance(tag, Atom)
+            else f"the tag {text_of(self.store, tag, readable=True)}"
+        )
+        raise GuestFault("prompt", f"{name}: no prompt has {shown}")
+
+    def _apply_continuation(self, function: Continuation, arguments: tuple[Value, ...]) -> None:
+        """Put a part on top of what is here; or leave everything, the finalizers on the way first."""
+        _check_count("a continuation", arguments, 1, 1)
+        if function.composable:
+            self.continuation = _on_top(function.frames, self.continuation)
+            self.control = Give(arguments[0])
+            return
+        guard = _finalizer_left(self.continuation, function.frames)
+        if guard is None:
+            self.continuation = function.frames
+            self.control = Give(arguments[0])
+        else:
+            self.continuation = guard.parent
+            leave = self.code.library.functions["impl/leave"]
+            self.control = Apply(leave, (guard.tag, function, arguments[0]))
 
     def _look_up(self, function: Value, arguments: tuple[Value, ...]) -> Value:
         """Return what a keyword, symbol, map, set or vector gives when it is called."""
@@ -722,6 +783,53 @@ class ReferenceMachine:
                 entries.append(frame.node.trace_entry)
             frame = frame.parent
         return entries
+
+
+def _above(frame: Frame | None, prompt: Prompt) -> Frame | None:
+    """Return copies of the frames above a prompt."""
+    frames: list[Frame] = []
+    while frame is not prompt:
+        assert frame is not None
+        frames.append(frame)
+        frame = frame.parent
+    return _linked(frames, None)
+
+
+def _on_top(part: Frame | None, below: Frame | None) -> Frame | None:
+    """Return copies of the frames of a part, on top of others."""
+    frames: list[Frame] = []
+    while part is not None:
+        frames.append(part)
+        part = part.parent
+    return _linked(frames, below)
+
+
+def _linked(frames: list[Frame], below: Frame | None) -> Frame | None:
+    for frame in reversed(frames):
+        below = frame._replace(parent=below)
+    return below
+
+
+def _finalizer_left(frame: Frame | None, target: Frame | None) -> Prompt | None:
+    """Return the innermost finalizer's prompt that is here and not in the target."""
+    kept: set[int] = set()
+    while target is not None:
+        kept.add(id(target))
+        target = target.parent
+    while frame is not None:
+        if isinstance(frame, Prompt) and isinstance(frame.tag, Closure) and id(frame) not in kept:
+            return frame
+        frame = frame.parent
+    return None
+
+
+def _check_callable(name: str, function: Value, count: int) -> None:
+    if isinstance(function, Closure):
+        _arity_for(function.node, count)
+    elif isinstance(function, Continuation):
+        _check_count("a continuation", (None,) * count, 1, 1)
+    else:
+        raise type_fault(name, "a function", function)
 
 
 def _arity_for(node: Node, count: int) -> Node:

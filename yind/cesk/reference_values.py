@@ -161,9 +161,10 @@ class Closure:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Continuation:
-    """What `call/cc` gives: the frames that wait."""
+    """The frames that wait: all of them, from `call/cc`, or the part that `control*` took, which ends with None."""
 
     frames: Frame | None
+    composable: bool = False
 
 
 SEQS = (Pair, Empty, Slice, Range, Lazy)

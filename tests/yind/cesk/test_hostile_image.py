@@ -50,7 +50,10 @@ EVERYTHING = """
           fs (reduce conj #{} (map (fn [i] (fn [] i)) (range 12)))]
       (reset! a [a l])
       (first l)
-      (try (let [h (here)] (swap! g assoc :h h) (count (concat l (map inc sv)))) (finally (swap! g assoc :f 1)))
+      (prompt :p
+        (+ 1 (prompt :q (try (let [h (here)] (swap! g assoc :h h) (control0 :p part (swap! g assoc :part part) (part 1))
+                               (count (concat l (map inc sv))))
+                             (finally (swap! g assoc :f 1))))))
       (if (fn? k) (k 5) [k (count s) (count fs) r b c d rng st (first sq)]))"""
 
 
@@ -154,8 +157,8 @@ def test_bytes_that_are_no_image_are_refused(image: bytes) -> None:
 
 RATIO, LIST, CONS, LAZY, RANGE, SEQ, VECTOR, MAP, SET = range(22, 31)
 CLOSURE, CONTINUATION, ATOM, ERROR, VECTOR_NODE, VECTOR_LEAF = range(31, 37)
-MAP_ARRAY, MAP_NODE, MAP_COLLISION, CAPTURES, FRAME = range(37, 42)
-LIST_NEXT, CONS_NEXT, LAZY_REALIZED, FILL, HALT = range(64, 69)
+MAP_ARRAY, MAP_NODE, MAP_COLLISION, CAPTURES, FRAME, MARK = range(37, 43)
+LIST_NEXT, CONS_NEXT, LAZY_REALIZED, FILL, HALT, CONTINUATION_PART = range(64, 70)
 
 
 def ext(kind: int, number: int) -> msgpack.ExtType:
@@ -170,7 +173,7 @@ def reference(number: int) -> msgpack.ExtType:
 def made(objects: list[Any], result: object, *, count: int) -> bytes:
     """Make an image of a program that has ended with a result."""
     fields = msgpack.unpackb(stopped("nil").image())
-    fields[5:8] = [count, objects, [None, None, [], None, result]]
+    fields[5:8] = [count, objects, [None, None, None, [], None, result]]
     return msgpack.packb(fields)
 
 
@@ -402,7 +405,26 @@ BAD_VALUES = {
         "no such function",
     ),
     "captured values that are none": ([CAPTURES, 0], None, 1, "range"),
-    "a continuation of nothing": ([CONTINUATION, None], reference(0), 1, "another kind"),
+    "a continuation of nothing": ([CONTINUATION, None, None], reference(0), 1, "another kind"),
+    "marks of another kind": (
+        [HALT, 0, 1, CONTINUATION_PART, reference(0), 1],
+        None,
+        2,
+        "another kind",
+    ),
+    "a mark with a tag that is none": ([HALT, 0, 1, MARK, 1, reference(0), None], None, 2, "tag"),
+    "a mark in a slot": (
+        [HALT, 0, 1, MARK, None, reference(0), None],
+        reference(1),
+        2,
+        "inner object",
+    ),
+    "marks without frames": (
+        [HALT, 0, 1, MARK, None, reference(0), None],
+        None,
+        2,
+        "nothing refers",
+    ),
     "a record of no kind": ([50], None, 0, "unknown kind"),
     "a record that is cut": ([LIST, 1], None, 0, "array"),
     "more objects than announced": (leaf_and_vector([1]), reference(1), 1, "more objects"),
@@ -502,11 +524,12 @@ BAD_STATES: dict[str, tuple[Edit, str]] = {
     "an inner object in a slot": (edit_frame(1, 6, reference(0)), "inner object"),
     "a frame that does not wait for the effect": (edit_frame(2, 3, 0), "not wait for an effect"),
     "no frame": (edit_root(0, None), "frames do not fit"),
-    "an effect that changes nothing outside": (edit_root(1, 0), "effect is none"),
-    "an effect that is not there": (edit_root(1, 9999), "out of range"),
-    "too many arguments": (edit_root(2, [1]), "number of arguments"),
-    "an error that is none": (edit_root(3, 5), "another kind"),
-    "a result before the end": (edit_root(4, 5), "result does not fit"),
+    "marks that are none": (edit_root(1, 5), "another kind"),
+    "an effect that changes nothing outside": (edit_root(2, 0), "effect is none"),
+    "an effect that is not there": (edit_root(2, 9999), "out of range"),
+    "too many arguments": (edit_root(3, [1]), "number of arguments"),
+    "an error that is none": (edit_root(4, 5), "another kind"),
+    "a result before the end": (edit_root(5, 5), "result does not fit"),
     "an unknown global": (edit_field(8, [9999, 1]), "out of range"),
     "a global without a value": (edit_field(8, [0]), "without a value"),
     "a global twice": (edit_field(8, [0, 1, 0, 2]), "out of range"),
@@ -527,7 +550,7 @@ def test_a_running_frame_that_is_shared_is_refused() -> None:
     """It would be freed twice."""
     machine = stopped(WAITING)
     fields = msgpack.unpackb(machine.image())
-    fields[6] += [CONTINUATION, fields[7][0]]
+    fields[6] += [CONTINUATION, fields[7][0], None]
     fields[8][1] = reference(fields[5])
     fields[5] += 1
     with pytest.raises(ImageInvalid, match="frame that runs is shared"):
@@ -559,9 +582,9 @@ def test_a_closure_with_too_few_captured_values_is_refused() -> None:
 def test_longer_forms_of_a_number_are_refused() -> None:
     machine = stopped("1")
     image = machine.image()
-    assert image[:2] == b"\x9a\x02"
+    assert image[:2] == b"\x9a\x03"
     with pytest.raises(ImageInvalid, match="not an image"):
-        Machine.restore(b"\x9a\xcc\x02" + image[2:], lambda _: machine.code, memory_max=MEMORY_MAX)
+        Machine.restore(b"\x9a\xcc\x03" + image[2:], lambda _: machine.code, memory_max=MEMORY_MAX)
 
 
 def test_an_image_says_where_it_is_wrong() -> None:

@@ -116,6 +116,29 @@ PROGRAMS = {
                   (@(:back state) :end))))))
         (let [state {:back (atom nil) :resume (atom nil)}]
           [(next-of state) (next-of state) (next-of state) (next-of state) (next-of state)])""",
+    "delimited continuations, shared and put back twice": """
+        (let [step (prompt :p (+ 1 (prompt :q (* 2 (control0 :p k [k k])))))
+              deep (prompt :p (reduce (fn [sum x] (+ sum (control0 :p k [k x]))) 0 [1 2]))]
+          [((first step) 3) ((second step) 4) (first (prompt :p ((first deep) (second deep))))
+           (identical? (first step) (second step))
+           (prompt :p ((first (prompt :p ((first deep) 10))) 20))])""",
+    "an escape past finalizers": """
+        (let [seen (atom [])]
+          [(prompt :p (try (inc (try (abort :p 5) (finally (swap! seen conj 1)))) (finally (swap! seen conj 2))))
+           (call/cc (fn [k] (try (k 7) (finally (swap! seen conj 3)))))
+           @seen])""",
+    "generators": "(take 4 (generator (fn [] (run! yield (range 3)) (loop [i 9] (yield i) (recur (inc i))))))",
+    "green threads": """
+        (run-threads (fn []
+          (let [c (chan 1) sum (async (loop [n 0] (if-let [x (take! c)] (recur (+ n x)) n)))]
+            (dotimes [i 3] (put! c i))
+            (close! c)
+            (await sum))))""",
+    "effect handlers": """
+        (handle {:get (fn [k] (fn [state] ((k state) state))) :put (fn [k x] (fn [_] ((k nil) x)))
+                 :return (fn [x] (fn [state] [x state]))}
+          (fn [] (perform :put (inc (perform :get))) (perform :get)))""",
+    "logic": "(run* [q] (fresh [x] (any (unify x 1) (unify x [q])) (unify q [x])))",
     "lazy seqs": "(take 5 (map inc (filter odd? (iterate inc 1))))",
     "lazy seq that contains itself": "(def ones (lazy-seq (cons 1 ones))) (take 3 (map + ones ones))",
     "cycle through atoms": """

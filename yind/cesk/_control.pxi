@@ -1,0 +1,338 @@
+# Delimited control: prompts, capture up to a prompt, escapes that run finalizers.
+#
+# Is:     `prompt*`, `control*`, `abort*`, and what it means to call a continuation.
+# Is not: shift, generators, effect handlers, `finally`: yang/lib/core.clj makes them of these.
+# Fits:   `call` in `_calls.pxi` comes here for host functions of kind control and for continuations.
+# Source: Dybvig, Peyton Jones, Sabry, "A Monadic Framework for Delimited Continuations" (2007): the continuation as a
+#         list of segments cut at prompts.
+#
+# The continuation is `state.frame` and what it returns to, down to a HALT frame, and then `state.marks`: each MARK holds
+# a frame that waits below. Frames never point across a mark, so a capture shares them: it copies the marks it passes,
+# and putting it back copies them again. Neither looks at a frame.
+#
+# A mark's tag is a keyword, symbol or atom: a prompt; a function: a finalizer, for escapes that leave it; nil: the place
+# where a captured part was put. `extra` is the number of marks from here down. Marks in `state.marks` are shared by the
+# continuations of call/cc, so two continuations have in common what is the same object in both.
+
+cdef inline bint is_prompt_tag(Value tag) noexcept nogil:
+    return tag.tag == KEYWORD or tag.tag == SYMBOL or tag.tag == ATOM
+
+
+cdef inline uint32_t mark_depth(Value mark) noexcept nogil:
+    return mark.object.extra if mark.tag == MARK else 0
+
+
+cdef inline Values *mark_of(Value mark) noexcept nogil:
+    return <Values *> mark.object
+
+
+cdef inline Frame *frame_of(Value mark) noexcept nogil:
+    """Return the frame that waits below a mark."""
+    return <Frame *> mark_of(mark).at[1].object
+
+
+cdef Frame *frame_below(Frame *frame, Value *marks) noexcept nogil:
+    """Return the frame below one, or NULL; `marks` (borrowed) are those below and change on the way."""
+    if frame.parent != NULL:
+        return frame.parent
+    if marks.tag != MARK:
+        return NULL
+    frame = frame_of(marks[0])
+    marks[0] = mark_of(marks[0]).at[2]
+    return frame
+
+
+cdef Values *new_mark(Heap *heap, Value tag, Frame *frame, Value below) noexcept nogil:
+    """Return a mark; takes over what it stores."""
+    cdef Values *mark = new_values(heap, MARK, 3)
+    if mark != NULL:
+        mark.at[0] = tag
+        mark.at[1] = pointer_value(frame)
+        mark.at[2] = below
+        mark.head.extra = mark_depth(below) + 1
+    return mark
+
+
+cdef Outcome continue_at(State *state, Frame *frame, Value marks) noexcept nogil:
+    """Leave the running frame for another one (both borrowed)."""
+    retain_object(&frame.head)
+    set_value(&state.heap, &state.marks, retained(marks))
+    release_object(&state.heap, &state.frame.head)
+    state.frame = own_frame(&state.heap, frame)
+    return NO_MEMORY if state.frame == NULL else OK
+
+
+cdef Outcome pass_mark(State *state, Value value) noexcept nogil:
+    """Give a value (borrowed) to the frame below the innermost mark."""
+    value = retained(value)
+    if continue_at(state, frame_of(state.marks), mark_of(state.marks).at[2]) != OK:
+        return NO_MEMORY
+    deliver(state, value)
+    return OK
+
+
+cdef Frame *wait_at(State *state, int32_t slot) noexcept nogil:
+    """Take the frame that waits for a call's value out of the state, which then has none."""
+    cdef Frame *frame = state.frame
+    if slot == TAIL:
+        frame = state.frame.parent
+        retain_object(&frame.head)
+        release_object(&state.heap, &state.frame.head)
+    else:
+        frame.slot = slot
+    state.frame = NULL
+    return frame
+
+
+cdef bint find_prompt(State *state, Value tag, Value *mark) noexcept nogil:
+    """Set mark (borrowed) to the innermost prompt with a tag, or return False."""
+    cdef bint same = False
+    mark[0] = state.marks
+    while mark.tag == MARK:
+        charge(&state.heap, 1)
+        if mark_of(mark[0]).at[0].tag == tag.tag and keys_equal(&state.heap, mark_of(mark[0]).at[0], tag, &same) == OK:
+            if same:
+                return True
+        mark[0] = mark_of(mark[0]).at[2]
+    return False
+
+
+cdef Value find_finalizer(State *state, Value target) noexcept nogil:
+    """Return the innermost mark (borrowed) with a finalizer that an escape to `target` leaves, or nil."""
+    cdef Value mark = state.marks
+    while mark_depth(mark) > 0 and mark.object != target.object:
+        charge(&state.heap, 1)
+        if mark_depth(mark) < mark_depth(target):
+            target = mark_of(target).at[2]
+        else:
+            if mark_of(mark).at[0].tag == CLOSURE:
+                return mark
+            mark = mark_of(mark).at[2]
+    return nil()
+
+
+cdef Outcome put_marks(State *state, Value first, Value end, Value below, Value *result) noexcept nogil:
+    """Set result to copies of the marks from `first` up to `end` (borrowed), on top of `below` (taken over)."""
+    cdef Values *copy
+    cdef Values *last = NULL
+    cdef Value mark = first
+    cdef uint32_t depth = mark_depth(first) - mark_depth(end) + mark_depth(below)
+    result[0] = below
+    while mark.tag == MARK and mark.object != end.object:
+        charge(&state.heap, 1)
+        copy = new_mark(
+            &state.heap, retained(mark_of(mark).at[0]), <Frame *> retained(mark_of(mark).at[1]).object, below
+        )
+        if copy == NULL:
+            return NO_MEMORY
+        copy.head.extra = depth
+        depth -= 1
+        if last == NULL:
+            result[0] = pointer_value(copy)
+        else:
+            last.at[2] = pointer_value(copy)
+        last = copy
+        mark = mark_of(mark).at[2]
+    return OK
+
+
+# ---- the three host functions
+
+cdef Outcome check_control(State *state, const char *name, const Value *arguments, uint32_t n) noexcept nogil:
+    """Fault unless there are a tag and a function that takes n arguments: nothing fails once frames have moved."""
+    cdef Value function = arguments[1]
+    if function.tag == CLOSURE:
+        if select_arity((<Closure *> function.object).function, n) == NULL:
+            return fault_function_arity(state, (<Closure *> function.object).function, n)
+    elif function.tag != CONTINUATION:
+        return fault_type(&state.heap, name, b"a function", function)
+    elif n != 1:
+        return fault_arity(state, b"a continuation", 14, n)
+    return OK
+
+
+cdef Outcome call_control(State *state, uint32_t number, Value *arguments, uint32_t n, int32_t slot) noexcept nogil:
+    cdef PrimitiveInfo *primitive = &PRIMITIVE_TABLE[number]
+    cdef Value tag
+    cdef Outcome outcome
+    if n < primitive.least or n > primitive.most:
+        return fault_arity(state, primitive.name, strlen(primitive.name), n)
+    tag = arguments[0]
+    if not is_prompt_tag(tag) and not (number == PRIMITIVE_PROMPT and tag.tag == CLOSURE):
+        return fault_type(&state.heap, primitive.name, b"a keyword, symbol or atom", tag)
+    if number == PRIMITIVE_ABORT:
+        return abort_to(state, tag, &arguments[1], slot)
+    outcome = check_control(state, primitive.name, arguments, n - 2 if number == PRIMITIVE_PROMPT else 1)
+    if outcome != OK:
+        return outcome
+    if number == PRIMITIVE_PROMPT:
+        return call_above(state, arguments, n, slot)
+    return capture(state, arguments, slot)
+
+
+cdef Outcome call_above(State *state, Value *arguments, uint32_t n, int32_t slot) noexcept nogil:
+    """Call the function arguments[1] with those after it above a new mark arguments[0]."""
+    cdef Heap *heap = &state.heap
+    cdef Frame *bottom = new_frame(heap, &HALT_ARITY, HALT_FUNCTION.closure, NULL)
+    cdef Values *taken
+    cdef Values *mark
+    cdef Value holder
+    cdef Outcome outcome
+    if bottom == NULL or give_values(heap, CAPTURES, arguments, n, &holder) != OK:
+        return NO_MEMORY
+    bottom.at[0] = nil()
+    clear(heap, arguments, n)
+    taken = <Values *> holder.object
+    mark = new_mark(heap, retained(taken.at[0]), wait_at(state, slot), state.marks)
+    if mark == NULL:
+        return NO_MEMORY
+    state.marks = pointer_value(mark)
+    state.frame = bottom
+    if taken.at[1].tag == CLOSURE:
+        outcome = call_closure(state, <Closure *> taken.at[1].object, &taken.at[2], n - 2, 0)
+    else:
+        outcome = call_continuation(state, <Values *> taken.at[1].object, &taken.at[2], 1, 0)
+    release(heap, holder)
+    return outcome
+
+
+cdef void clear(Heap *heap, Value *arguments, uint32_t n) noexcept nogil:
+    """Take arguments out of the caller's slots, where a frame that waits would keep them alive."""
+    cdef uint32_t i
+    for i in range(n):
+        set_value(heap, &arguments[i], nil())
+
+
+cdef Outcome capture(State *state, Value *arguments, int32_t slot) noexcept nogil:
+    """Call arguments[1] below the innermost prompt arguments[0], with the part that was above it."""
+    cdef Heap *heap = &state.heap
+    cdef Values *part
+    cdef Value function
+    cdef Value prompt
+    cdef Value argument
+    cdef Outcome outcome
+    if not find_prompt(state, arguments[0], &prompt):
+        return fault_prompt(state, b"control*", arguments[0])
+    part = new_values(heap, CONTINUATION, 2)
+    if part == NULL or put_marks(state, state.marks, prompt, nil(), &part.at[1]) != OK:
+        return NO_MEMORY
+    part.head.flags = COMPOSABLE
+    function = retained(arguments[1])
+    clear(heap, arguments, 2)
+    part.at[0] = pointer_value(wait_at(state, slot))
+    prompt = retained(prompt)
+    state.frame = frame_of(prompt)
+    retain_object(&state.frame.head)
+    set_value(heap, &state.marks, retained(mark_of(prompt).at[2]))
+    release(heap, prompt)
+    state.frame = own_frame(heap, state.frame)
+    if state.frame == NULL:
+        return NO_MEMORY
+    argument = pointer_value(part)
+    if function.tag == CLOSURE:
+        outcome = call_closure(state, <Closure *> function.object, &argument, 1, state.frame.slot)
+    else:
+        outcome = call_continuation(state, <Values *> function.object, &argument, 1, state.frame.slot)
+    release(heap, argument)
+    release(heap, function)
+    return outcome
+
+
+cdef Outcome abort_to(State *state, Value tag, Value *value, int32_t slot) noexcept nogil:
+    """Leave everything above the innermost prompt with a tag; the value is the prompt's."""
+    cdef Value prompt
+    cdef Value target
+    cdef Values *continuation
+    cdef Outcome outcome
+    if not find_prompt(state, tag, &prompt):
+        return fault_prompt(state, b"abort*", tag)
+    continuation = new_values(&state.heap, CONTINUATION, 2)
+    if continuation == NULL:
+        return NO_MEMORY
+    continuation.at[0] = retained(mark_of(prompt).at[1])
+    continuation.at[1] = retained(mark_of(prompt).at[2])
+    target = pointer_value(continuation)
+    outcome = call_continuation(state, continuation, value, 1, slot)
+    release(&state.heap, target)
+    return outcome
+
+
+cdef Outcome fault_prompt(State *state, const char *name, Value tag) noexcept nogil:
+    cdef Text *text = <Text *> tag.object
+    cdef int shown
+    if tag.tag == ATOM:
+        return fault_text(&state.heap, b"prompt", b"%s: no prompt has this tag", name)
+    shown = <int> text.head.length if text.head.length < 100 else 100
+    state.heap.fault_kind = b"prompt"
+    snprintf(
+        state.heap.fault_message, sizeof(state.heap.fault_message), b"%s: no prompt has the tag %s%.*s",
+        name, b":" if tag.tag == KEYWORD else b"", shown, <const char *> text.bytes,
+    )
+    return FAILED
+
+
+# ---- calling a continuation
+
+cdef Outcome call_continuation(
+    State *state, Values *continuation, Value *arguments, uint32_t n, int32_t slot
+) noexcept nogil:
+    """Call what call/cc or control* gave (borrowed)."""
+    if n != 1:
+        return fault_arity(state, b"a continuation", 14, n)
+    if continuation.head.flags & COMPOSABLE:
+        return put_back(state, continuation, arguments[0], slot)
+    return escape(state, continuation, arguments[0])
+
+
+cdef Outcome put_back(State *state, Values *part, Value value, int32_t slot) noexcept nogil:
+    """Go on in a captured part, on top of the continuation of this call."""
+    cdef Heap *heap = &state.heap
+    cdef Frame *frame = <Frame *> part.at[0].object
+    cdef Frame *waiting
+    cdef Values *mark
+    retain_object(&frame.head)
+    retain_object(&part.head)
+    value = retained(value)
+    waiting = wait_at(state, slot)
+    if waiting.arity == &HALT_ARITY:  # nothing between here and the next mark: a call in tail position leaves no trace
+        release_object(heap, &waiting.head)
+    else:
+        mark = new_mark(heap, nil(), waiting, state.marks)
+        if mark == NULL:
+            return NO_MEMORY
+        state.marks = pointer_value(mark)
+    if put_marks(state, part.at[1], nil(), state.marks, &state.marks) != OK:
+        return NO_MEMORY
+    release_object(heap, &part.head)
+    state.frame = own_frame(heap, frame)
+    if state.frame == NULL:
+        return NO_MEMORY
+    deliver(state, value)
+    return OK
+
+
+cdef Outcome escape(State *state, Values *continuation, Value value) noexcept nogil:
+    """Leave everything and give the value to the frame that waited when the continuation was captured.
+
+    Of the finalizers that are left, the core library's `impl/leave` calls the innermost, outside of its mark, and then
+    this continuation again.
+    """
+    cdef Value mark = find_finalizer(state, continuation.at[1])
+    cdef Value arguments[3]
+    cdef Outcome outcome
+    if mark.tag == MARK and (state.core == NULL or state.core.leave == NULL or state.core.leave.closure == NULL):
+        return fault(&state.heap, b"core", b"there is no core library to call a finalizer")
+    value = retained(value)
+    retain_object(&continuation.head)
+    if mark.tag == NIL:
+        outcome = continue_at(state, <Frame *> continuation.at[0].object, continuation.at[1])
+        release_object(&state.heap, &continuation.head)
+        if outcome == OK:
+            deliver(state, value)
+        return outcome
+    arguments[0] = retained(mark_of(mark).at[0])
+    arguments[1] = pointer_value(continuation)
+    arguments[2] = value
+    if continue_at(state, frame_of(mark), mark_of(mark).at[2]) != OK:
+        return NO_MEMORY
+    return call_closure(state, state.core.leave.closure, arguments, 3, state.frame.slot)
