@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 CORE := $(wildcard yind/cesk/*.pyx yind/cesk/*.pxd yind/cesk/*.pxi yind/cesk/*.h)
 
-.PHONY: install demo test check lint types layers hostile asan bench bench-machine bench-peers soak clean
+.PHONY: install demo test check lint types layers hostile asan fuzz bench bench-machine bench-peers soak clean
 
 install: $(INSTALLED)
 
@@ -56,6 +56,9 @@ hostile: $(HOSTILE)/.built
 asan: $(ASAN)/.built
 	$(UNDER_ASAN) timeout 600 $(BIN)/pytest -q -p no:cacheprovider --timeout 300 tests/yind/cesk \
 		tests/conformance/test_language.py tests/hostile
+
+fuzz: $(ASAN)/.built
+	$(UNDER_ASAN) PYTHONPATH=.:tests/support $(BIN)/python -m fuzzing --seconds $(or $(SECONDS),60)
 
 bench: install
 	$(BIN)/python -m bench

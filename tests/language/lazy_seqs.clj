@@ -59,3 +59,5 @@
 ; expect: 3
 (let [n (atom 0) s (for [x [1 2 3]] (do (swap! n inc) x))] [(first s) @n])
 ; expect: [1 1]
+(let [a (map inc [1 2])] [(first a) (vec (lazy-seq a))])
+; expect: [2 [2 3]]

@@ -134,7 +134,8 @@ def _verify_step(segment: Segment, body: _Body, pc: int, row: _Row) -> None:
     for field, kind in _OPERANDS[row.opcode]:
         value = row.a if field == "a" else row.b if field == "b" else row.c
         if kind == "L":
-            valid = arity.entry <= value < arity.end
+            # Only `loop` goes back, because it costs fuel: without it a slice might never end.
+            valid = (arity.entry if name == "loop" else pc + 1) <= value < arity.end
         elif kind == "R" and field == "c" and row.n == 0 and name in ("primitive", "closure"):
             valid = 0 <= value <= arity.slot_count  # no arguments: the place does not matter
         else:
@@ -177,3 +178,4 @@ def _verify_handlers(segment: Segment, rows: list[_Row], bodies: list[_Body]) ->
         _require(
             rows[target].opcode == OPCODES["catch"], f"handler {index}: the target is no catch"
         )
+        _require(target >= end, f"handler {index}: the target lies in or before its range")
