@@ -7,21 +7,29 @@ Fits:   `datomstore.datalog` calls `scan`, `scan_bound` and `count`; everyone el
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from datomstore import order
 from datomstore.datom import TX_BASE, Datom, t_of
 from datomstore.errors import DatomstoreError
-from datomstore.facts import NEVER, Facts, Rows, narrow, spread
-from datomstore.intern import Ids, find, intern, value_of, values_of
-from datomstore.schema import IDENT, Schema
+from datomstore.facts import ORDERS, Facts, Rows, datoms_at, narrow, spread
+from datomstore.intern import Ids, find, intern, value_of
+from datomstore.roots import DatabaseName
+from datomstore.schema import IDENT, REF, TX_INSTANT, Schema
 from datomstore.value import Keyword, Map, Set
 
 if TYPE_CHECKING:
+    from datomstore.entity import Entity
     from datomstore.transaction import TxReport
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+Point = int | datetime  # a transaction's number or entity, or a time
 
 
 class LookupRefused(DatomstoreError):
@@ -46,7 +54,18 @@ class Columns(NamedTuple):
 class Database:
     """Rows [start, count) of `facts`, seen as of row `count`."""
 
-    __slots__ = ("_all", "_start", "basis_t", "count_rows", "facts", "schema", "tx_ends")
+    __slots__ = (
+        "_all",
+        "_hidden",
+        "basis_t",
+        "count_rows",
+        "facts",
+        "roots",
+        "schema",
+        "schemas",
+        "start",
+        "tx_ends",
+    )
 
     def __init__(
         self,
@@ -56,16 +75,26 @@ class Database:
         *,
         basis_t: int,
         count: int,
+        schemas: list[tuple[int, Schema]] | None = None,
+        roots: list[bytes] | None = None,
         start: int = 0,
         everything: bool = False,
     ) -> None:
         self.facts = facts
         self.schema = schema
-        self.tx_ends = tx_ends  # (t, row after it), shared with the writer, only appended to
+        # These three are shared with the writer, and only appended to.
+        self.tx_ends = tx_ends  # (t, row after it)
+        self.schemas = schemas if schemas is not None else [(0, schema)]  # (t, from then on)
+        self.roots = roots  # of every transaction; None if this is no stream's
         self.basis_t = basis_t
         self.count_rows = count
-        self._start = start
+        self.start = start
         self._all = everything
+        self._hidden = _ids_without_history(schema) if everything else None
+
+    @property
+    def _start(self) -> int:
+        return self.start
 
     # -- making --
 
@@ -83,58 +112,126 @@ class Database:
     ) -> Database:
         """Return a database of facts as they are: nothing is checked, nothing resolved."""
         rows = list(datoms)
-        facts = Facts(max(len(rows), 1))
-        count = len(rows)
-        facts.e[:count] = [datom.e << 1 for datom in rows]
-        facts.a[:count] = [intern(datom.a) for datom in rows]
-        facts.v[:count] = [intern(datom.v) for datom in rows]
-        facts.t[:count] = [datom.tx << 1 for datom in rows]
-        facts.added[:count] = [datom.added for datom in rows]
-        facts.ended[:count] = NEVER
-        _end_retracted(facts, count)
-        facts.count = count
+        facts = Facts.of_columns(
+            np.array([datom.e << 1 for datom in rows], np.int64),
+            np.array([intern(datom.a) for datom in rows], np.int64),
+            np.array([intern(datom.v) for datom in rows], np.int64),
+            np.array([datom.tx << 1 for datom in rows], np.int64),
+            np.array([datom.added for datom in rows], np.bool_),
+        )
         ends: dict[int, int] = {}
         for row, datom in enumerate(rows):
             ends[t_of(datom.tx)] = row + 1
         basis = max(ends, default=0)
-        return Database(facts, _schema(schema), sorted(ends.items()), basis_t=basis, count=count)
+        return Database(
+            facts, _schema(schema), sorted(ends.items()), basis_t=basis, count=len(rows)
+        )
 
-    def with_(self, tx_data: Iterable[object]) -> TxReport:
-        """Return the report of a transaction that happens in a copy: what would be if. Costs a copy of all rows."""
+    def with_(self, tx_data: Iterable[object], *, now_ms: int = 0) -> TxReport:
+        """Return the report of a transaction that happens in a fork: what would be if. A fork can be forked again."""
         from datomstore.transaction import speculate
 
-        return speculate(self, tx_data)
+        return speculate(self, tx_data, now_ms=now_ms)
+
+    def on(self, facts: Facts) -> Database:
+        """Return this view of other facts whose first rows are the same; nothing is shared with the writer."""
+        return Database(
+            facts,
+            self.schema,
+            self.tx_ends[: self._transactions_up_to(self.basis_t)],
+            basis_t=self.basis_t,
+            count=self.count_rows,
+            schemas=[(t, schema) for t, schema in self.schemas if t <= self.basis_t],
+            start=self.start,
+        )
+
+    def starting_at(self, row: int) -> Database:
+        """Return the view of what was added from a row on."""
+        return self._view(start=row) if row else self
 
     # -- other points in time --
 
-    def as_of(self, t: int) -> Database:
-        """Return the database as it was after transaction t (a number or a transaction entity)."""
-        wanted = t_of(t)
-        count, basis = 0, 0
-        for at, end in self.tx_ends:
-            if at > wanted or end > self.count_rows:
-                break
-            count, basis = end, at
-        return self._view(count=count, basis_t=basis)
+    def as_of(self, t: Point) -> Database:
+        """Return the database as it was after transaction t (number, transaction entity or time), schema included."""
+        index = self._transactions_up_to(self._t_of(t))
+        basis, count = self.tx_ends[index - 1] if index else (0, 0)
+        schema = self.schemas[bisect_right(self.schemas, basis, key=_first) - 1][1]
+        return self._view(count=count, basis_t=basis, schema=schema)
 
-    def since(self, t: int) -> Database:
+    def since(self, t: Point) -> Database:
         """Return the database of what was added after transaction t and is still so."""
-        wanted = t_of(t)
-        start = max((end for at, end in self.tx_ends if at <= wanted), default=0)
-        return self._view(start=start)
+        index = self._transactions_up_to(self._t_of(t))
+        return self._view(start=self.tx_ends[index - 1][1] if index else 0)
 
     def history(self) -> Database:
         """Return a database of all additions and retractions."""
         return self._view(everything=True)
 
-    def _view(self, **changed: int) -> Database:
-        settings = {
-            "basis_t": self.basis_t,
-            "count": self.count_rows,
-            "start": self._start,
-            "everything": self._all,
-        } | changed
-        return Database(self.facts, self.schema, self.tx_ends, **settings)  # type: ignore[arg-type]
+    @property
+    def name(self) -> DatabaseName | None:
+        """Return what names exactly these datoms on every node: (root hash, t). None if this is no stream's value."""
+        if self.roots is None or self.start or self._all or self.basis_t > len(self.roots):
+            return None
+        return DatabaseName.of(self.roots, self.basis_t)
+
+    def tx_range(self, start: Point | None = None, end: Point | None = None) -> Iterator[TxDatoms]:
+        """Yield the transactions from `start` on, before `end`, each with its datoms."""
+        first = (
+            0 if start is None else bisect_right(self.tx_ends, self._t_of(start) - 1, key=_first)
+        )
+        past = self.basis_t if end is None else min(self._t_of(end) - 1, self.basis_t)
+        row = self.tx_ends[first - 1][1] if first else 0
+        for t, after in self.tx_ends[first : self._transactions_up_to(past)]:
+            yield TxDatoms(t, self.instant_ms(t), datoms_at(self.facts, np.arange(row, after)))
+            row = after
+
+    def instant_ms(self, t: int) -> int:
+        """Return when a transaction happened; 0 if it does not say."""
+        e, a = (TX_BASE + t) << 1, intern(TX_INSTANT)
+        for row in self._matching("eavt", (e, a, None)).tolist():
+            value = value_of(int(self.facts.v[row]))
+            if self.facts.added[row] and isinstance(value, datetime):
+                return (value - _EPOCH) // timedelta(milliseconds=1)
+        return 0
+
+    def _t_of(self, point: Point) -> int:
+        """Return the number of a transaction, or of the last one at or before a time."""
+        if not isinstance(point, datetime):
+            return t_of(point)
+        ms = (point - _EPOCH) // timedelta(milliseconds=1)
+        low, high = 0, self._transactions_up_to(self.basis_t)
+        while low < high:  # instants do not run backwards
+            middle = (low + high) // 2
+            if self.instant_ms(self.tx_ends[middle][0]) <= ms:
+                low = middle + 1
+            else:
+                high = middle
+        return self.tx_ends[low - 1][0] if low else 0
+
+    def _transactions_up_to(self, t: int) -> int:
+        """Return how many transactions there are up to t in this value."""
+        return bisect_right(self.tx_ends, min(t, self.basis_t), key=_first)
+
+    def _view(
+        self,
+        *,
+        schema: Schema | None = None,
+        count: int | None = None,
+        basis_t: int | None = None,
+        start: int | None = None,
+        everything: bool | None = None,
+    ) -> Database:
+        return Database(
+            self.facts,
+            self.schema if schema is None else schema,
+            self.tx_ends,
+            basis_t=self.basis_t if basis_t is None else basis_t,
+            count=self.count_rows if count is None else count,
+            schemas=self.schemas,
+            roots=self.roots,
+            start=self.start if start is None else start,
+            everything=self._all if everything is None else everything,
+        )
 
     # -- scans by ids --
 
@@ -153,14 +250,19 @@ class Database:
         elif v is not None:
             name, keys = "vaet", (v, None, None)
         else:
-            return self._visible(np.arange(self._start, self.count_rows, dtype=np.int64))
-        part = self.facts.order(name, self.count_rows)
-        rows = part.rows[narrow(part, keys)]
-        tail = self._tail(part.count, e, a, v)
-        found = self._visible(np.concatenate((rows, tail)) if len(tail) else rows)
+            return self._visible(np.arange(self.start, self.count_rows, dtype=np.int64))
+        found = self._visible(self._matching(name, keys))
         if e is not None and a is None and v is not None:
             found = found[self.facts.v[found] == v]
         return found
+
+    def _matching(self, name: str, keys: tuple[int | None, int | None, int | None]) -> Rows:
+        """Return the rows with the leading keys of an order, visible or not."""
+        part = self.facts.order(name, self.count_rows)
+        rows = part.rows[narrow(part, keys)]
+        by_column = dict(zip(ORDERS[name], keys, strict=True))
+        tail = self._tail(part.count, by_column["e"], by_column["a"], by_column["v"])
+        return np.concatenate((rows, tail)) if len(tail) else rows
 
     def _tail(self, after: int, e: int | None, a: int | None, v: int | None) -> Rows:
         """Return the rows behind the sorted part that match."""
@@ -183,8 +285,11 @@ class Database:
         keep = rows < count
         if not self._all:
             keep &= facts.added[rows] & (facts.ended[rows] >= count)
-        if self._start:
-            keep &= rows >= self._start
+        elif self._hidden is not None:
+            live = facts.added[rows] & (facts.ended[rows] >= count)
+            keep &= live | ~np.isin(facts.a[rows], self._hidden)
+        if self.start:
+            keep &= rows >= self.start
         return keep
 
     def columns(self, rows: Rows) -> Columns:
@@ -209,7 +314,7 @@ class Database:
             part = self.facts.order("vaet", self.count_rows)
             found = narrow(part, (v, None, None))
         else:
-            return self.count_rows - self._start
+            return self.count_rows - self.start
         behind = max(0, self.count_rows - part.count)
         return int(found.stop) - int(found.start) + behind
 
@@ -256,29 +361,63 @@ class Database:
 
     def datoms(self, index: str = "eavt", *components: object) -> Iterator[Datom]:
         """Yield datoms in an index's order; components narrow from the left, as in Datomic's `datoms`."""
+        names = order.names(index)
         keys: dict[str, int | None] = {"e": None, "a": None, "v": None}
-        for name, component in zip(_order_names(index), components, strict=False):
-            wanted = self.entid(component) if name == "e" else component
-            found = None if wanted is None else find(wanted)
+        for name, component in zip(names, self._components(names, components), strict=False):
+            found = None if component is None else find(component)
             if found is None:
-                return
+                return iter(())
             keys[name] = found
-        found_rows = self.rows(keys["e"], keys["a"], keys["v"])
-        yield from sorted(self._datoms_of(found_rows), key=lambda d: _sort_key(d, index))
+        rows = self.rows(keys["e"], keys["a"], keys["v"])
+        if len(components) > 3:
+            wanted = components[3]
+            assert isinstance(wanted, int), wanted
+            rows = rows[self.facts.t[rows] == (TX_BASE + t_of(wanted)) << 1]
+        return order.ordered(self.facts, self._of_index(index, rows), index)
 
-    def _datoms_of(self, rows: Rows) -> list[Datom]:
-        columns = self.columns(rows)
-        added: list[bool] = columns.added.tolist()  # type: ignore[attr-defined]
+    def seek_datoms(self, index: str = "eavt", *components: object) -> Iterator[Datom]:
+        """Yield datoms in an index's order from where the components stand, or would stand, to the end."""
+        names = order.names(index)
+        wanted = self._components(names, components)
+        if any(component is None for component in wanted):
+            raise LookupRefused(f"no entity among {components!r}")
+        rows = self.rows()
+        if wanted and names[0] == "e":
+            assert isinstance(wanted[0], int), wanted
+            rows = rows[self.facts.e[rows] >= wanted[0] << 1]
+        return order.from_key(
+            order.ordered(self.facts, self._of_index(index, rows), index), index, wanted
+        )
+
+    def index_range(
+        self, attribute: Keyword, start: object = None, end: object = None
+    ) -> Iterator[Datom]:
+        """Yield the datoms of an attribute whose values are at least `start` and below `end`, in the order of values."""
+        rows = self.rows(None, intern(attribute))
+        low, high = (
+            self._components("av", (attribute, start)),
+            self._components("av", (attribute, end)),
+        )
+        return order.ordered(self.facts, order.between(self.facts, rows, low[1], high[1]), "avet")
+
+    def _of_index(self, index: str, rows: Rows) -> Rows:
+        """Return those of the rows that an index has: VAET is of references."""
+        if index != "vaet":
+            return rows
+        kinds = np.unique(self.facts.a[rows])
+        refs = [a for a in kinds.tolist() if self.schema[value_of(a)].is_ref]  # type: ignore[index]
+        return rows[np.isin(self.facts.a[rows], np.array(refs, np.int64))]
+
+    def _components(self, names: str, components: tuple[object, ...]) -> list[object]:
+        """Return an index's components with references resolved."""
+        given = dict(zip(names, components, strict=False))
+        attribute = given.get("a")
+        is_ref = names[0] == "v" or (
+            isinstance(attribute, Keyword) and self.schema[attribute].is_ref
+        )
         return [
-            Datom(e, a, v, t, op)  # type: ignore[arg-type]
-            for e, a, v, t, op in zip(
-                values_of(columns.e),
-                values_of(columns.a),
-                values_of(columns.v),
-                values_of(columns.t),
-                added,
-                strict=True,
-            )
+            self.entid(value) if name == "e" or (name == "v" and is_ref) else value
+            for name, value in given.items()
         ]
 
     def entid(self, reference: object) -> int | None:
@@ -295,10 +434,26 @@ class Database:
             and isinstance(reference[0], Keyword)
         ):
             attribute, value = reference
-            if self.schema[attribute].unique is None and attribute is not IDENT:
+            if self.schema[attribute].unique is None:
                 raise LookupRefused(f"lookup ref {reference!r}: {attribute!r} is not unique")
-            return self._entity_with(attribute, value)
+            return self._entity_with(attribute, self._lookup_value(attribute, value))
         return None
+
+    def _lookup_value(self, attribute: Keyword, value: object) -> object:
+        """Return the value of a lookup ref, with references in it resolved."""
+        properties = self.schema[attribute]
+        if properties.is_ref:
+            return self.entid(value)
+        if isinstance(value, tuple) and (properties.tuple_attrs or properties.tuple_types):
+            parts = properties.tuple_attrs
+            refs = (
+                [self.schema[part].is_ref for part in parts]
+                if parts
+                else [kind is REF for kind in properties.tuple_types]
+            )
+            pairs = zip(refs, value, strict=False)
+            return tuple(self.entid(item) if is_ref else item for is_ref, item in pairs)
+        return value
 
     def _entity_with(self, attribute: Keyword, value: object) -> int | None:
         a, v = find(attribute), find(value)
@@ -321,15 +476,42 @@ class Database:
             facts.append((attribute, Set(values) if many else values[-1]))
         return Map(facts)
 
+    def lazy_entity(self, reference: object) -> Entity | None:
+        """Return a view of an entity that reads what is asked for, and walks along references."""
+        from datomstore.entity import Entity
+
+        e = self.entid(reference)
+        return None if e is None else Entity(self, e)
+
     def __len__(self) -> int:
         return len(self.rows())
 
     @property
     def next_entity(self) -> int:
         """Return an entity id that no fact of this database uses, transactions aside."""
-        used = self.facts.e[: self.count_rows]
+        facts, count = self.facts, self.count_rows
+        refs = [intern(attribute.ident) for attribute in self.schema if attribute.is_ref]
+        values = facts.v[:count][np.isin(facts.a[:count], np.array(refs, np.int64))]
+        used = np.concatenate((facts.e[:count], values))
         entities = used[used < (TX_BASE << 1)]
         return max(1_000, (int(entities.max()) >> 1) + 1 if len(entities) else 0)
+
+
+class TxDatoms(NamedTuple):
+    """One transaction of a database value."""
+
+    t: int
+    instant_ms: int
+    datoms: list[Datom]
+
+
+def _first(pair: tuple[int, object]) -> int:
+    return pair[0]
+
+
+def _ids_without_history(schema: Schema) -> Ids | None:
+    ids = [intern(attribute.ident) for attribute in schema if attribute.no_history]
+    return np.array(ids, np.int64) if ids else None
 
 
 def _matches(
@@ -349,30 +531,3 @@ def _schema(schema: Mapping[Keyword, Mapping[Keyword, object]] | Schema | None) 
     if isinstance(schema, Schema):
         return schema
     return Schema.from_maps(schema or {})
-
-
-def _order_names(index: str) -> str:
-    if index not in ("eavt", "aevt", "avet", "vaet"):
-        raise DatomstoreError(f"no index {index!r}; there are eavt, aevt, avet, vaet")
-    return index[:3]
-
-
-def _sort_key(datom: Datom, index: str) -> tuple[object, ...]:
-    value: tuple[object, ...] = (type(datom.v).__name__, str(datom.v))
-    if isinstance(datom.v, (int, float)) and not isinstance(datom.v, bool):
-        value = ("", datom.v)
-    keys: dict[str, tuple[object, ...]] = {"e": (datom.e,), "a": (datom.a.name,), "v": value}
-    return (*(keys[name] for name in index[:3]), datom.tx)
-
-
-def _end_retracted(facts: Facts, count: int) -> None:
-    """Set `ended` for facts given as a plain list with retractions in it."""
-    if facts.added[:count].all():
-        return
-    open_rows: dict[tuple[int, int, int], int] = {}
-    for row in range(count):
-        key = (int(facts.e[row]), int(facts.a[row]), int(facts.v[row]))
-        if facts.added[row]:
-            open_rows[key] = row
-        elif (opened := open_rows.pop(key, None)) is not None:
-            facts.ended[opened] = row

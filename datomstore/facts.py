@@ -13,13 +13,17 @@ sorted part as a tail that every scan filters; the tail is merged when it has gr
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from datomstore.intern import Ids
+from datomstore.datom import TX_BASE, Datom
+from datomstore.intern import Ids, intern, values_of
 from datomstore.limits import TAIL_ROWS_MIN
+from datomstore.value import Keyword
 
 NEVER = np.iinfo(np.int64).max
 Rows = NDArray[np.int64]  # row numbers
@@ -57,6 +61,70 @@ class Facts:
         self.added = np.empty(capacity, np.bool_)
         self.ended = np.empty(capacity, np.int64)
         self._sorted: dict[str, Sorted] = {}
+
+    @staticmethod
+    def of_columns(e: Ids, a: Ids, v: Ids, t: Ids, added: NDArray[np.bool_]) -> Facts:
+        """Return the facts of columns in the order of a log; what each row ended is found by sorting."""
+        facts = Facts(0)
+        facts.e, facts.a, facts.v, facts.t, facts.added = e, a, v, t, added
+        facts.count = len(e)
+        facts.ended = np.full(len(e), NEVER, np.int64)
+        if not added.all():
+            part = facts.order("eavt", len(e))
+            rows = part.rows  # equal facts stand in the order of the log
+            same = (
+                (part.first[1:] == part.first[:-1])
+                & (part.second[1:] == part.second[:-1])
+                & (part.third[1:] == part.third[:-1])
+                & added[rows[:-1]]
+                & ~added[rows[1:]]
+            )
+            facts.ended[rows[:-1][same]] = rows[1:][same]
+        return facts
+
+    @staticmethod
+    def of_log(
+        transactions: Iterable[tuple[int, Sequence[tuple[int, Keyword, object, bool]]]],
+    ) -> tuple[Facts, list[tuple[int, int]]]:
+        """Return the facts of (t, rows) and (t, row after it) of every transaction."""
+        e: list[int] = []
+        a: list[int] = []
+        v: list[int] = []
+        added: list[bool] = []
+        ends: list[tuple[int, int]] = []
+        for t, rows in transactions:
+            for entity, attribute, value, op in rows:
+                e.append(entity << 1)
+                a.append(intern(attribute))
+                v.append(intern(value))
+                added.append(op)
+            ends.append((t, len(e)))
+        tx = np.array([(TX_BASE + t) << 1 for t, _ in ends], np.int64)
+        after = np.array([0, *(end for _, end in ends)], np.int64)
+        facts = Facts.of_columns(
+            np.array(e, np.int64),
+            np.array(a, np.int64),
+            np.array(v, np.int64),
+            np.repeat(tx, after[1:] - after[:-1]),
+            np.array(added, np.bool_),
+        )
+        return facts, ends
+
+    def fork(self, count: int) -> Facts:
+        """Return facts with the first `count` rows, to which another writer may append; sorted parts are shared."""
+        made = Facts(0)
+        made.count = count
+        room = count + TAIL_ROWS_MIN
+        for name in ("e", "a", "v", "t", "added", "ended"):
+            column = getattr(self, name)
+            grown = np.empty(room, column.dtype)
+            grown[:count] = column[:count]
+            setattr(made, name, grown)
+        made.ended[:count][made.ended[:count] >= count] = NEVER  # ended in a future of the original
+        made._sorted = {
+            name: part for name, part in self._sorted.copy().items() if part.count <= count
+        }
+        return made
 
     def reserve(self, total: int) -> None:
         """Make room for `total` rows. Readers keep the arrays they have."""
@@ -120,3 +188,45 @@ def spread(low: Rows, counts: Rows, total: int) -> tuple[Rows, Rows]:
     number = np.repeat(np.arange(len(low), dtype=np.int64), counts)
     starts = np.repeat(low - np.concatenate(([0], np.cumsum(counts)[:-1])), counts)
     return number, (np.arange(total, dtype=np.int64) + starts).astype(np.int64)
+
+
+class DatomRows(Sequence[Datom]):
+    """The datoms of some rows, made when they are looked at."""
+
+    __slots__ = ("_end", "_facts", "_start")
+
+    def __init__(self, facts: Facts, start: int, end: int) -> None:
+        self._facts = facts
+        self._start = start
+        self._end = end
+
+    def __len__(self) -> int:
+        return self._end - self._start
+
+    @overload
+    def __getitem__(self, index: int) -> Datom: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Datom]: ...
+    def __getitem__(self, index: int | slice) -> Datom | list[Datom]:
+        rows = np.arange(self._start, self._end, dtype=np.int64)
+        if isinstance(index, slice):
+            return datoms_at(self._facts, rows[index])
+        return datoms_at(self._facts, rows[index : index + 1 or None])[0]
+
+    def __iter__(self) -> Iterator[Datom]:
+        return iter(self[:])
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, (list, DatomRows)) and self[:] == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return repr(self[:])
+
+
+def datoms_at(facts: Facts, rows: Rows) -> list[Datom]:
+    """Return the datoms of some rows."""
+    columns = (facts.e, facts.a, facts.v, facts.t)
+    added: list[bool] = facts.added[rows].tolist()
+    return list(map(Datom, *(values_of(column[rows]) for column in columns), added))

@@ -12,3 +12,13 @@ CODEC_BIG_INTEGER_MAX = 1 << 16  # bytes
 TAIL_ROWS_MIN = 4_096  # rows behind the sorted part of an index before they are merged into it
 STREAM_NAME_MAX = 400  # bytes; keys of LMDB have 511
 LMDB_MAP_SIZE = 1 << 40  # bytes of address space; the file grows only as far as it is used
+LONG_BITS = 64  # of :db.type/long; wider integers are :db.type/bigint
+TUPLE_ITEMS_MIN = 2
+TUPLE_ITEMS_MAX = 8  # items of a tuple value, as in Datomic
+LOOKUP_MISSES_MAX = (
+    64  # single look-ups in what is sorted, before an attribute's facts are read at once
+)
+LOG_PAGE = 256  # transactions read from a log in one storage transaction
+GROUP_MAX = 1_000  # transactions of concurrent writers in one commit
+PROOF_TRANSACTIONS_MAX = 1 << 20  # digests in a proof that is checked
+PURGE_WAIT_S = 5.0  # seconds that a purge waits for open transactions

@@ -15,21 +15,33 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from datomstore.codec import CodecError, pack, unpack_trusted
+import numpy as np
+
 from datomstore.database import Database
 from datomstore.datom import TX_BASE, Datom
 from datomstore.errors import DatomstoreError
-from datomstore.facts import Facts
-from datomstore.limits import STREAM_NAME_MAX
-from datomstore.schema import Schema
+from datomstore.excision import ExcisionNotAlone
+from datomstore.facts import Rows
+from datomstore.limits import GROUP_MAX, LOG_PAGE, STREAM_NAME_MAX
+from datomstore.record import Row, decode_record, encode_record
+from datomstore.roots import (
+    EMPTY_ROOT,
+    DatabaseName,
+    Proof,
+    RootUnknown,
+    digest,
+    next_root,
+)
 from datomstore.storage import Storage, StorageCorrupt, StorageTransaction
-from datomstore.transaction import Staged, Transactor, TxReport
+from datomstore.transaction import TxReport, stage
+from datomstore.transactor import Staged, Transactor, replayed
 from datomstore.value import Keyword
 
-RECORD_VERSION = 1
 Listener = Callable[[TxReport], None]
+_SUPERSEDED = "superseded-roots"  # table: stream 0 t of the excision -> first t u64 | roots
+_TO_PURGE = "to-purge"  # table: b"" -> anything, while replaced bytes may be on disk still
 
 
 class StreamUnknown(DatomstoreError):
@@ -48,6 +60,12 @@ class BatchOpen(DatomstoreError):
     """A batch inside a batch: the outer one would not know what the inner one wrote."""
 
     code = "stream/batch-open"
+
+
+class BatchClosed(DatomstoreError):
+    """The batch takes no more transactions of this stream: its log has been rewritten."""
+
+    code = "stream/batch-closed"
 
 
 class StreamNameInvalid(DatomstoreError):
@@ -92,20 +110,56 @@ class Stream:
         """Return the current database value."""
         return self.transactor.database()
 
+    def at(self, name: DatabaseName) -> Database:
+        """Return exactly the database that a name names. Raises RootUnknown."""
+        database = self.db()
+        if name.t > database.basis_t:
+            raise RootUnknown(f"stream {self.name!r} ends at {database.basis_t}, before {name.t}")
+        found = database.as_of(name.t)
+        if found.name != name:
+            at = self._streams.excised_at(self.name, name)
+            why = "of another log" if at is None else f"from before the excision of {at}"
+            raise RootUnknown(f"stream {self.name!r}: {name.root.hex()} at {name.t} is {why}")
+        return found
+
+    def prove(self, t: int, name: DatabaseName) -> Proof:
+        """Return the proof that transaction t is part of a named database. Raises RootUnknown."""
+        database = self.at(name)
+        if not 1 <= t <= name.t:
+            raise RootUnknown(f"transaction {t} is not one of the first {name.t}")
+        assert database.roots is not None, "a stream's value has roots"
+        before = DatabaseName.of(database.roots, t - 1).root
+        records = self.records(t - 1, name.t)
+        _, record = next(records)
+        return Proof(t, before, record, tuple(digest(blob) for _, blob in records))
+
     def transact(
         self, tx_data: Iterable[object], *, meta: Mapping[Keyword, object] | None = None
     ) -> TxReport:
-        """Commit a transaction of its own. Raises TransactionError."""
-        with self._streams.batch() as batch:
-            return batch.transact(self, tx_data, meta=meta)
+        """Commit a transaction of its own; those of threads that come meanwhile share its commit. Raises TransactionError."""
+        return self._streams.transact(self, tx_data, meta)
 
-    def log(self, from_t: int = 0) -> Iterator[TxRecord]:
-        """Yield the committed transactions after `from_t`."""
-        with self._streams.storage.transaction(write=False) as storage:
-            records = [(t, blob) for t, blob in storage.read(self.name, from_t)]
-        for t, blob in records:
+    def log(self, from_t: int = 0, to_t: int | None = None) -> Iterator[TxRecord]:
+        """Yield the committed transactions after `from_t`, up to `to_t`, as the log has them."""
+        for t, blob in self.records(from_t, self.t if to_t is None else to_t):
             instant_ms, rows = decode_record(self.name, t, blob)
             yield TxRecord(t, instant_ms, [Datom(e, a, v, TX_BASE + t, op) for e, a, v, op in rows])
+
+    def records(self, from_t: int, to_t: int) -> Iterator[tuple[int, bytes]]:
+        """Yield (t, bytes) of the log; no storage transaction stays open between two of them."""
+        while from_t < to_t:
+            page: list[tuple[int, bytes]] = []
+            with self._streams.storage.transaction(write=False) as storage:
+                for t, blob in storage.read(self.name, from_t):
+                    if t > to_t:
+                        break
+                    page.append((t, blob))
+                    if len(page) == LOG_PAGE:
+                        break
+            if not page:
+                return
+            yield from page
+            from_t = page[-1][0]
 
     def listen(self, listener: Listener) -> Callable[[], None]:
         """Call `listener` after every commit, in the committing thread; return how to stop it."""
@@ -126,8 +180,13 @@ class Streams:
         self._open: dict[str, Stream] = {}
         self.write_lock = threading.RLock()
         self._batch_open = False
+        self._waiting: list[_Request] = []
+        self._waiting_lock = threading.Lock()
         with storage.transaction(write=False) as transaction:
             self._names = set(transaction.streams())
+            to_purge = transaction.get(_TO_PURGE, b"") is not None
+        if to_purge:
+            self.purge()
 
     def names(self) -> list[str]:
         """Return the names of all streams."""
@@ -161,14 +220,105 @@ class Streams:
             return self._open[name]
 
     def _replay(self, name: str) -> Stream:
-        transactor = Transactor(Facts(), Schema(), [])
-        size = 0
-        with self.storage.transaction(write=False) as storage:
-            for t, blob in storage.read(name):
-                _, rows = decode_record(name, t, blob)
-                transactor.commit(transactor.stage_datoms(t, rows))
-                size += len(blob)
+        transactor, size = self._read(name)
         return Stream(self, name, transactor, size)
+
+    def _read(self, name: str) -> tuple[Transactor, int]:
+        """Return the writer of a log and the log's size. Raises StorageCorrupt."""
+        roots: list[bytes] = []
+        size = 0
+
+        def transactions(storage: StorageTransaction) -> Iterator[tuple[int, list[Row]]]:
+            nonlocal size
+            root = EMPTY_ROOT
+            for t, blob in storage.read(name):
+                root = next_root(root, digest(blob))
+                roots.append(root)
+                size += len(blob)
+                yield t, decode_record(name, t, blob)[1]
+
+        with self.storage.transaction(write=False) as storage:
+            transactor = replayed(transactions(storage), roots)
+            kept = storage.root(name)
+        if kept is not None and kept != transactor.root:
+            raise StorageCorrupt(f"stream {name!r}: its transactions do not lead to its root")
+        return transactor, size
+
+    def reload(self, stream: Stream) -> None:
+        """Read a stream anew after its log was rewritten; database values that are held stay as they were."""
+        stream.transactor, stream.log_bytes = self._read(stream.name)
+
+    def purge(self) -> bool:
+        """Remove the bytes of excised facts from the storage; an excision does so itself. False if readers are in the way."""
+        with self.write_lock:
+            if not self.storage.purge():
+                return False
+            with self.storage.transaction(write=True) as storage:
+                storage.delete(_TO_PURGE, b"")
+            return True
+
+    def excised_at(self, stream: str, name: DatabaseName) -> int | None:
+        """Return the transaction whose excision made a name of a stream one of the past."""
+        with self.storage.transaction(write=False) as storage:
+            for key, entry in storage.scan(_SUPERSEDED, stream.encode() + b"\0"):
+                place = name.t - int.from_bytes(entry[:8], "big")
+                if place >= 0 and entry[8 + 32 * place : 40 + 32 * place] == name.root:
+                    return int.from_bytes(key[-8:], "big")
+        return None
+
+    def transact(
+        self, stream: Stream, tx_data: Iterable[object], meta: Mapping[Keyword, object] | None
+    ) -> TxReport:
+        """Commit a transaction; whoever gets the lock first commits all that wait, in one storage transaction."""
+        request = _Request(stream, list(tx_data), meta)
+        with self._waiting_lock:
+            self._waiting.append(request)
+        with self.write_lock:
+            if not request.done:
+                if self._batch_open:
+                    with self._waiting_lock:
+                        self._waiting.remove(request)
+                    raise BatchOpen("this thread has a batch open already; use that one")
+                while not request.done:
+                    with self._waiting_lock:
+                        group = self._waiting[:GROUP_MAX]
+                        del self._waiting[:GROUP_MAX]
+                    self._commit_group(group, request)
+        if request.error is not None:
+            raise request.error
+        assert request.report is not None, "a request that is done has a report or an error"
+        return request.report
+
+    def _commit_group(self, group: list[_Request], mine: _Request) -> None:
+        """Commit transactions of several writers together; one that is refused does not touch the others."""
+        reports: list[tuple[_Request, TxReport]] = []
+        again: list[_Request] = []  # those that cannot share a commit with the others
+        try:
+            with self.batch() as batch:
+                for request in group:
+                    try:
+                        report = batch.transact(request.stream, request.tx_data, meta=request.meta)
+                        reports.append((request, report))
+                    except (BatchClosed, ExcisionNotAlone):
+                        again.append(request)
+                    except Exception as error:  # it is the writer's, who raises it
+                        if batch.broken:
+                            raise
+                        request.fail(error)
+        except BaseException as error:
+            for request, report in reports:
+                if report.t <= request.stream.t:  # committed: a listener failed
+                    request.finish(report)
+            for request in group:
+                if not request.done:
+                    request.fail(error)
+            if mine.error is None:
+                raise
+            return
+        with self._waiting_lock:
+            self._waiting[:0] = again
+        for request, report in reports:
+            request.finish(batch.final(report))
 
     @contextmanager
     def batch(self) -> Iterator[Batch]:
@@ -182,6 +332,7 @@ class Streams:
                 with self.storage.transaction(write=True) as storage:
                     batch = Batch(self, storage)
                     yield batch
+                    batch.seal()
             except BaseException:
                 if batch is not None:
                     batch.rollback()
@@ -189,6 +340,28 @@ class Streams:
             finally:
                 self._batch_open = False
             batch.commit()
+
+
+class _Request:
+    """A transaction that waits for its turn."""
+
+    __slots__ = ("done", "error", "meta", "report", "stream", "tx_data")
+
+    def __init__(
+        self, stream: Stream, tx_data: list[object], meta: Mapping[Keyword, object] | None
+    ) -> None:
+        self.stream = stream
+        self.tx_data = tx_data
+        self.meta = meta
+        self.report: TxReport | None = None
+        self.error: BaseException | None = None
+        self.done = False
+
+    def finish(self, report: TxReport) -> None:
+        self.report, self.done = report, True
+
+    def fail(self, error: BaseException) -> None:
+        self.error, self.done = error, True
 
 
 def _check_name(name: str) -> None:
@@ -203,13 +376,25 @@ def _check_name(name: str) -> None:
         )
 
 
+class _Part(NamedTuple):
+    """One staged transaction of a batch."""
+
+    stream: Stream
+    staged: Staged
+    size: int  # bytes of its record
+    report: TxReport
+
+
 class Batch:
     """What commits together."""
 
     def __init__(self, streams: Streams, storage: StorageTransaction) -> None:
         self._streams = streams
         self._storage = storage
-        self._staged: list[tuple[Stream, Staged, list[Datom], int, TxReport]] = []
+        self._parts: list[_Part] = []
+        self._roots_before: dict[str, bytes | None] = {}
+        self._excising: set[str] = set()
+        self.broken = False  # the storage failed in the middle: nothing of the batch can commit
         self.put = storage.put
         self.get = storage.get
         self.delete = storage.delete
@@ -223,68 +408,102 @@ class Batch:
         meta: Mapping[Keyword, object] | None = None,
     ) -> TxReport:
         """Stage a transaction; its report's `db_after` is complete once the batch is committed. Raises TransactionError."""
+        if stream.name in self._excising:
+            raise BatchClosed(f"an excision is the last transaction of stream {stream.name!r}")
         transactor = stream.transactor
-        now_ms = self._streams.now_ms()
         before = transactor.staged_database()
-        staged = transactor.stage(tx_data, now_ms, meta)
-        datoms = transactor.datoms_of(staged)
+        staged = stage(transactor, tx_data, self._streams.now_ms(), meta)
         try:
-            blob = encode_record(now_ms, datoms)
-            self._storage.append(stream.name, staged.t - 1, blob)
+            rows = slice(staged.start, staged.end)
+            blob = encode_record(staged.instant_ms, transactor.facts, rows)
+            staged.root = next_root(transactor.root, digest(blob))
         except BaseException:
             transactor.rollback(staged)
             raise
+        try:
+            self._append(stream, staged, blob)
+        except BaseException:
+            self.broken = True
+            transactor.rollback(staged)
+            raise
+        datoms = transactor.datoms_of(staged)
         after = transactor.staged_database()
         report = TxReport(before, after, datoms, staged.tempids, staged.t, staged.tx)
-        self._staged.append((stream, staged, datoms, len(blob), report))
+        self._parts.append(_Part(stream, staged, len(blob), report))
         return report
+
+    def _append(self, stream: Stream, staged: Staged, blob: bytes) -> None:
+        if stream.name not in self._roots_before:
+            self._roots_before[stream.name] = self._storage.root(stream.name)
+        self._storage.append(stream.name, staged.t - 1, blob)
+        if staged.excised is not None:
+            self._rewrite(stream, staged)
+
+    def _rewrite(self, stream: Stream, staged: Staged) -> None:
+        """Replace the records that have excised rows, and find the roots anew from the first of them on."""
+        transactor, gone = stream.transactor, staged.excised
+        assert gone is not None, "an excision has rows, if none"
+        self._excising.add(stream.name)
+        self._storage.put(_TO_PURGE, b"", b"1")
+        assert transactor.roots is not None, "a stream has roots"
+        first, roots = 0, list(transactor.roots)
+        root = EMPTY_ROOT
+        keep = np.ones(staged.end, np.bool_)
+        keep[gone] = False
+        start = 0
+        for t, end in [*transactor.tx_ends, (staged.t, staged.end)]:
+            if not keep[start:end].all() and not first:
+                first, root = t, DatabaseName.of(roots, t - 1).root
+            if first:
+                root = self._rewritten(stream, t, root, start + np.flatnonzero(keep[start:end]))
+            start = end
+        if first:
+            staged.root = root
+            key = stream.name.encode() + b"\0" + staged.t.to_bytes(8, "big")
+            self._storage.put(
+                _SUPERSEDED, key, first.to_bytes(8, "big") + b"".join(roots[first - 1 :])
+            )
+
+    def _rewritten(self, stream: Stream, t: int, root: bytes, rows: Rows) -> bytes:
+        """Write a transaction with only some of its rows, if it has others; return the root after it."""
+        (_, blob) = next(iter(self._storage.read(stream.name, t - 1)))
+        instant_ms, kept = decode_record(stream.name, t, blob)
+        if len(kept) != len(rows):
+            blob = encode_record(instant_ms, stream.transactor.facts, rows)
+            self._storage.replace(stream.name, t, blob)
+        return next_root(root, digest(blob))
+
+    def seal(self) -> None:
+        """Write the roots."""
+        last = {part.stream.name: part.staged for part in self._parts}
+        for name, staged in last.items():
+            assert staged.root is not None, "a staged transaction has bytes"
+            self._storage.cas_root(name, self._roots_before[name], staged.root)
 
     def rollback(self) -> None:
         """Take back what was staged, newest first."""
-        for stream, staged, _, _, _ in reversed(self._staged):
-            stream.transactor.rollback(staged)
-        self._staged.clear()
+        for part in reversed(self._parts):
+            part.stream.transactor.rollback(part.staged)
+        self._parts.clear()
 
     def commit(self) -> None:
         """Show what was staged and tell the listeners."""
-        for stream, staged, _, size, _ in self._staged:
-            stream.transactor.commit(staged)
-            stream.log_bytes += size
-        for stream, _, _, _, report in self._staged:
-            for listener in tuple(stream.listeners):
-                listener(report)
+        for part in self._parts:
+            part.stream.transactor.commit(part.staged)
+            part.stream.log_bytes += part.size
+        if self._excising:
+            for name in sorted(self._excising):
+                self._streams.reload(self._streams.get(name))
+            self._streams.purge()
+        for part in self._parts:
+            for listener in tuple(part.stream.listeners):
+                listener(self.final(part.report))
 
-
-def encode_record(instant_ms: int, datoms: list[Datom]) -> bytes:
-    """Return the log record of a transaction: attributes by number, entities, values and ops as columns."""
-    attributes = list(dict.fromkeys(datom.a for datom in datoms))
-    number = {attribute: index for index, attribute in enumerate(attributes)}
-    return pack(
-        (
-            RECORD_VERSION,
-            instant_ms,
-            tuple(attribute.name for attribute in attributes),
-            tuple(datom.e for datom in datoms),
-            tuple(number[datom.a] for datom in datoms),
-            tuple(datom.v for datom in datoms),
-            tuple(datom.added for datom in datoms),
-        )
-    )
-
-
-def decode_record(
-    stream: str, t: int, blob: bytes
-) -> tuple[int, list[tuple[int, Keyword, object, bool]]]:
-    """Return instant and rows of a log record. Raises StorageCorrupt."""
-    try:
-        record: Any = unpack_trusted(blob)
-        version, instant_ms, names, entities, numbers, values, added = record
-        if version != RECORD_VERSION:
-            raise ValueError(f"version {version!r}")
-        attributes = [Keyword(name) for name in names]
-        columns = zip(entities, (attributes[n] for n in numbers), values, added, strict=True)
-        return instant_ms, list(columns)
-    except (CodecError, TypeError, ValueError, IndexError) as error:
-        raise StorageCorrupt(
-            f"stream {stream!r}: transaction {t} is not a record of version {RECORD_VERSION}: {error}"
-        ) from error
+    def final(self, report: TxReport) -> TxReport:
+        """Return the report of a committed transaction: after an excision the facts are others."""
+        for part in self._parts:
+            if part.report is report and part.stream.name in self._excising:
+                database = part.stream.db()
+                datoms = [datom for datom in report.datoms if datom.tx == report.tx]
+                return report._replace(db_before=database, db_after=database, datoms=datoms)
+        return report

@@ -1,7 +1,7 @@
-"""Transaction data to datoms: tempids, upserts, lookup refs, uniqueness, compare-and-set.
+"""Transaction data to rows: tempids, upserts, lookup refs, nested maps, transaction functions.
 
-Is:     the one writer of a Facts: it resolves, checks and appends rows, and can take its rows back.
-Is not: durable: `datomstore.streams` makes the log record first and calls `commit` after it is on disk.
+Is:     the resolver of one transaction's items; what it adds and ends goes through a Transactor.
+Is not: the rules of facts themselves (`datomstore.transactor`).
 Fits:   names and forms are Datomic's and DataScript's.
 
     {:db/id "tempid" :person/name "Ada" :person/friend {...}}     entity map; nested maps are entities of their own
@@ -13,53 +13,42 @@ transaction itself. An error leaves everything as it was and names the item at f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple, NoReturn
 
 from datomstore.database import Database
-from datomstore.datom import FIRST_ENTITY, TX_BASE, Datom
+from datomstore.datom import TX_BASE, Datom
 from datomstore.errors import DatomstoreError
-from datomstore.facts import NEVER, Facts
-from datomstore.intern import intern, value_of
-from datomstore.schema import (
-    IDENT,
-    IDENTITY,
-    PYTHON_TYPES,
-    SCHEMA_ATTRIBUTES,
-    Attribute,
-    Schema,
-    SchemaError,
-    changed,
+from datomstore.intern import INLINE_BOUND, intern, value_of
+from datomstore.live import Held
+from datomstore.schema import IDENT, REF, TX_INSTANT, Attribute, refusal
+from datomstore.transactor import (
+    CasFailed,
+    Staged,
+    TransactionError,
+    Transactor,
+    UniqueConflict,
 )
 from datomstore.value import Keyword, List, Map, Set
 
-TX_INSTANT = Keyword("db/txInstant")
+__all__ = [
+    "CasFailed",
+    "TransactionError",
+    "TxReport",
+    "UniqueConflict",
+    "speculate",
+    "stage",
+]
+
 ID = Keyword("db/id")
 _ADD = Keyword("db/add")
 _RETRACT = Keyword("db/retract")
+_RETRACT_ATTRIBUTE = Keyword("db.fn/retractAttribute")
 _RETRACT_ENTITY = frozenset({Keyword("db/retractEntity"), Keyword("db.fn/retractEntity")})
 _CAS = frozenset({Keyword("db/cas"), Keyword("db.fn/cas")})
 CURRENT_TX = frozenset({"datomic.tx", "db/current-tx"})
-
-
-class TransactionError(DatomstoreError):
-    """The transaction data is wrong; names the item."""
-
-    code = "transaction/invalid"
-
-
-class UniqueConflict(TransactionError):
-    """Another entity has the unique value already."""
-
-    code = "transaction/unique"
-
-
-class CasFailed(TransactionError):
-    """The value is not the expected one."""
-
-    code = "transaction/cas"
+_NO_ID = object()
 
 
 class TxReport(NamedTuple):
@@ -67,278 +56,33 @@ class TxReport(NamedTuple):
 
     db_before: Database
     db_after: Database
-    datoms: list[Datom]
+    datoms: Sequence[Datom]
     tempids: dict[object, int]
     t: int
     tx: int
 
 
-@dataclass(slots=True)
-class Staged:
-    """One transaction that is in the columns but not committed."""
+class _Reverse(NamedTuple):
+    """An attribute seen from the entity it refers to: `:person/_friend`."""
 
-    t: int
-    tx: int
-    start: int  # first row
-    tempids: dict[object, int] = field(default_factory=dict)
-    undo: list[Callable[[], object]] = field(default_factory=list)
-    schema_before: Schema | None = None
-    schema_after: Schema | None = None
+    forward: Keyword
+    plain: bool = False
+    identity: bool = False
 
 
-class Transactor:
-    """The writer of one Facts. Not thread-safe: its owner lets one transaction in at a time."""
+Fact = tuple[Held | _Reverse, object]
 
-    def __init__(self, facts: Facts, schema: Schema, tx_ends: list[tuple[int, int]]) -> None:
-        self.facts = facts
-        self.schema = schema
-        self.tx_ends = tx_ends
-        self.t = tx_ends[-1][0] if tx_ends else 0
-        self._rows = facts.count  # staged rows included
-        self._one: dict[tuple[int, int], int] = {}  # (e, a) -> live row, cardinality one
-        self._many: dict[tuple[int, int], dict[int, int]] = {}  # (e, a) -> v -> live row
-        self._unique: dict[tuple[int, int], int] = {}  # (a, v) -> e
-        self._next = FIRST_ENTITY
-        self._staged: list[Staged] = []
-        self._index_live_rows()
-        self._committed = self._view(facts.count, self.t)
 
-    def _index_live_rows(self) -> None:
-        facts = self.facts
-        for row in range(facts.count):
-            e, a, v = int(facts.e[row]), int(facts.a[row]), int(facts.v[row])
-            self.reserve_entity(e >> 1)
-            if v & 1 == 0 and self._attribute(a).is_ref:
-                self.reserve_entity(v >> 1)
-            if facts.added[row] and facts.ended[row] == NEVER:
-                self._note_live(e, a, v, row)
-
-    def _note_live(self, e: int, a: int, v: int, row: int) -> None:
-        attribute = self._attribute(a)
-        if attribute.many:
-            self._many.setdefault((e, a), {})[v] = row
-        else:
-            self._one[e, a] = row
-        if attribute.unique is not None or attribute.ident is IDENT:
-            self._unique[a, v] = e
-
-    def _attribute(self, a: int) -> Attribute:
-        ident = value_of(a)
-        assert isinstance(ident, Keyword), ident
-        return self.schema[ident]
-
-    # -- the life of a transaction --
-
-    def database(self) -> Database:
-        """Return the committed database."""
-        return self._committed  # one attribute, so that a reader never sees half a commit
-
-    def staged_database(self) -> Database:
-        """Return the database with all staged transactions, complete once they are committed."""
-        return self._view(self._rows, self.t)
-
-    def _view(self, count: int, t: int) -> Database:
-        return Database(self.facts, self.schema, self.tx_ends, basis_t=t, count=count)
-
-    def stage(
-        self, tx_data: Iterable[object], now_ms: int, meta: Mapping[Keyword, object] | None = None
-    ) -> Staged:
-        """Append the rows of a transaction without showing them. Raises TransactionError, nothing changed."""
-        staged = Staged(self.t + 1, TX_BASE + self.t + 1, self._rows, schema_before=self.schema)
-        self._staged.append(staged)
-        self.t = staged.t
-        try:
-            instant = datetime.fromtimestamp(now_ms / 1000, tz=UTC)
-            self._add(staged, staged.tx, TX_INSTANT, instant)
-            for attribute, value in (meta or {}).items():
-                self._add(staged, staged.tx, attribute, value)
-            _Resolver(self, staged).run(tx_data)
-            self._learn_schema(staged)
-            staged.schema_after = self.schema
-        except BaseException:
-            self.rollback(staged)
-            raise
-        return staged
-
-    def stage_datoms(self, t: int, datoms: Iterable[tuple[int, Keyword, object, bool]]) -> Staged:
-        """Append the rows of a log record as they are."""
-        staged = Staged(t, TX_BASE + t, self._rows, schema_before=self.schema)
-        self._staged.append(staged)
-        self.t = t
-        for e, attribute, value, added in datoms:
-            self.reserve_entity(e)
-            if type(value) is int and self.schema[attribute].is_ref:
-                self.reserve_entity(value)
-            if added:
-                self._append_added(staged, e << 1, intern(attribute), intern(value))
-            else:
-                self._end(staged, e << 1, intern(attribute), intern(value))
-        self._learn_schema(staged)
-        staged.schema_after = self.schema
-        return staged
-
-    def commit(self, staged: Staged) -> None:
-        """Show the rows of the oldest staged transaction to new database values."""
-        assert self._staged[0] is staged, "transactions commit in the order they were staged"
-        del self._staged[0]
-        end = self._staged[0].start if self._staged else self._rows
-        self.tx_ends.append((staged.t, end))
-        self.facts.count = end
-        staged.undo.clear()
-        schema = staged.schema_after
-        assert schema is not None, "a transaction is staged to its end before it is committed"
-        self._committed = Database(self.facts, schema, self.tx_ends, basis_t=staged.t, count=end)
-
-    def rollback(self, staged: Staged) -> None:
-        """Take back the newest staged transaction."""
-        assert self._staged[-1] is staged, "the newest transaction is taken back first"
-        self._staged.pop()
-        for undo in reversed(staged.undo):
-            undo()
-        self._rows = staged.start
-        self.facts.forget_after(staged.start)
-        self.t = staged.t - 1
-        if staged.schema_before is not None:
-            self.schema = staged.schema_before
-
-    def datoms_of(self, staged: Staged) -> list[Datom]:
-        """Return the datoms of the newest staged transaction."""
-        facts = self.facts
-        return [
-            Datom(
-                int(facts.e[row]) >> 1,
-                value_of(int(facts.a[row])),  # type: ignore[arg-type]
-                value_of(int(facts.v[row])),
-                staged.tx,
-                bool(facts.added[row]),
-            )
-            for row in range(staged.start, self._rows)
-        ]
-
-    # -- rows --
-
-    def new_entity(self) -> int:
-        """Return a fresh entity id."""
-        self._next += 1
-        return self._next - 1
-
-    def reserve_entity(self, e: int) -> None:
-        """Never give out an id that the transaction data names itself."""
-        if self._next <= e < TX_BASE:
-            self._next = e + 1
-
-    def entity_with(self, attribute: Keyword, value: object) -> int | None:
-        """Return the entity that has a unique value, staged facts included."""
-        found = self._unique.get((intern(attribute), intern(value)))
-        return None if found is None else found >> 1
-
-    def live_values(self, e: int, attribute: Keyword) -> list[object]:
-        """Return the values an entity has now, staged facts included."""
-        key = (e << 1, intern(attribute))
-        if self.schema[attribute].many:
-            return [value_of(v) for v in self._many.get(key, ())]
-        row = self._one.get(key)
-        return [] if row is None else [value_of(int(self.facts.v[row]))]
-
-    def _add(self, staged: Staged, e: int, attribute: Keyword, value: object) -> None:
-        """Append a fact unless it is so already; a cardinality-one value ends the one before."""
-        properties = self.schema[attribute]
-        e_id, a_id, v_id = e << 1, intern(attribute), intern(value)
-        if properties.unique is not None or attribute is IDENT:
-            owner = self._unique.get((a_id, v_id))
-            if owner is not None and owner != e_id:
-                raise UniqueConflict(
-                    f"{attribute!r} {value!r} is unique and belongs to entity {owner >> 1}, not {e}"
-                )
-        if properties.many:
-            if v_id in self._many.get((e_id, a_id), ()):
-                return
-        else:
-            row = self._one.get((e_id, a_id))
-            if row is not None:
-                before = int(self.facts.v[row])
-                if before == v_id:
-                    return
-                self._end(staged, e_id, a_id, before)
-        self._append_added(staged, e_id, a_id, v_id)
-
-    def _append_added(self, staged: Staged, e: int, a: int, v: int) -> None:
-        row = self._append(staged, e, a, v, added=True)
-        attribute = self._attribute(a)
-        if attribute.many:
-            values = self._many.setdefault((e, a), {})
-            values[v] = row
-            staged.undo.append(lambda: values.pop(v, None))
-        else:
-            self._one[e, a] = row
-            staged.undo.append(lambda: self._one.pop((e, a), None))
-        if attribute.unique is not None or attribute.ident is IDENT:
-            self._unique[a, v] = e
-            staged.undo.append(lambda: self._unique.pop((a, v), None))
-
-    def _end(self, staged: Staged, e: int, a: int, v: int) -> None:
-        """Append a retraction of a live fact; nothing when it is not live."""
-        attribute = self._attribute(a)
-        if attribute.many:
-            values = self._many.get((e, a), {})
-            if v not in values:
-                return
-            row = values.pop(v)
-            staged.undo.append(lambda: values.__setitem__(v, row))
-        else:
-            kept = self._one.get((e, a))
-            if kept is None or int(self.facts.v[kept]) != v:
-                return
-            row = kept
-            del self._one[e, a]
-            staged.undo.append(lambda: self._one.__setitem__((e, a), kept))
-        if self._unique.get((a, v)) == e:
-            del self._unique[a, v]
-            staged.undo.append(lambda: self._unique.__setitem__((a, v), e))
-        retraction = self._append(staged, e, a, v, added=False)
-        ended_row = row
-        self.facts.ended[ended_row] = retraction
-        staged.undo.append(lambda: self.facts.ended.__setitem__(ended_row, NEVER))
-
-    def _append(self, staged: Staged, e: int, a: int, v: int, *, added: bool) -> int:
-        row, facts = self._rows, self.facts
-        facts.reserve(row + 1)
-        facts.e[row], facts.a[row], facts.v[row] = e, a, v
-        facts.t[row] = staged.tx << 1
-        facts.added[row] = added
-        facts.ended[row] = NEVER
-        self._rows = row + 1
-        return row
-
-    def _learn_schema(self, staged: Staged) -> None:
-        """Apply what the transaction says about attributes."""
-        for datom in self._schema_datoms(staged):
-            idents = self.live_values(datom.e, IDENT)
-            if idents and isinstance(idents[0], Keyword) and datom.added and datom.a is not IDENT:
-                try:
-                    attribute = changed(self.schema[idents[0]], datom.a, datom.v)
-                except SchemaError as error:
-                    raise TransactionError(str(error)) from error
-                self._check_change(self.schema[idents[0]], attribute)
-                self.schema = self.schema.with_property(idents[0], datom.a, datom.v)
-
-    def _schema_datoms(self, staged: Staged) -> Iterator[Datom]:
-        wanted = {intern(attribute) for attribute in SCHEMA_ATTRIBUTES}
-        facts = self.facts
-        touched = [row for row in range(staged.start, self._rows) if int(facts.a[row]) in wanted]
-        if touched:
-            yield from (datom for datom in self.datoms_of(staged) if datom.a in SCHEMA_ATTRIBUTES)
-
-    def _check_change(self, before: Attribute, after: Attribute) -> None:
-        """Refuse to change how facts that exist already are kept."""
-        if before.many == after.many and before.unique == after.unique:
-            return
-        a = intern(before.ident)
-        used = any(key[1] == a for key in self._one) or any(key[1] == a for key in self._many)
-        if used:
-            raise TransactionError(
-                f"{before.ident!r} has facts already: its cardinality and uniqueness cannot change"
-            )
+def stage(
+    transactor: Transactor,
+    tx_data: Iterable[object],
+    now_ms: int,
+    meta: Mapping[Keyword, object] | None = None,
+) -> Staged:
+    """Append the rows of a transaction without showing them. Raises TransactionError, nothing changed."""
+    return transactor.stage(
+        now_ms, meta or {}, lambda staged: _Resolver(transactor, staged).run(tx_data)
+    )
 
 
 class _Resolver:
@@ -347,44 +91,103 @@ class _Resolver:
     def __init__(self, transactor: Transactor, staged: Staged) -> None:
         self.transactor = transactor
         self.staged = staged
+        self.slots: dict[object, Held | _Reverse] = transactor.helds  # type: ignore[assignment]
+        self.identities = [  # composites that find an entity by its parts
+            transactor.held(attribute.ident)
+            for attribute in transactor.schema
+            if attribute.tuple_attrs and attribute.unique is not None
+        ]
 
     def run(self, tx_data: Iterable[object]) -> None:
         items = list(tx_data)
-        self._upsert_tempids(items)
-        for item in items:
-            try:
-                self._item(item)
-            except TransactionError as error:
-                if not error.args or "in item" in str(error):
-                    raise
-                raise type(error)(f"{error}, in item {_shorten(item)}") from error
-            except RecursionError:
-                raise TransactionError("an item is nested too deeply") from None
-            except (TypeError, DatomstoreError) as error:
-                raise TransactionError(f"{error}, in item {_shorten(item)}") from error
+        item: object = None
+        try:
+            for item in items:
+                self._bind_tempid(item)
+            for item in items:
+                if isinstance(item, Mapping):
+                    self._map(item)
+                else:
+                    self._operation(item)
+        except TransactionError as error:
+            error.item = item
+            error.args = (f"{error}, in item {_shorten(item)}",)
+            raise
+        except RecursionError:
+            raise TransactionError("an item is nested too deeply") from None
+        except (TypeError, DatomstoreError) as error:
+            found = TransactionError(f"{error}, in item {_shorten(item)}")
+            found.item = item
+            raise found from error
 
-    def _upsert_tempids(self, items: list[object]) -> None:
-        """Bind the tempids whose identity exists already, before anything refers to them."""
-        for item in items:
-            if isinstance(item, Mapping):
-                self._bind(item.get(ID), item)
-            elif isinstance(item, tuple) and len(item) == 4 and item[0] is _ADD:
-                self._bind(item[1], {item[2]: item[3]})
+    # -- tempids --
 
-    def _bind(self, tempid: object, facts: Mapping[object, object]) -> None:
-        """Bind a tempid to the entity that has the unique identities among its facts."""
-        if not _is_tempid(tempid) or tempid in CURRENT_TX:
+    def _bind_tempid(self, item: object) -> None:
+        """Bind a tempid whose identity exists already, before anything refers to it."""
+        if isinstance(item, Mapping):
+            tempid = item.get(ID)
+            if _is_tempid(tempid) and tempid not in CURRENT_TX:
+                self._bind(tempid, self._facts_of_map(item)[1])
             return
+        match item:
+            case (Keyword() as op, tempid, Keyword() as a, v) if (
+                op is _ADD and _is_tempid(tempid) and tempid not in CURRENT_TX
+            ):
+                self._bind(tempid, [(self._slot(a), v)])
+
+    def _bind(self, tempid: object, facts: list[Fact]) -> None:
+        """Bind a tempid to the entity that has the unique identities among its facts."""
         e = self._identity(facts)
         if e is not None:
             known = self.staged.tempids.setdefault(tempid, e)
             if known != e:
-                raise TransactionError(f"tempid {tempid!r} would be entities {known} and {e}")
+                raise TransactionError(
+                    f"tempid {tempid!r} would be entities {known} and {e}",
+                    rule="db.unique/identity",
+                )
 
-    def _item(self, item: object) -> None:
-        if isinstance(item, Mapping):
-            self._map(item)
-            return
+    def _identity(self, facts: list[Fact]) -> int | None:
+        """Return the entity that unique identities among the facts name, if one exists."""
+        found: int | None = None
+        for held, value in facts:
+            if held.identity and isinstance(held, Held):
+                found = self._same(found, held, self._peek(held.attribute, value))
+        for held in self.identities:
+            given = {slot.ident: value for slot, value in facts if isinstance(slot, Held)}
+            parts = held.attribute.tuple_attrs
+            if held.identity and all(part in given for part in parts):
+                attributes = self.transactor.schema
+                peeked = [self._peek(attributes[part], given[part]) for part in parts]
+                if None not in peeked:
+                    found = self._same(found, held, tuple(peeked))
+        return found
+
+    def _same(self, known: int | None, held: Held, value: object) -> int | None:
+        e = None if value is None else held.owner(intern(value))
+        if e is not None and known is not None and e != known:
+            raise TransactionError(
+                f"the map's identities name two entities: {known} and {e}",
+                rule="db.unique/identity",
+                datom=(e, held.ident, value),
+            )
+        return known if e is None else e
+
+    def _peek(self, attribute: Attribute, value: object) -> object:
+        """Return a value as it would be kept, or None if it names an entity that does not exist yet."""
+        if attribute.is_ref:
+            return None if isinstance(value, Mapping) else self._find(value)
+        if attribute.value_type is not None and isinstance(value, tuple):
+            types = self._item_types(attribute, len(value))
+            items = (
+                self._find(item) if kind is REF and item is not None else item
+                for kind, item in zip(types, value, strict=True)
+            )
+            return tuple(items)
+        return value
+
+    # -- items --
+
+    def _operation(self, item: object) -> None:
         if isinstance(item, Datom):
             item = (_ADD if item.added else _RETRACT, item.e, item.a, item.v)
         if not isinstance(item, tuple) or not item:
@@ -392,12 +195,11 @@ class _Resolver:
         operation, *arguments = item
         match operation, arguments:
             case Keyword() as op, [e, Keyword() as a, v] if op is _ADD:
-                self._add(self._entity(e), a, v)
+                self._assert(self._slot(a), self._entity(e), v)
             case Keyword() as op, [e, Keyword() as a, v] if op is _RETRACT:
-                self._retract(self._existing(e), a, self._value(self.attribute(a), v))
-            case Keyword() as op, [e, Keyword() as a] if op is _RETRACT:
-                for value in self.transactor.live_values(self._existing(e), a):
-                    self._retract(self._existing(e), a, value)
+                self._retract(self._existing(e), a, v)
+            case Keyword() as op, [e, Keyword() as a] if op in (_RETRACT, _RETRACT_ATTRIBUTE):
+                self._retract_all(self._existing(e), a)
             case Keyword() as op, [e] if op in _RETRACT_ENTITY:
                 self._retract_entity(self._existing(e))
             case Keyword() as op, [e, Keyword() as a, old, new] if op in _CAS:
@@ -407,67 +209,60 @@ class _Resolver:
                     f"no operation {operation!r} with {len(arguments)} arguments"
                 )
 
-    def attribute(self, ident: Keyword) -> Attribute:
-        return self.transactor.schema[ident]
-
-    # -- entities --
-
     def _map(self, item: Mapping[object, object]) -> int:
         """Assert an entity map and return its entity."""
-        given = item.get(ID)
-        if given is None:
-            e = self._identity(item)
-            e = self.transactor.new_entity() if e is None else e
+        given, facts = self._facts_of_map(item)
+        if given is _NO_ID:
+            e = self._identity(facts)
+            if e is None:
+                e = self.transactor.new_entity()
         else:
-            if given not in self.staged.tempids:  # the identity may be new in this transaction
-                self._bind(given, item)
+            if _is_tempid(given) and given not in self.staged.tempids and given not in CURRENT_TX:
+                self._bind(given, facts)  # the identity may be new in this transaction
             e = self._entity(given)
-        facts = [(key, value) for key, value in item.items() if key is not ID]
-        for key, value in facts:
-            if not isinstance(key, Keyword):
-                raise TransactionError(f"an attribute is a keyword, not {key!r}")
-            if value is None:
-                raise TransactionError(f"{key!r} is nil: a fact has a value")
-            if "_" in key.name and key.local_name.startswith("_") and len(key.local_name) > 1:
-                self._reverse(e, key, value)
+        add, staged = self.transactor.add, self.staged
+        for held, value in facts:
+            kind = type(value)
+            if (
+                held.plain
+                and kind in held.scalars  # type: ignore[union-attr]
+                and (kind is not int or -INLINE_BOUND < value < INLINE_BOUND)  # type: ignore[operator]
+                and held.ident is not TX_INSTANT  # type: ignore[union-attr]
+            ):
+                add(staged, held, e, value)  # type: ignore[arg-type]
             else:
-                attribute = self.attribute(key)
-                for single in self._values(attribute, value):
-                    self.transactor._add(self.staged, e, key, self._value(attribute, single))
+                self._fact(held, e, value)
         return e
 
-    def _reverse(self, e: int, key: Keyword, value: object) -> None:
-        """`:person/_friend x`: x has this entity as its :person/friend."""
-        namespace, local = key.namespace, key.local_name[1:]
-        forward = Keyword(local if namespace is None else f"{namespace}/{local}")
-        others = value if isinstance(value, (Set, list)) else [value]
-        for other in others:
-            source = self._map(other) if isinstance(other, Mapping) else self._entity(other)
-            self._add(source, forward, e)
+    def _facts_of_map(self, item: Mapping[object, object]) -> tuple[object, list[Fact]]:
+        """Return the :db/id of an entity map and its facts. Raises TransactionError."""
+        given, slots = _NO_ID, self.slots
+        facts: list[Fact] = []
+        pairs = item._entries.values() if type(item) is Map else item.items()
+        for key, value in pairs:
+            held = slots.get(key)
+            if held is None:
+                if key is ID:
+                    given = value
+                    continue
+                held = self._slot(key)
+            if value is None:
+                raise TransactionError(
+                    f"{key!r} is nil: a fact has a value",
+                    rule="nil",
+                    datom=(item.get(ID), key, None),
+                )
+            facts.append((held, value))
+        return given, facts
 
-    def _values(self, attribute: Attribute, value: object) -> Iterable[object]:
-        if not attribute.many:
-            return (value,)
-        if isinstance(value, Set) or type(value) in (list, List):
-            return value  # type: ignore[return-value]
-        if type(value) is tuple and not (attribute.is_ref and self._is_lookup(value)):
-            return value
-        return (value,)
+    def _slot(self, key: object) -> Held | _Reverse:
+        """Return what is so for an attribute, or the attribute that a reverse one reverses."""
+        if isinstance(key, Keyword) and key.local_name.startswith("_") and len(key.local_name) > 1:
+            local = key.local_name[1:]
+            return _Reverse(Keyword(f"{key.namespace}/{local}" if key.namespace else local))
+        return self.transactor.held(key)  # type: ignore[arg-type]
 
-    def _identity(self, item: Mapping[object, object]) -> int | None:
-        """Return the entity that the map's unique identities name, if one exists."""
-        found: int | None = None
-        for key, value in item.items():
-            if not isinstance(key, Keyword) or key is ID:
-                continue
-            if self.attribute(key).unique is IDENTITY or key is IDENT:
-                e = self.transactor.entity_with(key, value)
-                if e is not None and found is not None and e != found:
-                    raise TransactionError(
-                        f"the map's identities name two entities: {found} and {e}"
-                    )
-                found = e if e is not None else found
-        return found
+    # -- entities --
 
     def _entity(self, reference: object) -> int:
         """Return the entity of a reference; a tempid is made one."""
@@ -481,95 +276,222 @@ class _Resolver:
         return self._existing(reference)
 
     def _existing(self, reference: object) -> int:
+        found = self._find(reference)
+        if found is None:
+            raise TransactionError(f"no entity {reference!r}", rule="reference")
+        return found
+
+    def _find(self, reference: object) -> int | None:
+        """Return the entity of a reference, if there is one. Raises TransactionError."""
         if isinstance(reference, bool):
-            raise TransactionError(f"{reference!r} is no entity")
+            raise TransactionError(f"{reference!r} is no entity", rule="reference")
         if isinstance(reference, int) and reference >= 0:
             if reference >= TX_BASE << 12:
-                raise TransactionError(f"{reference} is too large for an entity id")
+                raise TransactionError(
+                    f"{reference} is too large for an entity id", rule="reference"
+                )
             self.transactor.reserve_entity(reference)
             return reference
-        if _is_tempid(reference) and (reference in self.staged.tempids or reference in CURRENT_TX):
-            return self._entity(reference)
-        found: int | None = None
+        if _is_tempid(reference):
+            if reference in CURRENT_TX:
+                return self.staged.tx
+            return self.staged.tempids.get(reference)
         if isinstance(reference, Keyword):
-            found = self.transactor.entity_with(IDENT, reference)
-        elif self._is_lookup(reference):
+            return self.transactor.entity_with(IDENT, reference)
+        if self._is_lookup(reference):
             assert isinstance(reference, tuple), reference
-            found = self.transactor.entity_with(reference[0], reference[1])
-        if found is None:
-            raise TransactionError(f"no entity {reference!r}")
-        return found
+            value = self._peek(self.transactor.schema[reference[0]], reference[1])
+            return None if value is None else self.transactor.entity_with(reference[0], value)
+        return None
 
     def _is_lookup(self, value: object) -> bool:
         return (
             isinstance(value, tuple)
             and len(value) == 2
             and isinstance(value[0], Keyword)
-            and self.attribute(value[0]).unique is not None
+            and self.transactor.schema[value[0]].unique is not None
         )
 
     # -- facts --
 
-    def _add(self, e: int, a: Keyword, value: object) -> None:
-        self.transactor._add(self.staged, e, a, self._value(self.attribute(a), value))
+    def _fact(self, held: Held | _Reverse, e: int, value: object) -> None:
+        """Assert one attribute of an entity: of a reverse one its sources, of one with many values each."""
+        if isinstance(held, _Reverse):
+            self._reverse(e, held.forward, value)
+        elif held.attribute.tuple_attrs:
+            self._composite(held, e, value)
+        else:
+            for single in self._singles(held.attribute, value):
+                self._add(held, e, single)
 
-    def _retract(self, e: int, a: Keyword, value: object) -> None:
-        self.transactor._end(self.staged, e << 1, intern(a), intern(value))
+    def _add(self, held: Held, e: int, value: object) -> None:
+        """Assert one value."""
+        kept = self._value(e, held.attribute, value)
+        if held.ident is TX_INSTANT and e == self.staged.tx:
+            assert isinstance(kept, datetime), kept
+            self.transactor.set_instant(self.staged, kept)
+        else:
+            self.transactor.add(self.staged, held, e, kept)
 
-    def _value(self, attribute: Attribute, value: object) -> object:
+    def _assert(self, held: Held | _Reverse, e: int, value: object) -> None:
+        """Assert one fact: a vector is one value here."""
+        if isinstance(held, Held) and not held.attribute.tuple_attrs:
+            self._add(held, e, value)
+        else:
+            self._fact(held, e, value)
+
+    def _reverse(self, e: int, forward: Keyword, value: object) -> None:
+        """`:person/_friend x`: x has this entity as its :person/friend."""
+        held = self.transactor.held(forward)
+        several = isinstance(value, (Set, set, frozenset, list)) or (
+            type(value) in (tuple, List) and not self._is_lookup(value)
+        )
+        others: Iterable[object] = value if several else (value,)  # type: ignore[assignment]
+        for other in others:
+            source = self._map(other) if isinstance(other, Mapping) else self._entity(other)
+            self._fact(held, source, e)
+
+    def _composite(self, held: Held, e: int, value: object) -> None:
+        """Assert a composite: that is, its parts."""
+        parts = held.attribute.tuple_attrs
+        if not isinstance(value, tuple) or len(value) != len(parts):
+            self._refuse(e, held.attribute, value, "tupleAttrs", f"is a tuple of {len(parts)}")
+        for part, item in zip(parts, value, strict=True):
+            if item is not None:
+                self._fact(self.transactor.held(part), e, item)
+
+    def _singles(self, attribute: Attribute, value: object) -> Collection[object]:
+        if not attribute.many:
+            return (value,)
+        if isinstance(value, (Set, set, frozenset)) or type(value) in (list, List):
+            return value  # type: ignore[return-value]
+        if type(value) is tuple and not (
+            (attribute.is_ref and self._is_lookup(value)) or self._is_tuple(attribute, value)
+        ):
+            return value
+        return (value,)
+
+    def _is_tuple(self, attribute: Attribute, value: tuple[object, ...]) -> bool:
+        """Return whether a vector is one value of an attribute of tuples, not several."""
+        tuples = attribute.tuple_types or attribute.tuple_type
+        return bool(tuples) and not all(isinstance(item, tuple) for item in value)
+
+    def _value(self, e: object, attribute: Attribute, value: object) -> object:
         """Return the value as it is kept: references resolved, type checked."""
         if attribute.is_ref:
             return self._map(value) if isinstance(value, Mapping) else self._entity(value)
+        if value is None:
+            self._refuse(e, attribute, value, "nil", "takes a value, not nil")
         if isinstance(value, Mapping) and not isinstance(value, Map):
             value = Map(value)
-        kinds = None if attribute.value_type is None else PYTHON_TYPES[attribute.value_type]
-        if kinds is not None and (
-            not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds)
-        ):
-            raise TransactionError(
-                f"{attribute.ident!r} takes {attribute.value_type!r}, not {value!r}"
-            )
+        elif isinstance(value, tuple) and attribute.value_type is not None:
+            types = self._item_types(attribute, len(value))
+            if REF in types:
+                value = tuple(
+                    self._entity(item) if kind is REF and item is not None else item
+                    for kind, item in zip(types, value, strict=True)
+                )
+        problem = refusal(attribute, value)
+        if problem is not None:
+            kind = attribute.value_type
+            assert kind is not None, attribute
+            raise TransactionError(problem, rule=kind.name, datom=(e, attribute.ident, value))
         return value
 
+    def _item_types(self, attribute: Attribute, count: int) -> list[Keyword | None]:
+        """Return the type of every item of a tuple."""
+        if attribute.tuple_attrs:
+            kinds = [self.transactor.schema[part].value_type for part in attribute.tuple_attrs]
+            return [kinds[place] if place < len(kinds) else None for place in range(count)]
+        return [attribute.item_type(place) for place in range(count)]
+
+    def _refuse(
+        self, e: object, attribute: Attribute, value: object, rule: str, problem: str
+    ) -> NoReturn:
+        raise TransactionError(
+            f"{attribute.ident!r} {problem}: {value!r}",
+            rule=rule,
+            datom=(e, attribute.ident, value),
+        )
+
+    def _retract(self, e: int, a: Keyword, value: object) -> None:
+        held = self.transactor.held(a)
+        self._refuse_composite(held, e)
+        kept = self._peek(held.attribute, value)
+        if kept is None and held.attribute.is_ref:
+            raise TransactionError(f"no entity {value!r}", rule="reference", datom=(e, a, value))
+        problem = refusal(held.attribute, kept)
+        if problem is not None:
+            assert held.attribute.value_type is not None, held.attribute
+            rule = held.attribute.value_type.name
+            raise TransactionError(problem, rule=rule, datom=(e, a, value))
+        self.transactor.end(self.staged, held, e, intern(kept))
+
+    def _retract_all(self, e: int, a: Keyword) -> None:
+        held = self.transactor.held(a)
+        self._refuse_composite(held, e)
+        for value in self.transactor.live_values(e, a):
+            self.transactor.end(self.staged, held, e, intern(value))
+
+    def _refuse_composite(self, held: Held, e: int) -> None:
+        if held.attribute.tuple_attrs:
+            raise TransactionError(
+                f"{held.ident!r} is made of its parts: retract those",
+                rule="db/tupleAttrs",
+                datom=(e, held.ident, None),
+            )
+
     def _cas(self, e: int, a: Keyword, old: object, new: object) -> None:
-        attribute = self.attribute(a)
+        held = self.transactor.held(a)
+        attribute = held.attribute
+        if held.many:
+            raise TransactionError(
+                f"{a!r} has cardinality many: :db/cas is for one value",
+                rule="db/cas",
+                datom=(e, a, new),
+            )
         now = self.transactor.live_values(e, a)
-        expected = [] if old is None else [self._value(attribute, old)]
+        expected = [] if old is None else [self._value(e, attribute, old)]
         if [intern(v) for v in now] != [intern(v) for v in expected]:
-            raise CasFailed(f"{a!r} of entity {e} is {now[0] if now else None!r}, not {old!r}")
-        self._add(e, a, new)
+            raise CasFailed(
+                f"{a!r} of entity {e} is {now[0] if now else None!r}, not {old!r}",
+                rule="db/cas",
+                datom=(e, a, now[0] if now else None),
+            )
+        if new is None:
+            self._retract_all(e, a)
+        else:
+            self._fact(held, e, new)
 
     def _retract_entity(self, e: int) -> None:
         """Retract all facts of an entity, its components, and every reference to it."""
+        transactor = self.transactor
         pending, gone = [e], set()
         while pending:
             entity = pending.pop()
             if entity in gone:
                 continue
             gone.add(entity)
-            for a, value in self._facts_of(entity):
-                if self.attribute(a).component and isinstance(value, int):
-                    pending.append(value)
-                self._retract(entity, a, value)
+            for held in self._helds_of(entity):
+                for value in transactor.live_values(entity, held.ident):
+                    if held.attribute.component and isinstance(value, int):
+                        pending.append(value)
+                    transactor.end(self.staged, held, entity, intern(value))
             for source, a in self._referrers(entity):
-                self._retract(source, a, entity)
+                transactor.end(self.staged, transactor.held(a), source, entity << 1)
 
-    def _facts_of(self, e: int) -> list[tuple[Keyword, object]]:
-        transactor = self.transactor
-        view = transactor.staged_database()
-        attributes = {value_of(int(a)) for a in transactor.facts.a[view.rows(e << 1)]}
-        found: list[tuple[Keyword, object]] = []
-        for attribute in sorted(attributes):  # type: ignore[type-var]
-            assert isinstance(attribute, Keyword), attribute
-            found += [(attribute, value) for value in transactor.live_values(e, attribute)]
-        return found
+    def _helds_of(self, e: int) -> list[Held]:
+        """Return the attributes an entity has."""
+        facts, view = self.transactor.facts, self.transactor.staged_database()
+        attributes = {value_of(int(a)) for a in facts.a[view.rows(e << 1)]}
+        return [self.transactor.held(a) for a in sorted(attributes)]  # type: ignore[arg-type, type-var]
 
     def _referrers(self, e: int) -> list[tuple[int, Keyword]]:
         facts, view = self.transactor.facts, self.transactor.staged_database()
         found = []
         for row in view.rows(None, None, e << 1):
             attribute = value_of(int(facts.a[row]))
-            if isinstance(attribute, Keyword) and self.attribute(attribute).is_ref:
+            if isinstance(attribute, Keyword) and self.transactor.schema[attribute].is_ref:
                 found.append((int(facts.e[row]) >> 1, attribute))
         return found
 
@@ -590,18 +512,14 @@ def _shorten(item: object) -> str:
     return text if len(text) <= 200 else text[:197] + "..."
 
 
-def speculate(database: Database, tx_data: Iterable[object]) -> TxReport:
-    """Return the report of a transaction on a copy of a database's visible facts."""
-    columns = database.columns(database.rows())
-    count = len(columns.e)
-    facts = Facts(max(count, 1))
-    facts.e[:count], facts.a[:count], facts.v[:count] = columns.e, columns.a, columns.v
-    facts.t[:count], facts.added[:count], facts.ended[:count] = columns.t, True, NEVER
-    facts.count = count
-    ends = [(database.basis_t, count)] if count or database.basis_t else []
-    transactor = Transactor(facts, database.schema, ends)
-    before = transactor.database()
-    staged = transactor.stage(tx_data, now_ms=0)
+def speculate(database: Database, tx_data: Iterable[object], *, now_ms: int = 0) -> TxReport:
+    """Return the report of a transaction on a fork of a database: its cost is a copy of columns."""
+    facts, count = database.facts.fork(database.count_rows), database.count_rows
+    forked = database.on(facts)
+    transactor = Transactor(facts, forked.schemas, forked.tx_ends, base=forked)
+    staged = stage(transactor, tx_data, now_ms)
     datoms = transactor.datoms_of(staged)
     transactor.commit(staged)
-    return TxReport(before, transactor.database(), datoms, staged.tempids, staged.t, staged.tx)
+    after = transactor.database().starting_at(database.start)
+    assert after.count_rows >= count, "a fork only grows"
+    return TxReport(database, after, datoms, staged.tempids, staged.t, staged.tx)

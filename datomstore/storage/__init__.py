@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Protocol
 
 from datomstore.errors import DatomstoreError
@@ -41,6 +42,9 @@ class StorageTransaction(Protocol):
 
     def append(self, stream: str, expected_t: int, blob: bytes) -> int:
         """Append to a log that ends at `expected_t`; return the new end. Raises AppendConflict."""
+
+    def replace(self, stream: str, t: int, blob: bytes) -> None:
+        """Put another blob in the place of an old one: for excision alone. Raises StorageError if there is none."""
 
     def end(self, stream: str) -> int:
         """Return how many blobs a log has."""
@@ -81,6 +85,12 @@ class Storage(Protocol):
 
     def transaction(self, *, write: bool) -> AbstractContextManager[StorageTransaction]:
         """Open a transaction."""
+
+    def purge(self) -> bool:
+        """Remove the bytes of what was deleted or replaced; False if readers are in the way, so that it must be tried again."""
+
+    def backup(self, path: Path) -> None:
+        """Write a copy, as of now, into a new folder, while others read and write. Raises StorageError."""
 
     def close(self) -> None:
         """Let go of the engine."""

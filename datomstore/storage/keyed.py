@@ -18,7 +18,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Protocol
 
-from datomstore.storage import AppendConflict, StorageCorrupt
+from datomstore.storage import AppendConflict, StorageCorrupt, StorageError
 
 
 class Ordered(Protocol):
@@ -51,6 +51,11 @@ class KeyedTransaction:
         self._map.put(_log_key(stream, t), zlib.crc32(blob).to_bytes(4, "big") + blob)
         self._map.put(b"e" + stream.encode(), t.to_bytes(8, "big"))
         return t
+
+    def replace(self, stream: str, t: int, blob: bytes) -> None:  # noqa: D102
+        if not 1 <= t <= self.end(stream):
+            raise StorageError(f"stream {stream!r} has no transaction {t}")
+        self._map.put(_log_key(stream, t), zlib.crc32(blob).to_bytes(4, "big") + blob)
 
     def end(self, stream: str) -> int:  # noqa: D102
         return int.from_bytes(self._map.get(b"e" + stream.encode()) or b"", "big")

@@ -8,16 +8,20 @@ Source: LMDB (Chu 2011), through py-lmdb.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import threading
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import lmdb
 
 from datomstore.errors import DatomstoreError
-from datomstore.limits import LMDB_MAP_SIZE
+from datomstore.limits import LMDB_MAP_SIZE, PURGE_WAIT_S
 from datomstore.storage import StorageCorrupt, StorageError, StorageTransaction
 from datomstore.storage.keyed import KeyedTransaction
+
+PURGED = "purged.mdb"  # a copy on its way to become data.mdb
 
 
 class StorageFull(StorageError):
@@ -81,14 +85,100 @@ class LmdbStorage:
 
     def __init__(self, path: Path, *, map_size: int = LMDB_MAP_SIZE) -> None:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._environment = lmdb.open(str(path), map_size=map_size, max_dbs=0, mode=0o600)
+        self._path = path
+        self._map_size = map_size
+        (path / PURGED).unlink(missing_ok=True)  # a purge that a crash stopped
+        self._environment = self._open()
+        self._gate = threading.Condition()
+        self._inside = 0  # open transactions
+        self._closed_for_purge = False
+
+    def _open(self) -> lmdb.Environment:
+        return lmdb.open(str(self._path), map_size=self._map_size, max_dbs=0, mode=0o600)
+
+    @staticmethod
+    def written(path: Path, entries: Iterable[tuple[bytes, bytes]]) -> None:
+        """Make a new environment with entries, and close it. Raises StorageError."""
+        _refuse_used(path)
+        engine = LmdbStorage(path)
+        try:
+            with engine._environment.begin(write=True) as transaction:
+                for key, value in entries:
+                    transaction.put(key, value)
+        finally:
+            engine.close()
 
     @contextmanager
     def transaction(self, *, write: bool) -> Iterator[StorageTransaction]:
         """Open a transaction; leaving a write transaction returns after the fsync."""
-        with _translated(), self._environment.begin(write=write) as transaction:
-            yield KeyedTransaction(_Mapped(transaction))
+        self._enter()
+        try:
+            with _translated(), self._environment.begin(write=write) as transaction:
+                yield KeyedTransaction(_Mapped(transaction))
+        finally:
+            self._leave()
+
+    def _enter(self) -> None:
+        with self._gate:
+            while self._closed_for_purge:
+                self._gate.wait()
+            self._inside += 1
+
+    def _leave(self) -> None:
+        with self._gate:
+            self._inside -= 1
+            self._gate.notify_all()
+
+    def purge(self) -> bool:
+        """Rewrite the file without the pages that are free: they still hold what was replaced.
+
+        The file is copied whole; transactions that begin meanwhile wait. False if one that is open does not end soon.
+        """
+        with self._gate:
+            self._closed_for_purge = True
+            try:
+                if not self._gate.wait_for(lambda: self._inside == 0, PURGE_WAIT_S):
+                    return False
+                self._rewrite()
+                return True
+            except (lmdb.Error, OSError) as error:
+                raise StorageError(f"purge: {error}") from error
+            finally:
+                self._closed_for_purge = False
+                self._gate.notify_all()
+
+    def _rewrite(self) -> None:
+        copy = self._path / PURGED
+        with copy.open("wb") as file:
+            self._environment.copyfd(file.fileno(), compact=True)
+            os.fsync(file.fileno())
+        copy.chmod(0o600)
+        self._environment.close()
+        copy.replace(self._path / "data.mdb")
+        folder = os.open(self._path, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+        self._environment = self._open()
+
+    def backup(self, path: Path) -> None:
+        """Write a copy, as of now and without free pages, into a new folder."""
+        _refuse_used(path)
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._enter()
+        try:
+            self._environment.copy(str(path), compact=True)
+        except (lmdb.Error, OSError) as error:
+            raise StorageError(f"backup to {path}: {error}") from error
+        finally:
+            self._leave()
 
     def close(self) -> None:
         """Close the environment."""
         self._environment.close()
+
+
+def _refuse_used(path: Path) -> None:
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise StorageError(f"{path} is not empty")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from threading import RLock
 
 from datomstore.storage import StorageTransaction
@@ -73,6 +74,18 @@ class MemoryStorage:
             except BaseException:
                 writable.undo()
                 raise
+
+    def purge(self) -> bool:
+        """Nothing to remove: what was replaced is gone."""
+        return True
+
+    def backup(self, path: Path) -> None:
+        """Write all entries into a new LMDB environment: what forgets can only be kept by what does not."""
+        from datomstore.storage.lmdb import LmdbStorage
+
+        with self._lock:
+            entries = list(self._values.items())
+        LmdbStorage.written(path, entries)
 
     def close(self) -> None:
         """Nothing to let go of."""
