@@ -17,7 +17,7 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
-from datomstore.value import hash_key
+from datomstore.value import exact_key
 
 INLINE_BOUND = 1 << 61  # integers below it in magnitude are their own ids
 
@@ -29,10 +29,10 @@ _lock = Lock()
 
 
 def intern(value: object) -> int:
-    """Return the id of a value; equal values have equal ids. Raises TypeError for what is no value."""
+    """Return the id of a value; a value that differs in anything has another one. Raises TypeError for what is no value."""
     if type(value) is int and -INLINE_BOUND < value < INLINE_BOUND:
         return value << 1
-    key = hash_key(value)
+    key = exact_key(value)
     if type(key) is int and -INLINE_BOUND < key < INLINE_BOUND:  # a ratio that is whole
         return key << 1
     found = _ids.get(key)
@@ -56,7 +56,7 @@ def intern_many(values: Iterable[object]) -> Ids:
 
 def find(value: object) -> int | None:
     """Return the id of a value that has one already; None means that no fact can hold it."""
-    key = hash_key(value)
+    key = exact_key(value)
     if type(key) is int and -INLINE_BOUND < key < INLINE_BOUND:
         return key << 1
     return _ids.get(key)

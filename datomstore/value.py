@@ -150,6 +150,28 @@ def hash_key(value: object) -> object:
     raise TypeError(f"{kind.__name__} is not a value: {value!r}")
 
 
+def exact_key(value: object) -> object:
+    """Return a hashable key; two values have equal keys exactly if nothing tells them apart: what is written reads back.
+
+    Finer than `hash_key`: a list is no vector, and 0.0 is not -0.0.
+
+    Raises:
+        TypeError: the value is not one of the data model's.
+    """
+    kind = type(value)
+    if kind is int or kind in _EXACT_BY_PYTHON:
+        return value
+    if kind is float:
+        return (float, value.hex())  # type: ignore[attr-defined]
+    if kind is tuple or kind is List:
+        return (kind, tuple(exact_key(item) for item in value))  # type: ignore[attr-defined]
+    if isinstance(value, Map):
+        return (Map, frozenset((exact_key(k), exact_key(v)) for k, v in value.items()))
+    if isinstance(value, Set):
+        return (Set, frozenset(exact_key(member) for member in value))
+    return hash_key(value)
+
+
 def equal(left: object, right: object) -> bool:
     """Return whether two values are equal as Clojure's `=` has it: 1 and 1.0 differ, a list equals a vector."""
     return hash_key(left) == hash_key(right)

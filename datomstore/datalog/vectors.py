@@ -15,7 +15,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from datomstore.intern import INLINE_BOUND, Ids
+from datomstore.intern import INLINE_BOUND, Ids, value_of
+from datomstore.value import Char, Keyword, Symbol, equal
 
 _COMPARE: dict[str, Callable[[Ids, Ids], NDArray[np.bool_]]] = {
     "<": operator.lt,
@@ -24,6 +25,8 @@ _COMPARE: dict[str, Callable[[Ids, Ids], NDArray[np.bool_]]] = {
     ">=": operator.ge,
 }
 _ID_BOUND = 2 * INLINE_BOUND
+_PLAIN = (int, str, Keyword, Symbol, Char, bytes, type(None))
+DISTINCT_LOOKED_AT = 64
 
 
 def predicate(name: str, columns: Sequence[Ids]) -> NDArray[np.bool_] | None:
@@ -32,9 +35,9 @@ def predicate(name: str, columns: Sequence[Ids]) -> NDArray[np.bool_] | None:
         return None
     left, right = columns
     if name == "=":
-        return np.equal(left, right)
+        return _equal(left, right)
     if name in ("not=", "!="):
-        return np.not_equal(left, right)
+        return ~_equal(left, right)
     compare = _COMPARE.get(name)
     if compare is None or not inline(columns):
         return None
@@ -64,6 +67,24 @@ def function(name: str, columns: Sequence[Ids], count: int) -> Ids | None:
         case "*":
             return _product(left, right) if count else None
     return None
+
+
+def _equal(left: Ids, right: Ids) -> NDArray[np.bool_]:
+    """Return which rows are equal. One id is one value; two ids may still be equal: a list and a vector, 0.0 and -0.0."""
+    same = np.equal(left, right)
+    if _plain(left) or _plain(right):
+        return same
+    for row in np.flatnonzero(~same & ((left & right & 1) == 1)).tolist():
+        same[row] = equal(value_of(int(left[row])), value_of(int(right[row])))
+    return same
+
+
+def _plain(column: Ids) -> bool:
+    """Return whether it is easily seen that all values are of types where equal is the same."""
+    distinct = np.unique(column[:DISTINCT_LOOKED_AT]) if len(column) else column
+    if len(column) > DISTINCT_LOOKED_AT and not (column == column[0]).all():
+        return not (column & 1).any()
+    return all(isinstance(value_of(int(one)), _PLAIN) for one in distinct)
 
 
 def inline(columns: Sequence[Ids]) -> bool:

@@ -7,11 +7,19 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from values import VALUES
+from values import ATOMS, VALUES
 
 from datomstore import codec, edn
 from datomstore.errors import DatomstoreError
-from datomstore.value import equal
+from datomstore.intern import intern_many, values_of
+from datomstore.value import List, equal
+
+ORDERED = st.recursive(
+    ATOMS,
+    lambda inner: st.lists(inner, max_size=3).flatmap(
+        lambda items: st.sampled_from((tuple(items), List(items)))
+    ),
+)
 
 
 @given(VALUES)
@@ -24,6 +32,12 @@ def test_bytes_of_a_value_read_back_as_it_was(value: object) -> None:
     data = codec.pack(value)
     assert equal(codec.unpack(data), value)
     assert codec.pack(codec.unpack(data)) == data
+
+
+@given(st.lists(ORDERED, min_size=1, max_size=8))
+def test_an_interned_value_comes_back_as_it_was_written(values: list[object]) -> None:
+    texts = [edn.write(value) for value in values]
+    assert [edn.write(value) for value in values_of(intern_many(values))] == texts
 
 
 @given(st.binary(max_size=40))
