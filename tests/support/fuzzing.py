@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from importlib.util import module_from_spec, spec_from_file_location
-from itertools import count
+from itertools import count as counted
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -163,10 +163,18 @@ def changed_functions(random: Random, functions: tuple[Function, ...]) -> tuple[
 
 
 def changed_arity(random: Random, arity: Arity) -> Arity:
-    field = random.choice(("parameter_count", "variadic", "entry", "end", "slot_count"))
-    if field == "variadic":
-        return arity._replace(variadic=not arity.variadic)
-    return arity._replace(**{field: some_number(random, getattr(arity, field))})
+    match random.randrange(5):
+        case 0:
+            return arity._replace(variadic=not arity.variadic)
+        case 1:
+            count = some_number(random, arity.parameter_count)
+            return arity._replace(parameter_count=count)
+        case 2:
+            return arity._replace(entry=some_number(random, arity.entry))
+        case 3:
+            return arity._replace(end=some_number(random, arity.end))
+        case _:
+            return arity._replace(slot_count=some_number(random, arity.slot_count))
 
 
 def changed_segment(random: Random) -> Segment:
@@ -351,7 +359,7 @@ def main() -> None:
         return
     end = time.monotonic() + arguments.seconds
     done = dict.fromkeys(SOURCES, 0)
-    for turn in count(arguments.first):
+    for turn in counted(arguments.first):
         for source, share in SHARES.items():
             for number in range(turn * share, (turn + 1) * share):
                 if time.monotonic() > end:
