@@ -146,7 +146,7 @@ PRIMITIVES: tuple[Primitive, ...] = (
     Primitive("vector", 0, None, PURE, "vector of the arguments"),
     Primitive("hash-map", 0, None, PURE, "map of alternating keys and values"),
     Primitive("hash-set", 0, None, PURE, "set of the arguments"),
-    Primitive("vec", 1, 1, PURE, "vector of a collection"),
+    Primitive("vec*", 1, 1, PURE, "vector of a collection"),
     Primitive("set", 1, 1, PURE, "set of a collection"),
     Primitive("conj", 0, None, PURE, "collection with the items added where it is cheap"),
     Primitive("cons", 2, 2, PURE, "seq with the item in front"),
@@ -244,6 +244,27 @@ PRIMITIVES: tuple[Primitive, ...] = (
         2,
         CONTROL,
         "leave the innermost prompt with the tag, finalizers first; the value is the prompt's",
+    ),
+    Primitive(
+        "lazy-folder",
+        1,
+        1,
+        PURE,
+        "the function of an unrealised lazy seq with one owner, if it can fold it; or nil (core library only)",
+    ),
+    Primitive("fold-fn?", 1, 1, PURE, "is a host function that fold-items applies"),
+    Primitive(
+        "fold-items",
+        5,
+        5,
+        PURE,
+        "a host function, its result so far, a vector or range of integers, and which items to fold, from and up to",
+    ),
+    Primitive(
+        "range-bounds", 1, 1, PURE, "[start end step] of an ascending range of integers, or nil"
+    ),
+    Primitive(
+        "count-each", 4, 4, PURE, "a map of counts, plus the items of a vector from and up to"
     ),
 )
 

@@ -17,8 +17,8 @@ from yang.segment import Function, Segment
 CORE_PREFIXES = ("yin.core/", "clojure.core/")
 # Set by the node before the program starts.
 HOST_GLOBALS = frozenset({"*args*"})
-# Host functions that only the core library may name: they see the inside of a lazy seq.
-CORE_ONLY = frozenset({"lazy-thunk", "lazy-set!", "lazy-value"})
+# Host functions that only the core library may name: they see the inside of a lazy seq, or who holds it.
+CORE_ONLY = frozenset({"lazy-thunk", "lazy-set!", "lazy-value", "lazy-folder"})
 
 
 class CoreLibrary(NamedTuple):

@@ -37,3 +37,31 @@
 ; expect: (false true true true false)
 [(trim "\u2003a\u00a0") (str/triml "\u3000a") (str/trimr "a\u2028")]
 ; expect: ["a\u00a0" "a" "a"]
+[(vec* [1]) (vec* (range 2)) (vec* nil) (vec* {:a 1})]
+; expect: [[1] [0 1] [] [[:a 1]]]
+[(fold-fn? +) (fold-fn? conj) (fold-fn? inc) (fold-fn? (fn [a b] a)) (fold-fn? nil)]
+; expect: [true true false false false]
+[(fold-items + 1 [1 2 3] 1 3) (fold-items conj [] (range 5 9) 1 3) (fold-items max 0 [] 0 0)]
+; expect: [6 [6 7] 0]
+(fold-items inc 1 [1] 0 1)
+; expect error: expected a host function to fold with, found a function
+(fold-items + 1 '(1) 0 1)
+; expect error: expected a vector or a range of integers, found a list
+(fold-items + 1 [1] 0 2)
+; expect error: index 2 out of bounds for length 1
+(fold-items + 1 [1] -1 1)
+; expect error: index -1 out of bounds for length 1
+(fold-items + 1 [1] nil 1)
+; expect error: expected an index, found nil
+[(range-bounds (range 1 9 2)) (range-bounds (range 3 0 -1)) (range-bounds (range 0.0 1.0 0.5)) (range-bounds [1])]
+; expect: [[1 9 2] nil nil nil]
+[(count-each {:a 1} [:a :b :b] 0 3) (count-each {} [(map inc [1]) [2]] 0 2)]
+; expect: [{:a 2 :b 2} {(2) 2}]
+(count-each {:a "x"} [:a] 0 1)
+; expect error: found a string
+(count-each [] [1] 0 1)
+; expect error: expected a map, found a vector
+(count-each {} '(1) 0 1)
+; expect error: expected a vector, found a list
+(count-each {} [1] 0 2)
+; expect error: index 2 out of bounds for length 1

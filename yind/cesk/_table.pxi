@@ -2,6 +2,7 @@
 
 include "_primitives_cells.pxi"
 include "_primitives_collections.pxi"
+include "_primitives_folds.pxi"
 include "_primitives_numbers.pxi"
 include "_primitives_predicates.pxi"
 include "_primitives_sequences.pxi"
@@ -158,9 +159,14 @@ cdef enum PrimitiveNumber:
     PRIMITIVE_PROMPT = 147
     PRIMITIVE_CONTROL = 148
     PRIMITIVE_ABORT = 149
-    PRIMITIVE_TABLE_SIZE = 150
+    PRIMITIVE_LAZY_FOLDER = 150
+    PRIMITIVE_IS_FOLD_FN = 151
+    PRIMITIVE_FOLD_ITEMS = 152
+    PRIMITIVE_RANGE_BOUNDS = 153
+    PRIMITIVE_COUNT_EACH = 154
+    PRIMITIVE_TABLE_SIZE = 155
 
-cdef PrimitiveInfo PRIMITIVE_TABLE[150]
+cdef PrimitiveInfo PRIMITIVE_TABLE[155]
 
 
 cdef void fill_primitive_table() noexcept:
@@ -257,7 +263,7 @@ cdef void fill_primitive_table() noexcept:
     set_primitive(90, primitive_vector, 0, 4294967295, 0, b"vector")
     set_primitive(91, primitive_hash_map, 0, 4294967295, 0, b"hash-map")
     set_primitive(92, primitive_hash_set, 0, 4294967295, 0, b"hash-set")
-    set_primitive(93, primitive_vec, 1, 1, 0, b"vec")
+    set_primitive(93, primitive_vec, 1, 1, 0, b"vec*")
     set_primitive(94, primitive_set, 1, 1, 0, b"set")
     set_primitive(95, primitive_conj, 0, 4294967295, 0, b"conj")
     set_primitive(96, primitive_cons, 2, 2, 0, b"cons")
@@ -314,6 +320,11 @@ cdef void fill_primitive_table() noexcept:
     set_primitive(147, missing_primitive, 2, 4294967295, 1, b"prompt*")
     set_primitive(148, missing_primitive, 2, 2, 1, b"control*")
     set_primitive(149, missing_primitive, 2, 2, 1, b"abort*")
+    set_primitive(150, primitive_lazy_folder, 1, 1, 0, b"lazy-folder")
+    set_primitive(151, primitive_is_fold_fn, 1, 1, 0, b"fold-fn?")
+    set_primitive(152, primitive_fold_items, 5, 5, 0, b"fold-items")
+    set_primitive(153, primitive_range_bounds, 1, 1, 0, b"range-bounds")
+    set_primitive(154, primitive_count_each, 4, 4, 0, b"count-each")
 
 
 fill_primitive_table()

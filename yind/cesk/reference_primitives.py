@@ -1,6 +1,6 @@
 """The host functions of the reference machine on kinds, collections, cells and errors; and the whole table.
 
-Is:     with `reference_numbers` and `reference_text`, every PURE row of `yang.primitives` in Python.
+Is:     with `reference_folds`, `reference_numbers` and `reference_text`, every PURE row of `yang.primitives` in Python.
 Is not: `apply`, `call/cc` and effects, which change the continuation (`reference`).
 Fits:   `FUNCTIONS` finds them by name; a test holds it against the table.
 Source: Clojure 1.11's clojure.core.
@@ -14,7 +14,11 @@ from fractions import Fraction
 from pyrsistent import pvector
 
 from datomstore.value import Char, Keyword, Symbol
-from yind.cesk import reference_numbers, reference_text  # noqa: F401  # they fill the table
+from yind.cesk import (  # noqa: F401  # they fill the table
+    reference_folds,
+    reference_numbers,
+    reference_text,
+)
 from yind.cesk.reference_arguments import (
     FUNCTIONS,
     check_index,
@@ -156,7 +160,7 @@ def _hash_set(store: Store, *arguments: Value) -> Value:
     return found
 
 
-@primitive("vec")
+@primitive("vec*")
 def _vec(store: Store, source: Value) -> Value:
     return source if isinstance(source, VECTORS) else pvector(all_items(store, source))
 
