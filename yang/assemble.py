@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from yang.canonical import encode
-from yang.execution import OPERANDS, Step, Stream
+from yang.execution import OPERANDS, Step, Stream, constant_of
 from yang.isa import INSTRUCTION_FORMAT, OPCODES
 from yang.segment import Arity, Function, FunctionRef, Handler, PrimitiveRef, Segment, Span
 
@@ -128,7 +128,9 @@ class _Operands:
             case None:
                 return 0
             case "K":
-                return self.pool.constant(self.constants[value, step.c])
+                key = constant_of(step)
+                assert key is not None
+                return self.pool.constant(self.constants[key])
             case "G":
                 return self.pool.global_name(self.names[value])
             case "F":
@@ -149,7 +151,14 @@ def _pack(step: Step, operand_of: _Operands) -> bytes:
 
 
 # instruction -> (operand, slots beyond it that n counts): R[b] .. R[b + n] of a call
-_RUNS = {"apply": ("b", 1), "tail-apply": ("b", 1), "primitive": ("c", 0), "closure": ("c", 0)}
+_RUNS = {
+    "apply": ("b", 1),
+    "tail-apply": ("b", 1),
+    "call": ("b", 0),
+    "tail-call": ("b", 0),
+    "primitive": ("c", 0),
+    "closure": ("c", 0),
+}
 
 
 def slots_used(step: Step) -> int:

@@ -5,7 +5,7 @@ Is not: scoping, slots or choice of instructions: `yang/rules` derives them; pac
 Fits:   `cli` and `yind` compile here; `yang.render` shows the stations.
 
     AST datoms --scope.dl--> who binds, owns, captures what --(captured values numbered, names looked up)-->
-    facts --tail, names, slots, execution, errors.dl--> steps --(sorted)--> execution datoms and a segment
+    facts --tail, names, slots, liveness, execution, errors.dl--> steps --(sorted)--> execution datoms and a segment
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ from yang.execution import (
     StepRow,
     Stream,
     arrange,
+    constant_of,
     exec_datoms,
 )
 from yang.isa import OPERAND_COUNT_MAX
@@ -128,7 +129,7 @@ def _compile(program: Program, tree: Tree, core: CoreLibrary | None, source: Sou
     )
     analysis = Analysis(ast, scope, core)
     database = Database.from_datoms([*ast_datoms, *analysis.datoms()], CODE_SCHEMA)
-    stages = rules.load("tail", "names", "slots", "execution", "errors")
+    stages = rules.load("tail", "names", "slots", "liveness", "execution", "errors")
     derived = derive(stages, EXECUTION_RELATIONS, database)
     raise_all(_errors(derived, analysis, source))
     stream = arrange(
@@ -214,9 +215,10 @@ def _constants(
     hosts: dict[int, int] = dict(derived["host-reference"])
     constants: dict[tuple[int, int], object] = {}
     for step in stream.steps:
-        if step.instruction != "const":
+        key = constant_of(step)
+        if key is None:
             continue
-        node = step.b
+        node, selector = key
         value: object = None
         match ast.kind(node):
             case "literal":
@@ -226,12 +228,12 @@ def _constants(
             case "def":
                 value = analysis.function_ref(analysis.static[node])
             case "catch":
-                value = ast.scalar(node, "ast/class") if step.c else _catches(analysis)
+                value = ast.scalar(node, "ast/class") if selector else _catches(analysis)
             case "variable" if node in statics:
                 value = analysis.function_ref(statics[node])
             case "variable":
                 value = _host_constant(analysis.hosts[hosts[node]])
-        constants[node, step.c] = value
+        constants[key] = value
     return constants
 
 

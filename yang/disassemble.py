@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from datomstore import edn
-from yang.execution import OPERANDS
+from yang.execution import CALLS, OPERANDS
 from yang.isa import INSTRUCTION_FORMAT, INSTRUCTIONS
 from yang.primitives import PRIMITIVES
 from yang.segment import FunctionRef, PrimitiveRef, Segment
@@ -85,7 +85,7 @@ def operand_text(segment: Segment, line: Line) -> str:
                 parts.append(f"c{value}")
             case _:
                 parts.append(f"r{value}")
-    if line.instruction in ("apply", "tail-apply", "primitive", "closure"):
+    if line.instruction in CALLS or line.instruction == "closure":
         parts.append(f"n={line.n}")
     return " ".join(parts)
 

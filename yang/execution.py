@@ -133,6 +133,20 @@ def arrange(
     return Stream(tuple(steps), tuple(row for row in guards if row.start < row.end), bodies)
 
 
+CALLS = ("apply", "tail-apply", "call", "tail-call", "primitive", "primitive-read")
+
+
+def constant_of(step: Step) -> tuple[int, int] | None:
+    """Return node and selector of the constant that a step names, if it names one; see execution.dl."""
+    if step.instruction == "const":
+        return step.b, step.c
+    for field, kind in OPERANDS[step.instruction].items():
+        if kind == "K":
+            node: int = getattr(step, field)
+            return node, 0
+    return None
+
+
 def _label(row: StepRow) -> Key | None:
     """Return the place a derived step names, see execution.dl."""
     operands = OPERANDS[row.instruction]
@@ -140,6 +154,8 @@ def _label(row: StepRow) -> Key | None:
         return row.a, row.b, row.n
     if operands.get("b") == "L":
         return row.b, row.c, row.n
+    if operands.get("c") == "L":
+        return row.c, 0, row.n
     return None
 
 
@@ -166,7 +182,9 @@ def _step(order: int, row: StepRow, body: int, keys: Sequence[Key], start: int) 
     target = start + place
     if OPERANDS[row.instruction].get("a") == "L":
         return Step(order, row.instruction, row.node, body, 0, target, 0, 0, target)
-    return Step(order, row.instruction, row.node, body, 0, row.a, target, 0, target)
+    if OPERANDS[row.instruction].get("b") == "L":
+        return Step(order, row.instruction, row.node, body, 0, row.a, target, 0, target)
+    return Step(order, row.instruction, row.node, body, 0, row.a, row.b, target, target)
 
 
 _ATTRIBUTES = (
@@ -205,12 +223,14 @@ def exec_datoms(
         fact(entity, EXEC["node"], step.node)
         fact(entity, EXEC["body"], step.body)
         kinds = OPERANDS[step.instruction]
-        if step.n or step.instruction in ("apply", "tail-apply", "primitive"):
+        if step.n or step.instruction in CALLS:
             fact(entity, EXEC["n"], step.n)
         for field, value in (("a", step.a), ("b", step.b), ("c", step.c)):
             kind = kinds.get(field)
             if kind == "K":
-                _constant_facts(fact, entity, constants[value, step.c], functions)
+                key = constant_of(step)
+                assert key is not None
+                _constant_facts(fact, entity, constants[key], functions)
             elif kind == "G":
                 fact(entity, EXEC["name"], names[value])
             elif kind == "F":
@@ -219,7 +239,7 @@ def exec_datoms(
                 fact(entity, EXEC["target"], base + value)
             elif kind is not None:
                 fact(entity, EXEC[field], value)
-        if step.node in operator and step.instruction in ("apply", "tail-apply", "primitive"):
+        if step.node in operator and step.instruction in CALLS:
             fact(entity, EXEC["function"], operator[step.node])
             fact(entity, EXEC["args"], next_entity)
             for operand in operands[step.node]:

@@ -11,6 +11,13 @@ Operands name slots of the running frame (R), constants of the segment (K), func
 names of the segment's globals (G), captured values of the running closure (C), host functions (P), or a
 position in the same segment's code (L). What an instruction does not use is zero.
 
+Slots own what they hold. `take`, the arguments of a call and those of `primitive`, and the values of a closure are
+moved: the slot shows nothing afterwards, so that whoever receives the value may be its only owner and change it in
+place (yang/rules/liveness.dl says when a slot is read for the last time).
+
+A `call` names a function that is known when the code is loaded, with a body for just so many arguments: nothing is
+looked at when it runs. Instructions with a constant operand stand for the same operation on a slot that holds it.
+
 A call returns into its caller's frame: every frame keeps the slot that its callee's value goes to.
 """
 
@@ -21,7 +28,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-ISA_VERSION = 1
+ISA_VERSION = 2
 INSTRUCTION_FORMAT = "<HHiii"  # opcode, n, a, b, c
 INSTRUCTION_SIZE = 16  # bytes
 OPERAND_COUNT_MAX = 0xFFFF  # what n can say: arguments of a call, captured values of a closure
@@ -38,6 +45,7 @@ class Instruction(NamedTuple):
 INSTRUCTIONS: tuple[Instruction, ...] = (
     Instruction("const", "a:R b:K", "R[a] := K[b]"),
     Instruction("move", "a:R b:R", "R[a] := R[b]"),
+    Instruction("take", "a:R b:R", "R[a] := R[b]; R[b] shows nothing from then on"),
     Instruction("captured", "a:R b:C", "R[a] := C[b]"),
     Instruction("self", "a:R", "R[a] := the running closure"),
     Instruction(
@@ -46,27 +54,53 @@ INSTRUCTIONS: tuple[Instruction, ...] = (
     Instruction("global", "a:R b:G", "R[a] := globals[G[b]]; fault if unbound"),
     Instruction("def-global", "a:G b:R", "globals[G[a]] := R[b]"),
     Instruction(
-        "closure", "n a:R b:F c:R", "R[a] := closure of F[b] over copies of R[c] .. R[c+n-1]"
+        "closure", "n a:R b:F c:R", "R[a] := closure of F[b] over R[c] .. R[c+n-1], which are taken"
     ),
     Instruction(
         "share", "a:R b:F c:R", "R[a] := closure of F[b] over the captured values of closure R[c]"
     ),
     Instruction("apply", "n a:R b:R", "R[a] := R[b](R[b+1] .. R[b+n]); the frame waits"),
     Instruction("tail-apply", "n b:R", "return R[b](R[b+1] .. R[b+n]); the frame is released"),
-    Instruction("primitive", "n a:R b:P c:R", "R[a] := P[b](R[c] .. R[c+n-1])"),
+    Instruction(
+        "call", "n a:R b:R c:K", "R[a] := function K[c](R[b] .. R[b+n-1]); the frame waits"
+    ),
+    Instruction(
+        "tail-call", "n b:R c:K", "return function K[c](R[b] .. R[b+n-1]); the frame is released"
+    ),
+    Instruction("primitive", "n a:R b:P c:R", "R[a] := P[b](R[c] .. R[c+n-1]), which are taken"),
+    Instruction("primitive-read", "n a:R b:P c:R", "R[a] := P[b](R[c]), which stays; n is 1"),
     Instruction("return", "a:R", "leave the frame with R[a]"),
     Instruction("jump", "a:L", "pc := L"),
     Instruction("loop", "a:L", "pc := L, backwards; costs fuel"),
     Instruction("branch-false", "a:R b:L", "if R[a] is nil or false: pc := L"),
+    Instruction("branch-true", "a:R b:L", "if R[a] is neither nil nor false: pc := L"),
+    Instruction("unless-nil", "a:R b:L", "if R[a] is not nil: pc := L"),
+    Instruction("unless-less", "a:R b:R c:L", "unless R[a] < R[b]: pc := L"),
+    Instruction("unless-less-equal", "a:R b:R c:L", "unless R[a] <= R[b]: pc := L"),
+    Instruction("unless-equal", "a:R b:R c:L", "unless R[a] = R[b]: pc := L"),
+    Instruction("unless-less-constant", "a:R b:K c:L", "unless R[a] < K[b]: pc := L"),
+    Instruction("unless-less-equal-constant", "a:R b:K c:L", "unless R[a] <= K[b]: pc := L"),
+    Instruction("unless-greater-constant", "a:R b:K c:L", "unless K[b] < R[a]: pc := L"),
+    Instruction("unless-greater-equal-constant", "a:R b:K c:L", "unless K[b] <= R[a]: pc := L"),
+    Instruction("unless-equal-constant", "a:R b:K c:L", "unless R[a] = K[b]: pc := L"),
     Instruction("add", "a:R b:R c:R", "R[a] := R[b] + R[c]"),
     Instruction("subtract", "a:R b:R c:R", "R[a] := R[b] - R[c]"),
     Instruction("multiply", "a:R b:R c:R", "R[a] := R[b] * R[c]"),
     Instruction("less", "a:R b:R c:R", "R[a] := R[b] < R[c]"),
     Instruction("less-equal", "a:R b:R c:R", "R[a] := R[b] <= R[c]"),
     Instruction("equal", "a:R b:R c:R", "R[a] := R[b] = R[c], Clojure's equality"),
+    Instruction("add-constant", "a:R b:R c:K", "R[a] := R[b] + K[c]"),
+    Instruction("subtract-constant", "a:R b:R c:K", "R[a] := R[b] - K[c]"),
+    Instruction("multiply-constant", "a:R b:R c:K", "R[a] := R[b] * K[c]"),
+    Instruction("less-constant", "a:R b:R c:K", "R[a] := R[b] < K[c]"),
+    Instruction("less-equal-constant", "a:R b:R c:K", "R[a] := R[b] <= K[c]"),
+    Instruction("greater-constant", "a:R b:R c:K", "R[a] := K[c] < R[b]"),
+    Instruction("greater-equal-constant", "a:R b:R c:K", "R[a] := K[c] <= R[b]"),
+    Instruction("equal-constant", "a:R b:R c:K", "R[a] := R[b] = K[c], Clojure's equality"),
     Instruction("increment", "a:R b:R", "R[a] := R[b] + 1"),
     Instruction("decrement", "a:R b:R", "R[a] := R[b] - 1"),
     Instruction("not", "a:R b:R", "R[a] := true if R[b] is nil or false, else false"),
+    Instruction("is-nil", "a:R b:R", "R[a] := true if R[b] is nil, else false"),
     Instruction("throw", "a:R", "throw the error R[a]"),
     Instruction("catch", "a:R", "R[a] := the error in flight; entered only by a handler"),
     Instruction("rethrow", "a:R", "if R[a] is not nil: throw it (the end of a finally)"),

@@ -48,9 +48,13 @@ FUSED: dict[str, Fusion] = {
     "inc": Fusion("increment", 1),
     "dec": Fusion("decrement", 1),
     "not": Fusion("not", 1),
+    "nil?": Fusion("is-nil", 1),
 }
 
-_ATTRIBUTES = "name kind number arity variadic-from own function fused fused-count swapped"
+# Host functions of one argument that change it in place when they own it: it is never read where it lies.
+TAKES = frozenset({"pop"})
+
+_ATTRIBUTES = "name kind number arity variadic-from own function fused fused-count swapped takes"
 HOST = {name: Keyword(f"host/{name}") for name in _ATTRIBUTES.split()}
 Fact = tuple[Keyword, object]
 
@@ -108,6 +112,8 @@ def _primitive_facts(name: str, primitive: Primitive) -> Iterator[Fact]:
     else:
         for count in range(primitive.least, primitive.most + 1):
             yield HOST["arity"], count
+    if primitive.name in TAKES:
+        yield HOST["takes"], True
     fusion = FUSED.get(primitive.name)
     if fusion is not None:
         yield HOST["fused"], Keyword(fusion.instruction)

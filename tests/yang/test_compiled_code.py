@@ -37,34 +37,57 @@ def listing(source: str) -> list[str]:
 def test_a_recursive_function_compiles_to_this_listing() -> None:
     source = "(def fib (fn* fib ([n] (if (< n 2) n (+ (fib (- n 1)) (fib (- n 2))))))) (fib 10)"
     assert listing(source) == [
-        "f0 (top level): 0 parameters, 2 slots",
-        "0 const r0 #function[fib]",
-        "1 const r1 10",
-        "2 tail-apply r0 n=1",
-        "f1 fib: 1 parameters, 5 slots",
-        "3 const r2 2",
-        "4 less r1 r0 r2",
-        "5 branch-false r1 -> 7",
-        "6 return r0",
-        "7 const r1 #function[fib]",
-        "8 decrement r2 r0",
-        "9 apply r1 r1 n=1",
-        "10 const r2 #function[fib]",
-        "11 const r4 2",
-        "12 subtract r3 r0 r4",
-        "13 apply r2 r2 n=1",
-        "14 add r1 r1 r2",
-        "15 return r1",
+        "f0 (top level): 0 parameters, 1 slots",
+        "0 const r0 10",
+        "1 tail-call r0 #function[fib] n=1",
+        "f1 fib: 1 parameters, 3 slots",
+        "2 unless-less-constant r0 2 -> 4",
+        "3 return r0",
+        "4 decrement r1 r0",
+        "5 call r1 r1 #function[fib] n=1",
+        "6 subtract-constant r2 r0 2",
+        "7 call r2 r2 #function[fib] n=1",
+        "8 add r1 r1 r2",
+        "9 return r1",
     ]
 
 
 def test_a_loop_writes_its_variables_in_place_where_nothing_reads_them_later() -> None:
-    assert listing("(loop* [i 0 acc 0] (if (= i 9) acc (recur (inc i) (+ acc i))))")[6:] == [
-        "5 return r1",
-        "6 increment r2 r0",
-        "7 add r1 r1 r0",
-        "8 move r0 r2",
-        "9 loop -> 2",
+    assert listing("(loop* [i 0 acc 0] (if (= i 9) acc (recur (inc i) (+ acc i))))")[3:] == [
+        "2 unless-equal-constant r0 9 -> 4",
+        "3 return r1",
+        "4 increment r2 r0",
+        "5 add r1 r1 r0",
+        "6 take r0 r2",
+        "7 loop -> 2",
+    ]
+
+
+def test_a_function_that_calls_itself_at_its_end_jumps() -> None:
+    source = "(def gcd (fn* gcd ([a b] (if (= b 0) a (gcd b (rem a b)))))) (gcd 12 18)"
+    assert listing(source)[4:] == [
+        "f1 gcd: 2 parameters, 5 slots",
+        "3 unless-equal-constant r1 0 -> 5",
+        "4 return r0",
+        "5 move r2 r1",
+        "6 take r3 r0",
+        "7 take r4 r1",
+        "8 primitive r1 rem r3 n=2",
+        "9 take r0 r2",
+        "10 loop -> 3",
+    ]
+
+
+def test_an_argument_that_is_read_later_stays_where_it_is() -> None:
+    assert listing("(def f (fn* f ([m] (conj m (count m) (fn* ([] m))))))")[3:11] == [
+        "f1 f: 1 parameters, 4 slots",
+        "2 move r1 r0",
+        "3 primitive-read r2 count r0 n=1",
+        "4 take r3 r0",
+        "5 closure r3 f2 r3 n=1",
+        "6 primitive r1 conj r1 n=3",
+        "7 return r1",
+        "f2 (anonymous): 0 parameters, 1 slots, captures m",
     ]
 
 
@@ -76,17 +99,17 @@ def test_functions_of_a_letrec_share_their_captured_values() -> None:
         "1 move r3 r0",
         "2 closure r1 f1 r3 n=1",
         "3 share r2 f2 r1",
-        "4 move r3 r1",
+        "4 take r3 r1",
         "5 const r4 1",
         "6 tail-apply r3 n=1",
         "f1 (anonymous): 1 parameters, 4 slots, captures k",
         "7 sibling r1 f2",
-        "8 move r2 r0",
+        "8 take r2 r0",
         "9 captured r3 c0",
         "10 tail-apply r1 n=2",
         "f2 (anonymous): 2 parameters, 4 slots, captures k",
         "11 sibling r2 f1",
-        "12 move r3 r0",
+        "12 take r3 r0",
         "13 tail-apply r2 n=1",
     ]
 
@@ -95,18 +118,19 @@ def test_a_finally_is_a_call_of_the_library_with_two_functions() -> None:
     source = "(try (count 1) (catch :default e (count e)) (finally (count 2)))"
     lines = disassemble(compile_source(source, "t.clj").segment).splitlines()
     code = [" ".join(line.partition(";")[0].split()) for line in lines]
-    assert code[1:5] == [
-        "0 const r0 #function[finally*]",
+    assert code[1:4] == [
+        "0 const r0 #function[]",
         "1 const r1 #function[]",
-        "2 const r2 #function[]",
-        "3 tail-apply r0 n=2",
+        "2 tail-call r0 #function[finally*] n=2",
     ]
 
 
 def test_names_mean_locals_then_definitions_then_the_library_then_the_machine() -> None:
-    assert "0 const r0 #function[twice]" in listing("(twice 2)")
+    assert "1 tail-call r0 #function[twice] n=1" in listing("(twice 2)")
     assert "2 primitive r0 + r0 n=3" not in listing("(let* [+ twice] (+ 1 2 3))")
-    assert "0 const r0 #function[count]" in listing("(count 1 2 3) (def count (fn* ([a b c] a)))")
+    assert "3 call r0 r0 #function[count] n=3" in listing(
+        "(count 1 2 3) 4 (def count (fn* ([a b c] a)))"
+    )
     assert "0 global r0 x" in listing("(x) (def x 1) (def x 2)")
     assert "0 global r0 *args*" in listing("*args*")
     assert "0 const r0 #host[+]" in listing("+")
@@ -174,14 +198,14 @@ def test_all_steps_that_touch_a_variable_can_be_asked_for() -> None:
                    [?node :ast/type :variable]]""",
         database,
     )
-    assert set(found) == {(1, Keyword("move")), (3, Keyword("move"))}
+    assert set(found) == {(1, Keyword("move")), (3, Keyword("take"))}
 
 
 def test_arguments_of_a_call_can_be_asked_for() -> None:
     database = facts_of(compiled("(twice 21)"))
     found = q(
         """[:find ?name ?value
-            :where [?call :exec/instruction :tail-apply] [?call :exec/function ?function]
+            :where [?call :exec/instruction :tail-call] [?call :exec/function ?function]
                    [?function :ast/name ?name] [?call :exec/args ?args]
                    [?args :contains ?argument] [?argument :ast/value ?value]]""",
         database,

@@ -6,8 +6,8 @@
 # Source: continuations as shared heap frames, copied when a shared one is returned into: Bruggeman, Waddell, Dybvig,
 #         "Representing Control in the Presence of One-Shot Continuations" (1996).
 #
-# A call moves the function and its arguments out of the caller's slots: R[b] .. R[b+n] are nil afterwards, so that a
-# frame which waits does not keep alive what only its callee needs.
+# A call moves the function and its arguments out of the caller's slots: they show nothing afterwards, so that a frame
+# which waits does not keep alive what only its callee needs, and the callee may be the only owner.
 
 cdef enum:
     TAIL = -2  # in place of a slot: the frame is released
@@ -15,16 +15,28 @@ cdef enum:
 
 cdef inline Frame *new_frame(Heap *heap, ArityInfo *arity, Closure *closure, Frame *parent) noexcept nogil:
     """Return a frame at the entry of an arity; takes closure and parent over. The caller fills the slots at once."""
-    cdef Frame *frame = <Frame *> allocate(
-        heap, FRAME, VALUES_AT[<int> FRAME] + <size_t> arity.slot_count * sizeof(Value), arity.slot_count
-    )
-    if likely(frame != NULL):
-        frame.parent = parent
-        frame.arity = arity
-        frame.closure = closure
-        frame.pc = arity.entry
-        frame.slot = 0
+    cdef Object *block = heap.free[arity.units]
+    cdef Frame *frame
+    if likely(block != NULL and heap.used + arity.size <= heap.collect_at):
+        heap.free[arity.units] = block.next
+        heap.used += arity.size
+        (<uint64_t *> block)[0] = 1  # count, extra
+        (<uint64_t *> block)[1] = arity.head
+        frame = <Frame *> block
+    else:
+        frame = <Frame *> allocate_frame(heap, arity.slot_count)
+        if unlikely(frame == NULL):
+            return NULL
+    frame.parent = parent
+    frame.arity = arity
+    frame.closure = closure
+    frame.pc = arity.entry
+    frame.slot = 0
     return frame
+
+
+cdef Object *allocate_frame(Heap *heap, uint32_t slot_count) noexcept nogil:
+    return allocate(heap, FRAME, VALUES_AT[<int> FRAME] + <size_t> slot_count * sizeof(Value), slot_count)
 
 
 cdef inline ArityInfo *select_arity(FunctionInfo *function, uint32_t n) noexcept nogil:
@@ -123,18 +135,18 @@ cdef Outcome fill_parameters(Heap *heap, Frame *frame, Value *arguments, uint32_
     cdef Value rest = nil()
     cdef uint32_t i
     for i in range(fixed):
-        frame.at[i] = arguments[i]
-        arguments[i].tag = NIL
+        frame.at[i] = taken(&arguments[i])
     for i in range(fixed, arity.slot_count):
-        frame.at[i] = nil()
+        vacate(&frame.at[i])
     if arity.variadic and n > fixed:
         charge(heap, (n - fixed) >> 3)
         rest = immediate(EMPTY, 0)
         for i in range(n, fixed, -1):
-            if give_cell(heap, arguments[i - 1], rest, &rest) != OK:
+            if give_cell(heap, taken(&arguments[i - 1]), rest, &rest) != OK:
                 return NO_MEMORY
-            arguments[i - 1].tag = NIL
         frame.at[fixed] = rest
+    elif arity.variadic:
+        frame.at[fixed] = nil()
     return OK
 
 
@@ -237,6 +249,7 @@ cdef Outcome call_primitive(State *state, uint32_t number, Value *arguments, uin
     if outcome != OK:
         release(&state.heap, result)
         return outcome
+    release_values(&state.heap, arguments, n)
     return finish_call(state, result, slot)
 
 

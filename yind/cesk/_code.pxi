@@ -52,6 +52,16 @@ cdef Outcome make_immortal(CodeInfo *code, Heap *heap, Value value) noexcept nog
         value = pop_work(heap)
 
 
+cdef void frame_head(uint64_t *head, uint32_t units, uint32_t slot_count) noexcept nogil:
+    """Set the second half of the header of frames with so many slots, as `allocate` fills it."""
+    cdef Object object
+    memset(&object, 0, sizeof(Object))
+    object.kind = FRAME
+    object.units = <uint16_t> units
+    object.length = slot_count
+    head[0] = (<uint64_t *> &object)[1]
+
+
 cdef class Code:
     """A checked, loaded segment, shared by agents.
 
@@ -90,7 +100,7 @@ cdef class Code:
         if self.segment is not None:
             raise StateInvalid("the code is loaded already")
         core_names = {} if core is None else core_functions(core)
-        _verify(segment, core_names.__contains__)
+        _verify(segment, {name: core.segment.functions[index] for name, index in core_names.items()}.get)
         self.segment = segment
         self.core = core
         self.program_hash = bytes(segment.program_hash)
@@ -122,11 +132,27 @@ cdef class Code:
         self.info.step_count = len(code) // sizeof(Step)
         for index in range(self.info.arity_count):
             self.info.arities[<uint32_t> index].steps = self.info.steps
+            self.info.arities[<uint32_t> index].start = self.info.steps + self.info.arities[<uint32_t> index].entry
+        self._link_calls()
         handlers = self.segment.handlers
         self.info.handlers = <HandlerInfo *> self._array(len(handlers), sizeof(HandlerInfo))
         self.info.handler_count = len(handlers)
         for index, (start, end, target) in enumerate(handlers):
             self.info.handlers[<uint32_t> index] = HandlerInfo(start, end, target)
+
+    cdef void _link_calls(self) noexcept:
+        """Write the body that each `call` and `tail-call` enters over its operands, see Step."""
+        cdef Step *step
+        cdef Value callee
+        cdef ArityInfo *arity
+        cdef uint32_t i
+        for i in range(self.info.step_count):
+            step = &self.info.steps[i]
+            if step.opcode == OP_CALL or step.opcode == OP_TAIL_CALL:
+                callee = self.info.constants[step.c]
+                arity = select_arity((<Closure *> callee.object).function, step.n)
+                step.n = <uint16_t> step.b
+                (<ArityInfo **> &step.b)[0] = arity
 
     def _load_globals(self):
         names = list(self.core.global_names) if self.core is not None else []
@@ -179,6 +205,10 @@ cdef class Code:
                 arity.slot_count = body.slot_count
                 arity.index = next_arity
                 arity.function = target
+                arity.size = (VALUES_AT[<int> FRAME] + <size_t> body.slot_count * sizeof(Value) + UNIT - 1) // UNIT * UNIT
+                if arity.size <= SMALL_UNITS_MAX * UNIT:
+                    arity.units = <uint32_t> (arity.size // UNIT)
+                frame_head(&arity.head, arity.units, body.slot_count)
                 next_arity += 1
             if target.arity_count == 1 and not target.arities.variadic:
                 target.fixed_count = target.arities.parameter_count
@@ -187,6 +217,8 @@ cdef class Code:
                 if target.closure == NULL:
                     raise MemoryError
                 target.closure.head.count = IMMORTAL
+                for place in range(target.arity_count):
+                    target.arities[<uint32_t> place].closure = target.closure
 
     def _load_constants(self, core_names):
         cdef Value *constant

@@ -73,7 +73,7 @@ cdef extern from *:
         uint32_t length  # number of values, or of bytes in kinds of bytes
     ctypedef struct Value:
         uint32_t tag      # a Tag
-        uint32_t spare    # zero
+        uint32_t spare    # zero; VACANT in a slot that shows nothing
         int64_t integer   # INT; CHAR: code point; INSTANT: microseconds since 1970; PRIMITIVE: number
         double real       # DOUBLE
         Object *object    # tag >= HEAP; equals object.kind
@@ -120,6 +120,9 @@ cdef enum Tag:
     FRAME = 41
     MARK = 42
     TAG_COUNT = 43
+
+cdef enum Spare:
+    VACANT = 1  # of a NIL in a slot: not bound yet, or taken; no program sees it
 
 cdef enum Flag:
     REALIZED = 1  # of a LAZY
@@ -191,7 +194,7 @@ cdef struct Frame:
     int32_t slot  # where the callee's value goes; -1: it is discarded and pc is done again
     Value at[1]  # arity.slot_count slots
 
-cdef struct Step:  # one instruction, see yang.isa
+cdef struct Step:  # one instruction, see yang.isa; of `call` and `tail-call` n is the operand b, b and c an ArityInfo *
     uint16_t opcode
     uint16_t n
     int32_t a
@@ -213,6 +216,11 @@ cdef struct ArityInfo:
     Step *steps  # of the code, so that a return need not look further
     Value *constants
     FunctionInfo *function
+    Closure *closure  # the immortal closure of the function when it has no captured values
+    Step *start  # steps + entry
+    uint64_t head  # second half of the header of a frame
+    size_t size  # bytes of a frame's block
+    uint32_t units  # of it; 0: not known, or a large block
 
 cdef struct FunctionInfo:
     CodeInfo *code

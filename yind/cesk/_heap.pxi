@@ -31,6 +31,8 @@ cdef extern from *:
     static inline int add_overflows(int64_t a, int64_t b, int64_t *r) { return __builtin_add_overflow(a, b, r); }
     static inline int subtract_overflows(int64_t a, int64_t b, int64_t *r) { return __builtin_sub_overflow(a, b, r); }
     static inline int multiply_overflows(int64_t a, int64_t b, int64_t *r) { return __builtin_mul_overflow(a, b, r); }
+    /* NIL that is VACANT, in one store. */
+    static inline void vacate(Value *place) { *(uint64_t *) place = (uint64_t) 1 << 32; }
     #define likely(x) __builtin_expect(!!(x), 1)
     #define unlikely(x) __builtin_expect(!!(x), 0)
     """
@@ -38,6 +40,7 @@ cdef extern from *:
     bint add_overflows(int64_t a, int64_t b, int64_t *r) noexcept nogil
     bint subtract_overflows(int64_t a, int64_t b, int64_t *r) noexcept nogil
     bint multiply_overflows(int64_t a, int64_t b, int64_t *r) noexcept nogil
+    void vacate(Value *place) noexcept nogil
     bint likely(bint x) noexcept nogil
     bint unlikely(bint x) noexcept nogil
 
@@ -423,6 +426,26 @@ cdef inline void release_object(Heap *heap, Object *object) noexcept nogil:
 cdef inline void release(Heap *heap, Value value) noexcept nogil:
     if value.tag >= HEAP:
         release_object(heap, value.object)
+
+
+cdef inline Value taken(const Value *argument) noexcept nogil:
+    """Return the value of an argument that its slot gives away; it has to be put back if the instruction is done again."""
+    cdef Value value = argument[0]
+    vacate(<Value *> argument)
+    return value
+
+
+cdef inline void release_values(Heap *heap, Value *values, uint32_t n) noexcept nogil:
+    """Release and vacate n slots."""
+    cdef Object *object
+    cdef uint32_t tag
+    cdef uint32_t i
+    for i in range(n):
+        tag = values[i].tag
+        object = values[i].object
+        vacate(&values[i])
+        if tag >= HEAP:
+            release_object(heap, object)
 
 
 cdef inline void set_value(Heap *heap, Value *place, Value value) noexcept nogil:

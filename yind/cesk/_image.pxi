@@ -67,6 +67,7 @@ cdef enum Ext:
     EXT_PRIMITIVE = 7  # number
     EXT_FUNCTION = 8  # a function without captured values: 2 * index, plus one in the core library
     EXT_CONSTANT = 9  # an object of a constant: 2 * number, plus one in the core library
+    EXT_VACANT = 10  # 0: a slot of a frame that shows nothing
 
 cdef uint64_t CANONICAL_NAN = 0x7FF8000000000000
 

@@ -364,6 +364,9 @@ cdef bint read_ext_value(Reader *reader, Token *token, Value *value) noexcept no
     if token.ext == EXT_PRIMITIVE and number < PRIMITIVE_TABLE_SIZE:
         value[0] = immediate(PRIMITIVE, number)
         return True
+    if token.ext == EXT_VACANT and number == 0:
+        vacate(value)
+        return True
     function = read_function(reader, number)
     if token.ext == EXT_FUNCTION and function != NULL and function.closure != NULL:
         value[0] = pointer_value(function.closure)
@@ -399,6 +402,8 @@ cdef bint read_value(Reader *reader, Value *value) noexcept nogil:
     """Read a field that a program may see."""
     if not read_any(reader, value):
         return False
+    if value.spare == VACANT:
+        return refuse(reader, b"a vacant slot outside of a frame")
     return value.tag < VECTOR_NODE or refuse(reader, b"an inner object stands where a value should")
 
 
@@ -410,11 +415,22 @@ cdef bint read_values(Reader *reader, Value *values, uint32_t n) noexcept nogil:
     return True
 
 
+cdef bint read_slots(Reader *reader, Value *slots, uint32_t n) noexcept nogil:
+    """Read the slots of a frame, which may be vacant."""
+    cdef uint32_t i
+    for i in range(n):
+        if not read_any(reader, &slots[i]):
+            return False
+        if slots[i].tag >= VECTOR_NODE:
+            return refuse(reader, b"an inner object stands where a value should")
+    return True
+
+
 cdef bint read_inner(Reader *reader, uint32_t kind, bint optional, Value *value) noexcept nogil:
     """Read a reference to an object of a kind (its number is then in the reader), or nil where that may be."""
     if not read_any(reader, value):
         return False
-    if value.tag == kind or (optional and value.tag == NIL):
+    if value.tag == kind or (optional and value.tag == NIL and value.spare != VACANT):
         return True
     return refuse(reader, b"a reference to an object of another kind")
 

@@ -344,7 +344,7 @@ cdef bint read_map(Reader *reader, uint32_t kind) noexcept nogil:
         if entry.level != 0 or (kind == SET and not entry.flags & VALUES_NIL):
             return refuse(reader, b"the root of a map or set is no root")
         count = entry.size
-    elif root.tag != NIL:
+    elif root.tag != NIL or root.spare == VACANT:
         return refuse(reader, b"the root of a map or set is no root")
     if give_map(&reader.state.heap, kind, count, root, &map) != OK:
         return out_of_memory(reader)
@@ -420,7 +420,9 @@ cdef bint may_wait(ArityInfo *arity, uint32_t pc, int32_t slot) noexcept nogil:
     step = &arity.steps[pc - 1]
     if step.a != slot:
         return False
-    return step.opcode == OP_APPLY or (step.opcode == OP_PRIMITIVE and PRIMITIVE_TABLE[step.b].kind != 0)
+    if step.opcode == OP_APPLY or step.opcode == OP_CALL:
+        return True
+    return step.opcode == OP_PRIMITIVE and PRIMITIVE_TABLE[step.b].kind != 0
 
 
 cdef bint read_frame_closure(Reader *reader, Frame *frame) noexcept nogil:
@@ -469,7 +471,7 @@ cdef bint read_frame(Reader *reader) noexcept nogil:
         return out_of_memory(reader)
     frame.pc = <uint32_t> pc
     frame.slot = <int32_t> slot
-    if not (read_frame_closure(reader, frame) and read_values(reader, frame.at, arity.slot_count)):
+    if not (read_frame_closure(reader, frame) and read_slots(reader, frame.at, arity.slot_count)):
         return False
     if not add_entry(reader, frame):
         return False

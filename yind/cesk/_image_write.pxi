@@ -440,7 +440,19 @@ cdef bint write_frame(Writer *writer, Frame *frame) noexcept nogil:
         write_nil(writer)
     else:
         write_value(writer, pointer_value(frame.closure))
-    return write_values(writer, frame.at, frame.head.length)
+    return write_slots(writer, frame.at, frame.head.length)
+
+
+cdef bint write_slots(Writer *writer, const Value *slots, uint32_t n) noexcept nogil:
+    """Write the slots of a frame, which may be vacant."""
+    cdef uint32_t i
+    for i in range(n):
+        if slots[i].tag == NIL and slots[i].spare == VACANT:
+            writer.items += 1
+            out_ext_number(writer.out, EXT_VACANT, 0)
+        elif not write_value(writer, slots[i]):
+            return False
+    return True
 
 
 cdef bint write_record(Writer *writer, Object *object) noexcept nogil:

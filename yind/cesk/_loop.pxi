@@ -38,11 +38,18 @@ cdef Outcome finish(State *state, Value value) noexcept nogil:
 cdef Outcome make_closure(
     State *state, FunctionInfo *function, const Value *captured, uint32_t n, Value *result
 ) noexcept nogil:
-    """Set result to a closure over copies of n values."""
+    """Set result to a closure over n values, which are taken."""
     cdef Closure *closure
+    cdef Values *object
     cdef Value captures = nil()
-    if n > 0 and give_values(&state.heap, CAPTURES, captured, n, &captures) != OK:
-        return NO_MEMORY
+    cdef uint32_t i
+    if n > 0:
+        object = new_values(&state.heap, CAPTURES, n)
+        if object == NULL:
+            return NO_MEMORY
+        for i in range(n):
+            object.at[i] = taken(&captured[i])
+        captures = pointer_value(object)
     closure = new_closure(&state.heap, function, captures)
     if closure == NULL:
         return NO_MEMORY
@@ -133,13 +140,16 @@ cdef RunStatus run_state(State *state) noexcept nogil:
             if hostile_stops(&heap.hostile, opcode):
                 frame.pc = <uint32_t> (step - steps)
                 return STATUS_OUT_OF_FUEL
-            if opcode == OP_PRIMITIVE:
+            if opcode == OP_PRIMITIVE or opcode == OP_PRIMITIVE_READ:
                 hostile_primitive(step.b)
         if opcode == OP_CONST:
             set_value(heap, &slots[step.a], constants[step.b])  # immortal: not counted
             continue
         elif opcode == OP_MOVE:
             set_value(heap, &slots[step.a], retained(slots[step.b]))
+            continue
+        elif opcode == OP_TAKE:
+            set_value(heap, &slots[step.a], taken(&slots[step.b]))
             continue
         elif opcode == OP_CAPTURED:
             x = &(<Values *> frame.closure.captures.object).at[step.b]
@@ -204,6 +214,85 @@ cdef RunStatus run_state(State *state) noexcept nogil:
             heap.steps = 0
             outcome = equal(heap, x[0], y[0], &truth)
             value = boolean_value(truth)
+        elif opcode == OP_ADD_CONSTANT:
+            x = &slots[step.b]
+            y = &constants[step.c]
+            if x.tag == INT and y.tag == INT and likely(not add_overflows(x.integer, y.integer, &number)):
+                put(heap, &slots[step.a], INT, number)
+                continue
+            if x.tag == DOUBLE and y.tag == DOUBLE:
+                put_real(heap, &slots[step.a], x.real + y.real)
+                continue
+            outcome = arithmetic(heap, ADD, x[0], y[0], &value)
+        elif opcode == OP_SUBTRACT_CONSTANT:
+            x = &slots[step.b]
+            y = &constants[step.c]
+            if x.tag == INT and y.tag == INT and likely(not subtract_overflows(x.integer, y.integer, &number)):
+                put(heap, &slots[step.a], INT, number)
+                continue
+            if x.tag == DOUBLE and y.tag == DOUBLE:
+                put_real(heap, &slots[step.a], x.real - y.real)
+                continue
+            outcome = arithmetic(heap, SUBTRACT, x[0], y[0], &value)
+        elif opcode == OP_MULTIPLY_CONSTANT:
+            x = &slots[step.b]
+            y = &constants[step.c]
+            if x.tag == INT and y.tag == INT and likely(not multiply_overflows(x.integer, y.integer, &number)):
+                put(heap, &slots[step.a], INT, number)
+                continue
+            if x.tag == DOUBLE and y.tag == DOUBLE:
+                put_real(heap, &slots[step.a], x.real * y.real)
+                continue
+            outcome = arithmetic(heap, MULTIPLY, x[0], y[0], &value)
+        elif opcode == OP_LESS_CONSTANT:
+            x = &slots[step.b]
+            y = &constants[step.c]
+            if x.tag == INT and y.tag == INT:
+                put(heap, &slots[step.a], FALSE + <uint32_t> (x.integer < y.integer), 0)
+                continue
+            if x.tag == DOUBLE and y.tag == DOUBLE:
+                put(heap, &slots[step.a], FALSE + <uint32_t> (x.real < y.real), 0)
+                continue
+            outcome = compare_step(heap, b"<", x[0], y[0], False, &value)
+        elif opcode == OP_LESS_EQUAL_CONSTANT:
+            x = &slots[step.b]
+            y = &constants[step.c]
+            if x.tag == INT and y.tag == INT:
+                put(heap, &slots[step.a], FALSE + <uint32_t> (x.integer <= y.integer), 0)
+                continue
+            if x.tag == DOUBLE and y.tag == DOUBLE:
+                put(heap, &slots[step.a], FALSE + <uint32_t> (x.real <= y.real), 0)
+                continue
+            outcome = compare_step(heap, b"<=", x[0], y[0], True, &value)
+        elif opcode == OP_GREATER_CONSTANT:
+            x = &slots[step.b]
+            y = &constants[step.c]
+            if x.tag == INT and y.tag == INT:
+                put(heap, &slots[step.a], FALSE + <uint32_t> (y.integer < x.integer), 0)
+                continue
+            if x.tag == DOUBLE and y.tag == DOUBLE:
+                put(heap, &slots[step.a], FALSE + <uint32_t> (y.real < x.real), 0)
+                continue
+            outcome = compare_step(heap, b"<", y[0], x[0], False, &value)
+        elif opcode == OP_GREATER_EQUAL_CONSTANT:
+            x = &slots[step.b]
+            y = &constants[step.c]
+            if x.tag == INT and y.tag == INT:
+                put(heap, &slots[step.a], FALSE + <uint32_t> (y.integer <= x.integer), 0)
+                continue
+            if x.tag == DOUBLE and y.tag == DOUBLE:
+                put(heap, &slots[step.a], FALSE + <uint32_t> (y.real <= x.real), 0)
+                continue
+            outcome = compare_step(heap, b"<=", y[0], x[0], True, &value)
+        elif opcode == OP_EQUAL_CONSTANT:
+            x = &slots[step.b]
+            y = &constants[step.c]
+            if x.tag == INT and y.tag == INT:
+                put(heap, &slots[step.a], FALSE + <uint32_t> (x.integer == y.integer), 0)
+                continue
+            heap.steps = 0
+            outcome = equal(heap, x[0], y[0], &truth)
+            value = boolean_value(truth)
         elif opcode == OP_INCREMENT:
             x = &slots[step.b]
             if x.tag == INT and likely(x.integer != GREATEST_INTEGER):
@@ -219,6 +308,145 @@ cdef RunStatus run_state(State *state) noexcept nogil:
         elif opcode == OP_NOT:
             put(heap, &slots[step.a], FALSE + <uint32_t> (slots[step.b].tag <= FALSE), 0)
             continue
+        elif opcode == OP_IS_NIL:
+            put(heap, &slots[step.a], FALSE + <uint32_t> (slots[step.b].tag == NIL), 0)
+            continue
+        elif opcode == OP_UNLESS_LESS:
+            x = &slots[step.a]
+            y = &slots[step.b]
+            if x.tag == INT and y.tag == INT:
+                if not x.integer < y.integer:
+                    next_step = steps + step.c
+                continue
+            if x.tag == DOUBLE and y.tag == DOUBLE:
+                if not x.real < y.real:
+                    next_step = steps + step.c
+                continue
+            outcome = compare_step(heap, b"<", x[0], y[0], False, &value)
+            if likely(outcome == OK):
+                if value.tag == FALSE:
+                    next_step = steps + step.c
+                value = nil()
+                continue
+        elif opcode == OP_UNLESS_LESS_EQUAL:
+            x = &slots[step.a]
+            y = &slots[step.b]
+            if x.tag == INT and y.tag == INT:
+                if not x.integer <= y.integer:
+                    next_step = steps + step.c
+                continue
+            if x.tag == DOUBLE and y.tag == DOUBLE:
+                if not x.real <= y.real:
+                    next_step = steps + step.c
+                continue
+            outcome = compare_step(heap, b"<=", x[0], y[0], True, &value)
+            if likely(outcome == OK):
+                if value.tag == FALSE:
+                    next_step = steps + step.c
+                value = nil()
+                continue
+        elif opcode == OP_UNLESS_EQUAL:
+            x = &slots[step.a]
+            y = &slots[step.b]
+            if x.tag == INT and y.tag == INT:
+                if x.integer != y.integer:
+                    next_step = steps + step.c
+                continue
+            heap.steps = 0
+            outcome = equal(heap, x[0], y[0], &truth)
+            if likely(outcome == OK):
+                if not truth:
+                    next_step = steps + step.c
+                continue
+        elif opcode == OP_UNLESS_LESS_CONSTANT:
+            x = &slots[step.a]
+            y = &constants[step.b]
+            if x.tag == INT and y.tag == INT:
+                if not x.integer < y.integer:
+                    next_step = steps + step.c
+                continue
+            if x.tag == DOUBLE and y.tag == DOUBLE:
+                if not x.real < y.real:
+                    next_step = steps + step.c
+                continue
+            outcome = compare_step(heap, b"<", x[0], y[0], False, &value)
+            if likely(outcome == OK):
+                if value.tag == FALSE:
+                    next_step = steps + step.c
+                value = nil()
+                continue
+        elif opcode == OP_UNLESS_LESS_EQUAL_CONSTANT:
+            x = &slots[step.a]
+            y = &constants[step.b]
+            if x.tag == INT and y.tag == INT:
+                if not x.integer <= y.integer:
+                    next_step = steps + step.c
+                continue
+            if x.tag == DOUBLE and y.tag == DOUBLE:
+                if not x.real <= y.real:
+                    next_step = steps + step.c
+                continue
+            outcome = compare_step(heap, b"<=", x[0], y[0], True, &value)
+            if likely(outcome == OK):
+                if value.tag == FALSE:
+                    next_step = steps + step.c
+                value = nil()
+                continue
+        elif opcode == OP_UNLESS_GREATER_CONSTANT:
+            x = &slots[step.a]
+            y = &constants[step.b]
+            if x.tag == INT and y.tag == INT:
+                if not y.integer < x.integer:
+                    next_step = steps + step.c
+                continue
+            if x.tag == DOUBLE and y.tag == DOUBLE:
+                if not y.real < x.real:
+                    next_step = steps + step.c
+                continue
+            outcome = compare_step(heap, b"<", y[0], x[0], False, &value)
+            if likely(outcome == OK):
+                if value.tag == FALSE:
+                    next_step = steps + step.c
+                value = nil()
+                continue
+        elif opcode == OP_UNLESS_GREATER_EQUAL_CONSTANT:
+            x = &slots[step.a]
+            y = &constants[step.b]
+            if x.tag == INT and y.tag == INT:
+                if not y.integer <= x.integer:
+                    next_step = steps + step.c
+                continue
+            if x.tag == DOUBLE and y.tag == DOUBLE:
+                if not y.real <= x.real:
+                    next_step = steps + step.c
+                continue
+            outcome = compare_step(heap, b"<=", y[0], x[0], True, &value)
+            if likely(outcome == OK):
+                if value.tag == FALSE:
+                    next_step = steps + step.c
+                value = nil()
+                continue
+        elif opcode == OP_UNLESS_EQUAL_CONSTANT:
+            x = &slots[step.a]
+            y = &constants[step.b]
+            if x.tag == INT and y.tag == INT:
+                if x.integer != y.integer:
+                    next_step = steps + step.c
+                continue
+            heap.steps = 0
+            outcome = equal(heap, x[0], y[0], &truth)
+            if likely(outcome == OK):
+                if not truth:
+                    next_step = steps + step.c
+                continue
+        elif opcode == OP_BRANCH_TRUE:
+            if slots[step.a].tag > FALSE:
+                next_step = steps + step.b
+            continue
+        elif opcode == OP_UNLESS_NIL:
+            if slots[step.a].tag != NIL:
+                next_step = steps + step.b
+            continue
         elif opcode == OP_BRANCH_FALSE:
             if slots[step.a].tag <= FALSE:
                 next_step = steps + step.b
@@ -233,6 +461,53 @@ cdef RunStatus run_state(State *state) noexcept nogil:
             heap.fuel -= 1
             next_step = steps + step.a
             continue
+        elif opcode == OP_CALL:
+            if unlikely(heap.fuel <= 0):
+                frame.pc = <uint32_t> (step - steps)
+                return STATUS_OUT_OF_FUEL
+            heap.fuel -= 1
+            arity = (<ArityInfo **> &step.b)[0]
+            fresh = new_frame(heap, arity, arity.closure, frame)
+            if likely(fresh != NULL):
+                frame.slot = step.a
+                frame.pc = <uint32_t> (next_step - steps)
+                place = &slots[step.n]
+                n = arity.parameter_count
+                for i in range(n):
+                    fresh.at[i] = taken(&place[i])
+                for i in range(n, arity.slot_count):
+                    vacate(&fresh.at[i])
+                frame = fresh
+                state.frame = frame
+                slots = frame.at
+                steps = arity.steps
+                constants = arity.constants
+                next_step = arity.start
+                continue
+            outcome = NO_MEMORY
+        elif opcode == OP_TAIL_CALL:
+            if unlikely(heap.fuel <= 0):
+                frame.pc = <uint32_t> (step - steps)
+                return STATUS_OUT_OF_FUEL
+            heap.fuel -= 1
+            arity = (<ArityInfo **> &step.b)[0]
+            fresh = new_frame(heap, arity, arity.closure, frame.parent)
+            if likely(fresh != NULL):
+                place = &slots[step.n]
+                n = arity.parameter_count
+                for i in range(n):
+                    fresh.at[i] = taken(&place[i])
+                for i in range(n, arity.slot_count):
+                    vacate(&fresh.at[i])
+                free_frame(heap, frame)
+                frame = fresh
+                state.frame = frame
+                slots = frame.at
+                steps = arity.steps
+                constants = arity.constants
+                next_step = arity.start
+                continue
+            outcome = NO_MEMORY
         elif opcode == OP_APPLY or opcode == OP_TAIL_APPLY:
             if unlikely(heap.fuel <= 0):
                 frame.pc = <uint32_t> (step - steps)
@@ -248,13 +523,12 @@ cdef RunStatus run_state(State *state) noexcept nogil:
                 if unlikely(fresh == NULL):
                     outcome = NO_MEMORY
                 else:
-                    place.tag = NIL
+                    vacate(place)
                     place += 1
                     for i in range(n):
-                        fresh.at[i] = place[i]
-                        place[i].tag = NIL
+                        fresh.at[i] = taken(&place[i])
                     for i in range(n, arity.slot_count):
-                        fresh.at[i].tag = NIL
+                        vacate(&fresh.at[i])
                     if slot == TAIL:
                         fresh.parent = frame.parent
                         free_frame(heap, frame)
@@ -291,8 +565,7 @@ cdef RunStatus run_state(State *state) noexcept nogil:
                     next_step = steps + frame.pc
                     continue
             else:
-                returned = slots[step.a]
-                slots[step.a].tag = NIL
+                returned = taken(&slots[step.a])
                 frame = leave_frame(heap, frame)
                 state.frame = frame
                 if unlikely(frame == NULL):
@@ -311,6 +584,11 @@ cdef RunStatus run_state(State *state) noexcept nogil:
             if PRIMITIVE_TABLE[step.b].kind == 0:
                 heap.steps = 0
                 outcome = PRIMITIVE_TABLE[step.b].function(heap, &slots[step.c], step.n, &value)
+                if likely(outcome == OK):
+                    release_values(heap, &slots[step.c], step.n)
+                    set_value(heap, &slots[step.a], value)
+                    value = nil()
+                    continue
             else:
                 frame.pc = <uint32_t> (next_step - steps)
                 outcome = call(state, immediate(PRIMITIVE, step.b), &slots[step.c], step.n, step.a)
@@ -321,6 +599,9 @@ cdef RunStatus run_state(State *state) noexcept nogil:
                     constants = frame.arity.constants
                     next_step = steps + frame.pc
                     continue
+        elif opcode == OP_PRIMITIVE_READ:
+            heap.steps = 0
+            outcome = PRIMITIVE_TABLE[step.b].function(heap, &slots[step.c], 1, &value)
         elif opcode == OP_SELF:
             value = retained(pointer_value(frame.closure))
             outcome = OK

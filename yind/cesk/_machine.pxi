@@ -62,6 +62,11 @@ class FrameView(_NamedTuple):
     locals: list
 
 
+cdef inline bint is_vacant(Value value) noexcept nogil:
+    """Return whether a slot shows nothing: not bound yet, or its value has been taken."""
+    return value.tag == NIL and value.spare == VACANT
+
+
 cdef enum:
     TRACE_MAX = 200  # frames of a trace, the innermost
     COLLECT_ROOM_MIN = 1 << 12  # bytes: with less left, mark passes would come one upon the other
@@ -445,7 +450,7 @@ cdef class Machine:
         body = function.arities[frame.arity - frame.arity.function.arities]
         shown = []
         for slot, name in enumerate(body.slot_names):
-            if name is not None and slot < frame.head.length:
+            if name is not None and slot < frame.head.length and not is_vacant(frame.at[<uint32_t> slot]):
                 text = self._text(frame.at[<uint32_t> slot])
                 shown.append((name, text if len(text) <= LOCAL_TEXT_MAX else text[:LOCAL_TEXT_MAX] + "..."))
         node = segment.nodes[pc]

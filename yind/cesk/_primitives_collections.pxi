@@ -4,7 +4,10 @@
 # Is not: the structures (`_vector.pxi`, `_map.pxi`) nor seqs (`_primitives_sequences.pxi`).
 # Fits:   `_table.pxi` finds them by name.
 #
-# A result grows from a second reference to the argument; the structures copy only what somebody else holds too.
+# What grows or shrinks takes its first argument out of the caller's slot, so that the structures, which copy only what
+# somebody else holds too, change in place what has one owner. With one argument, which may lie where others read it
+# (yang.isa, `primitive-read`), only `pop` does so. Before an instruction is done again the slot gets back what it is by
+# then: doing the same once more changes nothing.
 
 cdef Outcome primitive_vector(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
     return vector_of(heap, arguments, n, result)
@@ -124,16 +127,23 @@ cdef Outcome conj_one(Heap *heap, Value *handle, Value item) noexcept nogil:
     return fault_type(heap, b"conj", b"a collection", handle[0])
 
 
+cdef inline void give_back(Value *argument, Value *result) noexcept nogil:
+    """Undo `taken`: the instruction has failed or will be done again."""
+    argument[0] = result[0]
+    result[0] = nil()
+
+
 cdef Outcome primitive_conj(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
     cdef uint32_t i
     cdef Outcome outcome = OK
     if n == 0:
         return give_empty(heap, VECTOR, result)
-    result[0] = retained(arguments[0])
+    result[0] = taken(arguments) if n > 1 else retained(arguments[0])
     charge(heap, n >> 4)
     for i in range(1, n):
         outcome = conj_one(heap, result, arguments[i])
         if outcome != OK:
+            give_back(<Value *> arguments, result)
             break
     return outcome
 
@@ -165,7 +175,7 @@ cdef Outcome primitive_pop(Heap *heap, const Value *arguments, uint32_t n, Value
     if source.tag == VECTOR:
         if vector_count(source) == 0:
             return fault(heap, b"state", b"pop: Can't pop empty vector")
-        result[0] = retained(source)
+        result[0] = taken(arguments)
         return vector_pop(heap, result)
     if source.tag == LIST:
         result[0] = retained((<Values *> source.object).at[1])
@@ -303,7 +313,7 @@ cdef Outcome primitive_assoc(Heap *heap, const Value *arguments, uint32_t n, Val
     if arguments[0].tag == NIL:
         outcome = give_empty(heap, MAP, result)
     elif arguments[0].tag == MAP or arguments[0].tag == VECTOR:
-        result[0] = retained(arguments[0])
+        result[0] = taken(arguments)
     else:
         return fault_type(heap, b"assoc", b"a map or a vector", arguments[0])
     charge(heap, n >> 4)
@@ -314,6 +324,8 @@ cdef Outcome primitive_assoc(Heap *heap, const Value *arguments, uint32_t n, Val
             outcome = map_put(heap, result, arguments[i], arguments[i + 1])
         else:
             outcome = assoc_in_vector(heap, result, arguments[i], arguments[i + 1])
+    if outcome != OK:
+        give_back(<Value *> arguments, result)
     return outcome
 
 
@@ -328,11 +340,15 @@ cdef Outcome remove_keys(
         return OK
     if arguments[0].tag != kind:
         return fault_type(heap, name, b"a map" if kind == MAP else b"a set", arguments[0])
-    result[0] = retained(arguments[0])
+    if n == 1:
+        result[0] = retained(arguments[0])
+        return OK
+    result[0] = taken(arguments)
     charge(heap, n >> 4)
     for i in range(1, n):
         outcome = map_remove(heap, result, arguments[i])
         if outcome != OK:
+            give_back(<Value *> arguments, result)
             break
     return outcome
 

@@ -15,7 +15,11 @@ cdef inline int64_t tail_start(int64_t count) noexcept nogil:
 
 
 cdef Outcome make_editable(Heap *heap, Value *handle, uint32_t keep, uint32_t room) noexcept nogil:
-    """Make the object of a handle unique, with its first `keep` values and space for `room` more; else copy it."""
+    """Make the object of a handle unique, with its first `keep` values and space for `room` more; else copy it.
+
+    Fuel is taken for the copy of a large block that others hold, not for the growth of one's own: how much room there
+    is behind the values is not part of the state, and an image does not keep it.
+    """
     cdef Object *old = handle.object
     cdef Object *fresh
     cdef Value *source = values_of(old)
@@ -23,6 +27,7 @@ cdef Outcome make_editable(Heap *heap, Value *handle, uint32_t keep, uint32_t ro
     cdef uint32_t start = VALUES_AT[old.kind]
     cdef uint32_t capacity = keep + room
     cdef uint32_t i
+    cdef size_t size
     cdef bint unique = old.count == 1
     if unique:
         while old.length > keep:
@@ -34,9 +39,12 @@ cdef Outcome make_editable(Heap *heap, Value *handle, uint32_t keep, uint32_t ro
         capacity = (capacity + 3) & ~(<uint32_t> 3)
         if old.kind == VECTOR_LEAF or old.kind == VECTOR_NODE:
             capacity = 32 if capacity > 16 else 16 if capacity > 8 else capacity
-    fresh = allocate(heap, old.kind, start + <size_t> capacity * sizeof(Value), keep)
+    size = start + <size_t> capacity * sizeof(Value)
+    fresh = allocate(heap, old.kind, size, keep)
     if fresh == NULL:
         return NO_MEMORY
+    if size > SMALL_UNITS_MAX * UNIT:
+        charge(heap, (0 if unique else keep >> 4) - <int64_t> (size >> FUEL_PER_ALLOCATION_SHIFT))
     fresh.flags = old.flags
     memcpy(<char *> fresh + sizeof(Object), <char *> old + sizeof(Object), start - sizeof(Object))
     target = values_of(fresh)

@@ -7,6 +7,7 @@ Fits:   imported where the bound is enforced.
 
 STEPS_MAX = 1 << 22  # instructions of a segment; node indexes and positions stay far below 32 bits
 SLOTS_MAX = 1 << 17  # of a frame: a literal with so many computed parts
+CALL_SLOT_MAX = 0xFFFF  # first argument of a call: where the loaded code has room for it
 FUNCTIONS_MAX = 1 << 20
 MEMORY_MAX = 1 << 34  # bytes of one agent: reference counts of 31 bits cannot overflow below it
 MEMORY_MIN = 1 << 12

@@ -12,13 +12,13 @@ from struct import iter_unpack
 from typing import NamedTuple
 
 from yang.isa import INSTRUCTION_FORMAT, INSTRUCTION_SIZE, INSTRUCTIONS, OPCODES
-from yang.primitives import PRIMITIVES
+from yang.primitives import PRIMITIVES, Kind
 from yang.segment import Arity, Function, FunctionRef, PrimitiveRef, Segment
 from yind.cesk.errors import CodeInvalid
-from yind.cesk.limits import FUNCTIONS_MAX, SLOTS_MAX, STEPS_MAX
+from yind.cesk.limits import CALL_SLOT_MAX, FUNCTIONS_MAX, SLOTS_MAX, STEPS_MAX
 
 _LAST = frozenset(
-    OPCODES[name] for name in ("return", "tail-apply", "jump", "loop", "throw")
+    OPCODES[name] for name in ("return", "tail-apply", "tail-call", "jump", "loop", "throw")
 )  # what may end a body
 _OPERANDS = tuple(
     tuple(tuple(part.split(":")) for part in row.operands.split() if part != "n")
@@ -39,8 +39,11 @@ class _Body(NamedTuple):
     arity: Arity
 
 
-def verify(segment: Segment, core_functions: Callable[[str], bool]) -> None:
-    """Check a segment; `core_functions` tells whether the core library has a function of a name.
+CoreFunctions = Callable[[str], Function | None]
+
+
+def verify(segment: Segment, core_functions: CoreFunctions) -> None:
+    """Check a segment; `core_functions` gives the core library's function of a name.
 
     Cost: about a microsecond per instruction and operand.
 
@@ -56,7 +59,7 @@ def verify(segment: Segment, core_functions: Callable[[str], bool]) -> None:
     bodies = _verify_functions(segment, len(rows))
     for body in bodies:
         for pc in range(body.arity.entry, body.arity.end):
-            _verify_step(segment, body, pc, rows[pc])
+            _verify_step(segment, body, pc, rows[pc], core_functions)
         _require(
             rows[body.arity.end - 1].opcode in _LAST, f"pc {body.arity.end - 1}: the body runs on"
         )
@@ -70,12 +73,13 @@ def _require(condition: bool, message: str) -> None:
         raise CodeInvalid(message)
 
 
-def _verify_constants(segment: Segment, core_functions: Callable[[str], bool]) -> None:
+def _verify_constants(segment: Segment, core_functions: CoreFunctions) -> None:
     for index, constant in enumerate(segment.constants):
         if isinstance(constant, PrimitiveRef):
             _require(0 <= constant.number < len(PRIMITIVES), f"constant {index}: no such primitive")
         elif isinstance(constant, FunctionRef) and constant.core:
-            _require(core_functions(constant.name), f"constant {index}: no core {constant.name}")
+            known = core_functions(constant.name) is not None
+            _require(known, f"constant {index}: no core {constant.name}")
         elif isinstance(constant, FunctionRef):
             _require(
                 0 <= constant.number < len(segment.functions), f"constant {index}: no such function"
@@ -119,7 +123,18 @@ def _verify_functions(segment: Segment, step_count: int) -> list[_Body]:
     return bodies
 
 
-def _verify_step(segment: Segment, body: _Body, pc: int, row: _Row) -> None:
+def _callee(segment: Segment, constant: object, core_functions: CoreFunctions) -> Function | None:
+    """Return the function that a constant is, or None; constants are checked already."""
+    if not isinstance(constant, FunctionRef):
+        return None
+    if constant.core:
+        return core_functions(constant.name)
+    return segment.functions[constant.number]
+
+
+def _verify_step(
+    segment: Segment, body: _Body, pc: int, row: _Row, core_functions: CoreFunctions
+) -> None:
     _require(row.opcode < len(INSTRUCTIONS), f"pc {pc}: no instruction {row.opcode}")
     name = INSTRUCTIONS[row.opcode].name
     arity, function = body.arity, body.function
@@ -136,6 +151,8 @@ def _verify_step(segment: Segment, body: _Body, pc: int, row: _Row) -> None:
         if kind == "L":
             # Only `loop` goes back, because it costs fuel: without it a slice might never end.
             valid = (arity.entry if name == "loop" else pc + 1) <= value < arity.end
+        elif kind == "R" and field == "b" and name in ("call", "tail-call"):
+            valid = 0 <= value <= min(arity.slot_count - row.n, CALL_SLOT_MAX)
         elif kind == "R" and field == "c" and row.n == 0 and name in ("primitive", "closure"):
             valid = 0 <= value <= arity.slot_count  # no arguments: the place does not matter
         else:
@@ -143,12 +160,25 @@ def _verify_step(segment: Segment, body: _Body, pc: int, row: _Row) -> None:
         _require(valid, f"pc {pc}: {name}: operand {field} is out of range")
     if name in ("apply", "tail-apply"):
         _require(row.b + row.n < arity.slot_count, f"pc {pc}: {name}: too many arguments")
-    elif name == "primitive":
+    elif name in ("call", "tail-call"):
+        callee = _callee(segment, segment.constants[row.c], core_functions)
+        _require(
+            callee is not None
+            and any(
+                found.parameter_count == row.n and not found.variadic for found in callee.arities
+            ),
+            f"pc {pc}: {name}: no function for so many arguments",
+        )
+    elif name in ("primitive", "primitive-read"):
         _require(row.c + row.n <= arity.slot_count, f"pc {pc}: {name}: too many arguments")
         primitive = PRIMITIVES[row.b]
         most = row.n if primitive.most is None else primitive.most
         _require(
             primitive.least <= row.n <= most, f"pc {pc}: {primitive.name}: number of arguments"
+        )
+        _require(
+            name == "primitive" or (primitive.kind is Kind.PURE and row.n == 1),
+            f"pc {pc}: {primitive.name} does not read one slot",
         )
     elif name == "closure":
         _require(row.c + row.n <= arity.slot_count, f"pc {pc}: {name}: too many captured values")
