@@ -8,11 +8,13 @@ Source: Tarjan's strongly connected components; stratified negation after Apt, B
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
+from functools import lru_cache
 
 from datomstore.datalog.builtins import CLOSED_FUNCTIONS, FUNCTIONS, SOURCE_FUNCTIONS
 from datomstore.datalog.errors import QueryError
 from datomstore.datalog.syntax import (
+    CLAUSES_KEPT,
     DEFAULT_SOURCE,
     Apply,
     Call,
@@ -43,6 +45,7 @@ class Program:
         rules: Rules,
     ) -> None:
         self.rules: dict[str, tuple[Rule, ...]] = {}
+        self.orders: dict[object, tuple[int, ...]] = {}  # what planners have decided
         self._given = rules
         self._made = 0
         self.bound = frozenset(bound)
@@ -306,7 +309,7 @@ def waits_for(
     required: dict[str, frozenset[int]],
     body: Sequence[Clause],
     outside: Iterable[Symbol],
-) -> set[Symbol]:
+) -> Set[Symbol]:
     """Return the variables that must be bound before a clause can be answered."""
     if isinstance(clause, Apply):
         return inputs_of(clause)
@@ -327,16 +330,17 @@ def shared_variables(clause: Not, body: Sequence[Clause], outside: Iterable[Symb
     for other in body:
         if other is not clause:
             others |= positive_variables(other)
-    return all_variables(clause) & others
+    return others & all_variables(clause)
 
 
-def produces(clause: Clause) -> set[Symbol]:
+@lru_cache(CLAUSES_KEPT)
+def produces(clause: Clause) -> frozenset[Symbol]:
     """Return the variables that are bound once a clause has been answered."""
     if isinstance(clause, Apply):
-        return binding_variables(clause.binding)
+        return frozenset(binding_variables(clause.binding))
     if isinstance(clause, (Pattern, Call)):
         return positive_variables(clause)
-    return set()
+    return frozenset()
 
 
 def unbound(

@@ -8,6 +8,7 @@ Fits:   imported where the bound is enforced.
 CLAUSE_DEPTH_MAX = 64  # not, or and and inside one another; parsing and planning recurse on it
 TERMS_MAX = 64  # terms of one clause or rule head
 PARSED_MAX = 512  # parsed queries and rule sets that are kept
+ORDERS_MAX = 4_096  # orders of clauses that are kept with a program
 SOURCES_MAX = 8  # database values whose scans are kept
 JOIN_ROWS_MAX = (
     50_000_000  # rows of one join, without any budget: beyond it memory ends before patience

@@ -10,7 +10,7 @@ give about one row for each row, then larger ones by size; what shares no variab
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence, Set
 from dataclasses import dataclass
 from math import sqrt
 from typing import Generic, Protocol, TypeVar
@@ -24,6 +24,7 @@ from datomstore.datalog.check import (
     waits_for,
 )
 from datomstore.datalog.errors import QueryError
+from datomstore.datalog.limits import ORDERS_MAX
 from datomstore.datalog.relation import Table
 from datomstore.datalog.sources import DatabaseSource, Source
 from datomstore.datalog.steps import (
@@ -55,6 +56,7 @@ from datomstore.intern import Ids
 from datomstore.value import Symbol
 
 UNKNOWN_SIZE = 1_000  # rows of a table that is still being derived
+SIZE_BITS = 3  # sizes are alike if they differ by less than a factor of about eight
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,7 +79,7 @@ class _Waiting(Generic[P]):
 
     __slots__ = ("needs", "part", "size", "variables")
 
-    def __init__(self, part: P, needs: set[Symbol]) -> None:
+    def __init__(self, part: P, needs: Set[Symbol]) -> None:
         self.part = part
         self.needs = needs
         self.variables = _variables(part) if isinstance(part, Stored) else all_variables(part)
@@ -116,7 +118,35 @@ class Planner:
     def order(
         self, body: Sequence[P], bound: Iterable[Symbol], outside: Iterable[Symbol]
     ) -> list[P]:
-        """Return the clauses in the order in which they are answered. Raises QueryError if one never can be."""
+        """Return the clauses in the order in which they are answered. Raises QueryError if one never can be.
+
+        An order is kept with its program and used again where all sizes are alike.
+        """
+        if len(body) < 2:
+            return self._ordered(body, bound, outside)
+        names, around = frozenset(bound), frozenset(outside)
+        kept = self.answers.program.orders
+        key = (tuple(map(self._alike, body)), names, around, self.answers.cautious)
+        places = kept.get(key)
+        if places is None:
+            ordered = self._ordered(body, names, around)
+            if len(kept) >= ORDERS_MAX:
+                kept.clear()
+            kept[key] = tuple(body.index(part) for part in ordered)
+            return ordered
+        return [body[place] for place in places]
+
+    def _alike(self, part: Part) -> object:
+        """Return the clause and about how large it is: what decides its place."""
+        if isinstance(part, Stored):
+            return part.terms, part.table.count.bit_length() // SIZE_BITS
+        if isinstance(part, (Pattern, Call)):
+            return part, self.size(part).bit_length() // SIZE_BITS
+        return part
+
+    def _ordered(
+        self, body: Sequence[P], bound: Iterable[Symbol], outside: Iterable[Symbol]
+    ) -> list[P]:
         names = set(bound)
         clauses = [part for part in body if not isinstance(part, Stored)]
         visible = set(outside) | {
@@ -137,7 +167,7 @@ class Planner:
             names |= _variables(best.part) if isinstance(best.part, Stored) else produces(best.part)
         return ordered
 
-    def _needs(self, part: Part, body: Sequence[Clause], visible: set[Symbol]) -> set[Symbol]:
+    def _needs(self, part: Part, body: Sequence[Clause], visible: set[Symbol]) -> Set[Symbol]:
         if isinstance(part, (Stored, Pattern)):
             return set()
         return waits_for(part, self.answers.program.required, body, visible)
@@ -164,8 +194,7 @@ class Planner:
         if isinstance(part, Stored):
             return part.table.count or UNKNOWN_SIZE
         if isinstance(part, Pattern):
-            source = self.find(part.source, part.form)
-            return source.count(source.key_of(part))
+            return self.find(part.source, part.form).size(part)
         assert isinstance(part, Call), part
         return self.answers.size(part.name, self.source_of(part))
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from datomstore.database import Database
 from datomstore.datalog.errors import QueryError
-from datomstore.datalog.limits import SEEK_PART, SOURCES_MAX
+from datomstore.datalog.limits import ORDERS_MAX, SEEK_PART, SOURCES_MAX
 from datomstore.datalog.relation import EMPTY, Spend, Table
 from datomstore.datalog.syntax import Constant, Pattern, Term
 from datomstore.errors import DatomstoreError
@@ -34,9 +34,26 @@ class DatabaseSource:
         self.database = database
         self._tables: dict[Key, Table] = {}
         self._counts: dict[Key, int] = {}
+        self._keys: dict[Pattern, tuple[Key | None, int]] = {}
+
+    def size(self, pattern: Pattern) -> int:
+        """Return about how many facts match a pattern by itself."""
+        return self._known(pattern)[1]
 
     def key_of(self, pattern: Pattern) -> Key | None:
         """Return the ids of a pattern's constants, None where it has none; None as a whole: no fact can match."""
+        return self._known(pattern)[0]
+
+    def _known(self, pattern: Pattern) -> tuple[Key | None, int]:
+        found = self._keys.get(pattern)
+        if found is None:
+            key = self._key_of(pattern)
+            if len(self._keys) >= ORDERS_MAX:
+                self._keys.clear()
+            found = self._keys[pattern] = key, self.count(key)
+        return found
+
+    def _key_of(self, pattern: Pattern) -> Key | None:
         if len(pattern.terms) > 5:
             raise QueryError("query/arity", "a pattern has at most five terms", pattern.form)
         key: list[int | None] = [None] * 5
@@ -162,6 +179,10 @@ class RelationSource:
         return tuple(
             intern(term.value) if isinstance(term, Constant) else None for term in pattern.terms
         )
+
+    def size(self, pattern: Pattern) -> int:
+        """Return how many rows there are, constants aside."""
+        return len(self.rows)
 
     def count(self, key: Key | None) -> int:
         """Return how many rows there are, constants aside."""

@@ -10,6 +10,7 @@ A term is a variable (a Symbol whose name begins with `?`), BLANK, a source (`$n
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TypeGuard
 
 from datomstore.datalog.pull_pattern import PullPattern
@@ -17,6 +18,7 @@ from datomstore.value import Symbol
 
 BLANK = Symbol("_")
 DEFAULT_SOURCE = Symbol("$")
+CLAUSES_KEPT = 8_192  # clauses whose variables are remembered
 RULES = Symbol("%")
 
 
@@ -185,36 +187,38 @@ def binding_variables(binding: Binding | None) -> set[Symbol]:
     return {name for item in binding.items for name in binding_variables(item)}
 
 
-def positive_variables(clause: Clause) -> set[Symbol]:
+@lru_cache(CLAUSES_KEPT)
+def positive_variables(clause: Clause) -> frozenset[Symbol]:
     """Return the variables of a clause that stand outside of any `not`."""
     if isinstance(clause, Pattern):
-        return {term for term in clause.terms if is_variable(term)}
+        return frozenset(term for term in clause.terms if is_variable(term))
     if isinstance(clause, Call):
-        return {term for term in clause.arguments if is_variable(term)}
+        return frozenset(term for term in clause.arguments if is_variable(term))
     if isinstance(clause, Apply):
         return inputs_of(clause) | binding_variables(clause.binding)
     if isinstance(clause, Not):
-        return set()
+        return frozenset()
     if clause.variables is not None:
-        return set(clause.variables)
-    return {
+        return frozenset(clause.variables)
+    return frozenset(
         name for branch in clause.branches for part in branch for name in positive_variables(part)
-    }
+    )
 
 
-def all_variables(clause: Clause) -> set[Symbol]:
+@lru_cache(CLAUSES_KEPT)
+def all_variables(clause: Clause) -> frozenset[Symbol]:
     """Return the variables of a clause that its neighbours can see, those inside `not` included."""
     if isinstance(clause, Not):
         if clause.variables is not None:
-            return set(clause.variables)
-        return {name for part in clause.body for name in all_variables(part)}
+            return frozenset(clause.variables)
+        return frozenset(name for part in clause.body for name in all_variables(part))
     if isinstance(clause, Or) and clause.variables is None:
-        return {
+        return frozenset(
             name for branch in clause.branches for part in branch for name in all_variables(part)
-        }
+        )
     return positive_variables(clause)
 
 
-def inputs_of(clause: Apply) -> set[Symbol]:
+def inputs_of(clause: Apply) -> frozenset[Symbol]:
     """Return the variables a function needs."""
-    return {term for term in clause.arguments if is_variable(term)}
+    return frozenset(term for term in clause.arguments if is_variable(term))
