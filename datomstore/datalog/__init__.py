@@ -5,8 +5,8 @@ Is not: writing (`datomstore.transaction`).
 Fits:   query -> parse -> check -> plan -> steps and fixpoints over columns of ids -> result.
 """
 
-from datomstore.datalog.budget import Budget
-from datomstore.datalog.errors import BudgetExceeded, QueryError
+from datomstore.datalog.budget import Budget, Cancellation
+from datomstore.datalog.errors import BudgetExceeded, QueryCancelled, QueryError
 from datomstore.datalog.pull import pull, pull_many
 from datomstore.datalog.query import StepReport, derive, explain, parse, q, rules_of
 from datomstore.datalog.syntax import Query, Rules
@@ -14,7 +14,9 @@ from datomstore.datalog.syntax import Query, Rules
 __all__ = [
     "Budget",
     "BudgetExceeded",
+    "Cancellation",
     "Query",
+    "QueryCancelled",
     "QueryError",
     "Rules",
     "StepReport",

@@ -1,6 +1,6 @@
 """How much a query may do.
 
-Is:     a bound on rows and seconds, and the meter that is asked before every join.
+Is:     a bound on rows and seconds, a way to call a query off, and the meter that is asked before every join.
 Is not: a bound on memory by bytes.
 Fits:   callers give a Budget; the evaluator spends from a Meter.
 """
@@ -11,32 +11,49 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
 
-from datomstore.datalog.errors import BudgetExceeded
+from datomstore.datalog.errors import BudgetExceeded, QueryCancelled
 from datomstore.datalog.limits import JOIN_ROWS_MAX
+
+
+class Cancellation:
+    """Calls off the queries whose budgets hold it; any thread may do so, at any time."""
+
+    __slots__ = ("cancelled",)
+
+    def __init__(self) -> None:
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        """End them with QueryCancelled where they next look: before a join, and between parts of a long one."""
+        self.cancelled = True
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Rows made in all joins together, and seconds; None is no bound."""
+    """Rows made in all joins together, and seconds; None is no bound. A cancellation can be shared by several."""
 
     rows: int | None = None
     seconds: float | None = None
+    cancellation: Cancellation | None = None
 
 
 class Meter:
     """What one query has used."""
 
-    __slots__ = ("deadline", "rows", "rows_max", "seconds")
+    __slots__ = ("cancellation", "deadline", "rows", "rows_max", "seconds")
 
     def __init__(self, budget: Budget | None) -> None:
         budget = budget or Budget()
+        self.cancellation = budget.cancellation
         self.rows = 0
         self.rows_max = budget.rows
         self.seconds = budget.seconds
         self.deadline = None if budget.seconds is None else perf_counter() + budget.seconds
 
     def spend(self, rows: int, clause: object) -> None:
-        """Count rows that are about to be made. Raises BudgetExceeded."""
+        """Count rows that are about to be made. Raises BudgetExceeded, QueryCancelled."""
+        if self.cancellation is not None and self.cancellation.cancelled:
+            raise QueryCancelled(clause)
         self.rows += rows
         if rows > JOIN_ROWS_MAX:
             raise BudgetExceeded(f"{rows} rows of one join; at most {JOIN_ROWS_MAX}", clause)

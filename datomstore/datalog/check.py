@@ -13,6 +13,7 @@ from functools import lru_cache
 
 from datomstore.datalog.builtins import CLOSED_FUNCTIONS, FUNCTIONS, SOURCE_FUNCTIONS
 from datomstore.datalog.errors import QueryError
+from datomstore.datalog.standard import PREFIX, standard_rules
 from datomstore.datalog.syntax import (
     CLAUSES_KEPT,
     DEFAULT_SOURCE,
@@ -124,7 +125,7 @@ class Program:
         """Yield the clauses of a rule that is called for the first time."""
         known = self.rules.get(call.name)
         if known is None:
-            given = self._given.by_name.get(call.name)
+            given = self._given.by_name.get(call.name) or standard_rules().get(call.name)
             if given is None:
                 raise QueryError("query/unknown-rule", f"no rule {call.name}", call.form)
             self.rules[call.name] = ()
@@ -356,7 +357,7 @@ def unbound(
 
 
 def _shown(name: str) -> str:
-    return "an or" if name.startswith("or ") else name
+    return "an or" if name.startswith("or ") else name.removeprefix(PREFIX)
 
 
 def _components(rules: dict[str, tuple[Rule, ...]]) -> dict[str, int]:

@@ -31,6 +31,13 @@ class BudgetExceeded(QueryError):
         super().__init__("query/budget", message, clause)
 
 
+class QueryCancelled(QueryError):
+    """The caller has called the query off."""
+
+    def __init__(self, clause: object = None) -> None:
+        super().__init__("query/cancelled", "the query was cancelled", clause)
+
+
 def text_of(form: object) -> str:
     """Return a clause as text."""
     if isinstance(form, str):
