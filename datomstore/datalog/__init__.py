@@ -7,6 +7,7 @@ Fits:   query -> parse -> check -> plan -> steps and fixpoints over columns of i
 
 from datomstore.datalog.budget import Budget, Cancellation
 from datomstore.datalog.errors import BudgetExceeded, QueryCancelled, QueryError
+from datomstore.datalog.follow import Change, Subscription, follow
 from datomstore.datalog.pull import pull, pull_many
 from datomstore.datalog.query import StepReport, derive, explain, parse, q, rules_of
 from datomstore.datalog.syntax import Query, Rules
@@ -15,13 +16,16 @@ __all__ = [
     "Budget",
     "BudgetExceeded",
     "Cancellation",
+    "Change",
     "Query",
     "QueryCancelled",
     "QueryError",
     "Rules",
     "StepReport",
+    "Subscription",
     "derive",
     "explain",
+    "follow",
     "parse",
     "pull",
     "pull_many",

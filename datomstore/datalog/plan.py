@@ -253,7 +253,7 @@ class Planner:
 
     def _pattern(self, part: Pattern, keep: Keep) -> Step:
         source = self.find(part.source, part.form)
-        return Match(source, source.key_of(part), _blanked(part.terms), part.form, keep)
+        return Match(source, source.key_of(part), blanked(part.terms), part.form, keep)
 
     def _apply(self, part: Apply, keep: Keep) -> Step:
         if part.function not in SOURCE_FUNCTIONS:
@@ -302,7 +302,7 @@ def _variables(part: Stored) -> set[Symbol]:
     return {term for term in part.terms if is_variable(term)}
 
 
-def _blanked(terms: Sequence[Term]) -> list[Term]:
+def blanked(terms: Sequence[Term]) -> list[Term]:
     """Return terms without constants: the table holds only facts that have them."""
     return [BLANK if isinstance(term, Constant) else term for term in terms]
 

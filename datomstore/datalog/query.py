@@ -135,7 +135,7 @@ def q(query: object, *inputs: object, budget: Budget | None = None, seed: int | 
         QueryError: refused, or a function failed; BudgetExceeded.
     """
     meter = Meter(budget)
-    with _bounded_depth():
+    with bounded_depth():
         parsed = parse(query)
         try:
             return _answer(parsed, inputs, meter, seed, cautious=False)
@@ -147,7 +147,7 @@ def q(query: object, *inputs: object, budget: Budget | None = None, seed: int | 
 
 
 @contextmanager
-def _bounded_depth() -> Iterator[None]:
+def bounded_depth() -> Iterator[None]:
     """Turn what is nested too deeply into a QueryError."""
     try:
         yield
@@ -168,7 +168,7 @@ def explain(query: object, *inputs: object, budget: Budget | None = None) -> tup
     """Answer a query and return what each clause did, in the order in which they were answered. Raises QueryError."""
     meter = Meter(budget)
     reports: list[StepReport] = []
-    with _bounded_depth():
+    with bounded_depth():
         plan = _plan(parse(query), inputs, meter, cautious=False)
         relation = plan.relation
         for part, step in zip(plan.ordered, plan.steps, strict=True):
@@ -208,7 +208,7 @@ def _patterns(query: Query, inputs: Sequence[object]) -> dict[Symbol, PullPatter
 
 
 def _plan(query: Query, inputs: Sequence[object], meter: Meter, *, cautious: bool) -> _Plan:
-    evaluation, relation = _start(query, inputs, meter, cautious=cautious)
+    evaluation, relation = start(query, inputs, meter, cautious=cautious)
     wanted = list(dict.fromkeys([*query.variables(), *query.with_]))
     visible = {*wanted, *relation.columns}
     planner = Planner(evaluation, DEFAULT_SOURCE)
@@ -217,10 +217,15 @@ def _plan(query: Query, inputs: Sequence[object], meter: Meter, *, cautious: boo
     return _Plan(planner, relation, ordered, steps, wanted)
 
 
-def _start(
-    query: Query, inputs: Sequence[object], meter: Meter, *, cautious: bool
+def start(
+    query: Query,
+    inputs: Sequence[object],
+    meter: Meter,
+    *,
+    cautious: bool = False,
+    resolving: bool = True,
 ) -> tuple[Evaluation, Relation]:
-    """Return the evaluation and the relation of the inputs' variables."""
+    """Return the evaluation of a query's program and the relation of its inputs' variables. Raises QueryError."""
     if len(inputs) != len(query.inputs):
         raise QueryError(
             "query/input",
@@ -241,7 +246,8 @@ def _start(
     relation = Relation.unit()
     for binding, value in bindings:
         relation = _product(relation, _input(binding, value, query, meter), meter, query)
-    relation = resolved(relation, query.where, sources)
+    if resolving:
+        relation = resolved(relation, query.where, sources)
     return Evaluation(program, sources, meter, cautious=cautious), relation
 
 
@@ -278,7 +284,7 @@ def derive(
     Raises:
         QueryError: as `q`; also for a rule that needs arguments.
     """
-    with _bounded_depth():
+    with bounded_depth():
         return _derived(rules_of(rules), tuple(names), source_of(source), Meter(budget))
 
 

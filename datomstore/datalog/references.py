@@ -39,6 +39,18 @@ def resolved(
     return Relation(columns, relation.count)
 
 
+def depends_on_names(
+    relation: Relation, where: Sequence[Clause], sources: Mapping[Symbol, Source]
+) -> bool:
+    """Return whether some input stands for an entity by an ident or a lookup ref: another one perhaps, some day."""
+    return any(
+        isinstance(value_of(one), (Keyword, tuple))
+        and any(_as_entity(pattern, name, sources) for pattern in _patterns(where))
+        for name, column in relation.columns.items()
+        for one in np.unique(column[(column & 1) == 1]).tolist()
+    )
+
+
 def _patterns(where: Sequence[Clause]) -> Iterator[Pattern]:
     for clause in where:
         if isinstance(clause, Pattern):
