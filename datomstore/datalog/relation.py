@@ -259,6 +259,10 @@ class Table:
         """Return (number of the key, row) for every row whose columns at `places` are a key's."""
         return self._index(places).probe(keys, spend)
 
+    def is_indexed(self, places: tuple[int, ...]) -> bool:
+        """Return whether a look-up by these columns finds its index made."""
+        return places in self._indexes
+
     def _index(self, places: tuple[int, ...]) -> _Index:
         index = self._indexes.get(places)
         if index is None:

@@ -117,7 +117,10 @@ class DatabaseSource:
 
         A table is an index of all facts with these constants, made once for each database value: too much for a few.
         """
-        if key is None or key in self._tables or key[0] is not None or key[3:] != (None, None):
+        if key is None or key[0] is not None or key[3:] != (None, None):
+            return None
+        table = self._tables.get(key)
+        if table is not None and table.is_indexed(tuple(places)):
             return None
         if probes * SEEK_PART > self.count(key):
             return None
