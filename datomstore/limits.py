@@ -22,3 +22,5 @@ LOG_PAGE = 256  # transactions read from a log in one storage transaction
 GROUP_MAX = 1_000  # transactions of concurrent writers in one commit
 PROOF_TRANSACTIONS_MAX = 1 << 20  # digests in a proof that is checked
 PURGE_WAIT_S = 5.0  # seconds that a purge waits for open transactions
+EXCHANGE_LINE_MAX = 1 << 28  # bytes of one transaction in a file that is imported
+EXCHANGE_PAGE = 256  # transactions of an import in one commit

@@ -38,6 +38,7 @@ _KINDS: tuple[type | tuple[type, ...], ...] = (
     bytes,
     tuple,
 )
+_NUMBERS = (int, float, Fraction)
 _NUMBER, _TUPLE = 1, 9
 
 Key = tuple[object, ...]
@@ -59,7 +60,8 @@ def value_key(value: object) -> Key:
         if isinstance(value, kind):
             if rank == _NUMBER:
                 # NaN is no number to compare with: it comes before all of them.
-                return (rank, value == value, value if value == value else 0, type(value).__name__)
+                size = value if value == value else 0
+                return (rank, value == value, size, _NUMBERS.index(type(value)))
             if rank == _TUPLE:
                 assert isinstance(value, tuple), value
                 return (rank, tuple(value_key(item) for item in value))

@@ -13,7 +13,7 @@ database values and wait for nobody.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -408,11 +408,19 @@ class Batch:
         meta: Mapping[Keyword, object] | None = None,
     ) -> TxReport:
         """Stage a transaction; its report's `db_after` is complete once the batch is committed. Raises TransactionError."""
+        now_ms = self._streams.now_ms()
+        return self._stage(stream, lambda writer: stage(writer, tx_data, now_ms, meta))
+
+    def restore(self, stream: Stream, t: int, instant_ms: int, rows: Sequence[Row]) -> TxReport:
+        """Stage a transaction as another log has it: number, instant, ids and all. Raises TransactionError."""
+        return self._stage(stream, lambda writer: writer.stage_rows(t, instant_ms, rows))
+
+    def _stage(self, stream: Stream, make: Callable[[Transactor], Staged]) -> TxReport:
         if stream.name in self._excising:
             raise BatchClosed(f"an excision is the last transaction of stream {stream.name!r}")
         transactor = stream.transactor
         before = transactor.staged_database()
-        staged = stage(transactor, tx_data, self._streams.now_ms(), meta)
+        staged = make(transactor)
         try:
             rows = slice(staged.start, staged.end)
             blob = encode_record(staged.instant_ms, transactor.facts, rows)

@@ -8,7 +8,7 @@ Fits:   rows are gathered in lists and go into the columns at the end of a trans
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -191,6 +191,50 @@ class Transactor:
             self.rollback(staged)
             raise
         return staged
+
+    def stage_rows(
+        self, t: int, instant_ms: int, rows: Sequence[tuple[int, Keyword, object, bool]]
+    ) -> Staged:
+        """Append the rows of a transaction of another log, which must be what they do. Raises TransactionError."""
+        if t != self.t + 1:
+            raise TransactionError(f"transaction {t} does not follow {self.t}", rule="order")
+        staged = self._begin(t)
+        staged.instant_ms = self.instant_ms = max(instant_ms, self.instant_ms)
+        try:
+            for e, attribute, value, added in rows:
+                self._restore(staged, e, attribute, value, added=added)
+            self._renew_composites(staged)
+            self._learn_schema(staged)
+            if self.rows - staged.start != len(rows):
+                raise TransactionError(f"the facts of transaction {t} imply others", rule="facts")
+            self._finish(staged)
+        except BaseException:
+            self.rollback(staged)
+            raise
+        return staged
+
+    def _restore(
+        self, staged: Staged, e: int, attribute: Keyword, value: object, *, added: bool
+    ) -> None:
+        if type(e) is not int or not 0 <= e < TX_BASE << 12:
+            raise TransactionError(f"{e!r} is no entity", rule="reference")
+        held, before = self.held(attribute), self.rows
+        self.reserve_entity(e)
+        if added:
+            problem = "nil is no value" if value is None else refusal(held.attribute, value)
+            if problem is not None:
+                raise TransactionError(problem, datom=(e, attribute, value), rule="type")
+            if held.attribute.is_ref and isinstance(value, int):
+                self.reserve_entity(value)
+            self.add(staged, held, e, value)
+        else:
+            self.end(staged, held, e, intern(value))
+        if self.rows != before + 1:
+            raise TransactionError(
+                f"[{e} {attribute!r} {value!r}] changes something else, or nothing",
+                datom=(e, attribute, value),
+                rule="facts",
+            )
 
     def _begin(self, t: int) -> Staged:
         staged = Staged(t, TX_BASE + t, self.rows, self.schema, self.instant_ms)

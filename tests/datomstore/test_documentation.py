@@ -13,8 +13,12 @@ DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "datalog.md").read_text(encoding="utf-8")
 
 
-def test_every_example_prints_what_the_page_says(capsys: pytest.CaptureFixture[str]) -> None:
-    example = doctest.DocTestParser().get_doctest(PAGE, {}, "datalog.md", "datalog.md", 0)
+@pytest.mark.parametrize("name", ["datalog.md", "facts.md"])
+def test_every_example_prints_what_the_page_says(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (DOCS / name).read_text(encoding="utf-8")
+    example = doctest.DocTestParser().get_doctest(page, {}, name, name, 0)
     assert len(example.examples) > 50
     result = doctest.DocTestRunner().run(example)
     assert result.failed == 0, capsys.readouterr().out
