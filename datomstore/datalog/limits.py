@@ -31,6 +31,8 @@ CLAUSE_TEXT_MAX = 1_000  # characters of a clause that an error shows
 SEEK_PART = (
     16  # an index is made for a pattern once more than a sixteenth of its facts are looked up
 )
+SEARCH_WORDS_MAX = 64  # parts of one full-text search
+WORD_LENGTH_MAX = 100  # characters of a word that full text looks at
 PULL_VALUES = 1_000  # values of one attribute that a pull gives unless :limit says otherwise
 PULL_DEPTH_MAX = 150  # entities inside one another in one pull
 PULL_ENTITIES_MAX = 1 << 20  # maps that one pull makes

@@ -16,6 +16,7 @@ from datomstore.datalog import vectors
 from datomstore.datalog.budget import Meter
 from datomstore.datalog.builtins import FUNCTIONS, FunctionError
 from datomstore.datalog.errors import BudgetExceeded, QueryError
+from datomstore.datalog.fulltext import search
 from datomstore.datalog.limits import BINDING_ROWS_MAX, DISTINCT_ROWS_MIN, FUNCTION_ROWS_MAX
 from datomstore.datalog.relation import Relation, Table, distinct_rows
 from datomstore.datalog.sources import DatabaseSource, Key, Seek, Source
@@ -306,6 +307,8 @@ class Compute:
         source = self.source
         if source is None:
             return FUNCTIONS[self.clause.function]
+        if self.clause.function == "fulltext":
+            return lambda a, text: search(source.database, a, text)
         if self.clause.function == "missing?":
             return lambda e, a: not source.entity_attribute(e, a)
         if self.clause.function == "get-else":
