@@ -23,10 +23,10 @@
 ; expect: [3 4]
 (let [s (map (fn [x] (prompt :p (+ x (control0 :p k (k (k 1)))))) [1 2])] [s s])
 ; expect: [(3 5) (3 5)]
-(let [k (prompt :p (vec (map (fn [x] (if (= x 2) (control0 :p k k) (* 10 x))) [1 2 3])))] [(k :first) (k :second)])
-; expect: [[10 :first 30] [10 :first 30]]
-(let [saved (atom nil) n (atom 0) v (vec (map (fn [x] (call/cc (fn [k] (if (= x 2) (reset! saved k) nil) x))) [1 2 3]))] (if (< (swap! n inc) 3) (@saved 20) [@n v]))
-; expect: [3 [1 2 3]]
+(let [k (prompt :p (let [s (map (fn [x] (if (= x 2) (control0 :p k k) (* 10 x))) [1 2 3])] [(vec s) s]))] [(k :first) (k :second)])
+; expect: [[[10 :first 30] (10 :first 30)] [[10 :first 30] (10 :first 30)]]
+(let [saved (atom nil) n (atom 0) s (map (fn [x] (call/cc (fn [k] (if (= x 2) (reset! saved k) nil) x))) [1 2 3]) v (vec s)] (if (< (swap! n inc) 3) (@saved 20) [@n v s]))
+; expect: [3 [1 2 3] (1 2 3)]
 (solutions (fn [] (doall (for [x [1 2]] (amb x :not)))))
 ; expect: ((1 2) (1 2) (1 2))
 (solutions (fn [] (filterv (fn [x] (amb true false)) [1 2])))
