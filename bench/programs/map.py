@@ -1,8 +1,12 @@
+def scattered(i):
+    return i * 7919 % 1000003
+
+
 def main():
     m = {}
     for i in range(100_000):
-        m[i] = i * 2
+        m[scattered(i)] = i * 2
     total = 0
     for i in range(100_000):
-        total += m[i]
+        total += m[scattered(i)]
     return total

@@ -1,5 +1,6 @@
+(define (scattered i) (remainder (* i 7919) 1000003))
 (define (main)
   (let ((m (make-map)))
-    (do ((i 0 (+ i 1))) ((= i 100000)) (put! m i (* i 2)))
+    (do ((i 0 (+ i 1))) ((= i 100000)) (put! m (scattered i) (* i 2)))
     (let loop ((i 0) (sum 0))
-      (if (< i 100000) (loop (+ i 1) (+ sum (look-up m i))) sum))))
+      (if (< i 100000) (loop (+ i 1) (+ sum (look-up m (scattered i)))) sum))))
