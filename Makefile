@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 CORE := $(wildcard yind/cesk/*.pyx yind/cesk/*.pxd yind/cesk/*.pxi yind/cesk/*.h)
 
-.PHONY: install demo test check lint types layers hostile asan fuzz bench bench-machine bench-peers soak clean
+.PHONY: install demo test check lint types layers hostile asan fuzz bench bench-machine bench-peers soak peers-datascript clean
 
 install: $(INSTALLED)
 
@@ -74,6 +74,11 @@ bench-peers:
 	for peer in $(PEERS); do \
 	  apt-get install -y -q --no-install-recommends $$peer || echo "bench-peers: $$peer is not available, left out"; \
 	done
+
+# Generated queries and pulls, answered here and by DataScript (npm): every difference is printed.
+peers-datascript: install
+	npm install --silent --no-fund --no-audit --prefix build/datascript datascript
+	PYTHONPATH=.:tests/support $(BIN)/python -m datascript_peer build/datascript --seed $(or $(SEED),1)
 
 soak: install
 	$(BIN)/python -m bench soak

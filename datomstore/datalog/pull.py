@@ -206,8 +206,7 @@ class _Puller:
         if pattern.star:
             known = self.everything(e)
             named = {spec.attribute for spec in pattern.specs if not spec.reverse}
-            if known:
-                pairs.append((ID, value_of(e)))
+            pairs.append((ID, value_of(e)))
             for attribute, ids in known.items():
                 if attribute not in named:
                     spec = Spec(attribute, False, attribute)
@@ -260,7 +259,7 @@ class _Puller:
             items = [
                 _named(i)
                 if i in way
-                else self.tree(EVERYTHING, i, way | {i}, UNFOLLOWED, depth + 1) or _named(i)
+                else self.tree(EVERYTHING, i, way | {i}, UNFOLLOWED, depth + 1)
                 for i in ids
             ]
         elif spec.reverse or properties.is_ref:

@@ -45,7 +45,7 @@ from datomstore.datalog.syntax import (
     is_source,
 )
 from datomstore.intern import values_of
-from datomstore.value import Set, Symbol
+from datomstore.value import Map, Set, Symbol
 
 NO_RULES = Rules()
 FAILURES = frozenset({"query/function", "query/binding"})
@@ -60,8 +60,12 @@ class _Cache:
 
     def get(self, *parts: object) -> object | None:
         with self._lock:
-            found = self._entries.get(_key(parts))
-            return None if found is None else found[1]
+            key = _key(parts)
+            found = self._entries.get(key)
+            if found is None:
+                return None
+            self._entries.move_to_end(key)  # what is longest unused goes first
+            return found[1]
 
     def put(self, result: object, *parts: object) -> None:
         with self._lock:
@@ -104,7 +108,7 @@ def rules_of(rules: object) -> Rules:
 
 
 def _is_fixed(source: object) -> bool:
-    return isinstance(source, (str, tuple))
+    return isinstance(source, (str, tuple, Map))
 
 
 def _program(query: Query, rules: Rules) -> Program:
