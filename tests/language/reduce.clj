@@ -93,3 +93,16 @@
 ; expect: ["0,1,2" "23" "1-3"]
 (let [s (map inc [1 2])] [(str/join "," s) (vec s) (into [] s) s])
 ; expect: ["2,3" [2 3] [2 3] (2 3)]
+; A generator that nobody else holds is folded as its items come.
+[(reduce + (generator (fn [] (dotimes [i 4] (yield i))))) (into [] (generator (fn [] nil))) (vec (generator (fn [] (yield 1) (yield nil))))]
+; expect: [6 [] [1 nil]]
+(reduce (fn [sum x] (if (> x 2) (reduced sum) (+ sum x))) 0 (generator (fn [] (loop [i 0] (yield i) (recur (inc i))))))
+; expect: 3
+(let [n (atom 0) g (generator (fn [] (yield (swap! n inc)) (yield (swap! n inc))))] [(reduce + g) (vec g) (first g) @n])
+; expect: [3 [1 2] 1 2]
+(vec (generator (fn [] (yield (reduce + (generator (fn [] (yield 1) (yield 2))))) (reduce (fn [_ x] (yield x)) nil (map inc [3 4])))))
+; expect: [3 4 5]
+(let [log (atom [])] (reduce (fn [_ x] (swap! log conj [:used x])) nil (generator (fn [] (dotimes [i 2] (swap! log conj [:made i]) (yield i))))) @log)
+; expect: [[:made 0] [:used 0] [:made 1] [:used 1]]
+(try (reduce + (generator (fn [] (yield 1) (throw (ex-info "in a generator" {}))))) (catch ExceptionInfo e (ex-message e)))
+; expect: "in a generator"

@@ -1128,16 +1128,32 @@
 
 ;; ---- generators: the items of a lazy seq, given out by ordinary code
 
+(defn impl/generated
+  "The items yielded when k is called above the generator's prompt: each is given out with the continuation behind it."
+  [k]
+  (lazy-seq*
+    (fn
+      ([] (let [given (prompt* :yin.core/generator k nil)]
+            (if given (cons (nth given 0) (impl/generated (nth given 1))) nil)))
+      ([step init]
+       (loop [result init k k]
+         (let [given (prompt* :yin.core/generator k nil)]
+           (if given
+             (let [found (step result (nth given 0))]
+               (if (error? found)
+                 (if (reduced? found) (unreduced found) (recur found (nth given 1)))
+                 (recur found (nth given 1))))
+             result)))))))
+
 (defn generator
   "The lazy seq of what the body yields while it runs."
   [body]
-  (lazy-seq (prompt* :yin.core/generator (fn [] (body) nil))))
+  (impl/generated (fn [_] (body) nil)))
 
 (defn yield
   "Give out the next item of the innermost generator; nil."
   [item]
-  (control* :yin.core/generator
-            (fn [k] (cons item (lazy-seq (prompt* :yin.core/generator k nil))))))
+  (control* :yin.core/generator (fn [k] [item k])))
 
 ;; ---- coroutines: [:suspended continuation], [:running], [:ended]
 
