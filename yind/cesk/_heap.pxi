@@ -10,7 +10,8 @@ cdef enum:
     SMALL_UNITS_MAX = 64  # blocks up to 1 KiB come from chunks
     LARGE_UNITS = 0xFFFF
     CHUNK_SIZE_MIN = (1 << 9) - 16  # an agent that waits should need little; malloc's own header fits beside it
-    CHUNK_SIZE_MAX = 1 << 18
+    CHUNK_SIZE_MAX = 1 << 23
+    CHUNK_SIZE_HUGE = 1 << 20  # from here on in whole huge pages: large structures then need few translations of addresses
     WORK_COUNT_MIN = 16  # values; the stack of work lists grows from here
     WORK_COUNT_KEPT = 64  # values; a longer one is given back after the slice
     FUEL_PER_ALLOCATION_SHIFT = 8  # a block over 1 KiB costs a unit of fuel per 256 bytes
@@ -20,6 +21,8 @@ cdef enum:
 
 cdef extern from *:
     """
+    #include <stdlib.h>
+    #include <sys/mman.h>
     /* ORDER: tags. Bytes before the values of an object, by kind; 0: a kind of bytes. */
     static const uint8_t VALUES_AT[48] = {
         [16] = 0, [17] = 0, [18] = 0, [19] = 0, [20] = 0, [21] = 0,
@@ -33,6 +36,17 @@ cdef extern from *:
     static inline int multiply_overflows(int64_t a, int64_t b, int64_t *r) { return __builtin_mul_overflow(a, b, r); }
     /* NIL that is VACANT, in one store. */
     static inline void vacate(Value *place) { *(uint64_t *) place = (uint64_t) 1 << 32; }
+    /* Memory of a chunk, for free(); a large one in huge pages where the system has them. */
+    #define HUGE_PAGE ((size_t) 1 << 21)
+    static void *chunk_memory(size_t size) {
+        void *memory;
+        if (size < HUGE_PAGE) return malloc(size);
+        memory = aligned_alloc(HUGE_PAGE, size);
+    #ifdef MADV_HUGEPAGE
+        if (memory != NULL) madvise(memory, size, MADV_HUGEPAGE);
+    #endif
+        return memory;
+    }
     #define likely(x) __builtin_expect(!!(x), 1)
     #define unlikely(x) __builtin_expect(!!(x), 0)
     """
@@ -41,6 +55,8 @@ cdef extern from *:
     bint subtract_overflows(int64_t a, int64_t b, int64_t *r) noexcept nogil
     bint multiply_overflows(int64_t a, int64_t b, int64_t *r) noexcept nogil
     void vacate(Value *place) noexcept nogil
+    const size_t HUGE_PAGE
+    void *chunk_memory(size_t size) noexcept nogil
     bint likely(bint x) noexcept nogil
     bint unlikely(bint x) noexcept nogil
 
@@ -277,6 +293,8 @@ cdef size_t next_chunk_size(Heap *heap, size_t least) noexcept nogil:
             size *= 2
     while size < sizeof(Chunk) + least:
         size *= 2
+    if size >= CHUNK_SIZE_HUGE:
+        size = (size + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1)
     return CHUNK_SIZE_MAX if size > CHUNK_SIZE_MAX else size
 
 
@@ -297,7 +315,7 @@ cdef Object *allocate_fresh(Heap *heap, uint32_t units) noexcept nogil:
             return <Object *> block
     if <size_t> (heap.bump_end - heap.bump) < size:
         chunk_size = next_chunk_size(heap, size)
-        chunk = <Chunk *> c_malloc(chunk_size)
+        chunk = <Chunk *> chunk_memory(chunk_size)
         if chunk == NULL:
             return NULL
         # The rest of the old chunk stays usable as one free block.
