@@ -352,6 +352,25 @@
   ([f c1 c2 c3 & more]
    (map (fn [xs] (apply f xs)) (impl/transposed (list* c1 c2 c3 more)))))
 
+(defn impl/fold-kept
+  "Fold the items for which keep? holds; of a vector or range without a call of its own for each."
+  [step init keep? coll]
+  (let [indexed (vector? coll)
+        bounds (if indexed [0 (count coll) 1] (range-bounds coll))]
+    (if bounds
+      (let [[start end stride] bounds]
+        (loop [result init i start]
+          (if (< i end)
+            (let [x (if indexed (nth coll i) i)]
+              (if (keep? x)
+                (let [found (step result x)]
+                  (if (error? found)
+                    (if (reduced? found) (unreduced found) (recur found (+ i stride)))
+                    (recur found (+ i stride))))
+                (recur result (+ i stride))))
+            result)))
+      (impl/fold (fn [result x] (if (keep? x) (step result x) result)) init coll))))
+
 (defn filter
   ([keep?]
    (fn [step]
@@ -368,8 +387,7 @@
                    (cons item (filter keep? (rest left)))
                    (recur (next left))))
                nil)))
-       ([step init]
-        (impl/fold (fn [result x] (if (keep? x) (step result x) result)) init coll))))))
+       ([step init] (impl/fold-kept step init keep? coll))))))
 
 (defn remove
   ([drop?] (filter (complement drop?)))
