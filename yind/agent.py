@@ -24,7 +24,7 @@ from enum import StrEnum
 import msgspec
 
 from capabilities.verify import VerifiedToken
-from yind.cesk import Machine
+from yind.cesk import Fault, Machine
 
 
 class State(StrEnum):
@@ -65,6 +65,26 @@ class Hop(msgspec.Struct, frozen=True):
     elapsed_us: int  # from the frozen image to the target's durable acceptance
 
 
+class FaultPlace(msgspec.Struct, frozen=True):
+    """A waiting call of a fault, or `times` alike; without a function: so many that are left out."""
+
+    function: str
+    source: str
+    program: bytes  # hash
+    node: int  # of the program's AST, by pre-order index
+    span: tuple[int, int, int, int]  # line, column, end line, end column
+    times: int
+
+
+class FaultData(msgspec.Struct, frozen=True):
+    """An error that nobody caught."""
+
+    message: str
+    data: str  # EDN, or the machine's text of what has no EDN form; empty for none
+    places: list[FaultPlace]
+    causes: list[tuple[str, str]]  # message and data, the innermost last
+
+
 class AgentRecord(msgspec.Struct):
     """What the storage keeps of an agent."""
 
@@ -89,6 +109,7 @@ class AgentRecord(msgspec.Struct):
     log_dropped: int = 0
     result: str | None = None  # EDN text, or the machine's text of a value without EDN form
     fault: str | None = None  # a trace for people
+    fault_data: FaultData | None = None  # the same as data, when it is an error of the program
     moved_to: str | None = None
     denied_right: str | None = None  # "read alpha/stdlib": what a paused agent lacks
     wake_ms: int | None = None  # a sleeping agent's deadline, so that a restart does not sleep anew
@@ -96,6 +117,20 @@ class AgentRecord(msgspec.Struct):
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(AgentRecord)
+
+
+def fault_data(fault: Fault) -> FaultData:
+    """Return an error of the machine as a record keeps it."""
+    causes: list[tuple[str, str]] = []
+    cause = fault.cause
+    while cause is not None:
+        causes.append((cause.message, cause.data_text))
+        cause = cause.cause
+    places = [
+        FaultPlace(row.function, row.source, row.program_hash, row.node, row.span, row.times)
+        for row in fault.trace
+    ]
+    return FaultData(fault.message, fault.data_text, places, causes)
 
 
 def encode_record(record: AgentRecord) -> bytes:

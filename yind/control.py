@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Callable
 
+import msgspec
 import trio
 
 from capabilities.caveats import Verb
@@ -25,7 +26,7 @@ from datomstore.datalog import Budget, q
 from datomstore.streams import Batch
 from datomstore.value import Map
 from yang.program import Program
-from yind.agent import ENDED, Agent, AgentRecord, State
+from yind.agent import ENDED, Agent, AgentRecord, FaultData, State
 from yind.agents import Agents
 from yind.authority import Authority
 from yind.cesk import Machine
@@ -334,6 +335,7 @@ class Control:
                 "frames": frames,
                 "log": tuple(record.log),
                 "fault": record.fault,
+                "fault_data": _fault(record.fault_data),
                 "tokens": tuple(token.ids[-1] for token in map(Token.from_bytes, record.tokens)),
                 "memory_max": record.memory_max,
                 "program": record.program,
@@ -347,7 +349,7 @@ class Control:
         timeout_ms = fields.number("timeout_ms", None)
         with trio.move_on_after(math.inf if timeout_ms is None else timeout_ms / 1000):
             await wait_settled(agent)
-        return summary(agent)
+        return outcome(agent)
 
     async def agent_follow(self, session: Session, fields: Fields, send: SendItem) -> object:
         """Send the agent's log lines and changes of state until it settles here."""
@@ -357,7 +359,7 @@ class Control:
         for line in agent.record.log[max(0, seen - agent.record.log_dropped) :]:
             await send(Map({"kind": "log", "line": line}))
         if _settled(agent):
-            return summary(agent)
+            return outcome(agent)
 
         def watch(event: dict[str, object]) -> None:
             try:
@@ -373,7 +375,7 @@ class Control:
                     break
         finally:
             agent.watchers.discard(watch)
-        return summary(agent)
+        return outcome(agent)
 
     async def agent_pause(self, session: Session, fields: Fields, send: SendItem) -> object:
         """Stop an agent at the end of its slice, its state kept."""
@@ -540,6 +542,19 @@ def summary(agent: Agent) -> Map:
             "log_lines": record.log_dropped + len(record.log),
         }
     )
+
+
+def outcome(agent: Agent) -> Map:
+    """Return the summary of an agent that somebody waited for, with what went wrong as data."""
+    return Map([*summary(agent).items(), ("fault_data", _fault(agent.record.fault_data))])
+
+
+def _fault(fault: FaultData | None) -> Map | None:
+    if fault is None:
+        return None
+    places = tuple(Map(msgspec.structs.asdict(place)) for place in fault.places)
+    causes = tuple(Map({"message": message, "data": data}) for message, data in fault.causes)
+    return Map({"message": fault.message, "data": fault.data, "places": places, "causes": causes})
 
 
 def _frame(view: object) -> Map:

@@ -19,7 +19,7 @@ from capabilities.errors import CapabilityError
 from datomstore.storage import StorageError
 from datomstore.value import Map
 from yang.errors import YangError
-from yind.agent import Agent, State
+from yind.agent import Agent, State, fault_data
 from yind.agents import Agents, log_line
 from yind.cesk import Machine, Status
 from yind.cesk.errors import MachineError
@@ -128,6 +128,7 @@ class Scheduler:
                 return partial(self._agents.end, agent, State.DONE)
             case Status.FAULT:
                 fault = machine.fault
+                agent.record.fault_data = fault_data(fault)
                 return partial(self._fail, agent, fault.message, trace=str(fault))
             case _:
                 budget = agent.record.memory_max

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -21,6 +22,7 @@ from cli.cluster import Cluster
 from cli.commands.token import read_token, signer_of
 from cli.connect import cluster_of, connected, find_agent
 from cli.errors import CliError, Exit
+from cli.faults import fault_text
 from cli.output import Column, count, note, output_option, show_document, show_rows, size
 from cli.sources import compile_or_fail, read_source
 from datomstore import edn
@@ -96,7 +98,7 @@ def spawn(
         return
     note(f"agent {agent.hex()[:12]} on {node}")
     place, row = await_agent(cluster, node, agent, follow=follow)
-    finish(place, row, output="json" if as_json else output)
+    finish(place, row, output="json" if as_json else output, sources={source_name: text})
 
 
 def spawn_agent(
@@ -177,8 +179,15 @@ def await_agent(cluster: Cluster, node: str, agent: bytes, *, follow: bool) -> t
         node = row["moved_to"]
 
 
-def finish(node: str, row: Map, *, output: str) -> None:
-    """Print how an agent ended; raise CliError for everything but a result."""
+def finish(node: str, row: Map, *, output: str, sources: Mapping[str, str] | None = None) -> None:
+    """Print how an agent ended; raise CliError for everything but a result.
+
+    Args:
+        node: where it ended.
+        row: its summary there.
+        output: a format.
+        sources: texts that a trace may show lines of.
+    """
     fields = {**dict(row.items()), "node": node, "id": row["id"].hex()}
     match row["state"]:
         case "done":
@@ -186,7 +195,8 @@ def finish(node: str, row: Map, *, output: str) -> None:
         case "failed":
             show_document("agent.result", fields, "", output=output if output != "text" else "none")
             raise CliError(
-                f"the agent failed on {node}\n{row['fault']}", exit_code=Exit.AGENT_FAILED
+                f"the agent failed on {node}\n{fault_text(row, sources or {})}",
+                exit_code=Exit.AGENT_FAILED,
             )
         case "paused":
             denied = row["denied_right"]
@@ -290,7 +300,7 @@ def _details_text(fields: dict[str, object]) -> str:
     if fields["result"] is not None:
         lines.append(f"  result   {fields['result']}")
     if fields["fault"] is not None:
-        lines += ["  fault", *(f"    {line}" for line in str(fields["fault"]).splitlines())]
+        lines += ["  fault", *(f"    {line}" for line in fault_text(fields, {}).splitlines())]
     frames: list[Map] = list(fields["frames"])  # type: ignore[call-overload]
     if frames:
         lines.append("  frames")

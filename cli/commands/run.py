@@ -78,4 +78,4 @@ def run(
                 memory=mem << 20,
             )
             place, row = await_agent(cluster, NODE, agent, follow=True)
-        finish(place, row, output="json" if as_json else output)
+        finish(place, row, output="json" if as_json else output, sources={source_name: text})

@@ -161,8 +161,24 @@ def test_an_agent_is_paused_resumed_moved_and_killed(yin: Yin) -> None:
 def test_a_failed_agent_leaves_its_trace(yin: Yin) -> None:
     answer = yin("spawn", "-e", "(defn f [x] (/ x 0)) (inc (f 1))", "--on", "alpha", "--wait")
     assert answer.code == 9
-    assert "Divide by zero" in answer.err
-    assert "at f (<expr>:1:" in answer.err
+    assert answer.err.splitlines()[1:] == [
+        "yin: the agent failed on alpha",
+        "Divide by zero",
+        "  at f (<expr>:1:13)",
+        "      (defn f [x] (/ x 0)) (inc (f 1))",
+        "                  ^^^^^^^",
+        "  at top level (<expr>:1:27)",
+        "      (defn f [x] (/ x 0)) (inc (f 1))",
+        "                                ^^^^^",
+    ]
+    agent = answer.err.split()[1]
+    shown = yin("show", agent).out
+    assert (
+        "    Divide by zero\n      at f (<expr>:1:13)\n      at top level (<expr>:1:27)\n" in shown
+    )
+    fault = json.loads(yin("show", agent, "--json").out)["fault_data"]
+    assert [place["function"] for place in fault["places"]] == ["f", "top level"]
+    assert fault["places"][0]["span"] == [1, 13, 1, 20]
 
 
 def test_tokens_are_narrowed_and_read(yin: Yin, place: Path) -> None:

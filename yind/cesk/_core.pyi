@@ -19,14 +19,25 @@ class Status(IntEnum):
 class TraceEntry(NamedTuple):
     function: str
     source: str
-    line: int
-    column: int
+    span: Span
+    program_hash: bytes
+    node: int
+    times: int = 1
 
 class Fault:
     message: str
     data: Map
+    data_text: str
     trace: list[TraceEntry]
-    def __init__(self, message: str, data: Map, trace: list[TraceEntry]) -> None: ...
+    cause: Fault | None
+    def __init__(
+        self,
+        message: str,
+        data: Map,
+        data_text: str,
+        trace: list[TraceEntry],
+        cause: Fault | None,
+    ) -> None: ...
 
 class FrameView(NamedTuple):
     function: str

@@ -26,29 +26,42 @@ class Status(_IntEnum):  # ORDER: status
 
 
 class TraceEntry(_NamedTuple):
-    """One waiting call, innermost first."""
+    """A waiting call, or `times` alike one above the other; without a function: so many that are left out."""
 
     function: str
     source: str
-    line: int
-    column: int
+    span: object
+    program_hash: bytes
+    node: int
+    times: int = 1
 
     def __str__(self):
-        return f"{self.function} ({self.source}:{self.line}:{self.column})"
+        if not self.function:
+            return f"  ... {self.times:,} more"
+        more = f"\n  ... {self.times - 1:,} more" if self.times > 1 else ""
+        return f"  at {self.function} ({self.source}:{self.span.line}:{self.span.column}){more}"
 
 
 class Fault:
-    """An error that nobody caught."""
+    """An error that nobody caught; its cause, if it has one, is a Fault without a trace."""
 
-    __slots__ = ("data", "message", "trace")
+    __slots__ = ("cause", "data", "data_text", "message", "trace")
 
-    def __init__(self, message, data, trace):
+    def __init__(self, message, data, data_text, trace, cause):
         self.message = message
         self.data = data
+        self.data_text = data_text
         self.trace = trace
+        self.cause = cause
 
     def __str__(self):
-        return "\n".join([self.message, *(f"  at {entry}" for entry in self.trace)])
+        told = [self.message]
+        if self.data_text:
+            told.append(f"  {self.data_text}")
+        told += [str(entry) for entry in self.trace]
+        if self.cause is not None:
+            told.append(f"caused by: {self.cause}")
+        return "\n".join(told)
 
 
 class FrameView(_NamedTuple):
@@ -68,9 +81,28 @@ cdef inline bint is_vacant(Value value) noexcept nogil:
 
 
 cdef enum:
-    TRACE_MAX = 200  # frames of a trace, the innermost
-    COLLECT_ROOM_MIN = 1 << 12  # bytes: with less left, mark passes would come one upon the other
+    FRAMES_MAX = 200  # frames that are shown, the innermost
+    LOCALS_MAX = 100  # of a frame that are shown
     LOCAL_TEXT_MAX = 200  # characters of a local's text
+    LOOK_STEPS_MAX = 1 << 16  # items of collections; what is left of the locals is then not shown
+    TRACE_INNER = 32  # entries of a trace, from where the error was thrown
+    TRACE_OUTER = 16  # and up to the top level
+    TRACE_MAX = TRACE_INNER + TRACE_OUTER
+    CAUSES_MAX = 16
+    FAULT_TEXT_MAX = 2000  # characters of an error's data
+    COLLECT_ROOM_MIN = 1 << 12  # bytes: with less left, mark passes would come one upon the other
+
+cdef struct Row:  # of a trace
+    ArityInfo *arity
+    uint32_t pc
+    uint64_t times
+
+_FAULT_KIND = _Keyword("fault")
+
+
+cdef inline uint64_t row_place(uint64_t number) noexcept:
+    """Return where the entry of a trace with this number is kept."""
+    return number if number < TRACE_INNER else TRACE_INNER + (number - TRACE_INNER) % TRACE_OUTER
 
 
 cdef void run_slice(State *state) noexcept nogil:
@@ -374,13 +406,24 @@ cdef class Machine:
         self._stopped()
         if self.state.status != STATUS_FAULT:
             raise StateInvalid("the program has not faulted")
-        error = <Values *> self.state.error.object
-        message = python_text(error.at[0].object) if error.at[0].tag == STRING else self._text(error.at[0])
+        return self._fault(self.state.error, self._trace(), CAUSES_MAX)
+
+    cdef object _fault(self, Value value, object trace, uint32_t causes):
+        cdef Values *error = <Values *> value.object
+        cdef Value data = error.at[1]
+        if error.at[0].tag == STRING:
+            message = python_text(error.at[0].object)
+        else:
+            message = self._glimpse(error.at[0], FAULT_TEXT_MAX)
+        cause = self._fault(error.at[2], [], causes - 1) if error.at[2].tag == ERROR and causes else None
         try:
-            data = python_value(&self.state.heap, error.at[1])
+            found = python_value(&self.state.heap, data)
         except ValueInvalid:
-            data = self._text(error.at[1])
-        return Fault(message, data if isinstance(data, _Map) else _Map({}), self._trace())
+            found = None
+        if not isinstance(found, _Map):
+            found = _Map({})
+        told = data.tag == MAP and (<Map *> data.object).count > 0 and set(found) != {_FAULT_KIND}
+        return Fault(message, found, self._glimpse(data, FAULT_TEXT_MAX) if told else "", trace, cause)
 
     cdef str _text(self, Value value):
         """Return the readable text of a value; of a kind that cannot be printed only its name."""
@@ -401,6 +444,28 @@ cdef class Machine:
         heap.fuel = fuel
         return shown
 
+    cdef str _glimpse(self, Value value, Py_ssize_t enough):
+        """Return the readable text of a value, cut when it is long, for work in proportion to what is shown."""
+        cdef Heap *heap = &self.state.heap
+        cdef size_t memory_max = heap.max
+        cdef int64_t fuel = heap.fuel
+        cdef Buffer buffer
+        cdef Outcome outcome
+        buffer_init(&buffer)
+        heap.max += 1 << 26  # looking must not fail because the agent's memory is full
+        outcome = glimpse(heap, &buffer, value, enough)
+        heap.max = memory_max
+        heap.fuel = fuel
+        release(heap, heap.forced)
+        heap.forced = nil()
+        try:
+            if outcome != OK:
+                return f"#<{type_name(value).decode()}>"
+            shown = buffer.bytes[: buffer.length].decode("utf-8", "replace")
+        finally:
+            buffer_free(&buffer)
+        return shown if len(shown) <= enough else shown[:enough] + "..."
+
     # ---- looking
 
     cdef object _segment_of(self, CodeInfo *info):
@@ -411,21 +476,46 @@ cdef class Machine:
         return None
 
     def _trace(self):
+        """Return the waiting calls, those alike in a row as one; of many the innermost and the outermost.
+
+        Cost: a few nanoseconds a frame.
+        """
         cdef Frame *frame = self.state.frame
         cdef Value marks = self.state.marks
+        cdef Row rows[TRACE_MAX]  # the innermost; from TRACE_INNER on a ring of the last seen
+        cdef Row *row = NULL
+        cdef uint64_t count = 0
+        cdef uint64_t left_out = 0
         cdef uint32_t pc
-        entries = []
-        while frame != NULL and len(entries) < TRACE_MAX:
-            segment = self._segment_of(frame.arity.function.code)
-            if segment is not None:
+        while frame != NULL:
+            if frame.arity != &HALT_ARITY:
                 pc = frame.pc if frame == self.state.frame else waiting_pc(frame)
-                span = segment.spans[segment.nodes[pc]] if segment.spans else _Span(0, 0, 0, 0)
-                name = segment.functions[frame.arity.function.index].name
-                if frame.arity.function.index == 0:
-                    name = "top level"
-                entries.append(TraceEntry(name or "fn", segment.source_name, span.line, span.column))
+                if row != NULL and row.arity == frame.arity and row.pc == pc:
+                    row.times += 1
+                else:
+                    row = &rows[row_place(count)]
+                    if count >= TRACE_MAX:
+                        left_out += row.times
+                    row.arity = frame.arity
+                    row.pc = pc
+                    row.times = 1
+                    count += 1
             frame = frame_below(frame, &marks)
+        entries = [self._entry(&rows[number]) for number in range(min(<int64_t> count, TRACE_INNER))]
+        if left_out:
+            entries.append(TraceEntry("", "", _Span(0, 0, 0, 0), b"", 0, left_out))
+        for number in range(max(TRACE_INNER, <int64_t> count - TRACE_OUTER), <int64_t> count):
+            entries.append(self._entry(&rows[row_place(number)]))
         return entries
+
+    cdef object _entry(self, Row *row):
+        segment = self._segment_of(row.arity.function.code)
+        node = segment.nodes[row.pc]
+        span = segment.spans[node] if segment.spans else _Span(0, 0, 0, 0)
+        name = segment.functions[row.arity.function.index].name or "fn"
+        if row.arity.function.index == 0:
+            name = "top level"
+        return TraceEntry(name, segment.source_name, span, segment.program_hash, node, row.times)
 
     def frames(self):
         """Return a view of each frame, innermost first; of deep stacks the innermost."""
@@ -434,7 +524,8 @@ cdef class Machine:
         cdef uint32_t pc
         self._stopped()
         views = []
-        while frame != NULL and len(views) < TRACE_MAX:
+        self.state.heap.steps = 0
+        while frame != NULL and len(views) < FRAMES_MAX:
             segment = self._segment_of(frame.arity.function.code)
             if segment is not None:
                 if frame == self.state.frame and self.state.status != STATUS_EFFECT:
@@ -451,8 +542,10 @@ cdef class Machine:
         shown = []
         for slot, name in enumerate(body.slot_names):
             if name is not None and slot < frame.head.length and not is_vacant(frame.at[<uint32_t> slot]):
-                text = self._text(frame.at[<uint32_t> slot])
-                shown.append((name, text if len(text) <= LOCAL_TEXT_MAX else text[:LOCAL_TEXT_MAX] + "..."))
+                if len(shown) == LOCALS_MAX or self.state.heap.steps > LOOK_STEPS_MAX:
+                    shown.append(("...", "..."))
+                    break
+                shown.append((name, self._glimpse(frame.at[<uint32_t> slot], LOCAL_TEXT_MAX)))
         node = segment.nodes[pc]
         span = segment.spans[node] if segment.spans else _Span(0, 0, 0, 0)
         name = "top level" if frame.arity.function.index == 0 else function.name or "fn"

@@ -28,14 +28,16 @@ cdef enum Mark:  # punctuation on the work stack
     ERROR_DATA = 4
     ERROR_CAUSE = 5
     CLOSE_ATOM = 6
+    AND_MORE = 7
 
-cdef const char *MARKS[7]
-MARKS[:] = [b")", b"]", b"}", b"[", b", :data ", b", :cause ", b"]"]
+cdef const char *MARKS[8]
+MARKS[:] = [b")", b"]", b"}", b"[", b", :data ", b", :cause ", b"]", b"..."]
 
 cdef struct Buffer:
     char *bytes  # start, or owned when larger
     size_t length
     size_t capacity
+    size_t enough  # bytes after which nothing more is needed, see glimpse(); 0: everything is
     char start[INLINE_BYTES]
 
 
@@ -43,6 +45,7 @@ cdef inline void buffer_init(Buffer *buffer) noexcept nogil:
     buffer.bytes = buffer.start
     buffer.length = 0
     buffer.capacity = INLINE_BYTES
+    buffer.enough = 0
 
 
 cdef inline void buffer_free(Buffer *buffer) noexcept nogil:
@@ -427,9 +430,26 @@ cdef Outcome put_function(Heap *heap, Buffer *buffer, Value function) noexcept n
     return put_bytes(heap, buffer, b"]", 1) if outcome == OK else outcome
 
 
+cdef Outcome put_beginning(Heap *heap, Buffer *buffer, Value value) noexcept nogil:
+    """Add the beginning of a text that is longer than what is wanted; of other bytes only what they are."""
+    cdef char size[32]
+    cdef size_t length = buffer.enough
+    cdef uint8_t *bytes = (<Text *> value.object).bytes
+    cdef Outcome outcome
+    if value.tag <= SYMBOL:
+        while length > 0 and bytes[length] & 0xC0 == 0x80:
+            length -= 1
+        outcome = put_words(heap, buffer, b'"' if value.tag == STRING else b":" if value.tag == KEYWORD else b"")
+        return put_bytes(heap, buffer, bytes, length) if outcome == OK else outcome
+    snprintf(size, sizeof(size), b"#<%u bytes>", value.object.length)
+    return put_words(heap, buffer, size)
+
+
 cdef Outcome put_simple(Heap *heap, Buffer *buffer, Value value, bint readable) noexcept nogil:
     """Add a value that has no parts."""
     cdef uint32_t tag = value.tag
+    if unlikely(buffer.enough and STRING <= tag <= BIG and value.object.length > buffer.enough):
+        return put_beginning(heap, buffer, value)
     if tag == STRING:
         return put_quoted(heap, buffer, value.object) if readable else put_text(heap, buffer, value.object)
     if tag == DOUBLE and not isfinite(value.real):
@@ -488,8 +508,11 @@ cdef Outcome push_entry(Heap *heap, Cursor *cursor, uint32_t separator) noexcept
     return outcome
 
 
-cdef Outcome push_items(Heap *heap, Value value) noexcept nogil:
-    """Push the items of a collection with their separators, in order."""
+cdef Outcome push_items(Heap *heap, Value value, int64_t most) noexcept nogil:
+    """Push the items of a collection with their separators, in order.
+
+    With a bound on their number, what is beyond it, or would have to be realised first, is shown as dots.
+    """
     cdef Cursor cursor
     cdef uint32_t separator = APART_NOT
     cdef bint more = False
@@ -497,6 +520,9 @@ cdef Outcome push_items(Heap *heap, Value value) noexcept nogil:
     while outcome == OK:
         outcome = cursor_next(heap, &cursor, &more)
         if outcome != OK or not more:
+            break
+        if most and cursor.steps > most:
+            outcome = FORCE
             break
         outcome = spend(heap, 1)
         if outcome != OK:
@@ -512,6 +538,8 @@ cdef Outcome push_items(Heap *heap, Value value) noexcept nogil:
         else:
             outcome = push_part(heap, cursor.item, separator)
         separator = APART_SPACE
+    if most and outcome == FORCE:
+        return push_mark(heap, AND_MORE, separator)
     return outcome
 
 
@@ -529,7 +557,7 @@ cdef Outcome open_collection(Heap *heap, Buffer *buffer, Value value) noexcept n
         closer = CLOSE_BRACE
     outcome = put_words(heap, buffer, opener)
     if outcome == OK:
-        outcome = push_items(heap, value)
+        outcome = push_items(heap, value, <int64_t> buffer.enough)
     if outcome == OK:
         outcome = push_mark(heap, closer, APART_NOT)
     reverse_work(heap, start)
@@ -599,6 +627,25 @@ cdef Outcome print_value(Heap *heap, Buffer *buffer, Value value, bint readable)
         value = pop_work(heap)
     heap.work_count = bottom
     return whole(outcome)
+
+
+cdef Outcome glimpse(Heap *heap, Buffer *buffer, Value value, size_t enough) noexcept nogil:
+    """Add the beginning of a value's text: at least `enough` bytes of it or all, for work in proportion to that.
+
+    Cost: a collection gives no more items than bytes are wanted; nothing is realised.
+    """
+    cdef size_t bottom = heap.work_count
+    cdef uint32_t depth = 0
+    cdef Outcome outcome
+    value.spare = APART_NOT
+    buffer.enough = enough
+    while True:
+        outcome = print_part(heap, buffer, value, True, &depth)
+        if outcome != OK or heap.work_count == bottom or buffer.length > enough:
+            break
+        value = pop_work(heap)
+    heap.work_count = bottom
+    return outcome
 
 
 cdef Outcome put_str(Heap *heap, Buffer *buffer, Value value) noexcept nogil:

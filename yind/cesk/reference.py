@@ -25,10 +25,10 @@ from pyrsistent import pmap
 from datomstore.database import Database
 from datomstore.value import Keyword, Map, Symbol
 from yang.ast_datoms import PARENT, SCHEMA, datoms_of, literal_of
-from yang.nodes import LOCATION, NAME, TYPE, Tree
+from yang.nodes import END_LOCATION, LOCATION, NAME, TYPE, Tree
 from yang.primitives import PRIMITIVE_NUMBERS, PRIMITIVES, Kind
 from yang.resolve import CORE_ONLY, CORE_PREFIXES, HOST_GLOBALS
-from yang.segment import PrimitiveRef
+from yang.segment import PrimitiveRef, Span
 from yind.cesk._core import Fault, Status, TraceEntry
 from yind.cesk.errors import StateInvalid, ValueInvalid
 from yind.cesk.reference_primitives import FUNCTIONS as PURE_FUNCTIONS
@@ -124,8 +124,11 @@ class Node:
     @cached_property
     def trace_entry(self) -> TraceEntry:
         """Return this place as an entry of a trace."""
-        place: Any = self._facts[LOCATION]
-        return TraceEntry(self.enclosing_function, self.code.source_name, place[0], place[1])
+        start: Any = self._facts[LOCATION]
+        end: Any = self._facts.get(END_LOCATION, start)
+        return TraceEntry(
+            self.enclosing_function, self.code.source_name, Span(*start, *end), b"", 0
+        )
 
 
 class ReferenceCode:
@@ -773,7 +776,7 @@ class ReferenceMachine:
             data = to_edn(self.store, error.data)
         except ValueInvalid:
             data = None
-        return Fault(message, data if isinstance(data, Map) else Map(), self._trace())
+        return Fault(message, data if isinstance(data, Map) else Map(), "", self._trace(), None)
 
     def _trace(self) -> list[TraceEntry]:
         entries = [self._place.trace_entry]

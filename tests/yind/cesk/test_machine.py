@@ -13,7 +13,8 @@ import pytest
 from datomstore.value import Char, Keyword, List, Map, Set, Symbol
 from yang.compile import compile_source
 from yang.core import core_segment
-from yind.cesk import Code, Machine, StateInvalid, Status, TraceEntry, ValueInvalid
+from yang.segment import Span
+from yind.cesk import Code, Machine, StateInvalid, Status, ValueInvalid
 from yind.cesk.limits import MEMORY_MAX as MEMORY_MAX_MOST
 from yind.cesk.limits import MEMORY_MIN
 
@@ -296,7 +297,7 @@ def test_a_refused_effect_that_nobody_catches_is_a_fault_where_it_was_asked() ->
     assert machine.status is Status.FAULT
     assert machine.fault.message == "refused"
     assert machine.fault.data == Map({Keyword("why"): 1})
-    assert [(entry.function, entry.line) for entry in machine.fault.trace] == [
+    assert [(entry.function, entry.span.line) for entry in machine.fault.trace] == [
         ("f", 2),
         ("top level", 3),
     ]
@@ -388,16 +389,56 @@ def test_an_uncaught_error_has_the_trace_of_the_throw() -> None:
     fault = stopped(source).fault
     assert fault.message == "no"
     assert fault.data == Map({Keyword("x"): 1})
-    assert fault.trace == [
-        TraceEntry("g", "test.clj", 2, 3),
-        TraceEntry("f", "test.clj", 4, 8),
-        TraceEntry("top level", "test.clj", 5, 6),
-    ]
+    program = fault.trace[0].program_hash
+    assert program == compile_source(source, "test.clj").segment.program_hash
+    assert fault.trace[0][:4] == ("g", "test.clj", Span(2, 3, 2, 32), program)
+    assert fault.trace[0].node < fault.trace[1].node
     assert str(fault).splitlines() == [
         "no",
+        "  {:x 1}",
         "  at g (test.clj:2:3)",
         "  at f (test.clj:4:8)",
         "  at top level (test.clj:5:6)",
+    ]
+
+
+def test_calls_alike_are_told_once() -> None:
+    source = "(defn f [n]\n  (if (= n 0)\n    (/ 1 n)\n    (inc (f (dec n)))))\n(str (f 100000))"
+    fault = stopped(source).fault
+    assert [entry.times for entry in fault.trace] == [1, 100_000, 1]
+    assert str(fault).splitlines() == [
+        "Divide by zero",
+        "  at f (test.clj:3:5)",
+        "  at f (test.clj:4:10)",
+        "  ... 99,999 more",
+        "  at top level (test.clj:5:6)",
+    ]
+
+
+def test_of_a_deep_stack_both_ends_are_told() -> None:
+    source = "(declare g)\n(defn f [n] (if (= n 0) (/ 1 n) (inc (g (dec n)))))\n(defn g [n] (inc (f n)))\n(str (f 10000))"
+    trace = stopped(source).fault.trace
+    assert len(trace) == 49
+    assert sum(entry.times for entry in trace) == 20_002
+    assert [entry.function for entry in trace[30:35]] == ["f", "g", "", "f", "g"]
+    assert trace[-1].function == "top level"
+
+
+def test_a_cause_is_told_with_its_own() -> None:
+    source = """
+        (try (try (throw (ex-info "inner" {:a 1})) (catch :default e (throw (ex-info "middle" {} e))))
+          (catch :default e (throw (ex-info "outer" {:b 2} e))))"""
+    fault = stopped(source).fault
+    assert fault.cause is not None
+    assert fault.cause.cause is not None
+    assert fault.cause.cause.data == Map({Keyword("a"): 1})
+    told = str(fault).splitlines()
+    assert [line for line in told if not line.startswith("  at ")] == [
+        "outer",
+        "  {:b 2}",
+        "caused by: middle",
+        "caused by: inner",
+        "  {:a 1}",
     ]
 
 
@@ -405,6 +446,7 @@ def test_an_error_with_data_that_has_no_form_is_still_told() -> None:
     fault = stopped('(throw (ex-info "no" {:f inc}))').fault
     assert fault.message == "no"
     assert fault.data == Map()
+    assert fault.data_text == "{:f #function[inc]}"
 
 
 def test_a_machine_that_faulted_stays_so() -> None:

@@ -1,0 +1,66 @@
+"""What went wrong in an agent, as people read it."""
+
+from __future__ import annotations
+
+from cli.faults import fault_text
+from datomstore.value import Map
+
+SOURCE = "(defn f [x]\n\t(/ x\n    0))\n" + "(+ 1 " * 60 + "(f 1)" + ")" * 60
+
+
+def row(*places: Map, data: str = "", causes: tuple[Map, ...] = ()) -> Map:
+    fault = Map({"message": "no", "data": data, "places": places, "causes": causes})
+    return Map({"fault": "as text", "fault_data": fault})
+
+
+def place(function: str, span: tuple[int, int, int, int], times: int = 1) -> Map:
+    return Map({"function": function, "source": "a.clj", "span": span, "times": times})
+
+
+def test_a_failure_without_an_error_of_the_program_is_told_as_it_is() -> None:
+    assert fault_text(Map({"fault": "memory is full", "fault_data": None}), {}) == "memory is full"
+
+
+def test_places_alike_are_folded_and_others_left_out() -> None:
+    found = row(
+        place("f", (2, 2, 3, 7), 100_000), place("", (0, 0, 0, 0), 4_000), place("g", (9, 9, 9, 10))
+    )
+    assert fault_text(found, {}).splitlines() == [
+        "no",
+        "  at f (a.clj:2:2)",
+        "  ... 99,999 more",
+        "  ... 4,000 more",
+        "  at g (a.clj:9:9)",
+    ]
+
+
+def test_a_known_source_shows_its_line() -> None:
+    assert fault_text(row(place("f", (2, 2, 3, 7))), {"a.clj": SOURCE}).splitlines() == [
+        "no",
+        "  at f (a.clj:2:2)",
+        "      \t(/ x",
+        "      \t^^^^",
+    ]
+
+
+def test_of_a_long_line_the_place_is_shown() -> None:
+    *_, shown, carets = fault_text(row(place("f", (4, 301, 4, 306))), {"a.clj": SOURCE}).split("\n")
+    assert len(shown) < 130
+    assert shown[carets.index("^") : carets.rindex("^") + 1] == "(f 1)"
+
+
+def test_a_place_that_the_text_does_not_have_is_only_named() -> None:
+    assert fault_text(row(place("f", (99, 1, 99, 2))), {"a.clj": SOURCE}) == (
+        "no\n  at f (a.clj:99:1)"
+    )
+
+
+def test_data_and_causes_are_told() -> None:
+    causes = (Map({"message": "one", "data": ""}), Map({"message": "two", "data": "{:b 2}"}))
+    assert fault_text(row(data="{:a 1}", causes=causes), {}).splitlines() == [
+        "no",
+        "  {:a 1}",
+        "caused by: one",
+        "caused by: two",
+        "  {:b 2}",
+    ]
