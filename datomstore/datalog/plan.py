@@ -122,8 +122,8 @@ class Planner:
 
         An order is kept with its program and used again where all sizes are alike.
         """
-        if len(body) < 2:
-            return self._ordered(body, bound, outside)
+        if len(body) < 2 and all(isinstance(part, (Stored, Pattern)) for part in body):
+            return list(body)  # these need nothing bound
         names, around = frozenset(bound), frozenset(outside)
         kept = self.answers.program.orders
         key = (tuple(map(self._alike, body)), names, around, self.answers.cautious)

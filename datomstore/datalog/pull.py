@@ -13,6 +13,7 @@ gives `{:db/id n}` for it; the way begins below the first entity.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -81,6 +82,15 @@ def pulled(
     return [None if entity is None else made[entity] for entity in entities]
 
 
+class _Kind(NamedTuple):
+    """What a pull asks of an attribute's schema."""
+
+    ref: bool
+    component: bool
+    single_backwards: bool
+    many: bool
+
+
 class _Puller:
     """What has been read of one database."""
 
@@ -91,6 +101,8 @@ class _Puller:
         self.schema = database.schema
         self.meter = meter
         self.made = 0
+        self._kinds: dict[Keyword, _Kind] = {}
+        self._plain: dict[Keyword, Spec] = {}
         self._values: dict[tuple[Keyword, bool], dict[int, list[int]]] = {}
         self._all: dict[int, dict[Keyword, list[int]]] = {}
 
@@ -143,12 +155,16 @@ class _Puller:
             for place, a, v in _listed(probe, facts.a[rows], facts.v[rows]):
                 found[place].setdefault(a, []).append(v)
         for e, attributes in zip(fresh, found, strict=True):
-            named = {value_of(a): values for a, values in attributes.items()}
+            named = {self._attribute(a): values for a, values in attributes.items()}
             self._all[e] = {
-                name: _in_order(values) if len(values) > 1 else values
-                for name, values in sorted(named.items(), key=lambda pair: str(pair[0]))
-                if isinstance(name, Keyword)
+                name: _in_order(named[name]) if len(named[name]) > 1 else named[name]
+                for name in sorted(named)
             }
+
+    def _attribute(self, a: int) -> Keyword:
+        name = value_of(a)
+        assert isinstance(name, Keyword), name
+        return name
 
     def read_ahead(self, pattern: PullPattern, entities: Sequence[int]) -> None:
         """Read what a pattern asks of entities, level by level; what is missing is read when it is needed."""
@@ -186,9 +202,24 @@ class _Puller:
                 elif not spec.reverse and self._is_component(spec.attribute):
                     waiting.append((EVERYTHING, below, level + 1))
 
+    def _kind(self, attribute: Keyword) -> _Kind:
+        found = self._kinds.get(attribute)
+        if found is None:
+            properties = self.schema[attribute]
+            component = properties.component and properties.is_ref
+            made = _Kind(properties.is_ref, component, properties.component, properties.many)
+            found = self._kinds[attribute] = made
+        return found
+
     def _is_component(self, attribute: Keyword) -> bool:
-        properties = self.schema[attribute]
-        return properties.component and properties.is_ref
+        return self._kind(attribute).component
+
+    def _named_so(self, attribute: Keyword) -> Spec:
+        """Return what `*` asks of an attribute."""
+        found = self._plain.get(attribute)
+        if found is None:
+            found = self._plain[attribute] = Spec(attribute, False, attribute)
+        return found
 
     # -- trees --
 
@@ -209,7 +240,7 @@ class _Puller:
             pairs.append((ID, value_of(e)))
             for attribute, ids in known.items():
                 if attribute not in named:
-                    spec = Spec(attribute, False, attribute)
+                    spec = self._named_so(attribute)
                     value = self._value(spec, pattern, ids[:PULL_VALUES], way, left, depth)
                     pairs.append((attribute, value))
         for spec in pattern.specs:
@@ -248,28 +279,28 @@ class _Puller:
         depth: int,
     ) -> object:
         """Return the value or values of an attribute, entities as maps; ABSENT if nothing is left of them."""
-        properties = self.schema[spec.attribute]
+        kind = self._kind(spec.attribute)
+        if not kind.ref and spec.within is None and spec.levels is None and not spec.reverse:
+            return tuple(values_of(ids)) if kind.many else value_of(ids[-1])
         items: list[object]
         if spec.within is not None:
             inside = spec.within
             items = [self.tree(inside, i, NOWHERE, UNFOLLOWED, depth + 1) for i in ids]
         elif spec.levels is not None:
             items = self._again(spec, pattern, ids, way, left, depth)
-        elif not spec.reverse and self._is_component(spec.attribute):
+        elif not spec.reverse and kind.component:
             items = [
                 _named(i)
                 if i in way
                 else self.tree(EVERYTHING, i, way | {i}, UNFOLLOWED, depth + 1)
                 for i in ids
             ]
-        elif spec.reverse or properties.is_ref:
-            items = [_named(i) for i in ids]
         else:
-            items = list(values_of(ids))
+            items = [_named(i) for i in ids]
         kept = [item for item in items if item is not None]
         if not kept:
             return ABSENT
-        many = not properties.component if spec.reverse else properties.many
+        many = not kind.single_backwards if spec.reverse else kind.many
         return tuple(kept) if many else kept[-1]
 
     def _again(
