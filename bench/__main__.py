@@ -1,4 +1,4 @@
-"""`python -m bench [executor] [datomstore] [hop] [machine] [soak]`: figures beside those of peers, from the same run.
+"""`python -m bench [executor] [datomstore] [facts] [hop] [machine] [soak]`: figures beside those of peers, from the same run.
 
 Without a name: the short overview over all parts. `machine` is the whole table of the executor, `soak` kills daemons.
 """
@@ -13,6 +13,7 @@ from bench.report import last_line
 PARTS = {
     "executor": ("bench.machine", "overview"),
     "datomstore": ("bench.datomstore", "run"),
+    "facts": ("bench.facts", "run"),
     "hop": ("bench.hop", "run"),
     "machine": ("bench.machine", "run"),
     "soak": ("bench.soak", "run"),

@@ -179,7 +179,8 @@ class Streams:
         self.now_ms = now_ms
         self._open: dict[str, Stream] = {}
         self.write_lock = threading.RLock()
-        self._batch_open = False
+        self._batch_thread: int | None = None  # that has a batch open
+        self._led = False  # some thread commits, or is about to
         self._waiting: list[_Request] = []
         self._waiting_lock = threading.Lock()
         with storage.transaction(write=False) as transaction:
@@ -269,25 +270,70 @@ class Streams:
     def transact(
         self, stream: Stream, tx_data: Iterable[object], meta: Mapping[Keyword, object] | None
     ) -> TxReport:
-        """Commit a transaction; whoever gets the lock first commits all that wait, in one storage transaction."""
+        """Commit a transaction; one thread at a time leads, and commits what all have brought until then.
+
+        The lead is passed to the first that has come meanwhile: the others wait for their result, not for the lock.
+        """
+        if self._batch_thread == threading.get_ident():
+            raise BatchOpen("this thread has a batch open already; use that one")
         request = _Request(stream, list(tx_data), meta)
         with self._waiting_lock:
             self._waiting.append(request)
-        with self.write_lock:
-            if not request.done:
-                if self._batch_open:
-                    with self._waiting_lock:
-                        self._waiting.remove(request)
-                    raise BatchOpen("this thread has a batch open already; use that one")
-                while not request.done:
-                    with self._waiting_lock:
-                        group = self._waiting[:GROUP_MAX]
-                        del self._waiting[:GROUP_MAX]
-                    self._commit_group(group, request)
+            lead, self._led = not self._led, True
+        if not lead and self.write_lock.acquire(blocking=False):  # this thread may hold it
+            try:
+                self._commit_waiting(request)
+            finally:
+                self.write_lock.release()
+        while True:
+            if lead:
+                try:
+                    with self.write_lock:
+                        self._commit_waiting(request)
+                finally:
+                    self._pass_lead()
+            with self._waiting_lock:
+                lead, request.leads = request.leads, False
+                if request.done and not lead:
+                    break
+            if not lead:
+                self._wait(request)
         if request.error is not None:
             raise request.error
         assert request.report is not None, "a request that is done has a report or an error"
         return request.report
+
+    def _wait(self, request: _Request) -> None:
+        try:
+            request.gate.acquire()
+        except BaseException:  # interrupted: what is not committed yet will not be
+            with self._waiting_lock:
+                if request in self._waiting:
+                    self._waiting.remove(request)
+            if request.leads:
+                self._pass_lead()
+            raise
+
+    def _pass_lead(self) -> None:
+        with self._waiting_lock:
+            self._led = bool(self._waiting)
+            if self._waiting:
+                self._waiting[0].leads = True
+                self._waiting[0].wake()
+
+    def _commit_waiting(self, mine: _Request) -> None:
+        """Commit what waits, until one's own request is done."""
+        while not mine.done:
+            with self._waiting_lock:
+                group = self._waiting[:GROUP_MAX]
+                del self._waiting[:GROUP_MAX]
+            try:
+                self._commit_group(group, mine)
+            finally:
+                with self._waiting_lock:
+                    for request in group:
+                        if request.done and request is not mine:
+                            request.wake()
 
     def _commit_group(self, group: list[_Request], mine: _Request) -> None:
         """Commit transactions of several writers together; one that is refused does not touch the others."""
@@ -324,10 +370,10 @@ class Streams:
     def batch(self) -> Iterator[Batch]:
         """Open one storage transaction over streams and tables; all of it happens when the block ends, or nothing."""
         with self.write_lock:
-            if self._batch_open:
+            if self._batch_thread is not None:
                 raise BatchOpen("this thread has a batch open already; use that one")
             batch: Batch | None = None
-            self._batch_open = True
+            self._batch_thread = threading.get_ident()
             try:
                 with self.storage.transaction(write=True) as storage:
                     batch = Batch(self, storage)
@@ -338,14 +384,14 @@ class Streams:
                     batch.rollback()
                 raise
             finally:
-                self._batch_open = False
+                self._batch_thread = None
             batch.commit()
 
 
 class _Request:
     """A transaction that waits for its turn."""
 
-    __slots__ = ("done", "error", "meta", "report", "stream", "tx_data")
+    __slots__ = ("done", "error", "gate", "leads", "meta", "report", "stream", "tx_data")
 
     def __init__(
         self, stream: Stream, tx_data: list[object], meta: Mapping[Keyword, object] | None
@@ -356,6 +402,14 @@ class _Request:
         self.report: TxReport | None = None
         self.error: BaseException | None = None
         self.done = False
+        self.leads = False  # the lead has been passed to it
+        self.gate = threading.Lock()  # held until there is something to wake up for
+        self.gate.acquire()
+
+    def wake(self) -> None:
+        """Let the writer look again; with `_waiting_lock` held."""
+        if self.gate.locked():
+            self.gate.release()
 
     def finish(self, report: TxReport) -> None:
         self.report, self.done = report, True
