@@ -552,7 +552,8 @@ def outcome(agent: Agent) -> Map:
 def _fault(fault: FaultData | None) -> Map | None:
     if fault is None:
         return None
-    places = tuple(Map(msgspec.structs.asdict(place)) for place in fault.places)
+    rows = [{**msgspec.structs.asdict(place), "span": tuple(place.span)} for place in fault.places]
+    places = tuple(Map(row) for row in rows)
     causes = tuple(Map({"message": message, "data": data}) for message, data in fault.causes)
     return Map({"message": fault.message, "data": fault.data, "places": places, "causes": causes})
 
