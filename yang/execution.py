@@ -53,7 +53,6 @@ class HandlerRow(NamedTuple):
     """A guarded range as the rules derive it."""
 
     node: int  # the :try
-    inner: int  # 1: its catches, 0: its finalizer, which guards the catches as well
     start: int  # position; rank and sequence are 0
     end: int
     end_rank: int
@@ -121,7 +120,7 @@ def arrange(
     def place(body: int, key: Key) -> int:
         return starts[body] + bisect_left(keys[body], key)
 
-    ordered = sorted(handlers, key=lambda row: (-depth_of[row.node], row.node, -row.inner))
+    ordered = sorted(handlers, key=lambda row: (-depth_of[row.node], row.node))
     guards = (
         Guard(
             place(body_of[row.node], (row.start, 0, 0)),

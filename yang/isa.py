@@ -103,7 +103,7 @@ INSTRUCTIONS: tuple[Instruction, ...] = (
     Instruction("is-nil", "a:R b:R", "R[a] := true if R[b] is nil, else false"),
     Instruction("throw", "a:R", "throw the error R[a]"),
     Instruction("catch", "a:R", "R[a] := the error in flight; entered only by a handler"),
-    Instruction("rethrow", "a:R", "if R[a] is not nil: throw it (the end of a finally)"),
+    Instruction("rethrow", "a:R", "throw the error R[a] again: no catch was meant for it"),
 )
 
 OPCODES: dict[str, int] = {row.name: number for number, row in enumerate(INSTRUCTIONS)}

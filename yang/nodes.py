@@ -116,7 +116,7 @@ _TABLE: tuple[tuple[str, tuple[Scalar, ...], tuple[Role, ...]], ...] = (
     (
         "try",
         (),
-        (_role("body", 1, 1), _role("catches", 0, None, ["catch"]), _role("finalizer", 0, 1)),
+        (_role("body", 1, 1), _role("catches", 0, None, ["catch"])),
     ),
     ("catch", (Scalar(NAME, str), Scalar(CLASS, str)), (_role("body", 1, 1),)),
     ("throw", (), (_role("operand", 1, 1),)),

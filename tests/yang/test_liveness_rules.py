@@ -175,19 +175,14 @@ class Direct:
 
     def walk_try(self, node: int, after: Live) -> Live:
         handlers: Live = frozenset()
-        finalizer = after
         children = self.children[node]
         for child in children:
-            if self.role(child) == "finalizer":
-                finalizer = self.walk(child, after)
-                handlers |= self.mentioned(child)
-        for child in children:
             if self.role(child) == "catches":
-                self.walk(child, finalizer | handlers)
+                self.walk(child, after)
         for child in children:
             if self.role(child) == "catches":
                 handlers |= self.mentioned(child)
-        return self.walk(children[0], finalizer | handlers)
+        return self.walk(children[0], after | handlers)
 
 
 def derived(source: str) -> tuple[set[tuple[int, int]], Direct]:

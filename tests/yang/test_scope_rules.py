@@ -164,8 +164,6 @@ class Direct:
             self.owner[binder] = functions[-1][0]
             inner = {**env, self.get(catch, "name"): binder}
             self.walk(self.get(catch, "body"), inner, functions, tail=False)
-        if self.get(node, "finalizer") is not None:
-            self.walk(self.get(node, "finalizer"), env, functions, tail=False)
 
     def walk_if(self, node: Node, me: int, env: Env, functions: Any, tail: bool) -> None:
         for role, child in self.children(node):

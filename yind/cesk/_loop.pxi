@@ -635,8 +635,6 @@ cdef RunStatus run_state(State *state) noexcept nogil:
             state.error = nil()
             outcome = OK
         elif opcode == OP_THROW or opcode == OP_RETHROW:
-            if opcode == OP_RETHROW and slots[step.a].tag == NIL:
-                continue
             if slots[step.a].tag != ERROR:
                 outcome = fault_type(heap, b"throw", b"an error", slots[step.a])
             else:

@@ -307,14 +307,6 @@ class Matching(NamedTuple):
     parent: Frame | None
 
 
-class Guarded(NamedTuple):
-    """A :try with this finalizer is evaluated, its catches included."""
-
-    finalizer: Node
-    environment: Environment
-    parent: Frame | None
-
-
 class Prompt(NamedTuple):
     """What `prompt*` calls is evaluated; a function as tag is a finalizer."""
 
@@ -323,7 +315,7 @@ class Prompt(NamedTuple):
 
 
 class After(NamedTuple):
-    """Something is evaluated for its effect only: a finalizer, a lazy seq. Then comes this control."""
+    """A lazy seq is evaluated for its effect only. Then comes this control."""
 
     control: Control
     parent: Frame | None
@@ -338,7 +330,6 @@ Frame: TypeAlias = (
     | Throwing
     | Catching
     | Matching
-    | Guarded
     | Prompt
     | After
 )
@@ -478,8 +469,6 @@ class ReferenceMachine:
         self.control = Evaluate(node.one("body"), environment)
 
     def _evaluate_try(self, node: Node, environment: Environment) -> None:
-        for finalizer in node.many("finalizer"):
-            self.continuation = Guarded(finalizer, environment, self.continuation)
         if catches := node.many("catches"):
             self.continuation = Catching(catches, environment, self.continuation)
         self.control = Evaluate(node.one("body"), environment)
@@ -556,30 +545,21 @@ class ReferenceMachine:
                 self.control = Give(value)
             case Matching(error, catches, environment):
                 self._matched(value, error, catches, environment)
-            case Guarded(finalizer, environment):
-                self._finalize(finalizer, environment, Give(value))
             case After(control):
                 self.control = control
-
-    def _finalize(self, finalizer: Node, environment: Environment, pending: Control) -> None:
-        self.continuation = After(pending, self.continuation)
-        self.control = Evaluate(finalizer, environment)
 
     # -- errors --
 
     def _throw(self, error: Value) -> None:
         """Unwind one frame, or end the program; its frames stay for the trace."""
         frame = self.continuation
-        while frame is not None and not isinstance(frame, Catching | Guarded):
+        while frame is not None and not isinstance(frame, Catching):
             frame = frame.parent
         if frame is None:
             self.status = Status.FAULT
             return
         self.continuation = frame.parent
-        if isinstance(frame, Guarded):
-            self._finalize(frame.finalizer, frame.environment, Throw(error))
-        else:
-            self._match_next(error, frame.catches, frame.environment)
+        self._match_next(error, frame.catches, frame.environment)
 
     def _match_next(
         self, error: Value, catches: tuple[Node, ...], environment: Environment
