@@ -58,6 +58,7 @@ def plan(transactor: Transactor, staged: Staged) -> Rows:
     if transactor.staged_count > 1:
         raise ExcisionNotAlone("an excision is the only transaction of its stream in a batch")
     root = transactor.root
+    transactor.flush()
     gone = np.zeros(staged.start, np.bool_)
     for request in staged.excisions:
         removed = np.zeros(staged.start, np.bool_)
@@ -74,7 +75,7 @@ def plan(transactor: Transactor, staged: Staged) -> Rows:
 def _rows_of(
     transactor: Transactor, staged: Staged, request: int, target: int
 ) -> NDArray[np.bool_]:
-    facts, n = transactor.facts, staged.start
+    facts, start, n = transactor.facts, staged.start, transactor.rows
     ids = [intern(attribute) for attribute in _attributes(transactor, request)]
     asked = transactor.database().history().rows(target << 1, intern(EXCISE))
     if target >= TX_BASE or len(asked):
@@ -93,6 +94,11 @@ def _rows_of(
         [intern(attribute) for attribute in SCHEMA_ATTRIBUTES if attribute is not IDENT]
     )
     found &= ~np.isin(facts.a[:n], kept)
+    if found[start:].any():  # it would speak of what is there before, and is not afterwards
+        raise ExcisionRefused(
+            f"the transaction that excises entity {target} says something of it, too"
+        )
+    found, n = found[:start], start
     found &= facts.t[:n] < (TX_BASE + _before(transactor, request)) << 1
     ended = facts.ended[:n][found & facts.added[:n]]
     found[ended[(ended != NEVER) & (ended < n)]] = True

@@ -111,10 +111,11 @@ class Attribute:
 class Schema:
     """Attributes by ident; what is not in it has the default properties."""
 
-    __slots__ = ("_attributes", "_defaults")
+    __slots__ = ("_attributes", "_defaults", "composites")
 
     def __init__(self, attributes: Mapping[Keyword, Attribute] | None = None) -> None:
         self._attributes: dict[Keyword, Attribute] = dict(attributes or {})
+        self.composites = [found for found in self._attributes.values() if found.tuple_attrs]
         self._defaults: dict[Keyword, Attribute] = {}  # made once: every fact asks for its own
 
     def __getitem__(self, ident: Keyword) -> Attribute:
@@ -138,7 +139,7 @@ class Schema:
 
     def composites_of(self, ident: Keyword) -> list[Attribute]:
         """Return the composites that an attribute is a part of."""
-        return [found for found in self._attributes.values() if ident in found.tuple_attrs]
+        return [found for found in self.composites if ident in found.tuple_attrs]
 
     def with_attribute(self, attribute: Attribute) -> Schema:
         """Return the schema with an attribute as it is now."""

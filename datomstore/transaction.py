@@ -94,8 +94,8 @@ class _Resolver:
         self.slots: dict[object, Held | _Reverse] = transactor.helds  # type: ignore[assignment]
         self.identities = [  # composites that find an entity by its parts
             transactor.held(attribute.ident)
-            for attribute in transactor.schema
-            if attribute.tuple_attrs and attribute.unique is not None
+            for attribute in transactor.schema.composites
+            if attribute.unique is not None
         ]
 
     def run(self, tx_data: Iterable[object]) -> None:

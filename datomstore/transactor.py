@@ -182,10 +182,10 @@ class Transactor:
             for attribute, value in meta.items():
                 self.add(staged, self.held(attribute), staged.tx, value)
             resolve(staged)
-            if staged.excisions:
-                staged.excised = excision.plan(self, staged)
             self._renew_composites(staged)
             self._learn_schema(staged)
+            if staged.excisions:
+                staged.excised = excision.plan(self, staged)
             self._finish(staged)
         except BaseException:
             self.rollback(staged)

@@ -160,6 +160,15 @@ def test_what_must_stay_stays(storage: Storage) -> None:
     assert everything(stream) == before
 
 
+def test_an_excision_says_nothing_else_of_what_it_excises(storage: Storage) -> None:
+    stream = make(storage)
+    e = transact(stream, '[{:db/id "a" :p/a 1}]')["a"]
+    for item in ((ADD, e, A, 2), (RETRACT, e, A, 1), (ADD, e, B, 1)):
+        with pytest.raises(ExcisionRefused, match="says something of it"):
+            stream.transact([Map({Keyword("db/excise"): e}), item])
+    assert check(stream._streams, "s") == []
+
+
 def test_an_excision_shares_a_batch_with_other_streams_only(storage: Storage) -> None:
     stream = make(storage)
     other = stream._streams.create("other")
@@ -227,6 +236,7 @@ def test_what_is_left_is_what_naive_removal_leaves(
     history: list[list[tuple[object, ...]]], e: int, attributes: set[Keyword], before: int
 ) -> None:
     stream = make(MemoryStorage())
+    stream.transact([(ADD, 2_003, A, 0)])  # so that the request is none of the entities
     for transaction in history:
         stream.transact(transaction)
     rows = [d for record in stream.log() for d in record.datoms]
