@@ -57,14 +57,6 @@ cdef Outcome check_stretch(
     return OK
 
 
-cdef inline Value moved_out(const Value *argument) noexcept nogil:
-    """Take an argument out of the caller's slot."""
-    cdef Value value = argument[0]
-    (<Value *> argument).tag = NIL
-    (<Value *> argument).integer = 0
-    return value
-
-
 cdef Outcome primitive_fold_items(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
     cdef Value items = arguments[2]
     cdef Value item = nil()
@@ -85,7 +77,7 @@ cdef Outcome primitive_fold_items(Heap *heap, const Value *arguments, uint32_t n
         outcome = check_stretch(heap, b"fold-items", arguments[3], arguments[4], count)
     if outcome != OK:
         return outcome
-    result[0] = moved_out(&arguments[1])
+    result[0] = taken(&arguments[1])
     for i in range(arguments[3].integer, arguments[4].integer):
         if bounds != NULL:
             item = integer_value(bounds.at[0].integer + i * bounds.at[2].integer)
@@ -146,7 +138,7 @@ cdef Outcome primitive_count_each(Heap *heap, const Value *arguments, uint32_t n
             outcome = check_data(heap, item, False)
             if outcome != OK:
                 return outcome
-    result[0] = moved_out(&arguments[0])
+    result[0] = taken(&arguments[0])
     for i in range(arguments[2].integer, arguments[3].integer):
         outcome = count_one(heap, result, vector_at(items, i)[0])
         if outcome != OK:
