@@ -7,6 +7,7 @@ from yang.segment import Segment, Span
 
 IS_HOSTILE: bool
 
+def constants_digest(code: Code) -> bytes: ...
 def run_counts() -> tuple[list[int], list[int]]: ...
 
 class Status(IntEnum):

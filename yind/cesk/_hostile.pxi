@@ -87,6 +87,16 @@ cdef int audit_state(State *state) except -1:
     return 0
 
 
+def constants_digest(Code code not None):
+    """Return a digest of all memory of a code's constants, which threads share and nobody may write to."""
+    cdef Large *block = code.heap.large
+    digest = _blake2b()
+    while block != NULL:
+        digest.update((<char *> (block + 1))[: block.size])
+        block = block.next
+    return digest.digest()
+
+
 def run_counts():
     """Return how often each instruction and each host function was run in this process."""
     return (
