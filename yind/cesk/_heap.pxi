@@ -34,6 +34,8 @@ cdef extern from *:
     static inline int add_overflows(int64_t a, int64_t b, int64_t *r) { return __builtin_add_overflow(a, b, r); }
     static inline int subtract_overflows(int64_t a, int64_t b, int64_t *r) { return __builtin_sub_overflow(a, b, r); }
     static inline int multiply_overflows(int64_t a, int64_t b, int64_t *r) { return __builtin_mul_overflow(a, b, r); }
+    /* What the check of segments has excluded. */
+    static inline void never(void) { __builtin_unreachable(); }
     /* NIL that is VACANT, in one store. */
     static inline void vacate(Value *place) { *(uint64_t *) place = (uint64_t) 1 << 32; }
     /* Memory of a chunk, for free(); a large one in huge pages where the system has them. */
@@ -47,6 +49,8 @@ cdef extern from *:
     #endif
         return memory;
     }
+    /* Tag and spare in one store: what reads them next reads both, and waits for two stores of different widths. */
+    static inline void set_tag(Value *place, uint32_t tag) { *(uint64_t *) place = tag; }
     #define likely(x) __builtin_expect(!!(x), 1)
     #define unlikely(x) __builtin_expect(!!(x), 0)
     """
@@ -54,9 +58,11 @@ cdef extern from *:
     bint add_overflows(int64_t a, int64_t b, int64_t *r) noexcept nogil
     bint subtract_overflows(int64_t a, int64_t b, int64_t *r) noexcept nogil
     bint multiply_overflows(int64_t a, int64_t b, int64_t *r) noexcept nogil
+    void never() noexcept nogil
     void vacate(Value *place) noexcept nogil
     const size_t HUGE_PAGE
     void *chunk_memory(size_t size) noexcept nogil
+    void set_tag(Value *place, uint32_t tag) noexcept nogil
     bint likely(bint x) noexcept nogil
     bint unlikely(bint x) noexcept nogil
 

@@ -92,7 +92,7 @@ cdef inline void put(Heap *heap, Value *place, uint32_t tag, int64_t integer) no
     """Store an immediate value over an old one."""
     cdef Object *old = place.object
     cdef uint32_t old_tag = place.tag
-    place.tag = tag
+    set_tag(place, tag)
     place.integer = integer
     if unlikely(old_tag >= HEAP):
         release_object(heap, old)
@@ -102,7 +102,7 @@ cdef inline void put_real(Heap *heap, Value *place, double real) noexcept nogil:
     """Store a double over an old value."""
     cdef Object *old = place.object
     cdef uint32_t old_tag = place.tag
-    place.tag = DOUBLE
+    set_tag(place, DOUBLE)
     place.real = real
     if unlikely(old_tag >= HEAP):
         release_object(heap, old)
@@ -648,7 +648,8 @@ cdef RunStatus run_state(State *state) noexcept nogil:
                     next_step = steps + frame.pc
                     continue
         else:
-            outcome = fault(heap, b"code", b"unknown instruction")
+            never()
+            outcome = FAILED
         if likely(outcome == OK):
             set_value(heap, &slots[step.a], value)
             value = nil()

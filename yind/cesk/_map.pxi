@@ -25,7 +25,12 @@ cdef enum:
 
 cdef extern from *:
     """
-    static inline uint32_t popcount(uint32_t bits) { return (uint32_t) __builtin_popcount(bits); }
+    /* Not the builtin: without a flag for newer processors it is a call. */
+    static inline uint32_t popcount(uint32_t bits) {
+        bits -= bits >> 1 & 0x55555555u;
+        bits = (bits & 0x33333333u) + (bits >> 2 & 0x33333333u);
+        return ((bits + (bits >> 4)) & 0x0F0F0F0Fu) * 0x01010101u >> 24;
+    }
     """
     uint32_t popcount(uint32_t bits) noexcept nogil
 

@@ -144,9 +144,22 @@ cdef Outcome push_leaf(Heap *heap, Vector *vector) noexcept nogil:
 
 cdef Outcome vector_append(Heap *heap, Value *handle, Value item) noexcept nogil:
     """Add the item (borrowed) at the end."""
-    cdef Vector *vector
+    cdef Vector *vector = <Vector *> handle.object
     cdef Values *leaf
     cdef uint32_t visible
+    if vector.head.count == 1 and vector.count & 31:  # nearly always: one owner, and room in the tail
+        visible = vector.count & 31
+        leaf = <Values *> vector.tail.object
+        if (
+            leaf.head.count == 1
+            and leaf.head.length == visible
+            and block_size(&leaf.head) > sizeof(Object) + visible * sizeof(Value)
+        ):
+            vector.head.extra = 0
+            leaf.at[visible] = retained(item)
+            leaf.head.length = visible + 1
+            vector.count += 1
+            return OK
     if vector_own(heap, handle) != OK:
         return NO_MEMORY
     vector = <Vector *> handle.object
