@@ -61,3 +61,19 @@
 ; expect: [1 1]
 (let [a (map inc [1 2])] [(first a) (vec (lazy-seq a))])
 ; expect: [2 [2 3]]
+(= (range) [0 1 2])
+; expect: false
+(= [0 1 2] (range))
+; expect: false
+(= (iterate inc 0) (range 100))
+; expect: false
+(= (vec (range 100)) (map identity (range)))
+; expect: false
+(= (take 200 (range)) (range 200))
+; expect: true
+(let [seen (atom 0) s (map (fn [x] (swap! seen inc) x) (range))] [(= (vec (range 50)) s) (<= @seen 51)])
+; expect: [false true]
+(let [seen (atom 0) s (map (fn [x] (swap! seen inc) x) (range))] [(nth s 700) @seen])
+; expect: [700 701]
+(let [s (map (fn [x] (if (= x 60) (throw (ex-info "too far" {})) x)) (range))] (= s (range 55)))
+; expect: false

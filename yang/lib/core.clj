@@ -760,6 +760,11 @@
 
 (defn vec [coll] (vec* (impl/gathered coll)))
 
+(defn set
+  "In a loop, because of many items the host function would be one long instruction."
+  [coll]
+  (if (set? coll) coll (impl/fold-seq conj #{} coll)))
+
 (defn mapv
   ([f coll]
    (if (vector? coll)
@@ -832,7 +837,9 @@
 
 (defn merge [& maps]
   (if (some identity maps)
-    (reduce (fn [left right] (conj (or left {}) right)) maps)
+    (reduce (fn [left right]
+              (if (map? right) (impl/fold-seq conj (or left {}) right) (conj (or left {}) right)))
+            maps)
     nil))
 
 (defn merge-with [f & maps]

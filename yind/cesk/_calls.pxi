@@ -11,7 +11,7 @@
 
 cdef enum:
     TAIL = -2  # in place of a slot: the frame is released
-    SPREAD_MAX = 1 << 24  # arguments of one call through apply
+    SPREAD_MAX = 1 << 20  # arguments of one call through apply
 
 cdef inline Frame *new_frame(Heap *heap, ArityInfo *arity, Closure *closure, Frame *parent) noexcept nogil:
     """Return a frame at the entry of an arity; takes closure and parent over. The caller fills the slots at once."""
@@ -139,7 +139,7 @@ cdef Outcome fill_parameters(Heap *heap, Frame *frame, Value *arguments, uint32_
     for i in range(fixed, arity.slot_count):
         vacate(&frame.at[i])
     if arity.variadic and n > fixed:
-        charge(heap, (n - fixed) >> 3)
+        charge(heap, (n - fixed) >> 1)
         rest = immediate(EMPTY, 0)
         for i in range(n, fixed, -1):
             if give_cell(heap, taken(&arguments[i - 1]), rest, &rest) != OK:
@@ -274,7 +274,7 @@ cdef Outcome spread(Heap *heap, const Value *arguments, uint32_t n, Values **spr
         return FORCE_ALL
     if outcome != OK:
         return outcome
-    charge(heap, count >> 2)
+    charge(heap, count >> 1)
     all = new_values(heap, CAPTURES, <uint32_t> count)
     if all == NULL:
         return NO_MEMORY
@@ -366,7 +366,8 @@ cdef Outcome check_data(Heap *heap, Value value, bint data_only) noexcept nogil:
                 outcome = cursor_next(heap, &cursor, &more)
                 if outcome != OK or not more:
                     break
-                outcome = spend(heap, 1)
+                if cursor.steps & 3 == 0:
+                    outcome = spend(heap, 1)
                 if outcome == OK and (cursor.item.tag == PRIMITIVE or cursor.item.tag > BIG):
                     outcome = push_work(heap, cursor.item)
                 if outcome == OK and cursor.pairs and (cursor.value.tag == PRIMITIVE or cursor.value.tag > BIG):
@@ -403,17 +404,24 @@ cdef Outcome ask(State *state, uint32_t number, Value *arguments, uint32_t n, in
 # ---- lazy seqs
 
 cdef Outcome call_realizer(State *state, bint whole) noexcept nogil:
-    """Call the core library's `realize` or `realize-all` with the seq noted in the heap, then do the step again."""
+    """Call the core library's `realize`, `realize-some` or `realize-all` with the seq noted in the heap, then do the step
+    again."""
     cdef FunctionInfo *function = NULL
-    cdef Value argument = state.heap.forced
+    cdef Value arguments[2]
+    cdef uint32_t n = 1
     cdef Outcome outcome
+    arguments[0] = state.heap.forced
+    arguments[1] = integer_value(state.heap.forced_count)
     if state.core != NULL:
         function = state.core.realize_all if whole else state.core.realize
+        if not whole and state.heap.forced_count > 1:
+            function = state.core.realize_some
+            n = 2
     if function == NULL or function.closure == NULL:
         return fault(&state.heap, b"core", b"there is no core library to realise a lazy seq")
     state.heap.forced = nil()
-    outcome = call_closure(state, function.closure, &argument, 1, -1)
-    release(&state.heap, argument)
+    outcome = call_closure(state, function.closure, arguments, n, -1)
+    release(&state.heap, arguments[0])
     return outcome
 
 
@@ -425,6 +433,7 @@ cdef Outcome make_error(State *state, Value *error) noexcept nogil:
     cdef Value parts[3]
     cdef Value key
     cdef Value kind
+    heap.steps = 0
     if give_text(heap, STRING, heap.fault_message, strlen(heap.fault_message), &parts[0]) != OK:
         return NO_MEMORY
     if give_text(heap, KEYWORD, b"fault", 5, &key) != OK:

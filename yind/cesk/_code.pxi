@@ -109,6 +109,7 @@ cdef class Code:
         self._load_constants(core_names)
         self._load_steps()
         self.info.realize = self._named("realize")
+        self.info.realize_some = self._named("realize-some")
         self.info.realize_all = self._named("realize-all")
         self.info.leave = self._named("impl/leave")
 

@@ -111,6 +111,9 @@ cdef Outcome give_python(Heap *heap, object source, Value *result):
     cdef size_t bottom = heap.work_count
     cdef Value built = nil()
     cdef Outcome outcome = OK
+    cdef uint64_t steps_max = heap.steps_max
+    heap.steps = 0
+    heap.steps_max = STEPS_MAX_OUTSIDE
     open_parts = []  # (kind, iterator, place on the work stack where its parts begin)
     try:
         while True:
@@ -137,6 +140,7 @@ cdef Outcome give_python(Heap *heap, object source, Value *result):
                 result[0] = pop_work(heap)
                 return OK
     finally:
+        heap.steps_max = steps_max
         while heap.work_count > bottom:
             release(heap, pop_work(heap))
 
@@ -203,6 +207,7 @@ cdef object python_value(Heap *heap, Value source):
     cdef int64_t items = 0
     cdef int64_t count
     done = []
+    heap.steps = 0
     try:
         while True:
             if value.tag == UNBOUND:  # all parts of a collection are done, the last one first

@@ -135,7 +135,7 @@ cdef enum Flag:
 cdef enum Outcome:
     OK = 0
     FAILED = 1  # `fault(...)` was called: an error the program can catch
-    FORCE = 2  # `force(...)` was called: realise one cell of that lazy seq, then do the instruction again
+    FORCE = 2  # `force(...)` was called: realise one cell or `forced_count` of that lazy seq, then do the instruction again
     FORCE_ALL = 3  # `force_all(...)`: realise the whole seq
     NO_MEMORY = 4  # over memory_max, or malloc failed: ends the agent
     ASKED = 5  # internal to the loop: an effect waits for its answer
@@ -250,6 +250,7 @@ cdef struct CodeInfo:
     uint32_t static_count
     Text **global_names  # immortal, by G operand
     FunctionInfo *realize  # of the core library, or NULL
+    FunctionInfo *realize_some
     FunctionInfo *realize_all
     FunctionInfo *leave
 
@@ -279,12 +280,14 @@ cdef struct Heap:
     size_t work_count
     size_t work_capacity
     uint64_t steps  # of work in the running instruction, see spend()
+    uint64_t steps_max
     uint32_t key_depth  # nesting of key comparisons
     bint fixed_layout  # of constants, which agents with different keys share: their maps have no keyed nodes
     uint64_t hash_key[2]  # of this agent, see keyed_hash
     const char *fault_kind  # set by fault()
     char fault_message[240]
     Value forced  # owned; set by force() and force_all()
+    int64_t forced_count  # cells of it to realise with FORCE
     Hostile hostile  # nothing in a normal build
 
 ctypedef Outcome (*PrimitiveFunction)(Heap *, const Value *, uint32_t, Value *) noexcept nogil

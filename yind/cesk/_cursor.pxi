@@ -19,10 +19,14 @@ cdef Outcome cursor_start(Heap *heap, Cursor *cursor, Value source) noexcept nog
 cdef Outcome cursor_enter(Heap *heap, Cursor *cursor, Value source) noexcept nogil:
     """Continue a walk with the items of `source`."""
     cdef Seq *seq
+    cdef uint64_t links = 0
     while source.tag == LAZY:
         if not source.object.flags & REALIZED:
             return force(heap, source)
         source = (<Values *> source.object).at[0]
+        links += 1
+    if links > 4 and spend(heap, links) != OK:
+        return FAILED
     cursor.kind = source.tag
     cursor.at = source
     cursor.index = 0

@@ -9,7 +9,7 @@
 
 cdef enum:
     HASH_DEPTH_MAX = 8
-    FORCE_SINGLE_MAX = 32  # cells of a lazy seq realised one by one in a comparison, before all of it
+    FORCE_SINGLE_MAX = 32  # cells of a lazy seq realised one by one in a comparison, before more at once
 
 
 cdef inline bint is_sequential(uint32_t tag) noexcept nogil:
@@ -65,9 +65,19 @@ cdef inline bint text_equal(Object *a, Object *b) noexcept nogil:
     )
 
 
+cdef inline Outcome texts_equal(Heap *heap, Object *a, Object *b, bint *result) noexcept nogil:
+    """As `text_equal`, at a cost."""
+    if a != b and a.length == b.length and a.length >= 16 and spend(heap, a.length >> 3) != OK:
+        return FAILED
+    result[0] = text_equal(a, b)
+    return OK
+
+
 cdef Outcome hash_value(Heap *heap, Value value, uint32_t *result) noexcept nogil:
     """Set result to the hash; equal values have equal hashes, on every node."""
     if STRING <= value.tag <= BIG:
+        if value.object.extra == 0 and spend_bytes(heap, value.object.length) != OK:
+            return FAILED
         result[0] = text_hash(value.object)
         return OK
     if value.tag == INT:
@@ -96,6 +106,8 @@ cdef Outcome hash_nested(Heap *heap, Value value, uint32_t depth, uint32_t *resu
         result[0] = mix(state)
         return OK
     if STRING <= value.tag <= BIG:
+        if value.object.extra == 0 and spend_bytes(heap, value.object.length) != OK:
+            return FAILED
         result[0] = text_hash(value.object)
         return OK
     if value.tag == RATIO:
@@ -117,7 +129,7 @@ cdef Outcome hash_nested(Heap *heap, Value value, uint32_t depth, uint32_t *resu
         outcome = cursor_next(heap, &cursor, &more)
         if outcome != OK or not more:
             break
-        outcome = spend(heap, 1)
+        outcome = spend(heap, 4)
         if outcome == OK:
             outcome = hash_nested(heap, cursor.item, depth + 1, &part)
         if outcome != OK:
@@ -301,8 +313,7 @@ cdef inline Outcome keys_equal(Heap *heap, Value a, Value b, bint *result) noexc
         result[0] = a.tag < INT or a.integer == b.integer
         return OK
     elif STRING <= a.tag <= BIG:
-        result[0] = text_equal(a.object, b.object)
-        return OK
+        return texts_equal(heap, a.object, b.object, result)
     if heap.key_depth >= KEY_DEPTH_MAX:
         return fault(heap, b"limit", b"keys are nested too deeply")
     heap.key_depth += 1
@@ -349,8 +360,7 @@ cdef Outcome equal_step(Heap *heap, Value a, Value b, bint *result) noexcept nog
         result[0] = a.tag < INT or a.integer == b.integer
         return OK
     if a.tag <= BIG:
-        result[0] = text_equal(a.object, b.object)
-        return OK
+        return texts_equal(heap, a.object, b.object, result)
     if a.tag == RATIO:
         if equal_or_later(heap, (<Values *> a.object).at[0], (<Values *> b.object).at[0], result) == OK and result[0]:
             return equal_or_later(heap, (<Values *> a.object).at[1], (<Values *> b.object).at[1], result)
@@ -392,7 +402,7 @@ cdef Outcome equal_items(Heap *heap, Value a, Value b, bint *result) noexcept no
         if not more_left or not more_right:
             result[0] = more_left == more_right
             return OK
-        outcome = spend(heap, 1)
+        outcome = spend(heap, 2)
         if outcome != OK:
             break
         if left.pairs or right.pairs:
@@ -402,8 +412,21 @@ cdef Outcome equal_items(Heap *heap, Value a, Value b, bint *result) noexcept no
         if not result[0]:
             return outcome
     if outcome == FORCE and left.steps >= FORCE_SINGLE_MAX:
-        return FORCE_ALL
+        heap.forced_count = items_wanted(heap, a, b, left.steps)
     return outcome
+
+
+cdef int64_t items_wanted(Heap *heap, Value a, Value b, int64_t done) noexcept nogil:
+    """Return how many cells of a seq to realise for a comparison that has come so far.
+
+    As many as are done, so that doing it all again costs no more than going on; but no more than the other side can
+    have if that is known, so that a seq without end is not followed further than a finite one.
+    """
+    cdef Value other = a if counts_at_once(a) else b
+    cdef int64_t count = 0
+    if counts_at_once(other) and count_items(heap, other, &count) == OK and count - done < done:
+        return count - done + 1 if count > done else 1
+    return done
 
 
 cdef Outcome equal_entries(Heap *heap, Cursor *left, Cursor *right, bint *result) noexcept nogil:
@@ -439,7 +462,7 @@ cdef Outcome equal_pairs(Heap *heap, Value a, Value b, bint *result) noexcept no
         outcome = cursor_next(heap, &cursor, &more)
         if outcome != OK or not more:
             return outcome
-        outcome = spend(heap, 4)
+        outcome = spend(heap, 8)
         if outcome == OK:
             outcome = map_find(heap, b, cursor.item, &found)
         if outcome != OK:
@@ -490,7 +513,7 @@ cdef Outcome compare_values(Heap *heap, Value a, Value b, int *result) noexcept 
             if n != vector_count(b):
                 result[0] = -1 if n < vector_count(b) else 1
                 break
-            outcome = spend(heap, n)
+            outcome = spend(heap, 4 * <uint64_t> n)
             if outcome != OK:
                 break
             for i in range(n - 1, -1, -1):  # the first item comes off the stack first
@@ -541,6 +564,9 @@ cdef Outcome compare_simple(Heap *heap, Value a, Value b, int *result) noexcept 
         return fault_type(heap, b"compare", type_name(a), b)
     if rank == 1:
         return number_compare(heap, a, b, result)
+    if a.tag >= HEAP:
+        if spend_bytes(heap, 2 * <size_t> (a.object.length if a.object.length < b.object.length else b.object.length)) != OK:
+            return FAILED
     if a.tag == KEYWORD or a.tag == SYMBOL:
         result[0] = compare_names(<Text *> a.object, <Text *> b.object)
         return OK

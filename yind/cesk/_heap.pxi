@@ -16,7 +16,8 @@ cdef enum:
     WORK_COUNT_KEPT = 64  # values; a longer one is given back after the slice
     FUEL_PER_ALLOCATION_SHIFT = 8  # a block over 1 KiB costs a unit of fuel per 256 bytes
     KEY_DEPTH_MAX = 64
-    STEPS_MAX = 1 << 26  # of work in one instruction: about a second
+    STEPS_MAX = 1 << 20  # of work in one instruction: a few milliseconds
+    STEPS_MAX_OUTSIDE = 1 << 26  # of work for somebody who looks at the agent, or gives it something: a third of a second
     DEAD_MAX = 1 << 16  # objects that are freed at once: half a millisecond
 
 cdef extern from *:
@@ -145,6 +146,7 @@ cdef Outcome force(Heap *heap, Value lazy) noexcept nogil:
     """Ask for one cell of an unrealised lazy seq; the instruction is done again afterwards."""
     release(heap, heap.forced)
     heap.forced = retained(lazy)
+    heap.forced_count = 1
     return FORCE
 
 
@@ -161,12 +163,23 @@ cdef inline void charge(Heap *heap, int64_t fuel) noexcept nogil:
 
 
 cdef inline Outcome spend(Heap *heap, uint64_t steps) noexcept nogil:
-    """Count work on nested values, which sharing can make endless; a unit of fuel for four. FAILED when it is too much."""
-    heap.steps += steps
+    """Count work that is about to be done, in steps of about five nanoseconds; a unit of fuel for four.
+
+    FAILED when one instruction would do too much: a slice ends between instructions only, so each must be short. What
+    has to go through more is a loop of the program, or of the core library.
+    """
     heap.fuel -= <int64_t> ((heap.steps & 3) + steps) >> 2
-    if unlikely(heap.steps > STEPS_MAX):
+    heap.steps += steps
+    if unlikely(heap.steps > heap.steps_max):
         return fault(heap, b"limit", b"the value is too large for one operation")
     return OK
+
+
+cdef inline Outcome spend_bytes(Heap *heap, size_t length) noexcept nogil:
+    """As `spend`, for bytes that are copied or compared."""
+    if length < 16:
+        return OK
+    return spend(heap, length >> 4)
 
 
 cdef const char *type_name(Value value) noexcept nogil:
@@ -218,6 +231,7 @@ cdef void heap_init(Heap *heap, size_t memory_max) noexcept nogil:
     memset(heap, 0, sizeof(Heap))
     heap.max = memory_max
     heap.collect_at = memory_max // 2
+    heap.steps_max = STEPS_MAX
     heap.fault_kind = b""
 
 
@@ -568,7 +582,10 @@ cdef uint32_t count_chars(const uint8_t *utf8, size_t length) noexcept nogil:
 
 cdef Outcome give_text(Heap *heap, uint32_t kind, const char *utf8, size_t length, Value *result) noexcept nogil:
     """Set result to a new text."""
-    cdef Text *text = new_text(heap, kind, utf8, length)
+    cdef Text *text
+    if spend_bytes(heap, length) != OK:
+        return FAILED
+    text = new_text(heap, kind, utf8, length)
     if text == NULL:
         return NO_MEMORY
     result[0] = pointer_value(text)

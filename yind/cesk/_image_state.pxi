@@ -9,7 +9,7 @@
 
 cdef enum:
     CHECK_STEPS_MIN = 1 << 22  # of work on keys: a tenth of a second
-    CHECK_STEPS_PER_BYTE = 1 << 8  # more for larger images, at most STEPS_MAX
+    CHECK_STEPS_PER_BYTE = 1 << 8  # more for larger images, at most STEPS_MAX_OUTSIDE
 
 cdef bint read_records(Reader *reader, uint32_t fields) noexcept nogil:
     cdef uint32_t begin = reader.tokens
@@ -264,7 +264,8 @@ cdef bint read_state(Reader *reader) noexcept nogil:
     """Read objects, roots and globals into the state; False with the problem noted."""
     cdef Heap *heap = &reader.state.heap
     cdef uint64_t steps = CHECK_STEPS_MIN + CHECK_STEPS_PER_BYTE * <uint64_t> bytes_left(reader)
-    heap.steps = STEPS_MAX - steps if steps < STEPS_MAX else 0
+    heap.steps = 0
+    heap.steps_max = steps if steps < STEPS_MAX_OUTSIDE else STEPS_MAX_OUTSIDE
     if not (read_objects(reader) and read_roots(reader) and read_globals(reader) and read_hash_key(reader)):
         return False
     if reader.at != reader.end:
@@ -274,4 +275,5 @@ cdef bint read_state(Reader *reader) noexcept nogil:
     release(heap, heap.forced)  # of a comparison of keys
     heap.forced = nil()
     heap.fuel = 0
+    heap.steps_max = STEPS_MAX
     return True

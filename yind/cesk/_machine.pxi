@@ -434,12 +434,14 @@ cdef class Machine:
         cdef int64_t fuel = heap.fuel
         cdef Outcome outcome
         heap.steps = 0
+        heap.steps_max = STEPS_MAX_OUTSIDE
         heap.max += 1 << 26  # looking must not fail because the agent's memory is full
         heap.collect_at = heap.max
         outcome = PRIMITIVE_TABLE[<int> PRIMITIVE_PR_STR].function(heap, &value, 1, &text)
         shown = python_text(text.object) if outcome == OK else f"#<{type_name(value).decode()}>"
         release(heap, text)
         heap.max = memory_max
+        heap.steps_max = STEPS_MAX
         heap.collect_at = collect_at
         heap.fuel = fuel
         return shown

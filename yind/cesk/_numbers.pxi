@@ -10,8 +10,9 @@
 from fractions import Fraction as _Fraction
 
 cdef enum:
-    BIG_BYTES_MAX = 1 << 15  # 262,144 bits: printing one takes a tenth of a second
-    BIG_FUEL_SHIFT = 6  # a product of n and m bytes costs n * m / 64
+    BIG_BYTES_MAX = 1 << 13  # 65,536 bits, 19,728 digits: printing one, or reducing a ratio, takes a few milliseconds
+    BIG_SHIFT = 7  # a product of n and m bytes is n * m / 128 steps
+    BIG_STEPS = 64  # to Python and back
 
 cdef enum Operation:
     ADD = 0
@@ -150,8 +151,26 @@ cdef inline Outcome number_divide(Heap *heap, Value a, Value b, Value *result) n
     return arithmetic(heap, DIVIDE, a, b, result)
 
 
+cdef uint64_t number_steps(Operation operation, Value a, Value b) noexcept nogil:
+    """Return the work of an operation on two numbers of which one at least is no double and no small integer."""
+    cdef uint64_t n = number_bytes(a)
+    cdef uint64_t m = number_bytes(b)
+    if operation == SHIFT_LEFT and b.tag == INT:
+        m = <uint64_t> b.integer >> 3
+    if MULTIPLY <= operation <= MODULUS or a.tag == RATIO or b.tag == RATIO:
+        return BIG_STEPS + ((n + m) >> 3) + (n * m >> BIG_SHIFT)
+    return BIG_STEPS + ((n + m) >> 3)
+
+
 cdef Outcome arithmetic(Heap *heap, Operation operation, Value a, Value b, Value *result) noexcept nogil:
+    """As `calculate`, as the only work of an instruction."""
+    heap.steps = 0
+    return calculate(heap, operation, a, b, result)
+
+
+cdef Outcome calculate(Heap *heap, Operation operation, Value a, Value b, Value *result) noexcept nogil:
     """Set result to `a operation b` for any two numbers; integers for the bitwise ones."""
+    cdef Outcome outcome
     if a.tag == INT and b.tag == INT:
         if integer_arithmetic(operation, a.integer, b.integer, result):
             return OK
@@ -168,12 +187,16 @@ cdef Outcome arithmetic(Heap *heap, Operation operation, Value a, Value b, Value
             return fault(heap, b"arithmetic", b"shift by a negative or too large number")
         if operation == SHIFT_LEFT and b.integer > 8 * BIG_BYTES_MAX:
             return fault(heap, b"limit", b"integer too large")
+    if a.tag == DOUBLE and b.tag == DOUBLE:
+        return real_arithmetic(heap, operation, a.real, b.real, result)
+    outcome = spend(heap, number_steps(operation, a, b))
+    if outcome != OK:
+        return outcome
     if a.tag == DOUBLE or b.tag == DOUBLE:
         return real_arithmetic(heap, operation, real_of(a), real_of(b), result)
     if QUOTIENT <= operation <= MODULUS or operation == DIVIDE:
         if b.tag == INT and b.integer == 0:
             return fault(heap, b"arithmetic", b"Divide by zero")
-    charge(heap, (<int64_t> number_bytes(a) * number_bytes(b)) >> BIG_FUEL_SHIFT)
     with gil:
         try:
             return exact_arithmetic(heap, operation, python_number(a), python_number(b), result)
@@ -284,12 +307,13 @@ cdef Outcome number_compare(Heap *heap, Value a, Value b, int *order) noexcept n
     if a.tag == INT and b.tag == INT:
         order[0] = (a.integer > b.integer) - (a.integer < b.integer)
         return OK
+    if a.tag != DOUBLE or b.tag != DOUBLE:
+        charge(heap, <int64_t> number_steps(ADD, a, b) >> 2)
     if a.tag == DOUBLE or b.tag == DOUBLE:
         x = real_of(a)
         y = real_of(b)
         order[0] = UNORDERED if isnan(x) or isnan(y) else (x > y) - (x < y)
         return OK
-    charge(heap, 1 + ((<int64_t> number_bytes(a) * number_bytes(b)) >> BIG_FUEL_SHIFT))
     with gil:
         left = python_number(a)
         right = python_number(b)

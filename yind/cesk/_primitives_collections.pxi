@@ -9,7 +9,13 @@
 # (yang.isa, `primitive-read`), only `pop` does so. Before an instruction is done again the slot gets back what it is by
 # then: doing the same once more changes nothing.
 
+cdef enum:
+    PUT_STEPS = 32  # of work to put a pair into a map
+
+
 cdef Outcome primitive_vector(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
+    if spend(heap, 2 * <uint64_t> n) != OK:
+        return FAILED
     return vector_of(heap, arguments, n, result)
 
 
@@ -21,9 +27,9 @@ cdef Outcome primitive_hash_map(Heap *heap, const Value *arguments, uint32_t n, 
     if give_empty(heap, MAP, result) != OK:
         return NO_MEMORY
     for i in range(0, n, 2):
-        outcome = map_put(heap, result, arguments[i], arguments[i + 1])
+        outcome = spend(heap, PUT_STEPS)
         if outcome == OK:
-            outcome = spend(heap, 1)
+            outcome = map_put(heap, result, arguments[i], arguments[i + 1])
         if outcome != OK:
             break
     return outcome
@@ -35,9 +41,9 @@ cdef Outcome primitive_hash_set(Heap *heap, const Value *arguments, uint32_t n, 
     if give_empty(heap, SET, result) != OK:
         return NO_MEMORY
     for i in range(n):
-        outcome = map_put(heap, result, arguments[i], nil())
+        outcome = spend(heap, PUT_STEPS)
         if outcome == OK:
-            outcome = spend(heap, 1)
+            outcome = map_put(heap, result, arguments[i], nil())
         if outcome != OK:
             break
     return outcome
@@ -53,7 +59,7 @@ cdef Outcome add_all(Heap *heap, Value source, Value *handle) noexcept nogil:
         outcome = cursor_next(heap, &cursor, &more)
         if outcome != OK or not more:
             break
-        outcome = spend(heap, 1)
+        outcome = spend(heap, 2 if handle.tag == VECTOR else PUT_STEPS)
         if outcome == OK:
             outcome = cursor_item(heap, &cursor, &item)
         if outcome != OK:
@@ -104,7 +110,7 @@ cdef Outcome conj_to_map(Heap *heap, Value *handle, Value item) noexcept nogil:
         outcome = cursor_next(heap, &cursor, &more)
         if outcome != OK or not more:
             break
-        outcome = spend(heap, 4)
+        outcome = spend(heap, PUT_STEPS)
         if outcome == OK:
             outcome = map_put(heap, handle, cursor.item, cursor.value)
     return outcome
@@ -138,8 +144,9 @@ cdef Outcome primitive_conj(Heap *heap, const Value *arguments, uint32_t n, Valu
     cdef Outcome outcome = OK
     if n == 0:
         return give_empty(heap, VECTOR, result)
+    if n > 2 and spend(heap, PUT_STEPS * <uint64_t> (n - 2)) != OK:
+        return FAILED
     result[0] = taken(arguments) if n > 1 else retained(arguments[0])
-    charge(heap, n >> 4)
     for i in range(1, n):
         outcome = conj_one(heap, result, arguments[i])
         if outcome != OK:
@@ -210,7 +217,8 @@ cdef Outcome primitive_subvec(Heap *heap, const Value *arguments, uint32_t n, Va
     if start == 0 and end == count:
         result[0] = retained(arguments[0])
         return OK
-    charge(heap, (end - start) >> 2)
+    if spend(heap, 4 * <uint64_t> (end - start)) != OK:
+        return FAILED
     if give_empty(heap, VECTOR, result) != OK:
         return NO_MEMORY
     for i in range(start, end):
@@ -316,7 +324,8 @@ cdef Outcome primitive_assoc(Heap *heap, const Value *arguments, uint32_t n, Val
         result[0] = taken(arguments)
     else:
         return fault_type(heap, b"assoc", b"a map or a vector", arguments[0])
-    charge(heap, n >> 4)
+    if outcome == OK and n > 3:
+        outcome = spend(heap, PUT_STEPS * <uint64_t> (n - 3) >> 1)
     for i in range(1, n, 2):
         if outcome != OK:
             break
@@ -343,8 +352,9 @@ cdef Outcome remove_keys(
     if n == 1:
         result[0] = retained(arguments[0])
         return OK
+    if n > 2 and spend(heap, PUT_STEPS * <uint64_t> (n - 2)) != OK:
+        return FAILED
     result[0] = taken(arguments)
-    charge(heap, n >> 4)
     for i in range(1, n):
         outcome = map_remove(heap, result, arguments[i])
         if outcome != OK:
@@ -377,7 +387,7 @@ cdef Outcome parts_of_entries(Heap *heap, const char *name, uint32_t part, Value
         outcome = cursor_next(heap, &cursor, &more)
         if outcome != OK or not more:
             break
-        outcome = spend(heap, 1)
+        outcome = spend(heap, 4)
         if outcome != OK:
             break
         if cursor.pairs:

@@ -11,9 +11,12 @@ cdef Outcome fold_numbers(Heap *heap, Operation operation, const Value *argument
     cdef Outcome outcome
     if not is_number(arguments[0]):
         return fault_type(heap, OPERATION_NAMES[<int> operation], b"a number", arguments[0])
+    outcome = spend(heap, n)
+    if outcome != OK:
+        return outcome
     result[0] = retained(arguments[0])
     for i in range(1, n):
-        outcome = arithmetic(heap, operation, result[0], arguments[i], &next_one)
+        outcome = calculate(heap, operation, result[0], arguments[i], &next_one)
         if outcome != OK:
             return outcome
         set_value(heap, result, next_one)
@@ -69,6 +72,13 @@ cdef Outcome primitive_dec(Heap *heap, const Value *arguments, uint32_t n, Value
     return arithmetic(heap, SUBTRACT, arguments[0], integer_value(1), result)
 
 
+cdef inline uint64_t compare_steps(Value a, Value b) noexcept nogil:
+    """Return the work of comparing two values, if they are numbers."""
+    if (a.tag == INT or a.tag == DOUBLE) and (b.tag == INT or b.tag == DOUBLE):
+        return 1
+    return number_steps(ADD, a, b)
+
+
 cdef Outcome choose_number(
     Heap *heap, const char *name, int wanted, const Value *arguments, uint32_t n, Value *result
 ) noexcept nogil:
@@ -80,7 +90,9 @@ cdef Outcome choose_number(
     if not is_number(best):
         return fault_type(heap, name, b"a number", best)
     for i in range(1, n):
-        outcome = checked_compare(heap, name, arguments[i], best, &order)
+        outcome = spend(heap, compare_steps(arguments[i], best))
+        if outcome == OK:
+            outcome = checked_compare(heap, name, arguments[i], best, &order)
         if outcome != OK:
             return outcome
         if order == wanted or (order == UNORDERED and not (best.tag == DOUBLE and isnan(best.real))):
@@ -117,7 +129,9 @@ cdef Outcome all_equal(Heap *heap, const Value *arguments, uint32_t n, bint *sam
     cdef Outcome outcome
     same[0] = True
     for i in range(1, n):
-        outcome = equal(heap, arguments[i - 1], arguments[i], same)
+        outcome = spend(heap, 2)
+        if outcome == OK:
+            outcome = equal(heap, arguments[i - 1], arguments[i], same)
         if outcome != OK or not same[0]:
             return outcome
     return OK
@@ -148,7 +162,9 @@ cdef Outcome ordered(
     if n == 1 and not is_number(arguments[0]):
         return fault_type(heap, name, b"a number", arguments[0])
     for i in range(1, n):
-        outcome = checked_compare(heap, name, arguments[i - 1], arguments[i], &order)
+        outcome = spend(heap, compare_steps(arguments[i - 1], arguments[i]))
+        if outcome == OK:
+            outcome = checked_compare(heap, name, arguments[i - 1], arguments[i], &order)
         if outcome != OK:
             return outcome
         if order != first and order != second:
@@ -283,6 +299,8 @@ cdef Outcome primitive_long(Heap *heap, const Value *arguments, uint32_t n, Valu
 cdef Outcome primitive_double(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
     if not is_number(arguments[0]):
         return fault_type(heap, b"double", b"a number", arguments[0])
+    if arguments[0].tag >= HEAP:
+        charge(heap, <int64_t> number_steps(ADD, arguments[0], arguments[0]) >> 2)
     result[0] = real_value(real_of(arguments[0]))
     return OK
 
@@ -310,6 +328,8 @@ cdef Outcome primitive_is_identical(Heap *heap, const Value *arguments, uint32_t
     cdef Value b = arguments[1]
     cdef bint same = a.tag == b.tag and (a.tag < INT or a.integer == b.integer)
     if not same and a.tag == b.tag and (a.tag == KEYWORD or a.tag == SYMBOL):
+        if a.object.length == b.object.length and spend_bytes(heap, a.object.length) != OK:
+            return FAILED
         same = text_equal(a.object, b.object)
     result[0] = boolean_value(same)
     return OK

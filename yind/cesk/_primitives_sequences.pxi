@@ -133,6 +133,7 @@ cdef Outcome count_items(Heap *heap, Value source, int64_t *count) noexcept nogi
     cdef Values *bounds
     cdef uint64_t distance
     cdef uint64_t stride
+    cdef uint64_t links = 0
     cdef bint more = False
     cdef Outcome outcome
     count[0] = 0
@@ -160,9 +161,11 @@ cdef Outcome count_items(Heap *heap, Value source, int64_t *count) noexcept nogi
             source = (<Values *> source.object).at[1]
         else:
             break
-        outcome = spend(heap, 1)
-        if outcome != OK:
-            return outcome
+        links += 1
+        if links & 3 == 0:
+            outcome = spend(heap, 1)
+            if outcome != OK:
+                return outcome
     if source.tag == SEQ and (<Seq *> source.object).source.tag == VECTOR:
         count[0] += vector_count((<Seq *> source.object).source) - (<Seq *> source.object).index
         return OK
@@ -235,8 +238,8 @@ cdef Outcome string_char(Heap *heap, Value string, int64_t index, Value *result)
     """Set result to the character at an index in range."""
     cdef Text *text = <Text *> string.object
     cdef int64_t offset
-    if text.char_count != text.head.length:
-        charge(heap, index >> 6)
+    if text.char_count != text.head.length and spend(heap, <uint64_t> index >> 1) != OK:
+        return FAILED
     offset = char_offset(text, index)
     result[0] = decode_char(text.bytes, &offset)
     return OK
@@ -252,12 +255,15 @@ cdef Outcome nth_of_seq(Heap *heap, Value source, int64_t index, bint *found, Va
     while outcome == OK:
         outcome = cursor_next(heap, &cursor, &more)
         if outcome != OK or not more:
-            return outcome
+            break
         if i == index:
             found[0] = True
             return cursor_item(heap, &cursor, result)
         i += 1
-        outcome = spend(heap, 1)
+        if i & 1:
+            outcome = spend(heap, 1)
+    if outcome == FORCE:
+        heap.forced_count = index - i + 1
     return outcome
 
 
@@ -307,7 +313,8 @@ cdef Outcome primitive_nth(Heap *heap, const Value *arguments, uint32_t n, Value
 
 
 cdef Outcome primitive_list(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
-    charge(heap, n >> 4)
+    if spend(heap, 2 * <uint64_t> n) != OK:
+        return FAILED
     return give_list(heap, arguments, n, result)
 
 
@@ -321,7 +328,7 @@ cdef Outcome primitive_reverse(Heap *heap, const Value *arguments, uint32_t n, V
         outcome = cursor_next(heap, &cursor, &more)
         if outcome != OK or not more:
             break
-        outcome = spend(heap, 1)
+        outcome = spend(heap, 4)
         if outcome == OK:
             outcome = cursor_item(heap, &cursor, &item)
         if outcome == OK:

@@ -15,6 +15,9 @@ cdef Outcome primitive_str(Heap *heap, const Value *arguments, uint32_t n, Value
     if n == 1 and arguments[0].tag == STRING:
         result[0] = retained(arguments[0])
         return OK
+    outcome = spend(heap, 2 * <uint64_t> n)
+    if outcome != OK:
+        return outcome
     buffer_init(&buffer)
     for i in range(n):
         outcome = put_str(heap, &buffer, arguments[i])
@@ -29,6 +32,9 @@ cdef Outcome print_spaced(Heap *heap, const Value *arguments, uint32_t n, bint r
     cdef Buffer buffer
     cdef uint32_t i
     cdef Outcome outcome = OK
+    outcome = spend(heap, 2 * <uint64_t> n)
+    if outcome != OK:
+        return outcome
     buffer_init(&buffer)
     for i in range(n):
         if i > 0:
@@ -63,7 +69,7 @@ cdef Outcome primitive_join_text(Heap *heap, const Value *arguments, uint32_t n,
         outcome = cursor_next(heap, &cursor, &more)
         if outcome != OK or not more:
             break
-        outcome = spend(heap, 1)
+        outcome = spend(heap, 8)
         if outcome == OK and cursor.steps > 1:
             outcome = put_text(heap, &buffer, arguments[0].object)
         if outcome == OK:
@@ -98,6 +104,8 @@ cdef Outcome primitive_name(Heap *heap, const Value *arguments, uint32_t n, Valu
     if arguments[0].tag != KEYWORD and arguments[0].tag != SYMBOL:
         return fault_type(heap, b"name", b"a keyword, symbol or string", arguments[0])
     text = arguments[0].object
+    if spend(heap, text.length >> 2) != OK:
+        return FAILED
     start = namespace_length(text)
     if start > 0:
         start += 1
@@ -110,6 +118,8 @@ cdef Outcome primitive_namespace(Heap *heap, const Value *arguments, uint32_t n,
     if arguments[0].tag != KEYWORD and arguments[0].tag != SYMBOL:
         return fault_type(heap, b"namespace", b"a keyword or symbol", arguments[0])
     text = arguments[0].object
+    if spend(heap, text.length >> 2) != OK:
+        return FAILED
     length = namespace_length(text)
     if length == 0:
         result[0] = nil()
@@ -211,7 +221,10 @@ cdef Outcome primitive_subs(Heap *heap, const Value *arguments, uint32_t n, Valu
         return fault_index(heap, b"subs", end, text.char_count)
     if start < 0 or start > end:
         return fault_index(heap, b"subs", start, end)
-    charge(heap, text.head.length >> 8)
+    if text.char_count != text.head.length:
+        outcome = spend(heap, text.head.length >> 1)
+        if outcome != OK:
+            return outcome
     start = char_offset(text, start)
     end = char_offset(text, end)
     return give_text(heap, STRING, <char *> text.bytes + start, end - start, result)
@@ -226,7 +239,9 @@ cdef Outcome change_case(Heap *heap, const char *name, bint upper, Value source,
     if outcome != OK:
         return outcome
     text = string_of(source)
-    charge(heap, text.head.length >> PRINTED_BYTES_SHIFT)
+    outcome = spend(heap, text.head.length >> 2 if text.char_count == text.head.length else 2 * <uint64_t> text.head.length)
+    if outcome != OK:
+        return outcome
     if text.char_count != text.head.length:
         with gil:
             return change_case_of_any(heap, upper, source.object, result)
@@ -314,7 +329,9 @@ cdef Outcome primitive_trim(Heap *heap, const Value *arguments, uint32_t n, Valu
     if outcome != OK:
         return outcome
     text = string_of(arguments[0])
-    charge(heap, text.head.length >> 6)
+    outcome = spend(heap, text.head.length >> 1)
+    if outcome != OK:
+        return outcome
     start = skip_spaces(text)
     end = skip_spaces_back(text, start)
     if end - start == text.head.length:
@@ -333,7 +350,9 @@ cdef Outcome primitive_is_blank(Heap *heap, const Value *arguments, uint32_t n, 
     if outcome != OK:
         return outcome
     text = string_of(arguments[0])
-    charge(heap, text.head.length >> 6)
+    outcome = spend(heap, text.head.length >> 1)
+    if outcome != OK:
+        return outcome
     result[0] = boolean_value(skip_spaces(text) == text.head.length)
     return OK
 
@@ -354,6 +373,9 @@ cdef Outcome primitive_is_starts_with(Heap *heap, const Value *arguments, uint32
         return outcome
     text = string_of(arguments[0])
     part = string_of(arguments[1])
+    outcome = spend_bytes(heap, part.head.length)
+    if outcome != OK:
+        return outcome
     result[0] = boolean_value(
         part.head.length <= text.head.length and memcmp(text.bytes, part.bytes, part.head.length) == 0
     )
@@ -368,6 +390,9 @@ cdef Outcome primitive_is_ends_with(Heap *heap, const Value *arguments, uint32_t
         return outcome
     text = string_of(arguments[0])
     part = string_of(arguments[1])
+    outcome = spend_bytes(heap, part.head.length)
+    if outcome != OK:
+        return outcome
     result[0] = boolean_value(
         part.head.length <= text.head.length
         and memcmp(text.bytes + (text.head.length - part.head.length), part.bytes, part.head.length) == 0
@@ -379,7 +404,9 @@ cdef Outcome primitive_is_includes(Heap *heap, const Value *arguments, uint32_t 
     cdef Outcome outcome = expect_strings(heap, b"includes?", arguments, 2)
     if outcome != OK:
         return outcome
-    charge(heap, arguments[0].object.length >> 6)
+    outcome = spend(heap, arguments[0].object.length >> 2)
+    if outcome != OK:
+        return outcome
     result[0] = boolean_value(find_text(string_of(arguments[0]), 0, string_of(arguments[1])) >= 0)
     return OK
 
@@ -392,13 +419,15 @@ cdef Outcome primitive_index_of(Heap *heap, const Value *arguments, uint32_t n, 
     if outcome != OK:
         return outcome
     text = string_of(arguments[0])
+    outcome = spend(heap, text.head.length >> 1)
+    if outcome != OK:
+        return outcome
     if n == 3:
         if arguments[2].tag != INT:
             return fault_type(heap, b"index-of", b"an index", arguments[2])
         start = arguments[2].integer
         start = 0 if start < 0 else text.char_count if start > text.char_count else start
         start = char_offset(text, start)
-    charge(heap, text.head.length >> 6)
     found = find_text(text, start, string_of(arguments[1]))
     result[0] = nil()
     if found >= 0:
@@ -426,9 +455,14 @@ cdef Outcome primitive_replace_text(Heap *heap, const Value *arguments, uint32_t
         return outcome
     text = string_of(arguments[0])
     part = string_of(arguments[1])
-    charge(heap, text.head.length >> 6)
+    outcome = spend(heap, text.head.length >> 1)
+    if outcome != OK:
+        return outcome
     buffer_init(&buffer)
     while outcome == OK:
+        outcome = spend(heap, 8)
+        if outcome != OK:
+            break
         found = find_text(text, start, part)
         if found < 0:
             break
@@ -458,8 +492,9 @@ cdef Outcome primitive_replace_text(Heap *heap, const Value *arguments, uint32_t
 cdef Outcome append_part(Heap *heap, Text *text, int64_t start, int64_t end, Value *vector) noexcept nogil:
     """Add a part of a text to the vector of a handle."""
     cdef Value part = nil()
-    if give_text(heap, STRING, <char *> text.bytes + start, end - start, &part) != OK:
-        return NO_MEMORY
+    cdef Outcome outcome = give_text(heap, STRING, <char *> text.bytes + start, end - start, &part)
+    if outcome != OK:
+        return outcome
     if vector_append(heap, vector, part) != OK:
         return NO_MEMORY
     release(heap, part)
@@ -478,7 +513,9 @@ cdef Outcome primitive_split_text(Heap *heap, const Value *arguments, uint32_t n
         return outcome
     text = string_of(arguments[0])
     separator = string_of(arguments[1])
-    charge(heap, text.head.length >> 6)
+    outcome = spend(heap, text.head.length >> 1)
+    if outcome != OK:
+        return outcome
     if give_empty(heap, VECTOR, result) != OK:
         return NO_MEMORY
     while True:
@@ -488,9 +525,9 @@ cdef Outcome primitive_split_text(Heap *heap, const Value *arguments, uint32_t n
                 found = -1
         else:
             found = find_text(text, start, separator)
-        if append_part(heap, text, start, found if found >= 0 else text.head.length, result) != OK:
-            return NO_MEMORY
-        outcome = spend(heap, 1)
+        outcome = spend(heap, 16)
+        if outcome == OK:
+            outcome = append_part(heap, text, start, found if found >= 0 else text.head.length, result)
         if outcome != OK:
             return outcome
         if (found if found >= 0 else <int64_t> text.head.length) > start:
@@ -517,6 +554,9 @@ cdef Outcome primitive_parse_long(Heap *heap, const Value *arguments, uint32_t n
     if outcome != OK:
         return outcome
     text = string_of(arguments[0])
+    outcome = spend(heap, text.head.length >> 2)
+    if outcome != OK:
+        return outcome
     result[0] = nil()
     if text.head.length > 0 and (text.bytes[0] == 45 or text.bytes[0] == 43):
         negative = text.bytes[0] == 45
@@ -579,6 +619,9 @@ cdef Outcome primitive_parse_double(Heap *heap, const Value *arguments, uint32_t
     if outcome != OK:
         return outcome
     text = string_of(arguments[0])
+    outcome = spend(heap, text.head.length >> 1)
+    if outcome != OK:
+        return outcome
     result[0] = nil()
     start = skip_spaces(text)
     length = skip_spaces_back(text, start) - start

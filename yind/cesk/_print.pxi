@@ -13,7 +13,7 @@ from libc.stdlib cimport strtod
 cdef enum:
     INLINE_BYTES = 256  # of a buffer before it allocates
     ATOM_DEPTH_MAX = 4  # atoms inside atoms: they can be circles
-    PRINTED_BYTES_SHIFT = 4  # a unit of fuel for 16 bytes
+    DOUBLE_STEPS = 50  # its shortest digits are found by trying
 
 cdef enum Separator:
     APART_NOT = 0
@@ -91,13 +91,14 @@ cdef inline Outcome put_words(Heap *heap, Buffer *buffer, const char *words) noe
 
 cdef inline Outcome put_text(Heap *heap, Buffer *buffer, Object *text) noexcept nogil:
     """Add the bytes of a STRING, KEYWORD or SYMBOL."""
+    if spend_bytes(heap, text.length) != OK:
+        return FAILED
     return put_bytes(heap, buffer, (<Text *> text).bytes, text.length)
 
 
 cdef Outcome give_buffer(Heap *heap, Buffer *buffer, Value *result) noexcept nogil:
     """Set result to the string in a buffer, and free the buffer."""
     cdef Outcome outcome
-    charge(heap, <int64_t> (buffer.length >> PRINTED_BYTES_SHIFT))
     outcome = give_text(heap, STRING, buffer.bytes, buffer.length, result)
     buffer_free(buffer)
     return outcome
@@ -155,7 +156,9 @@ cdef Outcome put_big(Heap *heap, Buffer *buffer, Text *big) noexcept nogil:
     cdef uint32_t *chunks
     cdef char digits[16]
     cdef Outcome outcome = OK
-    charge(heap, (<int64_t> big.head.length * big.head.length) >> BIG_FUEL_SHIFT)
+    outcome = spend(heap, BIG_STEPS + (<uint64_t> big.head.length * big.head.length >> BIG_SHIFT))
+    if outcome != OK:
+        return outcome
     limbs = <uint32_t *> c_malloc(limb_count * 4 * 3)  # the chunks of 30 bits need at most 16/15 of the space, and one
     if limbs == NULL:
         return NO_MEMORY
@@ -220,8 +223,12 @@ cdef Outcome put_double(Heap *heap, Buffer *buffer, double real) noexcept nogil:
         real = -real
     if outcome != OK:
         return outcome
-    if real == 0:
-        return put_bytes(heap, buffer, b"0.0", 3)
+    if real < 1e7 and real == trunc(real):
+        outcome = put_integer(heap, buffer, <int64_t> real)
+        return put_bytes(heap, buffer, b".0", 2) if outcome == OK else outcome
+    outcome = spend(heap, DOUBLE_STEPS)
+    if outcome != OK:
+        return outcome
     shortest_digits(real, text)
     i = 0
     while text[i] != 101:  # e
@@ -296,7 +303,10 @@ cdef Outcome put_quoted(Heap *heap, Buffer *buffer, Object *text) noexcept nogil
     cdef uint32_t start = 0
     cdef uint32_t i
     cdef const char *escape
-    cdef Outcome outcome = put_bytes(heap, buffer, b'"', 1)
+    cdef Outcome outcome = spend(heap, text.length >> 2)
+    if outcome != OK:
+        return outcome
+    outcome = put_bytes(heap, buffer, b'"', 1)
     for i in range(text.length):
         if bytes[i] > 34 and bytes[i] != 92:
             continue
@@ -344,8 +354,10 @@ cdef Outcome put_hex(Heap *heap, Buffer *buffer, Text *text, bint dashes) noexce
     """Add bytes as hexadecimal digits, with the dashes of a uuid."""
     cdef char digits[4]
     cdef uint32_t i
-    cdef Outcome outcome = OK
+    cdef Outcome outcome = spend(heap, <uint64_t> text.head.length << 4)
     for i in range(text.head.length):
+        if outcome != OK:
+            break
         if dashes and (i == 4 or i == 6 or i == 8 or i == 10):
             outcome = put_bytes(heap, buffer, b"-", 1)
         snprintf(digits, sizeof(digits), b"%02x", <unsigned int> text.bytes[i])
@@ -524,7 +536,7 @@ cdef Outcome push_items(Heap *heap, Value value, int64_t most) noexcept nogil:
         if most and cursor.steps > most:
             outcome = FORCE
             break
-        outcome = spend(heap, 1)
+        outcome = spend(heap, 5)
         if outcome != OK:
             break
         if value.tag == MAP:

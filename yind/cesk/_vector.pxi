@@ -311,7 +311,6 @@ cdef Outcome vector_of(Heap *heap, const Value *items, uint32_t n, Value *result
         return give_vector(heap, n, 5, nil(), pointer_value(leaf), result)
     if give_empty(heap, VECTOR, result) != OK:
         return NO_MEMORY
-    charge(heap, n >> 4)
     for i in range(n):
         if vector_append(heap, result, items[i]) != OK:
             return NO_MEMORY
