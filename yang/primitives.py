@@ -266,6 +266,11 @@ PRIMITIVES: tuple[Primitive, ...] = (
     Primitive(
         "count-each", 4, 4, PURE, "a map of counts, plus the items of a vector from and up to"
     ),
+    Primitive("bytes?", 1, 1, PURE, "is a byte string"),
+    Primitive("inst?", 1, 1, PURE, "is an instant"),
+    Primitive("uuid?", 1, 1, PURE, "is a uuid"),
+    Primitive("inst-ms", 1, 1, PURE, "milliseconds since 1970 of an instant"),
+    Primitive("parse-uuid", 1, 1, PURE, "uuid of a string, or nil"),
 )
 
 PRIMITIVE_NUMBERS: dict[str, int] = {row.name: number for number, row in enumerate(PRIMITIVES)}

@@ -763,7 +763,7 @@
 (defn set
   "In a loop, because of many items the host function would be one long instruction."
   [coll]
-  (if (set? coll) coll (impl/fold-seq conj #{} coll)))
+  (if (set? coll) coll (into #{} coll)))
 
 (defn mapv
   ([f coll]
@@ -962,6 +962,23 @@
       (let [j (rand-int (inc i)) item (nth items i)]
         (recur (assoc items i (nth items j) j item) (dec i)))
       items)))
+
+;; ---- uuids
+
+(defn impl/hex
+  "The lowest digits of a number."
+  [number digits]
+  (loop [text "" left number i 0]
+    (if (< i digits)
+      (recur (str (nth "0123456789abcdef" (bit-and left 15)) text) (bit-shift-right left 4) (inc i))
+      text)))
+
+(defn random-uuid []
+  (let [a (rand-int 4294967296) b (rand-int 4294967296) c (rand-int 4294967296) d (rand-int 4294967296)]
+    (parse-uuid
+      (str (impl/hex a 8) "-" (impl/hex (bit-shift-right b 16) 4) "-4" (impl/hex b 3)
+           "-" (nth "89ab" (bit-and (bit-shift-right b 12) 3)) (impl/hex (bit-shift-right c 16) 3)
+           "-" (impl/hex c 4) (impl/hex d 8)))))
 
 ;; ---- travel
 

@@ -67,7 +67,7 @@ cdef Outcome cursor_enter(Heap *heap, Cursor *cursor, Value source) noexcept nog
 
 cdef inline uint8_t *path_place(Seq *seq, uint32_t level) noexcept nogil:
     """Return where a seq over a map or set has the child it takes at a level."""
-    return &seq.path[level + 1] if level < 7 else &seq.deep[level - 7]
+    return &seq.path[level + 1] if level < 7 else &seq.deep[(level - 7) & 7]
 
 
 cdef Outcome give_path_seq(Heap *heap, Cursor *cursor, Value *result) noexcept nogil:

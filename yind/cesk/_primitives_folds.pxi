@@ -8,6 +8,10 @@
 # will be done again the slot gets back what it is by then, which only happens to sets and maps, where adding the same
 # items once more changes nothing.
 
+cdef enum:
+    FOLD_STEPS_MAX = 1 << 22  # a stretch of big integers has to be possible; steps are estimated high for these
+
+
 cdef bint is_fold_function(Value function) noexcept nogil:
     """Return whether a value is a host function that is applied to two values and never calls back."""
     if function.tag != PRIMITIVE:
@@ -28,6 +32,8 @@ cdef Outcome fold_one(Heap *heap, int64_t number, Value *result, Value item) noe
     cdef int64_t sum = 0
     cdef Outcome outcome
     if number == PRIMITIVE_CONJ:
+        if (result.tag == SET or result.tag == MAP) and spend(heap, PUT_STEPS) != OK:
+            return FAILED
         return conj_one(heap, result, item)
     if number == PRIMITIVE_ADD and result.tag == INT and item.tag == INT:
         if likely(not add_overflows(result.integer, item.integer, &sum)):
@@ -53,8 +59,7 @@ cdef Outcome check_stretch(
         return fault_index(heap, name, start.integer, count)
     if end.integer > count:
         return fault_index(heap, name, end.integer, count)
-    charge(heap, (end.integer - start.integer) >> 2)
-    return OK
+    return spend(heap, 2 * <uint64_t> (end.integer - start.integer))
 
 
 cdef Outcome primitive_fold_items(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
@@ -77,6 +82,8 @@ cdef Outcome primitive_fold_items(Heap *heap, const Value *arguments, uint32_t n
         outcome = check_stretch(heap, b"fold-items", arguments[3], arguments[4], count)
     if outcome != OK:
         return outcome
+    if number != PRIMITIVE_CONJ:
+        heap.steps_max = FOLD_STEPS_MAX
     result[0] = taken(&arguments[1])
     for i in range(arguments[3].integer, arguments[4].integer):
         if bounds != NULL:
@@ -89,8 +96,9 @@ cdef Outcome primitive_fold_items(Heap *heap, const Value *arguments, uint32_t n
         if outcome != OK:
             (<Value *> arguments)[1] = result[0]
             result[0] = nil()
-            return outcome
-    return OK
+            break
+    heap.steps_max = STEPS_MAX
+    return outcome
 
 
 cdef Outcome primitive_is_fold_fn(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
@@ -140,7 +148,9 @@ cdef Outcome primitive_count_each(Heap *heap, const Value *arguments, uint32_t n
                 return outcome
     result[0] = taken(&arguments[0])
     for i in range(arguments[2].integer, arguments[3].integer):
-        outcome = count_one(heap, result, vector_at(items, i)[0])
+        outcome = spend(heap, 2 * PUT_STEPS)
+        if outcome == OK:
+            outcome = count_one(heap, result, vector_at(items, i)[0])
         if outcome != OK:
             return outcome
     return OK

@@ -5,6 +5,7 @@ include "_primitives_collections.pxi"
 include "_primitives_folds.pxi"
 include "_primitives_numbers.pxi"
 include "_primitives_predicates.pxi"
+include "_primitives_scalars.pxi"
 include "_primitives_sequences.pxi"
 include "_primitives_text.pxi"
 
@@ -164,9 +165,14 @@ cdef enum PrimitiveNumber:
     PRIMITIVE_FOLD_ITEMS = 152
     PRIMITIVE_RANGE_BOUNDS = 153
     PRIMITIVE_COUNT_EACH = 154
-    PRIMITIVE_TABLE_SIZE = 155
+    PRIMITIVE_IS_BYTES = 155
+    PRIMITIVE_IS_INST = 156
+    PRIMITIVE_IS_UUID = 157
+    PRIMITIVE_INST_MS = 158
+    PRIMITIVE_PARSE_UUID = 159
+    PRIMITIVE_TABLE_SIZE = 160
 
-cdef PrimitiveInfo PRIMITIVE_TABLE[155]
+cdef PrimitiveInfo PRIMITIVE_TABLE[160]
 
 
 cdef void fill_primitive_table() noexcept:
@@ -325,6 +331,11 @@ cdef void fill_primitive_table() noexcept:
     set_primitive(152, primitive_fold_items, 5, 5, 0, b"fold-items")
     set_primitive(153, primitive_range_bounds, 1, 1, 0, b"range-bounds")
     set_primitive(154, primitive_count_each, 4, 4, 0, b"count-each")
+    set_primitive(155, primitive_is_bytes, 1, 1, 0, b"bytes?")
+    set_primitive(156, primitive_is_inst, 1, 1, 0, b"inst?")
+    set_primitive(157, primitive_is_uuid, 1, 1, 0, b"uuid?")
+    set_primitive(158, primitive_inst_ms, 1, 1, 0, b"inst-ms")
+    set_primitive(159, primitive_parse_uuid, 1, 1, 0, b"parse-uuid")
 
 
 fill_primitive_table()

@@ -17,6 +17,7 @@ from datomstore.value import Char, Keyword, Symbol
 from yind.cesk import (  # noqa: F401  # they fill the table
     reference_folds,
     reference_numbers,
+    reference_scalars,
     reference_text,
 )
 from yind.cesk.reference_arguments import (

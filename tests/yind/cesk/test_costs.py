@@ -164,7 +164,7 @@ CALLS: dict[str, Call] = {
     "vector": same("vector"),
     "hash-map": same("hash-map", PAIRS),
     "hash-set": same("hash-set"),
-    "vec": Call(LIST, "(vec x)"),
+    "vec*": Call(LIST, "(vec* x)"),
     "set": Call(LIST, "(set x)"),
     "conj": Call(NUMBERS, "(apply conj #{} x)"),
     "cons": flat(LIST, "(cons 1 x)"),
@@ -201,9 +201,18 @@ CALLS: dict[str, Call] = {
     "ex-message": flat(f'(ex-info "m" {MAP})', "(ex-message x)"),
     "ex-data": flat(f'(ex-info "m" {MAP})', "(ex-data x)"),
     "ex-cause": flat(f'(ex-info "m" {MAP})', "(ex-cause x)"),
+    "fold-fn?": flat("+", "(fold-fn? x)"),
+    "fold-items": Call(NUMBERS, "(fold-items + 0 x 0 n)"),
+    "range-bounds": flat("(range 0 n 1)", "(range-bounds x)"),
+    "count-each": Call(NUMBERS, "(count-each {} x 0 n)"),
+    "bytes?": asked("bytes?"),
+    "inst?": asked("inst?"),
+    "uuid?": asked("uuid?"),
+    "inst-ms": flat('#inst "2024-01-01T00:00:00.000-00:00"', "(inst-ms x)"),
+    "parse-uuid": flat(TEXT, "(parse-uuid x)"),
     "lazy-seq*": flat(NUMBERS, "(lazy-seq x)"),
 }
-LIBRARY_ONLY = {"lazy-thunk", "lazy-set!", "lazy-value"}  # constant by their nature
+LIBRARY_ONLY = {"lazy-thunk", "lazy-set!", "lazy-value", "lazy-folder"}  # constant by their nature
 
 MORE: dict[str, Call] = {
     "product of big integers": Call("(bit-shift-left 1 (min 30000 (* 2 n)))", "(* x x)"),
