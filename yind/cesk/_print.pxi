@@ -536,7 +536,7 @@ cdef Outcome push_items(Heap *heap, Value value, int64_t most) noexcept nogil:
         if most and cursor.steps > most:
             outcome = FORCE
             break
-        outcome = spend(heap, 5)
+        outcome = spend(heap, 12 if cursor.pairs else 6)
         if outcome != OK:
             break
         if value.tag == MAP:
