@@ -21,7 +21,9 @@ FUEL = 1 << 40
 MEMORY = 1 << 30
 SMALL, LARGE = 1500, 15000
 HUGE = 150_000
-SECONDS_MAX = 0.05  # of one instruction; on an idle core the longest takes a tenth to a fifth of this
+SECONDS_MAX = (
+    0.05  # of one instruction; on an idle core the longest takes a tenth to a fifth of this
+)
 
 
 class Call(NamedTuple):
