@@ -68,7 +68,7 @@ class Direct:
     def __init__(self, ast: Ast, analysis: Analysis) -> None:
         self.ast = ast
         self.body_of = analysis.body_of
-        self.binder = dict(analysis.scope["local"])
+        self.binder: dict[int, int] = dict(analysis.scope["local"])
         self.captured = analysis.captured
         self.children: dict[int, list[int]] = defaultdict(list)
         for number, place in enumerate(ast.places):

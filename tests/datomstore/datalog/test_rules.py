@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise, product
-from time import perf_counter
 
 import pytest
 from hypothesis import assume, given
@@ -181,9 +180,9 @@ def ladder(levels: int) -> list[tuple[int, Keyword, object]]:
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_ladder_of_two_way_choices_is_climbed_at_once(shape: str) -> None:
     database = database_of(facts_of(ladder(16)))
-    started = perf_counter()
-    answer = q("[:find [?y ...] :in $ % :where (p 2 ?y)]", database, SHAPES[shape])
-    assert perf_counter() - started < 1
+    # There are 2 ** 16 ways; an evaluation that walks each of them makes more rows than this.
+    budget = Budget(rows=30_000)
+    answer = q("[:find [?y ...] :in $ % :where (p 2 ?y)]", database, SHAPES[shape], budget=budget)
     assert set(answer) == set(range(4, 36))
 
 
@@ -230,10 +229,8 @@ def test_rules_that_count_for_ever_end_with_the_budget() -> None:
     query = "[:find ?m :in % :where (up 0 ?m)]"
     with pytest.raises(BudgetExceeded, match="more than 5000 rows"):
         q(query, rules, budget=Budget(rows=5_000))
-    started = perf_counter()
     with pytest.raises(BudgetExceeded, match=r"more than 0\.1 seconds"):
         q(query, rules, budget=Budget(seconds=0.1))
-    assert perf_counter() - started < 1
 
 
 # -- demand --
