@@ -16,7 +16,7 @@ cdef enum:
     WORK_COUNT_KEPT = 64  # values; a longer one is given back after the slice
     FUEL_PER_ALLOCATION_SHIFT = 8  # a block over 1 KiB costs a unit of fuel per 256 bytes
     KEY_DEPTH_MAX = 64
-    STEPS_MAX = 1 << 20  # of work in one instruction: a few milliseconds
+    STEPS_MAX = 1 << 23  # of work in one instruction: some milliseconds for flat work, tens for nested values
     STEPS_MAX_OUTSIDE = 1 << 26  # of work for somebody who looks at the agent, or gives it something: a third of a second
     DEAD_MAX = 1 << 16  # objects that are freed at once: half a millisecond
 
