@@ -258,24 +258,53 @@ def _clause_group(query: tuple[object, ...], name: str) -> list[object]:
     return group
 
 
-_RETRACTING = frozenset({"db/retract", "db/retractEntity", "db.fn/retractEntity"})
+_EVERYTHING = frozenset({Verb.APPEND, Verb.RETRACT, Verb.SCHEMA, Verb.HISTORY})
+_OPERATIONS: dict[str, frozenset[Verb]] = {
+    "db/add": frozenset(),
+    "db/cas": frozenset(),
+    "db.fn/cas": frozenset(),
+    "db/retract": frozenset({Verb.RETRACT}),
+    "db/retractEntity": frozenset({Verb.RETRACT}),
+    "db.fn/retractEntity": frozenset({Verb.RETRACT}),
+    "db.fn/retractAttribute": frozenset({Verb.RETRACT}),
+}
 
 
 def verbs_of(tx_data: tuple[object, ...]) -> set[Verb]:
-    """Return the rights that transaction data needs: append, and retract or schema where it does that."""
+    """Return the rights that transaction data needs: append, and more where it retracts, changes the schema or excises.
+
+    Closed on purpose: an operation or an attribute of the store's own that is not known here needs every right.
+    """
     verbs = {Verb.APPEND}
-    pending = list(tx_data)
-    while pending:
-        item = pending.pop()
-        if isinstance(item, Map):
-            if any(isinstance(k, Keyword) and k.name == "db/ident" for k in item):
-                verbs.add(Verb.SCHEMA)
-            pending.extend(value for value in item.values() if isinstance(value, (Map, tuple, Set)))
-        elif isinstance(item, tuple):
-            head = item[0] if item else None
-            if isinstance(head, Keyword) and head.name in _RETRACTING:
-                verbs.add(Verb.RETRACT)
-            if any(isinstance(part, Keyword) and part.name == "db/ident" for part in item[2:3]):
-                verbs.add(Verb.SCHEMA)
-            pending.extend(part for part in item if isinstance(part, (Map, tuple)))
+    values: list[object] = []
+    for item in tx_data:
+        if isinstance(item, tuple) and item:
+            head = item[0]
+            known = _OPERATIONS.get(head.name) if isinstance(head, Keyword) else None
+            verbs |= _EVERYTHING if known is None else known
+            if len(item) > 2:
+                verbs |= _verbs_of_attribute(item[2])
+            values.extend(item[3:])
+        else:
+            values.append(item)
+    while values:
+        value = values.pop()
+        if isinstance(value, Map):
+            for attribute, inner in value.items():
+                verbs |= _verbs_of_attribute(attribute)
+                values.append(inner)
+        elif isinstance(value, (tuple, Set)):
+            values.extend(value)
     return verbs
+
+
+def _verbs_of_attribute(attribute: object) -> frozenset[Verb]:
+    """Return the rights that facts of an attribute need beside append."""
+    if not isinstance(attribute, Keyword):
+        return _EVERYTHING
+    namespace = attribute.namespace or ""
+    if attribute.name == "db/id" or not (namespace == "db" or namespace.startswith("db.")):
+        return frozenset()
+    if attribute.name == "db/excise" or namespace == "db.excise":
+        return frozenset({Verb.RETRACT, Verb.HISTORY})
+    return frozenset({Verb.SCHEMA})

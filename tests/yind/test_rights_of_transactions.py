@@ -1,0 +1,65 @@
+"""What a transaction needs is known before it is done, and what is not known needs everything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from fleet import fleet
+
+from capabilities.caveats import Verb
+from datomstore import edn
+from yind.effects import verbs_of
+
+ALL = {Verb.APPEND, Verb.RETRACT, Verb.SCHEMA, Verb.HISTORY}
+
+
+@pytest.mark.parametrize(
+    ("text", "more"),
+    [
+        ("{:n 1}", set()),
+        ("{:db/id -1 :n 1 :inner {:m [{:k 2}]}}", set()),
+        ("[:db/add -1 :n 1]", set()),
+        ("[:db/cas 1000 :n 1 2]", set()),
+        ("{:n [:db/retract 1]}", set()),
+        ("[:db/retract 1000 :n 1]", {Verb.RETRACT}),
+        ("[:db/retractEntity 1000]", {Verb.RETRACT}),
+        ("[:db.fn/retractEntity 1000]", {Verb.RETRACT}),
+        ("[:db.fn/retractAttribute 1000 :n]", {Verb.RETRACT}),
+        ("{:db/ident :n :db/cardinality :db.cardinality/many}", {Verb.SCHEMA}),
+        ("{:db/id 1000 :db/unique :db.unique/identity}", {Verb.SCHEMA}),
+        ("[:db/add :n :db/unique :db.unique/identity]", {Verb.SCHEMA}),
+        ("{:n 1 :inner {:db/ident :m}}", {Verb.SCHEMA}),
+        ("{:n #{{:db/ident :m}}}", {Verb.SCHEMA}),
+        ("[:db/retract :n :db/unique :db.unique/identity]", {Verb.RETRACT, Verb.SCHEMA}),
+        ("{:db/excise 1000}", {Verb.RETRACT, Verb.HISTORY}),
+        ("{:n {:db/excise 1000 :db.excise/attrs [:n]}}", {Verb.RETRACT, Verb.HISTORY}),
+        ("[:db/add -1 :db/excise 1000]", {Verb.RETRACT, Verb.HISTORY}),
+        ("[:db.fn/call 1]", ALL),
+        ("[1 2 3]", ALL),
+        ("[:db/add 1000 17 1]", ALL),
+        ('{"n" 1}', ALL),
+    ],
+)
+def test_an_item_needs_these_rights_beside_append(text: str, more: set[Verb]) -> None:
+    assert verbs_of((edn.read(text),)) == {Verb.APPEND} | more
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        "{:db/excise 1000}",
+        "[:db.fn/retractAttribute 1000 :n]",
+        "[:db/retractEntity 1000]",
+        "{:db/id 1000 :db/ident :mine}",
+    ],
+)
+async def test_the_right_to_append_destroys_nothing(tmp_path: Path, item: str) -> None:
+    source = f'(do (transact! "facts" [{{:db/id 1000 :n 1}}]) (transact! "facts" [(quote {item})]))'
+    async with fleet(tmp_path, "alpha") as nodes:
+        token = nodes.token((Verb.APPEND | Verb.READ, "alpha/facts"))
+        agent = await nodes.spawn("alpha", source, token)
+        _, row = await nodes.settled("alpha", agent)
+        assert (row["state"], row["denied_right"].split()[1]) == ("paused", "alpha/facts")
+        facts = nodes.nodes["alpha"].streams.get("facts").db().datoms("eavt", 1000)
+        assert [(str(datom.a), datom.v) for datom in facts] == [(":n", 1)]
