@@ -6,7 +6,11 @@ Fits:   `yind.agents` commits through it; a wait for the disk serves everyone wh
 Source: DeWitt et al., "Implementation techniques for main memory database systems" (1984), section 5.2.
 
 A piece of work that raises must have changed nothing: `Batch.transact` keeps that promise, and what else a piece does
-comes after it. So one failure does not concern the others. A failure of the storage concerns all of a transaction.
+comes after it. So one failure does not concern the others. A failure of the storage concerns all of a transaction. An
+excision shares its transaction with no other of its stream: whoever meets one is done again in the next.
+
+`datomstore.streams` groups the transactions of threads in the same way. There a thread waits for its turn; here a task
+does, so that a thousand agents wait for the disk with one thread between them.
 """
 
 from __future__ import annotations
@@ -15,8 +19,9 @@ from collections.abc import Callable
 
 import trio
 
+from datomstore.excision import ExcisionNotAlone
 from datomstore.storage import StorageError
-from datomstore.streams import Batch, Streams
+from datomstore.streams import Batch, BatchClosed, Streams
 
 Work = Callable[[Batch], None]
 
@@ -56,30 +61,42 @@ class GroupCommit:
         # Once taken along the work happens, whatever becomes of this task: so it waits for its end.
         with trio.CancelScope(shield=True):
             async with self._writer:
-                if not entry.finished:
+                while not entry.finished:
                     entries, self._waiting = self._waiting, []
-                    await trio.to_thread.run_sync(self._write, entries)
+                    again = await trio.to_thread.run_sync(self._write, entries)
+                    self._waiting[:0] = again
         if entry.error is not None:
             raise entry.error
 
-    def _write(self, entries: list[_Entry]) -> None:
+    def _write(self, entries: list[_Entry]) -> list[_Entry]:
+        """Commit what can share one transaction; return what has to wait for the next."""
         try:
             with self._streams.batch() as batch:
-                for entry in entries:
-                    self._try(entry, batch)
+                again = [
+                    entry
+                    for entry in entries
+                    if not self._shares(entry, batch, first=entry is entries[0])
+                ]
                 self._last(batch)
         except BaseException as error:
             for entry in entries:
                 if entry.error is None:
                     entry.fail(error)
-        finally:
-            for entry in entries:
-                entry.finished = True
+            again = []
+        for entry in entries:
+            entry.finished = entry not in again
+        return again
 
-    def _try(self, entry: _Entry, batch: Batch) -> None:
+    def _shares(self, entry: _Entry, batch: Batch, *, first: bool) -> bool:
+        """Do the work of an entry; False if it has to be done in a transaction without those before it."""
         try:
             entry.work(batch)
-        except StorageError:
-            raise  # the transaction is lost, and with it everybody's work
+        except (BatchClosed, ExcisionNotAlone) as error:
+            if not first:
+                return False
+            entry.fail(error)  # its own facts cannot stand together
         except Exception as error:
+            if batch.broken or isinstance(error, StorageError):
+                raise  # the transaction is lost, and with it everybody's work
             entry.fail(error)
+        return True

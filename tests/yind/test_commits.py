@@ -9,6 +9,7 @@ import pytest
 import trio
 
 from datomstore.errors import DatomstoreError
+from datomstore.excision import ExcisionNotAlone
 from datomstore.storage import StorageError
 from datomstore.storage.lmdb import LmdbStorage
 from datomstore.storage.memory import MemoryStorage
@@ -70,6 +71,34 @@ async def test_one_that_fails_does_not_concern_the_others() -> None:
     assert numbers(streams) == [number for number in range(20) if number % 5]
     assert sorted(undone) == [0, 5, 10, 15]
     assert len(failed) == 4
+
+
+async def test_an_excision_does_not_concern_those_who_wait_with_it() -> None:
+    streams = Streams(MemoryStorage(), now_ms=lambda: 7)
+    first = streams.open("s").transact([Map({Keyword("db/id"): "gone", N: -1})])
+    gone = first.tempids["gone"]
+    groups: list[int] = []
+    commits = GroupCommit(streams, lambda batch: groups.append(1))
+    async with trio.open_nursery() as nursery:
+        for number in range(20):
+            facts = Map({N: number})
+            if number % 5 == 4:
+                facts = Map({Keyword("db/excise"): gone})
+            nursery.start_soon(commits.commit, appending(streams, facts))
+    assert numbers(streams) == [number for number in range(20) if number % 5 != 4]
+    assert len(groups) < 20
+
+
+async def test_an_excision_that_contradicts_itself_fails_alone() -> None:
+    streams = Streams(MemoryStorage(), now_ms=lambda: 7)
+    commits = GroupCommit(streams, lambda batch: None)
+
+    def twice(batch: Batch) -> None:
+        batch.transact(streams.open("s"), [Map({N: 1})])
+        batch.transact(streams.open("s"), [Map({Keyword("db/excise"): 1})])
+
+    with pytest.raises(ExcisionNotAlone):
+        await commits.commit(twice)
 
 
 async def test_a_failing_storage_concerns_everyone(tmp_path: Path) -> None:
