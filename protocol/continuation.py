@@ -1,10 +1,10 @@
 """A shipped agent as bytes: the image of its machine, and what must travel with it.
 
-Is:     the envelope: version, digest, image, hashes of programs, tokens, and a value of the daemon's.
-Is not: the image's inside (`yind.cesk`), the tokens' meaning (`capabilities`), or the offer that carries it.
+Is:     the envelope: version, digest, image, hashes of programs, and a value of the daemon's.
+Is not: the image's inside (`yind.cesk`), or the offer that carries it, and the tokens beside it.
 Fits:   an `Offer`'s body; any bytes give a Continuation or a RemoteFault.
 
-    SHA-256 of the rest (32 bytes) | canonical map of version, image, programs, tokens, meta
+    SHA-256 of the rest (32 bytes) | canonical map of version, image, programs, meta
 
 The digest finds damage, and gives the agent's state a name to sign. That the bytes are whole says nothing about who
 made them: the hand-off's connection and the tokens do.
@@ -20,12 +20,12 @@ from typing import Any
 from datomstore.value import Map
 from protocol.codec import pack, unpack
 from protocol.errors import LocalFault, RemoteFault
-from protocol.limits import HASHES_MAX, IMAGE_BYTES_MAX, TOKENS_MAX
+from protocol.limits import HASHES_MAX, IMAGE_BYTES_MAX
 from protocol.messages import DIGEST_BYTES
 
 VERSION = 1
 _DOMAIN = b"yin/1/img\0"
-_KEYS = frozenset({"version", "image", "programs", "tokens", "meta"})
+_KEYS = frozenset({"version", "image", "programs", "meta"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,21 +34,17 @@ class Continuation:
 
     image: bytes  # of the machine
     programs: tuple[bytes, ...]  # hashes of the programs that the image refers to
-    tokens: tuple[bytes, ...]
     meta: Any  # a value; what it means is the daemon's
     digest: bytes  # SHA-256 over everything above
 
 
-def seal(
-    machine_image: bytes, program_hashes: Iterable[bytes], tokens: Iterable[bytes], meta: object
-) -> bytes:
+def seal(machine_image: bytes, program_hashes: Iterable[bytes], meta: object) -> bytes:
     """Return the bytes of a continuation. Raises LocalFault if a part is not what `open_` accepts."""
     parts = Map(
         {
             "version": VERSION,
             "image": machine_image,
             "programs": tuple(program_hashes),
-            "tokens": tuple(tokens),
             "meta": meta,
         }
     )
@@ -76,8 +72,7 @@ def open_(data: bytes) -> Continuation:
         raise RemoteFault("wire/image", wrong)
     image: Any = parts["image"]
     programs: Any = parts["programs"]
-    tokens: Any = parts["tokens"]
-    return Continuation(image, programs, tokens, parts["meta"], digest)
+    return Continuation(image, programs, parts["meta"], digest)
 
 
 def _digest(payload: bytes) -> bytes:
@@ -92,16 +87,14 @@ def _wrong(parts: Map) -> str:
         return f"an image has the parts {', '.join(sorted(_KEYS))}"
     if type(parts["image"]) is not bytes:
         return "the machine's image is not bytes"
-    if not _all_bytes(parts["programs"], HASHES_MAX, DIGEST_BYTES):
+    if not _all_hashes(parts["programs"]):
         return f"programs are at most {HASHES_MAX} hashes"
-    if not _all_bytes(parts["tokens"], TOKENS_MAX, None):
-        return f"tokens are at most {TOKENS_MAX} byte strings"
     return ""
 
 
-def _all_bytes(value: object, count_max: int, size: int | None) -> bool:
+def _all_hashes(value: object) -> bool:
     return (
         type(value) is tuple
-        and len(value) <= count_max
-        and all(type(item) is bytes and size in (None, len(item)) for item in value)
+        and len(value) <= HASHES_MAX
+        and all(type(item) is bytes and len(item) == DIGEST_BYTES for item in value)
     )

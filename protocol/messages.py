@@ -132,22 +132,6 @@ class CancelOffer:
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
-    """Programs of an offer that the target does not have."""
-
-    hashes: tuple[bytes, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Code:
-    """One program, and where its nodes stand in the source."""
-
-    hash: bytes
-    ast: bytes
-    spans: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class Goodbye:
     """The last message of a side."""
 
@@ -155,7 +139,7 @@ class Goodbye:
 
 
 HandOff = Offer | Go | Own | Refuse | CancelOffer
-Message = Hello | Ping | Pong | Request | Reply | Item | Cancel | HandOff | Need | Code | Goodbye
+Message = Hello | Ping | Pong | Request | Reply | Item | Cancel | HandOff | Goodbye
 
 Check = Callable[[object], bool]
 
@@ -210,9 +194,7 @@ _SHAPES: dict[int, tuple[type[Message], tuple[Check, ...]]] = {
     10: (Own, (_AGENT, _number, _ATTEMPT)),
     11: (Refuse, (_AGENT, _number, _ATTEMPT, _text, _text)),
     12: (CancelOffer, (_AGENT, _number, _ATTEMPT)),
-    13: (Need, (_HASHES,)),
-    14: (Code, (_DIGEST, _bytes, _bytes)),
-    15: (Goodbye, (_text,)),
+    13: (Goodbye, (_text,)),
 }
 _NUMBERS = {kind: number for number, (kind, _) in _SHAPES.items()}
 _FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in _NUMBERS}

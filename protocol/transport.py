@@ -43,13 +43,11 @@ from protocol.limits import (
 )
 from protocol.messages import (
     Cancel,
-    Code,
     Goodbye,
     HandOff,
     Hello,
     Item,
     Message,
-    Need,
     Ping,
     Pong,
     Reply,
@@ -90,7 +88,7 @@ class Handler(Protocol):
         and it goes on up through the channel's block.
         """
 
-    async def message(self, channel: Channel, message: HandOff | Need | Code) -> None:
+    async def message(self, channel: Channel, message: HandOff) -> None:
         """Take a message of the hand-off. The next one waits until this returns."""
 
 
@@ -183,7 +181,7 @@ class Channel:
 
     async def _run(self) -> None:
         """Read until the connection ends, then end everything else of the channel."""
-        dispatch, messages = trio.open_memory_channel[HandOff | Need | Code](DISPATCH_BUFFER)
+        dispatch, messages = trio.open_memory_channel[HandOff](DISPATCH_BUFFER)
         self._nursery.start_soon(self._hand_on, messages)
         try:
             async with dispatch:
@@ -209,9 +207,7 @@ class Channel:
                 self._nursery.start_soon(self._send_or_end, Ping(0))
         raise Unreachable(f"the peer was silent for {DEAD_S:.0f} s")
 
-    async def _take(
-        self, message: Message, dispatch: trio.MemorySendChannel[HandOff | Need | Code]
-    ) -> None:
+    async def _take(self, message: Message, dispatch: trio.MemorySendChannel[HandOff]) -> None:
         match message:
             case Ping(number):
                 self._nursery.start_soon(self._send_or_end, Pong(number))
@@ -243,7 +239,7 @@ class Channel:
             self._asked.pop(answer.id, None)
             send.close()
 
-    async def _hand_on(self, messages: trio.MemoryReceiveChannel[HandOff | Need | Code]) -> None:
+    async def _hand_on(self, messages: trio.MemoryReceiveChannel[HandOff]) -> None:
         async for message in messages:
             await self._handler.message(self, message)
 

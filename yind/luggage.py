@@ -62,7 +62,7 @@ def offer_of(
         log_dropped=record.log_dropped,
     )
     programs = tuple(Machine.programs_of(record.image))
-    body = continuation.seal(record.image, programs, (), _encoder.encode(luggage))
+    body = continuation.seal(record.image, programs, _encoder.encode(luggage))
     return Offer(
         agent=record.id,
         epoch=record.epoch + 1,

@@ -22,8 +22,7 @@ from capabilities.keys import PrivateKey, PublicKey
 from capabilities.membership import Member, Membership
 from datomstore.value import Map
 from protocol.errors import Unreachable
-from protocol.messages import NONCE_BYTES, HandOff, Need
-from protocol.messages import Code as CodeMessage
+from protocol.messages import NONCE_BYTES, HandOff
 from protocol.transport import Channel, SendItem, client_context, connect, serve, server_context
 from yind.clock import Clock
 from yind.session import Session
@@ -164,10 +163,9 @@ class Peers:
             session = self._sessions[channel] = Session(channel.peer)
         return await self._on_request(session, verb, body, send)
 
-    async def message(self, channel: Channel, message: HandOff | Need | CodeMessage) -> None:
+    async def message(self, channel: Channel, message: HandOff) -> None:
         """Hand on a message of a hand-off."""
-        if not isinstance(message, (Need, CodeMessage)):
-            await self._on_message(channel, message)
+        await self._on_message(channel, message)
 
 
 def _report(error: Exception) -> None:

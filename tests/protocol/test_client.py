@@ -8,13 +8,11 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 
 import pytest
 import trio
+from members import FRIEND, NODE, STRANGER, Member
 
-from capabilities.certificate import make_certificate
-from capabilities.keys import PrivateKey, PublicKey
 from datomstore.value import Map
 from protocol.client import Client
 from protocol.connection import Connection
@@ -26,29 +24,9 @@ from protocol.errors import (
     Unreachable,
 )
 from protocol.limits import FRAME_BYTES_MAX, RECEIVE_BYTES
-from protocol.messages import Code, Goodbye, HandOff, Item, Need, Ping, Pong, Reply
+from protocol.messages import Goodbye, HandOff, Item, Ping, Pong, Reply
 from protocol.tls import server_context
 from protocol.transport import Channel, SendItem, serve
-
-
-@dataclass(frozen=True)
-class Member:
-    """A key and its certificate."""
-
-    private: PrivateKey
-    certificate: bytes
-
-    @property
-    def key(self) -> PublicKey:
-        return self.private.public
-
-
-def member(name: str) -> Member:
-    private = PrivateKey.from_seed(name.encode().ljust(32))
-    return Member(private, make_certificate(private, name))
-
-
-NODE, FRIEND, STRANGER = member("node"), member("friend"), member("stranger")
 
 
 class Busy(Exception):
@@ -77,7 +55,7 @@ class Handler:
                 raise Busy("come back later")
         raise AssertionError(verb)
 
-    async def message(self, channel: Channel, message: HandOff | Need | Code) -> None:
+    async def message(self, channel: Channel, message: HandOff) -> None:
         raise AssertionError(message)
 
 

@@ -15,13 +15,11 @@ from protocol.limits import HASHES_MAX, TEXT_BYTES_MAX, TOKENS_MAX
 from protocol.messages import (
     Cancel,
     CancelOffer,
-    Code,
     Go,
     Goodbye,
     Hello,
     Item,
     Message,
-    Need,
     Offer,
     Own,
     Ping,
@@ -51,8 +49,6 @@ EXAMPLES: list[Message] = [
     Own(AGENT, 1, ATTEMPT),
     Refuse(AGENT, 1, ATTEMPT, "token/refused", "block 2 forbids it"),
     CancelOffer(AGENT, 1, ATTEMPT),
-    Need((DIGEST,)),
-    Code(DIGEST, b"ast", b"spans"),
     Goodbye("done"),
 ]
 
@@ -87,7 +83,7 @@ def test_no_field_takes_a_value_of_another_type(message: Message) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [None, (), 1, "text", (True, 1), (0, 1), (16, ""), (-1,), ("2", 1), Map(), List([2, 1])],
+    [None, (), 1, "text", (True, 1), (0, 1), (14, ""), (-1,), ("2", 1), Map(), List([2, 1])],
 )
 def test_what_is_no_message_is_refused(value: object) -> None:
     with pytest.raises(RemoteFault) as refused:
@@ -103,8 +99,8 @@ def test_what_is_no_message_is_refused(value: object) -> None:
         Ping(True),
         Goodbye("x" * (TEXT_BYTES_MAX + 1)),
         Goodbye("\ud800"),
-        Need((DIGEST,) * (HASHES_MAX + 1)),
-        Need((DIGEST[:31],)),
+        Offer(AGENT, 1, ATTEMPT, DIGEST, (DIGEST,) * (HASHES_MAX + 1), (), b""),
+        Offer(AGENT, 1, ATTEMPT, DIGEST, (DIGEST[:31],), (), b""),
         Go(AGENT[:31], 1, ATTEMPT),
         Go(AGENT, 1, ATTEMPT[:15]),
         Offer(AGENT, 1, ATTEMPT, DIGEST, (), (b"",) * (TOKENS_MAX + 1), b""),

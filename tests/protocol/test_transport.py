@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 import pytest
 import trio
 import trio.testing
+from members import FRIEND, NODE, STRANGER, Member
 
-from capabilities.certificate import make_certificate
-from capabilities.keys import PrivateKey, PublicKey
+from capabilities.keys import PrivateKey
 from datomstore.value import Map
 from protocol.connection import Connection
 from protocol.errors import AuthenticationFailed, LocalFault, RemoteError, Unreachable
@@ -26,12 +26,10 @@ from protocol.limits import (
     SLOW_READER_S,
 )
 from protocol.messages import (
-    Code,
     Go,
     Goodbye,
     HandOff,
     Hello,
-    Need,
     Own,
     Ping,
     Pong,
@@ -55,7 +53,7 @@ class Busy(Exception):
 class Handler:
     """Answers what the tests ask; remembers what it was told."""
 
-    messages: list[HandOff | Need | Code] = field(default_factory=list)
+    messages: list[HandOff] = field(default_factory=list)
     cancelled: int = 0
     waiting: int = 0
     release: trio.Event = field(default_factory=trio.Event)
@@ -85,7 +83,7 @@ class Handler:
                 return Map({"key": channel.peer.bytes, "name": channel.name})
         raise ZeroDivisionError(verb)
 
-    async def message(self, channel: Channel, message: HandOff | Need | Code) -> None:
+    async def message(self, channel: Channel, message: HandOff) -> None:
         del channel
         self.messages.append(message)
         self.told.set()
@@ -274,7 +272,7 @@ async def test_what_the_protocol_does_not_allow_ends_the_channel_with_a_reason()
 class Answering(Handler):
     """Answers every message, like the target of a hand-off."""
 
-    async def message(self, channel: Channel, message: HandOff | Need | Code) -> None:
+    async def message(self, channel: Channel, message: HandOff) -> None:
         await super().message(channel, message)
         with suppress(Unreachable):
             await channel.send(Own(b"a" * 32, 1, bytes(16)))
@@ -350,26 +348,6 @@ async def test_answers_nobody_takes_are_given_up_and_the_channel_goes_on(
 
 
 # -- over sockets --
-
-
-@dataclass(frozen=True)
-class Member:
-    """A key and its certificate."""
-
-    private: PrivateKey
-    certificate: bytes
-
-    @property
-    def key(self) -> PublicKey:
-        return self.private.public
-
-
-def member(name: str) -> Member:
-    private = PrivateKey.from_seed(name.encode().ljust(32))
-    return Member(private, make_certificate(private, name))
-
-
-NODE, FRIEND, STRANGER = member("node"), member("friend"), member("stranger")
 
 
 @asynccontextmanager

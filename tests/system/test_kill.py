@@ -165,6 +165,7 @@ def _ended(cluster: Cluster, agent: bytes) -> tuple[str, Map]:
 def test_what_was_acknowledged_is_there_after_a_kill(cluster: Cluster) -> None:
     start_node(cluster, "alpha")
     acknowledged: list[int] = []
+    many = threading.Event()
 
     def write() -> None:
         number = 0
@@ -175,13 +176,14 @@ def test_what_was_acknowledged_is_there_after_a_kill(cluster: Cluster) -> None:
                     client.request("stream.transact", Map({"stream": "facts", "data": (fact,)}))
                     acknowledged.append(number)
                     number += 1
+                    if number == 20:
+                        many.set()
         except CliError:
             pass  # the node was killed
 
     writer = threading.Thread(target=write)
     writer.start()
-    while len(acknowledged) < 20:
-        time.sleep(0.01)
+    assert many.wait(60)
     kill(cluster, "alpha")
     writer.join()
     start_node(cluster, "alpha")
