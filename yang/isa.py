@@ -28,7 +28,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-ISA_VERSION = 2
+ISA_VERSION = 3
 INSTRUCTION_FORMAT = "<HHiii"  # opcode, n, a, b, c
 INSTRUCTION_SIZE = 16  # bytes
 OPERAND_COUNT_MAX = 0xFFFF  # what n can say: arguments of a call, captured values of a closure
@@ -103,7 +103,6 @@ INSTRUCTIONS: tuple[Instruction, ...] = (
     Instruction("is-nil", "a:R b:R", "R[a] := true if R[b] is nil, else false"),
     Instruction("throw", "a:R", "throw the error R[a]"),
     Instruction("catch", "a:R", "R[a] := the error in flight; entered only by a handler"),
-    Instruction("rethrow", "a:R", "throw the error R[a] again: no catch was meant for it"),
 )
 
 OPCODES: dict[str, int] = {row.name: number for number, row in enumerate(INSTRUCTIONS)}

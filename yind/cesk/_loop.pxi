@@ -634,7 +634,7 @@ cdef RunStatus run_state(State *state) noexcept nogil:
             value = state.error
             state.error = nil()
             outcome = OK
-        elif opcode == OP_THROW or opcode == OP_RETHROW:
+        elif opcode == OP_THROW:
             if slots[step.a].tag != ERROR:
                 outcome = fault_type(heap, b"throw", b"an error", slots[step.a])
             else:

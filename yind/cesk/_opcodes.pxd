@@ -51,5 +51,4 @@ cdef enum Opcode:
     OP_IS_NIL = 47
     OP_THROW = 48
     OP_CATCH = 49
-    OP_RETHROW = 50
-    OP_COUNT = 51
+    OP_COUNT = 50
