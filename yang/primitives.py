@@ -147,7 +147,6 @@ PRIMITIVES: tuple[Primitive, ...] = (
     Primitive("hash-map", 0, None, PURE, "map of alternating keys and values"),
     Primitive("hash-set", 0, None, PURE, "set of the arguments"),
     Primitive("vec*", 1, 1, PURE, "vector of a collection"),
-    Primitive("set", 1, 1, PURE, "set of a collection"),
     Primitive("conj", 0, None, PURE, "collection with the items added where it is cheap"),
     Primitive("cons", 2, 2, PURE, "seq with the item in front"),
     Primitive("seq", 1, 1, PURE, "seq of a collection, nil when empty"),

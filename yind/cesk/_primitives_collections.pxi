@@ -81,15 +81,6 @@ cdef Outcome primitive_vec(Heap *heap, const Value *arguments, uint32_t n, Value
     return add_all(heap, arguments[0], result)
 
 
-cdef Outcome primitive_set(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
-    if arguments[0].tag == SET:
-        result[0] = retained(arguments[0])
-        return OK
-    if give_empty(heap, SET, result) != OK:
-        return NO_MEMORY
-    return add_all(heap, arguments[0], result)
-
-
 # ---- growing and shrinking
 
 cdef Outcome conj_to_map(Heap *heap, Value *handle, Value item) noexcept nogil:

@@ -104,75 +104,74 @@ cdef enum PrimitiveNumber:
     PRIMITIVE_HASH_MAP = 91
     PRIMITIVE_HASH_SET = 92
     PRIMITIVE_VEC = 93
-    PRIMITIVE_SET = 94
-    PRIMITIVE_CONJ = 95
-    PRIMITIVE_CONS = 96
-    PRIMITIVE_SEQ = 97
-    PRIMITIVE_FIRST = 98
-    PRIMITIVE_REST = 99
-    PRIMITIVE_NEXT = 100
-    PRIMITIVE_COUNT = 101
-    PRIMITIVE_IS_EMPTY = 102
-    PRIMITIVE_EMPTY = 103
-    PRIMITIVE_NTH = 104
-    PRIMITIVE_GET = 105
-    PRIMITIVE_ASSOC = 106
-    PRIMITIVE_DISSOC = 107
-    PRIMITIVE_DISJ = 108
-    PRIMITIVE_IS_CONTAINS = 109
-    PRIMITIVE_FIND = 110
-    PRIMITIVE_KEYS = 111
-    PRIMITIVE_VALS = 112
-    PRIMITIVE_KEY = 113
-    PRIMITIVE_VAL = 114
-    PRIMITIVE_PEEK = 115
-    PRIMITIVE_POP = 116
-    PRIMITIVE_SUBVEC = 117
-    PRIMITIVE_REVERSE = 118
-    PRIMITIVE_NUMBER_RANGE = 119
-    PRIMITIVE_ATOM = 120
-    PRIMITIVE_DEREF = 121
-    PRIMITIVE_RESET = 122
-    PRIMITIVE_COMPARE_AND_SET = 123
-    PRIMITIVE_IS_ATOM = 124
-    PRIMITIVE_EX_INFO = 125
-    PRIMITIVE_EX_MESSAGE = 126
-    PRIMITIVE_EX_DATA = 127
-    PRIMITIVE_EX_CAUSE = 128
-    PRIMITIVE_IS_ERROR = 129
-    PRIMITIVE_LAZY_SEQ = 130
-    PRIMITIVE_LAZY_THUNK = 131
-    PRIMITIVE_LAZY_SET = 132
-    PRIMITIVE_LAZY_VALUE = 133
-    PRIMITIVE_IS_LAZY_SEQ = 134
-    PRIMITIVE_APPLY = 135
-    PRIMITIVE_CALLCC = 136
-    PRIMITIVE_Q = 137
-    PRIMITIVE_TRANSACT = 138
-    PRIMITIVE_HOP = 139
-    PRIMITIVE_HERE = 140
-    PRIMITIVE_NODES = 141
-    PRIMITIVE_STREAMS = 142
-    PRIMITIVE_NOW = 143
-    PRIMITIVE_RAND = 144
-    PRIMITIVE_SLEEP = 145
-    PRIMITIVE_LOG = 146
-    PRIMITIVE_PROMPT = 147
-    PRIMITIVE_CONTROL = 148
-    PRIMITIVE_ABORT = 149
-    PRIMITIVE_LAZY_FOLDER = 150
-    PRIMITIVE_IS_FOLD_FN = 151
-    PRIMITIVE_FOLD_ITEMS = 152
-    PRIMITIVE_RANGE_BOUNDS = 153
-    PRIMITIVE_COUNT_EACH = 154
-    PRIMITIVE_IS_BYTES = 155
-    PRIMITIVE_IS_INST = 156
-    PRIMITIVE_IS_UUID = 157
-    PRIMITIVE_INST_MS = 158
-    PRIMITIVE_PARSE_UUID = 159
-    PRIMITIVE_TABLE_SIZE = 160
+    PRIMITIVE_CONJ = 94
+    PRIMITIVE_CONS = 95
+    PRIMITIVE_SEQ = 96
+    PRIMITIVE_FIRST = 97
+    PRIMITIVE_REST = 98
+    PRIMITIVE_NEXT = 99
+    PRIMITIVE_COUNT = 100
+    PRIMITIVE_IS_EMPTY = 101
+    PRIMITIVE_EMPTY = 102
+    PRIMITIVE_NTH = 103
+    PRIMITIVE_GET = 104
+    PRIMITIVE_ASSOC = 105
+    PRIMITIVE_DISSOC = 106
+    PRIMITIVE_DISJ = 107
+    PRIMITIVE_IS_CONTAINS = 108
+    PRIMITIVE_FIND = 109
+    PRIMITIVE_KEYS = 110
+    PRIMITIVE_VALS = 111
+    PRIMITIVE_KEY = 112
+    PRIMITIVE_VAL = 113
+    PRIMITIVE_PEEK = 114
+    PRIMITIVE_POP = 115
+    PRIMITIVE_SUBVEC = 116
+    PRIMITIVE_REVERSE = 117
+    PRIMITIVE_NUMBER_RANGE = 118
+    PRIMITIVE_ATOM = 119
+    PRIMITIVE_DEREF = 120
+    PRIMITIVE_RESET = 121
+    PRIMITIVE_COMPARE_AND_SET = 122
+    PRIMITIVE_IS_ATOM = 123
+    PRIMITIVE_EX_INFO = 124
+    PRIMITIVE_EX_MESSAGE = 125
+    PRIMITIVE_EX_DATA = 126
+    PRIMITIVE_EX_CAUSE = 127
+    PRIMITIVE_IS_ERROR = 128
+    PRIMITIVE_LAZY_SEQ = 129
+    PRIMITIVE_LAZY_THUNK = 130
+    PRIMITIVE_LAZY_SET = 131
+    PRIMITIVE_LAZY_VALUE = 132
+    PRIMITIVE_IS_LAZY_SEQ = 133
+    PRIMITIVE_APPLY = 134
+    PRIMITIVE_CALLCC = 135
+    PRIMITIVE_Q = 136
+    PRIMITIVE_TRANSACT = 137
+    PRIMITIVE_HOP = 138
+    PRIMITIVE_HERE = 139
+    PRIMITIVE_NODES = 140
+    PRIMITIVE_STREAMS = 141
+    PRIMITIVE_NOW = 142
+    PRIMITIVE_RAND = 143
+    PRIMITIVE_SLEEP = 144
+    PRIMITIVE_LOG = 145
+    PRIMITIVE_PROMPT = 146
+    PRIMITIVE_CONTROL = 147
+    PRIMITIVE_ABORT = 148
+    PRIMITIVE_LAZY_FOLDER = 149
+    PRIMITIVE_IS_FOLD_FN = 150
+    PRIMITIVE_FOLD_ITEMS = 151
+    PRIMITIVE_RANGE_BOUNDS = 152
+    PRIMITIVE_COUNT_EACH = 153
+    PRIMITIVE_IS_BYTES = 154
+    PRIMITIVE_IS_INST = 155
+    PRIMITIVE_IS_UUID = 156
+    PRIMITIVE_INST_MS = 157
+    PRIMITIVE_PARSE_UUID = 158
+    PRIMITIVE_TABLE_SIZE = 159
 
-cdef PrimitiveInfo PRIMITIVE_TABLE[160]
+cdef PrimitiveInfo PRIMITIVE_TABLE[159]
 
 
 cdef void fill_primitive_table() noexcept:
@@ -270,72 +269,71 @@ cdef void fill_primitive_table() noexcept:
     set_primitive(91, primitive_hash_map, 0, 4294967295, 0, b"hash-map")
     set_primitive(92, primitive_hash_set, 0, 4294967295, 0, b"hash-set")
     set_primitive(93, primitive_vec, 1, 1, 0, b"vec*")
-    set_primitive(94, primitive_set, 1, 1, 0, b"set")
-    set_primitive(95, primitive_conj, 0, 4294967295, 0, b"conj")
-    set_primitive(96, primitive_cons, 2, 2, 0, b"cons")
-    set_primitive(97, primitive_seq, 1, 1, 0, b"seq")
-    set_primitive(98, primitive_first, 1, 1, 0, b"first")
-    set_primitive(99, primitive_rest, 1, 1, 0, b"rest")
-    set_primitive(100, primitive_next, 1, 1, 0, b"next")
-    set_primitive(101, primitive_count, 1, 1, 0, b"count")
-    set_primitive(102, primitive_is_empty, 1, 1, 0, b"empty?")
-    set_primitive(103, primitive_empty, 1, 1, 0, b"empty")
-    set_primitive(104, primitive_nth, 2, 3, 0, b"nth")
-    set_primitive(105, primitive_get, 2, 3, 0, b"get")
-    set_primitive(106, primitive_assoc, 3, 4294967295, 0, b"assoc")
-    set_primitive(107, primitive_dissoc, 1, 4294967295, 0, b"dissoc")
-    set_primitive(108, primitive_disj, 1, 4294967295, 0, b"disj")
-    set_primitive(109, primitive_is_contains, 2, 2, 0, b"contains?")
-    set_primitive(110, primitive_find, 2, 2, 0, b"find")
-    set_primitive(111, primitive_keys, 1, 1, 0, b"keys")
-    set_primitive(112, primitive_vals, 1, 1, 0, b"vals")
-    set_primitive(113, primitive_key, 1, 1, 0, b"key")
-    set_primitive(114, primitive_val, 1, 1, 0, b"val")
-    set_primitive(115, primitive_peek, 1, 1, 0, b"peek")
-    set_primitive(116, primitive_pop, 1, 1, 0, b"pop")
-    set_primitive(117, primitive_subvec, 2, 3, 0, b"subvec")
-    set_primitive(118, primitive_reverse, 1, 1, 0, b"reverse")
-    set_primitive(119, primitive_number_range, 3, 3, 0, b"number-range")
-    set_primitive(120, primitive_atom, 1, 1, 0, b"atom")
-    set_primitive(121, primitive_deref, 1, 1, 0, b"deref")
-    set_primitive(122, primitive_reset, 2, 2, 0, b"reset!")
-    set_primitive(123, primitive_compare_and_set, 3, 3, 0, b"compare-and-set!")
-    set_primitive(124, primitive_is_atom, 1, 1, 0, b"atom?")
-    set_primitive(125, primitive_ex_info, 2, 3, 0, b"ex-info")
-    set_primitive(126, primitive_ex_message, 1, 1, 0, b"ex-message")
-    set_primitive(127, primitive_ex_data, 1, 1, 0, b"ex-data")
-    set_primitive(128, primitive_ex_cause, 1, 1, 0, b"ex-cause")
-    set_primitive(129, primitive_is_error, 1, 1, 0, b"error?")
-    set_primitive(130, primitive_lazy_seq, 1, 1, 0, b"lazy-seq*")
-    set_primitive(131, primitive_lazy_thunk, 1, 1, 0, b"lazy-thunk")
-    set_primitive(132, primitive_lazy_set, 2, 2, 0, b"lazy-set!")
-    set_primitive(133, primitive_lazy_value, 1, 1, 0, b"lazy-value")
-    set_primitive(134, primitive_is_lazy_seq, 1, 1, 0, b"lazy-seq?")
-    set_primitive(135, missing_primitive, 2, 4294967295, 1, b"apply")
-    set_primitive(136, missing_primitive, 1, 1, 1, b"call/cc")
-    set_primitive(137, missing_primitive, 1, 4294967295, 2, b"q")
-    set_primitive(138, missing_primitive, 2, 2, 2, b"transact!")
-    set_primitive(139, missing_primitive, 1, 1, 2, b"hop!")
-    set_primitive(140, missing_primitive, 0, 0, 2, b"here")
-    set_primitive(141, missing_primitive, 0, 0, 2, b"nodes")
-    set_primitive(142, missing_primitive, 0, 0, 2, b"streams")
-    set_primitive(143, missing_primitive, 0, 0, 2, b"now")
-    set_primitive(144, missing_primitive, 0, 0, 2, b"rand")
-    set_primitive(145, missing_primitive, 1, 1, 2, b"sleep")
-    set_primitive(146, missing_primitive, 1, 1, 2, b"log!")
-    set_primitive(147, missing_primitive, 2, 4294967295, 1, b"prompt*")
-    set_primitive(148, missing_primitive, 2, 2, 1, b"control*")
-    set_primitive(149, missing_primitive, 2, 2, 1, b"abort*")
-    set_primitive(150, primitive_lazy_folder, 1, 1, 0, b"lazy-folder")
-    set_primitive(151, primitive_is_fold_fn, 1, 1, 0, b"fold-fn?")
-    set_primitive(152, primitive_fold_items, 5, 5, 0, b"fold-items")
-    set_primitive(153, primitive_range_bounds, 1, 1, 0, b"range-bounds")
-    set_primitive(154, primitive_count_each, 4, 4, 0, b"count-each")
-    set_primitive(155, primitive_is_bytes, 1, 1, 0, b"bytes?")
-    set_primitive(156, primitive_is_inst, 1, 1, 0, b"inst?")
-    set_primitive(157, primitive_is_uuid, 1, 1, 0, b"uuid?")
-    set_primitive(158, primitive_inst_ms, 1, 1, 0, b"inst-ms")
-    set_primitive(159, primitive_parse_uuid, 1, 1, 0, b"parse-uuid")
+    set_primitive(94, primitive_conj, 0, 4294967295, 0, b"conj")
+    set_primitive(95, primitive_cons, 2, 2, 0, b"cons")
+    set_primitive(96, primitive_seq, 1, 1, 0, b"seq")
+    set_primitive(97, primitive_first, 1, 1, 0, b"first")
+    set_primitive(98, primitive_rest, 1, 1, 0, b"rest")
+    set_primitive(99, primitive_next, 1, 1, 0, b"next")
+    set_primitive(100, primitive_count, 1, 1, 0, b"count")
+    set_primitive(101, primitive_is_empty, 1, 1, 0, b"empty?")
+    set_primitive(102, primitive_empty, 1, 1, 0, b"empty")
+    set_primitive(103, primitive_nth, 2, 3, 0, b"nth")
+    set_primitive(104, primitive_get, 2, 3, 0, b"get")
+    set_primitive(105, primitive_assoc, 3, 4294967295, 0, b"assoc")
+    set_primitive(106, primitive_dissoc, 1, 4294967295, 0, b"dissoc")
+    set_primitive(107, primitive_disj, 1, 4294967295, 0, b"disj")
+    set_primitive(108, primitive_is_contains, 2, 2, 0, b"contains?")
+    set_primitive(109, primitive_find, 2, 2, 0, b"find")
+    set_primitive(110, primitive_keys, 1, 1, 0, b"keys")
+    set_primitive(111, primitive_vals, 1, 1, 0, b"vals")
+    set_primitive(112, primitive_key, 1, 1, 0, b"key")
+    set_primitive(113, primitive_val, 1, 1, 0, b"val")
+    set_primitive(114, primitive_peek, 1, 1, 0, b"peek")
+    set_primitive(115, primitive_pop, 1, 1, 0, b"pop")
+    set_primitive(116, primitive_subvec, 2, 3, 0, b"subvec")
+    set_primitive(117, primitive_reverse, 1, 1, 0, b"reverse")
+    set_primitive(118, primitive_number_range, 3, 3, 0, b"number-range")
+    set_primitive(119, primitive_atom, 1, 1, 0, b"atom")
+    set_primitive(120, primitive_deref, 1, 1, 0, b"deref")
+    set_primitive(121, primitive_reset, 2, 2, 0, b"reset!")
+    set_primitive(122, primitive_compare_and_set, 3, 3, 0, b"compare-and-set!")
+    set_primitive(123, primitive_is_atom, 1, 1, 0, b"atom?")
+    set_primitive(124, primitive_ex_info, 2, 3, 0, b"ex-info")
+    set_primitive(125, primitive_ex_message, 1, 1, 0, b"ex-message")
+    set_primitive(126, primitive_ex_data, 1, 1, 0, b"ex-data")
+    set_primitive(127, primitive_ex_cause, 1, 1, 0, b"ex-cause")
+    set_primitive(128, primitive_is_error, 1, 1, 0, b"error?")
+    set_primitive(129, primitive_lazy_seq, 1, 1, 0, b"lazy-seq*")
+    set_primitive(130, primitive_lazy_thunk, 1, 1, 0, b"lazy-thunk")
+    set_primitive(131, primitive_lazy_set, 2, 2, 0, b"lazy-set!")
+    set_primitive(132, primitive_lazy_value, 1, 1, 0, b"lazy-value")
+    set_primitive(133, primitive_is_lazy_seq, 1, 1, 0, b"lazy-seq?")
+    set_primitive(134, missing_primitive, 2, 4294967295, 1, b"apply")
+    set_primitive(135, missing_primitive, 1, 1, 1, b"call/cc")
+    set_primitive(136, missing_primitive, 1, 4294967295, 2, b"q")
+    set_primitive(137, missing_primitive, 2, 2, 2, b"transact!")
+    set_primitive(138, missing_primitive, 1, 1, 2, b"hop!")
+    set_primitive(139, missing_primitive, 0, 0, 2, b"here")
+    set_primitive(140, missing_primitive, 0, 0, 2, b"nodes")
+    set_primitive(141, missing_primitive, 0, 0, 2, b"streams")
+    set_primitive(142, missing_primitive, 0, 0, 2, b"now")
+    set_primitive(143, missing_primitive, 0, 0, 2, b"rand")
+    set_primitive(144, missing_primitive, 1, 1, 2, b"sleep")
+    set_primitive(145, missing_primitive, 1, 1, 2, b"log!")
+    set_primitive(146, missing_primitive, 2, 4294967295, 1, b"prompt*")
+    set_primitive(147, missing_primitive, 2, 2, 1, b"control*")
+    set_primitive(148, missing_primitive, 2, 2, 1, b"abort*")
+    set_primitive(149, primitive_lazy_folder, 1, 1, 0, b"lazy-folder")
+    set_primitive(150, primitive_is_fold_fn, 1, 1, 0, b"fold-fn?")
+    set_primitive(151, primitive_fold_items, 5, 5, 0, b"fold-items")
+    set_primitive(152, primitive_range_bounds, 1, 1, 0, b"range-bounds")
+    set_primitive(153, primitive_count_each, 4, 4, 0, b"count-each")
+    set_primitive(154, primitive_is_bytes, 1, 1, 0, b"bytes?")
+    set_primitive(155, primitive_is_inst, 1, 1, 0, b"inst?")
+    set_primitive(156, primitive_is_uuid, 1, 1, 0, b"uuid?")
+    set_primitive(157, primitive_inst_ms, 1, 1, 0, b"inst-ms")
+    set_primitive(158, primitive_parse_uuid, 1, 1, 0, b"parse-uuid")
 
 
 fill_primitive_table()

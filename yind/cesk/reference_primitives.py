@@ -166,11 +166,6 @@ def _vec(store: Store, source: Value) -> Value:
     return source if isinstance(source, VECTORS) else pvector(all_items(store, source))
 
 
-@primitive("set")
-def _set(store: Store, source: Value) -> Value:
-    return source if isinstance(source, HashSet) else _hash_set(store, *all_items(store, source))
-
-
 @primitive("conj")
 def _conj(store: Store, *arguments: Value) -> Value:
     if not arguments:

@@ -166,7 +166,6 @@ CALLS: dict[str, Call] = {
     "hash-map": same("hash-map", PAIRS),
     "hash-set": same("hash-set"),
     "vec*": Call(LIST, "(vec* x)"),
-    "set": Call(LIST, "(set x)"),
     "conj": Call(NUMBERS, "(apply conj #{} x)"),
     "cons": flat(LIST, "(cons 1 x)"),
     "seq": flat(MAP, "(seq x)"),
