@@ -6,6 +6,13 @@ CORE := $(wildcard yind/cesk/*.pyx yind/cesk/*.pxd yind/cesk/*.pxi yind/cesk/*.h
 
 .PHONY: install demo test check lint types layers hostile asan fuzz bench bench-machine bench-peers soak peers-datascript clean
 
+# Builds for tests, each in a folder of its own; see setup.py.
+HOSTILE := build/hostile
+ASAN := build/asan
+# Python itself is not built for the sanitizer, so its library comes first, and leaks are not Python's to tell.
+UNDER_ASAN := LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
+	ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc YIN_MACHINE=$(ASAN)
+
 install: $(INSTALLED)
 
 .venv/bin/python:
@@ -19,8 +26,11 @@ $(INSTALLED): .venv/bin/python pyproject.toml setup.py $(CORE)
 demo: install
 	$(BIN)/yin demo
 
-test: install
+# The last two lines run the machine in builds that audit it: every test in them is about its memory and its state.
+test: install $(HOSTILE)/.built $(ASAN)/.built
 	$(BIN)/pytest -q
+	YIN_MACHINE=$(HOSTILE) $(BIN)/pytest -q tests/hostile
+	$(UNDER_ASAN) PYTHONPATH=.:tests/support $(BIN)/python -m fuzzing --seconds 20
 
 check: install lint types layers test
 
@@ -34,13 +44,6 @@ types: install
 
 layers: install
 	$(BIN)/lint-imports
-
-# Builds for tests, each in a folder of its own; see setup.py.
-HOSTILE := build/hostile
-ASAN := build/asan
-# Python itself is not built for the sanitizer, so its library comes first, and leaks are not Python's to tell.
-UNDER_ASAN := LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
-	ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc YIN_MACHINE=$(ASAN)
 
 $(HOSTILE)/.built: $(INSTALLED)
 	YIN_HOSTILE=1 $(BIN)/python setup.py -q build_ext --build-lib $(HOSTILE) --build-temp $(HOSTILE)/temp

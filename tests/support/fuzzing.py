@@ -346,6 +346,9 @@ def run_case(source: str, number: int) -> None:
     SOURCES[source](Random(f"{source} {number}"))
 
 
+CURRENT = Path("build/fuzz-case")  # the case that runs: what a crash leaves
+
+
 def main() -> None:
     """Run cases for a time, or one case by name."""
     parser = argparse.ArgumentParser(description="Fuzz the machine.")
@@ -357,6 +360,7 @@ def main() -> None:
         source, _, number = arguments.case.partition(":")
         run_case(source, int(number))
         return
+    CURRENT.parent.mkdir(exist_ok=True)
     end = time.monotonic() + arguments.seconds
     done = dict.fromkeys(SOURCES, 0)
     for turn in counted(arguments.first):
@@ -365,7 +369,7 @@ def main() -> None:
                 if time.monotonic() > end:
                     print(", ".join(f"{amount} {name}" for name, amount in done.items()))  # noqa: T201
                     return
-                print(f"{source}:{number}", end="\r", flush=True)  # noqa: T201 (a crash leaves it)
+                CURRENT.write_text(f"{source}:{number}")
                 timed_case(source, number)
                 done[source] += 1
 
