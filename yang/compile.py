@@ -46,7 +46,7 @@ from yang.execution import (
     exec_datoms,
 )
 from yang.isa import OPERAND_COUNT_MAX
-from yang.lower import tree_of_source
+from yang.lower import tree_of_files
 from yang.nodes import Tree
 from yang.program import Program, program_of, tree_of
 from yang.resolve import HOST, CoreLibrary, Fact, accepted, facts_of_name, names_known, plain_name
@@ -93,8 +93,9 @@ def compile_source(
     text: str, source_name: str = "<source>", *, core: CoreLibrary | None = None
 ) -> Compiled:
     """Return the compiled program of a source text. Raises SourceError or SourceErrors."""
-    tree = tree_of_source(text, source_name)
-    return _compile(program_of(tree), tree, core or _library(), Source(source_name, text))
+    source = Source(source_name, text)
+    tree = tree_of_files(source)
+    return _compile(program_of(tree), tree, core or _library(), source)
 
 
 def compile_program(program: Program | Tree, *, core: CoreLibrary | None = None) -> Compiled:
@@ -109,10 +110,10 @@ def compile_program(program: Program | Tree, *, core: CoreLibrary | None = None)
     return _compile(whole, tree, core or _library(), Source(whole.source_name, ""))
 
 
-def compile_core(text: str, source_name: str) -> Compiled:
+def compile_core(source: Source) -> Compiled:
     """Return the compiled core library, which knows only itself and the host functions."""
-    tree = tree_of_source(text, source_name, core=True)
-    return _compile(program_of(tree), tree, None, Source(source_name, text))
+    tree = tree_of_files(source, core=True)
+    return _compile(program_of(tree), tree, None, source)
 
 
 def _library() -> CoreLibrary:

@@ -1,6 +1,6 @@
 """The core library: compiled once, kept as a file.
 
-Is:     `lib/core.clj` as a segment and the names it gives to programs; the file that saves compiling it again.
+Is:     the files of `lib` as one segment and the names it gives to programs; the file that saves compiling it again.
 Is not: a boundary: losing the file loses nothing, and what it holds was made here from this package's sources.
 Fits:   `yang.compile` resolves names against it; `yind.cesk` loads its segment before any other.
 
@@ -14,6 +14,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -24,13 +25,15 @@ import msgpack
 
 from datomstore.value import Keyword
 from yang.canonical import decode, encode
-from yang.errors import ProgramInvalid, YangError
+from yang.errors import ProgramInvalid, Source, YangError
 from yang.isa import ISA_VERSION
 from yang.limits import PROGRAM_BYTES_MAX
 from yang.resolve import CoreLibrary
-from yang.segment import Arity, Function, FunctionRef, Handler, PrimitiveRef, Segment, Span
+from yang.segment import Arity, Function, FunctionRef, Handler, Part, PrimitiveRef, Segment, Span
 
-SOURCE_NAME = "core.clj"
+LIBRARY = "core"  # the name of the files together
+# ORDER: a qualified name (impl/x, clojure.string/x) is defined before it is used.
+FILES = ("seqs.clj", "core.clj", "text.clj", "sets.clj", "control.clj", "logic.clj")
 _SUFFIXES = (".py", ".dl", ".lark", ".clj")
 
 
@@ -57,9 +60,12 @@ def core_segment() -> Segment:
     return core_library().segment
 
 
-def core_text() -> str:
+def core_source() -> Source:
     """Return the source of the core library."""
-    return (resources.files("yang.lib") / SOURCE_NAME).read_text(encoding="utf-8")
+    folder = resources.files("yang") / "lib"
+    return Source.of_files(
+        LIBRARY, [(name, (folder / name).read_text(encoding="utf-8")) for name in FILES]
+    )
 
 
 def compile_library() -> CoreLibrary:
@@ -71,7 +77,8 @@ def compile_library() -> CoreLibrary:
     """
     from yang.compile import compile_core  # which resolves names against the result
 
-    compiled = compile_core(core_text(), SOURCE_NAME)
+    source = core_source()
+    compiled = compile_core(source)
     statics = compiled.ast_db.datoms("aevt", Keyword("scope/static"))
     exported = {
         str(name.v)
@@ -81,7 +88,7 @@ def compile_library() -> CoreLibrary:
     segment = compiled.segment
     if segment.globals:
         raise CoreInvalid(f"the core library has globals: {', '.join(segment.globals)}")
-    return CoreLibrary(segment, _exports(segment, exported))
+    return CoreLibrary(replace(segment, parts=source.parts), _exports(segment, exported))
 
 
 def _exports(segment: Segment, names: set[str]) -> dict[str, Function]:
@@ -140,6 +147,7 @@ def _encoded(library: CoreLibrary) -> bytes:
             "handlers": segment.handlers,
             "nodes": segment.nodes,
             "spans": segment.spans,
+            "parts": segment.parts,
             "exports": sorted(library.exports),
         }
     )
@@ -163,6 +171,7 @@ def _decoded(data: bytes) -> CoreLibrary:
             handlers=tuple(Handler(*handler) for handler in fields["handlers"]),
             nodes=fields["nodes"],
             spans=tuple(Span(*span) for span in fields["spans"]),
+            parts=tuple(Part(*part) for part in fields["parts"]),
         )
         return CoreLibrary(segment, _exports(segment, set(fields["exports"])))
     except (KeyError, TypeError, ValueError, msgpack.UnpackException, CoreInvalid) as error:

@@ -7,10 +7,10 @@ Fits:   raised by every station; `cli` prints them as they are.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from yang.segment import Span
+from yang.segment import Part, Span, place_in
 
 _WINDOW = 160  # characters of a long line that are shown, around the place
 
@@ -85,6 +85,17 @@ class Source:
 
     name: str
     text: str
+    parts: tuple[Part, ...] = ()  # the files it was put together from
+
+    @staticmethod
+    def of_files(name: str, files: Iterable[tuple[str, str]]) -> Source:
+        """Return the text of several files (name, text), one after the other."""
+        parts: list[Part] = []
+        lines: list[str] = []
+        for file_name, text in files:
+            parts.append(Part(len(lines) + 1, file_name))
+            lines += text.removesuffix("\n").split("\n")
+        return Source(name, "\n".join(lines), tuple(parts))
 
     def line(self, number: int) -> str:
         """Return one line without its end; empty when the text has none such."""
@@ -93,11 +104,12 @@ class Source:
 
     def error(self, message: str, span: Span, hint: str | None = None) -> SourceError:
         """Return (not raise) the error of a place."""
+        name, place = place_in(self.parts, self.name, span)
         return SourceError(
             message,
-            source=self.name,
-            line=span.line,
-            column=span.column,
+            source=name,
+            line=place.line,
+            column=place.column,
             text_line=self.line(span.line),
             hint=hint,
         )

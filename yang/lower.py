@@ -29,7 +29,7 @@ from yang.nodes import (
     span_of,
 )
 from yang.pause import collector_paused
-from yang.reader.clojure import read
+from yang.reader.clojure import read_source
 from yang.segment import Span
 from yang.walk import Walk, run
 
@@ -53,15 +53,19 @@ _CONSTRUCTORS = {
 }
 
 
-def tree_of_source(text: str, source_name: str = "<source>", *, core: bool = False) -> Tree:
-    """Return the AST of a Clojure source text. `core`: it is the core library, which may define qualified names.
+def tree_of_source(text: str, source_name: str = "<source>") -> Tree:
+    """Return the AST of a Clojure source text.
 
     Raises:
         SourceError, SourceErrors: what is wrong, with places.
     """
-    source = Source(source_name, text)
+    return tree_of_files(Source(source_name, text))
+
+
+def tree_of_files(source: Source, *, core: bool = False) -> Tree:
+    """As `tree_of_source`, of a source that may have parts. `core`: it is the core library, which may define qualified names."""
     with collector_paused():
-        return lower(expand(read(text, source_name), source, core=core), source)
+        return lower(expand(read_source(source), source, core=core), source)
 
 
 def lower(forms: Sequence[Form], source: Source) -> Tree:

@@ -2,7 +2,7 @@
 
 Is:     number, name, accepted argument counts and kind of every function the machine itself provides.
 Is not: their code (`yind.cesk` has it in C, `yind.cesk.reference` in Python), nor the core library written
-        in Clojure (`yang/lib/core.clj`), which holds everything that calls back into the program.
+        in Clojure (`yang/lib`), which holds everything that calls back into the program.
 Fits:   the compiler resolves names to numbers here; both machines implement every row, a test says so.
 
 Kinds. PURE: a value from values; runs inside the instruction and never calls back. CONTROL: changes the

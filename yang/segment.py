@@ -7,6 +7,8 @@ Fits:   `yang.assemble` makes it from the execution stream; `yind.cesk` checks a
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,6 +20,22 @@ class Span(NamedTuple):
     column: int
     end_line: int
     end_column: int
+
+
+class Part(NamedTuple):
+    """One file of a source text that was put together from several."""
+
+    line: int  # of the whole text, where it starts
+    name: str
+
+
+def place_in(parts: Sequence[Part], name: str, span: Span) -> tuple[str, Span]:
+    """Return the file of a place and its span there; of a text without parts, its name and the same span."""
+    number = bisect_right(parts, span.line, key=lambda part: part.line) - 1
+    if number < 0:
+        return name, span
+    shift = parts[number].line - 1
+    return parts[number].name, span._replace(line=span.line - shift, end_line=span.end_line - shift)
 
 
 class PrimitiveRef(NamedTuple):
@@ -77,4 +95,12 @@ class Segment:
     functions: tuple[Function, ...]
     handlers: tuple[Handler, ...]
     nodes: tuple[int, ...]  # per instruction: pre-order index of the AST node it came from
-    spans: tuple[Span, ...]  # per AST node, by pre-order index
+    spans: tuple[Span, ...]  # per AST node, by pre-order index; empty when they are not known
+    parts: tuple[
+        Part, ...
+    ] = ()  # the files of the source text, when it was put together from several
+
+    def place(self, node: int) -> tuple[str, Span]:
+        """Return the source name and the span of a node."""
+        span = self.spans[node] if self.spans else Span(0, 0, 0, 0)
+        return place_in(self.parts, self.source_name, span)

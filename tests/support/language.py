@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 from datomstore.edn import read
 from datomstore.value import Keyword, List, Map, Set
 from yang.compile import compile_source
-from yang.core import core_segment, core_text
+from yang.core import core_segment, core_source
 from yang.errors import SourceError, SourceErrors
-from yang.lower import tree_of_source
+from yang.lower import tree_of_files
 from yind.cesk import Code, Machine, Status
 from yind.cesk.reference import ReferenceCode
 
@@ -165,7 +165,8 @@ def check(case: Case, outcome: Outcome) -> None:
 
 @cache
 def reference_core() -> ReferenceCode:
-    return ReferenceCode.of_tree(tree_of_source(core_text(), "core.clj", core=True), None)
+    source = core_source()
+    return ReferenceCode.of_tree(tree_of_files(source, core=True), None, source.parts)
 
 
 # What has a meaning only at the top level, or is told by the compiler; and what chooses among the cases of a file.

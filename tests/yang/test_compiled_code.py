@@ -12,7 +12,7 @@ from datomstore.datalog import q
 from datomstore.value import Keyword, Symbol
 from yang.compile import CODE_SCHEMA, Compiled, compile_core, compile_program, compile_source
 from yang.disassemble import disassemble
-from yang.errors import SourceError, SourceErrors
+from yang.errors import Source, SourceError, SourceErrors
 from yang.isa import INSTRUCTION_FORMAT, INSTRUCTION_SIZE
 from yang.lower import tree_of_source
 from yang.program import program_of
@@ -21,7 +21,7 @@ from yang.resolve import CoreLibrary
 
 @cache
 def library() -> CoreLibrary:
-    segment = compile_core("(def twice (fn* twice ([x] (+ x x))))", "core.clj").segment
+    segment = compile_core(Source("core.clj", "(def twice (fn* twice ([x] (+ x x))))")).segment
     return CoreLibrary(segment, {"twice": segment.functions[1]})
 
 

@@ -6,16 +6,18 @@ import pytest
 
 from yang import core
 from yang.compile import compile_core
-from yang.errors import ProgramInvalid
+from yang.errors import ProgramInvalid, Source, SourceError
 from yang.resolve import CoreLibrary
 
 
 def library() -> CoreLibrary:
     segment = compile_core(
-        """(def twice (fn* twice ([x] (+ x x))))
+        Source(
+            "core",
+            """(def twice (fn* twice ([x] (+ x x))))
            (def strange (fn* strange ([x] [\\a :k 'sym '(1 (2)) #{1} {:a 1.5} "s" nil + twice])
                                      ([x & more] (try (strange x) (catch :default e more)))))""",
-        "core.clj",
+        )
     ).segment
     return CoreLibrary(
         segment, {name: f for f in segment.functions if (name := f.name) is not None}
@@ -33,7 +35,14 @@ def test_other_bytes_are_refused(data: bytes) -> None:
         core._decoded(data)
 
 
+def test_a_mistake_in_the_library_is_shown_with_its_file() -> None:
+    files = [("a.clj", "\n(defn a [] 1)\n"), ("b.clj", "(defn b []\n  mistaken)\n")]
+    with pytest.raises(SourceError) as caught:
+        compile_core(Source.of_files("core", files))
+    assert str(caught.value) == "b.clj:2:3: unresolved symbol: mistaken\n    mistaken)\n    ^"
+
+
 def test_a_library_with_globals_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(core, "core_text", lambda: "(def x 1)")
+    monkeypatch.setattr(core, "core_source", lambda: Source("core", "(def x 1)"))
     with pytest.raises(core.CoreInvalid):
         core.compile_library()

@@ -229,14 +229,19 @@ def _parser() -> Lark:
 
 
 def read(text: str, source_name: str = "<source>") -> tuple[Form, ...]:
-    """Return the top-level forms of a source text.
+    """Return the top-level forms of a source text, as `read_source` does."""
+    return read_source(Source(source_name, text))
+
+
+def read_source(source: Source) -> tuple[Form, ...]:
+    """Return the top-level forms of a source.
 
     Cost: linear; about 20 us a line.
 
     Raises:
         SourceError: at the first place that cannot be read.
     """
-    source = Source(source_name, text)
+    text = source.text
     start = Span(1, 1, 1, 1)
     if len(text) > SOURCE_BYTES_MAX:
         raise source.error(f"source text of more than {SOURCE_BYTES_MAX} characters", start)

@@ -513,11 +513,11 @@ cdef class Machine:
     cdef object _entry(self, Row *row):
         segment = self._segment_of(row.arity.function.code)
         node = segment.nodes[row.pc]
-        span = segment.spans[node] if segment.spans else _Span(0, 0, 0, 0)
+        source_name, span = segment.place(node)
         name = segment.functions[row.arity.function.index].name or "fn"
         if row.arity.function.index == 0:
             name = "top level"
-        return TraceEntry(name, segment.source_name, span, segment.program_hash, node, row.times)
+        return TraceEntry(name, source_name, span, segment.program_hash, node, row.times)
 
     def frames(self):
         """Return a view of each frame, innermost first; of deep stacks the innermost."""
@@ -549,6 +549,6 @@ cdef class Machine:
                     break
                 shown.append((name, self._glimpse(frame.at[<uint32_t> slot], LOCAL_TEXT_MAX)))
         node = segment.nodes[pc]
-        span = segment.spans[node] if segment.spans else _Span(0, 0, 0, 0)
+        _, span = segment.place(node)
         name = "top level" if frame.arity.function.index == 0 else function.name or "fn"
         return FrameView(name, segment.program_hash, pc, node, span, shown)

@@ -16,7 +16,7 @@ A step takes control and continuation to the next ones and costs one unit of fue
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple, TypeAlias
 
@@ -28,7 +28,7 @@ from yang.ast_datoms import PARENT, SCHEMA, datoms_of, literal_of
 from yang.nodes import END_LOCATION, LOCATION, NAME, TYPE, Tree
 from yang.primitives import PRIMITIVE_NUMBERS, PRIMITIVES, Kind
 from yang.resolve import CORE_ONLY, CORE_PREFIXES, HOST_GLOBALS
-from yang.segment import PrimitiveRef, Span
+from yang.segment import Part, PrimitiveRef, Span, place_in
 from yind.cesk._core import Fault, Status, TraceEntry
 from yind.cesk.errors import StateInvalid, ValueInvalid
 from yind.cesk.reference_primitives import FUNCTIONS as PURE_FUNCTIONS
@@ -126,9 +126,8 @@ class Node:
         """Return this place as an entry of a trace."""
         start: Any = self._facts[LOCATION]
         end: Any = self._facts.get(END_LOCATION, start)
-        return TraceEntry(
-            self.enclosing_function, self.code.source_name, Span(*start, *end), b"", 0
-        )
+        name, span = place_in(self.code.parts, self.code.source_name, Span(*start, *end))
+        return TraceEntry(self.enclosing_function, name, span, b"", 0)
 
 
 class ReferenceCode:
@@ -138,11 +137,19 @@ class ReferenceCode:
         database: the facts of `yang.ast_datoms`.
         root: the entity of the :program node.
         core: the core library; None for the core library itself.
+        parts: the files of its source text.
     """
 
-    def __init__(self, database: Database, root: int, core: ReferenceCode | None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        root: int,
+        core: ReferenceCode | None,
+        parts: Sequence[Part] = (),
+    ) -> None:
         self.database = database
         self.core = core
+        self.parts = parts
         self._nodes: dict[int, Node] = {}
         self.program = self.node(root)
         self.source_name = self.program.name
@@ -154,10 +161,12 @@ class ReferenceCode:
         self.functions = self._functions()
 
     @staticmethod
-    def of_tree(tree: Tree, core: ReferenceCode | None) -> ReferenceCode:
+    def of_tree(
+        tree: Tree, core: ReferenceCode | None, parts: Sequence[Part] = ()
+    ) -> ReferenceCode:
         """Return the code of a tree, in a database of its own."""
         datoms = datoms_of(tree, tx=_TX)
-        return ReferenceCode(Database.from_datoms(datoms, SCHEMA), datoms[0].e, core)
+        return ReferenceCode(Database.from_datoms(datoms, SCHEMA), datoms[0].e, core, parts)
 
     def _is_inside(self, entity: int) -> bool:
         end = self.program.fact("ast/end")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from fractions import Fraction
 from functools import cache
+from importlib import resources
 from threading import Thread
 from uuid import UUID
 
@@ -301,6 +302,17 @@ def test_a_refused_effect_that_nobody_catches_is_a_fault_where_it_was_asked() ->
         ("f", 2),
         ("top level", 3),
     ]
+
+
+def test_the_trace_names_the_file_of_the_core_library() -> None:
+    machine = stopped("(first\n  (map (fn [x] (throw x)) [1]))")
+    assert [(entry.function, entry.source) for entry in machine.fault.trace[1:]] == [
+        ("fn", "seqs.clj"),
+        ("realize", "seqs.clj"),
+        ("top level", "test.clj"),
+    ]
+    lines = (resources.files("yang") / "lib" / "seqs.clj").read_text().split("\n")
+    assert "(cons (f (first left))" in lines[machine.fault.trace[1].span.line - 1]
 
 
 @pytest.mark.parametrize(
