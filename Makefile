@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-CORE := $(wildcard yind/cesk/*.pyx yind/cesk/*.pxd yind/cesk/*.pxi yind/cesk/*.h)
+CORE := $(wildcard yind/cesk/*.pyx yind/cesk/*.pxd yind/cesk/*.pxi yind/cesk/*.h datomstore/datalog/*.pyx)
 
 .PHONY: install demo test check lint types layers hostile asan fuzz bench bench-machine bench-peers soak peers-datascript clean
 
@@ -37,7 +37,7 @@ check: install lint types layers test
 lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	PATH=$(BIN):$$PATH $(BIN)/cython-lint yind
+	PATH=$(BIN):$$PATH $(BIN)/cython-lint yind datomstore
 
 types: install
 	$(BIN)/mypy
@@ -87,4 +87,4 @@ soak: install
 	$(BIN)/python -m bench soak
 
 clean:
-	rm -rf .venv build *.egg-info yind/cesk/*.so yind/cesk/_core.c
+	rm -rf .venv build *.egg-info yind/cesk/*.so yind/cesk/_core.c datomstore/datalog/*.so datomstore/datalog/_kernel.c

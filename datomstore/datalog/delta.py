@@ -19,11 +19,12 @@ from collections.abc import Collection, Iterator, Sequence
 import numpy as np
 
 from datomstore.database import Database
+from datomstore.datalog._kernel import Table
 from datomstore.datalog.budget import Meter
 from datomstore.datalog.builtins import SOURCE_FUNCTIONS
 from datomstore.datalog.check import Program, bind, shared_variables
 from datomstore.datalog.plan import Part, Planner, Stored, blanked
-from datomstore.datalog.relation import Relation, Table
+from datomstore.datalog.relation import Relation
 from datomstore.datalog.rules import Evaluation
 from datomstore.datalog.sources import FALSE, TRUE, Source, source_of
 from datomstore.datalog.steps import LookUp, run

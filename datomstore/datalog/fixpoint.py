@@ -11,11 +11,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from datomstore.datalog._kernel import Table
 from datomstore.datalog.budget import Meter
 from datomstore.datalog.check import produces
+from datomstore.datalog.fused import fuse
 from datomstore.datalog.limits import ADORNMENTS_MAX
 from datomstore.datalog.plan import Part, Planner, Stored, bound_places
-from datomstore.datalog.relation import Relation, Table
+from datomstore.datalog.relation import Relation
 from datomstore.datalog.steps import Delta, Step, column_of, run
 from datomstore.datalog.syntax import Call, Rule, Term, all_variables, is_variable
 from datomstore.value import Symbol
@@ -52,6 +54,7 @@ class _Variant:
         self.steps = steps
         self.read = read
         self.read_to = 0
+        self.fused = None if read is None else fuse(head, terms, steps)
 
     def run(self, meter: Meter) -> bool:
         """Answer for the rows that are new since the last time; return whether there were any."""
@@ -63,6 +66,8 @@ class _Variant:
             assert isinstance(first, Delta), first
             first.window = (self.read_to, end)
             self.read_to = end
+            if self.fused is not None and self.fused.run(first.window, meter):
+                return True
         found = run(self.steps, Relation.unit(), meter)
         if found.count:
             self.head.add([column_of(term, found) for term in self.terms], found.count)

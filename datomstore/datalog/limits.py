@@ -17,7 +17,7 @@ INTEGER_BITS_MAX = (
     1 << 16
 )  # of a product or power inside a query: more would stall it between two budget checks
 TEXT_LENGTH_MAX = 1 << 20  # characters that `str` may make
-SET_ROWS_MAX = 2_048  # rows up to which a table is a set of tuples: a sort costs more than it saves
+JOIN_PAUSE_ROWS = 1 << 16  # rows that a join visits before the budget is looked at
 DISTINCT_ROWS_MIN = 4_096  # rows of a join that are worth a sort for duplicates
 BINDING_ROWS_MAX = 1 << 16  # rows that one binding form makes of one value
 CLAUSES_MAX = 512  # clauses of one body; ordering them takes the square of it

@@ -17,11 +17,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from datomstore.datalog._kernel import Table
 from datomstore.datalog.check import bind
 from datomstore.datalog.fixpoint import Fixpoint, Goal, Key
 from datomstore.datalog.limits import ADORNMENTS_MAX, SEEDS_MAX
 from datomstore.datalog.plan import Planner, Stored, bound_places
-from datomstore.datalog.relation import Table, distinct_rows
+from datomstore.datalog.relation import distinct_rows
 from datomstore.datalog.syntax import DEFAULT_SOURCE, Call, Clause, Rule, Term, all_variables
 from datomstore.intern import Ids
 from datomstore.value import Symbol

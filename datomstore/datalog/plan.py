@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Generic, Protocol, TypeVar
 
+from datomstore.datalog._kernel import Table
 from datomstore.datalog.builtins import SOURCE_FUNCTIONS
 from datomstore.datalog.check import (
     Program,
@@ -25,7 +26,6 @@ from datomstore.datalog.check import (
 )
 from datomstore.datalog.errors import QueryError
 from datomstore.datalog.limits import ORDERS_MAX
-from datomstore.datalog.relation import Table
 from datomstore.datalog.sources import DatabaseSource, Source
 from datomstore.datalog.steps import (
     Compute,

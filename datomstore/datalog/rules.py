@@ -17,13 +17,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from datomstore.datalog._kernel import Table
 from datomstore.datalog.budget import Meter
 from datomstore.datalog.check import Program, calls_of
 from datomstore.datalog.fixpoint import Cycle, Fixpoint, Goal, Key
 from datomstore.datalog.limits import ASKED_PART, NESTED_MAX
 from datomstore.datalog.linear import Following, linear_moves
 from datomstore.datalog.plan import Planner
-from datomstore.datalog.relation import Table
 from datomstore.datalog.sources import Source
 from datomstore.datalog.syntax import DEFAULT_SOURCE, Pattern
 from datomstore.intern import Ids

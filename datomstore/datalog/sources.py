@@ -14,9 +14,10 @@ from threading import Lock
 import numpy as np
 
 from datomstore.database import Database
+from datomstore.datalog._kernel import Table
 from datomstore.datalog.errors import QueryError
 from datomstore.datalog.limits import ORDERS_MAX, SEEK_PART, SOURCES_MAX
-from datomstore.datalog.relation import EMPTY, Spend, Table
+from datomstore.datalog.relation import EMPTY, Spend
 from datomstore.datalog.syntax import Constant, Pattern, Term
 from datomstore.errors import DatomstoreError
 from datomstore.facts import Rows

@@ -13,12 +13,13 @@ from typing import Protocol
 import numpy as np
 
 from datomstore.datalog import vectors
+from datomstore.datalog._kernel import Table
 from datomstore.datalog.budget import Meter
 from datomstore.datalog.builtins import FUNCTIONS, FunctionError
 from datomstore.datalog.errors import BudgetExceeded, QueryError
 from datomstore.datalog.fulltext import search
 from datomstore.datalog.limits import BINDING_ROWS_MAX, DISTINCT_ROWS_MIN, FUNCTION_ROWS_MAX
-from datomstore.datalog.relation import Relation, Table, distinct_rows
+from datomstore.datalog.relation import Relation, distinct_rows
 from datomstore.datalog.sources import DatabaseSource, Key, Seek, Source
 from datomstore.datalog.syntax import (
     BLANK,
@@ -74,6 +75,10 @@ class LookUp:
     def execute(self, relation: Relation, meter: Meter) -> Relation:
         """Return the rows after this step, over at most the variables of `keep`."""
         return self.join(relation, self.table(), meter)
+
+    def seeks(self, places: Sequence[int], probes: int) -> bool:
+        """Return whether so few look-ups are better done without an index of the table."""
+        return False
 
     def join(self, relation: Relation, table: Table | Seek, meter: Meter) -> Relation:
         """Return the rows joined with those of a table."""
@@ -171,6 +176,13 @@ class Match(LookUp):
             if seek is not None:
                 return self.join(relation, seek, meter)
         return self.join(relation, source.table(self.key), meter)
+
+    def seeks(self, places: Sequence[int], probes: int) -> bool:
+        """Return whether so few look-ups are better done without an index of the table."""
+        source = self.source
+        if not isinstance(source, DatabaseSource) or self.width > 4:
+            return False
+        return source.seek(self.key, places, probes) is not None
 
 
 class Delta(LookUp):

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datomstore.datalog.limits import SET_ROWS_MAX
-from datomstore.datalog.relation import Table, distinct_rows, mixed
+from datomstore.datalog._kernel import Table
+from datomstore.datalog.relation import distinct_rows, mixed
 from datomstore.intern import Ids
 
 Row = tuple[int, int]
@@ -49,7 +49,7 @@ def test_rows_that_meet_in_a_key_are_really_made() -> None:
 SMALL = st.tuples(st.integers(-3, 3), st.sampled_from([0, 1, -1, 2**62, -(2**62)]))
 MEETING = st.sampled_from([row for first in range(0, 12, 3) for row in meeting(first)])
 BATCHES = st.lists(st.lists(SMALL | MEETING, min_size=1, max_size=12), max_size=6)
-BULK = [(i, -i) for i in range(SET_ROWS_MAX)]
+BULK = [(i, -i) for i in range(2_048)]
 
 
 @pytest.mark.parametrize("before", [[], BULK], ids=["small", "large"])
