@@ -7,8 +7,10 @@ Fits:   the compiler resolves names to numbers here; both machines implement eve
 
 Kinds. PURE: a value from values; runs inside the instruction and never calls back. CONTROL: changes the
 continuation; done by the machine's call sequence. EFFECT: reaches outside the agent; the slice ends and the
-node answers. A PURE function that meets an unrealised lazy seq stops without a trace; the machine realises the
-seq by the core library's `realize` (one cell) or `realize-all` (whole seq) and runs the instruction again.
+node answers. PORTION: as PURE, a bounded part of the work of a long form; only the core library calls it, and only
+where an instruction has a bound. A PURE function that meets an unrealised lazy seq stops without a trace; the machine realises the
+seq by the core library's `realize` (one cell) or `realize-all` (whole seq) and runs the instruction again. One that
+finds that it would take long stops without a trace, too; the machine calls its LONG_FORMS instead.
 """
 
 # ORDER: primitives. Numbers are positions; code segments and images name them, so append only.
@@ -25,9 +27,10 @@ class Kind(IntEnum):
     PURE = 0
     CONTROL = 1
     EFFECT = 2
+    PORTION = 3
 
 
-PURE, CONTROL, EFFECT = Kind.PURE, Kind.CONTROL, Kind.EFFECT
+PURE, CONTROL, EFFECT, PORTION = Kind.PURE, Kind.CONTROL, Kind.EFFECT, Kind.PORTION
 
 
 class Primitive(NamedTuple):
@@ -270,6 +273,57 @@ PRIMITIVES: tuple[Primitive, ...] = (
     Primitive("uuid?", 1, 1, PURE, "is a uuid"),
     Primitive("inst-ms", 1, 1, PURE, "milliseconds since 1970 of an instant"),
     Primitive("parse-uuid", 1, 1, PURE, "uuid of a string, or nil"),
+    Primitive(
+        "call-with-list",
+        2,
+        2,
+        CONTROL,
+        "call a function with the arguments in a list (core library only)",
+    ),
+    Primitive(
+        "ask-for", 1, None, CONTROL, "the effect of a name, with arguments (core library only)"
+    ),
+    Primitive("whole", 1, None, PORTION, "call a host function that has no portions for these values"),
+    Primitive("check-some", 2, 2, PORTION, "realise what is on a stack, and fault at what is no data"),
+    Primitive("add-some", 2, 2, PORTION, "[collection left]: with items of a seq, which is left over"),
+    Primitive("equal-some", 1, 1, PORTION, "compare pairs on a stack (kind a b ...); false or the rest"),
 )
+
+# What does the work of a host function when it is too much for one instruction: a function of the core library that
+# takes the same arguments and comes to the same value or error. A host function without one is quick by its nature.
+LONG_FORMS: dict[str, str] = {
+    "+": "long/add",
+    "-": "long/subtract",
+    "*": "long/multiply",
+    "/": "long/divide",
+    "max": "long/max",
+    "min": "long/min",
+    "=": "long/equal",
+    "==": "long/numeric-equal",
+    "not=": "long/not-equal",
+    "<": "long/less",
+    "<=": "long/less-equal",
+    ">": "long/greater",
+    ">=": "long/greater-equal",
+    "bit-and": "long/bit-and",
+    "bit-or": "long/bit-or",
+    "bit-xor": "long/bit-xor",
+    "str": "long/str",
+    "pr-str": "long/pr-str",
+    "print-str": "long/print-str",
+    "list": "long/list",
+    "vector": "long/vector",
+    "hash-map": "long/hash-map",
+    "hash-set": "long/hash-set",
+    "vec*": "long/vec",
+    "conj": "long/conj",
+    "assoc": "long/assoc",
+    "dissoc": "long/dissoc",
+    "disj": "long/disj",
+    "reverse": "long/reverse",
+    "apply": "long/apply",
+    "fold-items": "long/fold-items",
+    "count-each": "long/count-each",
+}
 
 PRIMITIVE_NUMBERS: dict[str, int] = {row.name: number for number, row in enumerate(PRIMITIVES)}

@@ -11,14 +11,15 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import NamedTuple
 
 from datomstore.value import Keyword
-from yang.primitives import PRIMITIVE_NUMBERS, PRIMITIVES, Primitive
+from yang.primitives import PRIMITIVE_NUMBERS, PRIMITIVES, Kind, Primitive
 from yang.segment import Function, Segment
 
 CORE_PREFIXES = ("yin.core/", "clojure.core/")
 # Set by the node before the program starts.
 HOST_GLOBALS = frozenset({"*args*"})
 # Host functions that only the core library may name: they see the inside of a lazy seq, or who holds it.
-CORE_ONLY = frozenset({"lazy-thunk", "lazy-set!", "lazy-value", "lazy-folder"})
+CORE_ONLY = frozenset({"lazy-thunk", "lazy-set!", "lazy-value", "lazy-folder", "call-with-list", "ask-for"})
+CORE_ONLY |= {row.name for row in PRIMITIVES if row.kind is Kind.PORTION}
 
 
 class CoreLibrary(NamedTuple):
@@ -105,7 +106,8 @@ def _function_facts(name: str, plain: str, function: Function) -> Iterator[Fact]
 
 def _primitive_facts(name: str, primitive: Primitive) -> Iterator[Fact]:
     yield HOST["name"], name
-    yield HOST["kind"], Keyword(primitive.kind.name.lower())
+    kind = Kind.PURE if primitive.kind is Kind.PORTION else primitive.kind
+    yield HOST["kind"], Keyword(kind.name.lower())
     yield HOST["number"], PRIMITIVE_NUMBERS[primitive.name]
     if primitive.most is None:
         yield HOST["variadic-from"], primitive.least

@@ -64,3 +64,9 @@
 ; expect: nil
 (hop!)
 ; expect error: wrong number of arguments (0) passed to hop!
+(do (log! (vec (range 600))) :logged)
+; expect: :logged
+(try (log! (conj (vec (range 600)) inc)) (catch Exception e (:fault (ex-data e))))
+; expect: :type
+(count (first (first (q '[:find ?x] (map (fn [i] [i]) (range 600))))))
+; expect: 600

@@ -266,7 +266,7 @@
     (let [n (count coll)]
       (loop [counts {} i 0]
         (if (< i n)
-          (let [stop (min n (+ i 1024))]
+          (let [stop (min n (+ i 256))]
             (recur (count-each counts coll i stop) stop))
           counts)))
     (impl/fold (fn [counts x] (assoc counts x (inc (get counts x 0)))) {} coll)))

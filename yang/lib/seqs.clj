@@ -47,7 +47,7 @@
 ;; comes, so effects and errors come in the same order.
 ;; Source: Wadler, "Deforestation" (1990); Ullrich and de Moura, "Counting Immutable Beans" (2019) for the owner.
 ;;
-;; A function of the machine's own (`fold-fn?`) is applied to up to 1024 items of a vector or range in one step.
+;; A function of the machine's own (`fold-fn?`) is applied to up to 256 items of a vector or range in one step.
 
 (defn reduced
   "Wrap a value so that reduce stops with it."
@@ -61,7 +61,7 @@
 (defn impl/fold-chunks [f init items start end]
   (loop [result init i start]
     (if (< i end)
-      (let [stop (min end (+ i 1024))]
+      (let [stop (min end (+ i 256))]
         (recur (fold-items f result items i stop) stop))
       result)))
 
@@ -549,11 +549,11 @@
 
 (defn impl/fold-repeat [step init n x]
   (if (if (fold-fn? step) (int? n) false)
-    (let [copies (loop [copies [] i (min n 1024)]
+    (let [copies (loop [copies [] i (min n 256)]
                    (if (pos? i) (recur (conj copies x) (dec i)) copies))]
       (loop [result init left n]
         (if (pos? left)
-          (recur (fold-items step result copies 0 (min left 1024)) (- left 1024))
+          (recur (fold-items step result copies 0 (min left 256)) (- left 256))
           result)))
     (loop [result init left n]
       (if (pos? left)

@@ -11,7 +11,8 @@
 
 cdef enum:
     TAIL = -2  # in place of a slot: the frame is released
-    SPREAD_MAX = 1 << 20  # arguments of one call through apply
+    FEW_MAX = 1 << 12  # arguments of a function that takes no list
+    JUDGED = -3  # in place of a slot: the value decides the `unless-...` at pc
 
 cdef inline Frame *new_frame(Heap *heap, ArityInfo *arity, Closure *closure, Frame *parent) noexcept nogil:
     """Return a frame at the entry of an arity; takes closure and parent over. The caller fills the slots at once."""
@@ -107,7 +108,14 @@ cdef void deliver(State *state, Value value) noexcept nogil:
     if state.frame.slot >= 0:
         set_value(&state.heap, &state.frame.at[state.frame.slot], value)
     else:
+        if state.frame.slot == JUDGED:
+            state.frame.pc = judged(state.frame, value)
         release(&state.heap, value)
+
+
+cdef uint32_t judged(Frame *frame, Value value) noexcept nogil:
+    """Return where a frame goes on whose `unless-...` at pc has its answer."""
+    return frame.pc + 1 if is_truthy(value) else <uint32_t> frame.arity.steps[frame.pc].c
 
 
 # ---- calls
@@ -248,9 +256,203 @@ cdef Outcome call_primitive(State *state, uint32_t number, Value *arguments, uin
     outcome = primitive.function(&state.heap, arguments, n, &result)
     if outcome != OK:
         release(&state.heap, result)
-        return outcome
+        return call_long_form(state, number, arguments, n, slot) if outcome == DEFER else outcome
     release_values(&state.heap, arguments, n)
     return finish_call(state, result, slot)
+
+
+# ---- what would be too much work for one instruction
+
+cdef Outcome call_long_form(State *state, uint32_t number, Value *arguments, uint32_t n, int32_t slot) noexcept nogil:
+    """Let the core library do what a host function found to be too much; its value goes where the function's would."""
+    cdef FunctionInfo *function = NULL
+    if state.core != NULL:
+        function = state.core.long_forms[number]
+    if function == NULL:
+        return do_whole(state, number, arguments, n, slot)
+    return call_closure(state, function.closure, arguments, n, slot)
+
+
+cdef Outcome do_whole(State *state, uint32_t number, Value *arguments, uint32_t n, int32_t slot) noexcept nogil:
+    """Do what has no long form in one instruction, unless it is far too much."""
+    cdef Heap *heap = &state.heap
+    cdef Value result = nil()
+    cdef Outcome outcome
+    heap.steps = 0
+    heap.steps_max = STEPS_MAX_WHOLE
+    outcome = PRIMITIVE_TABLE[number].function(heap, arguments, n, &result)
+    heap.steps_max = STEPS_MAX
+    if outcome != OK:
+        release(heap, result)
+        return FAILED if outcome == DEFER else outcome
+    release_values(heap, arguments, n)
+    return finish_call(state, result, slot)
+
+
+cdef Outcome defer(State *state, uint32_t pc) noexcept nogil:
+    """Let a long form do the instruction at pc."""
+    cdef Frame *frame = state.frame
+    cdef Step *step = &frame.arity.steps[pc]
+    cdef Value *constants = frame.arity.constants
+    cdef Value pair[2]
+    cdef uint32_t number = 0
+    cdef uint32_t n = 2
+    cdef int32_t slot = step.a
+    cdef Outcome outcome
+    frame.pc = pc + 1
+    if step.opcode == OP_PRIMITIVE:
+        return call_long_form(state, step.b, &frame.at[step.c], step.n, slot)
+    if step.opcode == OP_RETURN:
+        return defer_finish(state)
+    pair[1] = nil()
+    if step.opcode == OP_PRIMITIVE_READ:
+        number = step.b
+        pair[0] = frame.at[step.c]
+        n = 1
+    elif is_judging(step.opcode):
+        frame.pc = pc
+        slot = JUDGED
+        pair[0] = frame.at[step.a]
+        pair[1] = constants[step.b] if step.opcode >= OP_UNLESS_LESS_CONSTANT else frame.at[step.b]
+    else:
+        pair[0] = frame.at[step.b]
+        if step.opcode == OP_INCREMENT or step.opcode == OP_DECREMENT:
+            pair[1] = integer_value(1)
+        else:
+            pair[1] = constants[step.c] if step.opcode >= OP_ADD_CONSTANT else frame.at[step.c]
+    retain(pair[0])
+    retain(pair[1])
+    outcome = call_long_form(state, number if n == 1 else fused_number(step.opcode), pair, n, slot)
+    release(&state.heap, pair[0])
+    release(&state.heap, pair[1])
+    return outcome
+
+
+cdef inline bint is_judging(uint16_t opcode) noexcept nogil:
+    return OP_UNLESS_LESS <= opcode <= OP_UNLESS_EQUAL_CONSTANT
+
+
+cdef uint32_t fused_number(uint16_t opcode) noexcept nogil:
+    """Return the host function of an instruction on two values."""
+    if opcode == OP_ADD or opcode == OP_ADD_CONSTANT or opcode == OP_INCREMENT:
+        return PRIMITIVE_ADD
+    if opcode == OP_SUBTRACT or opcode == OP_SUBTRACT_CONSTANT or opcode == OP_DECREMENT:
+        return PRIMITIVE_SUBTRACT
+    if opcode == OP_MULTIPLY or opcode == OP_MULTIPLY_CONSTANT:
+        return PRIMITIVE_MULTIPLY
+    if opcode == OP_LESS or opcode == OP_LESS_CONSTANT or opcode == OP_UNLESS_LESS or opcode == OP_UNLESS_LESS_CONSTANT:
+        return PRIMITIVE_LESS
+    if opcode == OP_GREATER_CONSTANT or opcode == OP_UNLESS_GREATER_CONSTANT:
+        return PRIMITIVE_GREATER
+    if opcode == OP_GREATER_EQUAL_CONSTANT or opcode == OP_UNLESS_GREATER_EQUAL_CONSTANT:
+        return PRIMITIVE_GREATER_EQUAL
+    if (
+        opcode == OP_LESS_EQUAL or opcode == OP_LESS_EQUAL_CONSTANT
+        or opcode == OP_UNLESS_LESS_EQUAL or opcode == OP_UNLESS_LESS_EQUAL_CONSTANT
+    ):
+        return PRIMITIVE_LESS_EQUAL
+    return PRIMITIVE_EQUAL
+
+
+cdef Outcome defer_finish(State *state) noexcept nogil:
+    """Let the core library realise the value that ends the program; the HALT frame then is at its second instruction."""
+    cdef Outcome outcome
+    if state.core == NULL or state.core.long_finish == NULL:
+        state.heap.steps = 0
+        state.heap.steps_max = STEPS_MAX_WHOLE
+        outcome = check_data(&state.heap, state.frame.at[0], False)
+        state.heap.steps_max = STEPS_MAX
+        return FAILED if outcome == DEFER else outcome
+    return call_closure(state, state.core.long_finish.closure, state.frame.at, 1, 0)
+
+
+cdef Outcome defer_effect(State *state, uint32_t number, Value *arguments, uint32_t n, int32_t slot) noexcept nogil:
+    """Let the core library look through the arguments of an effect, which it then asks for."""
+    cdef Values *all
+    cdef Value holder
+    cdef uint32_t i
+    cdef Outcome outcome
+    if state.core == NULL or state.core.long_effect == NULL:
+        return FAILED
+    all = new_values(&state.heap, CAPTURES, n + 1)
+    if all == NULL:
+        return NO_MEMORY
+    all.at[0] = immediate(PRIMITIVE, number)
+    for i in range(n):
+        all.at[i + 1] = taken(&arguments[i])
+    holder = pointer_value(all)
+    outcome = call_closure(state, state.core.long_effect.closure, all.at, n + 1, slot)
+    release(&state.heap, holder)
+    return outcome
+
+
+cdef Outcome call_with_few(State *state, Value function, Value left, uint32_t count, int32_t slot) noexcept nogil:
+    """Call a function that takes no list (all borrowed)."""
+    cdef Values *all
+    cdef Value holder
+    cdef const char *name
+    cdef uint32_t i
+    cdef Outcome outcome
+    if count > FEW_MAX:
+        if function.tag == CLOSURE:
+            return fault_function_arity(state, (<Closure *> function.object).function, count)
+        name = PRIMITIVE_TABLE[function.integer].name if function.tag == PRIMITIVE else type_name(function)
+        return fault_arity(state, name, strlen(name), count)
+    charge(&state.heap, count >> 1)
+    all = new_values(&state.heap, CAPTURES, count)
+    if all == NULL:
+        return NO_MEMORY
+    for i in range(count):
+        all.at[i] = retained((<Values *> left.object).at[0])
+        left = (<Values *> left.object).at[1]
+    holder = pointer_value(all)
+    retain(function)
+    outcome = call(state, function, all.at, count, slot)
+    release(&state.heap, function)
+    release(&state.heap, holder)
+    return outcome
+
+
+cdef Outcome call_with_list(State *state, Value *arguments, uint32_t n, int32_t slot) noexcept nogil:
+    """Call a function, or a host function by its long form, with the arguments in a list; their rest is not copied."""
+    cdef Heap *heap = &state.heap
+    cdef Value function = arguments[0]
+    cdef Value left
+    cdef ArityInfo *arity
+    cdef Frame *frame
+    cdef Closure *closure
+    cdef uint32_t count
+    cdef uint32_t i
+    if n != 2 or (arguments[1].tag != LIST and arguments[1].tag != EMPTY):
+        return fault(heap, b"type", b"apply: expected a list")
+    left = arguments[1]
+    count = 0 if left.tag == EMPTY else left.object.extra
+    closure = NULL
+    if function.tag == CLOSURE:
+        closure = <Closure *> function.object
+    elif function.tag == PRIMITIVE and state.core != NULL and state.core.long_forms[function.integer] != NULL:
+        closure = state.core.long_forms[function.integer].closure
+    arity = select_arity(closure.function, count) if closure != NULL else NULL
+    if arity == NULL or not arity.variadic:
+        return call_with_few(state, function, left, count, slot)
+    retain_object(&closure.head)
+    frame = new_frame(heap, arity, closure, state.frame)
+    if frame == NULL:
+        return NO_MEMORY
+    for i in range(arity.slot_count):
+        vacate(&frame.at[i])
+    for i in range(arity.parameter_count):
+        frame.at[i] = retained((<Values *> left.object).at[0])
+        left = (<Values *> left.object).at[1]
+    frame.at[arity.parameter_count] = nil() if left.tag == EMPTY else retained(left)
+    release_values(heap, arguments, 2)
+    if slot == TAIL:
+        frame.parent = state.frame.parent
+        free_frame(heap, state.frame)
+    else:
+        state.frame.slot = slot
+    state.frame = frame
+    return OK
 
 
 cdef Outcome spread(Heap *heap, const Value *arguments, uint32_t n, Values **spreaded) noexcept nogil:
@@ -267,7 +469,7 @@ cdef Outcome spread(Heap *heap, const Value *arguments, uint32_t n, Values **spr
             break
         count += 1
         if count > SPREAD_MAX:
-            return fault(heap, b"limit", b"too many arguments")
+            return DEFER
     if outcome == FORCE:
         if cursor.steps < FORCE_SINGLE_MAX:
             return FORCE
@@ -311,7 +513,9 @@ cdef Outcome call(State *state, Value callee, Value *arguments, uint32_t n, int3
                 outcome = fault_arity(state, b"apply", 5, n)
             else:
                 outcome = spread(&state.heap, arguments, n, &spreaded)
-            if outcome == OK:
+            if outcome == DEFER:
+                outcome = call_long_form(state, PRIMITIVE_APPLY, arguments, n, slot)
+            elif outcome == OK:
                 release(&state.heap, function)
                 function = retained(arguments[0])
                 release(&state.heap, holder)
@@ -327,6 +531,10 @@ cdef Outcome call(State *state, Value callee, Value *arguments, uint32_t n, int3
                 release(&state.heap, function)
                 function = retained(arguments[0])
                 outcome = call_with_continuation(state, function, slot)
+        elif callee.tag == PRIMITIVE and callee.integer == PRIMITIVE_CALL_WITH_LIST:
+            outcome = call_with_list(state, arguments, n, slot)
+        elif callee.tag == PRIMITIVE and callee.integer == PRIMITIVE_ASK_FOR:
+            outcome = ask_for(state, arguments, n, slot)
         elif callee.tag == PRIMITIVE and PRIMITIVE_TABLE[callee.integer].kind == 1:
             outcome = call_control(state, <uint32_t> callee.integer, arguments, n, slot)
         elif callee.tag == PRIMITIVE:
@@ -341,6 +549,8 @@ cdef Outcome call(State *state, Value callee, Value *arguments, uint32_t n, int3
                 outcome = look_up(&state.heap, callee, arguments, n, &result)
                 if outcome == OK:
                     outcome = finish_call(state, result, slot)
+                elif outcome == DEFER:
+                    outcome = defer_look_up(state, callee, arguments, n, slot)
         else:
             outcome = fault_text(&state.heap, b"not-a-function", b"%s is not a function", type_name(callee))
         break
@@ -379,16 +589,51 @@ cdef Outcome check_data(Heap *heap, Value value, bint data_only) noexcept nogil:
     return FORCE_ALL if outcome == FORCE else outcome
 
 
+cdef Outcome defer_look_up(State *state, Value callee, Value *arguments, uint32_t n, int32_t slot) noexcept nogil:
+    """As `look_up`, by the long form of `get`."""
+    cdef Value all[3]
+    cdef uint32_t i
+    cdef Outcome outcome
+    all[0] = retained(callee)
+    for i in range(n):
+        all[i + 1] = retained(arguments[i])
+    if callee.tag == KEYWORD or callee.tag == SYMBOL:
+        all[0] = all[1]
+        all[1] = callee
+    outcome = call_long_form(state, PRIMITIVE_GET, all, n + 1, slot)
+    for i in range(n + 1):
+        release(&state.heap, all[i])
+    return outcome
+
+
 cdef Outcome ask(State *state, uint32_t number, Value *arguments, uint32_t n, int32_t slot) noexcept nogil:
-    """End the slice with an effect; its answer goes where the value of the call would."""
-    cdef Value asked
+    """End the slice with an effect, after a look at its arguments."""
     cdef uint32_t i
     cdef Outcome outcome
     state.heap.steps = 0
     for i in range(n):
         outcome = check_data(&state.heap, arguments[i], True)
+        if outcome == DEFER:
+            return defer_effect(state, number, arguments, n, slot)
         if outcome != OK:
             return outcome
+    return ask_checked(state, number, arguments, n, slot)
+
+
+cdef Outcome ask_for(State *state, Value *arguments, uint32_t n, int32_t slot) noexcept nogil:
+    """Ask for the effect arguments[0] with those after it, which the core library has looked through."""
+    cdef PrimitiveInfo *primitive
+    if n == 0 or arguments[0].tag != PRIMITIVE or PRIMITIVE_TABLE[arguments[0].integer].kind != 2:
+        return fault(&state.heap, b"type", b"expected an effect")
+    primitive = &PRIMITIVE_TABLE[arguments[0].integer]
+    if n - 1 < primitive.least or n - 1 > primitive.most:
+        return fault_arity(state, primitive.name, strlen(primitive.name), n - 1)
+    return ask_checked(state, <uint32_t> arguments[0].integer, arguments + 1, n - 1, slot)
+
+
+cdef Outcome ask_checked(State *state, uint32_t number, Value *arguments, uint32_t n, int32_t slot) noexcept nogil:
+    """End the slice with an effect; its answer goes where the value of the call would."""
+    cdef Value asked
     if give_values(&state.heap, CAPTURES, arguments, n, &asked) != OK:
         return NO_MEMORY
     if slot == TAIL:
@@ -464,7 +709,7 @@ cdef HandlerInfo *find_handler(Frame *frame, uint32_t pc) noexcept nogil:
 
 cdef inline uint32_t waiting_pc(Frame *frame) noexcept nogil:
     """Return the position of the call that a frame waits for."""
-    return frame.pc if frame.slot == -1 else frame.pc - 1
+    return frame.pc if frame.slot < 0 else frame.pc - 1
 
 
 cdef Outcome throw_error(State *state, Value error, uint32_t pc) noexcept nogil:

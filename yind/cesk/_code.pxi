@@ -5,6 +5,8 @@
 # Fits:   a Machine keeps its Code alive, and so everything its frames and constants point to.
 
 from yind.cesk.verify import verify as _verify
+from yang.primitives import LONG_FORMS as _LONG_FORMS
+from yang.primitives import PRIMITIVE_NUMBERS as _PRIMITIVE_NUMBERS
 from yang.segment import FunctionRef as _FunctionRef
 from yang.segment import PrimitiveRef as _PrimitiveRef
 
@@ -94,6 +96,7 @@ cdef class Code:
         c_free(self.info.globals)
         c_free(self.info.global_names)
         c_free(self.info.statics)
+        c_free(self.info.long_forms)
         heap_free(&self.heap)
 
     def __init__(self, segment, core):
@@ -112,6 +115,19 @@ cdef class Code:
         self.info.realize_some = self._named("realize-some")
         self.info.realize_all = self._named("realize-all")
         self.info.leave = self._named("impl/leave")
+        self.info.long_finish = self._named("long/finish")
+        self.info.long_effect = self._named("long/effect")
+        self._load_long_forms()
+
+    def _load_long_forms(self):
+        """Find what stands in for host functions; the core library has all of it or none."""
+        self.info.long_forms = <FunctionInfo **> self._array(PRIMITIVE_TABLE_SIZE, sizeof(FunctionInfo *))
+        if self.info.long_finish == NULL:
+            return
+        for name, function in _LONG_FORMS.items():
+            self.info.long_forms[<uint32_t> _PRIMITIVE_NUMBERS[name]] = self._named(function)
+            if self._named(function) == NULL:
+                raise CodeInvalid(f"the core library has no {function}, the long form of {name}")
 
     cdef void *_array(self, size_t count, size_t size) except NULL:
         cdef void *block = c_malloc((count or 1) * size)
@@ -245,7 +261,7 @@ cdef class Code:
             outcome = give_python(&self.heap, value, constant)
         except ValueInvalid as error:
             raise CodeInvalid(f"a constant is no EDN value: {error}") from error
-        if outcome == FAILED:
+        if outcome == FAILED or outcome == DEFER:
             raise CodeInvalid(f"a constant: {self.heap.fault_message.decode()}")
         if outcome != OK or make_immortal(&self.info, &self.heap, constant[0]) != OK:
             raise MemoryError
@@ -263,7 +279,7 @@ def core_functions(core):
 
 # ---- the code below every program: its frame gets the program's value and ends it
 
-cdef Step HALT_STEPS[1]
+cdef Step HALT_STEPS[2]  # the second returns a value that is known to be realised
 cdef ArityInfo HALT_ARITY
 cdef FunctionInfo HALT_FUNCTION
 cdef CodeInfo HALT_CODE
@@ -275,13 +291,14 @@ memset(&HALT_FUNCTION, 0, sizeof(FunctionInfo))
 memset(&HALT_CODE, 0, sizeof(CodeInfo))
 memset(&HALT_CLOSURE, 0, sizeof(Closure))
 HALT_STEPS[0].opcode = OP_RETURN
+HALT_STEPS[1].opcode = OP_RETURN
 HALT_CODE.steps = HALT_STEPS
-HALT_CODE.step_count = 1
+HALT_CODE.step_count = 2
 HALT_CODE.functions = &HALT_FUNCTION
 HALT_CODE.arities = &HALT_ARITY
 HALT_CODE.function_count = 1
 HALT_CODE.arity_count = 1
-HALT_ARITY.end = 1
+HALT_ARITY.end = 2
 HALT_ARITY.slot_count = 1
 HALT_ARITY.steps = HALT_STEPS
 HALT_ARITY.function = &HALT_FUNCTION

@@ -86,12 +86,13 @@ cdef Frame *wait_at(State *state, int32_t slot) noexcept nogil:
 
 cdef bint find_prompt(State *state, Value tag, Value *mark) noexcept nogil:
     """Set mark (borrowed) to the innermost prompt with a tag, or return False."""
-    cdef bint same = False
+    cdef Object *other
     mark[0] = state.marks
     while mark.tag == MARK:
         charge(&state.heap, 1)
-        if mark_of(mark[0]).at[0].tag == tag.tag and keys_equal(&state.heap, mark_of(mark[0]).at[0], tag, &same) == OK:
-            if same:
+        if mark_of(mark[0]).at[0].tag == tag.tag:
+            other = mark_of(mark[0]).at[0].object
+            if other == tag.object or (tag.tag != ATOM and text_equal(other, tag.object)):
                 return True
         mark[0] = mark_of(mark[0]).at[2]
     return False

@@ -51,6 +51,8 @@ cdef extern from "_hostile.h":
     void hostile_steps(Hostile *hostile, uint64_t steps) noexcept nogil
     bint hostile_stops(Hostile *hostile, uint16_t opcode) noexcept nogil
     void hostile_primitive(uint32_t number) noexcept nogil
+    const uint64_t PORTION_STEPS
+    const int64_t SPREAD_MAX
     uint64_t hostile_opcode_count(uint32_t number) noexcept nogil
     uint64_t hostile_primitive_count(uint32_t number) noexcept nogil
 
@@ -140,6 +142,7 @@ cdef enum Outcome:
     NO_MEMORY = 4  # over memory_max, or malloc failed: ends the agent
     ASKED = 5  # internal to the loop: an effect waits for its answer
     FINISHED = 6  # internal to the loop
+    DEFER = 7  # more work than one instruction may do, see spend(); nothing has changed: its long form does it
 
 cdef struct Text:  # STRING KEYWORD SYMBOL BYTES UUID BIG
     Object head  # length = bytes
@@ -191,7 +194,7 @@ cdef struct Frame:
     ArityInfo *arity  # of a loaded segment
     Closure *closure  # owned: what runs
     uint32_t pc  # in the segment: of the next instruction when waiting
-    int32_t slot  # where the callee's value goes; -1: it is discarded and pc is done again
+    int32_t slot  # where the callee's value goes; -1: it is discarded and pc is done again; JUDGED: it is the test at pc
     Value at[1]  # arity.slot_count slots
 
 cdef struct Step:  # one instruction, see yang.isa; of `call` and `tail-call` n is the operand b, b and c an ArityInfo *
@@ -249,7 +252,10 @@ cdef struct CodeInfo:
     Object **statics  # owned; the objects of constants that a value can be, by the low bits of their counts
     uint32_t static_count
     Text **global_names  # immortal, by G operand
-    FunctionInfo *realize  # of the core library, or NULL
+    FunctionInfo **long_forms  # by primitive: of the core library, or NULL; in the core library's own code only
+    FunctionInfo *long_finish  # of the core library, or NULL
+    FunctionInfo *long_effect
+    FunctionInfo *realize
     FunctionInfo *realize_some
     FunctionInfo *realize_all
     FunctionInfo *leave

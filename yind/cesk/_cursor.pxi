@@ -26,7 +26,7 @@ cdef Outcome cursor_enter(Heap *heap, Cursor *cursor, Value source) noexcept nog
         source = (<Values *> source.object).at[0]
         links += 1
     if links > 4 and spend(heap, links) != OK:
-        return FAILED
+        return DEFER
     cursor.kind = source.tag
     cursor.at = source
     cursor.index = 0

@@ -67,8 +67,8 @@ cdef inline bint text_equal(Object *a, Object *b) noexcept nogil:
 
 cdef inline Outcome texts_equal(Heap *heap, Object *a, Object *b, bint *result) noexcept nogil:
     """As `text_equal`, at a cost."""
-    if a != b and a.length == b.length and a.length >= 16 and spend(heap, a.length >> 3) != OK:
-        return FAILED
+    if a != b and a.length == b.length and spend_bytes(heap, 2 * <size_t> a.length) != OK:
+        return DEFER
     result[0] = text_equal(a, b)
     return OK
 
@@ -76,8 +76,8 @@ cdef inline Outcome texts_equal(Heap *heap, Object *a, Object *b, bint *result) 
 cdef Outcome hash_value(Heap *heap, Value value, uint32_t *result) noexcept nogil:
     """Set result to the hash; equal values have equal hashes, on every node."""
     if STRING <= value.tag <= BIG:
-        if value.object.extra == 0 and spend_bytes(heap, value.object.length) != OK:
-            return FAILED
+        if spend_bytes(heap, value.object.length) != OK:  # known or not: no image says whether it is
+            return DEFER
         result[0] = text_hash(value.object)
         return OK
     if value.tag == INT:
@@ -106,8 +106,8 @@ cdef Outcome hash_nested(Heap *heap, Value value, uint32_t depth, uint32_t *resu
         result[0] = mix(state)
         return OK
     if STRING <= value.tag <= BIG:
-        if value.object.extra == 0 and spend_bytes(heap, value.object.length) != OK:
-            return FAILED
+        if spend_bytes(heap, value.object.length) != OK:
+            return DEFER
         result[0] = text_hash(value.object)
         return OK
     if value.tag == RATIO:
@@ -566,7 +566,7 @@ cdef Outcome compare_simple(Heap *heap, Value a, Value b, int *result) noexcept 
         return number_compare(heap, a, b, result)
     if a.tag >= HEAP:
         if spend_bytes(heap, 2 * <size_t> (a.object.length if a.object.length < b.object.length else b.object.length)) != OK:
-            return FAILED
+            return DEFER
     if a.tag == KEYWORD or a.tag == SYMBOL:
         result[0] = compare_names(<Text *> a.object, <Text *> b.object)
         return OK

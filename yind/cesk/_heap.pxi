@@ -16,8 +16,10 @@ cdef enum:
     WORK_COUNT_KEPT = 64  # values; a longer one is given back after the slice
     FUEL_PER_ALLOCATION_SHIFT = 8  # a block over 1 KiB costs a unit of fuel per 256 bytes
     KEY_DEPTH_MAX = 64
-    STEPS_MAX = 1 << 23  # of work in one instruction: some milliseconds for flat work, tens for nested values
+    STEPS_MAX = PORTION_STEPS  # of work in one instruction: a tenth of a millisecond; beyond it its long form does it
+    STEPS_MAX_WHOLE = 1 << 23  # where there is no long form: what is bounded by its nature, and code without the library
     STEPS_MAX_OUTSIDE = 1 << 26  # of work for somebody who looks at the agent, or gives it something: a third of a second
+    BYTES_SHIFT = 5  # 32 bytes that are copied, compared or hashed are a step
     DEAD_MAX = 1 << 16  # objects that are freed at once: half a millisecond
 
 cdef extern from *:
@@ -165,21 +167,22 @@ cdef inline void charge(Heap *heap, int64_t fuel) noexcept nogil:
 cdef inline Outcome spend(Heap *heap, uint64_t steps) noexcept nogil:
     """Count work that is about to be done, in steps of about five nanoseconds; a unit of fuel for four.
 
-    FAILED when one instruction would do too much: a slice ends between instructions only, so each must be short. What
-    has to go through more is a loop of the program, or of the core library.
+    DEFER when one instruction would do too much: a slice ends between instructions only, so each must be short. Its long
+    form in the core library then does the work, so what asks must not have changed anything yet.
     """
+    if unlikely(heap.steps + steps > heap.steps_max):
+        fault(heap, b"limit", b"the value is too large for one operation")
+        return DEFER
     heap.fuel -= <int64_t> ((heap.steps & 3) + steps) >> 2
     heap.steps += steps
-    if unlikely(heap.steps > heap.steps_max):
-        return fault(heap, b"limit", b"the value is too large for one operation")
     return OK
 
 
 cdef inline Outcome spend_bytes(Heap *heap, size_t length) noexcept nogil:
     """As `spend`, for bytes that are copied or compared."""
-    if length < 16:
+    if length < 1 << BYTES_SHIFT:
         return OK
-    return spend(heap, length >> 4)
+    return spend(heap, length >> BYTES_SHIFT)
 
 
 cdef const char *type_name(Value value) noexcept nogil:
@@ -584,7 +587,7 @@ cdef Outcome give_text(Heap *heap, uint32_t kind, const char *utf8, size_t lengt
     """Set result to a new text."""
     cdef Text *text
     if spend_bytes(heap, length) != OK:
-        return FAILED
+        return DEFER
     text = new_text(heap, kind, utf8, length)
     if text == NULL:
         return NO_MEMORY

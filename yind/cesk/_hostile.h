@@ -11,6 +11,16 @@
 #include <stdint.h>
 
 #define HOSTILE_OPCODES 512
+
+/* Steps of work of one instruction, see spend(): a tenth of a millisecond. In the hostile build nearly everything is done
+   in portions. */
+#ifdef YIN_HOSTILE
+#define PORTION_STEPS ((uint64_t) 1 << 7)
+#define SPREAD_MAX 4 /* arguments that one instruction spreads */
+#else
+#define PORTION_STEPS ((uint64_t) 1 << 15)
+#define SPREAD_MAX 1024
+#endif
 #define HOSTILE_PRIMITIVES 1024
 
 #ifdef YIN_HOSTILE

@@ -44,6 +44,7 @@ cdef enum:
     IMAGE_PARTS = 10
     IMAGE_ROOTS = 6
     HASH_BYTES = 32
+    HALT_CHECKED = 1  # in place of the slot of a HALT: it waits for slot 0, at its second instruction
     FRAME_FIELDS = 2  # parent and closure, before the slots
 
 # ORDER: records. Kinds are those of Tag and these; append only.

@@ -410,19 +410,24 @@ cdef bint read_mark(Reader *reader) noexcept nogil:
 cdef bint may_wait(ArityInfo *arity, uint32_t pc, int32_t slot) noexcept nogil:
     """Return whether a frame at pc can be one that waits for a value for the slot.
 
-    It waits behind a call that names the slot; or, without a slot, for a lazy seq that the instruction at pc needs.
+    It waits behind a call that names the slot, or behind an instruction that a long form does; or, without a slot, for a
+    lazy seq that the instruction at pc needs; or for what the `unless-...` at pc tests.
     """
     cdef Step *step
     if slot == -1:
         return True
-    if pc == arity.entry:
+    if slot == JUDGED:
+        return is_judging(arity.steps[pc].opcode)
+    if slot < 0 or pc == arity.entry:
         return False
     step = &arity.steps[pc - 1]
     if step.a != slot:
         return False
     if step.opcode == OP_APPLY or step.opcode == OP_CALL:
         return True
-    return step.opcode == OP_PRIMITIVE and PRIMITIVE_TABLE[step.b].kind != 0
+    if step.opcode == OP_PRIMITIVE or step.opcode == OP_PRIMITIVE_READ:
+        return True
+    return OP_ADD <= step.opcode <= OP_DECREMENT
 
 
 cdef bint read_frame_closure(Reader *reader, Frame *frame) noexcept nogil:
@@ -460,7 +465,7 @@ cdef bint read_frame(Reader *reader) noexcept nogil:
     cdef Value parent = nil()
     if arity == NULL or not read_number(reader, arity.entry, <int64_t> arity.end - 1, &pc):
         return False
-    if not read_number(reader, -1, arity.slot_count, &slot) or not read_inner(reader, FRAME, False, &parent):
+    if not read_number(reader, JUDGED, arity.slot_count, &slot) or not read_inner(reader, FRAME, False, &parent):
         return False
     if not reader.entries[reader.number].flags & WAITING:
         return refuse(reader, b"the parent of a frame does not wait")
@@ -485,9 +490,12 @@ cdef bint read_halt(Reader *reader) noexcept nogil:
     cdef Frame *frame = new_frame(&reader.state.heap, &HALT_ARITY, HALT_FUNCTION.closure, NULL)
     if frame == NULL:
         return out_of_memory(reader)
-    if not (read_number(reader, -1, 0, &slot) and read_value(reader, &frame.at[0])):
+    if not (read_number(reader, -1, HALT_CHECKED, &slot) and read_value(reader, &frame.at[0])):
         return False
     frame.slot = <int32_t> slot
+    if slot == HALT_CHECKED:
+        frame.slot = 0
+        frame.pc = 1
     if not add_entry(reader, frame):
         return False
     last_entry(reader).flags = WAITING

@@ -139,7 +139,7 @@ cdef bint check_keys(Reader *reader, Value *pairs, uint32_t n) noexcept nogil:
             return refuse(reader, b"keys of maps are too costly to compare")
         for k in range(i):
             outcome = keys_equal(heap, pairs[2 * i], pairs[2 * k], &same)
-            if outcome == FAILED or outcome == NO_MEMORY:
+            if outcome == FAILED or outcome == DEFER or outcome == NO_MEMORY:
                 return refuse(reader, b"keys of maps are too costly to compare")
             if outcome == OK and same:
                 return refuse(reader, b"a map has a key twice")

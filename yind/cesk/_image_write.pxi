@@ -429,7 +429,7 @@ cdef bint write_frame(Writer *writer, Frame *frame) noexcept nogil:
     cdef int32_t slot = 0 if running else frame.slot  # a running frame's slot means nothing
     if frame.arity == &HALT_ARITY:
         write_number(writer, RECORD_HALT)
-        write_number(writer, slot)
+        write_number(writer, HALT_CHECKED if frame.pc == 1 else slot)
         return write_value(writer, frame.at[0])
     write_number(writer, FRAME)
     write_number(writer, packed(writer.state, frame.arity.function.code, frame.arity.index))

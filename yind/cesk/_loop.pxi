@@ -16,7 +16,7 @@ cdef Outcome compare_step(Heap *heap, const char *name, Value a, Value b, bint o
     return outcome
 
 
-cdef Outcome finish(State *state, Value value) noexcept nogil:
+cdef Outcome finish(State *state, Value value, bint is_checked) noexcept nogil:
     """Give a value to what is below the innermost mark.
 
     Without a mark it ends the program, realised all through; FORCE_ALL while it is not.
@@ -25,9 +25,10 @@ cdef Outcome finish(State *state, Value value) noexcept nogil:
     if state.marks.tag == MARK:
         return pass_mark(state, value)
     state.heap.steps = 0
-    outcome = check_data(&state.heap, value, False)
-    if outcome != OK:
-        return outcome
+    if not is_checked:
+        outcome = check_data(&state.heap, value, False)
+        if outcome != OK:
+            return outcome
     state.result = retained(value)
     release_object(&state.heap, &state.frame.head)
     state.frame = NULL
@@ -554,7 +555,7 @@ cdef RunStatus run_state(State *state) noexcept nogil:
                     continue
         elif opcode == OP_RETURN:
             if unlikely(frame.parent == NULL):
-                outcome = finish(state, slots[step.a])
+                outcome = finish(state, slots[step.a], step != steps)
                 if outcome == FINISHED:
                     return state.status
                 if outcome == OK:
@@ -578,6 +579,8 @@ cdef RunStatus run_state(State *state) noexcept nogil:
                 if likely(frame.slot >= 0):
                     set_value(heap, &slots[frame.slot], returned)
                 else:
+                    if frame.slot == JUDGED:
+                        next_step = steps + judged(frame, returned)
                     release(heap, returned)
                 continue
         elif opcode == OP_PRIMITIVE:
@@ -676,6 +679,11 @@ cdef Outcome unusual(State *state, Outcome outcome, uint32_t pc, Value value) no
     if outcome != NO_MEMORY and state.frame != NULL:
         release(&state.heap, value)
         state.frame.pc = pc
+        if outcome == DEFER:
+            outcome = defer(state, pc)
+            if outcome == OK:
+                return OK
+            state.frame.pc = pc
         if outcome == FORCE or outcome == FORCE_ALL:
             # Not the place to run out of fuel: the instruction will be done again, and if what it walked so far costs
             # more than a slice it would never get further. The realiser's first step looks at the fuel.

@@ -38,7 +38,7 @@ cdef Outcome primitive_compare_and_set(Heap *heap, const Value *arguments, uint3
         return fault_type(heap, b"compare-and-set!", b"an atom", arguments[0])
     place = &(<Values *> arguments[0].object).at[0]
     if STRING <= place.tag <= BIG and spend_bytes(heap, place.object.length) != OK:
-        return FAILED
+        return DEFER
     if not same_value(place[0], arguments[1]):
         result[0] = boolean_value(False)
         return OK

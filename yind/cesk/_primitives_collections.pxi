@@ -15,7 +15,7 @@ cdef enum:
 
 cdef Outcome primitive_vector(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
     if spend(heap, 2 * <uint64_t> n) != OK:
-        return FAILED
+        return DEFER
     return vector_of(heap, arguments, n, result)
 
 
@@ -136,7 +136,7 @@ cdef Outcome primitive_conj(Heap *heap, const Value *arguments, uint32_t n, Valu
     if n == 0:
         return give_empty(heap, VECTOR, result)
     if n > 2 and spend(heap, PUT_STEPS * <uint64_t> (n - 2)) != OK:
-        return FAILED
+        return DEFER
     result[0] = taken(arguments) if n > 1 else retained(arguments[0])
     for i in range(1, n):
         outcome = conj_one(heap, result, arguments[i])
@@ -209,7 +209,7 @@ cdef Outcome primitive_subvec(Heap *heap, const Value *arguments, uint32_t n, Va
         result[0] = retained(arguments[0])
         return OK
     if spend(heap, 4 * <uint64_t> (end - start)) != OK:
-        return FAILED
+        return DEFER
     if give_empty(heap, VECTOR, result) != OK:
         return NO_MEMORY
     for i in range(start, end):
@@ -344,7 +344,7 @@ cdef Outcome remove_keys(
         result[0] = retained(arguments[0])
         return OK
     if n > 2 and spend(heap, PUT_STEPS * <uint64_t> (n - 2)) != OK:
-        return FAILED
+        return DEFER
     result[0] = taken(arguments)
     for i in range(1, n):
         outcome = map_remove(heap, result, arguments[i])

@@ -6,11 +6,7 @@
 #
 # What is folded into is taken out of the caller's slot, so that what has one owner grows in place; if the instruction
 # will be done again the slot gets back what it is by then, which only happens to sets and maps, where adding the same
-# items once more changes nothing.
-
-cdef enum:
-    FOLD_STEPS_MAX = 1 << 22  # a stretch of big integers has to be possible; steps are estimated high for these
-
+# items once more changes nothing. When it is too much for one instruction the slot gets back what it was, or an equal one.
 
 cdef bint is_fold_function(Value function) noexcept nogil:
     """Return whether a value is a host function that is applied to two values and never calls back."""
@@ -33,7 +29,7 @@ cdef Outcome fold_one(Heap *heap, int64_t number, Value *result, Value item) noe
     cdef Outcome outcome
     if number == PRIMITIVE_CONJ:
         if (result.tag == SET or result.tag == MAP) and spend(heap, PUT_STEPS) != OK:
-            return FAILED
+            return DEFER
         return conj_one(heap, result, item)
     if number == PRIMITIVE_ADD and result.tag == INT and item.tag == INT:
         if likely(not add_overflows(result.integer, item.integer, &sum)):
@@ -67,6 +63,7 @@ cdef Outcome primitive_fold_items(Heap *heap, const Value *arguments, uint32_t n
     cdef Value item = nil()
     cdef Value *leaf = NULL
     cdef Values *bounds = NULL
+    cdef Value original = nil()
     cdef int64_t number = arguments[0].integer
     cdef int64_t count = 0
     cdef int64_t i
@@ -83,7 +80,7 @@ cdef Outcome primitive_fold_items(Heap *heap, const Value *arguments, uint32_t n
     if outcome != OK:
         return outcome
     if number != PRIMITIVE_CONJ:
-        heap.steps_max = FOLD_STEPS_MAX
+        original = retained(arguments[1])
     result[0] = taken(&arguments[1])
     for i in range(arguments[3].integer, arguments[4].integer):
         if bounds != NULL:
@@ -94,10 +91,11 @@ cdef Outcome primitive_fold_items(Heap *heap, const Value *arguments, uint32_t n
             item = leaf[i & 31]
         outcome = fold_one(heap, number, result, item)
         if outcome != OK:
-            (<Value *> arguments)[1] = result[0]
-            result[0] = nil()
+            if number != PRIMITIVE_CONJ:
+                set_value(heap, result, retained(original))
+            give_back(<Value *> &arguments[1], result)
             break
-    heap.steps_max = STEPS_MAX
+    release(heap, original)
     return outcome
 
 
@@ -128,7 +126,8 @@ cdef Outcome count_one(Heap *heap, Value *counts, Value item) noexcept nogil:
 
 
 cdef Outcome primitive_count_each(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
-    """All lazy seqs inside are realised before anything is counted, so that nothing is counted twice."""
+    """All lazy seqs inside are realised, and what it will cost is known, before anything is counted."""
+    cdef uint32_t hashed = 0
     cdef Value items = arguments[1]
     cdef Value item
     cdef int64_t i
@@ -142,18 +141,22 @@ cdef Outcome primitive_count_each(Heap *heap, const Value *arguments, uint32_t n
         return outcome
     for i in range(arguments[2].integer, arguments[3].integer):
         item = vector_at(items, i)[0]
-        if is_collection(item.tag):
+        if item.tag >= HEAP or item.tag == EMPTY:
             outcome = check_data(heap, item, False)
+            if outcome == OK:
+                outcome = hash_value(heap, item, &hashed)
             if outcome != OK:
                 return outcome
+    if spend(heap, 2 * PUT_STEPS * <uint64_t> (arguments[3].integer - arguments[2].integer)) != OK:
+        return DEFER
+    heap.steps_max = STEPS_MAX_WHOLE  # now that it is known to be little
     result[0] = taken(&arguments[0])
     for i in range(arguments[2].integer, arguments[3].integer):
-        outcome = spend(heap, 2 * PUT_STEPS)
-        if outcome == OK:
-            outcome = count_one(heap, result, vector_at(items, i)[0])
+        outcome = count_one(heap, result, vector_at(items, i)[0])
         if outcome != OK:
-            return outcome
-    return OK
+            break
+    heap.steps_max = STEPS_MAX
+    return FAILED if outcome == DEFER else outcome
 
 
 cdef Outcome primitive_lazy_folder(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:

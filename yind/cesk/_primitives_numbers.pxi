@@ -329,7 +329,7 @@ cdef Outcome primitive_is_identical(Heap *heap, const Value *arguments, uint32_t
     cdef bint same = a.tag == b.tag and (a.tag < INT or a.integer == b.integer)
     if not same and a.tag == b.tag and (a.tag == KEYWORD or a.tag == SYMBOL):
         if a.object.length == b.object.length and spend_bytes(heap, a.object.length) != OK:
-            return FAILED
+            return DEFER
         same = text_equal(a.object, b.object)
     result[0] = boolean_value(same)
     return OK

@@ -239,7 +239,7 @@ cdef Outcome string_char(Heap *heap, Value string, int64_t index, Value *result)
     cdef Text *text = <Text *> string.object
     cdef int64_t offset
     if text.char_count != text.head.length and spend(heap, <uint64_t> index >> 1) != OK:
-        return FAILED
+        return DEFER
     offset = char_offset(text, index)
     result[0] = decode_char(text.bytes, &offset)
     return OK
@@ -314,7 +314,7 @@ cdef Outcome primitive_nth(Heap *heap, const Value *arguments, uint32_t n, Value
 
 cdef Outcome primitive_list(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
     if spend(heap, 2 * <uint64_t> n) != OK:
-        return FAILED
+        return DEFER
     return give_list(heap, arguments, n, result)
 
 

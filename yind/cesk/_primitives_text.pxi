@@ -105,7 +105,7 @@ cdef Outcome primitive_name(Heap *heap, const Value *arguments, uint32_t n, Valu
         return fault_type(heap, b"name", b"a keyword, symbol or string", arguments[0])
     text = arguments[0].object
     if spend(heap, text.length >> 2) != OK:
-        return FAILED
+        return DEFER
     start = namespace_length(text)
     if start > 0:
         start += 1
@@ -119,7 +119,7 @@ cdef Outcome primitive_namespace(Heap *heap, const Value *arguments, uint32_t n,
         return fault_type(heap, b"namespace", b"a keyword or symbol", arguments[0])
     text = arguments[0].object
     if spend(heap, text.length >> 2) != OK:
-        return FAILED
+        return DEFER
     length = namespace_length(text)
     if length == 0:
         result[0] = nil()

@@ -92,7 +92,7 @@ cdef inline Outcome put_words(Heap *heap, Buffer *buffer, const char *words) noe
 cdef inline Outcome put_text(Heap *heap, Buffer *buffer, Object *text) noexcept nogil:
     """Add the bytes of a STRING, KEYWORD or SYMBOL."""
     if spend_bytes(heap, text.length) != OK:
-        return FAILED
+        return DEFER
     return put_bytes(heap, buffer, (<Text *> text).bytes, text.length)
 
 

@@ -4,6 +4,7 @@ include "_primitives_cells.pxi"
 include "_primitives_collections.pxi"
 include "_primitives_folds.pxi"
 include "_primitives_numbers.pxi"
+include "_primitives_portions.pxi"
 include "_primitives_predicates.pxi"
 include "_primitives_scalars.pxi"
 include "_primitives_sequences.pxi"
@@ -169,9 +170,15 @@ cdef enum PrimitiveNumber:
     PRIMITIVE_IS_UUID = 156
     PRIMITIVE_INST_MS = 157
     PRIMITIVE_PARSE_UUID = 158
-    PRIMITIVE_TABLE_SIZE = 159
+    PRIMITIVE_CALL_WITH_LIST = 159
+    PRIMITIVE_ASK_FOR = 160
+    PRIMITIVE_WHOLE = 161
+    PRIMITIVE_CHECK_SOME = 162
+    PRIMITIVE_ADD_SOME = 163
+    PRIMITIVE_EQUAL_SOME = 164
+    PRIMITIVE_TABLE_SIZE = 165
 
-cdef PrimitiveInfo PRIMITIVE_TABLE[159]
+cdef PrimitiveInfo PRIMITIVE_TABLE[165]
 
 
 cdef void fill_primitive_table() noexcept:
@@ -334,6 +341,12 @@ cdef void fill_primitive_table() noexcept:
     set_primitive(156, primitive_is_uuid, 1, 1, 0, b"uuid?")
     set_primitive(157, primitive_inst_ms, 1, 1, 0, b"inst-ms")
     set_primitive(158, primitive_parse_uuid, 1, 1, 0, b"parse-uuid")
+    set_primitive(159, missing_primitive, 2, 2, 1, b"call-with-list")
+    set_primitive(160, missing_primitive, 1, 4294967295, 1, b"ask-for")
+    set_primitive(161, primitive_whole, 1, 4294967295, 0, b"whole")
+    set_primitive(162, primitive_check_some, 2, 2, 0, b"check-some")
+    set_primitive(163, primitive_add_some, 2, 2, 0, b"add-some")
+    set_primitive(164, primitive_equal_some, 1, 1, 0, b"equal-some")
 
 
 fill_primitive_table()

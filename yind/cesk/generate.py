@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 
 from yang.isa import INSTRUCTIONS
-from yang.primitives import PRIMITIVES
+from yang.primitives import PRIMITIVES, Kind
 
 FOLDER = Path(__file__).parent
 SIGNS = {
@@ -37,6 +37,11 @@ def entry_name(name: str) -> str:
         return f"primitive_{SIGNS[name]}"
     plain = re.sub(r"[!?*]", "", name).replace("-", "_").replace("/", "")
     return f"primitive_is_{plain}" if name.endswith("?") else f"primitive_{plain}"
+
+
+def c_kind(kind: Kind) -> int:
+    """Return the kind as the machine knows it, to which a portion is like any pure function."""
+    return int(Kind.PURE if kind is Kind.PORTION else kind)
 
 
 def opcodes_text() -> str:
@@ -78,7 +83,7 @@ def table_text() -> str:
         function = name if name in defined else "missing_primitive"
         most = COUNT_MAX if row.most is None else row.most
         lines.append(
-            f'    set_primitive({number}, {function}, {row.least}, {most}, {int(row.kind)}, b"{row.name}")'
+            f'    set_primitive({number}, {function}, {row.least}, {most}, {c_kind(row.kind)}, b"{row.name}")'
         )
     return "\n".join([*lines, "", "", "fill_primitive_table()", ""])
 

@@ -177,7 +177,7 @@ def _verify_step(
             primitive.least <= row.n <= most, f"pc {pc}: {primitive.name}: number of arguments"
         )
         _require(
-            name == "primitive" or (primitive.kind is Kind.PURE and row.n == 1),
+            name == "primitive" or (primitive.kind in (Kind.PURE, Kind.PORTION) and row.n == 1),
             f"pc {pc}: {primitive.name} does not read one slot",
         )
     elif name == "closure":

@@ -228,7 +228,7 @@ MORE: dict[str, Call] = {
     "hash of a map": Call(MAP, "(hash x)"),
     "a quoted text": Call(TEXT, "(pr-str x)"),
     "nested vectors as text": Call(NESTED, "(pr-str x)"),
-    "one map in another": Call(f"[{MAP} {{}}]", "(conj (nth x 1) (nth x 0))"),
+    "one map in another": Call(f"[{MAP} {{}}]", "(conj (nth x 1) (nth x 0))", least=5),
     "a call with many arguments": Call(NUMBERS, "(apply (fn [& more] 1) x)"),
     "a key that is a text": Call(TEXT, "(get {:a 1} x)"),
     "an argument of an effect": Call(NUMBERS, "(log! x)"),

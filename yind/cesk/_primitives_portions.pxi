@@ -1,0 +1,356 @@
+# Host functions that do a part of what is too much for one instruction.
+#
+# Is:     the inner loops of the long forms (`yang/lib/long.clj`), each cut after half of what an instruction may do.
+# Is not: reachable from programs; nor needed where an instruction has no bound (the reference machine).
+# Fits:   `_table.pxi` finds them by name. What is left to do is their result: a list used as a stack, or a seq.
+#
+# A part that is small is done at once; of one that is not, what has to be done is put on the stack, where a later portion
+# opens it: so depth costs nothing, and nothing is begun twice that is larger than SMALL_STEPS. At an unrealised lazy seq
+# a portion ends if it has come anywhere, so that doing it again costs nothing.
+
+cdef enum:
+    SMALL_STEPS = 48  # of work on a part before it is put off
+    EQUAL_ANY = 0  # on the stack of equal-some: compare the two
+    EQUAL_PAIRS = 1  # the first is what is left of a map or set
+    EQUAL_BYTES = 2  # and more: two texts, from the byte of this number less two on
+
+
+cdef inline bint portion_is_over(Heap *heap) noexcept nogil:
+    return heap.steps > heap.steps_max >> 1
+
+
+cdef inline uint64_t begin_small(Heap *heap) noexcept nogil:
+    """Lower the bound for a part; give what it returns to `end_small`."""
+    cdef uint64_t steps_max = heap.steps_max
+    if heap.steps + SMALL_STEPS < steps_max:
+        heap.steps_max = heap.steps + SMALL_STEPS
+    return steps_max
+
+
+cdef inline void end_small(Heap *heap, uint64_t steps_max) noexcept nogil:
+    heap.steps_max = steps_max
+
+
+cdef inline Outcome push_cell(Heap *heap, Value item, Value *stack) noexcept nogil:
+    """Put an item (borrowed) on a list."""
+    return give_cell(heap, retained(item), stack[0], stack)
+
+
+cdef Outcome push_rest(Heap *heap, Cursor *cursor, Value *stack) noexcept nogil:
+    """Put what a cursor has not given yet on a list, EMPTY for nothing."""
+    cdef Value rest = nil()
+    if cursor_rest(heap, cursor, &rest) != OK:
+        return NO_MEMORY
+    if rest.tag == NIL:
+        rest = immediate(EMPTY, 0)
+    return give_cell(heap, rest, stack[0], stack)
+
+
+cdef Outcome give_two(Heap *heap, Value first, Value second, Value *result) noexcept nogil:
+    """Set result to the vector of two values, which are taken over."""
+    cdef Value items[2]
+    cdef Outcome outcome
+    items[0] = first
+    items[1] = second
+    outcome = vector_of(heap, items, 2, result)
+    release(heap, first)
+    release(heap, second)
+    return outcome
+
+
+cdef inline Outcome expect_stack(Heap *heap, Value stack, uint32_t least) noexcept nogil:
+    if stack.tag != LIST or stack.object.extra < least:
+        return fault_type(heap, b"portion", b"a list", stack)
+    return OK
+
+
+cdef inline Value stack_item(Value *stack) noexcept nogil:
+    """Return the first item (borrowed) and move the borrowed list on."""
+    cdef Value item = (<Values *> stack.object).at[0]
+    stack[0] = (<Values *> stack.object).at[1]
+    return item
+
+
+# ---- what has no portions
+
+cdef Outcome primitive_whole(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
+    """Call a pure host function in one go, unless it is far too much."""
+    cdef Value function = arguments[0]
+    cdef uint64_t steps_max = heap.steps_max
+    cdef PrimitiveInfo *primitive
+    cdef Outcome outcome
+    if function.tag != PRIMITIVE or PRIMITIVE_TABLE[function.integer].kind != 0:
+        return fault_type(heap, b"portion", b"a host function", function)
+    primitive = &PRIMITIVE_TABLE[function.integer]
+    if n - 1 < primitive.least or n - 1 > primitive.most or function.integer == PRIMITIVE_WHOLE:
+        return fault_type(heap, b"portion", b"other arguments", function)
+    heap.steps_max = STEPS_MAX_WHOLE
+    outcome = primitive.function(heap, arguments + 1, n - 1, result)
+    heap.steps_max = steps_max
+    return FAILED if outcome == DEFER else outcome
+
+
+# ---- looking through data, see check_data()
+
+cdef Outcome check_part(Heap *heap, Value part, bint data_only, Value *stack) noexcept nogil:
+    """Look through a part, or put it on the stack."""
+    cdef uint64_t steps_max
+    cdef Outcome outcome
+    if part.tag != PRIMITIVE and part.tag <= BIG:
+        return spend(heap, 1)
+    steps_max = begin_small(heap)
+    outcome = check_data(heap, part, data_only)
+    end_small(heap, steps_max)
+    return push_cell(heap, part, stack) if outcome == DEFER else outcome
+
+
+cdef Outcome primitive_check_some(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
+    """Look through a part of what is on a stack; what is left of it."""
+    cdef Value left = arguments[0]
+    cdef Value value
+    cdef Cursor cursor
+    cdef Cursor before
+    cdef bint data_only = is_truthy(arguments[1])
+    cdef bint more = False
+    cdef Outcome outcome = expect_stack(heap, left, 1)
+    if outcome != OK:
+        return outcome
+    value = stack_item(&left)
+    left = retained(left)
+    if value.tag != EMPTY and not LIST <= value.tag <= SET:
+        outcome = check_data(heap, value, data_only)
+        result[0] = left
+        return outcome
+    outcome = cursor_start(heap, &cursor, value)
+    while outcome == OK:
+        before = cursor
+        outcome = cursor_next(heap, &cursor, &more)
+        if outcome != OK or not more:
+            break
+        outcome = check_part(heap, cursor.item, data_only, &left)
+        if outcome == OK and cursor.pairs:
+            outcome = check_part(heap, cursor.value, data_only, &left)
+        if outcome == OK and portion_is_over(heap):
+            before = cursor
+            outcome = FORCE
+        if outcome == FORCE and (before.steps > 0 or portion_is_over(heap)):
+            outcome = push_rest(heap, &before, &left)
+            break
+    result[0] = left
+    return whole(outcome)
+
+
+# ---- adding
+
+cdef Outcome primitive_add_some(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
+    """Add items of a seq to a collection; [collection what-is-left], nil for nothing left."""
+    cdef Value built
+    cdef Value item = nil()
+    cdef Value rest = nil()
+    cdef Cursor cursor
+    cdef Cursor before
+    cdef bint more = False
+    cdef Outcome outcome = cursor_start(heap, &cursor, arguments[1])
+    if outcome != OK:
+        return outcome
+    built = taken(&arguments[0])
+    while outcome == OK:
+        before = cursor
+        outcome = cursor_next(heap, &cursor, &more)
+        if outcome != OK or not more:
+            break
+        outcome = spend(heap, 4 if built.tag != MAP and built.tag != SET else PUT_STEPS)
+        if outcome == OK:
+            outcome = cursor_item(heap, &cursor, &item)
+        if outcome == OK:
+            outcome = conj_one(heap, &built, item)
+            release(heap, item)
+        if outcome == OK and portion_is_over(heap):
+            before = cursor
+            break
+    if (outcome == FORCE or outcome == DEFER) and before.steps > 0:
+        outcome = OK
+        more = True
+    if outcome != OK:
+        (<Value *> arguments)[0] = built
+        return outcome
+    if more:
+        outcome = cursor_rest(heap, &before, &rest)
+    if outcome == OK:
+        outcome = give_two(heap, built, rest, result)
+    return outcome
+
+
+# ---- equality, see equal()
+
+cdef Outcome push_pair(Heap *heap, int64_t kind, Value a, Value b, Value *stack) noexcept nogil:
+    """Put two values (borrowed) on the stack, to be compared."""
+    cdef Outcome outcome = push_cell(heap, b, stack)
+    if outcome == OK:
+        outcome = push_cell(heap, a, stack)
+    if outcome == OK:
+        outcome = push_cell(heap, integer_value(kind), stack)
+    return outcome
+
+
+cdef Outcome equal_part(Heap *heap, Value a, Value b, bint *same, Value *stack) noexcept nogil:
+    """Compare two values, or put them on the stack."""
+    cdef uint64_t steps_max
+    cdef Outcome outcome = spend(heap, 1)
+    if outcome != OK:
+        return outcome
+    steps_max = begin_small(heap)
+    outcome = equal(heap, a, b, same)
+    end_small(heap, steps_max)
+    if outcome == DEFER:
+        same[0] = True
+        return push_pair(heap, EQUAL_ANY, a, b, stack)
+    return outcome
+
+
+cdef Outcome equal_cursors(Heap *heap, Value a, Value b, bint *same, Value *stack) noexcept nogil:
+    """Compare a part of two sequential values."""
+    cdef Cursor left
+    cdef Cursor right
+    cdef Cursor left_before
+    cdef Cursor right_before
+    cdef Value items[2]
+    cdef bint more_left = False
+    cdef bint more_right = False
+    cdef bint stops = False
+    cdef Outcome outcome = cursor_start(heap, &left, a)
+    if outcome == OK:
+        outcome = cursor_start(heap, &right, b)
+    while outcome == OK:
+        left_before = left
+        right_before = right
+        outcome = cursor_next(heap, &left, &more_left)
+        if outcome == OK:
+            outcome = cursor_next(heap, &right, &more_right)
+        if outcome == OK:
+            if not more_left or not more_right:
+                same[0] = more_left == more_right
+                return OK
+            if left.pairs or right.pairs:
+                outcome = cursor_item(heap, &left, &items[0])
+                if outcome == OK:
+                    outcome = cursor_item(heap, &right, &items[1])
+                if outcome == OK:
+                    outcome = equal_part(heap, items[0], items[1], same, stack)
+                    release(heap, items[0])
+                    release(heap, items[1])
+            else:
+                outcome = equal_part(heap, left.item, right.item, same, stack)
+            if outcome == OK and not same[0]:
+                return OK
+            stops = portion_is_over(heap)
+            if outcome == OK and stops:
+                left_before = left
+                right_before = right
+        if stops or (outcome == FORCE and left_before.steps > 0):
+            outcome = push_rest(heap, &right_before, stack)
+            if outcome == OK:
+                outcome = push_rest(heap, &left_before, stack)
+            if outcome == OK:
+                outcome = push_cell(heap, integer_value(EQUAL_ANY), stack)
+            return outcome
+    return outcome
+
+
+cdef Outcome equal_found(Heap *heap, Value a, Value b, bint *same, Value *stack) noexcept nogil:
+    """Look a part of the pairs of map or set `a`, or of a seq over one, up in `b`."""
+    cdef Cursor cursor
+    cdef Value *found = NULL
+    cdef bint more = False
+    cdef Outcome outcome = cursor_start(heap, &cursor, a)
+    while outcome == OK:
+        outcome = cursor_next(heap, &cursor, &more)
+        if outcome != OK or not more:
+            break
+        outcome = spend(heap, 8)
+        if outcome == OK:
+            outcome = map_find(heap, b, cursor.item, &found)
+        if outcome != OK:
+            break
+        if found == NULL:
+            same[0] = False
+            return OK
+        if b.tag == MAP:
+            outcome = equal_part(heap, cursor.value, found[1], same, stack)
+        if outcome != OK or not same[0]:
+            break
+        if portion_is_over(heap):
+            outcome = push_cell(heap, b, stack)
+            if outcome == OK:
+                outcome = push_rest(heap, &cursor, stack)
+            if outcome == OK:
+                outcome = push_cell(heap, integer_value(EQUAL_PAIRS), stack)
+            break
+    return outcome
+
+
+cdef Outcome equal_bytes(Heap *heap, int64_t start, Value a, Value b, bint *same, Value *stack) noexcept nogil:
+    """Compare a part of two objects of one kind of bytes and one length."""
+    cdef int64_t end = start + (<int64_t> PORTION_STEPS << BYTES_SHIFT) // 4
+    if end > a.object.length:
+        end = a.object.length
+    if spend_bytes(heap, <size_t> (end - start)) != OK:
+        return DEFER
+    same[0] = memcmp((<Text *> a.object).bytes + start, (<Text *> b.object).bytes + start, end - start) == 0
+    if same[0] and end < a.object.length:
+        return push_pair(heap, EQUAL_BYTES + end, a, b, stack)
+    return OK
+
+
+cdef Outcome equal_opened(Heap *heap, int64_t kind, Value a, Value b, bint *same, Value *stack) noexcept nogil:
+    """Compare a part of two values that are not small."""
+    if kind == EQUAL_PAIRS and (b.tag == MAP or b.tag == SET):
+        return equal_found(heap, a, b, same, stack)
+    if is_sequential(a.tag) and is_sequential(b.tag):
+        if a.tag == VECTOR and b.tag == VECTOR and vector_count(a) != vector_count(b):
+            same[0] = False
+            return OK
+        return equal_cursors(heap, a, b, same, stack)
+    if a.tag != b.tag or a.object == b.object:
+        same[0] = a.tag == b.tag
+        return OK
+    if a.tag == MAP or a.tag == SET:
+        same[0] = map_count(a) == map_count(b)
+        return equal_found(heap, a, b, same, stack) if same[0] else OK
+    if STRING <= a.tag <= BIG:
+        same[0] = a.object.length == b.object.length and (<Text *> a.object).char_count == (<Text *> b.object).char_count
+        if not same[0]:
+            return OK
+        return equal_bytes(heap, kind - EQUAL_BYTES if kind > EQUAL_BYTES else 0, a, b, same, stack)
+    if a.tag == RATIO:
+        if push_pair(heap, EQUAL_ANY, (<Values *> a.object).at[0], (<Values *> b.object).at[0], stack) != OK:
+            return NO_MEMORY
+        return push_pair(heap, EQUAL_ANY, (<Values *> a.object).at[1], (<Values *> b.object).at[1], stack)
+    return equal_step(heap, a, b, same)
+
+
+cdef Outcome primitive_equal_some(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
+    """Compare a part of the pairs on a stack of (kind a b ...); false, or what is left."""
+    cdef Value left = arguments[0]
+    cdef Value kind
+    cdef Value a
+    cdef Value b
+    cdef bint same = True
+    cdef Outcome outcome = expect_stack(heap, left, 3)
+    if outcome != OK:
+        return outcome
+    kind = stack_item(&left)
+    a = stack_item(&left)
+    b = stack_item(&left)
+    if kind.tag != INT or kind.integer < 0:
+        return fault_type(heap, b"portion", b"a kind", kind)
+    if kind.integer > EQUAL_BYTES:
+        if a.tag < STRING or a.tag > BIG or a.tag != b.tag or kind.integer - EQUAL_BYTES > a.object.length:
+            return fault_type(heap, b"portion", b"two texts", a)
+    left = retained(left)
+    outcome = equal_opened(heap, kind.integer, a, b, &same, &left)
+    if outcome == OK and not same:
+        release(heap, left)
+        left = boolean_value(False)
+    result[0] = left
+    return outcome
