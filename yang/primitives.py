@@ -283,10 +283,18 @@ PRIMITIVES: tuple[Primitive, ...] = (
     Primitive(
         "ask-for", 1, None, CONTROL, "the effect of a name, with arguments (core library only)"
     ),
-    Primitive("whole", 1, None, PORTION, "call a host function that has no portions for these values"),
-    Primitive("check-some", 2, 2, PORTION, "realise what is on a stack, and fault at what is no data"),
-    Primitive("add-some", 2, 2, PORTION, "[collection left]: with items of a seq, which is left over"),
-    Primitive("equal-some", 1, 1, PORTION, "compare pairs on a stack (kind a b ...); false or the rest"),
+    Primitive(
+        "whole", 1, None, PORTION, "call a host function that has no portions for these values"
+    ),
+    Primitive(
+        "check-some", 2, 2, PORTION, "realise what is on a stack, and fault at what is no data"
+    ),
+    Primitive(
+        "add-some", 2, 2, PORTION, "[collection left]: with items of a seq, which is left over"
+    ),
+    Primitive(
+        "equal-some", 1, 1, PORTION, "compare pairs on a stack (kind a b ...); false or the rest"
+    ),
 )
 
 # What does the work of a host function when it is too much for one instruction: a function of the core library that

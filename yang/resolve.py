@@ -18,7 +18,9 @@ CORE_PREFIXES = ("yin.core/", "clojure.core/")
 # Set by the node before the program starts.
 HOST_GLOBALS = frozenset({"*args*"})
 # Host functions that only the core library may name: they see the inside of a lazy seq, or who holds it.
-CORE_ONLY = frozenset({"lazy-thunk", "lazy-set!", "lazy-value", "lazy-folder", "call-with-list", "ask-for"})
+CORE_ONLY = frozenset(
+    {"lazy-thunk", "lazy-set!", "lazy-value", "lazy-folder", "call-with-list", "ask-for"}
+)
 CORE_ONLY |= {row.name for row in PRIMITIVES if row.kind is Kind.PORTION}
 
 
