@@ -34,6 +34,7 @@ cdef extern from *:
     void prefetch(void *address) noexcept nogil
 
 cdef enum:
+    COLUMNS_MAX = 256  # twice what a rule can have, and some
     CAPACITY_MIN = 16
     SLOTS_MIN = 32
     EMITTED_TOGETHER = 32
@@ -145,7 +146,7 @@ cdef void key_of(Hashed *index, int64_t row, int64_t *key) noexcept nogil:
 cdef int rebuild(Hashed *index, uint64_t size) noexcept nogil:
     """Put everything into so many slots. Returns -1 without memory, as all of these do."""
     cdef Slot *slots = <Slot *> calloc(size, sizeof(Slot))
-    cdef int64_t key[64]
+    cdef int64_t key[COLUMNS_MAX]
     cdef uint64_t tag = 0
     cdef uint64_t at
     cdef uint64_t old
@@ -210,7 +211,7 @@ cdef int new_group(Hashed *index, uint64_t tag, int64_t row) noexcept nogil:
 cdef int cover(Hashed *index) noexcept nogil:
     """Take in the rows that are new in the table."""
     cdef Columns *table = index.table
-    cdef int64_t key[64]
+    cdef int64_t key[COLUMNS_MAX]
     cdef int64_t row
     cdef int64_t number
     cdef int64_t *following
@@ -250,8 +251,6 @@ cdef class _Index:
         self.table = table
         self.it.table = &table.data
         self.it.n = len(places)
-        if self.it.n > 64:
-            raise ValueError("an index of more than 64 columns")
         self.it.places = <int64_t *> malloc((self.it.n + 1) * sizeof(int64_t))
         self.it.exact = self.it.n <= 2
         self.it.distinct = distinct
@@ -292,6 +291,8 @@ cdef class Table:
     cdef dict indexes
 
     def __cinit__(self, int64_t arity):
+        if arity > COLUMNS_MAX:
+            raise ValueError(f"a table of more than {COLUMNS_MAX} columns")
         self.data.arity = arity
         self.data.at = <int64_t **> calloc(arity + 1, sizeof(int64_t *))
         if self.data.at == NULL:
@@ -357,8 +358,8 @@ cdef class Table:
     def add(self, columns, int64_t count):
         """Add rows; return how many of them are new."""
         cdef int64_t before = self.data.count
-        cdef int64_t row[64]
-        cdef int64_t *from_columns[64]
+        cdef int64_t row[COLUMNS_MAX]
+        cdef int64_t *from_columns[COLUMNS_MAX]
         cdef const int64_t[::1] view
         cdef int64_t i
         cdef int64_t place
@@ -411,8 +412,8 @@ cdef class Table:
         """
         cdef Hashed *index
         cdef _Index owner = self.index(places)
-        cdef int64_t key[64]
-        cdef int64_t *from_columns[64]
+        cdef int64_t key[COLUMNS_MAX]
+        cdef int64_t *from_columns[COLUMNS_MAX]
         cdef const int64_t[::1] view
         cdef int64_t[::1] groups
         cdef int64_t[::1] probes
@@ -614,8 +615,8 @@ cdef class Join:
             it.table = &table.data
             self.kept.append(table)
         it.n = len(fields.get("registers", ()))
-        if it.n > 64:
-            raise ValueError("an operation on more than 64 registers")
+        if it.n > COLUMNS_MAX:
+            raise ValueError(f"an operation on more than {COLUMNS_MAX} registers")
         it.registers = <int64_t *> malloc((it.n + 1) * sizeof(int64_t))
         it.unify_count = len(fields.get("unify", ()))
         it.unify = <Unify *> malloc((it.unify_count + 1) * sizeof(Unify))
@@ -753,7 +754,7 @@ cdef int execute(Join join, int64_t rows_max, int64_t *visited) noexcept nogil:
     cdef int64_t *registers = join.registers
     cdef int64_t level = join.level
     cdef bint forward = join.forward
-    cdef int64_t row[64]
+    cdef int64_t row[COLUMNS_MAX]
     cdef int64_t seen = 0
     cdef int64_t group
     cdef int64_t i
