@@ -49,9 +49,10 @@ class Stepped:
         self.machine = Machine.restore(image, self._codes.__getitem__, memory_max=MEMORY)
         self.machine.audit()
         assert self.machine.image() == image
-        self._run()
+        self.run()
 
-    def _run(self) -> None:
+    def run(self) -> None:
+        """Run the next step where the machine is."""
         machine = self.machine
         if machine.status is Status.EFFECT:
             self._node.answer(machine)
@@ -71,8 +72,11 @@ def test_a_fresh_heap_at_every_instruction_changes_nothing(case: Case) -> None:
     whole = machine_of(case)
     check(case, outcome_of(whole))
     agent = Stepped(case)
+    stays = Stepped(case)
     while agent.outcome is None:
         agent.step()
+        stays.run()
+        assert agent.machine.image() == stays.machine.image()
     check(case, agent.outcome)
     assert agent.machine.fuel_used == whole.fuel_used
 

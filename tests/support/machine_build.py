@@ -29,7 +29,7 @@ class _Elsewhere(MetaPathFinder):
 def choose() -> None:
     """Make later imports of the machine find the build that YIN_MACHINE names, if it names one."""
     folder = os.environ.get("YIN_MACHINE")
-    if folder is None:
+    if folder is None or any(isinstance(finder, _Elsewhere) for finder in sys.meta_path):
         return
     assert MODULE not in sys.modules, "the machine is imported already"
     (file,) = Path(folder).glob("yind/cesk/_core*.so")

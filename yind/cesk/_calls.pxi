@@ -230,7 +230,7 @@ cdef Outcome look_up(Heap *heap, Value callee, const Value *arguments, uint32_t 
                 return fault_type(heap, b"vector", b"an index", key)
             if not 0 <= key.integer < vector_count(collection):
                 return fault(heap, b"index", b"index out of bounds")
-            result[0] = retained(vector_at(collection, key.integer)[0])
+            result[0] = retained(vector_item(collection, key.integer))
             return OK
     elif collection.tag == MAP or collection.tag == SET:
         outcome = map_find(heap, collection, key, &found)

@@ -35,6 +35,7 @@ cdef Outcome make_immortal(CodeInfo *code, Heap *heap, Value value) noexcept nog
     """
     cdef size_t bottom = heap.work_count
     cdef Value *values
+    cdef Object **pointers
     cdef uint32_t i
     while True:
         if value.tag >= HEAP and value.object.count < IMMORTAL:
@@ -42,9 +43,14 @@ cdef Outcome make_immortal(CodeInfo *code, Heap *heap, Value value) noexcept nog
                 value.object.count = IMMORTAL
             elif not add_static(code, value.object):
                 return NO_MEMORY
-            if VALUES_AT[value.object.kind] == 0:
+            if value.tag <= BIG:
                 text_hash(value.object)
-            else:
+            elif POINTERS_AT[value.object.kind] != 0:
+                pointers = pointers_of(value.object)
+                for i in range(value.object.length):
+                    if pointers[i] != NULL and push_work(heap, pointer_value(pointers[i])) != OK:
+                        return NO_MEMORY
+            elif VALUES_AT[value.object.kind] != 0:
                 values = values_of(value.object)
                 for i in range(value.object.length):
                     if values[i].tag >= HEAP and push_work(heap, values[i]) != OK:

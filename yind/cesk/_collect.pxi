@@ -24,7 +24,7 @@ cdef bint mark_object(Marks *marks, Object *object) noexcept nogil:
     if object.count >= IMMORTAL or object.flags & MARKED:
         return True
     object.flags |= MARKED
-    if VALUES_AT[object.kind] == 0:
+    if VALUES_AT[object.kind] == 0 and POINTERS_AT[object.kind] == 0:
         return True
     if marks.depth == marks.capacity:
         capacity = marks.capacity * 2 if marks.capacity else 1024
@@ -45,8 +45,14 @@ cdef bint mark_value(Marks *marks, Value value) noexcept nogil:
 cdef bint mark_children(Marks *marks, Object *object) noexcept nogil:
     """Mark what an object refers to. ORDER: references."""
     cdef Value *values = values_of(object)
+    cdef Object **pointers = pointers_of(object)
     cdef Frame *frame
     cdef uint32_t i
+    if VALUES_AT[object.kind] == 0:
+        for i in range(object.length):
+            if pointers[i] != NULL and not mark_object(marks, pointers[i]):
+                return False
+        return True
     for i in range(object.length):
         if values[i].tag >= HEAP and not mark_object(marks, values[i].object):
             return False
@@ -98,9 +104,18 @@ cdef inline void forget_child(Object *child) noexcept nogil:
 cdef void forget_children(Object *object) noexcept nogil:
     """Take away the references of an object that is garbage. ORDER: references."""
     cdef Value *values
+    cdef Object **pointers
     cdef Frame *frame
     cdef uint32_t i
-    if object.kind == 0 or object.flags & MARKED or VALUES_AT[object.kind] == 0:
+    if object.kind == 0 or object.flags & MARKED:
+        return
+    if POINTERS_AT[object.kind] != 0:
+        pointers = pointers_of(object)
+        for i in range(object.length):
+            if pointers[i] != NULL:
+                forget_child(pointers[i])
+        return
+    if VALUES_AT[object.kind] == 0:
         return
     values = values_of(object)
     for i in range(object.length):

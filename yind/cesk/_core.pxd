@@ -7,7 +7,7 @@
 # VALUES are 16 bytes: a tag and 64 bits. Tags below HEAP are whole in themselves, the others hold a pointer to a counted
 # object of this agent's heap, or to an immortal one of a loaded segment (shared between agents, its count never touched).
 #
-# OBJECTS start with a 16 byte header. Kinds hold either bytes or values, never both:
+# OBJECTS start with a 16 byte header. Most kinds hold either bytes or values, never both:
 #     kind          between header and values              values
 #     TEXT kinds    char_count, then the bytes             -        (STRING KEYWORD SYMBOL; utf-8, not zero-ended)
 #     BYTES UUID    char_count (0), then the bytes         -
@@ -19,9 +19,7 @@
 #     RANGE         -                                      first, end (exclusive), step: all INT or all DOUBLE; never empty
 #     SEQ           index, flags = SEQ_*                   VECTOR (index), STRING (byte), MAP or SET (path); never empty;
 #                                                          behind the source the rest of a path deeper than 7
-#     VECTOR        count, shift                           root (VECTOR_NODE or NIL), tail (VECTOR_LEAF)
-#     VECTOR_NODE   -                                      1 to 32 children
-#     VECTOR_LEAF   -                                      items; may hold more than a sharing vector can see
+#     VECTOR_LEAF   -                                      items, see `_vector.pxi`
 #     MAP SET       count                                  root: MAP_ARRAY while small, else MAP_NODE, MAP_COLLISION below
 #     MAP_ARRAY     -                                      key, value, key, value ... in order of insertion
 #     MAP_NODE      data_map, node_map                     pairs of keys and values, then children (CHAMP)
@@ -33,6 +31,13 @@
 #     ATOM          -                                      the value; the only thing a program can change
 #     ERROR         -                                      message, data, cause
 #     FRAME         parent, arity, closure, pc, slot       slots
+#
+# Of vectors some kinds hold plain pointers, and some leaves hold items without pointers:
+#     VECTOR          count, shift, then root (VECTOR_NODE or NULL) and tail (a leaf, NULL when empty)
+#     VECTOR_NODE     1 to 32 children
+#     VECTOR_OBJECTS  the items of a leaf, all of them pointers
+#     VECTOR_WORDS    the items of a leaf whose tag is in `flags`
+#     VECTOR_TAGS     the tags of the items of a leaf
 #
 # OWNERSHIP. Functions borrow their arguments and give an owned result. Two exceptions: `new_*` take over the references
 # they store, and what has a `Value *` handle (`vector_append(heap, &v, item)`) owns the handle and changes it in place when
@@ -121,7 +126,10 @@ cdef enum Tag:
     CAPTURES = 40
     FRAME = 41
     MARK = 42
-    TAG_COUNT = 43
+    VECTOR_TAGS = 43
+    VECTOR_WORDS = 44
+    VECTOR_OBJECTS = 45
+    TAG_COUNT = 46
 
 cdef enum Spare:
     VACANT = 1  # of a NIL in a slot: not bound yet, or taken; no program sees it
@@ -159,8 +167,23 @@ cdef struct Vector:
     int64_t count
     uint32_t shift  # 5 times the levels above the leaves
     uint32_t spare
-    Value root
-    Value tail
+    Object *root  # owned; NULL up to 32 items
+    Object *tail  # owned; NULL when empty
+
+cdef enum:
+    VECTOR_PARTS = 2  # root and tail: the length of a VECTOR
+
+cdef struct Pointers:  # VECTOR_NODE, VECTOR_OBJECTS
+    Object head
+    Object *at[1]  # in fact head.length; owned
+
+cdef struct Words:  # VECTOR_WORDS
+    Object head
+    int64_t at[1]  # in fact head.length; as in a value with the tag head.flags
+
+cdef struct Tags:  # VECTOR_TAGS
+    Object head
+    uint8_t at[8]  # in fact head.length
 
 cdef struct Map:  # MAP and SET; the values of a SET are NIL
     Object head
@@ -317,7 +340,7 @@ cdef struct Cursor:
     int64_t index  # VECTOR: next item; STRING: next byte; MAP, SET: next pair of the node
     int64_t end
     Value at  # VECTOR, STRING, LIST, CONS, RANGE: where it is
-    Value *leaf
+    Object *leaf
     Object *nodes[16]
     uint8_t taken[16]
 

@@ -73,7 +73,7 @@ cdef inline uint8_t *path_place(Seq *seq, uint32_t level) noexcept nogil:
 cdef Outcome give_path_seq(Heap *heap, Cursor *cursor, Value *result) noexcept nogil:
     """Set result to a seq over a map or set from where the cursor stands."""
     cdef uint32_t i
-    cdef Seq *seq = <Seq *> allocate(heap, SEQ, sizeof(Seq) - (0 if cursor.depth > 7 else sizeof(seq.deep)), 1)
+    cdef Seq *seq = new_seq(heap, cursor.depth)
     if seq == NULL:
         return NO_MEMORY
     seq.head.flags = <uint8_t> cursor.flags
@@ -172,8 +172,8 @@ cdef Outcome cursor_next(Heap *heap, Cursor *cursor, bint *more) noexcept nogil:
         if cursor.kind == VECTOR:
             if cursor.index < cursor.end:
                 if cursor.leaf == NULL or cursor.index & 31 == 0:
-                    cursor.leaf = leaf_of(<Vector *> cursor.at.object, cursor.index)
-                cursor.item = cursor.leaf[cursor.index & 31]
+                    cursor.leaf = vector_leaf(<Vector *> cursor.at.object, cursor.index)
+                cursor.item = leaf_item(cursor.leaf, <uint32_t> cursor.index & 31)
                 cursor.index += 1
                 break
         elif cursor.kind == LIST or cursor.kind == CONS:

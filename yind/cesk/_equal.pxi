@@ -442,10 +442,10 @@ cdef Outcome equal_entries(Heap *heap, Cursor *left, Cursor *right, bint *result
     if other.tag != VECTOR or vector_count(other) != 2:
         result[0] = False
         return OK
-    outcome = equal_or_later(heap, entry.item, vector_at(other, 0)[0], result)
+    outcome = equal_or_later(heap, entry.item, vector_item(other, 0), result)
     if outcome != OK or not result[0]:
         return outcome
-    return equal_or_later(heap, entry.value, vector_at(other, 1)[0], result)
+    return equal_or_later(heap, entry.value, vector_item(other, 1), result)
 
 
 cdef Outcome equal_pairs(Heap *heap, Value a, Value b, bint *result) noexcept nogil:
@@ -517,9 +517,9 @@ cdef Outcome compare_values(Heap *heap, Value a, Value b, int *result) noexcept 
             if outcome != OK:
                 break
             for i in range(n - 1, -1, -1):  # the first item comes off the stack first
-                outcome = push_work(heap, vector_at(a, i)[0])
+                outcome = push_work(heap, vector_item(a, i))
                 if outcome == OK:
-                    outcome = push_work(heap, vector_at(b, i)[0])
+                    outcome = push_work(heap, vector_item(b, i))
                 if outcome != OK:
                     break
         else:

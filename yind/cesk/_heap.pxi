@@ -26,14 +26,16 @@ cdef extern from *:
     """
     #include <stdlib.h>
     #include <sys/mman.h>
-    /* ORDER: tags. Bytes before the values of an object, by kind; 0: a kind of bytes. */
+    /* ORDER: tags. Bytes before the values of an object, by kind; 0: it has none. */
     static const uint8_t VALUES_AT[48] = {
         [16] = 0, [17] = 0, [18] = 0, [19] = 0, [20] = 0, [21] = 0,
         [22] = 16, [23] = 16, [24] = 16, [25] = 16, [26] = 16,
-        [27] = 32, [28] = 32, [29] = 32, [30] = 32, [31] = 32,
-        [32] = 16, [33] = 16, [34] = 16, [35] = 16, [36] = 16, [37] = 16,
-        [38] = 32, [39] = 32, [40] = 16, [41] = 48, [42] = 16,
+        [27] = 32, [28] = 0, [29] = 32, [30] = 32, [31] = 32,
+        [32] = 16, [33] = 16, [34] = 16, [35] = 0, [36] = 16, [37] = 16,
+        [38] = 32, [39] = 32, [40] = 16, [41] = 48, [42] = 16, [43] = 0, [44] = 0, [45] = 0,
     };
+    /* Bytes before the pointers of an object, by kind; 0: it has none but in values. */
+    static const uint8_t POINTERS_AT[48] = { [28] = 32, [35] = 16, [45] = 16 };
     static inline int add_overflows(int64_t a, int64_t b, int64_t *r) { return __builtin_add_overflow(a, b, r); }
     static inline int subtract_overflows(int64_t a, int64_t b, int64_t *r) { return __builtin_sub_overflow(a, b, r); }
     static inline int multiply_overflows(int64_t a, int64_t b, int64_t *r) { return __builtin_mul_overflow(a, b, r); }
@@ -58,6 +60,7 @@ cdef extern from *:
     #define unlikely(x) __builtin_expect(!!(x), 0)
     """
     const uint8_t VALUES_AT[48]
+    const uint8_t POINTERS_AT[48]
     bint add_overflows(int64_t a, int64_t b, int64_t *r) noexcept nogil
     bint subtract_overflows(int64_t a, int64_t b, int64_t *r) noexcept nogil
     bint multiply_overflows(int64_t a, int64_t b, int64_t *r) noexcept nogil
@@ -433,8 +436,13 @@ cdef inline void free_block(Heap *heap, Object *block) noexcept nogil:
 # ---- counts
 
 cdef inline Value *values_of(Object *object) noexcept nogil:
-    """Return the values of an object that is not of a kind of bytes."""
+    """Return the values of an object of a kind that has some."""
     return <Value *> (<char *> object + VALUES_AT[object.kind])
+
+
+cdef inline Object **pointers_of(Object *object) noexcept nogil:
+    """Return the pointers of an object of a kind that has some; NULL may be among them."""
+    return <Object **> (<char *> object + POINTERS_AT[object.kind])
 
 
 cdef inline void retain_object(Object *object) noexcept nogil:
@@ -523,6 +531,7 @@ cdef void drain(Heap *heap, int64_t most) noexcept nogil:
     cdef Object *dead = heap.dead
     cdef Object *object
     cdef Value *values
+    cdef Object **pointers
     cdef Frame *frame
     cdef uint32_t i
     cdef uint32_t start
@@ -541,6 +550,11 @@ cdef void drain(Heap *heap, int64_t most) noexcept nogil:
                 if frame.parent != NULL:
                     dead = drop(dead, &frame.parent.head)
                 dead = drop(dead, &frame.closure.head)
+        elif POINTERS_AT[object.kind] != 0:
+            pointers = pointers_of(object)
+            for i in range(object.length):
+                if pointers[i] != NULL:
+                    dead = drop(dead, pointers[i])
         free_block(heap, object)
     heap.dead = dead
 
@@ -644,12 +658,18 @@ cdef Closure *new_closure(Heap *heap, FunctionInfo *function, Value captures) no
     return closure
 
 
+cdef Seq *new_seq(Heap *heap, uint32_t depth) noexcept nogil:
+    """Return a seq with a path of so many levels, to be filled at once by the caller."""
+    cdef Seq *seq = NULL
+    return <Seq *> allocate(heap, SEQ, sizeof(Seq) - (0 if depth > 7 else sizeof(seq.deep)), 1)
+
+
 cdef Outcome give_seq(Heap *heap, Value source, uint32_t flags, int64_t index, Value *result) noexcept nogil:
     """Set result to a SEQ over a VECTOR or STRING from index on (item, byte offset); source is borrowed.
 
     For MAP and SET use `map_seq`. The caller ensures that something is left.
     """
-    cdef Seq *seq = <Seq *> allocate(heap, SEQ, sizeof(Seq) - sizeof(seq.deep), 1)
+    cdef Seq *seq = new_seq(heap, 0)
     if seq == NULL:
         return NO_MEMORY
     seq.head.flags = <uint8_t> flags

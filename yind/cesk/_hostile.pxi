@@ -21,11 +21,34 @@ cdef inline void tally(Value value) noexcept nogil:
         tally_object(value.object)
 
 
+cdef void expect_narrow(Object *leaf) noexcept nogil:
+    """Stop unless form and room of a leaf are those its items ask for."""
+    cdef uint32_t family = family_of(leaf_item(leaf, 0).tag)
+    cdef size_t size = (leaf_size(leaf.flags, leaf.length) + UNIT - 1) // UNIT * UNIT
+    cdef uint32_t i
+    hostile_expect(1 <= leaf.length <= LEAF_ITEMS, b"a leaf is empty or too long")
+    for i in range(1, leaf.length):
+        if family_of(leaf_item(leaf, i).tag) != family:
+            family = MIXED
+    hostile_expect(leaf.flags == family, b"a leaf is not of the family of its items")
+    hostile_expect(block_size(leaf) == size, b"a leaf has room that does not follow from its length")
+
+
 cdef void tally_block(Object *object) noexcept nogil:
     """Count the references a block holds. ORDER: references; as `drain`."""
     cdef Value *values
+    cdef Object **pointers
     cdef uint32_t i
     hostile_expect(HEAP <= object.kind < TAG_COUNT, b"an object of no kind")
+    if is_leaf(object.kind):
+        expect_narrow(object)
+    if POINTERS_AT[object.kind] != 0:
+        pointers = pointers_of(object)
+        for i in range(object.length):
+            if pointers[i] != NULL:
+                hostile_expect(HEAP <= pointers[i].kind < TAG_COUNT, b"a reference to an object of no kind")
+                tally_object(pointers[i])
+        return
     if VALUES_AT[object.kind] == 0:
         return
     values = values_of(object)

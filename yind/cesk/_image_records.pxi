@@ -130,20 +130,25 @@ cdef bint valid_path(Seq *seq) noexcept nogil:
 
 
 cdef bint read_seq(Reader *reader) noexcept nogil:
-    cdef Seq *seq = <Seq *> allocate(&reader.state.heap, SEQ, sizeof(Seq), 1)
+    cdef Seq *seq
+    cdef Value source
     cdef Token token
     cdef int64_t flags = 0
+    cdef int64_t index = 0
     cdef uint32_t i
     cdef bint valid = False
-    if seq == NULL:
-        return out_of_memory(reader)
-    if not (read_number(reader, SEQ_ITEMS, SEQ_VALUES, &flags) and read_value(reader, &seq.source)):
+    if not (read_number(reader, SEQ_ITEMS, SEQ_VALUES, &flags) and read_value(reader, &source)):
         return False
-    if not (read_number(reader, 0, GREATEST_INTEGER, &seq.index) and read_token(reader, &token)):
+    if not (read_number(reader, 0, GREATEST_INTEGER, &index) and read_token(reader, &token)):
         return False
     if token.kind != TOKEN_BIN or token.length > MAP_LEVEL_MAX + 1:
         return refuse(reader, b"a seq without a path")
+    seq = new_seq(&reader.state.heap, token.length)
+    if seq == NULL:
+        return out_of_memory(reader)
     seq.head.flags = <uint8_t> flags
+    seq.index = index
+    seq.source = source
     memset(seq.path, 0, sizeof(seq.path))
     seq.path[0] = <uint8_t> token.length
     for i in range(token.length):
@@ -161,8 +166,11 @@ cdef bint read_seq(Reader *reader) noexcept nogil:
 # ---- vectors
 
 cdef bint read_leaf(Reader *reader) noexcept nogil:
+    cdef Value items[32]
     cdef uint32_t n = 0
-    if not (read_count(reader, 1, 32, &n) and read_simple(reader, VECTOR_LEAF, n)):
+    if not (read_count(reader, 1, LEAF_ITEMS, &n) and read_values(reader, items, n)):
+        return False
+    if not add_entry(reader, leaf_of(&reader.state.heap, items, n)):
         return False
     last_entry(reader).size = n
     reader.leaf_items += n
@@ -171,22 +179,24 @@ cdef bint read_leaf(Reader *reader) noexcept nogil:
 
 cdef bint read_vector_node(Reader *reader) noexcept nogil:
     """Read a node; all its children are of one level, and full except on the right."""
-    cdef Values *node
+    cdef Pointers *node
+    cdef Value value
     cdef Entry *child = NULL
     cdef uint32_t n = 0
     cdef uint32_t i
     cdef uint32_t level = 0
     cdef int64_t size = 0
-    if not read_count(reader, 1, 32, &n):
+    if not read_count(reader, 1, LEAF_ITEMS, &n):
         return False
-    node = new_values(&reader.state.heap, VECTOR_NODE, n)
+    node = new_node(&reader.state.heap, n)
     if node == NULL:
         return out_of_memory(reader)
     for i in range(n):
-        if not read_any(reader, &node.at[i]):
+        if not read_any(reader, &value):
             return False
-        if node.at[i].tag != VECTOR_NODE and node.at[i].tag != VECTOR_LEAF:
+        if value.tag != VECTOR_NODE and not is_leaf(value.tag):
             return refuse(reader, b"a vector's node has a child of another kind")
+        node.at[i] = value.object
         child = &reader.entries[reader.number]
         if i == 0:
             level = child.level + 1
@@ -203,32 +213,37 @@ cdef bint read_vector_node(Reader *reader) noexcept nogil:
 
 
 cdef bint read_vector(Reader *reader) noexcept nogil:
-    """Read a vector, whose root holds all whole leaves but the last and whose tail the last 1 to 32 items or more."""
-    cdef Vector *vector = <Vector *> allocate(&reader.state.heap, VECTOR, sizeof(Vector), 2)
-    cdef int64_t in_root = 0
-    cdef int64_t in_tail
-    if vector == NULL:
-        return out_of_memory(reader)
-    vector.shift = 5
-    vector.spare = 0
-    if not read_number(reader, 0, reader.leaf_items, &vector.count):
+    """Read a vector, whose root holds all whole leaves but the last and whose tail the last 1 to 32 items."""
+    cdef Value root = nil()
+    cdef Value tail = nil()
+    cdef Value vector
+    cdef uint32_t shift = 5
+    cdef int64_t count = 0
+    cdef int64_t found = 0
+    if not (read_number(reader, 0, reader.leaf_items, &count) and read_inner(reader, VECTOR_NODE, True, &root)):
         return False
-    if not read_inner(reader, VECTOR_NODE, True, &vector.root):
-        return False
-    if vector.root.tag != NIL:
-        in_root = reader.entries[reader.number].size
-        vector.shift = 5 * reader.entries[reader.number].level
-        if vector.shift > 5 and vector.root.object.length == 1:
+    if root.tag != NIL:
+        found = reader.entries[reader.number].size
+        shift = 5 * reader.entries[reader.number].level
+        if shift > 5 and root.object.length == 1:
             return refuse(reader, b"a vector is deeper than it need be")
-    if not read_inner(reader, VECTOR_LEAF, True, &vector.tail):
+    if not read_any(reader, &tail):
         return False
-    in_tail = vector.count - in_root
-    if vector.tail.tag == NIL:
-        if vector.count != 0 or in_root != 0:
+    if tail.tag == NIL:
+        if count != 0 or found != 0 or tail.spare == VACANT:
             return refuse(reader, b"a vector without a tail")
-    elif not 1 <= in_tail <= vector.tail.object.length:
+    elif not is_leaf(tail.tag):
+        return refuse(reader, b"a reference to an object of another kind")
+    else:
+        found += tail.object.length
+    if count != found:
         return refuse(reader, b"a vector's count is wrong")
-    return add_entry(reader, vector)
+    if give_vector(
+        &reader.state.heap, count, shift,
+        NULL if root.tag == NIL else root.object, NULL if tail.tag == NIL else tail.object, &vector,
+    ) != OK:
+        return out_of_memory(reader)
+    return add_entry(reader, vector.object)
 
 
 # ---- maps and sets

@@ -443,6 +443,26 @@ cdef bint write_frame(Writer *writer, Frame *frame) noexcept nogil:
     return write_slots(writer, frame.at, frame.head.length)
 
 
+cdef bint write_pointers(Writer *writer, Object *object) noexcept nogil:
+    """Write references to the parts of a vector, or to the children of a node."""
+    cdef Object **pointers = pointers_of(object)
+    cdef uint32_t i
+    for i in range(object.length):
+        if not write_value(writer, nil() if pointers[i] == NULL else pointer_value(pointers[i])):
+            return False
+    return True
+
+
+cdef bint write_leaf(Writer *writer, Object *leaf) noexcept nogil:
+    """Write the items of a leaf, whose form follows from them."""
+    cdef uint32_t i
+    write_number(writer, leaf.length)
+    for i in range(leaf.length):
+        if not write_value(writer, leaf_item(leaf, i)):
+            return False
+    return True
+
+
 cdef bint write_slots(Writer *writer, const Value *slots, uint32_t n) noexcept nogil:
     """Write the slots of a frame, which may be vacant."""
     cdef uint32_t i
@@ -469,15 +489,21 @@ cdef bint write_record(Writer *writer, Object *object) noexcept nogil:
         return write_map_node(writer, <MapNode *> object)
     if kind == CONTINUATION and object.flags & COMPOSABLE:
         kind = RECORD_CONTINUATION_PART
-    write_number(writer, kind)
+    write_number(writer, VECTOR_LEAF if is_leaf(kind) else kind)
     if kind == VECTOR:
         write_number(writer, (<Vector *> object).count)
-    elif kind == CLOSURE:
+        return write_pointers(writer, object)
+    if kind == VECTOR_NODE:
+        write_number(writer, object.length)
+        return write_pointers(writer, object)
+    if is_leaf(kind):
+        return write_leaf(writer, object)
+    if kind == CLOSURE:
         function = (<Closure *> object).function.index
         write_number(writer, packed(writer.state, (<Closure *> object).function.code, function))
     elif kind == MAP_ARRAY or kind == MAP_COLLISION:
         write_number(writer, object.length >> 1)
-    elif kind == VECTOR_NODE or kind == VECTOR_LEAF or kind == CAPTURES:
+    elif kind == CAPTURES:
         write_number(writer, object.length)
     return write_values(writer, values_of(object), object.length)
 
@@ -514,10 +540,19 @@ cdef bint next_child(Visit *visit, Value *child) noexcept nogil:
     """Set child to the next child that may be an object to walk over, or return False."""
     cdef Object *object = visit.object
     cdef Value *values = values_of(object)
+    cdef Object **pointers
     cdef uint32_t place = visit.next
     cdef uint32_t skipped = FRAME_FIELDS if object.kind == FRAME else 0
     cdef Frame *frame
     child[0] = nil()
+    if VALUES_AT[object.kind] == 0:
+        pointers = pointers_of(object)
+        while POINTERS_AT[object.kind] != 0 and place < object.length and child.tag < RATIO:
+            if pointers[place] != NULL:
+                child[0] = pointer_value(pointers[place])
+            place += 1
+        visit.next = place
+        return child.tag >= RATIO
     while place < skipped and child.tag == NIL:
         frame = <Frame *> object
         if place == 0 and frame.parent != NULL:

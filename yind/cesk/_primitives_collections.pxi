@@ -49,6 +49,28 @@ cdef Outcome primitive_hash_set(Heap *heap, const Value *arguments, uint32_t n, 
     return outcome
 
 
+cdef Outcome add_integers(Heap *heap, const Value *bounds, Value *handle) noexcept nogil:
+    """Add every item of a RANGE of integers to the VECTOR of a handle."""
+    cdef int64_t first = bounds[0].integer
+    cdef int64_t step = bounds[2].integer
+    cdef uint64_t left  # behind the first
+    cdef uint32_t part
+    if step > 0:
+        left = (<uint64_t> bounds[1].integer - <uint64_t> first - 1) // <uint64_t> step
+    else:
+        left = (<uint64_t> first - <uint64_t> bounds[1].integer - 1) // (0 - <uint64_t> step)
+    while True:
+        part = <uint32_t> left + 1 if left < LEAF_ITEMS else LEAF_ITEMS
+        if spend(heap, 2 * <uint64_t> part) != OK:
+            return DEFER
+        if vector_extend_range(heap, handle, first, step, part) != OK:
+            return NO_MEMORY
+        if left < LEAF_ITEMS:
+            return OK
+        left -= LEAF_ITEMS
+        first += LEAF_ITEMS * step
+
+
 cdef Outcome add_all(Heap *heap, Value source, Value *handle) noexcept nogil:
     """Add every item of anything seqable to the VECTOR or SET of a handle."""
     cdef Cursor cursor
@@ -78,6 +100,8 @@ cdef Outcome primitive_vec(Heap *heap, const Value *arguments, uint32_t n, Value
         return OK
     if give_empty(heap, VECTOR, result) != OK:
         return NO_MEMORY
+    if arguments[0].tag == RANGE and (<Values *> arguments[0].object).at[0].tag == INT:
+        return add_integers(heap, (<Values *> arguments[0].object).at, result)
     return add_all(heap, arguments[0], result)
 
 
@@ -93,7 +117,7 @@ cdef Outcome conj_to_map(Heap *heap, Value *handle, Value item) noexcept nogil:
     if item.tag == VECTOR:
         if vector_count(item) != 2:
             return fault(heap, b"argument", b"conj: an entry of a map is a vector of two, [key value]")
-        return map_put(heap, handle, vector_at(item, 0)[0], vector_at(item, 1)[0])
+        return map_put(heap, handle, vector_item(item, 0), vector_item(item, 1))
     if item.tag != MAP:
         return fault_type(heap, b"conj", b"a map or an entry [key value]", item)
     outcome = cursor_start(heap, &cursor, item)
@@ -158,7 +182,7 @@ cdef Outcome primitive_peek(Heap *heap, const Value *arguments, uint32_t n, Valu
     result[0] = nil()
     if source.tag == VECTOR:
         if vector_count(source) > 0:
-            result[0] = retained(vector_at(source, vector_count(source) - 1)[0])
+            result[0] = retained(vector_item(source, vector_count(source) - 1))
         return OK
     if source.tag == LIST:
         result[0] = retained((<Values *> source.object).at[0])
@@ -191,8 +215,7 @@ cdef Outcome primitive_subvec(Heap *heap, const Value *arguments, uint32_t n, Va
     cdef int64_t count
     cdef int64_t start
     cdef int64_t end
-    cdef int64_t i
-    cdef Value *leaf = NULL
+    cdef uint32_t i
     if arguments[0].tag != VECTOR:
         return fault_type(heap, b"subvec", b"a vector", arguments[0])
     for i in range(1, n):
@@ -212,12 +235,7 @@ cdef Outcome primitive_subvec(Heap *heap, const Value *arguments, uint32_t n, Va
         return DEFER
     if give_empty(heap, VECTOR, result) != OK:
         return NO_MEMORY
-    for i in range(start, end):
-        if leaf == NULL or i & 31 == 0:
-            leaf = leaf_of(<Vector *> arguments[0].object, i)
-        if vector_append(heap, result, leaf[i & 31]) != OK:
-            return NO_MEMORY
-    return OK
+    return vector_extend_from(heap, result, arguments[0], start, end)
 
 
 # ---- look-up
@@ -237,7 +255,7 @@ cdef Outcome look_up_key(Heap *heap, Value source, Value key, bint *found, Value
         return OK
     if source.tag == VECTOR and key.integer < vector_count(source):
         found[0] = True
-        result[0] = retained(vector_at(source, key.integer)[0])
+        result[0] = retained(vector_item(source, key.integer))
     elif source.tag == STRING and key.integer < (<Text *> source.object).char_count:
         found[0] = True
         return string_char(heap, source, key.integer, result)
@@ -287,7 +305,7 @@ cdef Outcome primitive_find(Heap *heap, const Value *arguments, uint32_t n, Valu
         if arguments[1].tag != INT or not 0 <= arguments[1].integer < vector_count(source):
             return OK
         entry[0] = arguments[1]
-        entry[1] = vector_at(source, arguments[1].integer)[0]
+        entry[1] = vector_item(source, arguments[1].integer)
         return vector_of(heap, entry, 2, result)
     if source.tag == NIL:
         return OK
@@ -307,6 +325,9 @@ cdef Outcome assoc_in_vector(Heap *heap, Value *handle, Value key, Value value) 
 cdef Outcome primitive_assoc(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
     cdef uint32_t i
     cdef Outcome outcome = OK
+    if n == 3 and vector_assoc_fast(arguments[0], arguments[1], arguments[2]):
+        result[0] = taken(arguments)
+        return OK
     if not n & 1:
         return fault(heap, b"argument", b"assoc: the last key has no value")
     if arguments[0].tag == NIL:
@@ -384,7 +405,7 @@ cdef Outcome parts_of_entries(Heap *heap, const char *name, uint32_t part, Value
         if cursor.pairs:
             item = cursor.value if part else cursor.item
         elif cursor.item.tag == VECTOR and vector_count(cursor.item) == 2:
-            item = vector_at(cursor.item, part)[0]
+            item = vector_item(cursor.item, part)
         else:
             outcome = fault_type(heap, name, b"entries of a map", cursor.item)
             break
@@ -410,7 +431,7 @@ cdef Outcome primitive_vals(Heap *heap, const Value *arguments, uint32_t n, Valu
 cdef Outcome part_of_entry(Heap *heap, const char *name, uint32_t part, Value entry, Value *result) noexcept nogil:
     if entry.tag != VECTOR or vector_count(entry) != 2:
         return fault_type(heap, name, b"an entry [key value]", entry)
-    result[0] = retained(vector_at(entry, part)[0])
+    result[0] = retained(vector_item(entry, part))
     return OK
 
 

@@ -61,7 +61,7 @@ cdef Outcome check_stretch(
 cdef Outcome primitive_fold_items(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
     cdef Value items = arguments[2]
     cdef Value item = nil()
-    cdef Value *leaf = NULL
+    cdef Object *leaf = NULL
     cdef Values *bounds = NULL
     cdef Value original = nil()
     cdef int64_t number = arguments[0].integer
@@ -82,13 +82,21 @@ cdef Outcome primitive_fold_items(Heap *heap, const Value *arguments, uint32_t n
     if number != PRIMITIVE_CONJ:
         original = retained(arguments[1])
     result[0] = taken(&arguments[1])
+    if number == PRIMITIVE_CONJ and result.tag == VECTOR:  # leaf by leaf, and nothing can fail but memory
+        i = arguments[3].integer
+        count = arguments[4].integer
+        if bounds == NULL:
+            return vector_extend_from(heap, result, items, i, count)
+        if i < count:
+            item = integer_value(bounds.at[0].integer + i * bounds.at[2].integer)
+        return vector_extend_range(heap, result, item.integer, bounds.at[2].integer, count - i)
     for i in range(arguments[3].integer, arguments[4].integer):
         if bounds != NULL:
             item = integer_value(bounds.at[0].integer + i * bounds.at[2].integer)
         else:
             if leaf == NULL or i & 31 == 0:
-                leaf = leaf_of(<Vector *> items.object, i)
-            item = leaf[i & 31]
+                leaf = vector_leaf(<Vector *> items.object, i)
+            item = leaf_item(leaf, <uint32_t> i & 31)
         outcome = fold_one(heap, number, result, item)
         if outcome != OK:
             if number != PRIMITIVE_CONJ:
@@ -140,7 +148,7 @@ cdef Outcome primitive_count_each(Heap *heap, const Value *arguments, uint32_t n
     if outcome != OK:
         return outcome
     for i in range(arguments[2].integer, arguments[3].integer):
-        item = vector_at(items, i)[0]
+        item = vector_item(items, i)
         if item.tag >= HEAP or item.tag == EMPTY:
             outcome = check_data(heap, item, False)
             if outcome == OK:
@@ -152,7 +160,7 @@ cdef Outcome primitive_count_each(Heap *heap, const Value *arguments, uint32_t n
     heap.steps_max = STEPS_MAX_WHOLE  # now that it is known to be little
     result[0] = taken(&arguments[0])
     for i in range(arguments[2].integer, arguments[3].integer):
-        outcome = count_one(heap, result, vector_at(items, i)[0])
+        outcome = count_one(heap, result, vector_item(items, i))
         if outcome != OK:
             break
     heap.steps_max = STEPS_MAX

@@ -48,12 +48,12 @@ cdef Outcome primitive_first(Heap *heap, const Value *arguments, uint32_t n, Val
         result[0] = retained((<Values *> source.object).at[0])
         return OK
     if source.tag == VECTOR:
-        result[0] = retained(vector_at(source, 0)[0]) if vector_count(source) > 0 else nil()
+        result[0] = retained(vector_item(source, 0)) if vector_count(source) > 0 else nil()
         return OK
     if source.tag == SEQ:
         seq = <Seq *> source.object
         if seq.source.tag == VECTOR:
-            result[0] = retained(vector_at(seq.source, seq.index)[0])
+            result[0] = retained(vector_item(seq.source, seq.index))
             return OK
     return seq_first(heap, source, result)
 
@@ -280,7 +280,7 @@ cdef Outcome primitive_nth(Heap *heap, const Value *arguments, uint32_t n, Value
     if source.tag == VECTOR:
         count = vector_count(source)
         if 0 <= index < count:
-            result[0] = retained(vector_at(source, index)[0])
+            result[0] = retained(vector_item(source, index))
             return OK
     elif source.tag == STRING:
         count = (<Text *> source.object).char_count
@@ -295,7 +295,7 @@ cdef Outcome primitive_nth(Heap *heap, const Value *arguments, uint32_t n, Value
         if source.tag == SEQ:
             seq = <Seq *> source.object
             if seq.source.tag == VECTOR and index < vector_count(seq.source) - seq.index:
-                result[0] = retained(vector_at(seq.source, seq.index + index)[0])
+                result[0] = retained(vector_item(seq.source, seq.index + index))
                 return OK
         outcome = nth_of_seq(heap, source, index, &found, result)
         if outcome != OK or found:

@@ -307,6 +307,18 @@ BAD_VALUES = {
         2,
         "range",
     ),
+    "a vector that sees too little": (
+        [VECTOR_LEAF, 2, 1, 2, VECTOR, 1, None, reference(0)],
+        reference(1),
+        2,
+        "count",
+    ),
+    "a vector whose tail is a node": (
+        [VECTOR_LEAF, 32, *[0] * 32, VECTOR_NODE, 1, reference(0), VECTOR, 32, None, reference(1)],
+        reference(2),
+        3,
+        "kind",
+    ),
     "a vector without a tail": (
         [VECTOR_LEAF, 1, 1, VECTOR, 1, None, None],
         reference(1),
