@@ -295,6 +295,14 @@ PRIMITIVES: tuple[Primitive, ...] = (
     Primitive(
         "equal-some", 1, 1, PORTION, "compare pairs on a stack (kind a b ...); false or the rest"
     ),
+    Primitive(
+        "suspend*",
+        2,
+        2,
+        CONTROL,
+        "leave the innermost prompt with the tag, whose value is the continuation up to it, suspended with a value",
+    ),
+    Primitive("suspended-with", 1, 1, PURE, "what a continuation of suspend* was suspended with"),
 )
 
 # What does the work of a host function when it is too much for one instruction: a function of the core library that

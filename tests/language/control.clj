@@ -217,3 +217,32 @@
 ; expect: ()
 (run* [q] (fresh [x] (unify q (lcons 1 (lcons 2 x)))))
 ; expect: ((1 2 . _0))
+;; ---- suspend*: the prompt's value is the continuation, with a value for whoever called prompt*
+(suspended-with (prompt :p (+ 1 (suspend* :p :asked))))
+; expect: :asked
+((prompt :p (+ 1 (suspend* :p nil))) 5)
+; expect: 6
+(let [k (prompt :p (vector (suspend* :p [1 2]) :end))] [(k :a) (k :b) (suspended-with k) (k (k :c))])
+; expect: [[:a :end] [:b :end] [1 2] [[:c :end] :end]]
+(let [k (prompt :p (let [a (suspend* :p 1) b (suspend* :p 2)] [a b])) l (prompt* :p k :x)] [(suspended-with k) (suspended-with l) (l :y) (l :z) (suspended-with (prompt* :p k :w))])
+; expect: [1 2 [:x :y] [:x :z] 2]
+(let [k (prompt :p (loop [sum 0] (recur (+ sum (suspend* :p sum)))))] (loop [k k i 0] (if (< i 10) (recur (prompt* :p k i) (inc i)) (suspended-with k))))
+; expect: 45
+(let [k (prompt :p (try (finally* (fn [] (inc (suspend* :p 1))) (fn [] (log! "left"))) (catch :default e :caught)))] [(suspended-with k) (k 2) (k :x)])
+; expect: [1 3 :caught]
+(let [k (prompt :p (prompt :q (prompt :r [(suspend* :p 1) (suspend* :q 2)])))] [(suspended-with (k 0)) ((k 0) 5) ((prompt* :s k 7) 8)])
+; expect: [2 [0 5] [7 8]]
+(let [whole (atom nil) k (prompt :p (+ 1 (do (call/cc (fn [c] (reset! whole c))) (suspend* :p 3))))] (if (fn? @whole) (let [c @whole] (reset! whole (k 10)) (c nil)) [@whole (k 20)]))
+; expect: [11 21]
+(apply suspend* [:p 1])
+; expect error: suspend*: no prompt has the tag :p
+(suspend* 5 1)
+; expect error: suspend*: expected a keyword, symbol or atom, found an integer
+(suspend* (fn [] 1) 1)
+; expect error: suspend*: expected a keyword, symbol or atom
+(suspended-with (prompt :p (control* :p (fn [k] k))))
+; expect error: suspended-with: expected a continuation of suspend*, found a function
+(suspended-with nil)
+; expect error: suspended-with: expected a continuation of suspend*, found nil
+(let [k (prompt :p (suspend* :p 1))] (k))
+; expect error: wrong number of arguments (0) passed to a continuation

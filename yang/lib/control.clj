@@ -1,13 +1,14 @@
-;; Control of the core library: everything here is made of prompt*, control* and abort*.
+;; Control of the core library: everything here is made of prompt*, control*, suspend* and abort*.
 ;;
 ;; Is:     shift, finally, generators, coroutines, green threads, promises, channels, actors, search, effect handlers.
-;; Is not: the three primitives, which are the machine's; relations over terms (logic.clj).
+;; Is not: the four primitives, which are the machine's; relations over terms (logic.clj).
 ;; Fits:   one file of the core library (core.clj has its rules); docs/continuations.md has it with examples.
 ;; Source: Dybvig, Peyton Jones, Sabry, "A Monadic Framework for Delimited Continuations" (2007).
 ;;
 ;; `(prompt* tag f x ...)` calls f above a prompt; `(control* tag f)` takes the continuation up to the innermost prompt with
 ;; the tag away and calls f with it in its place; the continuation, called with a value, is put on top of what is there
-;; then, any number of times.
+;; then, any number of times. `(suspend* tag x)` is `(control* tag identity)` with an x for whom called prompt*, who asks the
+;; continuation for it by `suspended-with`.
 
 (defn shift*
   "As control*, but the prompt stays, and each call of the continuation is above a prompt of its own."
@@ -44,16 +45,16 @@
   [k]
   (lazy-seq*
     (fn
-      ([] (let [given (prompt* :yin.core/generator k nil)]
-            (if given (cons (nth given 0) (impl/generated (nth given 1))) nil)))
+      ([] (let [k (prompt* :yin.core/generator k nil)]
+            (if k (cons (suspended-with k) (impl/generated k)) nil)))
       ([step init]
        (loop [result init k k]
-         (let [given (prompt* :yin.core/generator k nil)]
-           (if given
-             (let [found (step result (nth given 0))]
+         (let [k (prompt* :yin.core/generator k nil)]
+           (if k
+             (let [found (step result (suspended-with k))]
                (if (error? found)
-                 (if (reduced? found) (unreduced found) (recur found (nth given 1)))
-                 (recur found (nth given 1))))
+                 (if (reduced? found) (unreduced found) (recur found k))
+                 (recur found k)))
              result)))))))
 
 (defn generator
@@ -64,35 +65,35 @@
 (defn yield
   "Give out the next item of the innermost generator; nil."
   [item]
-  (control* :yin.core/generator (fn [k] [item k])))
+  (suspend* :yin.core/generator item))
 
-;; ---- coroutines: [:suspended continuation], [:running], [:ended]
+;; ---- coroutines: an atom with the function that the next resume calls, or :running, or :ended
 
 (defn coroutine
   "A coroutine: the first resume calls f with its value."
   [f]
-  (atom [:suspended (fn [value] [:ended (f value)])]))
+  (atom (fn [value] [(f value)])))
 
 (defn resume
   "Let a coroutine go on with a value until it suspends or ends; the value it suspends or ends with."
   ([co] (resume co nil))
   ([co value]
-   (let [state (deref co)]
-     (if (= (first state) :suspended) nil (throw (ex-info "resume: the coroutine is not suspended" {:fault :state})))
-     (reset! co [:running])
+   (let [go-on (deref co)]
+     (if (fn? go-on) nil (throw (ex-info "resume: the coroutine is not suspended" {:fault :state})))
+     (reset! co :running)
      (let [step (try
-                  (prompt* :yin.core/coroutine (second state) value)
-                  (catch :default error (reset! co [:ended]) (throw error)))]
-       (if (= (first step) :suspended)
-         (do (reset! co [:suspended (nth step 2)]) (second step))
-         (do (reset! co [:ended]) (second step)))))))
+                  (prompt* :yin.core/coroutine go-on value)
+                  (catch :default error (reset! co :ended) (throw error)))]
+       (if (vector? step)
+         (do (reset! co :ended) (nth step 0))
+         (do (reset! co step) (suspended-with step)))))))
 
 (defn suspend
   "Stop the innermost coroutine with a value; what the next resume gives."
   ([] (suspend nil))
-  ([value] (control* :yin.core/coroutine (fn [k] [:suspended value k]))))
+  ([value] (suspend* :yin.core/coroutine value)))
 
-(defn ended? [co] (= (first (deref co)) :ended))
+(defn ended? [co] (= (deref co) :ended))
 
 ;; ---- queues of values: [those in front, those behind in reverse]
 
@@ -115,7 +116,7 @@
 (defn impl/block
   "Stop the running thread; its scheduler calls `register` with its queue and the thread's continuation."
   [register]
-  (control* :yin.core/thread (fn [k] [register k])))
+  (suspend* :yin.core/thread register))
 
 ;; ---- promises: {:outcome [succeeded? value] or nil, :waiting [[ready continuation] ...]}
 
@@ -162,7 +163,7 @@
         (let [task (first taken)]
           (reset! ready (second taken))
           (let [blocked (prompt* :yin.core/thread (first task) (second task))]
-            (if (nil? blocked) nil ((first blocked) ready (second blocked)))
+            (if (nil? blocked) nil ((suspended-with blocked) ready blocked))
             (recur)))))))
 
 (defn impl/thread
@@ -314,7 +315,7 @@
 (defn perform
   "Ask the innermost handler of an operation; what it calls the continuation with."
   [operation & arguments]
-  (let [answer (control* :yin.core/effect (fn [k] [:perform operation arguments k]))]
+  (let [answer (suspend* :yin.core/effect [operation arguments])]
     (if (and (error? answer) (contains? (ex-data answer) :yin.core/discontinued))
       (throw (:yin.core/discontinued (ex-data answer)))
       answer)))
@@ -325,11 +326,11 @@
   (k (ex-info "discontinued" {:yin.core/discontinued error})))
 
 (defn impl/handled [handlers step]
-  (if (= (first step) :return)
+  (if (vector? step)
     (let [end (:return handlers)]
-      (if (nil? end) (second step) (end (second step))))
-    (let [[_ operation arguments k] step
-          go-on (fn [value] (impl/handled handlers (prompt* :yin.core/effect k value)))
+      (if (nil? end) (nth step 0) (end (nth step 0))))
+    (let [[operation arguments] (suspended-with step)
+          go-on (fn [value] (impl/handled handlers (prompt* :yin.core/effect step value)))
           handler (get handlers operation)]
       (if (nil? handler)
         (go-on (apply perform operation arguments))
@@ -338,4 +339,4 @@
 (defn handle
   "Call the body with handlers {operation (fn [k & arguments] ...), :return (fn [value] ...)}."
   [handlers body]
-  (impl/handled handlers (prompt* :yin.core/effect (fn [] [:return (body)]))))
+  (impl/handled handlers (prompt* :yin.core/effect (fn [] [(body)]))))

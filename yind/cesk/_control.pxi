@@ -1,18 +1,28 @@
 # Delimited control: prompts, capture up to a prompt, escapes that run finalizers.
 #
-# Is:     `prompt*`, `control*`, `abort*`, and what it means to call a continuation.
-# Is not: shift, generators, effect handlers, `finally`: yang/lib/core.clj makes them of these.
+# Is:     `prompt*`, `control*`, `suspend*`, `abort*`, and what it means to call a continuation.
+# Is not: shift, generators, effect handlers, `finally`: yang/lib/control.clj makes them of these.
 # Fits:   `call` in `_calls.pxi` comes here for host functions of kind control and for continuations.
 # Source: Dybvig, Peyton Jones, Sabry, "A Monadic Framework for Delimited Continuations" (2007): the continuation as a
-#         list of segments cut at prompts.
+#         list of segments cut at prompts. James, Sabry, "Yield: Mainstream Delimited Continuations" (2011): the prompt
+#         gets what was suspended and the continuation as one thing. Bruggeman, Waddell, Dybvig, "Representing Control
+#         in the Presence of One-Shot Continuations" (1996): what is used once moves and is not copied.
 #
 # The continuation is `state.frame` and what it returns to, down to a HALT frame, and then `state.marks`: each MARK holds
 # a frame that waits below. Frames never point across a mark, so a capture shares them: it copies the marks it passes,
 # and putting it back copies them again. Neither looks at a frame.
 #
+# What nobody else holds is moved instead: marks out of the state and back, and the frame of a continuation that is given
+# away by its last use, which then goes on without being copied. That a continuation is used once is thus seen by its
+# count. Fuel is the same either way.
+#
 # A mark's tag is a keyword, symbol or atom: a prompt; a function: a finalizer, for escapes that leave it; nil: the place
 # where a captured part was put. `extra` is the number of marks from here down. Marks in `state.marks` are shared by the
 # continuations of call/cc, so two continuations have in common what is the same object in both.
+
+cdef enum:
+    MARK_LENGTH = 3
+    SUSPENDED_LENGTH = 3  # of a CONTINUATION that keeps what suspend* was given; as a MARK, so that one can become the other
 
 cdef inline bint is_prompt_tag(Value tag) noexcept nogil:
     return tag.tag == KEYWORD or tag.tag == SYMBOL or tag.tag == ATOM
@@ -42,14 +52,20 @@ cdef Frame *frame_below(Frame *frame, Value *marks) noexcept nogil:
     return frame
 
 
+cdef inline void fill_mark(Values *mark, Value tag, Frame *frame, Value below) noexcept nogil:
+    mark.head.kind = MARK
+    mark.head.flags = 0
+    mark.head.extra = mark_depth(below) + 1
+    mark.at[0] = tag
+    mark.at[1] = pointer_value(frame)
+    mark.at[2] = below
+
+
 cdef Values *new_mark(Heap *heap, Value tag, Frame *frame, Value below) noexcept nogil:
     """Return a mark; takes over what it stores."""
-    cdef Values *mark = new_values(heap, MARK, 3)
+    cdef Values *mark = new_values(heap, MARK, MARK_LENGTH)
     if mark != NULL:
-        mark.at[0] = tag
-        mark.at[1] = pointer_value(frame)
-        mark.at[2] = below
-        mark.head.extra = mark_depth(below) + 1
+        fill_mark(mark, tag, frame, below)
     return mark
 
 
@@ -62,22 +78,38 @@ cdef Outcome continue_at(State *state, Frame *frame, Value marks) noexcept nogil
     return NO_MEMORY if state.frame == NULL else OK
 
 
+cdef Outcome leave_mark(State *state) noexcept nogil:
+    """Make the frame below the innermost mark the running one; there is none before."""
+    cdef Values *mark = mark_of(state.marks)
+    state.frame = <Frame *> mark.at[1].object
+    state.marks = mark.at[2]
+    if mark.head.count == 1:
+        release(&state.heap, mark.at[0])
+        free_block(&state.heap, &mark.head)
+    else:
+        retain_object(&state.frame.head)
+        retain(state.marks)
+        mark.head.count -= 1
+    state.frame = own_frame(&state.heap, state.frame)
+    return NO_MEMORY if state.frame == NULL else OK
+
+
 cdef Outcome pass_mark(State *state, Value value) noexcept nogil:
     """Give a value (borrowed) to the frame below the innermost mark."""
     value = retained(value)
-    if continue_at(state, frame_of(state.marks), mark_of(state.marks).at[2]) != OK:
+    release_object(&state.heap, &state.frame.head)
+    if leave_mark(state) != OK:
         return NO_MEMORY
     deliver(state, value)
     return OK
 
 
-cdef Frame *wait_at(State *state, int32_t slot) noexcept nogil:
+cdef inline Frame *wait_at(State *state, int32_t slot) noexcept nogil:
     """Take the frame that waits for a call's value out of the state, which then has none."""
     cdef Frame *frame = state.frame
     if slot == TAIL:
         frame = state.frame.parent
-        retain_object(&frame.head)
-        release_object(&state.heap, &state.frame.head)
+        free_frame(&state.heap, state.frame)
     else:
         frame.slot = slot
     state.frame = NULL
@@ -137,7 +169,70 @@ cdef Outcome put_marks(State *state, Value first, Value end, Value below, Value 
     return OK
 
 
-# ---- the three host functions
+cdef bint are_own(Value first, Value end) noexcept nogil:
+    """Return whether nobody but the state, or one continuation, holds the marks from `first` up to `end`."""
+    while first.tag == MARK and first.object != end.object:
+        if first.object.count != 1:
+            return False
+        first = mark_of(first).at[2]
+    return True
+
+
+cdef Value *move_marks(Heap *heap, Value first, Value end, uint32_t up) noexcept nogil:
+    """Change the depth of own marks from `first` up to `end`; return where the reference to the end is."""
+    cdef Values *mark
+    while True:
+        charge(heap, 1)
+        mark = mark_of(first)
+        mark.head.extra += up
+        first = mark.at[2]
+        if first.tag != MARK or first.object == end.object:
+            return &mark.at[2]
+
+
+cdef Outcome cut_marks(State *state, Value prompt, Value *above) noexcept nogil:
+    """Take the marks above a prompt (borrowed) out of the state, whose innermost mark it then is; nil for none."""
+    cdef Value *last
+    above[0] = nil()
+    if state.marks.object == prompt.object:
+        return OK
+    if are_own(state.marks, prompt):
+        above[0] = state.marks
+        last = move_marks(&state.heap, state.marks, prompt, <uint32_t> -<int32_t> mark_depth(prompt))
+        last[0] = nil()
+        state.marks = prompt
+        return OK
+    if put_marks(state, state.marks, prompt, nil(), above) != OK:
+        return NO_MEMORY
+    set_value(&state.heap, &state.marks, retained(prompt))
+    return OK
+
+
+cdef Outcome put_part(State *state, Values *part, Value value) noexcept nogil:
+    """Go on in a captured part, which ends with this, and give it a value (both taken over). No frame runs before."""
+    cdef Heap *heap = &state.heap
+    cdef Frame *frame = <Frame *> part.at[0].object
+    cdef Value first = part.at[1]
+    if part.head.count == 1 and are_own(first, nil()):
+        if first.tag == MARK:
+            move_marks(heap, first, nil(), mark_depth(state.marks))[0] = state.marks
+            state.marks = first
+        if part.head.length == SUSPENDED_LENGTH:
+            release(heap, part.at[2])
+        free_block(heap, &part.head)
+    else:
+        retain_object(&frame.head)
+        if put_marks(state, first, nil(), state.marks, &state.marks) != OK:
+            return NO_MEMORY
+        release_object(heap, &part.head)
+    state.frame = own_frame(heap, frame)
+    if state.frame == NULL:
+        return NO_MEMORY
+    deliver(state, value)
+    return OK
+
+
+# ---- the host functions
 
 cdef Outcome check_control(State *state, const char *name, const Value *arguments, uint32_t n) noexcept nogil:
     """Fault unless there are a tag and a function that takes n arguments: nothing fails once frames have moved."""
@@ -161,39 +256,84 @@ cdef Outcome call_control(State *state, uint32_t number, Value *arguments, uint3
     tag = arguments[0]
     if not is_prompt_tag(tag) and not (number == PRIMITIVE_PROMPT and tag.tag == CLOSURE):
         return fault_type(&state.heap, primitive.name, b"a keyword, symbol or atom", tag)
+    if number == PRIMITIVE_SUSPEND:
+        return suspend(state, arguments, slot)
     if number == PRIMITIVE_ABORT:
         return abort_to(state, tag, &arguments[1], slot)
     outcome = check_control(state, primitive.name, arguments, n - 2 if number == PRIMITIVE_PROMPT else 1)
     if outcome != OK:
         return outcome
-    if number == PRIMITIVE_PROMPT:
+    if number != PRIMITIVE_PROMPT:
+        return capture(state, arguments, slot)
+    if arguments[1].tag == CLOSURE:
         return call_above(state, arguments, n, slot)
-    return capture(state, arguments, slot)
+    return resume_above(state, arguments, slot)
 
 
-cdef Outcome call_above(State *state, Value *arguments, uint32_t n, int32_t slot) noexcept nogil:
-    """Call the function arguments[1] with those after it above a new mark arguments[0]."""
-    cdef Heap *heap = &state.heap
+cdef Frame *new_bottom(Heap *heap) noexcept nogil:
+    """Return the frame that stands above a mark, or below everything, and passes a value on."""
     cdef Frame *bottom = new_frame(heap, &HALT_ARITY, HALT_FUNCTION.closure, NULL)
-    cdef Values *taken
-    cdef Values *mark
-    cdef Value holder
-    cdef Outcome outcome
-    if bottom == NULL or give_values(heap, CAPTURES, arguments, n, &holder) != OK:
-        return NO_MEMORY
-    bottom.at[0] = nil()
-    clear(heap, arguments, n)
-    taken = <Values *> holder.object
-    mark = new_mark(heap, retained(taken.at[0]), wait_at(state, slot), state.marks)
+    if bottom != NULL:
+        bottom.at[0] = nil()
+        bottom.slot = 0
+    return bottom
+
+
+cdef Outcome add_mark(State *state, Value tag, Frame *waiting) noexcept nogil:
+    """Put a new mark upon the others; takes over what it stores."""
+    cdef Values *mark = new_mark(&state.heap, tag, waiting, state.marks)
     if mark == NULL:
         return NO_MEMORY
     state.marks = pointer_value(mark)
-    state.frame = bottom
-    if taken.at[1].tag == CLOSURE:
-        outcome = call_closure(state, <Closure *> taken.at[1].object, &taken.at[2], n - 2, 0)
-    else:
-        outcome = call_continuation(state, <Values *> taken.at[1].object, &taken.at[2], 1, 0)
-    release(heap, holder)
+    return OK
+
+
+cdef Outcome call_above(State *state, Value *arguments, uint32_t n, int32_t slot) noexcept nogil:
+    """Call the closure arguments[1] with those after it above a new mark arguments[0]."""
+    cdef Heap *heap = &state.heap
+    cdef Closure *closure = <Closure *> taken(&arguments[1]).object
+    cdef Value tag = taken(&arguments[0])
+    cdef Frame *bottom = new_bottom(heap)
+    cdef Frame *frame
+    if bottom == NULL:
+        return NO_MEMORY
+    frame = new_frame(heap, select_arity(closure.function, n - 2), closure, bottom)
+    if frame == NULL or fill_parameters(heap, frame, &arguments[2], n - 2) != OK:
+        return NO_MEMORY
+    if add_mark(state, tag, wait_at(state, slot)) != OK:
+        return NO_MEMORY
+    state.frame = frame
+    return OK
+
+
+cdef Outcome resume_above(State *state, Value *arguments, int32_t slot) noexcept nogil:
+    """Call the continuation arguments[1] with arguments[2] above a new mark arguments[0]."""
+    cdef Heap *heap = &state.heap
+    cdef Value tag = taken(&arguments[0])
+    cdef Values *part = <Values *> taken(&arguments[1]).object
+    cdef Value value = taken(&arguments[2])
+    cdef Frame *waiting = wait_at(state, slot)
+    cdef Frame *frame = <Frame *> part.at[0].object
+    cdef Outcome outcome
+    if part.head.length == SUSPENDED_LENGTH and part.head.count == 1 and part.at[1].tag == NIL:
+        release(heap, part.at[2])
+        fill_mark(part, tag, waiting, state.marks)  # the continuation is used up: the mark takes its place
+        state.marks = pointer_value(part)
+        state.frame = own_frame(heap, frame)
+        if state.frame == NULL:
+            return NO_MEMORY
+        deliver(state, value)
+        return OK
+    if add_mark(state, tag, waiting) != OK:
+        return NO_MEMORY
+    if part.head.flags & COMPOSABLE:
+        return put_part(state, part, value)
+    state.frame = new_bottom(heap)
+    if state.frame == NULL:
+        return NO_MEMORY
+    outcome = escape(state, part, value)
+    release(heap, value)
+    release_object(heap, &part.head)
     return outcome
 
 
@@ -215,19 +355,13 @@ cdef Outcome capture(State *state, Value *arguments, int32_t slot) noexcept nogi
     if not find_prompt(state, arguments[0], &prompt):
         return fault_prompt(state, b"control*", arguments[0])
     part = new_values(heap, CONTINUATION, 2)
-    if part == NULL or put_marks(state, state.marks, prompt, nil(), &part.at[1]) != OK:
+    if part == NULL or cut_marks(state, prompt, &part.at[1]) != OK:
         return NO_MEMORY
     part.head.flags = COMPOSABLE
     function = retained(arguments[1])
     clear(heap, arguments, 2)
     part.at[0] = pointer_value(wait_at(state, slot))
-    prompt = retained(prompt)
-    state.frame = frame_of(prompt)
-    retain_object(&state.frame.head)
-    set_value(heap, &state.marks, retained(mark_of(prompt).at[2]))
-    release(heap, prompt)
-    state.frame = own_frame(heap, state.frame)
-    if state.frame == NULL:
+    if leave_mark(state) != OK:
         return NO_MEMORY
     argument = pointer_value(part)
     if function.tag == CLOSURE:
@@ -237,6 +371,42 @@ cdef Outcome capture(State *state, Value *arguments, int32_t slot) noexcept nogi
     release(heap, argument)
     release(heap, function)
     return outcome
+
+
+cdef Outcome suspend(State *state, Value *arguments, int32_t slot) noexcept nogil:
+    """Give the innermost prompt arguments[0] the part above it, which keeps arguments[1]."""
+    cdef Heap *heap = &state.heap
+    cdef Values *part
+    cdef Frame *frame
+    cdef Value prompt
+    cdef Value above
+    cdef Value message
+    if not find_prompt(state, arguments[0], &prompt):
+        return fault_prompt(state, b"suspend*", arguments[0])
+    if cut_marks(state, prompt, &above) != OK:
+        return NO_MEMORY
+    message = taken(&arguments[1])
+    set_value(heap, &arguments[0], nil())
+    frame = wait_at(state, slot)
+    if prompt.object.count == 1:  # the prompt is used up: the continuation takes its place
+        part = mark_of(prompt)
+        state.frame = own_frame(heap, <Frame *> part.at[1].object)
+        state.marks = part.at[2]
+        release(heap, part.at[0])
+        part.head.kind = CONTINUATION
+        part.head.extra = 0
+    else:
+        part = new_values(heap, CONTINUATION, SUSPENDED_LENGTH)
+        if part == NULL or leave_mark(state) != OK:
+            return NO_MEMORY
+    if state.frame == NULL:
+        return NO_MEMORY
+    part.head.flags = COMPOSABLE
+    part.at[0] = pointer_value(frame)
+    part.at[1] = above
+    part.at[2] = message
+    deliver(state, pointer_value(part))
+    return OK
 
 
 cdef Outcome abort_to(State *state, Value tag, Value *value, int32_t slot) noexcept nogil:
@@ -287,29 +457,15 @@ cdef Outcome call_continuation(
 
 cdef Outcome put_back(State *state, Values *part, Value value, int32_t slot) noexcept nogil:
     """Go on in a captured part, on top of the continuation of this call."""
-    cdef Heap *heap = &state.heap
-    cdef Frame *frame = <Frame *> part.at[0].object
     cdef Frame *waiting
-    cdef Values *mark
-    retain_object(&frame.head)
     retain_object(&part.head)
     value = retained(value)
     waiting = wait_at(state, slot)
     if waiting.arity == &HALT_ARITY:  # nothing between here and the next mark: a call in tail position leaves no trace
-        release_object(heap, &waiting.head)
-    else:
-        mark = new_mark(heap, nil(), waiting, state.marks)
-        if mark == NULL:
-            return NO_MEMORY
-        state.marks = pointer_value(mark)
-    if put_marks(state, part.at[1], nil(), state.marks, &state.marks) != OK:
+        release_object(&state.heap, &waiting.head)
+    elif add_mark(state, nil(), waiting) != OK:
         return NO_MEMORY
-    release_object(heap, &part.head)
-    state.frame = own_frame(heap, frame)
-    if state.frame == NULL:
-        return NO_MEMORY
-    deliver(state, value)
-    return OK
+    return put_part(state, part, value)
 
 
 cdef Outcome escape(State *state, Values *continuation, Value value) noexcept nogil:

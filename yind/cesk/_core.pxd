@@ -26,7 +26,8 @@
 #     MAP_COLLISION -                                      pairs whose keys have one hash
 #     CLOSURE       the function                           CAPTURES or NIL
 #     CAPTURES      -                                      captured values; shared by the closures of one letrec
-#     CONTINUATION  -                                      the waiting FRAME, MARK or NIL; flags = COMPOSABLE: of control*
+#     CONTINUATION  -                                      the waiting FRAME, MARK or NIL, of suspend* also a value; flags =
+#                                                          COMPOSABLE: of control* and suspend*
 #     MARK          -                                      tag, the FRAME that waits below, MARK or NIL; `extra` is the depth
 #     ATOM          -                                      the value; the only thing a program can change
 #     ERROR         -                                      message, data, cause

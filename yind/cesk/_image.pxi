@@ -29,6 +29,7 @@
 #     CAPTURES n value*                     HALT slot value
 #     CONTINUATION frame mark|nil           ERROR message data cause
 #     CONTINUATION_PART frame mark|nil      MARK tag frame mark|nil
+#     SUSPENDED frame mark|nil value
 #
 # LIST_NEXT: the rest is the object before. A function or arity is 2 * index, plus one in the core library; pc counts in
 # the program's code. A frame without closure runs a function without captured values. HALT is the frame below all.
@@ -55,6 +56,7 @@ cdef enum Record:
     RECORD_FILL = 67
     RECORD_HALT = 68
     RECORD_CONTINUATION_PART = 69  # COMPOSABLE
+    RECORD_SUSPENDED = 70  # COMPOSABLE, of suspend*
 
 # ORDER: ext. Types of msgpack's ext; numbers are 1, 2 or 4 bytes, big endian, as few as do.
 cdef enum Ext:

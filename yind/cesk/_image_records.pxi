@@ -396,12 +396,14 @@ cdef bint read_waiting(Reader *reader, Value *frame) noexcept nogil:
     return reader.entries[reader.number].flags & WAITING or refuse(reader, b"a continuation of a frame that does not wait")
 
 
-cdef bint read_continuation(Reader *reader, uint32_t flags) noexcept nogil:
-    cdef Values *continuation = new_values(&reader.state.heap, CONTINUATION, 2)
+cdef bint read_continuation(Reader *reader, uint32_t flags, uint32_t length) noexcept nogil:
+    cdef Values *continuation = new_values(&reader.state.heap, CONTINUATION, length)
     if continuation == NULL:
         return out_of_memory(reader)
     continuation.head.flags = <uint8_t> flags
     if not (read_waiting(reader, &continuation.at[0]) and read_inner(reader, MARK, True, &continuation.at[1])):
+        return False
+    if length == SUSPENDED_LENGTH and not read_value(reader, &continuation.at[2]):
         return False
     return add_entry(reader, continuation)
 
@@ -522,7 +524,7 @@ cdef bint read_halt(Reader *reader) noexcept nogil:
 cdef bint read_record(Reader *reader) noexcept nogil:
     cdef int64_t number = 0
     cdef uint32_t kind
-    if not read_number(reader, RATIO, RECORD_CONTINUATION_PART, &number):
+    if not read_number(reader, RATIO, RECORD_SUSPENDED, &number):
         return False
     kind = <uint32_t> number
     if kind == RATIO:
@@ -560,9 +562,11 @@ cdef bint read_record(Reader *reader) noexcept nogil:
     if kind == CAPTURES:
         return read_captures(reader)
     if kind == CONTINUATION:
-        return read_continuation(reader, 0)
+        return read_continuation(reader, 0, 2)
     if kind == RECORD_CONTINUATION_PART:
-        return read_continuation(reader, COMPOSABLE)
+        return read_continuation(reader, COMPOSABLE, 2)
+    if kind == RECORD_SUSPENDED:
+        return read_continuation(reader, COMPOSABLE, SUSPENDED_LENGTH)
     if kind == MARK:
         return read_mark(reader)
     if kind == ERROR:

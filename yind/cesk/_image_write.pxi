@@ -488,7 +488,7 @@ cdef bint write_record(Writer *writer, Object *object) noexcept nogil:
     if kind == MAP_NODE:
         return write_map_node(writer, <MapNode *> object)
     if kind == CONTINUATION and object.flags & COMPOSABLE:
-        kind = RECORD_CONTINUATION_PART
+        kind = RECORD_SUSPENDED if object.length == SUSPENDED_LENGTH else RECORD_CONTINUATION_PART
     write_number(writer, VECTOR_LEAF if is_leaf(kind) else kind)
     if kind == VECTOR:
         write_number(writer, (<Vector *> object).count)

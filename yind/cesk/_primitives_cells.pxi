@@ -1,7 +1,7 @@
-# Host functions on atoms, errors and lazy seqs.
+# Host functions on atoms, errors, lazy seqs and continuations.
 #
 # Is:     the entry points, argument counts already checked.
-# Is not: swap! and the realisation of lazy seqs, which call the program (`yang/lib/core.clj`).
+# Is not: swap! and the realisation of lazy seqs, which call the program (`yang/lib`).
 # Fits:   `_table.pxi` finds them by name.
 
 cdef Outcome primitive_atom(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
@@ -119,4 +119,13 @@ cdef Outcome primitive_lazy_value(Heap *heap, const Value *arguments, uint32_t n
     if arguments[0].tag != LAZY or not arguments[0].object.flags & REALIZED:
         return fault_type(heap, b"lazy-value", b"a realised lazy seq", arguments[0])
     result[0] = retained((<Values *> arguments[0].object).at[0])
+    return OK
+
+
+# ---- continuations
+
+cdef Outcome primitive_suspended_with(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
+    if arguments[0].tag != CONTINUATION or arguments[0].object.length != SUSPENDED_LENGTH:
+        return fault_type(heap, b"suspended-with", b"a continuation of suspend*", arguments[0])
+    result[0] = retained((<Values *> arguments[0].object).at[2])
     return OK

@@ -176,9 +176,11 @@ cdef enum PrimitiveNumber:
     PRIMITIVE_CHECK_SOME = 162
     PRIMITIVE_ADD_SOME = 163
     PRIMITIVE_EQUAL_SOME = 164
-    PRIMITIVE_TABLE_SIZE = 165
+    PRIMITIVE_SUSPEND = 165
+    PRIMITIVE_SUSPENDED_WITH = 166
+    PRIMITIVE_TABLE_SIZE = 167
 
-cdef PrimitiveInfo PRIMITIVE_TABLE[165]
+cdef PrimitiveInfo PRIMITIVE_TABLE[167]
 
 
 cdef void fill_primitive_table() noexcept:
@@ -347,6 +349,8 @@ cdef void fill_primitive_table() noexcept:
     set_primitive(162, primitive_check_some, 2, 2, 0, b"check-some")
     set_primitive(163, primitive_add_some, 2, 2, 0, b"add-some")
     set_primitive(164, primitive_equal_some, 1, 1, 0, b"equal-some")
+    set_primitive(165, missing_primitive, 2, 2, 1, b"suspend*")
+    set_primitive(166, primitive_suspended_with, 1, 1, 0, b"suspended-with")
 
 
 fill_primitive_table()

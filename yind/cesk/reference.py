@@ -643,6 +643,12 @@ class ReferenceMachine:
             name == "prompt*" and isinstance(tag, Closure)
         ):
             raise type_fault(name, "a keyword, symbol or atom", tag)
+        if name == "suspend*":
+            prompt = self._prompt(name, tag)
+            frames = _above(self.continuation, prompt)
+            self.continuation = prompt.parent
+            self.control = Give(Continuation(frames, composable=True, suspended_with=arguments))
+            return
         if name == "abort*":
             target = Continuation(self._prompt(name, tag).parent)
             self._apply_continuation(target, arguments)

@@ -42,6 +42,7 @@ from yind.cesk.reference_values import (
     VECTORS,
     Atom,
     Closure,
+    Continuation,
     Empty,
     ErrorValue,
     GuestFault,
@@ -555,3 +556,13 @@ def _lazy_set(store: Store, value: Value, found: Value) -> None:
 @primitive("lazy-value")
 def _lazy_value(store: Store, value: Value) -> Value:
     return realised(store, _lazy("lazy-value", "a realised lazy seq", value))
+
+
+# ---- continuations
+
+
+@primitive("suspended-with")
+def _suspended_with(store: Store, value: Value) -> Value:
+    if not isinstance(value, Continuation) or not value.suspended_with:
+        raise type_fault("suspended-with", "a continuation of suspend*", value)
+    return value.suspended_with[0]

@@ -161,10 +161,14 @@ class Closure:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Continuation:
-    """The frames that wait: all of them, from `call/cc`, or the part that `control*` took, which ends with None."""
+    """The frames that wait: all of them, from `call/cc`, or the part that `control*` took, which ends with None.
+
+    That of `suspend*` has the value it was suspended with.
+    """
 
     frames: Frame | None
     composable: bool = False
+    suspended_with: tuple[Value, ...] = ()
 
 
 SEQS = (Pair, Empty, Slice, Range, Lazy)

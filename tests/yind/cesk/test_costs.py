@@ -193,6 +193,7 @@ CALLS: dict[str, Call] = {
     "number-range": flat("n", "(range 0 x 1)"),
     "atom": flat(NUMBERS, "(atom x)"),
     "deref": flat(f"(atom {NUMBERS})", "(deref x)"),
+    "suspended-with": flat(f"(prompt :p (suspend* :p {NUMBERS}))", "(suspended-with x)"),
     "reset!": flat("(atom nil)", "(reset! x 1)"),
     "compare-and-set!": Call(
         f"[(atom {TEXT}) {TEXT}]", "(compare-and-set! (nth x 0) (nth x 1) nil)"
