@@ -33,7 +33,16 @@ from yang.segment import Arity, Function, FunctionRef, Handler, Part, PrimitiveR
 
 LIBRARY = "core"  # the name of the files together
 # ORDER: a qualified name (impl/x, clojure.string/x) is defined before it is used.
-FILES = ("seqs.clj", "core.clj", "text.clj", "sets.clj", "control.clj", "logic.clj", "long.clj")
+FILES = (
+    "seqs.clj",
+    "core.clj",
+    "sorted.clj",
+    "text.clj",
+    "sets.clj",
+    "control.clj",
+    "logic.clj",
+    "long.clj",
+)
 _SUFFIXES = (".py", ".dl", ".lark", ".clj")
 
 

@@ -303,10 +303,68 @@ PRIMITIVES: tuple[Primitive, ...] = (
         "leave the innermost prompt with the tag, whose value is the continuation up to it, suspended with a value",
     ),
     Primitive("suspended-with", 1, 1, PURE, "what a continuation of suspend* was suspended with"),
+    Primitive(
+        "sorted-map", 0, None, PURE, "map in the order of its keys, of alternating keys and values"
+    ),
+    Primitive("sorted-set", 0, None, PURE, "set in order, of the arguments"),
+    Primitive("sorted?", 1, 1, PURE, "is a sorted map or set"),
+    Primitive(
+        "sorted-empty",
+        2,
+        2,
+        PURE,
+        "empty sorted map (true) or set (false) with a comparator (core library only)",
+    ),
+    Primitive("sorted-order", 1, 1, PURE, "comparator of a sorted collection (core library only)"),
+    Primitive(
+        "sorted-calls?",
+        1,
+        1,
+        PURE,
+        "is a sorted collection whose comparator is to be called (core library only)",
+    ),
+    Primitive(
+        "sorted-rank",
+        2,
+        2,
+        PURE,
+        "how many entries are before a key, minus one and negated if it is not there (core library only)",
+    ),
+    Primitive("sorted-key", 2, 2, PURE, "key of the entry of a rank (core library only)"),
+    Primitive("sorted-val", 2, 2, PURE, "value of the entry of a rank (core library only)"),
+    Primitive(
+        "sorted-insert",
+        4,
+        4,
+        PURE,
+        "sorted collection with an entry of a rank, key and value (core library only)",
+    ),
+    Primitive(
+        "sorted-replace",
+        3,
+        3,
+        PURE,
+        "sorted map with the value of the entry of a rank set (core library only)",
+    ),
+    Primitive(
+        "sorted-remove",
+        2,
+        2,
+        PURE,
+        "sorted collection without the entry of a rank (core library only)",
+    ),
+    Primitive(
+        "sorted-from",
+        3,
+        3,
+        PURE,
+        "seq from the entry of a rank up (true) or down (false), nil if there is none (core library only)",
+    ),
 )
 
 # What does the work of a host function when it is too much for one instruction: a function of the core library that
 # takes the same arguments and comes to the same value or error. A host function without one is quick by its nature.
+# The forms of `get`, `assoc` and their like also serve collections whose comparator is a function of the program.
 LONG_FORMS: dict[str, str] = {
     "+": "long/add",
     "-": "long/subtract",
@@ -340,6 +398,11 @@ LONG_FORMS: dict[str, str] = {
     "apply": "long/apply",
     "fold-items": "long/fold-items",
     "count-each": "long/count-each",
+    "get": "long/get",
+    "contains?": "long/contains?",
+    "find": "long/find",
+    "sorted-map": "long/sorted-map",
+    "sorted-set": "long/sorted-set",
 }
 
 PRIMITIVE_NUMBERS: dict[str, int] = {row.name: number for number, row in enumerate(PRIMITIVES)}

@@ -22,6 +22,11 @@ CORE_ONLY = frozenset(
     {"lazy-thunk", "lazy-set!", "lazy-value", "lazy-folder", "call-with-list", "ask-for"}
 )
 CORE_ONLY |= {row.name for row in PRIMITIVES if row.kind is Kind.PORTION}
+# They see the places in a sorted collection, or put something there whatever its comparator says.
+CORE_ONLY |= {
+    *("sorted-empty", "sorted-order", "sorted-calls?", "sorted-rank", "sorted-key", "sorted-val"),
+    *("sorted-insert", "sorted-replace", "sorted-remove", "sorted-from"),
+}
 
 
 class CoreLibrary(NamedTuple):

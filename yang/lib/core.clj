@@ -22,7 +22,8 @@
 (defn catches?
   "Whether `(catch class ...)` is meant for this error; classes of the JVM by the kind of fault."
   [class error]
-  (let [kind (get (ex-data error) :fault)
+  (let [data (ex-data error)
+        kind (get (if (sorted? data) (into {} data) data) :fault)
         one-of (fn [& kinds] (impl/member? kinds kind))]
     (cond
       (impl/member? [":default" "Throwable" "Exception" "Error" "Object"] class) true

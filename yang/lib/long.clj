@@ -96,13 +96,17 @@
       m)))
 
 (defn long/conj
-  ([coll item] (if (and (map? coll) (map? item)) (impl/poured coll item) (whole conj coll item)))
+  ([coll item]
+   (cond
+     (sorted-calls? coll) (impl/sorted-add coll item)
+     (and (map? coll) (map? item)) (impl/poured coll item)
+     :else (whole conj coll item)))
   ([coll item & more]
    (loop [coll (conj coll item) left more]
      (if left (recur (conj coll (first left)) (next left)) coll))))
 
 (defn long/assoc
-  ([m k v] (whole assoc m k v))
+  ([m k v] (if (sorted-calls? m) (impl/sorted-put m k v) (whole assoc m k v)))
   ([m k v & more]
    (loop [m (assoc m k v) left more]
      (if left
@@ -113,14 +117,14 @@
 
 (defn long/dissoc
   ([m] m)
-  ([m k] (whole dissoc m k))
+  ([m k] (if (sorted-calls? m) (impl/sorted-take m k) (whole dissoc m k)))
   ([m k & more]
    (loop [m (dissoc m k) left more]
      (if left (recur (dissoc m (first left)) (next left)) m))))
 
 (defn long/disj
   ([coll] coll)
-  ([coll x] (whole disj coll x))
+  ([coll x] (if (sorted-calls? coll) (impl/sorted-take coll x) (whole disj coll x)))
   ([coll x & more]
    (loop [coll (disj coll x) left more]
      (if left (recur (disj coll (first left)) (next left)) coll))))
@@ -135,6 +139,27 @@
       (let [x (nth items i)] (recur (assoc counts x (inc (get counts x 0))) (inc i)))
       counts)))
 
+;; ---- long forms of a look-up: a key that is large, or a comparator to be called
+
+(defn long/get
+  ([coll k] (if (sorted-calls? coll) (impl/sorted-get coll k nil) (whole get coll k)))
+  ([coll k default]
+   (if (sorted-calls? coll) (impl/sorted-get coll k default) (whole get coll k default))))
+
+(defn long/contains? [coll k]
+  (if (sorted-calls? coll) (impl/sorted-contains? coll k) (whole contains? coll k)))
+
+(defn long/find [coll k]
+  (if (sorted-calls? coll) (impl/sorted-find coll k) (whole find coll k)))
+
+(defn long/sorted-set [& items] (impl/poured (sorted-set) items))
+
+(defn long/sorted-map [& items]
+  (loop [m (sorted-map) left items]
+    (if left
+      (recur (assoc m (first left) (first (next left))) (next (next left)))
+      m)))
+
 ;; ---- long forms of what goes through a collection
 
 (defn long/vec [coll] (impl/poured [] coll))
@@ -142,9 +167,13 @@
 
 (defn impl/same? [a b]
   (loop [left (list 0 a b)]
-    (if left
-      (if (empty? left) true (recur (equal-some left)))
-      false)))
+    (cond
+      (not left) false
+      (empty? left) true
+      (neg? (first left))  ; two collections whose comparators are not to be called
+      (let [b (nth left 2)]
+        (recur (conj (nthrest left 3) (into (if (map? b) {} #{}) b) (nth left 1) 0)))
+      :else (recur (equal-some left)))))
 
 (defn long/equal
   ([_] true)

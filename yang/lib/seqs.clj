@@ -54,7 +54,11 @@
   [x]
   (ex-info "reduced" {:yin.core/reduced x}))
 
-(defn reduced? [x] (if (error? x) (contains? (ex-data x) :yin.core/reduced) false))
+(defn reduced? [x]
+  (if (error? x)
+    (let [data (ex-data x)]
+      (if (sorted? data) false (contains? data :yin.core/reduced)))
+    false))
 (defn unreduced [x] (if (reduced? x) (get (ex-data x) :yin.core/reduced) x))
 (defn ensure-reduced [x] (if (reduced? x) x (reduced x)))
 
@@ -197,7 +201,8 @@
      (cons a (cons b (cons c (cons d (spread more))))))))
 
 (defn not-empty [coll] (if (seq coll) coll nil))
-(defn rseq [coll] (seq (reverse coll)))
+(defn rseq [coll]
+  (if (sorted? coll) (sorted-from coll (dec (count coll)) false) (seq (reverse coll))))
 
 (defn dorun
   ([coll] (realize-all coll))

@@ -219,6 +219,7 @@ cdef Outcome look_up(Heap *heap, Value callee, const Value *arguments, uint32_t 
     cdef Value collection = callee
     cdef Value key = arguments[0]
     cdef Value *found = NULL
+    cdef int64_t rank = 0
     cdef Outcome outcome
     if callee.tag == KEYWORD or callee.tag == SYMBOL:
         collection = arguments[0]
@@ -236,8 +237,12 @@ cdef Outcome look_up(Heap *heap, Value callee, const Value *arguments, uint32_t 
         outcome = map_find(heap, collection, key, &found)
         if outcome != OK:
             return outcome
+    elif is_sorted(collection.tag):
+        outcome = DEFER if calls_out(collection) else sorted_find(heap, collection, key, &rank, &found)
+        if outcome != OK:
+            return outcome
     if found != NULL:
-        result[0] = retained(found[1] if collection.tag == MAP else found[0])
+        result[0] = retained(found[1] if is_map(collection.tag) else found[0])
     elif n == 2:
         result[0] = retained(arguments[1])
     return OK
@@ -541,8 +546,8 @@ cdef Outcome call(State *state, Value callee, Value *arguments, uint32_t n, int3
             outcome = call_primitive(state, <uint32_t> callee.integer, arguments, n, slot)
         elif callee.tag == CONTINUATION:
             outcome = call_continuation(state, <Values *> callee.object, arguments, n, slot)
-        elif KEYWORD <= callee.tag <= SYMBOL or callee.tag == MAP or callee.tag == SET or callee.tag == VECTOR:
-            if n == 0 or n > 2 or (n == 2 and (callee.tag == SET or callee.tag == VECTOR)):
+        elif KEYWORD <= callee.tag <= SYMBOL or VECTOR <= callee.tag <= SORTED_SET:
+            if n == 0 or n > 2 or (n == 2 and (is_set(callee.tag) or callee.tag == VECTOR)):
                 outcome = fault_arity(state, type_name(callee), strlen(type_name(callee)), n)
             else:
                 state.heap.steps = 0
@@ -570,7 +575,7 @@ cdef Outcome check_data(Heap *heap, Value value, bint data_only) noexcept nogil:
     while True:
         if data_only and (value.tag == PRIMITIVE or value.tag >= CLOSURE):
             outcome = fault_type(heap, b"effect", b"data", value)
-        elif value.tag == EMPTY or LIST <= value.tag <= SET:
+        elif value.tag == EMPTY or LIST <= value.tag <= SORTED_SET:
             outcome = cursor_start(heap, &cursor, value)
             while outcome == OK:
                 outcome = cursor_next(heap, &cursor, &more)

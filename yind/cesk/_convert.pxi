@@ -182,9 +182,9 @@ cdef object simple_python(Value value):
 
 
 cdef object collected(uint32_t tag, list parts):
-    if tag == MAP:
+    if is_map(tag):
         return _Map(zip(parts[::2], parts[1::2], strict=True))
-    if tag == SET:
+    if is_set(tag):
         return _Set(parts)
     if tag == VECTOR:
         return tuple(parts)
@@ -216,7 +216,7 @@ cdef object python_value(Heap *heap, Value source):
                 del done[len(done) - count :]
                 parts.reverse()
                 done.append(collected(value.spare, parts))
-            elif value.tag == EMPTY or LIST <= value.tag <= SET:
+            elif value.tag == EMPTY or LIST <= value.tag <= SORTED_SET:
                 marker = immediate(UNBOUND, 0)
                 marker.spare = value.tag
                 place = heap.work_count
@@ -231,8 +231,8 @@ cdef object python_value(Heap *heap, Value source):
                     items += 1
                     if items > ITEMS_MAX:
                         raise ValueInvalid(f"more than {ITEMS_MAX} items")
-                    count += 2 if value.tag == MAP else 1
-                    outcome = push_item(heap, &cursor, value.tag == MAP)
+                    count += 2 if is_map(value.tag) else 1
+                    outcome = push_item(heap, &cursor, is_map(value.tag))
                 if outcome != OK:
                     raise ValueInvalid("out of memory" if outcome == NO_MEMORY else "a lazy seq is not realised")
                 heap.work[place].integer = count

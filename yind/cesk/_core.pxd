@@ -17,13 +17,18 @@
 #     CONS          -                                      first, rest (any seq, EMPTY or NIL; may be LAZY)
 #     LAZY          -                                      function, or when `flags` = REALIZED what it gave
 #     RANGE         -                                      first, end (exclusive), step: all INT or all DOUBLE; never empty
-#     SEQ           index, flags = SEQ_*                   VECTOR (index), STRING (byte), MAP or SET (path); never empty;
-#                                                          behind the source the rest of a path deeper than 7
+#     SEQ           index, flags = SEQ_*                   VECTOR (index), STRING (byte), MAP or SET (path), SORTED_MAP or
+#                                                          SORTED_SET (rank); never empty; behind the source the rest of a
+#                                                          path deeper than 7
 #     VECTOR_LEAF   -                                      items, see `_vector.pxi`
 #     MAP SET       count                                  root: MAP_ARRAY while small, else MAP_NODE, MAP_COLLISION below
 #     MAP_ARRAY     -                                      key, value, key, value ... in order of insertion
 #     MAP_NODE      data_map, node_map                     pairs of keys and values, then children (CHAMP)
 #     MAP_COLLISION -                                      pairs whose keys have one hash
+#     SORTED_MAP    count                                  root: SORTED_LEAF or SORTED_NODE, NIL when empty; comparator, NIL
+#     SORTED_SET                                           for `compare`
+#     SORTED_NODE   -                                      child, its first key, how many entries are below it; child ...
+#     SORTED_LEAF   -                                      key, value, key, value ... in order
 #     CLOSURE       the function                           CAPTURES or NIL
 #     CAPTURES      -                                      captured values; shared by the closures of one letrec
 #     CONTINUATION  -                                      the waiting FRAME, MARK or NIL, of suspend* also a value; flags =
@@ -115,22 +120,26 @@ cdef enum Tag:
     VECTOR = 28
     MAP = 29
     SET = 30
-    CLOSURE = 31
-    CONTINUATION = 32
-    ATOM = 33
-    ERROR = 34
-    VECTOR_NODE = 35  # from here on: inner objects, never in a slot
-    VECTOR_LEAF = 36
-    MAP_ARRAY = 37
-    MAP_NODE = 38
-    MAP_COLLISION = 39
-    CAPTURES = 40
-    FRAME = 41
-    MARK = 42
-    VECTOR_TAGS = 43
-    VECTOR_WORDS = 44
-    VECTOR_OBJECTS = 45
-    TAG_COUNT = 46
+    SORTED_MAP = 31
+    SORTED_SET = 32
+    CLOSURE = 33
+    CONTINUATION = 34
+    ATOM = 35
+    ERROR = 36
+    VECTOR_NODE = 37  # from here on: inner objects, never in a slot
+    VECTOR_LEAF = 38
+    MAP_ARRAY = 39
+    MAP_NODE = 40
+    MAP_COLLISION = 41
+    SORTED_NODE = 42
+    SORTED_LEAF = 43
+    CAPTURES = 44
+    FRAME = 45
+    MARK = 46
+    VECTOR_TAGS = 47
+    VECTOR_WORDS = 48
+    VECTOR_OBJECTS = 49
+    TAG_COUNT = 50
 
 cdef enum Spare:
     VACANT = 1  # of a NIL in a slot: not bound yet, or taken; no program sees it
@@ -141,6 +150,8 @@ cdef enum Flag:
     SEQ_ITEMS = 0  # of a SEQ: items of a vector, characters, items of a set, entries [key value] of a map
     SEQ_KEYS = 1  # keys of a map
     SEQ_VALUES = 2  # values of a map
+    SEQ_PARTS = 3  # mask of these
+    SEQ_DESCENDING = 4  # added to these for a SORTED_MAP or SORTED_SET: from the index down to the first
 
 # What a primitive, and every function that may fail, tells.
 cdef enum Outcome:
@@ -192,6 +203,13 @@ cdef struct Map:  # MAP and SET; the values of a SET are NIL
     int64_t spare
     Value root
 
+cdef struct Sorted:  # SORTED_MAP and SORTED_SET; begins as Map. The values of a SORTED_SET are NIL
+    Object head
+    int64_t count
+    int64_t spare
+    Value root
+    Value order  # the comparator; NIL: compare
+
 cdef struct MapNode:  # MAP_NODE and MAP_COLLISION
     Object head
     uint32_t data_map  # bit i: a pair for hash digit i; MAP_COLLISION: not used
@@ -201,7 +219,7 @@ cdef struct MapNode:  # MAP_NODE and MAP_COLLISION
 
 cdef struct Seq:
     Object head
-    int64_t index  # VECTOR: item; STRING: byte offset; MAP, SET: position of the pair in its node
+    int64_t index  # VECTOR: item; STRING: byte offset; MAP, SET: position of the pair in its node; SORTED_*: rank
     uint8_t path[8]  # MAP, SET: path[0] levels, then the child taken at each of the first 7
     Value source
     uint8_t deep[8]  # the child taken at each level from the 8th on; there only when path[0] > 7
@@ -336,12 +354,13 @@ cdef struct Cursor:
     bint pairs  # items are entries of a map
     uint32_t kind  # 0: at the end; else the tag of what is walked now
     uint32_t flags  # SEQ_*
-    uint32_t depth  # MAP, SET: of nodes
+    uint32_t depth  # MAP, SET: of nodes; SORTED_*: entries left in the leaf, in the direction of the walk
     int64_t steps  # items given so far
-    int64_t index  # VECTOR: next item; STRING: next byte; MAP, SET: next pair of the node
+    int64_t index  # VECTOR: next item; STRING: next byte; MAP, SET: next pair of the node; SORTED_*: rank of the next entry
     int64_t end
     Value at  # VECTOR, STRING, LIST, CONS, RANGE: where it is
     Object *leaf
+    Value *entry  # SORTED_*: the next one, or NULL
     Object *nodes[16]
     uint8_t taken[16]
 

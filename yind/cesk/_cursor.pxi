@@ -61,6 +61,11 @@ cdef Outcome cursor_enter(Heap *heap, Cursor *cursor, Value source) noexcept nog
             return OK
         enter_map(cursor, <Seq *> source.object if source.tag == SEQ else NULL)
         return OK
+    if is_sorted(cursor.kind):
+        cursor.pairs = cursor.kind == SORTED_MAP and cursor.flags & SEQ_PARTS == SEQ_ITEMS
+        cursor.end = map_count(cursor.at)
+        cursor.entry = NULL
+        return OK
     cursor.kind = NIL
     return fault_type(heap, b"seq", b"a collection", source)
 
@@ -203,6 +208,12 @@ cdef Outcome cursor_next(Heap *heap, Cursor *cursor, bint *more) noexcept nogil:
                 cursor.item = pair[1] if cursor.flags == SEQ_VALUES else pair[0]
                 cursor.value = pair[1]
                 break
+        elif is_sorted(cursor.kind):
+            pair = sorted_step(cursor)
+            if pair != NULL:
+                cursor.item = pair[1] if cursor.flags & SEQ_PARTS == SEQ_VALUES else pair[0]
+                cursor.value = pair[1]
+                break
         cursor.kind = NIL
         more[0] = False
         return OK
@@ -241,6 +252,8 @@ cdef Outcome cursor_rest(Heap *heap, Cursor *cursor, Value *result) noexcept nog
         if cursor_pair(cursor) == NULL:
             return OK
         return give_path_seq(heap, cursor, result)
+    if is_sorted(cursor.kind) and 0 <= cursor.index < cursor.end:
+        return give_seq(heap, cursor.at, cursor.flags, cursor.index, result)
     return OK
 
 
@@ -255,7 +268,7 @@ cdef Outcome seq_of(Heap *heap, Value source, uint32_t flags, Value *result) noe
     if LIST <= source.tag <= SEQ:
         result[0] = retained(source)
         return OK
-    if source.tag == MAP:
+    if is_map(source.tag):
         cursor.flags = flags
     return cursor_rest(heap, &cursor, result)
 

@@ -120,7 +120,7 @@ cdef Outcome hash_nested(Heap *heap, Value value, uint32_t depth, uint32_t *resu
         state = (<Closure *> value.object).function.index if value.tag == CLOSURE else 0
         result[0] = mix(state << 8 | value.tag)
         return OK
-    state = 0x51ED270B if is_sequential(value.tag) else value.tag
+    state = 0x51ED270B if is_sequential(value.tag) else plain_tag(value.tag)
     if depth >= HASH_DEPTH_MAX:
         result[0] = mix(state)
         return OK
@@ -134,10 +134,10 @@ cdef Outcome hash_nested(Heap *heap, Value value, uint32_t depth, uint32_t *resu
             outcome = hash_nested(heap, cursor.item, depth + 1, &part)
         if outcome != OK:
             break
-        if value.tag == MAP:
+        if is_map(value.tag):
             outcome = hash_nested(heap, cursor.value, depth + 1, &second)
             state += mix(<uint64_t> part << 32 | second)
-        elif value.tag == SET:
+        elif is_set(value.tag):
             state += mix(part)
         elif cursor.pairs:  # a seq of entries hashes as a seq of vectors
             outcome = hash_nested(heap, cursor.value, depth + 1, &second)
@@ -261,7 +261,7 @@ cdef Outcome keyed_nested(Heap *heap, Value value, uint32_t depth, uint64_t *res
             return outcome
         sip_word(&sip, part)
     else:
-        sip_word(&sip, LIST if is_sequential(value.tag) else value.tag)
+        sip_word(&sip, LIST if is_sequential(value.tag) else plain_tag(value.tag))
         outcome = cursor_start(heap, &cursor, value)
         while outcome == OK:
             outcome = cursor_next(heap, &cursor, &more)
@@ -269,8 +269,8 @@ cdef Outcome keyed_nested(Heap *heap, Value value, uint32_t depth, uint64_t *res
                 break
             outcome = spend(heap, 4)
             if outcome == OK:
-                outcome = keyed_item(heap, &cursor, depth + 1, value.tag == MAP, &part)
-            if value.tag == MAP or value.tag == SET:
+                outcome = keyed_item(heap, &cursor, depth + 1, is_map(value.tag), &part)
+            if is_map(value.tag) or is_set(value.tag):
                 sum += part
             else:
                 sip_word(&sip, part)
@@ -306,7 +306,7 @@ cdef inline Outcome keys_equal(Heap *heap, Value a, Value b, bint *result) noexc
     """As `equal`, quick for simple keys."""
     cdef Outcome outcome
     if a.tag != b.tag:
-        if not (is_sequential(a.tag) and is_sequential(b.tag)):
+        if not (is_sequential(a.tag) and is_sequential(b.tag)) and plain_tag(a.tag) != plain_tag(b.tag):
             result[0] = False
             return OK
     elif a.tag < HEAP and a.tag != DOUBLE:
@@ -351,6 +351,8 @@ cdef Outcome equal_step(Heap *heap, Value a, Value b, bint *result) noexcept nog
     if a.tag != b.tag or is_sequential(a.tag):
         if is_sequential(a.tag) and is_sequential(b.tag):
             return equal_items(heap, a, b, result)
+        if plain_tag(a.tag) == plain_tag(b.tag):
+            return equal_maps(heap, a, b, result)
         result[0] = False
         return OK
     if a.tag == DOUBLE:
@@ -365,8 +367,8 @@ cdef Outcome equal_step(Heap *heap, Value a, Value b, bint *result) noexcept nog
         if equal_or_later(heap, (<Values *> a.object).at[0], (<Values *> b.object).at[0], result) == OK and result[0]:
             return equal_or_later(heap, (<Values *> a.object).at[1], (<Values *> b.object).at[1], result)
         return OK
-    if a.tag == MAP or a.tag == SET:
-        return equal_pairs(heap, a, b, result)
+    if MAP <= a.tag <= SORTED_SET:
+        return equal_maps(heap, a, b, result)
     if a.tag == CLOSURE:
         result[0] = (
             (<Closure *> a.object).function == (<Closure *> b.object).function
@@ -448,32 +450,124 @@ cdef Outcome equal_entries(Heap *heap, Cursor *left, Cursor *right, bint *result
     return equal_or_later(heap, entry.value, vector_item(other, 1), result)
 
 
-cdef Outcome equal_pairs(Heap *heap, Value a, Value b, bint *result) noexcept nogil:
-    """Compare two maps or two sets."""
-    cdef Cursor cursor
-    cdef Value *found
-    cdef bint more = False
+cdef Outcome equal_maps(Heap *heap, Value a, Value b, bint *result) noexcept nogil:
+    """Compare two maps or two sets of any kinds; no comparator is asked that is a function of the program."""
+    cdef Value swapped = a
+    cdef Value plain = nil()
     cdef Outcome outcome
     if map_count(a) != map_count(b):
         result[0] = False
         return OK
-    outcome = cursor_start(heap, &cursor, a)
+    if in_same_order(a, b):
+        return equal_in_order(heap, a, b, result)
+    if looks_up_worse(a, b):
+        a = b
+        b = swapped
+    if not calls_out(b):
+        return equal_pairs(heap, a, b, result)
+    outcome = give_plain(heap, b, &plain)
+    if outcome == OK:
+        outcome = equal_pairs(heap, a, plain, result)
+    release(heap, plain)
+    return outcome
+
+
+cdef inline bint in_same_order(Value a, Value b) noexcept nogil:
+    """Return whether two maps or sets with the same entries have them in the same order."""
+    cdef Value left
+    cdef Value right
+    if not (is_sorted(a.tag) and is_sorted(b.tag)):
+        return False
+    left = (<Sorted *> a.object).order
+    right = (<Sorted *> b.object).order
+    return left.tag == right.tag and (left.tag == NIL or left.integer == right.integer)
+
+
+cdef inline bint looks_up_worse(Value a, Value b) noexcept nogil:
+    """Return whether keys are better looked up in the first of two maps or sets than in the second."""
+    return is_sorted(b.tag) and (not is_sorted(a.tag) or calls_out(b))
+
+
+cdef Outcome find_equal(Heap *heap, Value source, Value key, Value **found) noexcept nogil:
+    """Set found to the pair of a key that is equal, or to NULL; not for what `calls_out`."""
+    cdef int64_t rank = 0
+    cdef bint same = False
+    cdef Outcome outcome
+    if not is_sorted(source.tag):
+        return map_find(heap, source, key, found)
+    outcome = sorted_find(heap, source, key, &rank, found)
+    if outcome == FAILED:  # a key that cannot be compared with those there are
+        found[0] = NULL
+        return OK
+    if outcome == OK and found[0] != NULL:
+        outcome = keys_equal(heap, found[0][0], key, &same)
+        if not same:
+            found[0] = NULL
+    return outcome
+
+
+cdef Outcome equal_pairs(Heap *heap, Value a, Value b, bint *result) noexcept nogil:
+    """Look the entries of a map or set up in another one."""
+    cdef Cursor cursor
+    cdef Value *found
+    cdef bint more = False
+    cdef Outcome outcome = cursor_start(heap, &cursor, a)
     while outcome == OK:
         outcome = cursor_next(heap, &cursor, &more)
         if outcome != OK or not more:
             return outcome
         outcome = spend(heap, 8)
         if outcome == OK:
-            outcome = map_find(heap, b, cursor.item, &found)
+            outcome = find_equal(heap, b, cursor.item, &found)
         if outcome != OK:
             return outcome
         if found == NULL:
             result[0] = False
             return OK
-        if a.tag == MAP:
+        if is_map(a.tag):
             outcome = equal_or_later(heap, cursor.value, found[1], result)
             if not result[0]:
                 return outcome
+    return outcome
+
+
+cdef Outcome equal_in_order(Heap *heap, Value a, Value b, bint *result) noexcept nogil:
+    cdef Cursor left
+    cdef Cursor right
+    cdef bint more = False
+    cdef Outcome outcome = cursor_start(heap, &left, a)
+    if outcome == OK:
+        outcome = cursor_start(heap, &right, b)
+    while outcome == OK:
+        outcome = cursor_next(heap, &left, &more)
+        if outcome == OK:
+            outcome = cursor_next(heap, &right, &more)
+        if outcome != OK or not more:
+            break
+        outcome = spend(heap, 4)
+        if outcome == OK:
+            outcome = equal_or_later(heap, left.item, right.item, result)
+        if outcome == OK and result[0] and left.pairs:
+            outcome = equal_or_later(heap, left.value, right.value, result)
+        if not result[0]:
+            break
+    return outcome
+
+
+cdef Outcome give_plain(Heap *heap, Value source, Value *result) noexcept nogil:
+    """Set result to the MAP or SET with the entries of any map or set."""
+    cdef Cursor cursor
+    cdef bint more = False
+    cdef Outcome outcome = give_empty(heap, plain_tag(source.tag), result)
+    if outcome == OK:
+        outcome = cursor_start(heap, &cursor, source)
+    while outcome == OK:
+        outcome = cursor_next(heap, &cursor, &more)
+        if outcome != OK or not more:
+            break
+        outcome = spend(heap, PUT_STEPS)
+        if outcome == OK:
+            outcome = map_put(heap, result, cursor.item, cursor.value)
     return outcome
 
 
@@ -499,9 +593,10 @@ cdef uint32_t compare_rank(Value value) noexcept nogil:
     return 99
 
 
-cdef Outcome compare_values(Heap *heap, Value a, Value b, int *result) noexcept nogil:
+cdef Outcome compare_values(Heap *heap, Value a, Value b, bint total, int *result) noexcept nogil:
     """Set result to -1, 0 or 1: nil first, numbers, strings, keywords, symbols, characters, booleans, instants, bytes,
-    uuids, vectors by length then items. Other kinds fault, and so do two kinds where neither is nil."""
+    uuids, vectors by length then items. Other kinds fault, and so do two kinds where neither is nil. A NaN is as great as
+    any number; if the order is to be total, less than all others, so that what is sorted stays so."""
     cdef size_t bottom = heap.work_count
     cdef int64_t i
     cdef int64_t n
@@ -523,7 +618,7 @@ cdef Outcome compare_values(Heap *heap, Value a, Value b, int *result) noexcept 
                 if outcome != OK:
                     break
         else:
-            outcome = compare_simple(heap, a, b, result)
+            outcome = compare_simple(heap, a, b, total, result)
         if outcome != OK or result[0] != 0 or heap.work_count == bottom:
             break
         b = pop_work(heap)
@@ -550,9 +645,14 @@ cdef int compare_names(Text *a, Text *b) noexcept nogil:
     return compare_bytes(a.bytes + space, a.head.length - space, b.bytes + other, b.head.length - other)
 
 
-cdef Outcome compare_simple(Heap *heap, Value a, Value b, int *result) noexcept nogil:
+cdef inline bint is_nan(Value value) noexcept nogil:
+    return value.tag == DOUBLE and isnan(value.real)
+
+
+cdef Outcome compare_simple(Heap *heap, Value a, Value b, bint total, int *result) noexcept nogil:
     cdef uint32_t rank = compare_rank(a)
     cdef uint32_t other = compare_rank(b)
+    cdef Outcome outcome
     if rank == 0 or other == 0:
         result[0] = <int> (rank != 0) - <int> (other != 0)
         return OK
@@ -563,7 +663,10 @@ cdef Outcome compare_simple(Heap *heap, Value a, Value b, int *result) noexcept 
     if rank != other:
         return fault_type(heap, b"compare", type_name(a), b)
     if rank == 1:
-        return number_compare(heap, a, b, result)
+        outcome = number_compare(heap, a, b, result)
+        if result[0] == UNORDERED:
+            result[0] = <int> is_nan(b) - <int> is_nan(a) if total else 0
+        return outcome
     if a.tag >= HEAP:
         if spend_bytes(heap, 2 * <size_t> (a.object.length if a.object.length < b.object.length else b.object.length)) != OK:
             return DEFER

@@ -27,15 +27,15 @@ cdef extern from *:
     #include <stdlib.h>
     #include <sys/mman.h>
     /* ORDER: tags. Bytes before the values of an object, by kind; 0: it has none. */
-    static const uint8_t VALUES_AT[48] = {
+    static const uint8_t VALUES_AT[56] = {
         [16] = 0, [17] = 0, [18] = 0, [19] = 0, [20] = 0, [21] = 0,
         [22] = 16, [23] = 16, [24] = 16, [25] = 16, [26] = 16,
-        [27] = 32, [28] = 0, [29] = 32, [30] = 32, [31] = 32,
-        [32] = 16, [33] = 16, [34] = 16, [35] = 0, [36] = 16, [37] = 16,
-        [38] = 32, [39] = 32, [40] = 16, [41] = 48, [42] = 16, [43] = 0, [44] = 0, [45] = 0,
+        [27] = 32, [28] = 0, [29] = 32, [30] = 32, [31] = 32, [32] = 32, [33] = 32,
+        [34] = 16, [35] = 16, [36] = 16, [37] = 0, [38] = 16, [39] = 16,
+        [40] = 32, [41] = 32, [42] = 16, [43] = 16, [44] = 16, [45] = 48, [46] = 16, [47] = 0, [48] = 0, [49] = 0,
     };
     /* Bytes before the pointers of an object, by kind; 0: it has none but in values. */
-    static const uint8_t POINTERS_AT[48] = { [28] = 32, [35] = 16, [45] = 16 };
+    static const uint8_t POINTERS_AT[56] = { [28] = 32, [37] = 16, [49] = 16 };
     static inline int add_overflows(int64_t a, int64_t b, int64_t *r) { return __builtin_add_overflow(a, b, r); }
     static inline int subtract_overflows(int64_t a, int64_t b, int64_t *r) { return __builtin_sub_overflow(a, b, r); }
     static inline int multiply_overflows(int64_t a, int64_t b, int64_t *r) { return __builtin_mul_overflow(a, b, r); }
@@ -59,8 +59,8 @@ cdef extern from *:
     #define likely(x) __builtin_expect(!!(x), 1)
     #define unlikely(x) __builtin_expect(!!(x), 0)
     """
-    const uint8_t VALUES_AT[48]
-    const uint8_t POINTERS_AT[48]
+    const uint8_t VALUES_AT[56]
+    const uint8_t POINTERS_AT[56]
     bint add_overflows(int64_t a, int64_t b, int64_t *r) noexcept nogil
     bint subtract_overflows(int64_t a, int64_t b, int64_t *r) noexcept nogil
     bint multiply_overflows(int64_t a, int64_t b, int64_t *r) noexcept nogil
@@ -115,6 +115,23 @@ cdef inline Value pointer_value(void *block) noexcept nogil:
     value.spare = 0
     value.object = <Object *> block
     return value
+
+
+cdef inline bint is_map(uint32_t tag) noexcept nogil:
+    return tag == MAP or tag == SORTED_MAP
+
+
+cdef inline bint is_set(uint32_t tag) noexcept nogil:
+    return tag == SET or tag == SORTED_SET
+
+
+cdef inline bint is_sorted(uint32_t tag) noexcept nogil:
+    return tag == SORTED_MAP or tag == SORTED_SET
+
+
+cdef inline uint32_t plain_tag(uint32_t tag) noexcept nogil:
+    """Return MAP or SET for the sorted kinds, which equal the plain ones; any other tag as it is."""
+    return MAP if tag == SORTED_MAP else SET if tag == SORTED_SET else tag
 
 
 cdef inline bint is_truthy(Value value) noexcept nogil:
@@ -218,9 +235,9 @@ cdef const char *type_name(Value value) noexcept nogil:
         return b"a uuid"
     if value.tag == VECTOR:
         return b"a vector"
-    if value.tag == MAP:
+    if is_map(value.tag):
         return b"a map"
-    if value.tag == SET:
+    if is_set(value.tag):
         return b"a set"
     if value.tag == LIST or value.tag == EMPTY:
         return b"a list"

@@ -25,6 +25,8 @@
 #     FILL value                            MAP_ARRAY n (key value)*
 #     RANGE first end step                  MAP_NODE level data_map node_map (key value)* child*
 #     SEQ flags source index path           MAP_COLLISION n (key value)*
+#     SORTED_MAP|SORTED_SET root|nil order  SORTED_NODE n child*
+#     SORTED_LEAF n (key value)*
 #     CLOSURE function captures|nil         FRAME arity pc slot parent closure|nil slot*
 #     CAPTURES n value*                     HALT slot value
 #     CONTINUATION frame mark|nil           ERROR message data cause
@@ -41,7 +43,7 @@ from yind.cesk.limits import IMAGE_BYTES_MAX as _IMAGE_BYTES_MAX
 from yang.isa import ISA_VERSION as _ISA_VERSION
 
 cdef enum:
-    IMAGE_VERSION = 3
+    IMAGE_VERSION = 4
     IMAGE_PARTS = 10
     IMAGE_ROOTS = 6
     HASH_BYTES = 32

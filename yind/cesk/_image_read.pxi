@@ -28,13 +28,13 @@ cdef struct Token:
 
 cdef struct Entry:  # what the reader knows about an object
     Object *object
-    int64_t size  # VECTOR_LEAF, VECTOR_NODE: items; MAP_*: pairs
-    uint32_t level  # VECTOR_NODE: above the leaves; MAP_NODE: below the map
+    int64_t size  # VECTOR_LEAF, VECTOR_NODE: items; MAP_*: pairs; SORTED_*: entries
+    uint32_t level  # VECTOR_NODE, SORTED_NODE: above the leaves; MAP_NODE: below the map
     uint32_t flags
 
 cdef enum EntryFlag:
     WAITING = 1  # of a FRAME: it may be returned into
-    VALUES_NIL = 2  # of a MAP_*: may be a SET's
+    VALUES_NIL = 2  # of a MAP_* or SORTED_*: may be a set's
 
 cdef struct Reader:
     const uint8_t *at
@@ -47,6 +47,7 @@ cdef struct Reader:
     uint32_t number  # of the object referred to last
     uint32_t tokens  # read so far
     int64_t leaf_items  # of all VECTOR_LEAF
+    int64_t leaf_entries  # of all SORTED_LEAF
     const char *problem
 
 cdef enum:

@@ -137,7 +137,7 @@ cdef bint read_seq(Reader *reader) noexcept nogil:
     cdef int64_t index = 0
     cdef uint32_t i
     cdef bint valid = False
-    if not (read_number(reader, SEQ_ITEMS, SEQ_VALUES, &flags) and read_value(reader, &source)):
+    if not (read_number(reader, SEQ_ITEMS, SEQ_DESCENDING + SEQ_VALUES, &flags) and read_value(reader, &source)):
         return False
     if not (read_number(reader, 0, GREATEST_INTEGER, &index) and read_token(reader, &token)):
         return False
@@ -153,7 +153,11 @@ cdef bint read_seq(Reader *reader) noexcept nogil:
     seq.path[0] = <uint8_t> token.length
     for i in range(token.length):
         path_place(seq, i)[0] = token.bytes[i]
-    if seq.source.tag == MAP or (seq.source.tag == SET and flags == SEQ_ITEMS):
+    if seq.source.tag == SORTED_MAP or (seq.source.tag == SORTED_SET and flags & SEQ_PARTS == SEQ_ITEMS):
+        valid = token.length == 0 and seq.index < map_count(seq.source) and flags & SEQ_PARTS <= SEQ_VALUES
+    elif flags > SEQ_VALUES:
+        valid = False
+    elif seq.source.tag == MAP or (seq.source.tag == SET and flags == SEQ_ITEMS):
         valid = valid_path(seq)
     elif seq.source.tag == VECTOR:
         valid = flags == SEQ_ITEMS and token.length == 0 and seq.index < vector_count(seq.source)
@@ -366,6 +370,94 @@ cdef bint read_map(Reader *reader, uint32_t kind) noexcept nogil:
     return add_entry(reader, map.object)
 
 
+# ---- sorted maps and sets
+
+cdef bint read_sorted_leaf(Reader *reader) noexcept nogil:
+    cdef Values *leaf
+    cdef uint32_t n = 0
+    cdef uint32_t flags = VALUES_NIL
+    if not read_count(reader, 1, SORTED_MAX, &n):
+        return False
+    leaf = new_values(&reader.state.heap, SORTED_LEAF, OF_LEAF * n)
+    if leaf == NULL:
+        return out_of_memory(reader)
+    if not (read_pairs(reader, leaf.at, n, &flags) and add_entry(reader, leaf)):
+        return False
+    reader.leaf_entries += n
+    last_entry(reader).size = n
+    last_entry(reader).flags = flags
+    return True
+
+
+cdef bint read_sorted_child(Reader *reader, Value *at, Entry *node) noexcept nogil:
+    """Read a child of a node: as deep as the others and at least half full; its first key and count follow."""
+    cdef Entry *child
+    if not read_any(reader, &at[0]):
+        return False
+    if at[0].tag != SORTED_NODE and at[0].tag != SORTED_LEAF:
+        return refuse(reader, b"a reference to an object of another kind")
+    child = &reader.entries[reader.number]
+    if node.size == 0:
+        node.level = child.level + 1
+    if child.level + 1 != node.level or node.level > SORTED_LEVEL_MAX or parts_of(child.object) < SORTED_MIN:
+        return refuse(reader, b"a sorted map or set is not in balance")
+    at[1] = first_key(child.object)[0]
+    if at[1].tag >= HEAP and at[1].object.count < IMMORTAL:
+        at[1].object.count += 1
+    at[2] = integer_value(child.size)
+    node.size += child.size
+    node.flags &= child.flags
+    return True
+
+
+cdef bint read_sorted_node(Reader *reader) noexcept nogil:
+    cdef Values *node
+    cdef Entry known
+    cdef uint32_t n = 0
+    cdef uint32_t i
+    known.size = 0
+    known.level = 0
+    known.flags = VALUES_NIL
+    if not read_count(reader, 2, SORTED_MAX, &n):
+        return False
+    node = new_values(&reader.state.heap, SORTED_NODE, OF_NODE * n)
+    if node == NULL:
+        return out_of_memory(reader)
+    for i in range(n):
+        if not read_sorted_child(reader, &node.at[OF_NODE * i], &known):
+            return False
+    if not add_entry(reader, node):
+        return False
+    last_entry(reader).size = known.size
+    last_entry(reader).level = known.level
+    last_entry(reader).flags = known.flags
+    return True
+
+
+cdef bint read_sorted(Reader *reader, uint32_t kind) noexcept nogil:
+    cdef Sorted *sorted = <Sorted *> allocate(&reader.state.heap, kind, sizeof(Sorted), 2)
+    if sorted == NULL:
+        return out_of_memory(reader)
+    sorted.count = 0
+    sorted.spare = 0
+    sorted.order = nil()
+    if not read_any(reader, &sorted.root):
+        return False
+    if sorted.root.tag == SORTED_NODE or sorted.root.tag == SORTED_LEAF:
+        sorted.count = reader.entries[reader.number].size
+        if sorted.count > reader.leaf_entries:
+            return refuse(reader, b"a part of a sorted map or set is in it twice")
+        if kind == SORTED_SET and not reader.entries[reader.number].flags & VALUES_NIL:
+            return refuse(reader, b"the root of a map or set is no root")
+    elif sorted.root.tag != NIL or sorted.root.spare == VACANT:
+        return refuse(reader, b"the root of a map or set is no root")
+    if not read_value(reader, &sorted.order):
+        return False
+    if sorted.order.tag != NIL and not is_comparator(sorted.order):
+        return refuse(reader, b"a comparator that is none")
+    return add_entry(reader, sorted)
+
+
 # ---- functions and frames
 
 cdef bint read_captures(Reader *reader) noexcept nogil:
@@ -551,6 +643,12 @@ cdef bint read_record(Reader *reader) noexcept nogil:
         return read_leaf(reader)
     if kind == MAP or kind == SET:
         return read_map(reader, kind)
+    if is_sorted(kind):
+        return read_sorted(reader, kind)
+    if kind == SORTED_NODE:
+        return read_sorted_node(reader)
+    if kind == SORTED_LEAF:
+        return read_sorted_leaf(reader)
     if kind == MAP_ARRAY:
         return read_map_array(reader)
     if kind == MAP_NODE:

@@ -225,6 +225,90 @@ cdef bint check_maps(Reader *reader) noexcept nogil:
     return True
 
 
+# The order a tree is in is noted in `extra` of its nodes and leaves while they are checked: all of a tree are in one.
+
+cdef enum:
+    ORDER_NATURAL = 1
+    ORDER_OF_CALLS = 2  # a function of the program has it; nothing relies on it
+    ORDER_OF_HOST = 16  # plus the number of the host function
+
+
+cdef uint32_t order_number(Value order) noexcept nogil:
+    if order.tag == NIL:
+        return ORDER_NATURAL
+    return ORDER_OF_HOST + <uint32_t> order.integer if orders_here(order) else ORDER_OF_CALLS
+
+
+cdef bint note_order(Reader *reader, Value part, uint32_t number) noexcept nogil:
+    if part.object.extra != 0 and part.object.extra != number:
+        return refuse(reader, b"a part of a sorted map or set is in two orders")
+    part.object.extra = number
+    return True
+
+
+cdef bint note_orders(Reader *reader) noexcept nogil:
+    """Note the order of every part. What refers to a part has a greater number, so it is met before."""
+    cdef Object *object
+    cdef Sorted *sorted
+    cdef uint32_t i
+    cdef uint32_t k
+    for i in range(reader.count, 0, -1):
+        object = reader.entries[i - 1].object
+        if is_sorted(object.kind):
+            sorted = <Sorted *> object
+            if sorted.root.tag != NIL and not note_order(reader, sorted.root, order_number(sorted.order)):
+                return False
+        elif object.kind == SORTED_NODE:
+            for k in range(parts_of(object)):
+                if not note_order(reader, values_of(object)[OF_NODE * k], object.extra):
+                    return False
+    return True
+
+
+cdef Value last_key(Object *node) noexcept nogil:
+    while node.kind == SORTED_NODE:
+        node = values_of(node)[node.length - OF_NODE].object
+    return values_of(node)[node.length - OF_LEAF]
+
+
+cdef bint check_order(Reader *reader, Object *part) noexcept nogil:
+    """Refuse a leaf whose keys are not in order, or a node whose children are not."""
+    cdef Heap *heap = &reader.state.heap
+    cdef Value *at = values_of(part)
+    cdef Value order = nil()
+    cdef Value before
+    cdef uint32_t width = width_of(part)
+    cdef uint32_t i
+    cdef int found = 0
+    if part.extra == ORDER_OF_CALLS:
+        return True
+    if part.extra > ORDER_OF_HOST:
+        order = immediate(PRIMITIVE, part.extra - ORDER_OF_HOST)
+    for i in range(1, parts_of(part)):
+        before = at[width * (i - 1)] if part.kind == SORTED_LEAF else last_key(at[width * (i - 1)].object)
+        if spend(heap, 4) != OK:
+            return refuse(reader, b"keys of maps are too costly to compare")
+        if sorted_order(heap, order, before, first_key(part)[width * i], &found) != OK or found >= 0:
+            return refuse(reader, b"a sorted map or set is not in order")
+    return True
+
+
+cdef bint check_sorted(Reader *reader) noexcept nogil:
+    cdef Object *object
+    cdef uint32_t i
+    if not note_orders(reader):
+        return False
+    for i in range(reader.count):
+        object = reader.entries[i].object
+        if (object.kind == SORTED_NODE or object.kind == SORTED_LEAF) and not check_order(reader, object):
+            return False
+    for i in range(reader.count):
+        object = reader.entries[i].object
+        if object.kind == SORTED_NODE or object.kind == SORTED_LEAF:
+            object.extra = 0
+    return True
+
+
 cdef bint check_lazy(Reader *reader) noexcept nogil:
     """Refuse lazy seqs that are each other's value in a circle: looking at one would never end.
 
@@ -270,7 +354,7 @@ cdef bint read_state(Reader *reader) noexcept nogil:
         return False
     if reader.at != reader.end:
         return refuse(reader, b"something follows the image")
-    if not (check_references(reader) and check_lazy(reader) and check_maps(reader)):
+    if not (check_references(reader) and check_lazy(reader) and check_maps(reader) and check_sorted(reader)):
         return False
     release(heap, heap.forced)  # of a comparison of keys
     heap.forced = nil()

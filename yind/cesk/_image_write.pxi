@@ -414,6 +414,16 @@ cdef bint write_map_node(Writer *writer, MapNode *node) noexcept nogil:
     return write_values(writer, node.at, node.head.length)
 
 
+cdef bint write_sorted_node(Writer *writer, Object *node) noexcept nogil:
+    """Write the children; first keys and counts follow from them."""
+    cdef uint32_t i
+    write_number(writer, SORTED_NODE)
+    write_number(writer, parts_of(node))
+    for i in range(parts_of(node)):
+        write_value(writer, values_of(node)[OF_NODE * i])
+    return True
+
+
 cdef uint32_t node_level(Writer *writer, MapNode *node) noexcept nogil:
     """Return how many levels a node is below its map: the nodes between are all on the stack."""
     cdef size_t i = writer.depth - 1
@@ -487,6 +497,8 @@ cdef bint write_record(Writer *writer, Object *object) noexcept nogil:
         return write_seq(writer, <Seq *> object)
     if kind == MAP_NODE:
         return write_map_node(writer, <MapNode *> object)
+    if kind == SORTED_NODE:
+        return write_sorted_node(writer, object)
     if kind == CONTINUATION and object.flags & COMPOSABLE:
         kind = RECORD_SUSPENDED if object.length == SUSPENDED_LENGTH else RECORD_CONTINUATION_PART
     write_number(writer, VECTOR_LEAF if is_leaf(kind) else kind)
@@ -501,7 +513,7 @@ cdef bint write_record(Writer *writer, Object *object) noexcept nogil:
     if kind == CLOSURE:
         function = (<Closure *> object).function.index
         write_number(writer, packed(writer.state, (<Closure *> object).function.code, function))
-    elif kind == MAP_ARRAY or kind == MAP_COLLISION:
+    elif kind == MAP_ARRAY or kind == MAP_COLLISION or kind == SORTED_LEAF:
         write_number(writer, object.length >> 1)
     elif kind == CAPTURES:
         write_number(writer, object.length)

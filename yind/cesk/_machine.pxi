@@ -422,7 +422,7 @@ cdef class Machine:
             found = None
         if not isinstance(found, _Map):
             found = _Map({})
-        told = data.tag == MAP and (<Map *> data.object).count > 0 and set(found) != {_FAULT_KIND}
+        told = is_map(data.tag) and (<Map *> data.object).count > 0 and set(found) != {_FAULT_KIND}
         return Fault(message, found, self._glimpse(data, FAULT_TEXT_MAX) if told else "", trace, cause)
 
     cdef str _text(self, Value value):

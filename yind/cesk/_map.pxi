@@ -400,9 +400,9 @@ cdef Outcome map_put(Heap *heap, Value *handle, Value key, Value value) noexcept
 
 
 cdef void remove_values(Heap *heap, Object *node, uint32_t place, uint32_t n) noexcept nogil:
-    """Take n values out of a unique node."""
+    """Take n values, up to four, out of a unique node."""
     cdef Value *at = values_of(node)
-    cdef Value gone[2]
+    cdef Value gone[4]
     cdef uint32_t i
     memcpy(gone, &at[place], n * sizeof(Value))
     memmove(&at[place], &at[place + n], (node.length - place - n) * sizeof(Value))

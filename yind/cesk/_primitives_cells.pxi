@@ -53,7 +53,7 @@ cdef Outcome primitive_ex_info(Heap *heap, const Value *arguments, uint32_t n, V
     cdef Value parts[3]
     if arguments[0].tag != STRING and arguments[0].tag != NIL:
         return fault_type(heap, b"ex-info", b"a string", arguments[0])
-    if arguments[1].tag != MAP:
+    if not is_map(arguments[1].tag):
         return fault_type(heap, b"ex-info", b"a map", arguments[1])
     if n == 3 and arguments[2].tag != ERROR and arguments[2].tag != NIL:
         return fault_type(heap, b"ex-info", b"an error", arguments[2])

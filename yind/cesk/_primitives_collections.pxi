@@ -107,6 +107,11 @@ cdef Outcome primitive_vec(Heap *heap, const Value *arguments, uint32_t n, Value
 
 # ---- growing and shrinking
 
+cdef inline Outcome put_entry(Heap *heap, Value *handle, Value key, Value value) noexcept nogil:
+    """Set key to value in a map of either kind."""
+    return map_put(heap, handle, key, value) if handle.tag == MAP else sorted_put(heap, handle, key, value)
+
+
 cdef Outcome conj_to_map(Heap *heap, Value *handle, Value item) noexcept nogil:
     """Add an entry [key value], or all entries of a map, to the map of a handle."""
     cdef Cursor cursor
@@ -117,8 +122,8 @@ cdef Outcome conj_to_map(Heap *heap, Value *handle, Value item) noexcept nogil:
     if item.tag == VECTOR:
         if vector_count(item) != 2:
             return fault(heap, b"argument", b"conj: an entry of a map is a vector of two, [key value]")
-        return map_put(heap, handle, vector_item(item, 0), vector_item(item, 1))
-    if item.tag != MAP:
+        return put_entry(heap, handle, vector_item(item, 0), vector_item(item, 1))
+    if not is_map(item.tag):
         return fault_type(heap, b"conj", b"a map or an entry [key value]", item)
     outcome = cursor_start(heap, &cursor, item)
     while outcome == OK:
@@ -127,7 +132,7 @@ cdef Outcome conj_to_map(Heap *heap, Value *handle, Value item) noexcept nogil:
             break
         outcome = spend(heap, PUT_STEPS)
         if outcome == OK:
-            outcome = map_put(heap, handle, cursor.item, cursor.value)
+            outcome = put_entry(heap, handle, cursor.item, cursor.value)
     return outcome
 
 
@@ -135,10 +140,12 @@ cdef Outcome conj_one(Heap *heap, Value *handle, Value item) noexcept nogil:
     """Add an item (borrowed) to the collection of an owned handle."""
     if handle.tag == VECTOR:
         return vector_append(heap, handle, item)
-    if handle.tag == MAP:
+    if is_map(handle.tag):
         return conj_to_map(heap, handle, item)
     if handle.tag == SET:
         return map_put(heap, handle, item, nil())
+    if handle.tag == SORTED_SET:
+        return sorted_put(heap, handle, item, nil())
     if handle.tag == NIL or handle.tag == EMPTY:
         return give_cell(heap, retained(item), immediate(EMPTY, 0), handle)
     if handle.tag == LIST:
@@ -159,6 +166,8 @@ cdef Outcome primitive_conj(Heap *heap, const Value *arguments, uint32_t n, Valu
     cdef Outcome outcome = OK
     if n == 0:
         return give_empty(heap, VECTOR, result)
+    if n > 1 and calls_out(arguments[0]):
+        return DEFER
     if n > 2 and spend(heap, PUT_STEPS * <uint64_t> (n - 2)) != OK:
         return DEFER
     result[0] = taken(arguments) if n > 1 else retained(arguments[0])
@@ -171,6 +180,8 @@ cdef Outcome primitive_conj(Heap *heap, const Value *arguments, uint32_t n, Valu
 
 
 cdef Outcome primitive_empty(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
+    if is_sorted(arguments[0].tag):
+        return give_sorted(heap, arguments[0].tag, (<Sorted *> arguments[0].object).order, result)
     if is_collection(arguments[0].tag):
         return give_empty(heap, arguments[0].tag, result)
     result[0] = nil()
@@ -240,16 +251,26 @@ cdef Outcome primitive_subvec(Heap *heap, const Value *arguments, uint32_t n, Va
 
 # ---- look-up
 
+cdef inline Outcome find_pair(Heap *heap, Value source, Value key, Value **found) noexcept nogil:
+    """Set found to the pair of a key of a map or set of any kind, or to NULL. DEFER when its comparator is to be called."""
+    cdef int64_t rank = 0
+    if is_sorted(source.tag):
+        if calls_out(source):
+            return DEFER
+        return sorted_find(heap, source, key, &rank, found)
+    return map_find(heap, source, key, found)
+
+
 cdef Outcome look_up_key(Heap *heap, Value source, Value key, bint *found, Value *result) noexcept nogil:
     """Set result to the value at a key of a map, set, vector or string; found is false for anything else."""
     cdef Value *pair = NULL
     cdef Outcome outcome
     found[0] = False
-    if source.tag == MAP or source.tag == SET:
-        outcome = map_find(heap, source, key, &pair)
+    if MAP <= source.tag <= SORTED_SET:
+        outcome = find_pair(heap, source, key, &pair)
         if pair != NULL:
             found[0] = True
-            result[0] = retained(pair[1] if source.tag == MAP else pair[0])
+            result[0] = retained(pair[1] if is_map(source.tag) else pair[0])
         return outcome
     if key.tag != INT or key.integer < 0:
         return OK
@@ -276,8 +297,8 @@ cdef Outcome primitive_is_contains(Heap *heap, const Value *arguments, uint32_t 
     cdef Value *pair = NULL
     cdef int64_t count
     cdef Outcome outcome
-    if source.tag == MAP or source.tag == SET:
-        outcome = map_find(heap, source, key, &pair)
+    if MAP <= source.tag <= SORTED_SET:
+        outcome = find_pair(heap, source, key, &pair)
         result[0] = boolean_value(pair != NULL)
         return outcome
     if source.tag == VECTOR or source.tag == STRING:
@@ -296,8 +317,8 @@ cdef Outcome primitive_find(Heap *heap, const Value *arguments, uint32_t n, Valu
     cdef Value entry[2]
     cdef Outcome outcome
     result[0] = nil()
-    if source.tag == MAP:
-        outcome = map_find(heap, source, arguments[1], &pair)
+    if is_map(source.tag):
+        outcome = find_pair(heap, source, arguments[1], &pair)
         if outcome != OK or pair == NULL:
             return outcome
         return vector_of(heap, pair, 2, result)
@@ -332,7 +353,9 @@ cdef Outcome primitive_assoc(Heap *heap, const Value *arguments, uint32_t n, Val
         return fault(heap, b"argument", b"assoc: the last key has no value")
     if arguments[0].tag == NIL:
         outcome = give_empty(heap, MAP, result)
-    elif arguments[0].tag == MAP or arguments[0].tag == VECTOR:
+    elif calls_out(arguments[0]) and arguments[0].tag == SORTED_MAP:
+        return DEFER
+    elif is_map(arguments[0].tag) or arguments[0].tag == VECTOR:
         result[0] = taken(arguments)
     else:
         return fault_type(heap, b"assoc", b"a map or a vector", arguments[0])
@@ -341,8 +364,8 @@ cdef Outcome primitive_assoc(Heap *heap, const Value *arguments, uint32_t n, Val
     for i in range(1, n, 2):
         if outcome != OK:
             break
-        if result.tag == MAP:
-            outcome = map_put(heap, result, arguments[i], arguments[i + 1])
+        if is_map(result.tag):
+            outcome = put_entry(heap, result, arguments[i], arguments[i + 1])
         else:
             outcome = assoc_in_vector(heap, result, arguments[i], arguments[i + 1])
     if outcome != OK:
@@ -359,16 +382,21 @@ cdef Outcome remove_keys(
     result[0] = nil()
     if arguments[0].tag == NIL:
         return OK
-    if arguments[0].tag != kind:
+    if plain_tag(arguments[0].tag) != kind:
         return fault_type(heap, name, b"a map" if kind == MAP else b"a set", arguments[0])
     if n == 1:
         result[0] = retained(arguments[0])
         return OK
+    if calls_out(arguments[0]):
+        return DEFER
     if n > 2 and spend(heap, PUT_STEPS * <uint64_t> (n - 2)) != OK:
         return DEFER
     result[0] = taken(arguments)
     for i in range(1, n):
-        outcome = map_remove(heap, result, arguments[i])
+        if result.tag == kind:
+            outcome = map_remove(heap, result, arguments[i])
+        else:
+            outcome = sorted_take(heap, result, arguments[i])
         if outcome != OK:
             give_back(<Value *> arguments, result)
             break
@@ -417,13 +445,13 @@ cdef Outcome parts_of_entries(Heap *heap, const char *name, uint32_t part, Value
 
 
 cdef Outcome primitive_keys(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
-    if arguments[0].tag == MAP:
+    if is_map(arguments[0].tag):
         return seq_of(heap, arguments[0], SEQ_KEYS, result)
     return parts_of_entries(heap, b"keys", 0, arguments[0], result)
 
 
 cdef Outcome primitive_vals(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
-    if arguments[0].tag == MAP:
+    if is_map(arguments[0].tag):
         return seq_of(heap, arguments[0], SEQ_VALUES, result)
     return parts_of_entries(heap, b"vals", 1, arguments[0], result)
 

@@ -28,7 +28,7 @@ cdef Outcome fold_one(Heap *heap, int64_t number, Value *result, Value item) noe
     cdef int64_t sum = 0
     cdef Outcome outcome
     if number == PRIMITIVE_CONJ:
-        if (result.tag == SET or result.tag == MAP) and spend(heap, PUT_STEPS) != OK:
+        if MAP <= result.tag <= SORTED_SET and spend(heap, PUT_STEPS) != OK:
             return DEFER
         return conj_one(heap, result, item)
     if number == PRIMITIVE_ADD and result.tag == INT and item.tag == INT:
@@ -70,6 +70,8 @@ cdef Outcome primitive_fold_items(Heap *heap, const Value *arguments, uint32_t n
     cdef Outcome outcome
     if not is_fold_function(arguments[0]):
         return fault_type(heap, b"fold-items", b"a host function to fold with", arguments[0])
+    if number == PRIMITIVE_CONJ and calls_out(arguments[1]):
+        return DEFER
     if items.tag == RANGE and (<Values *> items.object).at[0].tag == INT:
         bounds = <Values *> items.object
     elif items.tag != VECTOR:

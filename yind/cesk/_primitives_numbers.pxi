@@ -196,8 +196,8 @@ cdef Outcome primitive_greater_equal(Heap *heap, const Value *arguments, uint32_
 
 cdef Outcome primitive_compare(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
     cdef int order = 0
-    cdef Outcome outcome = compare_values(heap, arguments[0], arguments[1], &order)
-    result[0] = integer_value(0 if order == UNORDERED else order)
+    cdef Outcome outcome = compare_values(heap, arguments[0], arguments[1], False, &order)
+    result[0] = integer_value(order)
     return outcome
 
 

@@ -10,7 +10,8 @@
 
 cdef enum:
     SMALL_STEPS = 48  # of work on a part before it is put off
-    EQUAL_ANY = 0  # on the stack of equal-some: compare the two
+    EQUAL_PLAIN = -1  # on the stack of equal-some: the caller makes the second one a plain map or set first
+    EQUAL_ANY = 0  # compare the two
     EQUAL_PAIRS = 1  # the first is what is left of a map or set
     EQUAL_BYTES = 2  # and more: two texts, from the byte of this number less two on
 
@@ -117,7 +118,7 @@ cdef Outcome primitive_check_some(Heap *heap, const Value *arguments, uint32_t n
         return outcome
     value = stack_item(&left)
     left = retained(left)
-    if value.tag != EMPTY and not LIST <= value.tag <= SET:
+    if value.tag != EMPTY and not LIST <= value.tag <= SORTED_SET:
         outcome = check_data(heap, value, data_only)
         result[0] = left
         return outcome
@@ -159,7 +160,7 @@ cdef Outcome primitive_add_some(Heap *heap, const Value *arguments, uint32_t n, 
         outcome = cursor_next(heap, &cursor, &more)
         if outcome != OK or not more:
             break
-        outcome = spend(heap, 4 if built.tag != MAP and built.tag != SET else PUT_STEPS)
+        outcome = spend(heap, PUT_STEPS if MAP <= built.tag <= SORTED_SET else 4)
         if outcome == OK:
             outcome = cursor_item(heap, &cursor, &item)
         if outcome == OK:
@@ -269,13 +270,13 @@ cdef Outcome equal_found(Heap *heap, Value a, Value b, bint *same, Value *stack)
             break
         outcome = spend(heap, 8)
         if outcome == OK:
-            outcome = map_find(heap, b, cursor.item, &found)
+            outcome = find_equal(heap, b, cursor.item, &found)
         if outcome != OK:
             break
         if found == NULL:
             same[0] = False
             return OK
-        if b.tag == MAP:
+        if is_map(b.tag):
             outcome = equal_part(heap, cursor.value, found[1], same, stack)
         if outcome != OK or not same[0]:
             break
@@ -287,6 +288,18 @@ cdef Outcome equal_found(Heap *heap, Value a, Value b, bint *same, Value *stack)
                 outcome = push_cell(heap, integer_value(EQUAL_PAIRS), stack)
             break
     return outcome
+
+
+cdef Outcome equal_maps_opened(Heap *heap, Value a, Value b, bint *same, Value *stack) noexcept nogil:
+    """Compare a part of two maps or two sets, see equal_maps()."""
+    same[0] = map_count(a) == map_count(b)
+    if not same[0]:
+        return OK
+    if in_same_order(a, b):
+        return equal_cursors(heap, a, b, same, stack)
+    if looks_up_worse(a, b):
+        return equal_found(heap, b, a, same, stack) if not calls_out(a) else push_pair(heap, EQUAL_PLAIN, a, b, stack)
+    return equal_found(heap, a, b, same, stack)
 
 
 cdef Outcome equal_bytes(Heap *heap, int64_t start, Value a, Value b, bint *same, Value *stack) noexcept nogil:
@@ -304,19 +317,18 @@ cdef Outcome equal_bytes(Heap *heap, int64_t start, Value a, Value b, bint *same
 
 cdef Outcome equal_opened(Heap *heap, int64_t kind, Value a, Value b, bint *same, Value *stack) noexcept nogil:
     """Compare a part of two values that are not small."""
-    if kind == EQUAL_PAIRS and (b.tag == MAP or b.tag == SET):
+    if kind == EQUAL_PAIRS and MAP <= b.tag <= SORTED_SET and not calls_out(b):
         return equal_found(heap, a, b, same, stack)
     if is_sequential(a.tag) and is_sequential(b.tag):
         if a.tag == VECTOR and b.tag == VECTOR and vector_count(a) != vector_count(b):
             same[0] = False
             return OK
         return equal_cursors(heap, a, b, same, stack)
-    if a.tag != b.tag or a.object == b.object:
+    if plain_tag(a.tag) != plain_tag(b.tag) or a.object == b.object:
         same[0] = a.tag == b.tag
         return OK
-    if a.tag == MAP or a.tag == SET:
-        same[0] = map_count(a) == map_count(b)
-        return equal_found(heap, a, b, same, stack) if same[0] else OK
+    if MAP <= a.tag <= SORTED_SET:
+        return equal_maps_opened(heap, a, b, same, stack)
     if STRING <= a.tag <= BIG:
         same[0] = a.object.length == b.object.length and (<Text *> a.object).char_count == (<Text *> b.object).char_count
         if not same[0]:

@@ -14,7 +14,7 @@ cdef inline bint is_function(uint32_t tag) noexcept nogil:
 
 
 cdef inline bint is_callable(uint32_t tag) noexcept nogil:
-    return is_function(tag) or tag == KEYWORD or tag == SYMBOL or tag == MAP or tag == SET or tag == VECTOR
+    return is_function(tag) or tag == KEYWORD or tag == SYMBOL or VECTOR <= tag <= SORTED_SET
 
 
 cdef bint counts_at_once(Value value) noexcept nogil:
@@ -23,7 +23,7 @@ cdef bint counts_at_once(Value value) noexcept nogil:
         return (<Values *> value.object).at[0].tag == INT
     if value.tag == SEQ:
         return (<Seq *> value.object).source.tag == VECTOR
-    return value.tag == EMPTY or value.tag == LIST or VECTOR <= value.tag <= SET
+    return value.tag == EMPTY or value.tag == LIST or VECTOR <= value.tag <= SORTED_SET
 
 
 cdef Outcome primitive_not(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
@@ -103,11 +103,11 @@ cdef Outcome primitive_is_vector(Heap *heap, const Value *arguments, uint32_t n,
 
 
 cdef Outcome primitive_is_map(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
-    return answer(result, arguments[0].tag == MAP)
+    return answer(result, is_map(arguments[0].tag))
 
 
 cdef Outcome primitive_is_set(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
-    return answer(result, arguments[0].tag == SET)
+    return answer(result, is_set(arguments[0].tag))
 
 
 cdef Outcome primitive_is_list(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
@@ -127,7 +127,7 @@ cdef Outcome primitive_is_sequential(Heap *heap, const Value *arguments, uint32_
 
 
 cdef Outcome primitive_is_associative(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
-    return answer(result, arguments[0].tag == VECTOR or arguments[0].tag == MAP)
+    return answer(result, arguments[0].tag == VECTOR or is_map(arguments[0].tag))
 
 
 cdef Outcome primitive_is_counted(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:

@@ -16,7 +16,7 @@ cdef inline bint is_seq_kind(uint32_t tag) noexcept nogil:
 
 
 cdef inline bint is_collection(uint32_t tag) noexcept nogil:
-    return tag == EMPTY or LIST <= tag <= SET
+    return tag == EMPTY or LIST <= tag <= SORTED_SET
 
 
 cdef Outcome fault_index(Heap *heap, const char *name, int64_t index, int64_t count) noexcept nogil:
@@ -146,7 +146,7 @@ cdef Outcome count_items(Heap *heap, Value source, int64_t *count) noexcept nogi
         if source.tag == VECTOR:
             count[0] += vector_count(source)
             return OK
-        if source.tag == MAP or source.tag == SET:
+        if MAP <= source.tag <= SORTED_SET:
             count[0] += map_count(source)
             return OK
         if source.tag == STRING:
@@ -168,6 +168,9 @@ cdef Outcome count_items(Heap *heap, Value source, int64_t *count) noexcept nogi
                 return outcome
     if source.tag == SEQ and (<Seq *> source.object).source.tag == VECTOR:
         count[0] += vector_count((<Seq *> source.object).source) - (<Seq *> source.object).index
+        return OK
+    if source.tag == SEQ and is_sorted((<Seq *> source.object).source.tag):
+        count[0] += sorted_seq_count(<Seq *> source.object)
         return OK
     if source.tag == RANGE and (<Values *> source.object).at[0].tag == INT:
         bounds = <Values *> source.object
@@ -209,7 +212,7 @@ cdef Outcome primitive_is_empty(Heap *heap, const Value *arguments, uint32_t n, 
     if source.tag == VECTOR:
         result[0] = boolean_value(vector_count(source) == 0)
         return OK
-    if source.tag == MAP or source.tag == SET:
+    if MAP <= source.tag <= SORTED_SET:
         result[0] = boolean_value(map_count(source) == 0)
         return OK
     outcome = cursor_start(heap, &cursor, source)
@@ -267,12 +270,28 @@ cdef Outcome nth_of_seq(Heap *heap, Value source, int64_t index, bint *found, Va
     return outcome
 
 
+cdef inline int64_t sorted_seq_count(Seq *seq) noexcept nogil:
+    """Return how many items a seq over a SORTED_MAP or SORTED_SET has."""
+    return seq.index + 1 if seq.head.flags & SEQ_DESCENDING else map_count(seq.source) - seq.index
+
+
+cdef Outcome nth_of_sorted(Heap *heap, Seq *seq, int64_t index, Value *result) noexcept nogil:
+    """Set result to an item, which is there, of a seq over a SORTED_MAP or SORTED_SET."""
+    cdef uint32_t part = seq.head.flags & SEQ_PARTS
+    cdef Value *pair = sorted_at(seq.source, seq.index - index if seq.head.flags & SEQ_DESCENDING else seq.index + index)
+    if seq.source.tag == SORTED_MAP and part == SEQ_ITEMS:
+        return vector_of(heap, pair, 2, result)
+    result[0] = retained(pair[1 if part == SEQ_VALUES else 0])
+    return OK
+
+
 cdef Outcome primitive_nth(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
     cdef Value source = arguments[0]
     cdef int64_t index
     cdef int64_t count = 0
     cdef bint found = False
     cdef Seq *seq
+    cdef Values *bounds
     cdef Outcome outcome = OK
     if arguments[1].tag != INT:
         return fault_type(heap, b"nth", b"an index", arguments[1])
@@ -296,6 +315,14 @@ cdef Outcome primitive_nth(Heap *heap, const Value *arguments, uint32_t n, Value
             seq = <Seq *> source.object
             if seq.source.tag == VECTOR and index < vector_count(seq.source) - seq.index:
                 result[0] = retained(vector_item(seq.source, seq.index + index))
+                return OK
+            if is_sorted(seq.source.tag) and index < sorted_seq_count(seq):
+                return nth_of_sorted(heap, seq, index, result)
+        elif source.tag == RANGE and (<Values *> source.object).at[0].tag == INT:
+            outcome = count_items(heap, source, &count)
+            if outcome == OK and index < count:
+                bounds = <Values *> source.object
+                result[0] = integer_value(bounds.at[0].integer + index * bounds.at[2].integer)
                 return OK
         outcome = nth_of_seq(heap, source, index, &found, result)
         if outcome != OK or found:

@@ -539,7 +539,7 @@ cdef Outcome push_items(Heap *heap, Value value, int64_t most) noexcept nogil:
         outcome = spend(heap, 12 if cursor.pairs else 6)
         if outcome != OK:
             break
-        if value.tag == MAP:
+        if is_map(value.tag):
             outcome = push_part(heap, cursor.item, separator)
             if outcome == OK:
                 outcome = push_part(heap, cursor.value, APART_SPACE)
@@ -564,8 +564,8 @@ cdef Outcome open_collection(Heap *heap, Buffer *buffer, Value value) noexcept n
     if value.tag == VECTOR:
         opener = b"["
         closer = CLOSE_VECTOR
-    elif value.tag == MAP or value.tag == SET:
-        opener = b"{" if value.tag == MAP else b"#{"
+    elif MAP <= value.tag <= SORTED_SET:
+        opener = b"{" if is_map(value.tag) else b"#{"
         closer = CLOSE_BRACE
     outcome = put_words(heap, buffer, opener)
     if outcome == OK:
@@ -617,7 +617,7 @@ cdef Outcome print_part(Heap *heap, Buffer *buffer, Value value, bint readable, 
         if value.integer == CLOSE_ATOM:
             depth[0] -= 1
         return put_words(heap, buffer, MARKS[<int> value.integer])
-    if LIST <= value.tag <= SET:
+    if LIST <= value.tag <= SORTED_SET:
         return open_collection(heap, buffer, value)
     if value.tag == ERROR:
         return open_error(heap, buffer, <Values *> value.object)

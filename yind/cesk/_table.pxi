@@ -8,6 +8,7 @@ include "_primitives_portions.pxi"
 include "_primitives_predicates.pxi"
 include "_primitives_scalars.pxi"
 include "_primitives_sequences.pxi"
+include "_primitives_sorted.pxi"
 include "_primitives_text.pxi"
 
 cdef enum PrimitiveNumber:
@@ -178,9 +179,22 @@ cdef enum PrimitiveNumber:
     PRIMITIVE_EQUAL_SOME = 164
     PRIMITIVE_SUSPEND = 165
     PRIMITIVE_SUSPENDED_WITH = 166
-    PRIMITIVE_TABLE_SIZE = 167
+    PRIMITIVE_SORTED_MAP = 167
+    PRIMITIVE_SORTED_SET = 168
+    PRIMITIVE_IS_SORTED = 169
+    PRIMITIVE_SORTED_EMPTY = 170
+    PRIMITIVE_SORTED_ORDER = 171
+    PRIMITIVE_IS_SORTED_CALLS = 172
+    PRIMITIVE_SORTED_RANK = 173
+    PRIMITIVE_SORTED_KEY = 174
+    PRIMITIVE_SORTED_VAL = 175
+    PRIMITIVE_SORTED_INSERT = 176
+    PRIMITIVE_SORTED_REPLACE = 177
+    PRIMITIVE_SORTED_REMOVE = 178
+    PRIMITIVE_SORTED_FROM = 179
+    PRIMITIVE_TABLE_SIZE = 180
 
-cdef PrimitiveInfo PRIMITIVE_TABLE[167]
+cdef PrimitiveInfo PRIMITIVE_TABLE[180]
 
 
 cdef void fill_primitive_table() noexcept:
@@ -351,6 +365,19 @@ cdef void fill_primitive_table() noexcept:
     set_primitive(164, primitive_equal_some, 1, 1, 0, b"equal-some")
     set_primitive(165, missing_primitive, 2, 2, 1, b"suspend*")
     set_primitive(166, primitive_suspended_with, 1, 1, 0, b"suspended-with")
+    set_primitive(167, primitive_sorted_map, 0, 4294967295, 0, b"sorted-map")
+    set_primitive(168, primitive_sorted_set, 0, 4294967295, 0, b"sorted-set")
+    set_primitive(169, primitive_is_sorted, 1, 1, 0, b"sorted?")
+    set_primitive(170, primitive_sorted_empty, 2, 2, 0, b"sorted-empty")
+    set_primitive(171, primitive_sorted_order, 1, 1, 0, b"sorted-order")
+    set_primitive(172, primitive_is_sorted_calls, 1, 1, 0, b"sorted-calls?")
+    set_primitive(173, primitive_sorted_rank, 2, 2, 0, b"sorted-rank")
+    set_primitive(174, primitive_sorted_key, 2, 2, 0, b"sorted-key")
+    set_primitive(175, primitive_sorted_val, 2, 2, 0, b"sorted-val")
+    set_primitive(176, primitive_sorted_insert, 4, 4, 0, b"sorted-insert")
+    set_primitive(177, primitive_sorted_replace, 3, 3, 0, b"sorted-replace")
+    set_primitive(178, primitive_sorted_remove, 2, 2, 0, b"sorted-remove")
+    set_primitive(179, primitive_sorted_from, 3, 3, 0, b"sorted-from")
 
 
 fill_primitive_table()

@@ -381,7 +381,7 @@ cdef Outcome give_vector(
 
 
 cdef Outcome give_empty(Heap *heap, uint32_t kind, Value *result) noexcept nogil:
-    """Set result to the empty VECTOR, MAP or SET, or EMPTY for any other kind."""
+    """Set result to the empty VECTOR, MAP or SET, or EMPTY for any other kind; not for the sorted kinds."""
     if kind == VECTOR:
         return give_vector(heap, 0, 5, NULL, NULL, result)
     if kind == MAP or kind == SET:

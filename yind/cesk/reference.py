@@ -26,29 +26,29 @@ from datomstore.database import Database
 from datomstore.value import Keyword, Map, Symbol
 from yang.ast_datoms import PARENT, SCHEMA, datoms_of, literal_of
 from yang.nodes import END_LOCATION, LOCATION, NAME, TYPE, Tree
-from yang.primitives import PRIMITIVE_NUMBERS, PRIMITIVES, Kind
+from yang.primitives import LONG_FORMS, PRIMITIVE_NUMBERS, PRIMITIVES, Kind
 from yang.resolve import CORE_ONLY, CORE_PREFIXES, HOST_GLOBALS
 from yang.segment import Part, PrimitiveRef, Span, place_in
 from yind.cesk._core import Fault, Status, TraceEntry
 from yind.cesk.errors import StateInvalid, ValueInvalid
 from yind.cesk.reference_primitives import FUNCTIONS as PURE_FUNCTIONS
 from yind.cesk.reference_values import (
+    MAPS,
+    SETS,
     VECTORS,
     Atom,
+    CallOut,
     Closure,
     Continuation,
     Environment,
     ErrorValue,
     Force,
     GuestFault,
-    HashMap,
-    HashSet,
     Store,
     Value,
     all_items,
     check_data,
     from_edn,
-    key_of,
     list_of,
     text_of,
     to_edn,
@@ -407,6 +407,9 @@ class ReferenceMachine:
             name = "realize-all" if force.whole else "realize"
             self.continuation = After(control, self.continuation)
             self.control = Apply(self.code.library.functions[name], (force.lazy,))
+        except CallOut as out:
+            function = self.code.library.functions[LONG_FORMS[out.name]]
+            self.control = Apply(function, out.arguments)
         except GuestFault as fault:
             self.control = Throw(self._error_of(fault))
 
@@ -699,10 +702,10 @@ class ReferenceMachine:
         if isinstance(function, VECTORS):
             _check_count("a vector", arguments, 1, 1)
             return _item_at(function, arguments[0])
-        if isinstance(function, HashSet):
+        if isinstance(function, SETS):
             _check_count("a set", arguments, 1, 1)
-            return function.members.get(key_of(self.store, arguments[0]))
-        if isinstance(function, HashMap):
+            return PURE_FUNCTIONS["get"](self.store, function, *arguments)
+        if isinstance(function, MAPS):
             _check_count("a map", arguments, 1, 2)
             return PURE_FUNCTIONS["get"](self.store, function, *arguments)
         if isinstance(function, Keyword | Symbol):

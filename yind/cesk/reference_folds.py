@@ -14,8 +14,10 @@ from pyrsistent import pvector
 from yang.primitives import PRIMITIVE_NUMBERS, PRIMITIVES
 from yang.segment import PrimitiveRef
 from yind.cesk.reference_arguments import FUNCTIONS, check_index, out_of_bounds, primitive
+from yind.cesk.reference_sorted import calls_out
 from yind.cesk.reference_values import (
     VECTORS,
+    CallOut,
     HashMap,
     Lazy,
     Range,
@@ -48,6 +50,8 @@ def _fold_items(
 ) -> Value:
     if not _is_fold_function(function):
         raise type_fault("fold-items", "a host function to fold with", function)
+    if function.number == PRIMITIVE_NUMBERS["conj"] and calls_out(result):
+        raise CallOut("fold-items", (function, result, items, start, end))
     whole: Value
     if isinstance(items, Range) and is_integer(items.start):
         whole = range(int(items.start), int(items.end), int(items.step))

@@ -251,6 +251,15 @@ def _order_key(value: Value) -> Value:
 
 @primitive("compare")
 def _compare(store: Store, a: Value, b: Value) -> int:
+    return _compare_values(a, b, total=False)
+
+
+def total_order(store: Store, a: Value, b: Value) -> int:
+    """Return the order of `compare`, but a NaN is less than other numbers, so that what is sorted stays so."""
+    return _compare_values(a, b, total=True)
+
+
+def _compare_values(a: Value, b: Value, *, total: bool) -> int:
     stack = [(a, b)]
     while stack:
         a, b = stack.pop()
@@ -258,12 +267,16 @@ def _compare(store: Store, a: Value, b: Value) -> int:
             if len(a) != len(b):
                 return -1 if len(a) < len(b) else 1
             stack.extend(reversed(list(zip(a, b, strict=True))))
-        elif order := _compare_simple(a, b):
+        elif order := _compare_simple(a, b, total):
             return order
     return 0
 
 
-def _compare_simple(a: Value, b: Value) -> int:
+def _is_nan(value: Value) -> bool:
+    return isinstance(value, float) and math.isnan(value)
+
+
+def _compare_simple(a: Value, b: Value, total: bool) -> int:
     if a is None or b is None:
         return (a is not None) - (b is not None)
     for value in (a, b):
@@ -271,7 +284,7 @@ def _compare_simple(a: Value, b: Value) -> int:
             raise type_fault("compare", "something with an order", value)
     if is_number(a) and is_number(b):
         order = _compared(a, b)
-        return 0 if order == 2 else order
+        return order if order != 2 else _is_nan(b) - _is_nan(a) if total else 0
     if type(a) is not type(b):
         raise type_fault("compare", type_name(a), b)
     a, b = _order_key(a), _order_key(b)

@@ -18,6 +18,7 @@ from yind.cesk import (  # noqa: F401  # they fill the table
     reference_folds,
     reference_numbers,
     reference_scalars,
+    reference_sorted,
     reference_text,
 )
 from yind.cesk.reference_arguments import (
@@ -29,6 +30,7 @@ from yind.cesk.reference_arguments import (
     out_of_bounds,
     primitive,
 )
+from yind.cesk.reference_sorted import calls_out, entry_of, rank_of, with_key, without_key
 from yind.cesk.reference_values import (
     CALLABLES,
     COLLECTIONS,
@@ -37,10 +39,14 @@ from yind.cesk.reference_values import (
     EMPTY_SET,
     FUNCTION_KINDS,
     INDEXED,
+    MAPS,
     SEQS,
     SEQUENTIALS,
+    SETS,
+    SORTED,
     VECTORS,
     Atom,
+    CallOut,
     Closure,
     Continuation,
     Empty,
@@ -53,6 +59,8 @@ from yind.cesk.reference_values import (
     Pair,
     Range,
     Slice,
+    SortedMap,
+    SortedSet,
     Store,
     Value,
     all_items,
@@ -61,6 +69,7 @@ from yind.cesk.reference_values import (
     items,
     key_of,
     list_of,
+    pairs_of,
     realised,
     rest,
     seq,
@@ -106,13 +115,13 @@ _predicate("char?", lambda value: isinstance(value, Char))
 _predicate("keyword?", lambda value: isinstance(value, Keyword))
 _predicate("symbol?", lambda value: isinstance(value, Symbol))
 _predicate("vector?", lambda value: isinstance(value, VECTORS))
-_predicate("map?", lambda value: isinstance(value, HashMap))
-_predicate("set?", lambda value: isinstance(value, HashSet))
+_predicate("map?", lambda value: isinstance(value, MAPS))
+_predicate("set?", lambda value: isinstance(value, SETS))
 _predicate("list?", lambda value: value is EMPTY or (isinstance(value, Pair) and value.is_list))
 _predicate("seq?", lambda value: isinstance(value, SEQS))
 _predicate("coll?", lambda value: isinstance(value, COLLECTIONS))
 _predicate("sequential?", lambda value: isinstance(value, SEQUENTIALS))
-_predicate("associative?", lambda value: isinstance(value, (*VECTORS, HashMap)))
+_predicate("associative?", lambda value: isinstance(value, (*VECTORS, *MAPS)))
 _predicate("fn?", lambda value: isinstance(value, FUNCTION_KINDS))
 _predicate("ifn?", lambda value: isinstance(value, CALLABLES))
 _predicate("atom?", lambda value: isinstance(value, Atom))
@@ -126,7 +135,7 @@ def _counted(store: Store, value: Value) -> bool:
         return isinstance(value.items, VECTORS)
     if isinstance(value, Range):
         return is_integer(value.start)
-    return isinstance(value, (*VECTORS, HashMap, HashSet, Empty)) or (
+    return isinstance(value, (*VECTORS, *MAPS, *SETS, Empty)) or (
         isinstance(value, Pair) and value.is_list
     )
 
@@ -172,6 +181,8 @@ def _conj(store: Store, *arguments: Value) -> Value:
     if not arguments:
         return pvector()
     target = arguments[0]
+    if calls_out(target) and len(arguments) > 1:
+        raise CallOut("conj", arguments)
     for argument in arguments[1:]:
         target = _conj_one(store, target, argument)
     return target
@@ -184,7 +195,9 @@ def _conj_one(store: Store, target: Value, item: Value) -> Value:
         return target.append(item)
     if isinstance(target, HashSet):
         return with_member(store, target, item)
-    if isinstance(target, HashMap):
+    if isinstance(target, SortedSet):
+        return with_key(store, target, item, None)
+    if isinstance(target, MAPS):
         return _conj_entries(store, target, item)
     if isinstance(target, SEQS):
         is_list = target is EMPTY or (isinstance(target, Pair) and target.is_list)
@@ -192,18 +205,23 @@ def _conj_one(store: Store, target: Value, item: Value) -> Value:
     raise type_fault("conj", "a collection", target)
 
 
-def _conj_entries(store: Store, target: HashMap, item: Value) -> HashMap:
+def _with_entry(store: Store, target: Value, key: Value, value: Value) -> Value:
+    change = with_entry if isinstance(target, HashMap) else with_key
+    return change(store, target, key, value)
+
+
+def _conj_entries(store: Store, target: Value, item: Value) -> Value:
     if item is None:
         return target
     if isinstance(item, VECTORS):
         if len(item) != 2:
             message = "conj: an entry of a map is a vector of two, [key value]"
             raise GuestFault("argument", message)
-        return with_entry(store, target, item[0], item[1])
-    if not isinstance(item, HashMap):
+        return _with_entry(store, target, item[0], item[1])
+    if not isinstance(item, MAPS):
         raise type_fault("conj", "a map or an entry [key value]", item)
-    for key, value in item.entries.values():
-        target = with_entry(store, target, key, value)
+    for key, value in pairs_of(item):
+        target = _with_entry(store, target, key, value)
     return target
 
 
@@ -261,6 +279,8 @@ def _empty(store: Store, source: Value) -> Value:
         return EMPTY_MAP
     if isinstance(source, HashSet):
         return EMPTY_SET
+    if isinstance(source, SORTED):
+        return type(source)(source.order, ())
     return EMPTY if isinstance(source, SEQS) else None
 
 
@@ -288,6 +308,12 @@ def _nth(store: Store, source: Value, index: Value, default: Value = _ABSENT) ->
     return default
 
 
+def _check_order(name: str, *arguments: Value) -> None:
+    """Raises CallOut when the first argument is sorted by a comparator that is to be called."""
+    if calls_out(arguments[0]):
+        raise CallOut(name, arguments)
+
+
 @primitive("get")
 def _get(store: Store, source: Value, key: Value, default: Value = None) -> Value:
     if isinstance(source, HashMap):
@@ -295,6 +321,12 @@ def _get(store: Store, source: Value, key: Value, default: Value = None) -> Valu
         return default if entry is None else entry[1]
     if isinstance(source, HashSet):
         return source.members.get(key_of(store, key), default)
+    if isinstance(source, SORTED):
+        _check_order("get", source, key, default)
+        entry = entry_of(store, source, key)
+        if entry is None:
+            return default
+        return entry[1] if isinstance(source, SortedMap) else entry[0]
     if isinstance(source, INDEXED) and is_integer(key) and 0 <= key < len(source):
         return Char(source[key]) if isinstance(source, str) else source[key]
     return default
@@ -306,9 +338,11 @@ def _assoc(store: Store, target: Value, *entries: Value) -> Value:
         raise GuestFault("argument", "assoc: the last key has no value")
     if target is None:
         target = EMPTY_MAP
+    if isinstance(target, MAPS):
+        _check_order("assoc", target, *entries)
     for key, value in zip(entries[::2], entries[1::2], strict=True):
-        if isinstance(target, HashMap):
-            target = with_entry(store, target, key, value)
+        if isinstance(target, MAPS):
+            target = _with_entry(store, target, key, value)
         elif isinstance(target, VECTORS):
             at = check_index("assoc", key)
             if not 0 <= at <= len(target):
@@ -319,12 +353,22 @@ def _assoc(store: Store, target: Value, *entries: Value) -> Value:
     return target
 
 
+def _without_keys(store: Store, name: str, target: Value, keys: tuple[Value, ...]) -> Value:
+    if keys:
+        _check_order(name, target, *keys)
+    for key in keys:
+        target = without_key(store, target, key)
+    return target
+
+
 @primitive("dissoc")
 def _dissoc(store: Store, target: Value, *keys: Value) -> Value:
     if target is None:
         return None
-    if not isinstance(target, HashMap):
+    if not isinstance(target, MAPS):
         raise type_fault("dissoc", "a map", target)
+    if isinstance(target, SortedMap):
+        return _without_keys(store, "dissoc", target, keys)
     entries = target.entries
     for key in keys:
         entries = entries.discard(key_of(store, key))
@@ -335,8 +379,10 @@ def _dissoc(store: Store, target: Value, *keys: Value) -> Value:
 def _disj(store: Store, target: Value, *members: Value) -> Value:
     if target is None:
         return None
-    if not isinstance(target, HashSet):
+    if not isinstance(target, SETS):
         raise type_fault("disj", "a set", target)
+    if isinstance(target, SortedSet):
+        return _without_keys(store, "disj", target, members)
     left = target.members
     for member in members:
         left = left.discard(key_of(store, member))
@@ -351,6 +397,9 @@ def _contains(store: Store, source: Value, key: Value) -> bool:
         return key_of(store, key) in source.entries
     if isinstance(source, HashSet):
         return key_of(store, key) in source.members
+    if isinstance(source, SORTED):
+        _check_order("contains?", source, key)
+        return rank_of(store, source, key)[1]
     if isinstance(source, INDEXED):
         return is_integer(key) and 0 <= key < len(source)
     raise type_fault("contains?", "a map, set, vector or string", source)
@@ -361,9 +410,13 @@ def _find(store: Store, source: Value, key: Value) -> Value:
     if isinstance(source, HashMap):
         entry = source.entries.get(key_of(store, key))
         return None if entry is None else pvector(entry)
+    if isinstance(source, SortedMap):
+        _check_order("find", source, key)
+        found = entry_of(store, source, key)
+        return None if found is None else pvector(found)
     if isinstance(source, VECTORS):
-        found = is_integer(key) and 0 <= key < len(source)
-        return pvector([key, source[key]]) if found else None
+        inside = is_integer(key) and 0 <= key < len(source)
+        return pvector([key, source[key]]) if inside else None
     if source is None:
         return None
     raise type_fault("find", "a map or a vector", source)
@@ -501,7 +554,7 @@ def _compare_and_set(store: Store, cell: Value, old: Value, new: Value) -> bool:
 def _ex_info(store: Store, message: Value, data: Value, cause: Value = None) -> ErrorValue:
     if message is not None:
         check_string("ex-info", message)
-    if not isinstance(data, HashMap):
+    if not isinstance(data, MAPS):
         raise type_fault("ex-info", "a map", data)
     if cause is not None and not isinstance(cause, ErrorValue):
         raise type_fault("ex-info", "an error", cause)

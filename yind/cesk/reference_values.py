@@ -7,7 +7,8 @@ Source: Clojure 1.11: `=`, `hash`, `pr-str`, `seq`.
 
     nil, booleans, numbers, strings, characters, keywords, symbols, instants, uuids, bytes    as in datomstore.value
     vector   PVector (pyrsistent)          list, cons   Pair, EMPTY at the end
-    map      HashMap, set HashSet          other seqs   Slice (of a collection or string), Range, Lazy
+    map      HashMap, SortedMap            set          HashSet, SortedSet
+    other seqs   Slice (of a collection or string), Range, Lazy
     function Closure, Continuation, PrimitiveRef         atom   Atom         error   ErrorValue
 
 What changes is in the store, a persistent map; Atom and Lazy are addresses in it. Values nest as deeply as programs
@@ -62,6 +63,15 @@ class Force(Exception):
         super().__init__("an unrealised lazy seq")
         self.lazy = lazy
         self.whole = whole
+
+
+class CallOut(Exception):
+    """A host function leaves a call to the core library, with the same arguments."""
+
+    def __init__(self, name: str, arguments: tuple[Value, ...]) -> None:
+        super().__init__(name)
+        self.name = name
+        self.arguments = arguments
 
 
 # -- kinds --
@@ -138,6 +148,22 @@ class HashSet:
     members: PMap[Key, Value]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class SortedMap:
+    """A map in the order of a comparator, None for `compare`."""
+
+    order: Value
+    entries: tuple[tuple[Value, Value], ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SortedSet:
+    """A set in the order of a comparator, None for `compare`; its entries are members with None."""
+
+    order: Value
+    entries: tuple[tuple[Value, Value], ...]
+
+
 EMPTY_MAP = HashMap(pmap())
 EMPTY_SET = HashSet(pmap())
 
@@ -174,9 +200,12 @@ class Continuation:
 SEQS = (Pair, Empty, Slice, Range, Lazy)
 INDEXED: tuple[type[PVector[Any]] | type[str], ...] = (*VECTORS, str)
 SEQUENTIALS = (*VECTORS, *SEQS)
-COLLECTIONS = (*SEQUENTIALS, HashMap, HashSet)
+MAPS = (HashMap, SortedMap)
+SETS = (HashSet, SortedSet)
+SORTED = (SortedMap, SortedSet)
+COLLECTIONS = (*SEQUENTIALS, *MAPS, *SETS)
 FUNCTION_KINDS = (Closure, PrimitiveRef, Continuation)
-CALLABLES = (*FUNCTION_KINDS, Keyword, Symbol, HashMap, HashSet, *VECTORS)
+CALLABLES = (*FUNCTION_KINDS, Keyword, Symbol, *MAPS, *SETS, *VECTORS)
 _ATOMIC = (
     type(None),
     bool,
@@ -218,8 +247,8 @@ _TYPE_NAMES: tuple[tuple[tuple[type, ...], str], ...] = (
     ((bytes,), "bytes"),
     ((UUID,), "a uuid"),
     (VECTORS, "a vector"),
-    ((HashMap,), "a map"),
-    ((HashSet,), "a set"),
+    (MAPS, "a map"),
+    (SETS, "a set"),
     ((Empty,), "a list"),
     ((Atom,), "an atom"),
     ((ErrorValue,), "an error"),
@@ -317,11 +346,18 @@ def _contents(source: Value) -> Sequence[Value]:
         return source
     if isinstance(source, str):
         return [Char(character) for character in source]
-    if isinstance(source, HashMap):
-        return [pvector(entry) for entry in source.entries.values()]
+    if isinstance(source, MAPS):
+        return [pvector(entry) for entry in pairs_of(source)]
     if isinstance(source, HashSet):
         return list(source.members.values())
+    if isinstance(source, SortedSet):
+        return [member for member, _ in source.entries]
     raise type_fault("seq", "a collection", source)
+
+
+def pairs_of(source: HashMap | SortedMap) -> Iterable[tuple[Value, Value]]:
+    """Return keys and values of a map of either kind."""
+    return source.entries if isinstance(source, SortedMap) else source.entries.values()
 
 
 def all_items(store: Store, source: Value) -> list[Value]:
@@ -394,17 +430,26 @@ def _equal(store: Store, left: Value, right: Value) -> Walk[bool]:
             if one is _END or other is _END or not (yield _equal(store, one, other)):
                 return False
         return True
-    if isinstance(left, HashMap) and isinstance(right, HashMap):
-        if len(left.entries) != len(right.entries):
+    if isinstance(left, MAPS) and isinstance(right, MAPS):
+        mine, theirs = _by_key(store, left), _by_key(store, right)
+        if len(mine) != len(theirs):
             return False
-        for key, (_, value) in left.entries.items():
-            other = right.entries.get(key)
-            if other is None or not (yield _equal(store, value, other[1])):
+        for key, value in mine.items():
+            if key not in theirs or not (yield _equal(store, value, theirs[key])):
                 return False
         return True
-    if isinstance(left, HashSet) and isinstance(right, HashSet):
-        return left.members.keys() == right.members.keys()
+    if isinstance(left, SETS) and isinstance(right, SETS):
+        return set(_by_key(store, left)) == set(_by_key(store, right))
     return bool(left == right)  # cells by address, functions and errors by identity
+
+
+def _by_key(store: Store, source: Value) -> dict[Key, Value]:
+    """Return the values of a map, or the members of a set, by their keys; no comparator is asked."""
+    if isinstance(source, SORTED):
+        return {key_of(store, key): value for key, value in source.entries}
+    if isinstance(source, HashSet):
+        return dict(source.members)
+    return {key: value for key, (_, value) in source.entries.items()}
 
 
 class Key:
@@ -436,14 +481,16 @@ def _key(store: Store, value: Value, depth: int) -> Walk[Key]:
     if isinstance(value, SEQUENTIALS):
         parts = yield _each(_key(store, item, depth + 1) for item in all_items(store, value))
         return Key(("sequential", *parts), hash((1, *(part.hash for part in parts))))
-    if isinstance(value, HashMap):
+    if isinstance(value, MAPS):
         entries = []
-        for key, (_, inner) in value.entries.items():
-            entries.append((key, (yield _key(store, inner, depth + 1))))
+        for key, inner in pairs_of(value):
+            known = yield _key(store, key, depth + 1)
+            entries.append((known, (yield _key(store, inner, depth + 1))))
         hashes = sorted(hash((key.hash, inner.hash)) for key, inner in entries)
         return Key(("map", frozenset(entries)), hash((2, *hashes)))
-    if isinstance(value, HashSet):
-        members = frozenset(value.members.keys())
+    if isinstance(value, SETS):
+        parts = yield _each(_key(store, member, depth + 1) for member in _contents(value))
+        members = frozenset(parts)
         return Key(("set", members), hash((3, *sorted(member.hash for member in members))))
     return Key(("other", value), 4)
 
@@ -495,9 +542,9 @@ def _write(store: Store, value: Value, readable: bool, out: list[str], depth: in
         out.append(edn.write_double(value))
     elif isinstance(value, _ATOMIC):
         out.append(edn.write(value))
-    elif isinstance(value, HashMap):
+    elif isinstance(value, MAPS):
         out.append("{")
-        for number, (key, inner) in enumerate(value.entries.values()):
+        for number, (key, inner) in enumerate(pairs_of(value)):
             out.append(", " if number else "")
             yield _write(store, key, readable, out, depth)
             out.append(" ")
@@ -530,7 +577,7 @@ def _write(store: Store, value: Value, readable: bool, out: list[str], depth: in
 def _brackets(value: Value) -> tuple[str, str]:
     if isinstance(value, VECTORS):
         return "[", "]"
-    return ("#{", "}") if isinstance(value, HashSet) else ("(", ")")
+    return ("#{", "}") if isinstance(value, SETS) else ("(", ")")
 
 
 def _function_text(value: Value) -> str:
@@ -597,16 +644,16 @@ def to_edn(store: Store, value: Value) -> object:
 def _to_edn(store: Store, value: Value) -> Walk[object]:
     if isinstance(value, _ATOMIC):
         return value
-    if isinstance(value, HashMap):
+    if isinstance(value, MAPS):
         pairs = []
-        for key, inner in value.entries.values():
+        for key, inner in pairs_of(value):
             made = yield _to_edn(store, key)
             pairs.append((made, (yield _to_edn(store, inner))))
         return Map(pairs)
     if not isinstance(value, COLLECTIONS):
         raise ValueInvalid(f"{type_name(value)} has no EDN form")
     inside = yield _each(_to_edn(store, item) for item in all_items(store, value))
-    if isinstance(value, HashSet):
+    if isinstance(value, SETS):
         return Set(inside)
     return tuple(inside) if isinstance(value, VECTORS) else List(inside)
 
@@ -617,8 +664,8 @@ def check_data(store: Store, value: Value, *, data_only: bool) -> None:
     while stack:
         value = stack.pop()
         if isinstance(value, COLLECTIONS):
-            if isinstance(value, HashMap):
-                stack.extend(part for entry in value.entries.values() for part in entry)
+            if isinstance(value, MAPS):
+                stack.extend(part for entry in pairs_of(value) for part in entry)
             else:
                 stack.extend(all_items(store, value))
         elif data_only and not isinstance(value, _ATOMIC):

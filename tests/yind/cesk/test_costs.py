@@ -48,6 +48,8 @@ LIST = "(apply list (range n))"
 PAIRS = "(vec (mapcat list (range n) (range n)))"
 MAP = "(zipmap (range n) (range n))"
 SET = "(into #{} (range n))"
+SORTED = "(into (sorted-set) (range n))"
+FALLING = "(into (sorted-set-by >) (range n))"
 REALISED = "(let [s (map inc (range n))] (count s) s)"
 BIG = "(bit-shift-left 1 (min 60000 (* 4 n)))"
 BIGS = f"(let [b {BIG}] [b (inc b)])"
@@ -212,8 +214,15 @@ CALLS: dict[str, Call] = {
     "inst-ms": flat('#inst "2024-01-01T00:00:00.000-00:00"', "(inst-ms x)"),
     "parse-uuid": flat(TEXT, "(parse-uuid x)"),
     "lazy-seq*": flat(NUMBERS, "(lazy-seq x)"),
+    "sorted-map": same("sorted-map", PAIRS),
+    "sorted-set": same("sorted-set"),
+    "sorted?": asked("sorted?"),
 }
-LIBRARY_ONLY = {"lazy-thunk", "lazy-set!", "lazy-value", "lazy-folder"}  # constant by their nature
+LIBRARY_ONLY = {  # constant by their nature, or nearly so
+    *("lazy-thunk", "lazy-set!", "lazy-value", "lazy-folder"),
+    *("sorted-empty", "sorted-order", "sorted-calls?", "sorted-rank", "sorted-key", "sorted-val"),
+    *("sorted-insert", "sorted-replace", "sorted-remove", "sorted-from"),
+}
 
 MORE: dict[str, Call] = {
     "product of big integers": Call("(bit-shift-left 1 (min 30000 (* 2 n)))", "(* x x)"),
@@ -224,6 +233,11 @@ MORE: dict[str, Call] = {
     "equal texts": Call(f"[{TEXT} {TEXT}]", "(= (nth x 0) (nth x 1))"),
     "equal maps": Call(f"[{MAP} {MAP}]", "(= (nth x 0) (nth x 1))"),
     "equal sets": Call(f"[{SET} {SET}]", "(= (nth x 0) (nth x 1))"),
+    "equal sorted sets": Call(f"[{SORTED} {SORTED}]", "(= (nth x 0) (nth x 1))"),
+    "a set in two orders": Call(f"[{SORTED} {FALLING}]", "(= (nth x 0) (nth x 1))"),
+    "hash of a sorted set": Call(SORTED, "(hash x)"),
+    "a sorted set as text": Call(SORTED, "(pr-str x)"),
+    "many members at once": Call(NUMBERS, "(apply conj (sorted-set) x)"),
     "order of texts": Call(f"[{TEXT} {TEXT}]", "(compare (nth x 0) (nth x 1))"),
     "hash of a text": Call(TEXT, "(hash x)"),
     "hash of a map": Call(MAP, "(hash x)"),

@@ -47,14 +47,15 @@ EVERYTHING = """
     (let [m (reduce (fn [m i] (assoc m [i (str i)] i)) {} (range 40)) s (set (range 40)) v (vec (range 70))
           l (map (fn [x] (+ x (count v))) (range 10 50 3)) a (atom nil) r (/ 3 7) b (reduce * (range 1 40)) c \\x
           sq (seq m) sv (rest (seq v)) st (rest "héllo") k (call/cc (fn [k] k)) rng (range 0 100 7) d (double 1.5)
-          fs (reduce conj #{} (map (fn [i] (fn [] i)) (range 12)))]
+          fs (reduce conj #{} (map (fn [i] (fn [] i)) (range 12)))
+          sm (into (sorted-map) m) ss (into (sorted-set-by >) (range 30)) sr (next (rseq sm)) sk (keys (dissoc sm [1 "1"]))]
       (reset! a [a l])
       (first l)
       (prompt :p
         (+ 1 (prompt :q (try (let [h (here)] (swap! g assoc :h h) (control0 :p part (swap! g assoc :part part) (part 1))
                                (count (concat l (map inc sv))))
                              (finally (swap! g assoc :f 1))))))
-      (if (fn? k) (k 5) [k (count s) (count fs) r b c d rng st (first sq)]))"""
+      (if (fn? k) (k 5) [k (count s) (count fs) r b c d rng st (first sq) (disj ss 3) (first sr) (count sk)]))"""
 
 
 @cache
@@ -156,8 +157,8 @@ def test_bytes_that_are_no_image_are_refused(image: bytes) -> None:
 # ---- made with care. Kinds are those of the machine's layout.
 
 RATIO, LIST, CONS, LAZY, RANGE, SEQ, VECTOR, MAP, SET = range(22, 31)
-CLOSURE, CONTINUATION, ATOM, ERROR, VECTOR_NODE, VECTOR_LEAF = range(31, 37)
-MAP_ARRAY, MAP_NODE, MAP_COLLISION, CAPTURES, FRAME, MARK = range(37, 43)
+SORTED_MAP, SORTED_SET, CLOSURE, CONTINUATION, ATOM, ERROR, VECTOR_NODE, VECTOR_LEAF = range(31, 39)
+MAP_ARRAY, MAP_NODE, MAP_COLLISION, SORTED_NODE, SORTED_LEAF, CAPTURES, FRAME, MARK = range(39, 47)
 LIST_NEXT, CONS_NEXT, LAZY_REALIZED, FILL, HALT, CONTINUATION_PART = range(64, 70)
 
 
@@ -594,9 +595,9 @@ def test_a_closure_with_too_few_captured_values_is_refused() -> None:
 def test_longer_forms_of_a_number_are_refused() -> None:
     machine = stopped("1")
     image = machine.image()
-    assert image[:2] == b"\x9a\x03"
+    assert image[:2] == b"\x9a\x04"
     with pytest.raises(ImageInvalid, match="not an image"):
-        Machine.restore(b"\x9a\xcc\x03" + image[2:], lambda _: machine.code, memory_max=MEMORY_MAX)
+        Machine.restore(b"\x9a\xcc\x04" + image[2:], lambda _: machine.code, memory_max=MEMORY_MAX)
 
 
 def test_an_image_says_where_it_is_wrong() -> None:
