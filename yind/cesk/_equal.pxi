@@ -9,6 +9,7 @@
 
 cdef enum:
     HASH_DEPTH_MAX = 8
+    LEAF_STEPS = 4  # of work to compare two leaves as bytes
     FORCE_SINGLE_MAX = 32  # cells of a lazy seq realised one by one in a comparison, before more at once
 
 
@@ -380,6 +381,36 @@ cdef Outcome equal_step(Heap *heap, Value a, Value b, bint *result) noexcept nog
     return OK
 
 
+cdef inline Object *plain_leaf(Cursor *cursor) noexcept nogil:
+    """Return the leaf at whose beginning a cursor stands if its items are equal when their bytes are, else NULL."""
+    cdef Object *leaf
+    if cursor.kind != VECTOR or cursor.index & 31 != 0 or cursor.index >= cursor.end:
+        return NULL
+    leaf = vector_leaf(<Vector *> cursor.at.object, cursor.index)
+    if leaf.kind == VECTOR_TAGS or (leaf.kind == VECTOR_WORDS and leaf.flags != DOUBLE):
+        return leaf
+    return NULL
+
+
+cdef Outcome equal_leaves(Heap *heap, Cursor *left, Cursor *right, uint64_t steps_max, bint *result) noexcept nogil:
+    """Compare leaves as bytes, and move both cursors behind them, until that cannot be done or it is too much work."""
+    cdef Object *a
+    cdef Object *b
+    while result[0] and heap.steps <= steps_max:
+        a = plain_leaf(left)
+        b = plain_leaf(right)
+        if a == NULL or b == NULL or a.flags != b.flags or a.length != b.length:
+            return OK
+        if spend(heap, LEAF_STEPS) != OK:
+            return DEFER
+        result[0] = memcmp(a + 1, b + 1, a.length * item_size(a.flags)) == 0
+        left.index += a.length
+        left.steps += a.length
+        right.index += a.length
+        right.steps += a.length
+    return OK
+
+
 cdef Outcome equal_items(Heap *heap, Value a, Value b, bint *result) noexcept nogil:
     cdef Cursor left
     cdef Cursor right
@@ -396,6 +427,10 @@ cdef Outcome equal_items(Heap *heap, Value a, Value b, bint *result) noexcept no
     if outcome == OK:
         outcome = cursor_start(heap, &right, b)
     while outcome == OK:
+        if left.kind == VECTOR and left.index & 31 == 0:
+            outcome = equal_leaves(heap, &left, &right, heap.steps_max, result)
+            if outcome != OK or not result[0]:
+                break
         outcome = cursor_next(heap, &left, &more_left)
         if outcome == OK:
             outcome = cursor_next(heap, &right, &more_right)

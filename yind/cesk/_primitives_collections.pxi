@@ -51,24 +51,10 @@ cdef Outcome primitive_hash_set(Heap *heap, const Value *arguments, uint32_t n, 
 
 cdef Outcome add_integers(Heap *heap, const Value *bounds, Value *handle) noexcept nogil:
     """Add every item of a RANGE of integers to the VECTOR of a handle."""
-    cdef int64_t first = bounds[0].integer
-    cdef int64_t step = bounds[2].integer
-    cdef uint64_t left  # behind the first
-    cdef uint32_t part
-    if step > 0:
-        left = (<uint64_t> bounds[1].integer - <uint64_t> first - 1) // <uint64_t> step
-    else:
-        left = (<uint64_t> first - <uint64_t> bounds[1].integer - 1) // (0 - <uint64_t> step)
-    while True:
-        part = <uint32_t> left + 1 if left < LEAF_ITEMS else LEAF_ITEMS
-        if spend(heap, 2 * <uint64_t> part) != OK:
-            return DEFER
-        if vector_extend_range(heap, handle, first, step, part) != OK:
-            return NO_MEMORY
-        if left < LEAF_ITEMS:
-            return OK
-        left -= LEAF_ITEMS
-        first += LEAF_ITEMS * step
+    cdef uint64_t left = range_left(bounds, bounds[0].integer)
+    if left >= <uint64_t> heap.steps_max or spend(heap, 2 * (left + 1)) != OK:
+        return DEFER
+    return vector_extend_range(heap, handle, bounds[0].integer, bounds[2].integer, <int64_t> left + 1)
 
 
 cdef Outcome add_all(Heap *heap, Value source, Value *handle) noexcept nogil:
@@ -166,6 +152,9 @@ cdef Outcome primitive_conj(Heap *heap, const Value *arguments, uint32_t n, Valu
     cdef Outcome outcome = OK
     if n == 0:
         return give_empty(heap, VECTOR, result)
+    if n == 2 and vector_conj_fast(arguments[0], arguments[1]):
+        result[0] = taken(arguments)
+        return OK
     if n > 1 and calls_out(arguments[0]):
         return DEFER
     if n > 2 and spend(heap, PUT_STEPS * <uint64_t> (n - 2)) != OK:

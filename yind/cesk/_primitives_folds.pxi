@@ -58,6 +58,21 @@ cdef Outcome check_stretch(
     return spend(heap, 2 * <uint64_t> (end.integer - start.integer))
 
 
+cdef int64_t add_words(Words *leaf, int64_t start, int64_t end, int64_t *sum) noexcept nogil:
+    """Add the integers of a leaf from an index of its vector on, up to the leaf's end or `end`; return how many.
+
+    It stops before one that would be too much for 64 bits.
+    """
+    cdef int64_t so_far = sum[0]
+    cdef int64_t i = start
+    if end > (start | 31) + 1:
+        end = (start | 31) + 1
+    while i < end and not add_overflows(so_far, leaf.at[i & 31], &so_far):
+        sum[0] = so_far
+        i += 1
+    return i - start
+
+
 cdef Outcome primitive_fold_items(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
     cdef Value items = arguments[2]
     cdef Value item = nil()
@@ -66,6 +81,7 @@ cdef Outcome primitive_fold_items(Heap *heap, const Value *arguments, uint32_t n
     cdef Value original = nil()
     cdef int64_t number = arguments[0].integer
     cdef int64_t count = 0
+    cdef int64_t added
     cdef int64_t i
     cdef Outcome outcome
     if not is_fold_function(arguments[0]):
@@ -92,13 +108,21 @@ cdef Outcome primitive_fold_items(Heap *heap, const Value *arguments, uint32_t n
         if i < count:
             item = integer_value(bounds.at[0].integer + i * bounds.at[2].integer)
         return vector_extend_range(heap, result, item.integer, bounds.at[2].integer, count - i)
-    for i in range(arguments[3].integer, arguments[4].integer):
+    i = arguments[3].integer
+    while i < arguments[4].integer:
         if bounds != NULL:
             item = integer_value(bounds.at[0].integer + i * bounds.at[2].integer)
         else:
             if leaf == NULL or i & 31 == 0:
                 leaf = vector_leaf(<Vector *> items.object, i)
+                if number == PRIMITIVE_ADD and result.tag == INT and leaf.flags == INT:
+                    added = add_words(<Words *> leaf, i, arguments[4].integer, &result.integer)
+                    if added > 0:
+                        i += added
+                        leaf = NULL
+                        continue
             item = leaf_item(leaf, <uint32_t> i & 31)
+        i += 1
         outcome = fold_one(heap, number, result, item)
         if outcome != OK:
             if number != PRIMITIVE_CONJ:

@@ -143,6 +143,37 @@ cdef Outcome primitive_check_some(Heap *heap, const Value *arguments, uint32_t n
 
 # ---- adding
 
+cdef Outcome add_stretch(Heap *heap, Cursor *cursor, Value *handle) noexcept nogil:
+    """Add what a portion allows of a vector or a RANGE of integers to the VECTOR of a handle, leaf by leaf."""
+    cdef int64_t n = (<int64_t> (heap.steps_max >> 1) - <int64_t> heap.steps) >> 2  # at four steps an item
+    cdef Values *bounds
+    cdef uint64_t left
+    cdef int64_t first
+    cdef Outcome outcome = OK
+    if n <= 0:
+        return OK
+    if cursor.kind == VECTOR:
+        if n > cursor.end - cursor.index:
+            n = cursor.end - cursor.index
+        outcome = vector_extend_from(heap, handle, cursor.at, cursor.index, cursor.index + n)
+        cursor.index += n
+        cursor.leaf = NULL
+    elif cursor.kind == RANGE and cursor.value.tag == INT:
+        bounds = <Values *> cursor.at.object
+        first = cursor.value.integer
+        left = range_left(bounds.at, first)
+        if left < <uint64_t> n:
+            n = <int64_t> left + 1
+            cursor.kind = NIL
+        else:
+            cursor.value.integer += n * bounds.at[2].integer
+        outcome = vector_extend_range(heap, handle, first, bounds.at[2].integer, n)
+    else:
+        return OK
+    cursor.steps += n
+    return spend(heap, 4 * <uint64_t> n) if outcome == OK else outcome
+
+
 cdef Outcome primitive_add_some(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
     """Add items of a seq to a collection; [collection what-is-left], nil for nothing left."""
     cdef Value built
@@ -155,6 +186,8 @@ cdef Outcome primitive_add_some(Heap *heap, const Value *arguments, uint32_t n, 
     if outcome != OK:
         return outcome
     built = taken(&arguments[0])
+    if built.tag == VECTOR:
+        outcome = add_stretch(heap, &cursor, &built)
     while outcome == OK:
         before = cursor
         outcome = cursor_next(heap, &cursor, &more)
@@ -223,6 +256,10 @@ cdef Outcome equal_cursors(Heap *heap, Value a, Value b, bint *same, Value *stac
     if outcome == OK:
         outcome = cursor_start(heap, &right, b)
     while outcome == OK:
+        if left.kind == VECTOR and left.index & 31 == 0:
+            outcome = equal_leaves(heap, &left, &right, heap.steps_max >> 1, same)
+            if outcome != OK or not same[0]:
+                break
         left_before = left
         right_before = right
         outcome = cursor_next(heap, &left, &more_left)

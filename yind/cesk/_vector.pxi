@@ -439,22 +439,38 @@ cdef Outcome push_leaf(Heap *heap, Vector *vector) noexcept nogil:
     return node_add(heap, handle, moved)
 
 
+cdef inline bint vector_conj_fast(Value vector, Value item) noexcept nogil:
+    """Add an item (borrowed) in place to the last leaf; nearly always there is one owner, and room in the leaf.
+
+    False, and nothing is done, unless this is a vector nobody else holds a part of, and the item fits the leaf.
+    """
+    cdef Object *leaf
+    cdef uint32_t visible
+    cdef uint32_t family
+    if unlikely(vector.tag != VECTOR or vector.object.count != 1):
+        return False
+    visible = <uint32_t> (<Vector *> vector.object).count & 31
+    if visible == 0:
+        return False
+    leaf = (<Vector *> vector.object).tail
+    family = family_of(item.tag)
+    if leaf.count != 1 or leaf.flags != family or not leaf_has_room(family, visible):
+        return False
+    leaf_store(leaf, visible, retained(item))
+    leaf.length = visible + 1
+    (<Vector *> vector.object).count += 1
+    return True
+
+
 cdef Outcome vector_append(Heap *heap, Value *handle, Value item) noexcept nogil:
     """Add the item (borrowed) at the end."""
-    cdef Vector *vector = <Vector *> handle.object
-    cdef uint32_t visible = <uint32_t> vector.count & 31
-    cdef uint32_t family = family_of(item.tag)
-    cdef Object *leaf = vector.tail
-    if likely(vector.head.count == 1 and visible != 0):  # nearly always: one owner, and room in the tail
-        if likely(leaf.count == 1 and leaf.flags == family and leaf_has_room(family, visible)):
-            leaf_store(leaf, visible, retained(item))
-            leaf.length = visible + 1
-            vector.count += 1
-            return OK
+    cdef Vector *vector
+    if vector_conj_fast(handle[0], item):
+        return OK
     if vector_own(heap, handle) != OK:
         return NO_MEMORY
     vector = <Vector *> handle.object
-    if visible == 0:
+    if vector.count & 31 == 0:
         if vector.tail != NULL and push_leaf(heap, vector) != OK:
             return NO_MEMORY
         retain(item)
@@ -527,6 +543,14 @@ cdef Outcome vector_extend_from(Heap *heap, Value *handle, Value source, int64_t
                     return NO_MEMORY
         start += part
     return OK
+
+
+cdef uint64_t range_left(const Value *bounds, int64_t first) noexcept nogil:
+    """Return how many integers of a RANGE come after one of them."""
+    cdef uint64_t end = <uint64_t> bounds[1].integer
+    if bounds[2].integer > 0:
+        return (end - <uint64_t> first - 1) // <uint64_t> bounds[2].integer
+    return (<uint64_t> first - end - 1) // (0 - <uint64_t> bounds[2].integer)
 
 
 cdef Outcome vector_extend_range(Heap *heap, Value *handle, int64_t first, int64_t step, int64_t n) noexcept nogil:

@@ -249,3 +249,34 @@ def test_a_vector_shows_nothing_of_what_a_longer_one_has() -> None:
     source = """(defn longer [v] (count (conj v 77777)))
                 (let [v (vec (range 5)) n (longer v)] (here) (+ n (count v)))"""
     assert (77777).to_bytes(4, "big") not in stopped(source).image()
+
+
+def value(source: str, arguments: object = None) -> object:
+    return finished(machine_of(source, arguments)).result
+
+
+@pytest.mark.parametrize("n", [1, 31, 32, 33, 64, 1000, 20_000])
+def test_vectors_are_equal_when_all_items_are(n: int) -> None:
+    source = """(defn differs? [v item]
+                  (every? (fn [i] (and (not= v (assoc v i item)) (not= (assoc v i item) v)))
+                          [0 (quot *args* 2) (dec *args*)]))
+                (defn check [x other]
+                  (let [v (vec (repeat *args* x)) w (vec (repeat *args* x))]
+                    [(= v w) (= (seq v) w) (= (rest v) (rest w)) (= v (conj (pop w) x)) (differs? v other)
+                     (not= v (conj w x)) (not= (conj w x) v)]))
+                (mapv (fn [[x other]] (every? true? (check x other)))
+                      [[1 2] [1 nil] [true false] [nil false] [1.5 2.5] [\\a \\b] [\\a 97] [97 \\a] ["s" "t"] [:k nil]])"""
+    assert value(source, n) == (True,) * 10
+
+
+def test_doubles_in_vectors_are_equal_as_doubles() -> None:
+    source = """(let [zeros (vec (repeat 100 0.0)) nans (vec (repeat 100 ##NaN))]
+                  [(= zeros (mapv - zeros)) (= zeros (vec (repeat 100 0))) (= nans (vec (repeat 100 ##NaN)))])"""
+    assert value(source) == (True, False, False)
+
+
+def test_sums_of_vectors_go_beyond_64_bits() -> None:
+    source = """[(reduce + (vec (repeat 100 *args*))) (reduce + 0.5 (vec (range 100)))
+                 (reduce + (- *args*) (vec (repeat 3 *args*))) (reduce + (vec (cons *args* (range 70))))]"""
+    most = 2**63 - 1
+    assert value(source, most) == (100 * most, 4950.5, 2 * most, most + sum(range(70)))
