@@ -2,7 +2,7 @@
 #
 # Is:     entering and leaving frames, calls of anything callable, throwing, asking for effects, starting and finishing.
 # Is not: the instructions (`_loop.pxi`).
-# Fits:   the loop saves pc in the frame, calls one of these, and looks at `state.frame` again.
+# Fits:   the loop saves in the frame where it is, calls one of these, and looks at `state.frame` again.
 # Source: continuations as shared heap frames, copied when a shared one is returned into: Bruggeman, Waddell, Dybvig,
 #         "Representing Control in the Presence of One-Shot Continuations" (1996).
 #
@@ -31,13 +31,45 @@ cdef inline Frame *new_frame(Heap *heap, ArityInfo *arity, Closure *closure, Fra
     frame.parent = parent
     frame.arity = arity
     frame.closure = closure
-    frame.pc = arity.entry
-    frame.slot = 0
+    frame.resume = arity.start
     return frame
 
 
 cdef Object *allocate_frame(Heap *heap, uint32_t slot_count) noexcept nogil:
     return allocate(heap, FRAME, VALUES_AT[<int> FRAME] + <size_t> slot_count * sizeof(Value), slot_count)
+
+
+cdef inline int32_t slot_distance(int32_t number) noexcept nogil:
+    """Return how far from the beginning of a frame a slot is, in bytes."""
+    return VALUES_AT[<int> FRAME] + number * <int32_t> sizeof(Value)
+
+
+cdef inline int32_t slot_number(int32_t distance) noexcept nogil:
+    return (distance - VALUES_AT[<int> FRAME]) // <int32_t> sizeof(Value)
+
+
+cdef inline Value *slot_at(Frame *frame, int32_t distance) noexcept nogil:
+    """Return the slot that an operand names."""
+    return <Value *> (<char *> frame + distance)
+
+
+cdef inline Value *constant_at(Step *step, int32_t distance) noexcept nogil:
+    """Return the constant that an operand names."""
+    return <Value *> (<char *> step + distance)
+
+
+cdef inline Step *jumped(Step *step, int32_t distance) noexcept nogil:
+    """Return the step before the one that an operand names: the loop takes the next."""
+    return <Step *> (<char *> step + distance)
+
+
+cdef inline uint32_t pc_of(Frame *frame) noexcept nogil:
+    """Return the position in its segment at which a frame goes on."""
+    return <uint32_t> (frame.resume - frame.arity.steps)
+
+
+cdef inline void go_to(Frame *frame, uint32_t pc) noexcept nogil:
+    frame.resume = frame.arity.steps + pc
 
 
 cdef inline ArityInfo *select_arity(FunctionInfo *function, uint32_t n) noexcept nogil:
@@ -63,11 +95,20 @@ cdef Frame *copy_frame(Heap *heap, Frame *frame) noexcept nogil:
         retain_object(&frame.parent.head)
     copy = new_frame(heap, frame.arity, frame.closure, frame.parent)
     if copy != NULL:
-        copy.pc = frame.pc
-        copy.slot = frame.slot
+        copy.resume = frame.resume
+        copy.head.slot = frame.head.slot
         for i in range(frame.head.length):
             copy.at[i] = retained(frame.at[i])
     return copy
+
+
+cdef inline void fill_frame(Frame *frame, Value *arguments, uint32_t n) noexcept nogil:
+    """Move all n arguments into a new frame; its other slots show nothing."""
+    cdef uint32_t i
+    for i in range(n):
+        frame.at[i] = taken(&arguments[i])
+    for i in range(n, frame.arity.slot_count):
+        vacate(&frame.at[i])
 
 
 cdef inline Frame *own_frame(Heap *heap, Frame *frame) noexcept nogil:
@@ -84,8 +125,12 @@ cdef inline void free_frame(Heap *heap, Frame *frame) noexcept nogil:
     """Free a running frame, whose parent has been taken."""
     cdef uint32_t i
     cdef uint32_t n = frame.head.length
+    cdef uint32_t tags = 0
     for i in range(n):
-        release(heap, frame.at[i])
+        tags |= frame.at[i].tag
+    if tags >= HEAP:  # no two tags below make one that is not
+        for i in range(n):
+            release(heap, frame.at[i])
     release_object(heap, &frame.closure.head)
     free_block(heap, &frame.head)
 
@@ -105,17 +150,17 @@ cdef Outcome leave(State *state) noexcept nogil:
 
 cdef void deliver(State *state, Value value) noexcept nogil:
     """Give an owned value to the frame that waits."""
-    if state.frame.slot >= 0:
-        set_value(&state.heap, &state.frame.at[state.frame.slot], value)
+    if state.frame.head.slot >= 0:
+        set_value(&state.heap, &state.frame.at[state.frame.head.slot], value)
     else:
-        if state.frame.slot == JUDGED:
-            state.frame.pc = judged(state.frame, value)
+        if state.frame.head.slot == JUDGED:
+            state.frame.resume = judged(state.frame, value)
         release(&state.heap, value)
 
 
-cdef uint32_t judged(Frame *frame, Value value) noexcept nogil:
-    """Return where a frame goes on whose `unless-...` at pc has its answer."""
-    return frame.pc + 1 if is_truthy(value) else <uint32_t> frame.arity.steps[frame.pc].c
+cdef Step *judged(Frame *frame, Value value) noexcept nogil:
+    """Return where a frame goes on whose `unless-...` has its answer."""
+    return 1 + (frame.resume if is_truthy(value) else jumped(frame.resume, frame.resume.c))
 
 
 # ---- calls
@@ -173,7 +218,7 @@ cdef Outcome call_closure(State *state, Closure *closure, Value *arguments, uint
         frame.parent = caller.parent
         free_frame(&state.heap, caller)
     else:
-        caller.slot = slot
+        caller.head.slot = slot
     state.frame = frame
     return OK
 
@@ -184,7 +229,7 @@ cdef Outcome finish_call(State *state, Value value, int32_t slot) noexcept nogil
         if leave(state) != OK:
             return NO_MEMORY
     else:
-        state.frame.slot = slot
+        state.frame.head.slot = slot
     deliver(state, value)
     return OK
 
@@ -205,7 +250,7 @@ cdef Outcome call_with_continuation(State *state, Value function, int32_t slot) 
     continuation.at[1] = retained(state.marks)
     argument = pointer_value(continuation)
     if slot != TAIL:
-        state.frame.slot = slot
+        state.frame.head.slot = slot
     if function.tag == CONTINUATION:
         outcome = call_continuation(state, <Values *> function.object, &argument, 1, slot)
     else:
@@ -294,37 +339,38 @@ cdef Outcome do_whole(State *state, uint32_t number, Value *arguments, uint32_t 
     return finish_call(state, result, slot)
 
 
-cdef Outcome defer(State *state, uint32_t pc) noexcept nogil:
-    """Let a long form do the instruction at pc."""
+cdef Outcome defer(State *state, Step *step) noexcept nogil:
+    """Let a long form do an instruction."""
     cdef Frame *frame = state.frame
-    cdef Step *step = &frame.arity.steps[pc]
-    cdef Value *constants = frame.arity.constants
     cdef Value pair[2]
     cdef uint32_t number = 0
     cdef uint32_t n = 2
-    cdef int32_t slot = step.a
+    cdef bint is_constant
+    cdef int32_t slot = slot_number(step.a)
     cdef Outcome outcome
-    frame.pc = pc + 1
+    frame.resume = step + 1
     if step.opcode == OP_PRIMITIVE:
-        return call_long_form(state, step.b, &frame.at[step.c], step.n, slot)
+        return call_long_form(state, step.b, slot_at(frame, step.c), step.n, slot)
     if step.opcode == OP_RETURN:
         return defer_finish(state)
     pair[1] = nil()
     if step.opcode == OP_PRIMITIVE_READ:
         number = step.b
-        pair[0] = frame.at[step.c]
+        pair[0] = slot_at(frame, step.c)[0]
         n = 1
     elif is_judging(step.opcode):
-        frame.pc = pc
+        frame.resume = step
         slot = JUDGED
-        pair[0] = frame.at[step.a]
-        pair[1] = constants[step.b] if step.opcode >= OP_UNLESS_LESS_CONSTANT else frame.at[step.b]
+        pair[0] = slot_at(frame, step.a)[0]
+        is_constant = step.opcode >= OP_UNLESS_LESS_CONSTANT
+        pair[1] = constant_at(step, step.b)[0] if is_constant else slot_at(frame, step.b)[0]
     else:
-        pair[0] = frame.at[step.b]
+        pair[0] = slot_at(frame, step.b)[0]
         if step.opcode == OP_INCREMENT or step.opcode == OP_DECREMENT:
             pair[1] = integer_value(1)
         else:
-            pair[1] = constants[step.c] if step.opcode >= OP_ADD_CONSTANT else frame.at[step.c]
+            is_constant = step.opcode >= OP_ADD_CONSTANT
+            pair[1] = constant_at(step, step.c)[0] if is_constant else slot_at(frame, step.c)[0]
     retain(pair[0])
     retain(pair[1])
     outcome = call_long_form(state, number if n == 1 else fused_number(step.opcode), pair, n, slot)
@@ -455,7 +501,7 @@ cdef Outcome call_with_list(State *state, Value *arguments, uint32_t n, int32_t 
         frame.parent = state.frame.parent
         free_frame(heap, state.frame)
     else:
-        state.frame.slot = slot
+        state.frame.head.slot = slot
     state.frame = frame
     return OK
 
@@ -501,7 +547,7 @@ cdef Outcome spread(Heap *heap, const Value *arguments, uint32_t n, Values **spr
 cdef Outcome call(State *state, Value callee, Value *arguments, uint32_t n, int32_t slot) noexcept nogil:
     """Call anything callable (borrowed). Arguments are moved out only when this is OK or the frame is gone.
 
-    The caller has saved in the frame the pc to continue at.
+    The caller has saved in the frame where it goes on.
     """
     cdef Values *spreaded = NULL
     cdef Value holder = nil()
@@ -645,7 +691,7 @@ cdef Outcome ask_checked(State *state, uint32_t number, Value *arguments, uint32
         if leave(state) != OK:
             return NO_MEMORY
     else:
-        state.frame.slot = slot
+        state.frame.head.slot = slot
     set_value(&state.heap, &state.effect_arguments, asked)
     state.effect = number
     return ASKED
@@ -714,7 +760,7 @@ cdef HandlerInfo *find_handler(Frame *frame, uint32_t pc) noexcept nogil:
 
 cdef inline uint32_t waiting_pc(Frame *frame) noexcept nogil:
     """Return the position of the call that a frame waits for."""
-    return frame.pc if frame.slot < 0 else frame.pc - 1
+    return pc_of(frame) if frame.head.slot < 0 else pc_of(frame) - 1
 
 
 cdef Outcome throw_error(State *state, Value error, uint32_t pc) noexcept nogil:
@@ -727,13 +773,13 @@ cdef Outcome throw_error(State *state, Value error, uint32_t pc) noexcept nogil:
         frame = frame_below(frame, &marks)
         if frame == NULL:
             state.status = STATUS_FAULT
-            state.frame.pc = pc
+            go_to(state.frame, pc)
             return FINISHED
         charge(&state.heap, 1)
         handler = find_handler(frame, waiting_pc(frame))
     if frame != state.frame and continue_at(state, frame, marks) != OK:
         return NO_MEMORY
-    state.frame.pc = handler.target
+    go_to(state.frame, handler.target)
     return OK
 
 
@@ -747,6 +793,6 @@ cdef Outcome begin(State *state) noexcept nogil:
     if bottom == NULL:
         return NO_MEMORY
     bottom.at[0] = nil()
-    bottom.slot = 0
+    bottom.head.slot = 0
     state.frame = bottom
     return call_closure(state, top.closure, NULL, 0, 0)

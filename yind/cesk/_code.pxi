@@ -12,6 +12,7 @@ from yang.segment import PrimitiveRef as _PrimitiveRef
 
 cdef enum:
     NO_FIXED_COUNT = 0xFFFFFFFF
+    LINKED_MAX = 1 << 26  # constants and steps of a segment: distances between them have 31 bits
 
 
 cdef bint add_static(CodeInfo *code, Object *object) noexcept nogil:
@@ -94,7 +95,6 @@ cdef class Code:
         self.heap.fixed_layout = True
 
     def __dealloc__(self):
-        c_free(self.info.steps)
         c_free(self.info.constants)
         c_free(self.info.functions)
         c_free(self.info.arities)
@@ -150,21 +150,19 @@ cdef class Code:
 
     def _load_steps(self):
         cdef bytes code = bytes(self.segment.code)
-        self.info.steps = <Step *> self._array(len(code), 1)
         memcpy(self.info.steps, <const char *> code, len(code))
-        self.info.step_count = len(code) // sizeof(Step)
         for index in range(self.info.arity_count):
             self.info.arities[<uint32_t> index].steps = self.info.steps
             self.info.arities[<uint32_t> index].start = self.info.steps + self.info.arities[<uint32_t> index].entry
-        self._link_calls()
+        self._link_steps()
         handlers = self.segment.handlers
         self.info.handlers = <HandlerInfo *> self._array(len(handlers), sizeof(HandlerInfo))
         self.info.handler_count = len(handlers)
         for index, (start, end, target) in enumerate(handlers):
             self.info.handlers[<uint32_t> index] = HandlerInfo(start, end, target)
 
-    cdef void _link_calls(self) noexcept:
-        """Write the body that each `call` and `tail-call` enters over its operands, see Step."""
+    cdef void _link_steps(self) noexcept:
+        """Replace operands by what the loop wants to have, see Step."""
         cdef Step *step
         cdef Value callee
         cdef ArityInfo *arity
@@ -176,6 +174,19 @@ cdef class Code:
                 arity = select_arity((<Closure *> callee.object).function, step.n)
                 step.n = <uint16_t> step.b
                 (<ArityInfo **> &step.b)[0] = arity
+            elif step.opcode != OP_APPLY and step.opcode != OP_TAIL_APPLY:
+                step.a = self._linked(i, OPERAND_KINDS[step.opcode][0], step.a)
+                step.b = self._linked(i, OPERAND_KINDS[step.opcode][1], step.b)
+                step.c = self._linked(i, OPERAND_KINDS[step.opcode][2], step.c)
+
+    cdef int32_t _linked(self, uint32_t pc, char kind, int32_t operand) noexcept:
+        if kind == b"R":
+            return slot_distance(operand)
+        if kind == b"K":
+            return <int32_t> (<char *> &self.info.constants[operand] - <char *> &self.info.steps[pc])
+        if kind == b"L":
+            return (operand - 1 - <int32_t> pc) * <int32_t> sizeof(Step)
+        return operand
 
     def _load_globals(self):
         names = list(self.core.global_names) if self.core is not None else []
@@ -247,8 +258,13 @@ cdef class Code:
         cdef Value *constant
         cdef Code core = self.core
         constants = self.segment.constants
-        self.info.constants = <Value *> self._array(len(constants), sizeof(Value))
+        step_count = len(self.segment.code) // sizeof(Step)
+        if len(constants) + step_count > LINKED_MAX:
+            raise CodeInvalid("too many constants")
+        self.info.constants = <Value *> self._array(len(constants) + step_count, sizeof(Value))
         self.info.constant_count = len(constants)
+        self.info.steps = <Step *> (self.info.constants + <size_t> len(constants))
+        self.info.step_count = step_count
         for index, value in enumerate(constants):
             constant = &self.info.constants[<uint32_t> index]
             if isinstance(value, _PrimitiveRef):
@@ -259,8 +275,6 @@ cdef class Code:
                 constant[0] = pointer_value(self.info.functions[<uint32_t> value.number].closure)
             else:
                 self._load_value(value, constant)
-        for index in range(self.info.arity_count):
-            self.info.arities[<uint32_t> index].constants = self.info.constants
 
     cdef int _load_value(self, object value, Value *constant) except -1:
         try:
@@ -297,7 +311,9 @@ memset(&HALT_FUNCTION, 0, sizeof(FunctionInfo))
 memset(&HALT_CODE, 0, sizeof(CodeInfo))
 memset(&HALT_CLOSURE, 0, sizeof(Closure))
 HALT_STEPS[0].opcode = OP_RETURN
+HALT_STEPS[0].a = slot_distance(0)
 HALT_STEPS[1].opcode = OP_RETURN
+HALT_STEPS[1].a = slot_distance(0)
 HALT_CODE.steps = HALT_STEPS
 HALT_CODE.step_count = 2
 HALT_CODE.functions = &HALT_FUNCTION
@@ -307,6 +323,7 @@ HALT_CODE.arity_count = 1
 HALT_ARITY.end = 2
 HALT_ARITY.slot_count = 1
 HALT_ARITY.steps = HALT_STEPS
+HALT_ARITY.start = HALT_STEPS
 HALT_ARITY.function = &HALT_FUNCTION
 HALT_FUNCTION.code = &HALT_CODE
 HALT_FUNCTION.arities = &HALT_ARITY

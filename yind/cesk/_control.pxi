@@ -111,7 +111,7 @@ cdef inline Frame *wait_at(State *state, int32_t slot) noexcept nogil:
         frame = state.frame.parent
         free_frame(&state.heap, state.frame)
     else:
-        frame.slot = slot
+        frame.head.slot = slot
     state.frame = NULL
     return frame
 
@@ -365,9 +365,9 @@ cdef Outcome capture(State *state, Value *arguments, int32_t slot) noexcept nogi
         return NO_MEMORY
     argument = pointer_value(part)
     if function.tag == CLOSURE:
-        outcome = call_closure(state, <Closure *> function.object, &argument, 1, state.frame.slot)
+        outcome = call_closure(state, <Closure *> function.object, &argument, 1, state.frame.head.slot)
     else:
-        outcome = call_continuation(state, <Values *> function.object, &argument, 1, state.frame.slot)
+        outcome = call_continuation(state, <Values *> function.object, &argument, 1, state.frame.head.slot)
     release(heap, argument)
     release(heap, function)
     return outcome
@@ -492,4 +492,4 @@ cdef Outcome escape(State *state, Values *continuation, Value value) noexcept no
     arguments[2] = value
     if continue_at(state, frame_of(mark), mark_of(mark).at[2]) != OK:
         return NO_MEMORY
-    return call_closure(state, state.core.leave.closure, arguments, 3, state.frame.slot)
+    return call_closure(state, state.core.leave.closure, arguments, 3, state.frame.head.slot)

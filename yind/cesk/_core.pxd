@@ -36,7 +36,7 @@
 #     MARK          -                                      tag, the FRAME that waits below, MARK or NIL; `extra` is the depth
 #     ATOM          -                                      the value; the only thing a program can change
 #     ERROR         -                                      message, data, cause
-#     FRAME         parent, arity, closure, pc, slot       slots
+#     FRAME         parent, arity, closure, resume         slots; `slot` is where a callee's value goes
 #
 # Of vectors some kinds hold plain pointers, and some leaves hold items without pointers:
 #     VECTOR          count, shift, then root (VECTOR_NODE or NULL) and tail (a leaf, NULL when empty)
@@ -70,7 +70,10 @@ cdef extern from "_hostile.h":
 cdef extern from *:
     """
     typedef struct YinObject {
-        union { struct { uint32_t count; uint32_t extra; }; struct YinObject *next; };
+        union {
+            struct { uint32_t count; union { uint32_t extra; int32_t slot; }; };
+            struct YinObject *next;
+        };
         uint8_t kind; uint8_t flags; uint16_t units; uint32_t length;
     } Object;
     typedef struct { uint32_t tag; uint32_t spare; union { int64_t integer; double real; Object *object; }; } Value;
@@ -79,6 +82,7 @@ cdef extern from *:
     ctypedef struct Object:
         uint32_t count   # references; IMMORTAL: never counted, never freed
         uint32_t extra   # TEXT kinds, collections: cached hash, 0 = none; LIST: length
+        int32_t slot     # the same place, of a FRAME: where the callee's value goes; -1: it is discarded; JUDGED: it decides
         Object *next     # overlays count and extra in a dead or free block
         uint8_t kind     # a Tag; 0: the block is free
         uint8_t flags    # see Flag; 0x80 only during a mark pass
@@ -235,11 +239,13 @@ cdef struct Frame:
     Frame *parent  # owned
     ArityInfo *arity  # of a loaded segment
     Closure *closure  # owned: what runs
-    uint32_t pc  # in the segment: of the next instruction when waiting
-    int32_t slot  # where the callee's value goes; -1: it is discarded and pc is done again; JUDGED: it is the test at pc
+    Step *resume  # where it goes on when it waits; with slot -1 what is to be done again, with JUDGED a test
     Value at[1]  # arity.slot_count slots
 
-cdef struct Step:  # one instruction, see yang.isa; of `call` and `tail-call` n is the operand b, b and c an ArityInfo *
+# One instruction, see yang.isa. When code is loaded its operands become distances in bytes, so that nothing is computed
+# when it runs: R from the frame to the slot, K from the instruction to the constant, L from the instruction to the one
+# before the target. Calls keep the numbers of their slots; of `call` and `tail-call` n is operand b, b and c an ArityInfo *.
+cdef struct Step:
     uint16_t opcode
     uint16_t n
     int32_t a
@@ -258,8 +264,7 @@ cdef struct ArityInfo:
     uint32_t end
     uint32_t slot_count
     uint32_t index  # in CodeInfo.arities
-    Step *steps  # of the code, so that a return need not look further
-    Value *constants
+    Step *steps  # of the code
     FunctionInfo *function
     Closure *closure  # the immortal closure of the function when it has no captured values
     Step *start  # steps + entry
@@ -278,10 +283,10 @@ cdef struct FunctionInfo:
     Text *name  # immortal, or NULL
 
 cdef struct CodeInfo:
-    Step *steps
+    Value *constants  # immortal; owned, with the steps in the same block
     uint32_t step_count
     uint32_t constant_count
-    Value *constants  # immortal
+    Step *steps
     FunctionInfo *functions
     ArityInfo *arities
     uint32_t function_count

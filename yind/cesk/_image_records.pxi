@@ -530,13 +530,11 @@ cdef bint may_wait(ArityInfo *arity, uint32_t pc, int32_t slot) noexcept nogil:
     if slot < 0 or pc == arity.entry:
         return False
     step = &arity.steps[pc - 1]
-    if step.a != slot:
-        return False
     if step.opcode == OP_APPLY or step.opcode == OP_CALL:
-        return True
-    if step.opcode == OP_PRIMITIVE or step.opcode == OP_PRIMITIVE_READ:
-        return True
-    return OP_ADD <= step.opcode <= OP_DECREMENT
+        return step.a == slot
+    if step.opcode == OP_PRIMITIVE or step.opcode == OP_PRIMITIVE_READ or OP_ADD <= step.opcode <= OP_DECREMENT:
+        return slot_number(step.a) == slot
+    return False
 
 
 cdef bint read_frame_closure(Reader *reader, Frame *frame) noexcept nogil:
@@ -583,13 +581,13 @@ cdef bint read_frame(Reader *reader) noexcept nogil:
     frame = new_frame(&reader.state.heap, arity, NULL, <Frame *> parent.object)
     if frame == NULL:
         return out_of_memory(reader)
-    frame.pc = <uint32_t> pc
-    frame.slot = <int32_t> slot
+    go_to(frame, <uint32_t> pc)
+    frame.head.slot = <int32_t> slot
     if not (read_frame_closure(reader, frame) and read_slots(reader, frame.at, arity.slot_count)):
         return False
     if not add_entry(reader, frame):
         return False
-    last_entry(reader).flags = WAITING if may_wait(arity, frame.pc, frame.slot) else 0
+    last_entry(reader).flags = WAITING if may_wait(arity, <uint32_t> pc, <int32_t> slot) else 0
     return True
 
 
@@ -601,10 +599,10 @@ cdef bint read_halt(Reader *reader) noexcept nogil:
         return out_of_memory(reader)
     if not (read_number(reader, -1, HALT_CHECKED, &slot) and read_value(reader, &frame.at[0])):
         return False
-    frame.slot = <int32_t> slot
+    frame.head.slot = <int32_t> slot
     if slot == HALT_CHECKED:
-        frame.slot = 0
-        frame.pc = 1
+        frame.head.slot = 0
+        go_to(frame, 1)
     if not add_entry(reader, frame):
         return False
     last_entry(reader).flags = WAITING

@@ -49,7 +49,7 @@ cdef bint read_roots(Reader *reader) noexcept nogil:
     if frame.tag == FRAME:
         state.frame = <Frame *> frame.object
         flags = reader.entries[reader.number].flags
-    if running and state.frame.slot != 0:
+    if running and state.frame.head.slot != 0:
         return refuse(reader, b"the frame that runs waits")
     if not read_inner(reader, MARK, True, &state.marks):
         return False

@@ -436,14 +436,14 @@ cdef uint32_t node_level(Writer *writer, MapNode *node) noexcept nogil:
 
 cdef bint write_frame(Writer *writer, Frame *frame) noexcept nogil:
     cdef bint running = frame == writer.state.frame and writer.state.status != STATUS_EFFECT
-    cdef int32_t slot = 0 if running else frame.slot  # a running frame's slot means nothing
+    cdef int32_t slot = 0 if running else frame.head.slot  # a running frame's slot means nothing
     if frame.arity == &HALT_ARITY:
         write_number(writer, RECORD_HALT)
-        write_number(writer, HALT_CHECKED if frame.pc == 1 else slot)
+        write_number(writer, HALT_CHECKED if pc_of(frame) == 1 else slot)
         return write_value(writer, frame.at[0])
     write_number(writer, FRAME)
     write_number(writer, packed(writer.state, frame.arity.function.code, frame.arity.index))
-    write_number(writer, frame.pc)
+    write_number(writer, pc_of(frame))
     write_number(writer, slot)
     write_value(writer, pointer_value(frame.parent))
     if is_static_closure(&frame.closure.head):

@@ -5,16 +5,12 @@
 # Fits:   `Machine.run` calls `run_state` without the GIL for one slice.
 #
 # A case that is done continues the loop; one that is not leaves an outcome and falls out of the chain, to the tail that
-# throws, forces or stops. The state is whole whenever this returns: pc and slots are in the frame. Fuel is looked at by
-# calls and backward jumps only, before they do anything, so a slice can be cut there and nowhere else.
-
-cdef Outcome compare_step(Heap *heap, const char *name, Value a, Value b, bint or_equal, Value *result) noexcept nogil:
-    """Set result to a < b or a <= b."""
-    cdef int order = 0
-    cdef Outcome outcome = checked_compare(heap, name, a, b, &order)
-    result[0] = boolean_value(order == -1 or (or_equal and order == 0))
-    return outcome
-
+# throws, forces or stops. The state is whole whenever this returns: where it goes on and the slots are in the frame. Fuel
+# is looked at by calls and backward jumps only, before they do anything, so a slice can be cut there and nowhere else.
+#
+# Nobody walks the chain: `dispatch` jumps to what `here` names, and `go_on` does so right at the end of a case, one
+# indirect jump from instruction to instruction (threaded code: Ertl and Gregg, "The Structure and Performance of Efficient
+# Interpreters", 2003). All that stays in registers is the heap, the frame and the step: operands are distances from these.
 
 cdef Outcome finish(State *state, Value value, bint is_checked) noexcept nogil:
     """Give a value to what is below the innermost mark.
@@ -89,6 +85,17 @@ cdef Outcome read_global(State *state, CodeInfo *code, int32_t operand, Value *r
     return OK
 
 
+# ---- what most instructions do, quickly
+
+cdef inline bint may_go_on(Heap *heap) noexcept nogil:
+    """Take a unit of fuel; False if there is none, and the slice ends."""
+    heap.fuel -= 1
+    if unlikely(heap.fuel < 0):
+        heap.fuel += 1
+        return False
+    return True
+
+
 cdef inline void put(Heap *heap, Value *place, uint32_t tag, int64_t integer) noexcept nogil:
     """Store an immediate value over an old one."""
     cdef Object *old = place.object
@@ -109,16 +116,93 @@ cdef inline void put_real(Heap *heap, Value *place, double real) noexcept nogil:
         release_object(heap, old)
 
 
+cdef inline bint add_quickly(Heap *heap, Value *place, const Value *x, const Value *y) noexcept nogil:
+    """Store x + y of two INT or two DOUBLE; False: of other kinds, or the sum needs more than 64 bits."""
+    cdef int64_t number = 0
+    if x.tag == INT and y.tag == INT and likely(not add_overflows(x.integer, y.integer, &number)):
+        put(heap, place, INT, number)
+        return True
+    if x.tag == DOUBLE and y.tag == DOUBLE:
+        put_real(heap, place, x.real + y.real)
+        return True
+    return False
+
+
+cdef inline bint subtract_quickly(Heap *heap, Value *place, const Value *x, const Value *y) noexcept nogil:
+    """Store x - y of two INT or two DOUBLE; False: of other kinds, or the difference needs more than 64 bits."""
+    cdef int64_t number = 0
+    if x.tag == INT and y.tag == INT and likely(not subtract_overflows(x.integer, y.integer, &number)):
+        put(heap, place, INT, number)
+        return True
+    if x.tag == DOUBLE and y.tag == DOUBLE:
+        put_real(heap, place, x.real - y.real)
+        return True
+    return False
+
+
+cdef inline bint multiply_quickly(Heap *heap, Value *place, const Value *x, const Value *y) noexcept nogil:
+    """Store x * y of two INT or two DOUBLE; False: of other kinds, or the product needs more than 64 bits."""
+    cdef int64_t number = 0
+    if x.tag == INT and y.tag == INT and likely(not multiply_overflows(x.integer, y.integer, &number)):
+        put(heap, place, INT, number)
+        return True
+    if x.tag == DOUBLE and y.tag == DOUBLE:
+        put_real(heap, place, x.real * y.real)
+        return True
+    return False
+
+
+cdef inline Outcome less(Heap *heap, const Value *x, const Value *y, bint *truth) noexcept nogil:
+    """Set truth to x < y."""
+    cdef int order = 0
+    cdef Outcome outcome
+    if x.tag == INT and y.tag == INT:
+        truth[0] = x.integer < y.integer
+        return OK
+    if x.tag == DOUBLE and y.tag == DOUBLE:
+        truth[0] = x.real < y.real
+        return OK
+    outcome = checked_compare(heap, b"<", x[0], y[0], &order)
+    truth[0] = order == -1
+    return outcome
+
+
+cdef inline Outcome less_equal(Heap *heap, const Value *x, const Value *y, bint *truth) noexcept nogil:
+    """Set truth to x <= y."""
+    cdef int order = 0
+    cdef Outcome outcome
+    if x.tag == INT and y.tag == INT:
+        truth[0] = x.integer <= y.integer
+        return OK
+    if x.tag == DOUBLE and y.tag == DOUBLE:
+        truth[0] = x.real <= y.real
+        return OK
+    outcome = checked_compare(heap, b"<=", x[0], y[0], &order)
+    truth[0] = order == -1 or order == 0
+    return outcome
+
+
+cdef inline Outcome same(Heap *heap, const Value *x, const Value *y, bint *truth) noexcept nogil:
+    """Set truth to x = y."""
+    cdef bint found = False
+    cdef Outcome outcome
+    if x.tag == INT and y.tag == INT:
+        truth[0] = x.integer == y.integer
+        return OK
+    heap.steps = 0
+    outcome = equal(heap, x[0], y[0], &found)
+    truth[0] = found
+    return outcome
+
+
+# ---- the loop
+
 cdef RunStatus run_state(State *state) noexcept nogil:
     """Run until the fuel of the heap is used up, an effect, the end, an uncaught error or no memory."""
     cdef Heap *heap = &state.heap
     cdef Frame *frame = state.frame
     cdef Frame *fresh
-    cdef Value *slots = frame.at
-    cdef Step *steps = frame.arity.steps
-    cdef Step *step
-    cdef Step *next_step = steps + frame.pc
-    cdef Value *constants = frame.arity.constants
+    cdef Step *step = frame.resume - 1
     cdef Value *x
     cdef Value *y
     cdef Value *place
@@ -126,397 +210,310 @@ cdef RunStatus run_state(State *state) noexcept nogil:
     cdef ArityInfo *arity
     cdef Value value = nil()  # where primitives and slow paths put what they make; nil in between
     cdef Value returned
-    cdef int64_t number = 0
-    cdef uint32_t i
     cdef uint32_t n
     cdef int32_t slot
     cdef uint16_t opcode
     cdef bint truth = False
     cdef Outcome outcome
+    instruction_places()
     while True:
-        step = next_step
-        next_step += 1
+        step += 1
         opcode = step.opcode
         if HOSTILE:
             if hostile_stops(&heap.hostile, opcode):
-                frame.pc = <uint32_t> (step - steps)
+                frame.resume = step
                 return STATUS_OUT_OF_FUEL
             if opcode == OP_PRIMITIVE or opcode == OP_PRIMITIVE_READ:
                 hostile_primitive(step.b)
+        dispatch(opcode)
         if opcode == OP_CONST:
-            set_value(heap, &slots[step.a], constants[step.b])  # immortal: not counted
+            here(OP_CONST)
+            set_value(heap, slot_at(frame, step.a), constant_at(step, step.b)[0])  # immortal: not counted
+            go_on(step)
             continue
         elif opcode == OP_MOVE:
-            set_value(heap, &slots[step.a], retained(slots[step.b]))
+            here(OP_MOVE)
+            set_value(heap, slot_at(frame, step.a), retained(slot_at(frame, step.b)[0]))
+            go_on(step)
             continue
         elif opcode == OP_TAKE:
-            set_value(heap, &slots[step.a], taken(&slots[step.b]))
+            here(OP_TAKE)
+            set_value(heap, slot_at(frame, step.a), taken(slot_at(frame, step.b)))
+            go_on(step)
             continue
         elif opcode == OP_CAPTURED:
+            here(OP_CAPTURED)
             x = &(<Values *> frame.closure.captures.object).at[step.b]
-            set_value(heap, &slots[step.a], retained(x[0]))
+            set_value(heap, slot_at(frame, step.a), retained(x[0]))
+            go_on(step)
             continue
         elif opcode == OP_ADD:
-            x = &slots[step.b]
-            y = &slots[step.c]
-            if x.tag == INT and y.tag == INT and likely(not add_overflows(x.integer, y.integer, &number)):
-                put(heap, &slots[step.a], INT, number)
-                continue
-            if x.tag == DOUBLE and y.tag == DOUBLE:
-                put_real(heap, &slots[step.a], x.real + y.real)
+            here(OP_ADD)
+            x = slot_at(frame, step.b)
+            y = slot_at(frame, step.c)
+            if add_quickly(heap, slot_at(frame, step.a), x, y):
+                go_on(step)
                 continue
             outcome = arithmetic(heap, ADD, x[0], y[0], &value)
         elif opcode == OP_SUBTRACT:
-            x = &slots[step.b]
-            y = &slots[step.c]
-            if x.tag == INT and y.tag == INT and likely(not subtract_overflows(x.integer, y.integer, &number)):
-                put(heap, &slots[step.a], INT, number)
-                continue
-            if x.tag == DOUBLE and y.tag == DOUBLE:
-                put_real(heap, &slots[step.a], x.real - y.real)
+            here(OP_SUBTRACT)
+            x = slot_at(frame, step.b)
+            y = slot_at(frame, step.c)
+            if subtract_quickly(heap, slot_at(frame, step.a), x, y):
+                go_on(step)
                 continue
             outcome = arithmetic(heap, SUBTRACT, x[0], y[0], &value)
         elif opcode == OP_MULTIPLY:
-            x = &slots[step.b]
-            y = &slots[step.c]
-            if x.tag == INT and y.tag == INT and likely(not multiply_overflows(x.integer, y.integer, &number)):
-                put(heap, &slots[step.a], INT, number)
-                continue
-            if x.tag == DOUBLE and y.tag == DOUBLE:
-                put_real(heap, &slots[step.a], x.real * y.real)
+            here(OP_MULTIPLY)
+            x = slot_at(frame, step.b)
+            y = slot_at(frame, step.c)
+            if multiply_quickly(heap, slot_at(frame, step.a), x, y):
+                go_on(step)
                 continue
             outcome = arithmetic(heap, MULTIPLY, x[0], y[0], &value)
         elif opcode == OP_LESS:
-            x = &slots[step.b]
-            y = &slots[step.c]
-            if x.tag == INT and y.tag == INT:
-                put(heap, &slots[step.a], FALSE + <uint32_t> (x.integer < y.integer), 0)
+            here(OP_LESS)
+            outcome = less(heap, slot_at(frame, step.b), slot_at(frame, step.c), &truth)
+            if likely(outcome == OK):
+                put(heap, slot_at(frame, step.a), FALSE + <uint32_t> truth, 0)
+                go_on(step)
                 continue
-            if x.tag == DOUBLE and y.tag == DOUBLE:
-                put(heap, &slots[step.a], FALSE + <uint32_t> (x.real < y.real), 0)
-                continue
-            outcome = compare_step(heap, b"<", x[0], y[0], False, &value)
         elif opcode == OP_LESS_EQUAL:
-            x = &slots[step.b]
-            y = &slots[step.c]
-            if x.tag == INT and y.tag == INT:
-                put(heap, &slots[step.a], FALSE + <uint32_t> (x.integer <= y.integer), 0)
+            here(OP_LESS_EQUAL)
+            outcome = less_equal(heap, slot_at(frame, step.b), slot_at(frame, step.c), &truth)
+            if likely(outcome == OK):
+                put(heap, slot_at(frame, step.a), FALSE + <uint32_t> truth, 0)
+                go_on(step)
                 continue
-            if x.tag == DOUBLE and y.tag == DOUBLE:
-                put(heap, &slots[step.a], FALSE + <uint32_t> (x.real <= y.real), 0)
-                continue
-            outcome = compare_step(heap, b"<=", x[0], y[0], True, &value)
         elif opcode == OP_EQUAL:
-            x = &slots[step.b]
-            y = &slots[step.c]
-            if x.tag == INT and y.tag == INT:
-                put(heap, &slots[step.a], FALSE + <uint32_t> (x.integer == y.integer), 0)
+            here(OP_EQUAL)
+            outcome = same(heap, slot_at(frame, step.b), slot_at(frame, step.c), &truth)
+            if likely(outcome == OK):
+                put(heap, slot_at(frame, step.a), FALSE + <uint32_t> truth, 0)
+                go_on(step)
                 continue
-            heap.steps = 0
-            outcome = equal(heap, x[0], y[0], &truth)
-            value = boolean_value(truth)
         elif opcode == OP_ADD_CONSTANT:
-            x = &slots[step.b]
-            y = &constants[step.c]
-            if x.tag == INT and y.tag == INT and likely(not add_overflows(x.integer, y.integer, &number)):
-                put(heap, &slots[step.a], INT, number)
-                continue
-            if x.tag == DOUBLE and y.tag == DOUBLE:
-                put_real(heap, &slots[step.a], x.real + y.real)
+            here(OP_ADD_CONSTANT)
+            x = slot_at(frame, step.b)
+            y = constant_at(step, step.c)
+            if add_quickly(heap, slot_at(frame, step.a), x, y):
+                go_on(step)
                 continue
             outcome = arithmetic(heap, ADD, x[0], y[0], &value)
         elif opcode == OP_SUBTRACT_CONSTANT:
-            x = &slots[step.b]
-            y = &constants[step.c]
-            if x.tag == INT and y.tag == INT and likely(not subtract_overflows(x.integer, y.integer, &number)):
-                put(heap, &slots[step.a], INT, number)
-                continue
-            if x.tag == DOUBLE and y.tag == DOUBLE:
-                put_real(heap, &slots[step.a], x.real - y.real)
+            here(OP_SUBTRACT_CONSTANT)
+            x = slot_at(frame, step.b)
+            y = constant_at(step, step.c)
+            if subtract_quickly(heap, slot_at(frame, step.a), x, y):
+                go_on(step)
                 continue
             outcome = arithmetic(heap, SUBTRACT, x[0], y[0], &value)
         elif opcode == OP_MULTIPLY_CONSTANT:
-            x = &slots[step.b]
-            y = &constants[step.c]
-            if x.tag == INT and y.tag == INT and likely(not multiply_overflows(x.integer, y.integer, &number)):
-                put(heap, &slots[step.a], INT, number)
-                continue
-            if x.tag == DOUBLE and y.tag == DOUBLE:
-                put_real(heap, &slots[step.a], x.real * y.real)
+            here(OP_MULTIPLY_CONSTANT)
+            x = slot_at(frame, step.b)
+            y = constant_at(step, step.c)
+            if multiply_quickly(heap, slot_at(frame, step.a), x, y):
+                go_on(step)
                 continue
             outcome = arithmetic(heap, MULTIPLY, x[0], y[0], &value)
         elif opcode == OP_LESS_CONSTANT:
-            x = &slots[step.b]
-            y = &constants[step.c]
-            if x.tag == INT and y.tag == INT:
-                put(heap, &slots[step.a], FALSE + <uint32_t> (x.integer < y.integer), 0)
+            here(OP_LESS_CONSTANT)
+            outcome = less(heap, slot_at(frame, step.b), constant_at(step, step.c), &truth)
+            if likely(outcome == OK):
+                put(heap, slot_at(frame, step.a), FALSE + <uint32_t> truth, 0)
+                go_on(step)
                 continue
-            if x.tag == DOUBLE and y.tag == DOUBLE:
-                put(heap, &slots[step.a], FALSE + <uint32_t> (x.real < y.real), 0)
-                continue
-            outcome = compare_step(heap, b"<", x[0], y[0], False, &value)
         elif opcode == OP_LESS_EQUAL_CONSTANT:
-            x = &slots[step.b]
-            y = &constants[step.c]
-            if x.tag == INT and y.tag == INT:
-                put(heap, &slots[step.a], FALSE + <uint32_t> (x.integer <= y.integer), 0)
+            here(OP_LESS_EQUAL_CONSTANT)
+            outcome = less_equal(heap, slot_at(frame, step.b), constant_at(step, step.c), &truth)
+            if likely(outcome == OK):
+                put(heap, slot_at(frame, step.a), FALSE + <uint32_t> truth, 0)
+                go_on(step)
                 continue
-            if x.tag == DOUBLE and y.tag == DOUBLE:
-                put(heap, &slots[step.a], FALSE + <uint32_t> (x.real <= y.real), 0)
-                continue
-            outcome = compare_step(heap, b"<=", x[0], y[0], True, &value)
         elif opcode == OP_GREATER_CONSTANT:
-            x = &slots[step.b]
-            y = &constants[step.c]
-            if x.tag == INT and y.tag == INT:
-                put(heap, &slots[step.a], FALSE + <uint32_t> (y.integer < x.integer), 0)
+            here(OP_GREATER_CONSTANT)
+            outcome = less(heap, constant_at(step, step.c), slot_at(frame, step.b), &truth)
+            if likely(outcome == OK):
+                put(heap, slot_at(frame, step.a), FALSE + <uint32_t> truth, 0)
+                go_on(step)
                 continue
-            if x.tag == DOUBLE and y.tag == DOUBLE:
-                put(heap, &slots[step.a], FALSE + <uint32_t> (y.real < x.real), 0)
-                continue
-            outcome = compare_step(heap, b"<", y[0], x[0], False, &value)
         elif opcode == OP_GREATER_EQUAL_CONSTANT:
-            x = &slots[step.b]
-            y = &constants[step.c]
-            if x.tag == INT and y.tag == INT:
-                put(heap, &slots[step.a], FALSE + <uint32_t> (y.integer <= x.integer), 0)
+            here(OP_GREATER_EQUAL_CONSTANT)
+            outcome = less_equal(heap, constant_at(step, step.c), slot_at(frame, step.b), &truth)
+            if likely(outcome == OK):
+                put(heap, slot_at(frame, step.a), FALSE + <uint32_t> truth, 0)
+                go_on(step)
                 continue
-            if x.tag == DOUBLE and y.tag == DOUBLE:
-                put(heap, &slots[step.a], FALSE + <uint32_t> (y.real <= x.real), 0)
-                continue
-            outcome = compare_step(heap, b"<=", y[0], x[0], True, &value)
         elif opcode == OP_EQUAL_CONSTANT:
-            x = &slots[step.b]
-            y = &constants[step.c]
-            if x.tag == INT and y.tag == INT:
-                put(heap, &slots[step.a], FALSE + <uint32_t> (x.integer == y.integer), 0)
+            here(OP_EQUAL_CONSTANT)
+            outcome = same(heap, slot_at(frame, step.b), constant_at(step, step.c), &truth)
+            if likely(outcome == OK):
+                put(heap, slot_at(frame, step.a), FALSE + <uint32_t> truth, 0)
+                go_on(step)
                 continue
-            heap.steps = 0
-            outcome = equal(heap, x[0], y[0], &truth)
-            value = boolean_value(truth)
         elif opcode == OP_INCREMENT:
-            x = &slots[step.b]
+            here(OP_INCREMENT)
+            x = slot_at(frame, step.b)
             if x.tag == INT and likely(x.integer != GREATEST_INTEGER):
-                put(heap, &slots[step.a], INT, x.integer + 1)
+                put(heap, slot_at(frame, step.a), INT, x.integer + 1)
+                go_on(step)
                 continue
             outcome = arithmetic(heap, ADD, x[0], integer_value(1), &value)
         elif opcode == OP_DECREMENT:
-            x = &slots[step.b]
+            here(OP_DECREMENT)
+            x = slot_at(frame, step.b)
             if x.tag == INT and likely(x.integer != LEAST_INTEGER):
-                put(heap, &slots[step.a], INT, x.integer - 1)
+                put(heap, slot_at(frame, step.a), INT, x.integer - 1)
+                go_on(step)
                 continue
             outcome = arithmetic(heap, SUBTRACT, x[0], integer_value(1), &value)
         elif opcode == OP_NOT:
-            put(heap, &slots[step.a], FALSE + <uint32_t> (slots[step.b].tag <= FALSE), 0)
+            here(OP_NOT)
+            put(heap, slot_at(frame, step.a), FALSE + <uint32_t> (slot_at(frame, step.b).tag <= FALSE), 0)
+            go_on(step)
             continue
         elif opcode == OP_IS_NIL:
-            put(heap, &slots[step.a], FALSE + <uint32_t> (slots[step.b].tag == NIL), 0)
+            here(OP_IS_NIL)
+            put(heap, slot_at(frame, step.a), FALSE + <uint32_t> (slot_at(frame, step.b).tag == NIL), 0)
+            go_on(step)
             continue
         elif opcode == OP_UNLESS_LESS:
-            x = &slots[step.a]
-            y = &slots[step.b]
-            if x.tag == INT and y.tag == INT:
-                if not x.integer < y.integer:
-                    next_step = steps + step.c
-                continue
-            if x.tag == DOUBLE and y.tag == DOUBLE:
-                if not x.real < y.real:
-                    next_step = steps + step.c
-                continue
-            outcome = compare_step(heap, b"<", x[0], y[0], False, &value)
+            here(OP_UNLESS_LESS)
+            outcome = less(heap, slot_at(frame, step.a), slot_at(frame, step.b), &truth)
             if likely(outcome == OK):
-                if value.tag == FALSE:
-                    next_step = steps + step.c
-                value = nil()
+                if not truth:
+                    step = jumped(step, step.c)
+                go_on(step)
                 continue
         elif opcode == OP_UNLESS_LESS_EQUAL:
-            x = &slots[step.a]
-            y = &slots[step.b]
-            if x.tag == INT and y.tag == INT:
-                if not x.integer <= y.integer:
-                    next_step = steps + step.c
-                continue
-            if x.tag == DOUBLE and y.tag == DOUBLE:
-                if not x.real <= y.real:
-                    next_step = steps + step.c
-                continue
-            outcome = compare_step(heap, b"<=", x[0], y[0], True, &value)
+            here(OP_UNLESS_LESS_EQUAL)
+            outcome = less_equal(heap, slot_at(frame, step.a), slot_at(frame, step.b), &truth)
             if likely(outcome == OK):
-                if value.tag == FALSE:
-                    next_step = steps + step.c
-                value = nil()
+                if not truth:
+                    step = jumped(step, step.c)
+                go_on(step)
                 continue
         elif opcode == OP_UNLESS_EQUAL:
-            x = &slots[step.a]
-            y = &slots[step.b]
-            if x.tag == INT and y.tag == INT:
-                if x.integer != y.integer:
-                    next_step = steps + step.c
-                continue
-            heap.steps = 0
-            outcome = equal(heap, x[0], y[0], &truth)
+            here(OP_UNLESS_EQUAL)
+            outcome = same(heap, slot_at(frame, step.a), slot_at(frame, step.b), &truth)
             if likely(outcome == OK):
                 if not truth:
-                    next_step = steps + step.c
+                    step = jumped(step, step.c)
+                go_on(step)
                 continue
         elif opcode == OP_UNLESS_LESS_CONSTANT:
-            x = &slots[step.a]
-            y = &constants[step.b]
-            if x.tag == INT and y.tag == INT:
-                if not x.integer < y.integer:
-                    next_step = steps + step.c
-                continue
-            if x.tag == DOUBLE and y.tag == DOUBLE:
-                if not x.real < y.real:
-                    next_step = steps + step.c
-                continue
-            outcome = compare_step(heap, b"<", x[0], y[0], False, &value)
-            if likely(outcome == OK):
-                if value.tag == FALSE:
-                    next_step = steps + step.c
-                value = nil()
-                continue
-        elif opcode == OP_UNLESS_LESS_EQUAL_CONSTANT:
-            x = &slots[step.a]
-            y = &constants[step.b]
-            if x.tag == INT and y.tag == INT:
-                if not x.integer <= y.integer:
-                    next_step = steps + step.c
-                continue
-            if x.tag == DOUBLE and y.tag == DOUBLE:
-                if not x.real <= y.real:
-                    next_step = steps + step.c
-                continue
-            outcome = compare_step(heap, b"<=", x[0], y[0], True, &value)
-            if likely(outcome == OK):
-                if value.tag == FALSE:
-                    next_step = steps + step.c
-                value = nil()
-                continue
-        elif opcode == OP_UNLESS_GREATER_CONSTANT:
-            x = &slots[step.a]
-            y = &constants[step.b]
-            if x.tag == INT and y.tag == INT:
-                if not y.integer < x.integer:
-                    next_step = steps + step.c
-                continue
-            if x.tag == DOUBLE and y.tag == DOUBLE:
-                if not y.real < x.real:
-                    next_step = steps + step.c
-                continue
-            outcome = compare_step(heap, b"<", y[0], x[0], False, &value)
-            if likely(outcome == OK):
-                if value.tag == FALSE:
-                    next_step = steps + step.c
-                value = nil()
-                continue
-        elif opcode == OP_UNLESS_GREATER_EQUAL_CONSTANT:
-            x = &slots[step.a]
-            y = &constants[step.b]
-            if x.tag == INT and y.tag == INT:
-                if not y.integer <= x.integer:
-                    next_step = steps + step.c
-                continue
-            if x.tag == DOUBLE and y.tag == DOUBLE:
-                if not y.real <= x.real:
-                    next_step = steps + step.c
-                continue
-            outcome = compare_step(heap, b"<=", y[0], x[0], True, &value)
-            if likely(outcome == OK):
-                if value.tag == FALSE:
-                    next_step = steps + step.c
-                value = nil()
-                continue
-        elif opcode == OP_UNLESS_EQUAL_CONSTANT:
-            x = &slots[step.a]
-            y = &constants[step.b]
-            if x.tag == INT and y.tag == INT:
-                if x.integer != y.integer:
-                    next_step = steps + step.c
-                continue
-            heap.steps = 0
-            outcome = equal(heap, x[0], y[0], &truth)
+            here(OP_UNLESS_LESS_CONSTANT)
+            outcome = less(heap, slot_at(frame, step.a), constant_at(step, step.b), &truth)
             if likely(outcome == OK):
                 if not truth:
-                    next_step = steps + step.c
+                    step = jumped(step, step.c)
+                go_on(step)
+                continue
+        elif opcode == OP_UNLESS_LESS_EQUAL_CONSTANT:
+            here(OP_UNLESS_LESS_EQUAL_CONSTANT)
+            outcome = less_equal(heap, slot_at(frame, step.a), constant_at(step, step.b), &truth)
+            if likely(outcome == OK):
+                if not truth:
+                    step = jumped(step, step.c)
+                go_on(step)
+                continue
+        elif opcode == OP_UNLESS_GREATER_CONSTANT:
+            here(OP_UNLESS_GREATER_CONSTANT)
+            outcome = less(heap, constant_at(step, step.b), slot_at(frame, step.a), &truth)
+            if likely(outcome == OK):
+                if not truth:
+                    step = jumped(step, step.c)
+                go_on(step)
+                continue
+        elif opcode == OP_UNLESS_GREATER_EQUAL_CONSTANT:
+            here(OP_UNLESS_GREATER_EQUAL_CONSTANT)
+            outcome = less_equal(heap, constant_at(step, step.b), slot_at(frame, step.a), &truth)
+            if likely(outcome == OK):
+                if not truth:
+                    step = jumped(step, step.c)
+                go_on(step)
+                continue
+        elif opcode == OP_UNLESS_EQUAL_CONSTANT:
+            here(OP_UNLESS_EQUAL_CONSTANT)
+            outcome = same(heap, slot_at(frame, step.a), constant_at(step, step.b), &truth)
+            if likely(outcome == OK):
+                if not truth:
+                    step = jumped(step, step.c)
+                go_on(step)
                 continue
         elif opcode == OP_BRANCH_TRUE:
-            if slots[step.a].tag > FALSE:
-                next_step = steps + step.b
+            here(OP_BRANCH_TRUE)
+            if slot_at(frame, step.a).tag > FALSE:
+                step = jumped(step, step.b)
+            go_on(step)
             continue
         elif opcode == OP_UNLESS_NIL:
-            if slots[step.a].tag != NIL:
-                next_step = steps + step.b
+            here(OP_UNLESS_NIL)
+            if slot_at(frame, step.a).tag != NIL:
+                step = jumped(step, step.b)
+            go_on(step)
             continue
         elif opcode == OP_BRANCH_FALSE:
-            if slots[step.a].tag <= FALSE:
-                next_step = steps + step.b
+            here(OP_BRANCH_FALSE)
+            if slot_at(frame, step.a).tag <= FALSE:
+                step = jumped(step, step.b)
+            go_on(step)
             continue
         elif opcode == OP_JUMP:
-            next_step = steps + step.a
+            here(OP_JUMP)
+            step = jumped(step, step.a)
+            go_on(step)
             continue
         elif opcode == OP_LOOP:
-            if unlikely(heap.fuel <= 0):
-                frame.pc = <uint32_t> (step - steps)
+            here(OP_LOOP)
+            if unlikely(not may_go_on(heap)):
+                frame.resume = step
                 return STATUS_OUT_OF_FUEL
-            heap.fuel -= 1
-            next_step = steps + step.a
+            step = jumped(step, step.a)
+            go_on(step)
             continue
         elif opcode == OP_CALL:
-            if unlikely(heap.fuel <= 0):
-                frame.pc = <uint32_t> (step - steps)
+            here(OP_CALL)
+            if unlikely(not may_go_on(heap)):
+                frame.resume = step
                 return STATUS_OUT_OF_FUEL
-            heap.fuel -= 1
             arity = (<ArityInfo **> &step.b)[0]
             fresh = new_frame(heap, arity, arity.closure, frame)
             if likely(fresh != NULL):
-                frame.slot = step.a
-                frame.pc = <uint32_t> (next_step - steps)
-                place = &slots[step.n]
-                n = arity.parameter_count
-                for i in range(n):
-                    fresh.at[i] = taken(&place[i])
-                for i in range(n, arity.slot_count):
-                    vacate(&fresh.at[i])
+                frame.head.slot = step.a
+                frame.resume = step + 1
+                fill_frame(fresh, &frame.at[step.n], arity.parameter_count)
                 frame = fresh
                 state.frame = frame
-                slots = frame.at
-                steps = arity.steps
-                constants = arity.constants
-                next_step = arity.start
+                step = arity.start - 1
+                go_on(step)
                 continue
             outcome = NO_MEMORY
         elif opcode == OP_TAIL_CALL:
-            if unlikely(heap.fuel <= 0):
-                frame.pc = <uint32_t> (step - steps)
+            here(OP_TAIL_CALL)
+            if unlikely(not may_go_on(heap)):
+                frame.resume = step
                 return STATUS_OUT_OF_FUEL
-            heap.fuel -= 1
             arity = (<ArityInfo **> &step.b)[0]
             fresh = new_frame(heap, arity, arity.closure, frame.parent)
             if likely(fresh != NULL):
-                place = &slots[step.n]
-                n = arity.parameter_count
-                for i in range(n):
-                    fresh.at[i] = taken(&place[i])
-                for i in range(n, arity.slot_count):
-                    vacate(&fresh.at[i])
+                fill_frame(fresh, &frame.at[step.n], arity.parameter_count)
                 free_frame(heap, frame)
                 frame = fresh
                 state.frame = frame
-                slots = frame.at
-                steps = arity.steps
-                constants = arity.constants
-                next_step = arity.start
+                step = arity.start - 1
+                go_on(step)
                 continue
             outcome = NO_MEMORY
         elif opcode == OP_APPLY or opcode == OP_TAIL_APPLY:
-            if unlikely(heap.fuel <= 0):
-                frame.pc = <uint32_t> (step - steps)
+            here(OP_APPLY)
+            here(OP_TAIL_APPLY)
+            if unlikely(not may_go_on(heap)):
+                frame.resume = step
                 return STATUS_OUT_OF_FUEL
-            heap.fuel -= 1
             n = step.n
-            place = &slots[step.b]
-            slot = step.a if opcode == OP_APPLY else TAIL
+            place = &frame.at[step.b]
+            slot = step.a if step.opcode == OP_APPLY else TAIL
             if likely(place.tag == CLOSURE and (<Closure *> place.object).function.fixed_count == n):
                 closure = <Closure *> place.object
                 arity = closure.function.arities
@@ -525,150 +522,148 @@ cdef RunStatus run_state(State *state) noexcept nogil:
                     outcome = NO_MEMORY
                 else:
                     vacate(place)
-                    place += 1
-                    for i in range(n):
-                        fresh.at[i] = taken(&place[i])
-                    for i in range(n, arity.slot_count):
-                        vacate(&fresh.at[i])
+                    fill_frame(fresh, place + 1, n)
                     if slot == TAIL:
                         fresh.parent = frame.parent
                         free_frame(heap, frame)
                     else:
-                        frame.slot = slot
-                        frame.pc = <uint32_t> (next_step - steps)
+                        frame.head.slot = slot
+                        frame.resume = step + 1
                     frame = fresh
                     state.frame = frame
-                    slots = frame.at
-                    steps = arity.steps
-                    constants = arity.constants
-                    next_step = steps + arity.entry
+                    step = arity.start - 1
+                    go_on(step)
                     continue
             else:
-                frame.pc = <uint32_t> (next_step - steps)
+                frame.resume = step + 1
                 outcome = call(state, place[0], place + 1, n, slot)
                 if outcome == OK:
                     frame = state.frame
-                    slots = frame.at
-                    steps = frame.arity.steps
-                    constants = frame.arity.constants
-                    next_step = steps + frame.pc
+                    step = frame.resume - 1
+                    go_on(step)
                     continue
         elif opcode == OP_RETURN:
+            here(OP_RETURN)
+            place = slot_at(frame, step.a)
             if unlikely(frame.parent == NULL):
-                outcome = finish(state, slots[step.a], step != steps)
+                outcome = finish(state, place[0], step != frame.arity.start)
                 if outcome == FINISHED:
                     return state.status
                 if outcome == OK:
                     frame = state.frame
-                    slots = frame.at
-                    steps = frame.arity.steps
-                    constants = frame.arity.constants
-                    next_step = steps + frame.pc
+                    step = frame.resume - 1
+                    go_on(step)
                     continue
             else:
-                returned = taken(&slots[step.a])
+                returned = taken(place)
                 frame = leave_frame(heap, frame)
                 state.frame = frame
                 if unlikely(frame == NULL):
                     state.status = STATUS_OUT_OF_MEMORY
                     return STATUS_OUT_OF_MEMORY
-                slots = frame.at
-                steps = frame.arity.steps
-                constants = frame.arity.constants
-                next_step = steps + frame.pc
-                if likely(frame.slot >= 0):
-                    set_value(heap, &slots[frame.slot], returned)
+                step = frame.resume - 1
+                if likely(frame.head.slot >= 0):
+                    set_value(heap, &frame.at[frame.head.slot], returned)
                 else:
-                    if frame.slot == JUDGED:
-                        next_step = steps + judged(frame, returned)
+                    if frame.head.slot == JUDGED:
+                        step = judged(frame, returned) - 1
                     release(heap, returned)
+                go_on(step)
                 continue
         elif opcode == OP_PRIMITIVE:
+            here(OP_PRIMITIVE)
+            place = slot_at(frame, step.c)
             if PRIMITIVE_TABLE[step.b].kind == 0:
                 heap.steps = 0
-                outcome = PRIMITIVE_TABLE[step.b].function(heap, &slots[step.c], step.n, &value)
+                outcome = PRIMITIVE_TABLE[step.b].function(heap, place, step.n, &value)
                 if likely(outcome == OK):
-                    release_values(heap, &slots[step.c], step.n)
-                    set_value(heap, &slots[step.a], value)
+                    release_values(heap, place, step.n)
+                    set_value(heap, slot_at(frame, step.a), value)
                     value = nil()
+                    go_on(step)
                     continue
             else:
-                frame.pc = <uint32_t> (next_step - steps)
-                outcome = call(state, immediate(PRIMITIVE, step.b), &slots[step.c], step.n, step.a)
+                frame.resume = step + 1
+                outcome = call(state, immediate(PRIMITIVE, step.b), place, step.n, slot_number(step.a))
                 if outcome == OK:
                     frame = state.frame
-                    slots = frame.at
-                    steps = frame.arity.steps
-                    constants = frame.arity.constants
-                    next_step = steps + frame.pc
+                    step = frame.resume - 1
+                    go_on(step)
                     continue
         elif opcode == OP_PRIMITIVE_READ:
+            here(OP_PRIMITIVE_READ)
             heap.steps = 0
-            outcome = PRIMITIVE_TABLE[step.b].function(heap, &slots[step.c], 1, &value)
+            outcome = PRIMITIVE_TABLE[step.b].function(heap, slot_at(frame, step.c), 1, &value)
         elif opcode == OP_SELF:
+            here(OP_SELF)
             value = retained(pointer_value(frame.closure))
             outcome = OK
         elif opcode == OP_SIBLING:
+            here(OP_SIBLING)
             outcome = share_captures(
                 state, &frame.arity.function.code.functions[step.b], frame.closure.captures, &value
             )
         elif opcode == OP_GLOBAL:
+            here(OP_GLOBAL)
             outcome = read_global(state, frame.arity.function.code, step.b, &value)
         elif opcode == OP_DEF_GLOBAL:
-            set_value(
-                heap, &state.globals[frame.arity.function.code.globals[step.a]], retained(slots[step.b])
-            )
+            here(OP_DEF_GLOBAL)
+            place = &state.globals[frame.arity.function.code.globals[step.a]]
+            set_value(heap, place, retained(slot_at(frame, step.b)[0]))
+            go_on(step)
             continue
         elif opcode == OP_CLOSURE:
+            here(OP_CLOSURE)
             outcome = make_closure(
-                state, &frame.arity.function.code.functions[step.b], &slots[step.c], step.n, &value
+                state, &frame.arity.function.code.functions[step.b], slot_at(frame, step.c), step.n, &value
             )
         elif opcode == OP_SHARE:
-            if slots[step.c].tag != CLOSURE:
+            here(OP_SHARE)
+            x = slot_at(frame, step.c)
+            if x.tag != CLOSURE:
                 outcome = fault(heap, b"type", b"share: not a closure")
             else:
                 outcome = share_captures(
                     state,
                     &frame.arity.function.code.functions[step.b],
-                    (<Closure *> slots[step.c].object).captures,
+                    (<Closure *> x.object).captures,
                     &value,
                 )
         elif opcode == OP_CATCH:
+            here(OP_CATCH)
             value = state.error
             state.error = nil()
             outcome = OK
         elif opcode == OP_THROW:
-            if slots[step.a].tag != ERROR:
-                outcome = fault_type(heap, b"throw", b"an error", slots[step.a])
+            here(OP_THROW)
+            x = slot_at(frame, step.a)
+            if x.tag != ERROR:
+                outcome = fault_type(heap, b"throw", b"an error", x[0])
             else:
-                frame.pc = <uint32_t> (step - steps)
-                outcome = throw_error(state, retained(slots[step.a]), frame.pc)
+                frame.resume = step
+                outcome = throw_error(state, retained(x[0]), pc_of(frame))
                 if outcome == OK:
                     frame = state.frame
-                    slots = frame.at
-                    steps = frame.arity.steps
-                    constants = frame.arity.constants
-                    next_step = steps + frame.pc
+                    step = frame.resume - 1
+                    go_on(step)
                     continue
         else:
             never()
             outcome = FAILED
         if likely(outcome == OK):
-            set_value(heap, &slots[step.a], value)
+            set_value(heap, slot_at(frame, step.a), value)
             value = nil()
+            go_on(step)
             continue
-        outcome = unusual(state, outcome, <uint32_t> (step - steps), value)
+        outcome = unusual(state, outcome, step, value)
         value = nil()
         if outcome != OK:
             return state.status
         frame = state.frame
-        slots = frame.at
-        steps = frame.arity.steps
-        constants = frame.arity.constants
-        next_step = steps + frame.pc
+        step = frame.resume - 1
 
 
-cdef Outcome unusual(State *state, Outcome outcome, uint32_t pc, Value value) noexcept nogil:
+cdef Outcome unusual(State *state, Outcome outcome, Step *step, Value value) noexcept nogil:
     """Do what an outcome other than OK asks for; OK if the loop goes on, else the status says why not."""
     cdef Value error
     if outcome == ASKED:
@@ -678,12 +673,12 @@ cdef Outcome unusual(State *state, Outcome outcome, uint32_t pc, Value value) no
         return outcome
     if outcome != NO_MEMORY and state.frame != NULL:
         release(&state.heap, value)
-        state.frame.pc = pc
+        state.frame.resume = step
         if outcome == DEFER:
-            outcome = defer(state, pc)
+            outcome = defer(state, step)
             if outcome == OK:
                 return OK
-            state.frame.pc = pc
+            state.frame.resume = step
         if outcome == FORCE or outcome == FORCE_ALL:
             # Not the place to run out of fuel: the instruction will be done again, and if what it walked so far costs
             # more than a slice it would never get further. The realiser's first step looks at the fuel.
@@ -694,10 +689,10 @@ cdef Outcome unusual(State *state, Outcome outcome, uint32_t pc, Value value) no
         if outcome == FAILED:
             outcome = make_error(state, &error)
             if outcome == OK:
-                outcome = throw_error(state, error, pc)
+                outcome = throw_error(state, error, pc_of(state.frame))
             if outcome != NO_MEMORY:
                 return outcome
-    if state.frame != NULL:
-        state.frame.pc = pc
+    if state.frame != NULL and state.frame.arity.start <= step < state.frame.arity.steps + state.frame.arity.end:
+        state.frame.resume = step
     state.status = STATUS_OUT_OF_MEMORY
     return NO_MEMORY

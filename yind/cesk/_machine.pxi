@@ -491,7 +491,7 @@ cdef class Machine:
         cdef uint32_t pc
         while frame != NULL:
             if frame.arity != &HALT_ARITY:
-                pc = frame.pc if frame == self.state.frame else waiting_pc(frame)
+                pc = pc_of(frame) if frame == self.state.frame else waiting_pc(frame)
                 if row != NULL and row.arity == frame.arity and row.pc == pc:
                     row.times += 1
                 else:
@@ -531,7 +531,7 @@ cdef class Machine:
             segment = self._segment_of(frame.arity.function.code)
             if segment is not None:
                 if frame == self.state.frame and self.state.status != STATUS_EFFECT:
-                    pc = frame.pc
+                    pc = pc_of(frame)
                 else:
                     pc = waiting_pc(frame)
                 views.append(self._view(frame, segment, pc))
