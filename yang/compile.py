@@ -5,7 +5,7 @@ Is not: scoping, slots or choice of instructions: `yang/rules` derives them; pac
 Fits:   `cli` and `yind` compile here; `yang.render` shows the stations.
 
     AST datoms --scope.dl--> who binds, owns, captures what --(captured values numbered, names looked up)-->
-    facts --tail, names, slots, liveness, execution, errors.dl--> steps --(sorted)--> execution datoms and a segment
+    facts --tail, names, conditions, slots, liveness, execution, errors.dl--> steps --(sorted)--> execution datoms and a segment
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def _compile(program: Program, tree: Tree, core: CoreLibrary | None, source: Sou
     )
     analysis = Analysis(ast, scope, core)
     database = Database.from_datoms([*ast_datoms, *analysis.datoms()], CODE_SCHEMA)
-    stages = rules.load("tail", "names", "slots", "liveness", "execution", "errors")
+    stages = rules.load("tail", "names", "conditions", "slots", "liveness", "execution", "errors")
     derived = derive(stages, EXECUTION_RELATIONS, database)
     raise_all(_errors(derived, analysis, source))
     stream = arrange(

@@ -214,7 +214,7 @@ def test_arguments_of_a_call_can_be_asked_for() -> None:
 
 
 def test_a_jump_refers_to_the_step_it_goes_to() -> None:
-    database = facts_of(compiled("(if 1 2 3)"))
+    database = facts_of(compiled("(if *args* 2 3)"))
     found = q(
         """[:find ?from ?to
             :where [?step :exec/target ?target] [?step :exec/order ?from]

@@ -19,7 +19,7 @@ from datomstore.value import List, Symbol
 
 Rules = tuple[tuple[object, ...], ...]
 
-FILES = ("scope", "tail", "names", "slots", "liveness", "execution", "errors")
+FILES = ("scope", "tail", "names", "conditions", "slots", "liveness", "execution", "errors")
 GROUND = Symbol("ground")
 
 
