@@ -339,6 +339,16 @@ cdef Outcome do_whole(State *state, uint32_t number, Value *arguments, uint32_t 
     return finish_call(state, result, slot)
 
 
+cdef inline uint16_t plain_opcode(Step *step) noexcept nogil:
+    """Return the instruction that a step has in its segment: in loaded code a host function may have a place of its own.
+
+    The n of such a step is zero when it reads its argument where it lies.
+    """
+    if step.opcode < OP_COUNT:
+        return step.opcode
+    return OP_PRIMITIVE if step.n else OP_PRIMITIVE_READ
+
+
 cdef Outcome defer(State *state, Step *step) noexcept nogil:
     """Let a long form do an instruction."""
     cdef Frame *frame = state.frame
@@ -349,12 +359,12 @@ cdef Outcome defer(State *state, Step *step) noexcept nogil:
     cdef int32_t slot = slot_number(step.a)
     cdef Outcome outcome
     frame.resume = step + 1
-    if step.opcode == OP_PRIMITIVE:
+    if plain_opcode(step) == OP_PRIMITIVE:
         return call_long_form(state, step.b, slot_at(frame, step.c), step.n, slot)
     if step.opcode == OP_RETURN:
         return defer_finish(state)
     pair[1] = nil()
-    if step.opcode == OP_PRIMITIVE_READ:
+    if plain_opcode(step) == OP_PRIMITIVE_READ:
         number = step.b
         pair[0] = slot_at(frame, step.c)[0]
         n = 1

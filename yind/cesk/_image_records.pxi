@@ -532,7 +532,9 @@ cdef bint may_wait(ArityInfo *arity, uint32_t pc, int32_t slot) noexcept nogil:
     step = &arity.steps[pc - 1]
     if step.opcode == OP_APPLY or step.opcode == OP_CALL:
         return step.a == slot
-    if step.opcode == OP_PRIMITIVE or step.opcode == OP_PRIMITIVE_READ or OP_ADD <= step.opcode <= OP_DECREMENT:
+    if step.opcode >= OP_COUNT or step.opcode == OP_PRIMITIVE or step.opcode == OP_PRIMITIVE_READ:
+        return slot_number(step.a) == slot
+    if OP_ADD <= step.opcode <= OP_DECREMENT:
         return slot_number(step.a) == slot
     return False
 

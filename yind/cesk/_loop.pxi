@@ -116,6 +116,16 @@ cdef inline void put_real(Heap *heap, Value *place, double real) noexcept nogil:
         release_object(heap, old)
 
 
+cdef inline void put_made(Heap *heap, Value *place, const Value *made) noexcept nogil:
+    """Store an owned value that was just written, perhaps in words of 32 bits, over an old one."""
+    cdef Object *old = place.object
+    cdef uint32_t old_tag = place.tag
+    set_tag(place, made.tag)
+    place.integer = made.integer
+    if unlikely(old_tag >= HEAP):
+        release_object(heap, old)
+
+
 cdef inline bint add_quickly(Heap *heap, Value *place, const Value *x, const Value *y) noexcept nogil:
     """Store x + y of two INT or two DOUBLE; False: of other kinds, or the sum needs more than 64 bits."""
     cdef int64_t number = 0
@@ -195,6 +205,18 @@ cdef inline Outcome same(Heap *heap, const Value *x, const Value *y, bint *truth
     return outcome
 
 
+cdef inline void give(Heap *heap, Step *step, Frame *frame, Value value) noexcept nogil:
+    """Store the owned value of a host function of one argument, which is released unless it is only read."""
+    if step.n:
+        release_values(heap, slot_at(frame, step.c), 1)
+    set_value(heap, slot_at(frame, step.a), value)
+
+
+cdef inline bint is_divided(const Value *x, const Value *y) noexcept nogil:
+    """Return whether both are INT, and their quotient is one, whatever x is."""
+    return x.tag == INT and y.tag == INT and likely(y.integer > 0)
+
+
 # ---- the loop
 
 cdef RunStatus run_state(State *state) noexcept nogil:
@@ -210,6 +232,7 @@ cdef RunStatus run_state(State *state) noexcept nogil:
     cdef ArityInfo *arity
     cdef Value value = nil()  # where primitives and slow paths put what they make; nil in between
     cdef Value returned
+    cdef int64_t number
     cdef uint32_t n
     cdef int32_t slot
     cdef uint16_t opcode
@@ -218,14 +241,14 @@ cdef RunStatus run_state(State *state) noexcept nogil:
     instruction_places()
     while True:
         step += 1
-        opcode = step.opcode
+        opcode = plain_opcode(step)
         if HOSTILE:
             if hostile_stops(&heap.hostile, opcode):
                 frame.resume = step
                 return STATUS_OUT_OF_FUEL
             if opcode == OP_PRIMITIVE or opcode == OP_PRIMITIVE_READ:
                 hostile_primitive(step.b)
-        dispatch(opcode)
+        dispatch(step.opcode)
         if opcode == OP_CONST:
             here(OP_CONST)
             set_value(heap, slot_at(frame, step.a), constant_at(step, step.b)[0])  # immortal: not counted
@@ -578,7 +601,7 @@ cdef RunStatus run_state(State *state) noexcept nogil:
                 outcome = PRIMITIVE_TABLE[step.b].function(heap, place, step.n, &value)
                 if likely(outcome == OK):
                     release_values(heap, place, step.n)
-                    set_value(heap, slot_at(frame, step.a), value)
+                    put_made(heap, slot_at(frame, step.a), &value)
                     value = nil()
                     go_on(step)
                     continue
@@ -594,6 +617,157 @@ cdef RunStatus run_state(State *state) noexcept nogil:
             here(OP_PRIMITIVE_READ)
             heap.steps = 0
             outcome = PRIMITIVE_TABLE[step.b].function(heap, slot_at(frame, step.c), 1, &value)
+        # Host functions: what is quickly done; the rest goes to the place of all host functions.
+        elif opcode == QUICK_FIRST:
+            here(QUICK_FIRST)
+            x = slot_at(frame, step.c)
+            if x.tag == LIST:
+                give(heap, step, frame, retained((<Values *> x.object).at[0]))
+                go_on(step)
+                continue
+            in_general(step)
+            continue
+        elif opcode == QUICK_REST:
+            here(QUICK_REST)
+            x = slot_at(frame, step.c)
+            if x.tag == LIST:
+                give(heap, step, frame, retained((<Values *> x.object).at[1]))
+                go_on(step)
+                continue
+            in_general(step)
+            continue
+        elif opcode == QUICK_NEXT:
+            here(QUICK_NEXT)
+            x = slot_at(frame, step.c)
+            if x.tag == LIST:
+                x = &(<Values *> x.object).at[1]
+                give(heap, step, frame, nil() if x.tag == EMPTY else retained(x[0]))
+                go_on(step)
+                continue
+            in_general(step)
+            continue
+        elif opcode == QUICK_IS_EMPTY:
+            here(QUICK_IS_EMPTY)
+            x = slot_at(frame, step.c)
+            if x.tag == LIST or x.tag == CONS or x.tag == EMPTY or x.tag == NIL:
+                give(heap, step, frame, immediate(TRUE if x.tag == EMPTY or x.tag == NIL else FALSE, 0))
+                go_on(step)
+                continue
+            if x.tag == VECTOR:
+                give(heap, step, frame, boolean_value(vector_count(x[0]) == 0))
+                go_on(step)
+                continue
+            in_general(step)
+            continue
+        elif opcode == QUICK_COUNT:
+            here(QUICK_COUNT)
+            x = slot_at(frame, step.c)
+            if x.tag == VECTOR:
+                give(heap, step, frame, integer_value(vector_count(x[0])))
+                go_on(step)
+                continue
+            in_general(step)
+            continue
+        elif opcode == QUICK_IS_ZERO:
+            here(QUICK_IS_ZERO)
+            x = slot_at(frame, step.c)
+            if x.tag == INT:
+                give(heap, step, frame, boolean_value(x.integer == 0))
+                go_on(step)
+                continue
+            in_general(step)
+            continue
+        elif opcode == QUICK_IS_EVEN:
+            here(QUICK_IS_EVEN)
+            x = slot_at(frame, step.c)
+            if x.tag == INT:
+                give(heap, step, frame, boolean_value(x.integer & 1 == 0))
+                go_on(step)
+                continue
+            in_general(step)
+            continue
+        elif opcode == QUICK_IS_ODD:
+            here(QUICK_IS_ODD)
+            x = slot_at(frame, step.c)
+            if x.tag == INT:
+                give(heap, step, frame, boolean_value(x.integer & 1))
+                go_on(step)
+                continue
+            in_general(step)
+            continue
+        elif opcode == QUICK_NTH:
+            here(QUICK_NTH)
+            place = slot_at(frame, step.c)
+            if vector_nth_fast(place[0], place[1], &returned):
+                retain(returned)
+                vacate(place + 1)
+                give(heap, step, frame, returned)
+                go_on(step)
+                continue
+            in_general(step)
+            continue
+        elif opcode == QUICK_CONJ:
+            here(QUICK_CONJ)
+            place = slot_at(frame, step.c)
+            if place.tag == LIST or place.tag == EMPTY:
+                outcome = give_cell(heap, place[1], place[0], &value)
+                if likely(outcome == OK):
+                    vacate(place)
+                    vacate(place + 1)
+                    put_made(heap, slot_at(frame, step.a), &value)
+                    value = nil()
+                    go_on(step)
+                    continue
+            in_general(step)
+            continue
+        elif opcode == QUICK_QUOT:
+            here(QUICK_QUOT)
+            place = slot_at(frame, step.c)
+            if is_divided(place, place + 1):
+                number = place.integer // place[1].integer
+                vacate(place)
+                vacate(place + 1)
+                put(heap, slot_at(frame, step.a), INT, number)
+                go_on(step)
+                continue
+            in_general(step)
+            continue
+        elif opcode == QUICK_REM:
+            here(QUICK_REM)
+            place = slot_at(frame, step.c)
+            if is_divided(place, place + 1):
+                number = place.integer % place[1].integer
+                vacate(place)
+                vacate(place + 1)
+                put(heap, slot_at(frame, step.a), INT, number)
+                go_on(step)
+                continue
+            in_general(step)
+            continue
+        elif opcode == QUICK_MOD:
+            here(QUICK_MOD)
+            place = slot_at(frame, step.c)
+            if is_divided(place, place + 1):
+                number = place.integer % place[1].integer
+                number += place[1].integer if number < 0 else 0
+                vacate(place)
+                vacate(place + 1)
+                put(heap, slot_at(frame, step.a), INT, number)
+                go_on(step)
+                continue
+            in_general(step)
+            continue
+        elif opcode == QUICK_ASSOC:
+            here(QUICK_ASSOC)
+            place = slot_at(frame, step.c)
+            if vector_assoc_fast(place[0], place[1], place[2]):
+                vacate(place + 1)
+                vacate(place + 2)
+                set_value(heap, slot_at(frame, step.a), taken(place))
+                go_on(step)
+                continue
+            in_general(step)
+            continue
         elif opcode == OP_SELF:
             here(OP_SELF)
             value = retained(pointer_value(frame.closure))
@@ -651,7 +825,7 @@ cdef RunStatus run_state(State *state) noexcept nogil:
             never()
             outcome = FAILED
         if likely(outcome == OK):
-            set_value(heap, slot_at(frame, step.a), value)
+            put_made(heap, slot_at(frame, step.a), &value)
             value = nil()
             go_on(step)
             continue

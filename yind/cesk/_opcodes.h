@@ -53,7 +53,22 @@ enum Opcode {
     OP_IS_NIL = 47,
     OP_THROW = 48,
     OP_CATCH = 49,
-    OP_COUNT = 50
+    QUICK_FIRST = 50,
+    QUICK_REST = 51,
+    QUICK_NEXT = 52,
+    QUICK_IS_EMPTY = 53,
+    QUICK_COUNT = 54,
+    QUICK_IS_ZERO = 55,
+    QUICK_IS_EVEN = 56,
+    QUICK_IS_ODD = 57,
+    QUICK_NTH = 58,
+    QUICK_CONJ = 59,
+    QUICK_QUOT = 60,
+    QUICK_REM = 61,
+    QUICK_MOD = 62,
+    QUICK_ASSOC = 63,
+    OP_COUNT = 50,
+    PLACE_COUNT = 64
 };
 
 static const char OPERAND_KINDS[OP_COUNT][3] = {
@@ -109,6 +124,25 @@ static const char OPERAND_KINDS[OP_COUNT][3] = {
     {'R', '-', '-'}, /* catch */
 };
 
+/* Calls of host functions that have a place of their own: Step.opcode once code is loaded. */
+typedef struct { uint32_t primitive, n, opcode; } Quick;
+static const Quick QUICK[PLACE_COUNT - OP_COUNT] = {
+    {97, 1, QUICK_FIRST},
+    {98, 1, QUICK_REST},
+    {99, 1, QUICK_NEXT},
+    {101, 1, QUICK_IS_EMPTY},
+    {100, 1, QUICK_COUNT},
+    {20, 1, QUICK_IS_ZERO},
+    {23, 1, QUICK_IS_EVEN},
+    {24, 1, QUICK_IS_ODD},
+    {103, 2, QUICK_NTH},
+    {94, 2, QUICK_CONJ},
+    {4, 2, QUICK_QUOT},
+    {5, 2, QUICK_REM},
+    {6, 2, QUICK_MOD},
+    {105, 3, QUICK_ASSOC},
+};
+
 #define INSTRUCTION_PLACES \
     &&at_OP_CONST, \
     &&at_OP_MOVE, \
@@ -160,12 +194,27 @@ static const char OPERAND_KINDS[OP_COUNT][3] = {
     &&at_OP_IS_NIL, \
     &&at_OP_THROW, \
     &&at_OP_CATCH, \
+    &&at_QUICK_FIRST, \
+    &&at_QUICK_REST, \
+    &&at_QUICK_NEXT, \
+    &&at_QUICK_IS_EMPTY, \
+    &&at_QUICK_COUNT, \
+    &&at_QUICK_IS_ZERO, \
+    &&at_QUICK_IS_EVEN, \
+    &&at_QUICK_IS_ODD, \
+    &&at_QUICK_NTH, \
+    &&at_QUICK_CONJ, \
+    &&at_QUICK_QUOT, \
+    &&at_QUICK_REM, \
+    &&at_QUICK_MOD, \
+    &&at_QUICK_ASSOC, \
 
 /* Each instruction has a place in the loop, and the loop is left for it by a jump. `go_on` takes the next one; the hostile
  * build does so at the top of the loop, where it counts. */
-#define instruction_places() static const void *const places[OP_COUNT] = {INSTRUCTION_PLACES}
+#define instruction_places() static const void *const places[PLACE_COUNT] = {INSTRUCTION_PLACES}
 #define here(opcode) at_##opcode: __attribute__((unused))
 #define dispatch(opcode) goto *places[opcode]
+#define in_general(step) dispatch((step)->n ? OP_PRIMITIVE : OP_PRIMITIVE_READ)
 #ifdef YIN_HOSTILE
 #define go_on(step) ((void) 0)
 #else

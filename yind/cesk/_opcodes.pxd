@@ -53,8 +53,29 @@ cdef extern from "_opcodes.h":
         OP_THROW
         OP_CATCH
         OP_COUNT
+        QUICK_FIRST
+        QUICK_REST
+        QUICK_NEXT
+        QUICK_IS_EMPTY
+        QUICK_COUNT
+        QUICK_IS_ZERO
+        QUICK_IS_EVEN
+        QUICK_IS_ODD
+        QUICK_NTH
+        QUICK_CONJ
+        QUICK_QUOT
+        QUICK_REM
+        QUICK_MOD
+        QUICK_ASSOC
+        PLACE_COUNT
+    ctypedef struct Quick:
+        uint32_t primitive
+        uint32_t n
+        uint32_t opcode
+    const Quick QUICK[PLACE_COUNT - OP_COUNT]
     const char OPERAND_KINDS[OP_COUNT][3]  # of a, b, c as in yang.isa
     void instruction_places() noexcept nogil  # the next ones are for a function that begins with this
     void here(Opcode opcode) noexcept nogil  # the place of an instruction
     void dispatch(uint16_t opcode) noexcept nogil  # go there
+    void in_general(Step *step) noexcept nogil  # go to the place of all host functions
     void go_on(Step *step) noexcept nogil  # go to the place of the next step; or continue
