@@ -275,7 +275,7 @@ cdef Frame *new_bottom(Heap *heap) noexcept nogil:
     cdef Frame *bottom = new_frame(heap, &HALT_ARITY, HALT_FUNCTION.closure, NULL)
     if bottom != NULL:
         bottom.at[0] = nil()
-        bottom.slot = 0
+        bottom.head.slot = 0
     return bottom
 
 
