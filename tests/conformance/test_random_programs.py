@@ -71,11 +71,14 @@ TEMPLATES: dict[str, str] = {
         conj :f))) @log) (call/cc (fn [out] (mapv (fn [x] (if (F x) (out [x]) x)) V))) (try (mapv (fn [x] (throw
         (ex-info "t" {:x (F x)}))) V) (catch ExceptionInfo e [(:x (ex-data e))]))
         (let [k (atom nil) out (atom [])] (doseq [x V] (swap! out conj (call/cc (fn [c] (reset! k c) x)))) (if (< (count
-        @out) 6) (if @k (@k N) @out) @out)) (rseq V) (filterv F V) (map F S)""",
+        @out) 6) (if @k (@k N) @out) @out)) (rseq V) (filterv F V) (map F S) (seq (into (sorted-set) V))
+        (seq (sorted-set-by G N N N)) (subseq (sorted-set N N N) > N) (rsubseq (into (sorted-set-by G) V) <= N)
+        (rseq (sorted-set-by > N N N)) (vals (sorted-map-by G N N N N N N)) (keys (sorted-map N K N N))""",
     "M": """{} {K N} {:a N} (assoc M K N) (dissoc M K) (merge M M) (zipmap V V) (update M K F) (assoc-in M [K K] N)
         (select-keys M [K K]) (hash-map K N K N) (conj M [K N]) (into M {K V}) (update-vals M F) (group-by F V)
-        (frequencies V) (merge-with G M M) (if B M M)""",
-    "T": "#{} #{N} (set V) (conj T N) (disj T N) (hash-set N K) (set/union T T) (set/difference T T) (into T V)",
+        (frequencies V) (merge-with G M M) (if B M M) (into (sorted-map) M) (sorted-map-by G N K N N)
+        (sorted-map N K N N) (empty M)""",
+    "T": "#{} #{N} (set V) (conj T N) (disj T N) (hash-set N K) (set/union T T) (set/difference T T) (into T V) (sorted-set N N) (sorted-set-by G N N) (into (sorted-set) T)",
     "F": """inc dec str identity first count not keyword vector :a even? (fn [x] (+ x N)) (fn [x] x) (partial + N)
         (comp F F) (constantly N) {1 2} #{1 2} (fn [x] [x x]) number? (complement F) pos? (fn [x] (if (number? x) x 0))
         (fn [x] N) (memoize F) (fnil F N)""",
