@@ -1,7 +1,7 @@
 """The executor beside CPython, Lua, Guile, Chez and Erlang; what its continuations cost.
 
-Is:     14 programs with the same algorithm and kind of data in each language, and one checked answer; captures,
-        images, parked agents, two threads.
+Is:     14 programs with the same algorithm and kind of data in each language, and one checked answer; sorted
+        maps, captures, images, parked agents, two threads.
 Is not: a judge: figures are printed beside the bars, none makes anything fail.
 Fits:   `python -m bench machine` (`make bench-machine`); `executor` is the short form in `python -m bench`.
 """
@@ -16,6 +16,7 @@ from bench.continuations import DEPTHS, FRAMES, capture_us, image_figures, parke
 from bench.parallel import timer_p99_ms, two_threads_ratio
 from bench.peers import CPYTHON, LUA, PEERS, PROGRAMS, Peer, Timing, core_code, ours, theirs
 from bench.report import Report
+from bench.sorted import sorted_rows
 
 SHORT = ("fib", "loop", "map", "deep_recursion")
 
@@ -37,6 +38,7 @@ def run() -> Report:
         report.add("geometric mean of time over Lua 5.4's", "ratio", geomean, "bar", 1.0)
     report.add("worst program over CPython", "ratio", max(python), "bar", 1.0)
 
+    sorted_rows(report, core)
     captures = [capture_us(core, depth) for depth in DEPTHS]
     for depth, us in zip(DEPTHS, captures, strict=True):
         report.add(f"capture + resume at depth {depth:,}", "1/s", 1e6 / us, "bar", 1e6)
