@@ -1,7 +1,8 @@
 """What a continuation costs: captured and resumed, as an image, parked.
 
-Is:     capture and resume per second at three depths; size and time of images of 1 to 500 frames; the resident
-        memory of 100,000 agents that wait, as live machines and as images.
+Is:     capture and resume per second at three depths; switches of generators, coroutines, effects and threads, errors;
+        size and time of images of 1 to 500 frames; the resident memory of 100,000 agents that wait, as live machines and
+        as images.
 Is not: migration, which `bench.hop` measures between two daemons.
 Fits:   `bench.machine` prints it; `python -m bench.continuations live|images` measures memory in a process of its own.
 """
@@ -34,6 +35,36 @@ CAPTURE = """
 (at-depth {depth} {rounds})
 """
 
+# What the library makes of continuations; each program does a thing so many times.
+CONTROL = {
+    "value yielded by a generator": "(reduce + 0 (generator (fn [] (dotimes [i {rounds}] (yield i)))))",
+    "coroutine resumed and suspended": """
+        (let [echo (coroutine (fn [x] (loop [x x] (recur (suspend x)))))]
+          (dotimes [i {rounds}] (resume echo i)))""",
+    "effect performed and handled": """
+        (handle {{:ask (fn [k x] (k (inc x)))}}
+          (fn [] (loop [i 0] (if (< i {rounds}) (recur (perform :ask i)) i))))""",
+    "switch of green threads": """
+        (run-threads
+          (fn []
+            (let [work (fn [] (dotimes [i (quot {rounds} 2)] (pass)))]
+              (spawn work)
+              (work))))""",
+    "error thrown and caught": """
+        (let [error (ex-info "no" {{}})]
+          (dotimes [i {rounds}] (try (throw error) (catch :default e e))))""",
+    "error thrown through 10 calls": """
+        (defn down [n error] (if (zero? n) (throw error) (inc (down (dec n) error))))
+        (let [error (ex-info "no" {{}})]
+          (dotimes [i {rounds}] (try (down 10 error) (catch :default e e))))""",
+    "fault of the machine caught": "(dotimes [i {rounds}] (try (inc nil) (catch :default e e)))",
+    "finalizer, nothing thrown": "(dotimes [i {rounds}] (try i (finally nil)))",
+    "escape by call/cc": "(dotimes [i {rounds}] (call/cc (fn [k] (inc (k i)))))",
+    "abort to a prompt": "(dotimes [i {rounds}] (prompt :p (inc (abort :p i))))",
+    "shift and reset": "(dotimes [i {rounds}] (reset (inc (shift k (k i)))))",
+}
+SWITCHES = 50_000
+
 # Six live values in each frame, used after the call returns: two integers, a double, a keyword, a text of its own
 # and a map that all frames share.
 WAITING = """
@@ -65,17 +96,25 @@ class ImageFigures(NamedTuple):
 
 def capture_us(core: Code, depth: int) -> float:
     """Return the time of one capture and resume at a depth, without the way down and back."""
+    return _round_us(core, CAPTURE.replace("{depth}", str(depth)), CAPTURES)
+
+
+def control_us(core: Code) -> dict[str, float]:
+    """Return the time of one round of each program of CONTROL."""
+    return {name: _round_us(core, text, SWITCHES) for name, text in CONTROL.items()}
+
+
+def _round_us(core: Code, text: str, most: int) -> float:
     times = []
-    for rounds in (0, CAPTURES):
-        text = CAPTURE.format(depth=depth, rounds=rounds)
-        code = Code(compile_source(text, "capture.clj").segment, core)
+    for rounds in (0, most):
+        code = Code(compile_source(text.format(rounds=rounds), "rounds.clj").segment, core)
         runs = []
         for _ in range(3):
             started = time.process_time()
             finished(code)
             runs.append(time.process_time() - started)
         times.append(min(runs))
-    return (times[1] - times[0]) / CAPTURES * 1e6
+    return (times[1] - times[0]) / most * 1e6
 
 
 def image_figures(core: Code, frames: int, *, repeat: int = 300) -> ImageFigures:

@@ -12,7 +12,7 @@ import math
 import tempfile
 from pathlib import Path
 
-from bench.continuations import DEPTHS, FRAMES, capture_us, image_figures, parked_bytes
+from bench.continuations import DEPTHS, FRAMES, capture_us, control_us, image_figures, parked_bytes
 from bench.parallel import timer_p99_ms, two_threads_ratio
 from bench.peers import CPYTHON, LUA, PEERS, PROGRAMS, Peer, Timing, core_code, ours, theirs
 from bench.report import Report
@@ -44,6 +44,9 @@ def run() -> Report:
         report.add(f"capture + resume at depth {depth:,}", "1/s", 1e6 / us, "bar", 1e6)
     report.summary["capture_resume_per_s"] = 1e6 / captures[0]
     report.summary["capture_depth_ratio"] = captures[-1] / captures[0]
+
+    for name, us in control_us(core).items():
+        report.add(name, "ns", us * 1e3)
 
     for frames in FRAMES:
         image = image_figures(core, frames)
