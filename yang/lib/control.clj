@@ -48,14 +48,13 @@
       ([] (let [k (prompt* :yin.core/generator k nil)]
             (if k (cons (suspended-with k) (impl/generated k)) nil)))
       ([step init]
-       (loop [result init k k]
-         (let [k (prompt* :yin.core/generator k nil)]
-           (if k
-             (let [found (step result (suspended-with k))]
-               (if (error? found)
-                 (if (reduced? found) (unreduced found) (recur found k))
-                 (recur found k)))
-             result)))))))
+       (loop [result init k (prompt* :yin.core/generator k nil)]
+         (if k
+           (let [found (step result (suspended-with k))]
+             (if (and (error? found) (reduced? found))
+               (unreduced found)
+               (recur found (prompt* :yin.core/generator k nil))))
+           result))))))
 
 (defn generator
   "The lazy seq of what the body yields while it runs."

@@ -28,6 +28,16 @@ cdef inline bint is_prompt_tag(Value tag) noexcept nogil:
     return tag.tag == KEYWORD or tag.tag == SYMBOL or tag.tag == ATOM
 
 
+cdef inline bint may_mark(Value tag) noexcept nogil:
+    """Return whether a program can put a mark with this tag: a prompt's, or a finalizer."""
+    return is_prompt_tag(tag) or tag.tag == CLOSURE
+
+
+cdef inline bint is_one(Value mark_tag, Value tag) noexcept nogil:
+    """Return whether a mark's tag is the same object as a prompt's tag."""
+    return mark_tag.object == tag.object and mark_tag.tag == tag.tag and is_prompt_tag(tag)
+
+
 cdef inline uint32_t mark_depth(Value mark) noexcept nogil:
     return mark.object.extra if mark.tag == MARK else 0
 
@@ -253,11 +263,11 @@ cdef Outcome call_control(State *state, uint32_t number, Value *arguments, uint3
     cdef Outcome outcome
     if n < primitive.least or n > primitive.most:
         return fault_arity(state, primitive.name, strlen(primitive.name), n)
-    tag = arguments[0]
-    if not is_prompt_tag(tag) and not (number == PRIMITIVE_PROMPT and tag.tag == CLOSURE):
-        return fault_type(&state.heap, primitive.name, b"a keyword, symbol or atom", tag)
     if number == PRIMITIVE_SUSPEND:
         return suspend(state, arguments, slot)
+    tag = arguments[0]
+    if not (may_mark(tag) if number == PRIMITIVE_PROMPT else is_prompt_tag(tag)):
+        return fault_type(&state.heap, primitive.name, b"a keyword, symbol or atom", tag)
     if number == PRIMITIVE_ABORT:
         return abort_to(state, tag, &arguments[1], slot)
     outcome = check_control(state, primitive.name, arguments, n - 2 if number == PRIMITIVE_PROMPT else 1)
@@ -378,15 +388,19 @@ cdef Outcome suspend(State *state, Value *arguments, int32_t slot) noexcept nogi
     cdef Heap *heap = &state.heap
     cdef Values *part
     cdef Frame *frame
-    cdef Value prompt
-    cdef Value above
+    cdef Value prompt = state.marks
+    cdef Value above = nil()
     cdef Value message
-    if not find_prompt(state, arguments[0], &prompt):
+    if likely(prompt.tag == MARK and is_one(mark_of(prompt).at[0], arguments[0])):
+        charge(heap, 1)
+    elif not is_prompt_tag(arguments[0]):
+        return fault_type(heap, b"suspend*", b"a keyword, symbol or atom", arguments[0])
+    elif not find_prompt(state, arguments[0], &prompt):
         return fault_prompt(state, b"suspend*", arguments[0])
-    if cut_marks(state, prompt, &above) != OK:
+    elif cut_marks(state, prompt, &above) != OK:
         return NO_MEMORY
     message = taken(&arguments[1])
-    set_value(heap, &arguments[0], nil())
+    release_values(heap, arguments, 1)
     frame = wait_at(state, slot)
     if prompt.object.count == 1:  # the prompt is used up: the continuation takes its place
         part = mark_of(prompt)

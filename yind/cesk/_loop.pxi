@@ -96,6 +96,12 @@ cdef inline bint may_go_on(Heap *heap) noexcept nogil:
     return True
 
 
+cdef inline bint takes(int64_t number, uint32_t n) noexcept nogil:
+    """Return whether a host function gives a value for n arguments at once, without changing the continuation."""
+    cdef PrimitiveInfo *primitive = &PRIMITIVE_TABLE[number]
+    return primitive.kind == 0 and primitive.least <= n <= primitive.most
+
+
 cdef inline void put(Heap *heap, Value *place, uint32_t tag, int64_t integer) noexcept nogil:
     """Store an immediate value over an old one."""
     cdef Object *old = place.object
@@ -557,9 +563,33 @@ cdef RunStatus run_state(State *state) noexcept nogil:
                     step = arity.start - 1
                     go_on(step)
                     continue
+            elif place.tag == PRIMITIVE and slot != TAIL and takes(place.integer, n):
+                if HOSTILE:
+                    hostile_primitive(<uint32_t> place.integer)
+                heap.steps = 0
+                outcome = PRIMITIVE_TABLE[place.integer].function(heap, place + 1, n, &value)
+                if likely(outcome == OK):
+                    release_values(heap, place + 1, n)
+                    put_made(heap, &frame.at[slot], &value)
+                    value = nil()
+                    go_on(step)
+                    continue
+                if outcome == DEFER:
+                    release(heap, value)
+                    value = nil()
+                    frame.resume = step + 1
+                    outcome = call_long_form(state, <uint32_t> place.integer, place + 1, n, slot)
+                    if outcome == OK:
+                        frame = state.frame
+                        step = frame.resume - 1
+                        go_on(step)
+                        continue
             else:
                 frame.resume = step + 1
-                outcome = call(state, place[0], place + 1, n, slot)
+                if place.tag == PRIMITIVE and place.integer == PRIMITIVE_SUSPEND and n == 2:
+                    outcome = suspend(state, place + 1, slot)
+                else:
+                    outcome = call(state, place[0], place + 1, n, slot)
                 if outcome == OK:
                     frame = state.frame
                     step = frame.resume - 1
@@ -606,6 +636,9 @@ cdef RunStatus run_state(State *state) noexcept nogil:
                     go_on(step)
                     continue
             else:
+                if PRIMITIVE_TABLE[step.b].kind == 1 and unlikely(not may_go_on(heap)):
+                    frame.resume = step
+                    return STATUS_OUT_OF_FUEL
                 frame.resume = step + 1
                 outcome = call(state, immediate(PRIMITIVE, step.b), place, step.n, slot_number(step.a))
                 if outcome == OK:
@@ -768,6 +801,51 @@ cdef RunStatus run_state(State *state) noexcept nogil:
                 continue
             in_general(step)
             continue
+        elif opcode == QUICK_SUSPENDED_WITH:
+            here(QUICK_SUSPENDED_WITH)
+            x = slot_at(frame, step.c)
+            if x.tag == CONTINUATION and x.object.length == SUSPENDED_LENGTH:
+                give(heap, step, frame, retained((<Values *> x.object).at[2]))
+                go_on(step)
+                continue
+            in_general(step)
+            continue
+        elif opcode == QUICK_IS_ERROR:
+            here(QUICK_IS_ERROR)
+            x = slot_at(frame, step.c)
+            give(heap, step, frame, boolean_value(x.tag == ERROR))
+            go_on(step)
+            continue
+        elif opcode == QUICK_PROMPT:
+            here(QUICK_PROMPT)
+            place = slot_at(frame, step.c)
+            if place[1].tag == CONTINUATION and may_mark(place[0]) and heap.fuel > 0:
+                heap.fuel -= 1
+                frame.resume = step + 1
+                outcome = resume_above(state, place, slot_number(step.a))
+                if likely(outcome == OK):
+                    frame = state.frame
+                    step = frame.resume - 1
+                    go_on(step)
+                    continue
+            else:
+                in_general(step)
+                continue
+        elif opcode == QUICK_SUSPEND:
+            here(QUICK_SUSPEND)
+            place = slot_at(frame, step.c)
+            if heap.fuel > 0:
+                heap.fuel -= 1
+                frame.resume = step + 1
+                outcome = suspend(state, place, slot_number(step.a))
+                if likely(outcome == OK):
+                    frame = state.frame
+                    step = frame.resume - 1
+                    go_on(step)
+                    continue
+            else:
+                in_general(step)
+                continue
         elif opcode == OP_SELF:
             here(OP_SELF)
             value = retained(pointer_value(frame.closure))

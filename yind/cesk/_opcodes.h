@@ -67,8 +67,12 @@ enum Opcode {
     QUICK_REM = 61,
     QUICK_MOD = 62,
     QUICK_ASSOC = 63,
+    QUICK_PROMPT = 64,
+    QUICK_SUSPEND = 65,
+    QUICK_SUSPENDED_WITH = 66,
+    QUICK_IS_ERROR = 67,
     OP_COUNT = 50,
-    PLACE_COUNT = 64
+    PLACE_COUNT = 68
 };
 
 static const char OPERAND_KINDS[OP_COUNT][3] = {
@@ -141,6 +145,10 @@ static const Quick QUICK[PLACE_COUNT - OP_COUNT] = {
     {5, 2, QUICK_REM},
     {6, 2, QUICK_MOD},
     {105, 3, QUICK_ASSOC},
+    {146, 3, QUICK_PROMPT},
+    {165, 2, QUICK_SUSPEND},
+    {166, 1, QUICK_SUSPENDED_WITH},
+    {128, 1, QUICK_IS_ERROR},
 };
 
 #define INSTRUCTION_PLACES \
@@ -208,6 +216,10 @@ static const Quick QUICK[PLACE_COUNT - OP_COUNT] = {
     &&at_QUICK_REM, \
     &&at_QUICK_MOD, \
     &&at_QUICK_ASSOC, \
+    &&at_QUICK_PROMPT, \
+    &&at_QUICK_SUSPEND, \
+    &&at_QUICK_SUSPENDED_WITH, \
+    &&at_QUICK_IS_ERROR, \
 
 /* Each instruction has a place in the loop, and the loop is left for it by a jump. `go_on` takes the next one; the hostile
  * build does so at the top of the loop, where it counts. */

@@ -67,6 +67,10 @@ cdef extern from "_opcodes.h":
         QUICK_REM
         QUICK_MOD
         QUICK_ASSOC
+        QUICK_PROMPT
+        QUICK_SUSPEND
+        QUICK_SUSPENDED_WITH
+        QUICK_IS_ERROR
         PLACE_COUNT
     ctypedef struct Quick:
         uint32_t primitive

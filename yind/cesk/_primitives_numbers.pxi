@@ -11,6 +11,9 @@ cdef Outcome fold_numbers(Heap *heap, Operation operation, const Value *argument
     cdef Outcome outcome
     if not is_number(arguments[0]):
         return fault_type(heap, OPERATION_NAMES[<int> operation], b"a number", arguments[0])
+    if n == 2 and arguments[0].tag == INT and arguments[1].tag == INT:
+        if integer_arithmetic(operation, arguments[0].integer, arguments[1].integer, result):
+            return OK
     outcome = spend(heap, n)
     if outcome != OK:
         return outcome
