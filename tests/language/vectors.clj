@@ -79,5 +79,28 @@
 ; expect: 1100
 (reduce-kv (fn [total i x] (+ total (* i x))) 0 [10 20 30])
 ; expect: 80
+; Items of one kind lie close together; one of another kind changes that, and takes nothing from versions that are held.
+(let [v [1 2 3] w (assoc v 1 nil) x (assoc w 1 5) y (assoc (conj x 1.5) 3 4)] [v w x y])
+; expect: [[1 2 3] [1 nil 3] [1 5 3] [1 5 3 4]]
+(loop [v [] left [nil true 1 2.5 \c "s" :k 'q [1] nil]] (if (empty? left) v (recur (conj v (first left)) (rest left))))
+; expect: [nil true 1 2.5 \c "s" :k q [1] nil]
+(loop [v [1 2 nil :k] seen []] (if (empty? v) seen (recur (pop v) (conj seen (peek v) (count v)))))
+; expect: [:k 4 nil 3 2 2 1 1]
+(let [v (vec (repeat 40 false)) w (loop [w v i 0] (if (< i 40) (recur (assoc w i i) (inc i)) w))] [(nth v 39) (reduce + w) (nth w 33)])
+; expect: [false 780 33]
+(let [v (vec (range 40)) w (loop [w v i 0] (if (< i 40) (recur (assoc w i (= i 7)) (inc i)) w))] [(nth v 7) (filterv true? w) (count w)])
+; expect: [7 [true] 40]
+(let [v (into [] "abc") w (assoc v 0 97)] [v (= v w) w (= w (into [97] "bc")) (= [97 98 99] v)])
+; expect: [[\a \b \c] false [97 \b \c] true false]
+(let [v [[1] "a" :k] w (assoc v 0 (conj (nth v 0) 2)) x (conj (pop (pop w)) 7)] [v w x])
+; expect: [[[1] "a" :k] [[1 2] "a" :k] [[1 2] 7]]
+(let [v (vec (concat (range 33) [nil])) w (pop v) x (conj (pop w) :x)] [(peek v) (peek w) (peek x) (count x) (= w (range 33))])
+; expect: [nil 32 :x 33 true]
+(let [v (into (vec (range 30)) (repeat 40 0.5)) w (subvec v 20 65)] [(reduce + v) (reduce + w) (count w) (nth w 9) (nth w 10)])
+; expect: [455.0 262.5 45 29 0.5]
+(let [v (into [true] (range 100 0 -3)) w (into v v)] [(count w) (nth w 34) (nth w 35) (nth w 36) (reduce + (subvec w 1 35))])
+; expect: [70 1 true 100 1717]
+(reduce + (vec (repeat 40 4611686018427387904)))
+; expect: 184467440737095516160
 (dissoc [1] 0)
 ; expect error: expected a map
