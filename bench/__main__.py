@@ -1,6 +1,7 @@
-"""`python -m bench [executor] [datomstore] [facts] [hop] [machine] [soak]`: figures beside those of peers, from the same run.
+"""`python -m bench [executor] [store] [datomstore] [facts] [hop] [machine] [soak]`: figures beside those of peers, from the same run.
 
-Without a name: the short overview over all parts. `machine` is the whole table of the executor, `soak` kills daemons.
+Without a name: the short overview over all parts. `machine` is the whole table of the executor, `datomstore` that of the
+store (with `--quick`, `--cpu` or `--groups=`), `soak` kills daemons.
 """
 
 from __future__ import annotations
@@ -12,18 +13,19 @@ from bench.report import last_line
 
 PARTS = {
     "executor": ("bench.machine", "overview"),
+    "store": ("bench.store", "run"),
     "datomstore": ("bench.datomstore", "run"),
     "facts": ("bench.facts", "run"),
     "hop": ("bench.hop", "run"),
     "machine": ("bench.machine", "run"),
     "soak": ("bench.soak", "run"),
 }
-OVERVIEW = ("executor", "datomstore", "hop")
+OVERVIEW = ("executor", "store", "hop")
 
 
 def main() -> None:
     """Run the parts named, or the overview."""
-    parts = sys.argv[1:] or list(OVERVIEW)
+    parts = [part for part in sys.argv[1:] if not part.startswith("--")] or list(OVERVIEW)
     reports = []
     for part in parts:
         if part not in PARTS:

@@ -26,7 +26,7 @@ from datomstore.datalog.plan import Planner
 from datomstore.datalog.pull_pattern import PullPattern, parse_pattern
 from datomstore.datalog.references import resolved
 from datomstore.datalog.relation import Relation
-from datomstore.datalog.results import Given, shaped
+from datomstore.datalog.results import Column, Given, columns_of, shaped
 from datomstore.datalog.rules import Evaluation
 from datomstore.datalog.sources import Source, source_of
 from datomstore.datalog.steps import Step, run, unfold
@@ -148,6 +148,34 @@ def q(query: object, *inputs: object, budget: Budget | None = None, seed: int | 
             if error.code not in FAILURES:
                 raise
         return _answer(parsed, inputs, meter, seed, cautious=True)
+
+
+def columns(query: object, *inputs: object, budget: Budget | None = None) -> tuple[Column, ...]:
+    """Return a query's rows as columns, one for each variable of :find: no tuple is made, and no integer boxed.
+
+    A column of integers below 2**61 is an array of int64, any other a list of values. The rows are distinct.
+
+    Raises:
+        QueryError: as `q`; also for what :find has besides variables.
+    """
+    meter = Meter(budget)
+    with bounded_depth():
+        parsed = parse(query)
+        if parsed.shape != "relation" or not all(isinstance(e, Symbol) for e in parsed.find):
+            raise QueryError("query/find", "columns are of variables", parsed.form)
+        try:
+            return _columns(parsed, inputs, meter, cautious=False)
+        except QueryError as error:
+            if error.code not in FAILURES:
+                raise
+        return _columns(parsed, inputs, meter, cautious=True)
+
+
+def _columns(
+    query: Query, inputs: Sequence[object], meter: Meter, *, cautious: bool
+) -> tuple[Column, ...]:
+    plan = _plan(query, inputs, meter, cautious=cautious)
+    return columns_of(query, run(plan.steps, plan.relation, meter))
 
 
 @contextmanager

@@ -30,6 +30,7 @@ from datomstore.intern import Ids, find, value_of, values_of
 from datomstore.value import Keyword, Map, Set, Symbol
 
 Row = tuple[object, ...]
+Column = Ids | list[object]
 SUM_BOUND = 1 << 62  # of the magnitude of a sum that is made on a column
 
 
@@ -83,6 +84,19 @@ def _rows(query: Query, found: Relation, wanted: Sequence[Symbol], given: Given)
         for e in query.find
     ]
     return list(zip(*columns, strict=True))
+
+
+def columns_of(query: Query, found: Relation) -> tuple[Column, ...]:
+    """Return the distinct rows of a query that finds variables, as columns."""
+    names = [element for element in query.find if isinstance(element, Symbol)]
+    if not found.count:
+        return tuple(np.empty(0, np.int64) for _ in names)
+    distinct = found.distinct(list(dict.fromkeys(names)))
+    return tuple(_column(distinct.columns[name]) for name in names)
+
+
+def _column(ids: Ids) -> Column:
+    return ids >> 1 if inline([ids]) else values_of(ids)
 
 
 def _is_key(element: object) -> bool:
