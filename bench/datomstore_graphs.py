@@ -65,6 +65,7 @@ def database_of(relations: Mapping[str, Edges]) -> Database:
     a = np.repeat(names, [len(edges.a) for edges in relations.values()]).astype(np.int64)
     t = np.full(len(e), (TX_BASE + 1) << 1, np.int64)
     facts = Facts.of_columns(e, a, v, t, np.ones(len(e), np.bool_))
+    facts.distinct = True
     return Database(facts, Database.empty().schema, [(1, len(e))], basis_t=1, count=len(e))
 
 

@@ -100,6 +100,7 @@ def database_of(columns: Columns) -> Database:
     )
     t = np.full(len(e), (TX_BASE + 1) << 1, np.int64)
     facts = Facts.of_columns(e, a, v, t, np.ones(len(e), np.bool_))
+    facts.distinct = True
     schema = Database.empty(edn.read(SCHEMA)).schema  # type: ignore[arg-type]
     return Database(facts, schema, [(1, len(e))], basis_t=1, count=len(e))
 

@@ -119,6 +119,7 @@ class Database:
             np.array([datom.tx << 1 for datom in rows], np.int64),
             np.array([datom.added for datom in rows], np.bool_),
         )
+        facts.distinct = facts.is_set()
         ends: dict[int, int] = {}
         for row, datom in enumerate(rows):
             ends[t_of(datom.tx)] = row + 1
@@ -352,10 +353,10 @@ class Database:
         keep = self._shows(rows)
         return probe[keep], rows[keep]
 
-    def cardinality_one(self, a: int) -> bool:
-        """Return whether an entity has at most one value of the attribute with this id."""
-        ident = value_of(a)
-        return isinstance(ident, Keyword) and not self.schema[ident].many and not self._all
+    @property
+    def distinct(self) -> bool:
+        """Return whether it is known that no two datoms have the same entity, attribute and value."""
+        return self.facts.distinct and not self._all
 
     # -- for people --
 

@@ -53,6 +53,8 @@ class Facts:
 
     def __init__(self, capacity: int = 64) -> None:
         self.count = 0  # committed rows; the writer may have staged more behind them
+        # Whether no two live rows have the same e, a and v: a writer makes none, others may.
+        self.distinct = True
         self.generation = 0  # how often staged rows were given up: row numbers then come again
         self.e = np.empty(capacity, np.int64)
         self.a = np.empty(capacity, np.int64)
@@ -66,6 +68,7 @@ class Facts:
     def of_columns(e: Ids, a: Ids, v: Ids, t: Ids, added: NDArray[np.bool_]) -> Facts:
         """Return the facts of columns in the order of a log; what each row ended is found by sorting."""
         facts = Facts(0)
+        facts.distinct = False  # unless its caller knows
         facts.e, facts.a, facts.v, facts.t, facts.added = e, a, v, t, added
         facts.count = len(e)
         facts.ended = np.full(len(e), NEVER, np.int64)
@@ -108,12 +111,14 @@ class Facts:
             np.repeat(tx, after[1:] - after[:-1]),
             np.array(added, np.bool_),
         )
+        facts.distinct = True
         return facts, ends
 
     def fork(self, count: int) -> Facts:
         """Return facts with the first `count` rows, to which another writer may append; sorted parts are shared."""
         made = Facts(0)
         made.count = count
+        made.distinct = self.distinct
         room = count + TAIL_ROWS_MIN
         for name in ("e", "a", "v", "t", "added", "ended"):
             column = getattr(self, name)
@@ -125,6 +130,18 @@ class Facts:
             name: part for name, part in self._sorted.copy().items() if part.count <= count
         }
         return made
+
+    def is_set(self) -> bool:
+        """Return whether no fact stands here twice, by sorting; False also where some are retracted."""
+        if not self.count or not self.added[: self.count].all():
+            return not self.count
+        part = self._sort("eavt", self.count)
+        same = (
+            (part.first[1:] == part.first[:-1])
+            & (part.second[1:] == part.second[:-1])
+            & (part.third[1:] == part.third[:-1])
+        )
+        return not same.any()
 
     def reserve(self, total: int) -> None:
         """Make room for `total` rows. Readers keep the arrays they have."""

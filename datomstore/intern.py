@@ -70,5 +70,11 @@ def value_of(value_id: int) -> object:
 def values_of(ids: Ids | Sequence[int]) -> list[object]:
     """Return the values of a column of ids."""
     table = _values
+    if isinstance(ids, np.ndarray):
+        odd = ids & 1
+        if not odd.any():
+            return (ids >> 1).tolist()  # type: ignore[no-any-return]
+        if odd.all():
+            return list(map(table.__getitem__, (ids >> 1).tolist()))
     listed: list[int] = ids.tolist() if isinstance(ids, np.ndarray) else list(ids)
     return [table[i >> 1] if i & 1 else i >> 1 for i in listed]

@@ -16,7 +16,7 @@ only equal values meet, and Map and Set are dictionaries over those keys.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from fractions import Fraction
 from threading import Lock
@@ -123,7 +123,9 @@ class List(tuple[object, ...]):
         return f"List({tuple.__repr__(self)})"
 
 
+# Of these types two values are equal exactly if Python finds them equal and of one type.
 _EXACT_BY_PYTHON = (str, Keyword, Symbol, bytes, type(None), Char, UUID)
+_EXACT_TYPES = frozenset({int, bool, *_EXACT_BY_PYTHON})
 
 
 def hash_key(value: object) -> object:
@@ -170,6 +172,11 @@ def exact_key(value: object) -> object:
     if isinstance(value, Set):
         return (Set, frozenset(exact_key(member) for member in value))
     return hash_key(value)
+
+
+def exact_by_type(values: Iterable[object]) -> bool:
+    """Return whether all values are of types where two that are told apart are never equal."""
+    return _EXACT_TYPES.issuperset(map(type, values))
 
 
 def equal(left: object, right: object) -> bool:
@@ -234,21 +241,36 @@ class Map(Mapping[Any, Any]):  # a value may be of any type
 class Set:
     """An immutable set with exact members, iterated in insertion order."""
 
-    __slots__ = ("_hash", "_members")
-    _members: dict[object, object]
+    __slots__ = ("_by_key", "_hash", "_listed")
+    _by_key: dict[object, object] | None
+    _listed: Collection[object]
 
     def __init__(self, members: Iterable[object] = ()) -> None:
-        self._members = {hash_key(member): member for member in members}
+        self._by_key = {hash_key(member): member for member in members}
+        self._listed = self._by_key.values()
         self._hash: int | None = None
+
+    @classmethod
+    def of_distinct(cls, members: Collection[object]) -> Set:
+        """Return a set of values no two of which are equal; it keeps the collection, and finds keys when it is asked for one."""
+        made = cls()
+        made._by_key, made._listed = None, members
+        return made
+
+    @property
+    def _members(self) -> dict[object, object]:
+        if self._by_key is None:
+            self._by_key = {hash_key(member): member for member in self._listed}
+        return self._by_key
 
     def __contains__(self, member: object) -> bool:
         return hash_key(member) in self._members
 
     def __iter__(self) -> Iterator[object]:
-        return iter(self._members.values())
+        return iter(self._listed)
 
     def __len__(self) -> int:
-        return len(self._members)
+        return len(self._listed)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Set):
@@ -261,4 +283,4 @@ class Set:
         return self._hash
 
     def __repr__(self) -> str:
-        return f"Set({list(self._members.values())!r})"
+        return f"Set({list(self._listed)!r})"

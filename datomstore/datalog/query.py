@@ -156,13 +156,13 @@ def columns(query: object, *inputs: object, budget: Budget | None = None) -> tup
     A column of integers below 2**61 is an array of int64, any other a list of values. The rows are distinct.
 
     Raises:
-        QueryError: as `q`; also for what :find has besides variables.
+        QueryError: as `q`; also for a :find of more than variables.
     """
     meter = Meter(budget)
     with bounded_depth():
         parsed = parse(query)
         if parsed.shape != "relation" or not all(isinstance(e, Symbol) for e in parsed.find):
-            raise QueryError("query/find", "columns are of variables", parsed.form)
+            raise QueryError("query/syntax", "columns are of variables", parsed.form)
         try:
             return _columns(parsed, inputs, meter, cautious=False)
         except QueryError as error:

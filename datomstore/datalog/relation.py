@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from datomstore.datalog._kernel import Table
 from datomstore.facts import Rows
 from datomstore.intern import Ids
 from datomstore.value import Symbol
@@ -24,13 +25,16 @@ _SHIFT = np.uint64(29)
 
 
 class Relation:
-    """Rows over variables; the same row may stand in it twice."""
+    """Rows over variables; the same row may stand in it twice, unless it is known that none does."""
 
-    __slots__ = ("columns", "count")
+    __slots__ = ("columns", "count", "is_distinct")
 
-    def __init__(self, columns: dict[Symbol, Ids], count: int) -> None:
+    def __init__(
+        self, columns: dict[Symbol, Ids], count: int, *, is_distinct: bool = False
+    ) -> None:
         self.columns = columns
         self.count = count
+        self.is_distinct = is_distinct or count < 2
 
     @staticmethod
     def unit() -> Relation:
@@ -39,9 +43,12 @@ class Relation:
 
     def take(self, rows: Rows | NDArray[np.bool_]) -> Relation:
         """Return the rows with these numbers, or those of a mask."""
-        columns = {name: column[rows] for name, column in self.columns.items()}
-        count = int(np.count_nonzero(rows)) if rows.dtype == np.bool_ else len(rows)
-        return Relation(columns, count)
+        if rows.dtype != np.bool_:
+            columns = {name: column[rows] for name, column in self.columns.items()}
+            return Relation(columns, len(rows))
+        chosen = np.flatnonzero(rows)  # cheaper than the mask, once for all columns
+        columns = {name: column[chosen] for name, column in self.columns.items()}
+        return Relation(columns, len(chosen), is_distinct=self.is_distinct)
 
     def keep(self, names: Iterable[Symbol]) -> Relation:
         """Return the relation without the variables that are not named."""
@@ -54,8 +61,13 @@ class Relation:
         """Return the distinct rows over some of the variables."""
         if not names:
             return Relation({}, min(self.count, 1))
-        rows = distinct_rows([self.columns[name] for name in names])
-        return Relation({name: self.columns[name][rows] for name in names}, len(rows))
+        columns = {name: self.columns[name] for name in names}
+        if self.is_distinct and len(columns) == len(self.columns):
+            return Relation(columns, self.count, is_distinct=True)
+        table = Table(len(columns))
+        count = table.add(list(columns.values()), self.count)
+        made = {name: table.column(place) for place, name in enumerate(columns)}
+        return Relation(made, count, is_distinct=True)
 
 
 def mixed(columns: Sequence[Ids]) -> Ids:

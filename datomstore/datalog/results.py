@@ -27,7 +27,7 @@ from datomstore.datalog.vectors import inline
 from datomstore.errors import DatomstoreError
 from datomstore.facts import Rows
 from datomstore.intern import Ids, find, value_of, values_of
-from datomstore.value import Keyword, Map, Set, Symbol
+from datomstore.value import Keyword, Map, Set, Symbol, exact_by_type
 
 Row = tuple[object, ...]
 Column = Ids | list[object]
@@ -48,6 +48,8 @@ def shaped(query: Query, found: Relation, wanted: Sequence[Symbol], given: Given
 
     What is pulled can be the same for different entities, so rows with it are a tuple, one for each entity.
     """
+    if query.shape == "relation" and not query.keys and found.count and _finds_variables(query):
+        return _set(_value_columns(query, found, wanted))
     rows: Sequence[object] = _rows(query, found, wanted, given) if found.count else []
     match query.shape:
         case "collection":
@@ -62,14 +64,13 @@ def shaped(query: Query, found: Relation, wanted: Sequence[Symbol], given: Given
 
 
 def _rows(query: Query, found: Relation, wanted: Sequence[Symbol], given: Given) -> list[Row]:
+    if _finds_variables(query):
+        return list(zip(*_value_columns(query, found, wanted), strict=True))
     distinct = found.distinct(wanted)
-    names = [e if isinstance(e, Symbol) else e.variable for e in query.find]
     if not any(isinstance(element, Aggregate) for element in query.find):
         if query.with_:  # without an aggregate, what differs only in these is one row
+            names = [e if isinstance(e, Symbol) else e.variable for e in query.find]
             distinct = distinct.distinct(list(dict.fromkeys(names)))
-        if all(isinstance(element, Symbol) for element in query.find):
-            values = {name: values_of(column) for name, column in distinct.columns.items()}
-            return list(zip(*(values[name] for name in names), strict=True))
         groups = [np.array([row], np.int64) for row in range(distinct.count)]
     else:
         keys = [e if isinstance(e, Symbol) else e.variable for e in query.find if _is_key(e)]
@@ -84,6 +85,28 @@ def _rows(query: Query, found: Relation, wanted: Sequence[Symbol], given: Given)
         for e in query.find
     ]
     return list(zip(*columns, strict=True))
+
+
+def _finds_variables(query: Query) -> bool:
+    return all(isinstance(element, Symbol) for element in query.find)
+
+
+def _value_columns(
+    query: Query, found: Relation, wanted: Sequence[Symbol]
+) -> list[list[object]]:
+    """Return the values of the distinct rows of a query that finds variables."""
+    distinct = found.distinct(wanted)
+    names = [element for element in query.find if isinstance(element, Symbol)]
+    if query.with_:  # without an aggregate, what differs only in these is one row
+        distinct = distinct.distinct(list(dict.fromkeys(names)))
+    values = {name: values_of(distinct.columns[name]) for name in dict.fromkeys(names)}
+    return [values[name] for name in names]
+
+
+def _set(columns: Sequence[list[object]]) -> Set:
+    """Return rows as a set; distinct ids may yet be equal values, such as a list and a vector."""
+    rows = list(zip(*columns, strict=True))
+    return Set.of_distinct(rows) if all(map(exact_by_type, columns)) else Set(rows)
 
 
 def columns_of(query: Query, found: Relation) -> tuple[Column, ...]:

@@ -113,6 +113,14 @@ class DatabaseSource:
             table = self._tables[key] = Table.of(listed)
         return table
 
+    def tells_apart(self, key: Key | None, places: Collection[int]) -> bool:
+        """Return whether no two facts with these constants agree in the columns at `places`."""
+        if key is None:
+            return True
+        if not self.database.distinct:
+            return False
+        return all(place in places or key[place] is not None for place in (0, 1, 2))
+
     def seek(self, key: Key | None, places: Collection[int], probes: int) -> Seek | None:
         """Return the database's own index for few look-ups of entities or values in many facts, else None.
 
@@ -183,6 +191,10 @@ class RelationSource:
         return tuple(
             intern(term.value) if isinstance(term, Constant) else None for term in pattern.terms
         )
+
+    def tells_apart(self, key: Key | None, places: Collection[int]) -> bool:
+        """Return whether no two rows agree in some columns, which nothing tells."""
+        return False
 
     def size(self, pattern: Pattern) -> int:
         """Return how many rows there are, constants aside."""

@@ -7,7 +7,7 @@ Fits:   `plan` makes them; `run` executes a list of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -120,12 +120,20 @@ class LookUp:
         for place, name in reads:
             if name in self.keep:
                 columns[name] = table.column(place)[rows]
-        joined = Relation(columns, len(rows))
+        kept = self._keeps(bound, reads) and relation.is_distinct
+        joined = Relation(columns, len(rows), is_distinct=kept and self.tells_rows_apart(table))
         # What is not kept made these rows differ; without it they may be few, and the next join is by as much smaller.
         grown = len(rows) > max(DISTINCT_ROWS_MIN, relation.count)
         if grown and len(columns) < len(bound) + table.arity - len(places):
             return joined.distinct(list(columns))
         return joined
+
+    def _keeps(self, bound: Iterable[Symbol], reads: Iterable[tuple[int, Symbol]]) -> bool:
+        return self.keep.issuperset(bound) and all(name in self.keep for _, name in reads)
+
+    def tells_rows_apart(self, table: Table | Seek) -> bool:
+        """Return whether no two rows of a table agree in all terms: then rows that were distinct stay so."""
+        return len(self.terms) == table.arity
 
     def _whole(
         self,
@@ -135,7 +143,9 @@ class LookUp:
         meter: Meter,
     ) -> Relation:
         meter.spend(table.count, self.form)
-        relation = Relation({name: table.column(place) for place, name in reads}, table.count)
+        columns = {name: table.column(place) for place, name in reads}
+        kept = self._keeps((), reads) and self.tells_rows_apart(table)
+        relation = Relation(columns, table.count, is_distinct=kept)
         for place, name in repeats:
             first = next(p for p, n in reads if n is name)
             mask = table.column(place) == table.column(first)
@@ -176,6 +186,11 @@ class Match(LookUp):
             if seek is not None:
                 return self.join(relation, seek, meter)
         return self.join(relation, source.table(self.key), meter)
+
+    def tells_rows_apart(self, table: Table | Seek) -> bool:
+        """Return whether entity, attribute and value are known of each row, as far as they can differ."""
+        places = {place for place, _ in self.terms}
+        return self.source.tells_apart(self.key, places)
 
     def seeks(self, places: Sequence[int], probes: int) -> bool:
         """Return whether so few look-ups are better done without an index of the table."""
@@ -343,9 +358,10 @@ class Compute:
         if term in relation.columns:
             return relation.keep(self.keep).take(made == relation.columns[term])
         columns = {name: c for name, c in relation.columns.items() if name in self.keep}
+        kept = relation.is_distinct and len(columns) == len(relation.columns)
         if term in self.keep:
             columns[term] = made
-        return Relation(columns, relation.count)
+        return Relation(columns, relation.count, is_distinct=kept)
 
     def bind_rows(
         self, relation: Relation, binding: Binding, results: list[object], meter: Meter
