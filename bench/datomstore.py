@@ -74,12 +74,12 @@ KEYS = (
     Key("bytes_per_datom", "bytes_per_datom", 40, most=True),
     Key("subscription_cost", "subscription_cost", 0.05, most=True),
 )
-GROUPS: dict[str, Callable[[Rounds], None]] = {
-    "queries": datomstore_queries.run,
-    "graphs": datomstore_graphs.run,
-    "ast": datomstore_ast.run,
-    "joins": datomstore_joins.run,
-    "writes": datomstore_writes.run,
+GROUPS: dict[str, tuple[Callable[[Rounds], None], tuple[str, ...]]] = {
+    "queries": (datomstore_queries.run, (DATASCRIPT, DATALEVIN)),
+    "graphs": (datomstore_graphs.run, (DUCKDB, SQLITE)),
+    "ast": (datomstore_ast.run, (DUCKDB, SQLITE)),
+    "joins": (datomstore_joins.run, PEERS),
+    "writes": (datomstore_writes.run, (DATALEVIN, SQLITE)),
 }
 
 
@@ -114,10 +114,11 @@ def run() -> Report:
         peers = Peers(Path(folder).resolve())
         try:
             rounds = Rounds(peers, settings, Path(folder).resolve())
-            print("  ".join(f"{name} {v or '-'}" for name, v in peers.versions().items()))
+            versions = peers.versions({peer for name in names for peer in GROUPS[name][1]})
+            print("  ".join(f"{name} {version or '-'}" for name, version in versions.items()))
             for name in names:
                 print(f"{name}:", flush=True)
-                GROUPS[name](rounds)
+                GROUPS[name][0](rounds)
             return _report(rounds)
         finally:
             peers.close()

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from collections.abc import Collection
 from pathlib import Path
 from typing import IO, Any
 
@@ -146,10 +147,10 @@ class Peers:
         if peer is not None:
             peer.close()
 
-    def versions(self) -> dict[str, str | None]:
-        """Return the version of every peer, None if it is not there."""
+    def versions(self, names: Collection[str]) -> dict[str, str | None]:
+        """Return the versions of some peers, None of one that is not there."""
         found: dict[str, str | None] = {}
-        for name in self._commands:
+        for name in (name for name in self._commands if name in names):
             peer = self.get(name)
             found[name] = None if peer is None else str(peer.ask("version"))
         return found

@@ -7,12 +7,17 @@ Fits:   callers give a Budget; the evaluator spends from a Meter.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
 
 from datomstore.datalog.errors import BudgetExceeded, QueryCancelled
 from datomstore.datalog.limits import JOIN_ROWS_MAX
+
+
+class Overrun(Exception):
+    """One way to an answer takes more rows than it may; there is another."""
 
 
 class Cancellation:
@@ -40,12 +45,13 @@ class Budget:
 class Meter:
     """What one query has used."""
 
-    __slots__ = ("cancellation", "deadline", "rows", "rows_max", "seconds")
+    __slots__ = ("cancellation", "deadline", "limit", "rows", "rows_max", "seconds")
 
     def __init__(self, budget: Budget | None) -> None:
         budget = budget or Budget()
         self.cancellation = budget.cancellation
         self.rows = 0
+        self.limit: int | None = None  # of rows, while one of several ways is tried
         self.rows_max = budget.rows
         self.seconds = budget.seconds
         self.deadline = None if budget.seconds is None else perf_counter() + budget.seconds
@@ -54,6 +60,8 @@ class Meter:
         """Count rows that are about to be made. Raises BudgetExceeded, QueryCancelled."""
         if self.cancellation is not None and self.cancellation.cancelled:
             raise QueryCancelled(clause)
+        if self.limit is not None and self.rows + rows > self.limit:
+            raise Overrun
         self.rows += rows
         if rows > JOIN_ROWS_MAX:
             raise BudgetExceeded(f"{rows} rows of one join; at most {JOIN_ROWS_MAX}", clause)
@@ -61,6 +69,16 @@ class Meter:
             raise BudgetExceeded(f"more than {self.rows_max} rows", clause)
         if self.deadline is not None and perf_counter() > self.deadline:
             raise BudgetExceeded(f"more than {self.seconds} seconds", clause)
+
+    @contextmanager
+    def within(self, rows: int) -> Iterator[None]:
+        """Raise Overrun, before they are made, if more rows are made in this block."""
+        outer, limit = self.limit, self.rows + rows
+        self.limit = limit if outer is None else min(outer, limit)
+        try:
+            yield
+        finally:
+            self.limit = outer
 
     def of(self, clause: object) -> Callable[[int], None]:
         """Return what a look-up of a clause spends from."""

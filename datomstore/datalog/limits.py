@@ -24,6 +24,7 @@ CLAUSES_MAX = 512  # clauses of one body; ordering them takes the square of it
 VALUE_ITEMS_MAX = 1 << 16  # in a value that a query holds or makes, nested ones included
 VALUE_DEPTH_MAX = 100  # of a value that a query holds or makes: hashing one recurses
 ASKED_PART = 4  # a rule is answered whole once a quarter of the facts it reads were asked for
+ASKED_ROWS_MIN = 4_096  # rows that the answers to what a rule is asked may always take
 SEEDS_MAX = 8  # calls of a linear rule that are followed one by one
 ADORNMENTS_MAX = 8  # sets of bound arguments that one rule is specialised for within a cycle
 NESTED_MAX = 12  # fixpoints inside one another; below that, callees come first

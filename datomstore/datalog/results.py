@@ -91,9 +91,7 @@ def _finds_variables(query: Query) -> bool:
     return all(isinstance(element, Symbol) for element in query.find)
 
 
-def _value_columns(
-    query: Query, found: Relation, wanted: Sequence[Symbol]
-) -> list[list[object]]:
+def _value_columns(query: Query, found: Relation, wanted: Sequence[Symbol]) -> list[list[object]]:
     """Return the values of the distinct rows of a query that finds variables."""
     distinct = found.distinct(wanted)
     names = [element for element in query.find if isinstance(element, Symbol)]

@@ -18,10 +18,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from datomstore.datalog._kernel import Table
-from datomstore.datalog.budget import Meter
+from datomstore.datalog.budget import Meter, Overrun
 from datomstore.datalog.check import Program, calls_of
 from datomstore.datalog.fixpoint import Cycle, Fixpoint, Goal, Key
-from datomstore.datalog.limits import ASKED_PART, NESTED_MAX
+from datomstore.datalog.limits import ASKED_PART, ASKED_ROWS_MIN, NESTED_MAX
 from datomstore.datalog.linear import Following, linear_moves
 from datomstore.datalog.plan import Planner
 from datomstore.datalog.sources import Source
@@ -154,8 +154,10 @@ class Evaluation:
     def run(self, fixpoint: Fixpoint) -> None:
         """Derive until nothing is new, counting how many fixpoints wait for this one."""
         self._depth += 1
-        fixpoint.run()
-        self._depth -= 1
+        try:
+            fixpoint.run()
+        finally:
+            self._depth -= 1
 
     def _callees_first(self, name: str, source: Symbol) -> list[tuple[str, Symbol]]:
         """Return the rules that this one stands on and that need nothing bound, itself last.
@@ -191,11 +193,29 @@ class Evaluation:
             demand = self._demand.get(key)
             if demand is None:
                 demand = self._demand[key] = _Demand(self, key)
-            if not self.program.required[name] and self._prefer_whole(demand, count):
+            if self.program.required[name]:
+                return demand.answer(columns, count)
+            if self._prefer_whole(demand, count):
                 return self.complete(name, source)
-            return demand.answer(columns, count)
+            if self.program.component[name] in self.program.recursive:
+                return demand.answer(columns, count)
+            return self._tried(demand, columns, count)
 
         return answer
+
+    def _tried(self, demand: _Demand, columns: list[Ids], count: int) -> Table:
+        """Return the answers to what is asked, or all answers where those to what is asked take more rows than there are facts.
+
+        A rule may look facts up by values that many of them have: then asking it for some arguments makes more rows
+        than all its answers do.
+        """
+        goal = demand.goal
+        try:
+            with self.meter.within(max(ASKED_ROWS_MIN, self._facts_read(goal.name, goal.source))):
+                return demand.answer(columns, count)
+        except Overrun:
+            self._demand.clear()  # some were left in the middle of a round
+            return self.complete(goal.name, goal.source)
 
     def _prefer_whole(self, demand: _Demand, count: int) -> bool:
         """Return whether a rule is asked for so much that answering all of it costs less, or is nested too deeply."""
