@@ -24,7 +24,12 @@ from datomstore.intern import intern, intern_many
 from datomstore.value import Keyword
 
 DATOMS = 500_000
-OPENERS = ("Module", "FunctionDef", "AsyncFunctionDef", "Lambda", "ClassDef") + (
+OPENERS = (
+    "Module",
+    "FunctionDef",
+    "AsyncFunctionDef",
+    "Lambda",
+    "ClassDef",
     "ListComp",
     "SetComp",
     "DictComp",

@@ -43,26 +43,36 @@ QUERIES = (
         "name and city to age",
         '[:find ?e ?age :where [?e :person/name "name 7"] [?e :person/city "city 7"] [?e :person/age ?age]]',
         "select n.e, a.v from name n join city c on c.e = n.e join age a on a.e = n.e where n.v = 'name 7' and c.v = 'city 7'",
-        "select n.e, a.v from datoms n join datoms c on c.e = n.e and c.a = 1 and c.v = 'city 7' "
-        "join datoms a on a.e = n.e and a.a = 2 where n.a = 0 and n.v = 'name 7'",
+        (
+            "select n.e, a.v from datoms n join datoms c on c.e = n.e and c.a = 1 and c.v = 'city 7' "
+            "join datoms a on a.e = n.e and a.a = 2 where n.a = 0 and n.v = 'name 7'"
+        ),
     ),
     (
         "joins",
         "name to boss's city",
         '[:find ?e ?city :where [?e :person/name "name 7"] [?e :person/boss ?b] [?b :person/city ?city]]',
         "select n.e, c.v from name n join boss b on b.e = n.e join city c on c.e = b.v where n.v = 'name 7'",
-        "select n.e, c.v from datoms n join datoms b on b.e = n.e and b.a = 4 "
-        "join datoms c on c.e = b.v and c.a = 1 where n.a = 0 and n.v = 'name 7'",
+        (
+            "select n.e, c.v from datoms n join datoms b on b.e = n.e and b.a = 4 "
+            "join datoms c on c.e = b.v and c.a = 1 where n.a = 0 and n.v = 'name 7'"
+        ),
     ),
     (
         "joins",
         "salary range, boss, city",
-        "[:find ?e ?b :where [?e :person/salary ?s] [(> ?s 99000)] [?e :person/boss ?b] "
-        '[?b :person/city "city 7"]]',
-        "select s.e, b.v from salary s join boss b on b.e = s.e join city c on c.e = b.v "
-        "where s.v > 99000 and c.v = 'city 7'",
-        "select s.e, b.v from datoms s join datoms b on b.e = s.e and b.a = 4 "
-        "join datoms c on c.e = b.v and c.a = 1 and c.v = 'city 7' where s.a = 3 and s.v > 99000",
+        (
+            "[:find ?e ?b :where [?e :person/salary ?s] [(> ?s 99000)] [?e :person/boss ?b] "
+            '[?b :person/city "city 7"]]'
+        ),
+        (
+            "select s.e, b.v from salary s join boss b on b.e = s.e join city c on c.e = b.v "
+            "where s.v > 99000 and c.v = 'city 7'"
+        ),
+        (
+            "select s.e, b.v from datoms s join datoms b on b.e = s.e and b.a = 4 "
+            "join datoms c on c.e = b.v and c.a = 1 and c.v = 'city 7' where s.a = 3 and s.v > 99000"
+        ),
     ),
     (
         "aggregate",

@@ -43,18 +43,18 @@ class Peer:
             cwd=folder,
         )
 
-    def ask(self, do: str, *, timeout_s: float = TIMEOUT_S, **request: object) -> Any:
+    def ask(self, do: str, **request: object) -> Any:
         """Return the answer to a request. Raises PeerFailed; a peer that was too slow is gone."""
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None and stdout is not None, "both are pipes"  # noqa: PT018
-        limit = threading.Timer(timeout_s, self._process.kill)
+        limit = threading.Timer(TIMEOUT_S, self._process.kill)
         limit.start()
         try:
             line = self._line(stdin, stdout, json.dumps({"do": do, **request}))
         finally:
             limit.cancel()
         if not line:
-            raise PeerFailed(f"{self.name}: no answer to {do} within {timeout_s:.0f} s")
+            raise PeerFailed(f"{self.name}: no answer to {do} within {TIMEOUT_S:.0f} s")
         answer = json.loads(line)
         if "error" in answer:
             raise PeerFailed(f"{self.name}: {answer['error']}")

@@ -107,7 +107,7 @@ class _Resolver:
             for item in items:
                 if isinstance(item, Mapping):
                     self._map(item)
-                else:
+                elif not self._plain(item):
                     self._operation(item)
         except TransactionError as error:
             error.item = item
@@ -124,6 +124,8 @@ class _Resolver:
 
     def _bind_tempid(self, item: object) -> None:
         """Bind a tempid whose identity exists already, before anything refers to it."""
+        if type(item) is tuple and len(item) > 1 and type(item[1]) is int and item[1] >= 0:
+            return  # most items of most transactions
         if isinstance(item, Mapping):
             tempid = item.get(ID)
             if _is_tempid(tempid) and tempid not in CURRENT_TX:
@@ -187,6 +189,20 @@ class _Resolver:
 
     # -- items --
 
+    def _plain(self, item: object) -> bool:
+        """Assert [:db/add e a v] of a number and a scalar, with nothing to resolve; False if it is anything else."""
+        if type(item) is not tuple or len(item) != 4:
+            return False
+        operation, e, a, value = item
+        if operation is not _ADD or type(e) is not int or not 0 <= e < TX_BASE:
+            return False
+        held = self.slots.get(a) if type(a) is Keyword else None
+        if held is None or not _takes(held, value):
+            return False
+        self.transactor.reserve_entity(e)
+        self.transactor.add(self.staged, held, e, value)  # type: ignore[arg-type]
+        return True
+
     def _operation(self, item: object) -> None:
         if isinstance(item, Datom):
             item = (_ADD if item.added else _RETRACT, item.e, item.a, item.v)
@@ -222,13 +238,7 @@ class _Resolver:
             e = self._entity(given)
         add, staged = self.transactor.add, self.staged
         for held, value in facts:
-            kind = type(value)
-            if (
-                held.plain
-                and kind in held.scalars  # type: ignore[union-attr]
-                and (kind is not int or -INLINE_BOUND < value < INLINE_BOUND)  # type: ignore[operator]
-                and held.ident is not TX_INSTANT  # type: ignore[union-attr]
-            ):
+            if _takes(held, value):
                 add(staged, held, e, value)  # type: ignore[arg-type]
             else:
                 self._fact(held, e, value)
@@ -494,6 +504,17 @@ class _Resolver:
             if isinstance(attribute, Keyword) and self.transactor.schema[attribute].is_ref:
                 found.append((int(facts.e[row]) >> 1, attribute))
         return found
+
+
+def _takes(held: Held | _Reverse, value: object) -> bool:
+    """Return whether a value can be added to an attribute as it is, without a further look."""
+    kind = type(value)
+    return (
+        held.plain
+        and kind in held.scalars  # type: ignore[union-attr]
+        and (kind is not int or -INLINE_BOUND < value < INLINE_BOUND)  # type: ignore[operator]
+        and held.ident is not TX_INSTANT  # type: ignore[union-attr]
+    )
 
 
 def _is_tempid(value: object) -> bool:

@@ -72,7 +72,9 @@
         (if (< passed sample) (recur (inc n) passed) (/ passed n))))))
 
 (defn ingest [{:strs [facts path names]}]
-  (let [batches (mapv (fn [batch] (mapv (fn [[e a v]] [:db/add e (keyword (nth names a)) v]) batch))
+  (let [add (fn [[e a v]] [:db/add e (keyword (nth names a)) v])
+        entity (fn [facts] (into {} (map (fn [[_ a v]] [(keyword (nth names a)) v])) facts))
+        batches (mapv (fn [batch] (if (= (count batch) 1) (mapv add batch) (mapv entity (partition-by first batch))))
                       (json/read-value (slurp facts)))
         conn (d/get-conn path schema)
         started (System/nanoTime)]
