@@ -17,14 +17,14 @@
 #     CONS          -                                      first, rest (any seq, EMPTY or NIL; may be LAZY)
 #     LAZY          -                                      function, or when `flags` = REALIZED what it gave
 #     RANGE         -                                      first, end (exclusive), step: all INT or all DOUBLE; never empty
-#     SEQ           index, flags = SEQ_*                   VECTOR (index), STRING (byte), MAP or SET (path), SORTED_MAP or
-#                                                          SORTED_SET (rank); never empty; behind the source the rest of a
-#                                                          path deeper than 7
+#     SEQ           index, flags = SEQ_*                   VECTOR, MAP or SET (index), STRING (byte), SORTED_* (rank);
+#                                                          never empty
 #     VECTOR_LEAF   -                                      items, see `_vector.pxi`
-#     MAP SET       count                                  root: MAP_ARRAY while small, else MAP_NODE, MAP_COLLISION below
-#     MAP_ARRAY     -                                      key, value, key, value ... in order of insertion
-#     MAP_NODE      data_map, node_map                     pairs of keys and values, then children (CHAMP)
-#     MAP_COLLISION -                                      pairs whose keys have one hash
+#     MAP SET       count, shift                           root (MAP_NODE, MAP_ARRAY or NIL), unless small the index
+#     MAP_ARRAY     -                                      1 to 16 pairs: key, value, key, value ...
+#     MAP_NODE      -                                      1 to 32 children
+#     MAP_INDEX     flags is the level                     16 children (MAP_INDEX, MAP_PAGE or NIL)
+#     MAP_PAGE      flags is the level, then the entries   -        (`length` is the number of entries)
 #     SORTED_MAP    count                                  root: SORTED_LEAF or SORTED_NODE, NIL when empty; comparator, NIL
 #     SORTED_SET                                           for `compare`
 #     SORTED_NODE   -                                      child, its first key, how many entries are below it; child ...
@@ -90,7 +90,7 @@ cdef extern from *:
         uint32_t length  # number of values, or of bytes in kinds of bytes
     ctypedef struct Value:
         uint32_t tag      # a Tag
-        uint32_t spare    # zero; VACANT in a slot that shows nothing
+        uint32_t spare    # zero; VACANT in a slot that shows nothing; of a MAP_PAGE: its length
         int64_t integer   # INT; CHAR: code point; INSTANT: microseconds since 1970; PRIMITIVE: number
         double real       # DOUBLE
         Object *object    # tag >= HEAP; equals object.kind
@@ -134,7 +134,7 @@ cdef enum Tag:
     VECTOR_LEAF = 38
     MAP_ARRAY = 39
     MAP_NODE = 40
-    MAP_COLLISION = 41
+    MAP_INDEX = 41
     SORTED_NODE = 42
     SORTED_LEAF = 43
     CAPTURES = 44
@@ -143,7 +143,8 @@ cdef enum Tag:
     VECTOR_TAGS = 47
     VECTOR_WORDS = 48
     VECTOR_OBJECTS = 49
-    TAG_COUNT = 50
+    MAP_PAGE = 50
+    TAG_COUNT = 51
 
 cdef enum Spare:
     VACANT = 1  # of a NIL in a slot: not bound yet, or taken; no program sees it
@@ -204,8 +205,10 @@ cdef struct Tags:  # VECTOR_TAGS
 cdef struct Map:  # MAP and SET; the values of a SET are NIL
     Object head
     int64_t count
-    int64_t spare
+    int32_t shift  # 4 plus 5 times the levels of MAP_NODE above the lowest; -1 without any
+    uint32_t spare
     Value root
+    Value index  # there only when head.length = 2
 
 cdef struct Sorted:  # SORTED_MAP and SORTED_SET; begins as Map. The values of a SORTED_SET are NIL
     Object head
@@ -214,19 +217,19 @@ cdef struct Sorted:  # SORTED_MAP and SORTED_SET; begins as Map. The values of a
     Value root
     Value order  # the comparator; NIL: compare
 
-cdef struct MapNode:  # MAP_NODE and MAP_COLLISION
+cdef struct MapEntry:
+    uint32_t hash
+    uint32_t position  # of the pair
+
+cdef struct MapPage:
     Object head
-    uint32_t data_map  # bit i: a pair for hash digit i; MAP_COLLISION: not used
-    uint32_t node_map  # bit i: a child for hash digit i
-    uint32_t spare[2]
-    Value at[1]
+    MapEntry at[1]
 
 cdef struct Seq:
     Object head
-    int64_t index  # VECTOR: item; STRING: byte offset; MAP, SET: position of the pair in its node; SORTED_*: rank
-    uint8_t path[8]  # MAP, SET: path[0] levels, then the child taken at each of the first 7
+    int64_t index  # VECTOR: item; STRING: byte offset; MAP, SET: pair; SORTED_*: rank
+    uint64_t spare
     Value source
-    uint8_t deep[8]  # the child taken at each level from the 8th on; there only when path[0] > 7
 
 cdef struct Closure:
     Object head
@@ -359,15 +362,13 @@ cdef struct Cursor:
     bint pairs  # items are entries of a map
     uint32_t kind  # 0: at the end; else the tag of what is walked now
     uint32_t flags  # SEQ_*
-    uint32_t depth  # MAP, SET: of nodes; SORTED_*: entries left in the leaf, in the direction of the walk
+    uint32_t depth  # SORTED_*: entries left in the leaf, in the direction of the walk
     int64_t steps  # items given so far
-    int64_t index  # VECTOR: next item; STRING: next byte; MAP, SET: next pair of the node; SORTED_*: rank of the next entry
+    int64_t index  # VECTOR: next item; STRING: next byte; MAP, SET: next pair; SORTED_*: rank of the next entry
     int64_t end
-    Value at  # VECTOR, STRING, LIST, CONS, RANGE: where it is
-    Object *leaf
-    Value *entry  # SORTED_*: the next one, or NULL
-    Object *nodes[16]
-    uint8_t taken[16]
+    Value at  # VECTOR, STRING, MAP, SET, LIST, CONS, RANGE: where it is
+    Object *leaf  # VECTOR
+    Value *entry  # SORTED_*: the next one, or NULL; MAP, SET: the first pair of the leaf, or NULL
 
 # ORDER: status. As yind.cesk.Status.
 cdef enum RunStatus:

@@ -31,6 +31,7 @@ cdef Outcome cursor_enter(Heap *heap, Cursor *cursor, Value source) noexcept nog
     cursor.at = source
     cursor.index = 0
     cursor.leaf = NULL
+    cursor.entry = NULL
     cursor.pairs = False
     if source.tag == NIL or source.tag == EMPTY:
         cursor.kind = NIL
@@ -56,10 +57,7 @@ cdef Outcome cursor_enter(Heap *heap, Cursor *cursor, Value source) noexcept nog
         return OK
     if cursor.kind == MAP or cursor.kind == SET:
         cursor.pairs = cursor.kind == MAP and cursor.flags == SEQ_ITEMS
-        if (<Map *> cursor.at.object).root.tag == NIL:
-            cursor.kind = NIL
-            return OK
-        enter_map(cursor, <Seq *> source.object if source.tag == SEQ else NULL)
+        cursor.end = map_count(cursor.at)
         return OK
     if is_sorted(cursor.kind):
         cursor.pairs = cursor.kind == SORTED_MAP and cursor.flags & SEQ_PARTS == SEQ_ITEMS
@@ -68,70 +66,6 @@ cdef Outcome cursor_enter(Heap *heap, Cursor *cursor, Value source) noexcept nog
         return OK
     cursor.kind = NIL
     return fault_type(heap, b"seq", b"a collection", source)
-
-
-cdef inline uint8_t *path_place(Seq *seq, uint32_t level) noexcept nogil:
-    """Return where a seq over a map or set has the child it takes at a level."""
-    return &seq.path[level + 1] if level < 7 else &seq.deep[(level - 7) & 7]
-
-
-cdef Outcome give_path_seq(Heap *heap, Cursor *cursor, Value *result) noexcept nogil:
-    """Set result to a seq over a map or set from where the cursor stands."""
-    cdef uint32_t i
-    cdef Seq *seq = new_seq(heap, cursor.depth)
-    if seq == NULL:
-        return NO_MEMORY
-    seq.head.flags = <uint8_t> cursor.flags
-    seq.index = cursor.index
-    memset(seq.path, 0, 8)
-    seq.source = retained(cursor.at)
-    seq.path[0] = <uint8_t> cursor.depth
-    for i in range(cursor.depth):
-        path_place(seq, i)[0] = cursor.taken[i]
-    result[0] = pointer_value(seq)
-    return OK
-
-
-cdef void enter_map(Cursor *cursor, Seq *seq) noexcept nogil:
-    """Set the nodes of the cursor to the root, or to the place of a seq."""
-    cdef Object *node = (<Map *> cursor.at.object).root.object
-    cdef uint32_t i
-    cursor.depth = 0
-    cursor.nodes[0] = node
-    if seq == NULL:
-        return
-    for i in range(seq.path[0]):
-        cursor.taken[i] = path_place(seq, i)[0]
-        node = values_of(node)[2 * pair_count(node) + cursor.taken[i]].object
-        cursor.nodes[i + 1] = node
-    cursor.depth = seq.path[0]
-
-
-cdef inline void cursor_descend(Cursor *cursor, uint32_t child) noexcept nogil:
-    cdef Object *node = cursor.nodes[cursor.depth]
-    cursor.taken[cursor.depth] = <uint8_t> child
-    cursor.depth += 1
-    cursor.nodes[cursor.depth] = values_of(node)[2 * pair_count(node) + child].object
-    cursor.index = 0
-
-
-cdef Value *cursor_pair(Cursor *cursor) noexcept nogil:
-    """Return the pair the cursor stands at, going down and up until there is one; NULL at the end."""
-    cdef Object *node
-    while True:
-        node = cursor.nodes[cursor.depth]
-        if cursor.index < pair_count(node):
-            return values_of(node) + 2 * cursor.index
-        if child_count(node) > 0:
-            cursor_descend(cursor, 0)
-            continue
-        while True:
-            if cursor.depth == 0:
-                return NULL
-            cursor.depth -= 1
-            if <uint32_t> cursor.taken[cursor.depth] + 1 < child_count(cursor.nodes[cursor.depth]):
-                cursor_descend(cursor, cursor.taken[cursor.depth] + 1)
-                break
 
 
 cdef Value decode_char(const uint8_t *bytes, int64_t *index) noexcept nogil:
@@ -171,6 +105,7 @@ cdef bint range_step(Value range_object, Value *at) noexcept nogil:
 cdef Outcome cursor_next(Heap *heap, Cursor *cursor, bint *more) noexcept nogil:
     """Set item (and value) to the next item, or more to False at the end. FORCE leaves the cursor useless."""
     cdef Value *pair
+    cdef uint32_t place
     cdef Outcome outcome
     more[0] = True
     while True:
@@ -202,8 +137,11 @@ cdef Outcome cursor_next(Heap *heap, Cursor *cursor, bint *more) noexcept nogil:
                 cursor.item = decode_char((<Text *> cursor.at.object).bytes, &cursor.index)
                 break
         elif cursor.kind == MAP or cursor.kind == SET:
-            pair = cursor_pair(cursor)
-            if pair != NULL:
+            if cursor.index < cursor.end:
+                place = <uint32_t> cursor.index & (LEAF_PAIRS - 1)
+                if cursor.entry == NULL or place == 0:
+                    cursor.entry = map_leaf(<Map *> cursor.at.object, <uint32_t> cursor.index)
+                pair = &cursor.entry[2 * place]
                 cursor.index += 1
                 cursor.item = pair[1] if cursor.flags == SEQ_VALUES else pair[0]
                 cursor.value = pair[1]
@@ -244,14 +182,9 @@ cdef Outcome cursor_rest(Heap *heap, Cursor *cursor, Value *result) noexcept nog
         bounds[1] = (<Values *> cursor.at.object).at[1]
         bounds[2] = (<Values *> cursor.at.object).at[2]
         return give_values(heap, RANGE, bounds, 3, result)
-    if cursor.kind == VECTOR or cursor.kind == STRING:
-        if cursor.index >= cursor.end:
-            return OK
-        return give_seq(heap, cursor.at, SEQ_ITEMS, cursor.index, result)
-    if cursor.kind == MAP or cursor.kind == SET:
-        if cursor_pair(cursor) == NULL:
-            return OK
-        return give_path_seq(heap, cursor, result)
+    if cursor.kind == VECTOR or cursor.kind == STRING or cursor.kind == MAP or cursor.kind == SET:
+        if cursor.index < cursor.end:
+            return give_seq(heap, cursor.at, cursor.flags, cursor.index, result)
     if is_sorted(cursor.kind) and 0 <= cursor.index < cursor.end:
         return give_seq(heap, cursor.at, cursor.flags, cursor.index, result)
     return OK

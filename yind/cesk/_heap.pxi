@@ -32,7 +32,8 @@ cdef extern from *:
         [22] = 16, [23] = 16, [24] = 16, [25] = 16, [26] = 16,
         [27] = 32, [28] = 0, [29] = 32, [30] = 32, [31] = 32, [32] = 32, [33] = 32,
         [34] = 16, [35] = 16, [36] = 16, [37] = 0, [38] = 16, [39] = 16,
-        [40] = 32, [41] = 32, [42] = 16, [43] = 16, [44] = 16, [45] = 48, [46] = 16, [47] = 0, [48] = 0, [49] = 0,
+        [40] = 16, [41] = 16, [42] = 16, [43] = 16, [44] = 16, [45] = 48, [46] = 16, [47] = 0, [48] = 0, [49] = 0,
+        [50] = 0,
     };
     /* Bytes before the pointers of an object, by kind; 0: it has none but in values. */
     static const uint8_t POINTERS_AT[56] = { [28] = 32, [37] = 16, [49] = 16 };
@@ -675,23 +676,17 @@ cdef Closure *new_closure(Heap *heap, FunctionInfo *function, Value captures) no
     return closure
 
 
-cdef Seq *new_seq(Heap *heap, uint32_t depth) noexcept nogil:
-    """Return a seq with a path of so many levels, to be filled at once by the caller."""
-    cdef Seq *seq = NULL
-    return <Seq *> allocate(heap, SEQ, sizeof(Seq) - (0 if depth > 7 else sizeof(seq.deep)), 1)
-
-
 cdef Outcome give_seq(Heap *heap, Value source, uint32_t flags, int64_t index, Value *result) noexcept nogil:
-    """Set result to a SEQ over a VECTOR or STRING from index on (item, byte offset); source is borrowed.
+    """Set result to a SEQ over a VECTOR, STRING, MAP or SET from index on (item, byte offset, pair); source is borrowed.
 
-    For MAP and SET use `map_seq`. The caller ensures that something is left.
+    The caller ensures that something is left.
     """
-    cdef Seq *seq = new_seq(heap, 0)
+    cdef Seq *seq = <Seq *> allocate(heap, SEQ, sizeof(Seq), 1)
     if seq == NULL:
         return NO_MEMORY
     seq.head.flags = <uint8_t> flags
     seq.index = index
-    memset(seq.path, 0, 8)
+    seq.spare = 0
     seq.source = retained(source)
     result[0] = pointer_value(seq)
     return OK

@@ -21,12 +21,12 @@
 #     RATIO numerator denominator           VECTOR count root|nil tail|nil
 #     LIST|CONS first rest                  VECTOR_NODE n child*
 #     LIST_NEXT|CONS_NEXT first             VECTOR_LEAF n item*
-#     LAZY|LAZY_REALIZED|ATOM               MAP|SET root|nil
+#     LAZY|LAZY_REALIZED|ATOM               MAP|SET root|nil index|nil
 #     FILL value                            MAP_ARRAY n (key value)*
-#     RANGE first end step                  MAP_NODE level data_map node_map (key value)* child*
-#     SEQ flags source index path           MAP_COLLISION n (key value)*
-#     SORTED_MAP|SORTED_SET root|nil order  SORTED_NODE n child*
-#     SORTED_LEAF n (key value)*
+#     RANGE first end step                  MAP_NODE n child*
+#     SEQ flags source index                MAP_INDEX level (child|nil)*16
+#     SORTED_MAP|SORTED_SET root|nil order  MAP_PAGE level n positions
+#     SORTED_LEAF n (key value)*            SORTED_NODE n child*
 #     CLOSURE function captures|nil         FRAME arity pc slot parent closure|nil slot*
 #     CAPTURES n value*                     HALT slot value
 #     CONTINUATION frame mark|nil           ERROR message data cause
@@ -35,6 +35,7 @@
 #
 # LIST_NEXT: the rest is the object before. A function or arity is 2 * index, plus one in the core library; pc counts in
 # the program's code. A frame without closure runs a function without captured values. HALT is the frame below all.
+# Positions are a bin of 1, 2 or 4 bytes each, as few as do for all of a page; hashes are not there, because the keys are.
 # A field that is a value: nil, false, true, integer, double, str (STRING), bin (BYTES), [] (EMPTY), or ext, see Ext.
 
 from yind.cesk.errors import ImageInvalid as _ImageInvalid

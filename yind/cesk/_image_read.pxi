@@ -28,13 +28,20 @@ cdef struct Token:
 
 cdef struct Entry:  # what the reader knows about an object
     Object *object
-    int64_t size  # VECTOR_LEAF, VECTOR_NODE: items; MAP_*: pairs; SORTED_*: entries
-    uint32_t level  # VECTOR_NODE, SORTED_NODE: above the leaves; MAP_NODE: below the map
+    int64_t size  # VECTOR_LEAF, VECTOR_NODE: items; MAP_*: pairs or entries; SORTED_*: entries
+    uint32_t level  # VECTOR_NODE, MAP_NODE, SORTED_NODE: above the leaves
     uint32_t flags
+    uint64_t sum  # see `check_maps`
+    uint64_t weighted
+    uint32_t most  # MAP_INDEX, MAP_PAGE: the greatest position; MAP, SET: the number of the root
+    uint32_t hash  # MAP_INDEX of level 8: what will be `extra`; MAP, SET: the number of the index
 
 cdef enum EntryFlag:
     WAITING = 1  # of a FRAME: it may be returned into
     VALUES_NIL = 2  # of a MAP_* or SORTED_*: may be a set's
+    ALONE = 4  # of a MAP_ARRAY: a map without an index has it
+    INDEXED = 8  # of a MAP_ARRAY: a map with an index has it
+    FILLED = 16  # of a MAP_INDEX, MAP_PAGE: the hashes are known
 
 cdef struct Reader:
     const uint8_t *at
@@ -53,7 +60,7 @@ cdef struct Reader:
 cdef enum:
     BLOCK_MIN = 32  # bytes of the smallest object
     VECTOR_LEVEL_MAX = 6
-    MAP_LEVEL_MAX = 13  # two hashes of 7 levels; collisions are one below each
+    NODE_LEVEL_MAX = 6
     TEXT_BYTES_MAX = 0x7FFFFFFF
 
 
@@ -62,6 +69,12 @@ cdef bint refuse(Reader *reader, const char *problem) noexcept nogil:
     if reader.problem == NULL:
         reader.problem = problem
     return False
+
+
+cdef inline uint64_t hash_weight(uint32_t hashed) noexcept nogil:
+    """Return a number to sum up for a hash."""
+    cdef uint64_t weight = (hashed + 0x9E3779B97F4A7C15ULL) * 0xFF51AFD7ED558CCDULL
+    return (weight ^ weight >> 32) * 0xC4CEB9FE1A85EC53ULL
 
 
 cdef inline bint out_of_memory(Reader *reader) noexcept nogil:
@@ -238,6 +251,10 @@ cdef bint add_entry(Reader *reader, void *block) noexcept nogil:
     entry.size = 0
     entry.level = 0
     entry.flags = 0
+    entry.sum = 0
+    entry.weighted = 0
+    entry.most = 0
+    entry.hash = 0
     reader.count += 1
     return True
 

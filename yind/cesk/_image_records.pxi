@@ -115,54 +115,28 @@ cdef bint read_range(Reader *reader) noexcept nogil:
     return valid or refuse(reader, b"a range that is empty or not of numbers")
 
 
-cdef bint valid_path(Seq *seq) noexcept nogil:
-    """Return whether a seq over a map or set stands at a pair."""
-    cdef Object *node
-    cdef uint32_t i
-    if (<Map *> seq.source.object).root.tag == NIL:
-        return False
-    node = (<Map *> seq.source.object).root.object
-    for i in range(seq.path[0]):
-        if path_place(seq, i)[0] >= child_count(node):
-            return False
-        node = values_of(node)[2 * pair_count(node) + path_place(seq, i)[0]].object
-    return 0 <= seq.index < pair_count(node)
-
-
 cdef bint read_seq(Reader *reader) noexcept nogil:
-    cdef Seq *seq
-    cdef Value source
-    cdef Token token
+    cdef Seq *seq = <Seq *> allocate(&reader.state.heap, SEQ, sizeof(Seq), 1)
     cdef int64_t flags = 0
-    cdef int64_t index = 0
-    cdef uint32_t i
     cdef bint valid = False
-    if not (read_number(reader, SEQ_ITEMS, SEQ_DESCENDING + SEQ_VALUES, &flags) and read_value(reader, &source)):
-        return False
-    if not (read_number(reader, 0, GREATEST_INTEGER, &index) and read_token(reader, &token)):
-        return False
-    if token.kind != TOKEN_BIN or token.length > MAP_LEVEL_MAX + 1:
-        return refuse(reader, b"a seq without a path")
-    seq = new_seq(&reader.state.heap, token.length)
     if seq == NULL:
         return out_of_memory(reader)
+    if not (read_number(reader, SEQ_ITEMS, SEQ_DESCENDING + SEQ_VALUES, &flags) and read_value(reader, &seq.source)):
+        return False
+    if not read_number(reader, 0, GREATEST_INTEGER, &seq.index):
+        return False
     seq.head.flags = <uint8_t> flags
-    seq.index = index
-    seq.source = source
-    memset(seq.path, 0, sizeof(seq.path))
-    seq.path[0] = <uint8_t> token.length
-    for i in range(token.length):
-        path_place(seq, i)[0] = token.bytes[i]
+    seq.spare = 0
     if seq.source.tag == SORTED_MAP or (seq.source.tag == SORTED_SET and flags & SEQ_PARTS == SEQ_ITEMS):
-        valid = token.length == 0 and seq.index < map_count(seq.source) and flags & SEQ_PARTS <= SEQ_VALUES
+        valid = seq.index < map_count(seq.source) and flags & SEQ_PARTS <= SEQ_VALUES
     elif flags > SEQ_VALUES:
         valid = False
     elif seq.source.tag == MAP or (seq.source.tag == SET and flags == SEQ_ITEMS):
-        valid = valid_path(seq)
+        valid = seq.index < map_count(seq.source)
     elif seq.source.tag == VECTOR:
-        valid = flags == SEQ_ITEMS and token.length == 0 and seq.index < vector_count(seq.source)
+        valid = flags == SEQ_ITEMS and seq.index < vector_count(seq.source)
     elif seq.source.tag == STRING:
-        valid = flags == SEQ_ITEMS and token.length == 0 and seq.index < seq.source.object.length
+        valid = flags == SEQ_ITEMS and seq.index < seq.source.object.length
         valid = valid and (<Text *> seq.source.object).bytes[seq.index] & 0xC0 != 0x80
     return (valid or refuse(reader, b"a seq that stands nowhere")) and add_entry(reader, seq)
 
@@ -267,9 +241,9 @@ cdef bint read_map_array(Reader *reader) noexcept nogil:
     cdef Values *array
     cdef uint32_t n = 0
     cdef uint32_t flags = VALUES_NIL
-    if not read_count(reader, 1, ARRAY_PAIRS_MAX, &n):
+    if not read_count(reader, 1, LEAF_PAIRS, &n):
         return False
-    array = new_values(&reader.state.heap, MAP_ARRAY, 2 * n)
+    array = <Values *> new_map_part(&reader.state.heap, MAP_ARRAY, 2 * n)
     if array == NULL:
         return out_of_memory(reader)
     if not (read_pairs(reader, array.at, n, &flags) and add_entry(reader, array)):
@@ -279,95 +253,184 @@ cdef bint read_map_array(Reader *reader) noexcept nogil:
     return True
 
 
-cdef bint read_collision(Reader *reader) noexcept nogil:
-    """Read a node of keys with one hash, which is computed when everything is there."""
-    cdef MapNode *node
+cdef bint read_map_node(Reader *reader) noexcept nogil:
+    """Read a node above pairs; all its children are of one level, and full except on the right."""
+    cdef Values *node
+    cdef Entry *child = NULL
     cdef uint32_t n = 0
     cdef uint32_t flags = VALUES_NIL
-    if not read_count(reader, 2, 1 << 30, &n):
-        return False
-    node = new_map_node(&reader.state.heap, MAP_COLLISION, 0, 0, 2 * n)
-    if node == NULL:
-        return out_of_memory(reader)
-    if not (read_pairs(reader, node.at, n, &flags) and add_entry(reader, node)):
-        return False
-    last_entry(reader).size = n
-    last_entry(reader).level = LEVELS
-    last_entry(reader).flags = flags
-    return True
-
-
-cdef bint read_map_child(Reader *reader, uint32_t level, Value *value, int64_t *size, uint32_t *flags) noexcept nogil:
-    """Read a child of a map's node at a level."""
-    cdef Entry *child
-    if not read_any(reader, value):
-        return False
-    if value.tag != MAP_NODE and value.tag != MAP_COLLISION:
-        return refuse(reader, b"a reference to an object of another kind")
-    child = &reader.entries[reader.number]
-    if value.tag == MAP_COLLISION and level == MAP_LEVEL_MAX:
-        child.level = level + 1
-    if child.level != level + 1 or child.size < 2:
-        return refuse(reader, b"a map's node stands at a wrong level")
-    size[0] += child.size
-    flags[0] &= child.flags
-    return True
-
-
-cdef bint read_map_node(Reader *reader) noexcept nogil:
-    cdef MapNode *node
-    cdef int64_t level = 0
-    cdef int64_t data_map = 0
-    cdef int64_t node_map = 0
-    cdef int64_t size
-    cdef uint32_t pairs
-    cdef uint32_t length
-    cdef uint32_t flags = VALUES_NIL
+    cdef uint32_t level = 0
     cdef uint32_t i
-    if not (
-        read_number(reader, 0, MAP_LEVEL_MAX, &level)
-        and read_number(reader, 0, 0xFFFFFFFF, &data_map)
-        and read_number(reader, 0, 0xFFFFFFFF, &node_map)
-    ):
+    cdef int64_t size = 0
+    if not read_count(reader, 1, 32, &n):
         return False
-    pairs = popcount(<uint32_t> data_map)
-    length = 2 * pairs + popcount(<uint32_t> node_map)
-    if data_map & node_map or length == 0:
-        return refuse(reader, b"a map's node has a pair and a child in one place, or nothing")
-    node = new_map_node(&reader.state.heap, MAP_NODE, <uint32_t> data_map, <uint32_t> node_map, length)
+    node = <Values *> new_map_part(&reader.state.heap, MAP_NODE, n)
     if node == NULL:
         return out_of_memory(reader)
-    size = pairs
-    if not read_pairs(reader, node.at, pairs, &flags):
-        return False
-    for i in range(2 * pairs, length):
-        if not read_map_child(reader, <uint32_t> level, &node.at[i], &size, &flags):
+    for i in range(n):
+        if not read_any(reader, &node.at[i]):
             return False
+        if node.at[i].tag != MAP_NODE and node.at[i].tag != MAP_ARRAY:
+            return refuse(reader, b"a map's node has a child of another kind")
+        child = &reader.entries[reader.number]
+        if i == 0:
+            level = child.level + 1
+        if level > NODE_LEVEL_MAX or child.level + 1 != level:
+            return refuse(reader, b"a map's node has children of two levels")
+        if i + 1 < n and child.size != <int64_t> 1 << (NODE_BITS * level - 1):
+            return refuse(reader, b"a map's node is not full")
+        size += child.size
+        flags &= child.flags
+        child.flags |= INDEXED
     if not add_entry(reader, node):
         return False
-    last_entry(reader).level = <uint32_t> level
+    last_entry(reader).level = level
     last_entry(reader).size = size
     last_entry(reader).flags = flags
     return True
 
 
-cdef bint read_map(Reader *reader, uint32_t kind) noexcept nogil:
-    cdef Value root = nil()
-    cdef Value map
+cdef bint read_positions(Reader *reader, MapPage *page, Token *token) noexcept nogil:
+    """Fill a page but for the hashes, and its entry in the reader's table."""
+    cdef uint32_t length = page.head.length
+    cdef uint32_t width = token.length // length
+    cdef const uint8_t *bytes = token.bytes
+    cdef uint32_t most = 0
+    cdef uint32_t position
+    cdef uint32_t i
+    cdef uint32_t k
+    for i in range(length):
+        position = 0
+        for k in range(width):
+            position = position << 8 | bytes[k]
+        bytes += width
+        page.at[i].hash = 0
+        page.at[i].position = position
+        if position > most:
+            most = position
+    if width != position_width(most) or token.length != length * width:
+        return refuse(reader, b"a page of a map's index has a wrong length")
+    if not add_entry(reader, page):
+        return False
+    last_entry(reader).size = length
+    last_entry(reader).most = most
+    return True
+
+
+cdef bint read_page(Reader *reader) noexcept nogil:
+    cdef Token token
+    cdef MapPage *page
+    cdef int64_t level = 0
+    cdef uint32_t n = 0
+    if not (read_number(reader, 0, LEVELS_MAX, &level) and read_count(reader, 1, 1 << 30, &n)):
+        return False
+    if n > PAGE_MAX and level != HASH_LEVELS and level != LEVELS_MAX:
+        return refuse(reader, b"a page of a map's index is too long")
+    if not read_token(reader, &token):
+        return False
+    if token.kind != TOKEN_BIN or token.length < n or token.length > 4 * <uint64_t> n:
+        return refuse(reader, b"a page of a map's index has a wrong length")
+    page = <MapPage *> new_map_part(&reader.state.heap, MAP_PAGE, n)
+    if page == NULL:
+        return out_of_memory(reader)
+    page.head.flags = <uint8_t> level
+    return read_positions(reader, page, &token)
+
+
+cdef bint read_index_node(Reader *reader) noexcept nogil:
+    cdef Values *node
+    cdef Entry *child
+    cdef int64_t level = 0
+    cdef int64_t size = 0
+    cdef uint32_t most = 0
+    cdef uint32_t i
+    if not read_number(reader, 0, LEVELS_MAX - 1, &level):
+        return False
+    node = new_index_node(&reader.state.heap, <uint32_t> level)
+    if node == NULL:
+        return out_of_memory(reader)
+    for i in range(DIGITS):
+        if not read_any(reader, &node.at[i]):
+            return False
+        if node.at[i].tag == NIL and node.at[i].spare != VACANT:
+            continue
+        if node.at[i].tag != MAP_INDEX and node.at[i].tag != MAP_PAGE:
+            return refuse(reader, b"a map's index has a child of another kind")
+        child = &reader.entries[reader.number]
+        if child.object.flags != level + 1:
+            return refuse(reader, b"a part of a map's index stands at a wrong level")
+        if node.at[i].tag == MAP_PAGE:
+            node.at[i].spare = child.object.length
+        size += child.size
+        if child.most > most:
+            most = child.most
+    if size == 0:
+        return refuse(reader, b"a node of a map's index is empty")
+    if not add_entry(reader, node):
+        return False
+    last_entry(reader).size = size
+    last_entry(reader).most = most
+    return True
+
+
+cdef bint read_index(Reader *reader, Entry *root, Value *index) noexcept nogil:
+    """Read the index of a map, or nil when it has few pairs."""
     cdef Entry *entry
+    if not read_any(reader, index):
+        return False
+    if index.tag == NIL and index.spare != VACANT:
+        if root != NULL and (root.object.kind != MAP_ARRAY or root.size > ARRAY_PAIRS_MAX):
+            return refuse(reader, b"a map without an index")
+        if root != NULL:
+            root.flags |= ALONE
+        return True
+    if root == NULL or (index.tag != MAP_INDEX and index.tag != MAP_PAGE):
+        return refuse(reader, b"the index of a map is none")
+    entry = &reader.entries[reader.number]
+    if entry.object.flags != 0 or entry.size != root.size or entry.most >= root.size:
+        return refuse(reader, b"the index of a map is not its own")
+    root.flags |= INDEXED
+    if index.tag == MAP_PAGE:
+        index.spare = entry.object.length
+    return True
+
+
+cdef bint read_map(Reader *reader, uint32_t kind) noexcept nogil:
+    cdef Heap *heap = &reader.state.heap
+    cdef Value root = nil()
+    cdef Value index = nil()
+    cdef Value map
+    cdef Entry *entry = NULL
     cdef int64_t count = 0
+    cdef uint32_t number = 0
+    cdef int32_t shift = NO_NODES
     if not read_any(reader, &root):
         return False
     if root.tag == MAP_ARRAY or root.tag == MAP_NODE:
-        entry = &reader.entries[reader.number]
-        if entry.level != 0 or (kind == SET and not entry.flags & VALUES_NIL):
+        number = reader.number
+        entry = &reader.entries[number]
+        if kind == SET and not entry.flags & VALUES_NIL:
             return refuse(reader, b"the root of a map or set is no root")
+        if root.tag == MAP_NODE and root.object.length == 1:
+            return refuse(reader, b"a map is deeper than it need be")
         count = entry.size
+        shift += NODE_BITS * <int32_t> entry.level
     elif root.tag != NIL or root.spare == VACANT:
         return refuse(reader, b"the root of a map or set is no root")
-    if give_map(&reader.state.heap, kind, count, root, &map) != OK:
+    if not read_index(reader, entry, &index):
+        return False
+    if index.tag == NIL:
+        if give_map(heap, kind, count, root, &map) != OK:
+            return out_of_memory(reader)
+        return add_entry(reader, map.object)
+    if give_indexed(heap, kind, count, shift, root, index, &map) != OK:
         return out_of_memory(reader)
-    return add_entry(reader, map.object)
+    entry = &reader.entries[reader.count]
+    if not add_entry(reader, map.object):
+        return False
+    entry.most = number
+    entry.hash = reader.number
+    return True
 
 
 # ---- sorted maps and sets
@@ -653,8 +716,10 @@ cdef bint read_record(Reader *reader) noexcept nogil:
         return read_map_array(reader)
     if kind == MAP_NODE:
         return read_map_node(reader)
-    if kind == MAP_COLLISION:
-        return read_collision(reader)
+    if kind == MAP_INDEX:
+        return read_index_node(reader)
+    if kind == MAP_PAGE:
+        return read_page(reader)
     if kind == CLOSURE:
         return read_closure(reader)
     if kind == CAPTURES:

@@ -146,83 +146,162 @@ cdef bint check_keys(Reader *reader, Value *pairs, uint32_t n) noexcept nogil:
     return True
 
 
-cdef bint key_hashes(Reader *reader, Value key, uint32_t level, uint32_t *hashes) noexcept nogil:
-    """Set hashes to the first hash of a key and, below the levels of the first, to the second."""
-    hashes[1] = 0
-    if hash_value(&reader.state.heap, key, &hashes[0]) != OK:
-        return refuse(reader, b"a key of a map has no hash")
-    if level > LEVELS:
-        if keyed_hash(&reader.state.heap, key, &hashes[1]) != OK:
-            return refuse(reader, b"a key of a map has no hash")
+cdef bint check_run(Reader *reader, Map *map, MapPage *page, uint32_t place) noexcept nogil:
+    """Refuse a key of a page that equals one before it."""
+    cdef Heap *heap = &reader.state.heap
+    cdef Value key = map_pair(map, page.at[place].position)[0]
+    cdef uint32_t i = place
+    cdef bint same = False
+    cdef Outcome outcome
+    while i > 0 and page.at[i - 1].hash == page.at[place].hash:
+        i -= 1
+        outcome = keys_equal(heap, map_pair(map, page.at[i].position)[0], key, &same)
+        if outcome == FAILED or outcome == DEFER or outcome == NO_MEMORY or spend(heap, 1) != OK:
+            return refuse(reader, b"keys of maps are too costly to compare")
+        if outcome == OK and same:
+            return refuse(reader, b"a map has a key twice")
     return True
 
 
-cdef bint check_collision(Reader *reader, MapNode *node, uint32_t level) noexcept nogil:
-    """Refuse a collision node whose keys differ in their hash, and note the hash."""
+cdef inline bint share_bits(uint32_t a, uint32_t b, uint32_t n) noexcept nogil:
+    return n == 0 or (a ^ b) >> (32 - n) == 0
+
+
+cdef bint fill_page(Reader *reader, Map *map, Entry *entry, const uint32_t *prefix) noexcept nogil:
+    """Set the hashes of a page from the keys of a map that has it; refuse keys that are not where their hash says."""
+    cdef Heap *heap = &reader.state.heap
+    cdef MapPage *page = <MapPage *> entry.object
+    cdef uint32_t level = page.head.flags
+    cdef bint keyed = level > HASH_LEVELS
     cdef uint32_t hashes[2]
+    cdef uint64_t weight
     cdef uint32_t i
-    for i in range(0, node.head.length, 2):
-        if not key_hashes(reader, node.at[i], level, hashes):
-            return False
-        if i == 0:
-            memcpy(node.spare, hashes, sizeof(hashes))
-        if hashes[0] != node.spare[0] or hashes[1] != node.spare[1]:
-            return refuse(reader, b"keys with different hashes collide")
-    return check_keys(reader, node.at, node.head.length >> 1)
-
-
-cdef bint check_digits(Reader *reader, MapNode *node, uint32_t level) noexcept nogil:
-    """Refuse a node with a key at a wrong digit of its hash.
-
-    The hashes of one key from below each node are kept in `spare`: what is below agrees with them in the digits above.
-    """
-    cdef uint32_t which = level // LEVELS
-    cdef uint32_t shift = 5 * (level % LEVELS)
-    cdef uint32_t above = (<uint32_t> 1 << shift) - 1
-    cdef uint32_t pairs = popcount(node.data_map)
-    cdef uint32_t digits = node.data_map
-    cdef uint32_t hashes[2]
-    cdef uint32_t place
-    cdef uint32_t i
-    for i in range(pairs + popcount(node.node_map)):
-        if i == pairs:
-            digits = node.node_map
-        if i >= pairs:
-            memcpy(hashes, (<MapNode *> node.at[pairs + i].object).spare, sizeof(hashes))
-        elif not key_hashes(reader, node.at[2 * i], level + 1, hashes):
-            return False
-        place = digits & (~digits + 1)  # the lowest digit that is left
-        digits ^= place
-        if i == 0:
-            memcpy(node.spare, hashes, sizeof(hashes))
+    cdef Value key
+    hashes[1] = 0
+    for i in range(page.head.length):
+        key = map_pair(map, page.at[i].position)[0]
+        if hash_value(heap, key, &hashes[0]) != OK or (keyed and keyed_hash(heap, key, &hashes[1]) != OK):
+            return refuse(reader, b"a key of a map has no hash")
+        page.at[i].hash = hashes[keyed]
         if (
-            digit_bit(hashes[which], shift) != place
-            or (hashes[which] ^ node.spare[which]) & above
-            or (which == 1 and hashes[0] != node.spare[0])
+            not share_bits(hashes[0], prefix[0], DIGIT_BITS * (HASH_LEVELS if keyed else level))
+            or (keyed and not share_bits(hashes[1], prefix[1], DIGIT_BITS * (level - HASH_LEVELS)))
+            or (i > 0 and hashes[keyed] < page.at[i - 1].hash)
         ):
             return refuse(reader, b"a key of a map is not where its hash says")
+        if not check_run(reader, map, page, i):
+            return False
+        weight = 1 if keyed else hash_weight(hashes[0])  # of keyed ones the node of level 8 knows the first hash
+        entry.sum += weight
+        entry.weighted += weight * page.at[i].position
+    return True
+
+
+cdef bint fill_part(Reader *reader, Map *map, Object *part, const uint32_t *prefix) noexcept nogil:
+    """Set the hashes in a part of an index, and its sums; once for all maps that share it."""
+    cdef Entry *entry = &reader.entries[part.extra]
+    cdef Values *node = <Values *> part
+    cdef uint32_t level = part.flags
+    cdef Entry *child
+    cdef uint32_t below[2]
+    cdef uint32_t i
+    if entry.flags & FILLED:
+        return True
+    entry.flags |= FILLED
+    if part.kind == MAP_PAGE:
+        return fill_page(reader, map, entry, prefix)
+    for i in range(DIGITS):
+        if node.at[i].tag == NIL:
+            continue
+        memcpy(below, prefix, sizeof(below))
+        below[level >= HASH_LEVELS] |= i << (32 - DIGIT_BITS - DIGIT_BITS * (level & (HASH_LEVELS - 1)))
+        if not fill_part(reader, map, node.at[i].object, below):
+            return False
+        child = &reader.entries[node.at[i].object.extra]
+        entry.sum += child.sum
+        entry.weighted += child.weighted
+    if level == HASH_LEVELS:
+        entry.hash = prefix[0]
+        entry.sum *= hash_weight(entry.hash)
+        entry.weighted *= hash_weight(entry.hash)
+    return True
+
+
+cdef bint sum_pairs(Reader *reader, Entry *entry) noexcept nogil:
+    """Sum up hashes and positions of the keys of an array; positions count from its first pair."""
+    cdef Values *array = <Values *> entry.object
+    cdef uint32_t hashed = 0
+    cdef uint32_t i
+    for i in range(array.head.length >> 1):
+        if hash_value(&reader.state.heap, array.at[2 * i], &hashed) != OK:
+            return refuse(reader, b"a key of a map has no hash")
+        entry.sum += hash_weight(hashed)
+        entry.weighted += hash_weight(hashed) * i
+    return True
+
+
+cdef void sum_children(Reader *reader, Entry *entry) noexcept nogil:
+    cdef Values *node = <Values *> entry.object
+    cdef Entry *child
+    cdef uint64_t i
+    for i in range(node.head.length):
+        child = &reader.entries[node.at[i].object.extra]
+        entry.sum += child.sum
+        entry.weighted += child.weighted + child.sum * (i << (NODE_BITS * entry.level - 1))
+
+
+cdef bint check_index(Reader *reader, Entry *entry) noexcept nogil:
+    """Refuse a map whose index does not give for each key its position."""
+    cdef Entry *root = &reader.entries[entry.most]
+    cdef Entry *index = &reader.entries[entry.hash]
+    cdef uint32_t prefix[2]
+    memset(prefix, 0, sizeof(prefix))
+    if not fill_part(reader, <Map *> entry.object, index.object, prefix):
+        return False
+    if root.sum != index.sum or root.weighted != index.weighted:
+        return refuse(reader, b"a key of a map is not where its hash says")
+    return True
+
+
+cdef bint check_map_parts(Reader *reader) noexcept nogil:
+    cdef Entry *entry
+    cdef uint32_t i
+    for i in range(reader.count):
+        entry = &reader.entries[i]
+        if entry.object.kind == MAP_ARRAY:
+            if entry.flags & ALONE:
+                if not check_keys(reader, (<Values *> entry.object).at, entry.object.length >> 1):
+                    return False
+            if entry.flags & INDEXED and not sum_pairs(reader, entry):
+                return False
+        elif entry.object.kind == MAP_NODE:
+            sum_children(reader, entry)
+        elif (entry.object.kind == MAP or entry.object.kind == SET) and is_indexed(<Map *> entry.object):
+            if not check_index(reader, entry):
+                return False
     return True
 
 
 cdef bint check_maps(Reader *reader) noexcept nogil:
+    """Refuse maps that have a key twice or an index that is not of their keys.
+
+    Hashes are those of the keys of the first map that has a part. Versions of a map share parts of pairs and of the index;
+    of all others sums over hashes and over hashes times positions are compared, which each part has once. Somebody
+    could find another index with these sums; it would be as good as any other wrong data in an agent of his own.
+    """
     cdef Object *object
     cdef uint32_t i
-    cdef bint valid = True
+    cdef bint valid
     for i in range(reader.count):
         object = reader.entries[i].object
-        if object.kind == MAP_ARRAY:
-            valid = check_keys(reader, (<Values *> object).at, object.length >> 1)
-        elif object.kind == MAP_COLLISION:
-            valid = check_collision(reader, <MapNode *> object, reader.entries[i].level)
-        elif object.kind == MAP_NODE:
-            valid = check_digits(reader, <MapNode *> object, reader.entries[i].level)
-        if not valid:
-            return False
+        if MAP_ARRAY <= object.kind <= MAP_INDEX or object.kind == MAP_PAGE:
+            object.extra = i
+    valid = check_map_parts(reader)
     for i in range(reader.count):
         object = reader.entries[i].object
-        if object.kind == MAP_COLLISION or object.kind == MAP_NODE:
-            memset((<MapNode *> object).spare, 0, sizeof((<MapNode *> object).spare))
-    return True
+        if MAP_ARRAY <= object.kind <= MAP_INDEX or object.kind == MAP_PAGE:
+            object.extra = reader.entries[i].hash if object.kind == MAP_INDEX else 0
+    return valid
 
 
 # The order a tree is in is noted in `extra` of its nodes and leaves while they are checked: all of a tree are in one.

@@ -124,8 +124,8 @@ cdef void out_content(Output *out, const uint8_t *content, size_t length) noexce
         memcpy(bytes, content, length)
 
 
-cdef void out_bytes(Output *out, uint8_t first, const uint8_t *content, size_t length) noexcept nogil:
-    """Write a bin (first = 0xC4) or str (0xD9)."""
+cdef void out_bytes_head(Output *out, uint8_t first, size_t length) noexcept nogil:
+    """Write the head of a bin (first = 0xC4) or str (0xD9)."""
     if first == 0xD9 and length < 32:
         out_head(out, <uint8_t> (0xA0 | length), 0, 0)
     elif length < 1 << 8:
@@ -134,6 +134,11 @@ cdef void out_bytes(Output *out, uint8_t first, const uint8_t *content, size_t l
         out_head(out, first + 1, length, 2)
     else:
         out_head(out, first + 2, length, 4)
+
+
+cdef void out_bytes(Output *out, uint8_t first, const uint8_t *content, size_t length) noexcept nogil:
+    """Write a bin (first = 0xC4) or str (0xD9)."""
+    out_bytes_head(out, first, length)
     out_content(out, content, length)
 
 
@@ -392,26 +397,19 @@ cdef bint write_pair(Writer *writer, Object *object) noexcept nogil:
 
 
 cdef bint write_seq(Writer *writer, Seq *seq) noexcept nogil:
-    cdef uint8_t path[16]
-    cdef uint32_t i
-    for i in range(seq.path[0]):
-        path[i] = path_place(seq, i)[0]
     write_number(writer, SEQ)
     write_number(writer, seq.head.flags)
     if not write_value(writer, seq.source):
         return False
     write_number(writer, seq.index)
-    writer.items += 1
-    out_bytes(writer.out, 0xC4, path, seq.path[0])
     return True
 
 
-cdef bint write_map_node(Writer *writer, MapNode *node) noexcept nogil:
-    write_number(writer, MAP_NODE)
-    write_number(writer, node_level(writer, node))
-    write_number(writer, node.data_map)
-    write_number(writer, node.node_map)
-    return write_values(writer, node.at, node.head.length)
+cdef bint write_map(Writer *writer, Map *map) noexcept nogil:
+    write_number(writer, map.head.kind)
+    if not write_value(writer, map.root):
+        return False
+    return write_value(writer, map.index if is_indexed(map) else nil())
 
 
 cdef bint write_sorted_node(Writer *writer, Object *node) noexcept nogil:
@@ -424,14 +422,35 @@ cdef bint write_sorted_node(Writer *writer, Object *node) noexcept nogil:
     return True
 
 
-cdef uint32_t node_level(Writer *writer, MapNode *node) noexcept nogil:
-    """Return how many levels a node is below its map: the nodes between are all on the stack."""
-    cdef size_t i = writer.depth - 1
-    cdef uint32_t level = 0
-    while writer.stack[i - 1].object.kind == MAP_NODE:
-        i -= 1
-        level += 1
-    return level
+cdef inline uint32_t position_width(uint32_t most) noexcept nogil:
+    """Return the bytes of each position in a page whose greatest one is given."""
+    return 1 if most < 1 << 8 else 2 if most < 1 << 16 else 4
+
+
+cdef bint write_page(Writer *writer, MapPage *page) noexcept nogil:
+    """Write a page: its level and its positions as bytes, one, two or four for each, big endian.
+
+    Hashes are not written: whoever reads has the keys.
+    """
+    cdef uint32_t most = 0
+    cdef uint32_t width
+    cdef uint8_t *bytes
+    cdef uint32_t i
+    for i in range(page.head.length):
+        if page.at[i].position > most:
+            most = page.at[i].position
+    width = position_width(most)
+    write_number(writer, MAP_PAGE)
+    write_number(writer, page.head.flags)
+    write_number(writer, page.head.length)
+    writer.items += 1
+    out_bytes_head(writer.out, 0xC4, page.head.length * <size_t> width)
+    bytes = room(writer.out, page.head.length * <size_t> width)
+    if bytes == NULL:
+        return False
+    for i in range(page.head.length):
+        put_big_endian(bytes + i * <size_t> width, page.at[i].position, width)
+    return True
 
 
 cdef bint write_frame(Writer *writer, Frame *frame) noexcept nogil:
@@ -495,8 +514,10 @@ cdef bint write_record(Writer *writer, Object *object) noexcept nogil:
         return write_frame(writer, <Frame *> object)
     if kind == SEQ:
         return write_seq(writer, <Seq *> object)
-    if kind == MAP_NODE:
-        return write_map_node(writer, <MapNode *> object)
+    if kind == MAP or kind == SET:
+        return write_map(writer, <Map *> object)
+    if kind == MAP_PAGE:
+        return write_page(writer, <MapPage *> object)
     if kind == SORTED_NODE:
         return write_sorted_node(writer, object)
     if kind == CONTINUATION and object.flags & COMPOSABLE:
@@ -513,9 +534,11 @@ cdef bint write_record(Writer *writer, Object *object) noexcept nogil:
     if kind == CLOSURE:
         function = (<Closure *> object).function.index
         write_number(writer, packed(writer.state, (<Closure *> object).function.code, function))
-    elif kind == MAP_ARRAY or kind == MAP_COLLISION or kind == SORTED_LEAF:
+    elif kind == MAP_ARRAY or kind == SORTED_LEAF:
         write_number(writer, object.length >> 1)
-    elif kind == CAPTURES:
+    elif kind == MAP_INDEX:
+        write_number(writer, object.flags)
+    elif kind == MAP_NODE or kind == CAPTURES:
         write_number(writer, object.length)
     return write_values(writer, values_of(object), object.length)
 

@@ -148,14 +148,20 @@ cdef Outcome primitive_range_bounds(Heap *heap, const Value *arguments, uint32_t
 
 cdef Outcome count_one(Heap *heap, Value *counts, Value item) noexcept nogil:
     """Add one to the count of an item in the map of an owned handle."""
-    cdef Value *found = NULL
-    cdef Value added = integer_value(1)
-    cdef Outcome outcome = map_find(heap, counts[0], item, &found)
-    if outcome == OK and found != NULL:
-        outcome = number_add(heap, found[1], integer_value(1), &added)
-    if outcome == OK:
-        outcome = map_put(heap, counts, item, added)
-        release(heap, added)
+    cdef Value *place = NULL
+    cdef Value sum = nil()
+    cdef bint added = False
+    cdef Outcome outcome = map_place(heap, counts, item, &place, &added)
+    if outcome != OK:
+        return outcome
+    if added:
+        place[0] = integer_value(1)
+    elif likely(place.tag == INT and place.integer != GREATEST_INTEGER):
+        place.integer += 1
+    else:
+        outcome = number_add(heap, place[0], integer_value(1), &sum)
+        if outcome == OK:
+            set_value(heap, place, sum)
     return outcome
 
 

@@ -172,6 +172,9 @@ cdef Outcome count_items(Heap *heap, Value source, int64_t *count) noexcept nogi
     if source.tag == SEQ and is_sorted((<Seq *> source.object).source.tag):
         count[0] += sorted_seq_count(<Seq *> source.object)
         return OK
+    if source.tag == SEQ and (<Seq *> source.object).source.tag != STRING:
+        count[0] += map_count((<Seq *> source.object).source) - (<Seq *> source.object).index
+        return OK
     if source.tag == RANGE and (<Values *> source.object).at[0].tag == INT:
         bounds = <Values *> source.object
         if bounds.at[2].integer > 0:

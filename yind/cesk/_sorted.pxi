@@ -31,6 +31,18 @@ cdef enum:
     OF_NODE = 3  # values of a child: itself, first key, entries below
 
 
+cdef void remove_values(Heap *heap, Object *node, uint32_t place, uint32_t n) noexcept nogil:
+    """Take n values, up to four, out of a unique node."""
+    cdef Value *at = values_of(node)
+    cdef Value gone[4]
+    cdef uint32_t i
+    memcpy(gone, &at[place], n * sizeof(Value))
+    memmove(&at[place], &at[place + n], (node.length - place - n) * sizeof(Value))
+    node.length -= n
+    for i in range(n):
+        release(heap, gone[i])
+
+
 cdef inline uint32_t width_of(Object *node) noexcept nogil:
     """Return how many values an entry or child takes."""
     return OF_LEAF if node.kind == SORTED_LEAF else OF_NODE

@@ -8,6 +8,7 @@ from time import thread_time
 
 import msgpack
 import pytest
+from hashes import colliding
 from language import core_code
 
 from yang.compile import compile_source
@@ -16,7 +17,6 @@ from yind.cesk import Code, ImageInvalid, Machine, Status
 COUNT = 3000
 FUEL = 1 << 40
 MEMORY = 1 << 26
-WORD = (1 << 64) - 1
 INSERT_AND_FIND = """
 (let [m (reduce (fn [m k] (assoc m k 1)) {} *args*)
       n (reduce (fn [n k] (+ n (get m k))) 0 *args*)
@@ -29,21 +29,6 @@ INSERT_AND_FIND = """
 @cache
 def code() -> Code:
     return Code(compile_source(INSERT_AND_FIND, "flood.clj").segment, core_code())
-
-
-def unmixed(word: int) -> int:
-    """Return the integer whose first hash is the lower half of a word: the inverse of MurmurHash3's finalizer."""
-    word ^= word >> 33
-    word = word * pow(0xC4CEB9FE1A85EC53, -1, 1 << 64) & WORD
-    word ^= word >> 33
-    word = word * pow(0xFF51AFD7ED558CCD, -1, 1 << 64) & WORD
-    word ^= word >> 33
-    number = (word - 0x9E3779B97F4A7C15) & WORD
-    return number - (1 << 64) if number >> 63 else number
-
-
-def colliding(count: int) -> tuple[int, ...]:
-    return tuple(unmixed(high << 32 | 0xBAD) for high in range(count))
 
 
 def scattered(count: int) -> tuple[int, ...]:

@@ -158,7 +158,8 @@ def test_bytes_that_are_no_image_are_refused(image: bytes) -> None:
 
 RATIO, LIST, CONS, LAZY, RANGE, SEQ, VECTOR, MAP, SET = range(22, 31)
 SORTED_MAP, SORTED_SET, CLOSURE, CONTINUATION, ATOM, ERROR, VECTOR_NODE, VECTOR_LEAF = range(31, 39)
-MAP_ARRAY, MAP_NODE, MAP_COLLISION, SORTED_NODE, SORTED_LEAF, CAPTURES, FRAME, MARK = range(39, 47)
+MAP_ARRAY, MAP_NODE, MAP_INDEX, SORTED_NODE, SORTED_LEAF, CAPTURES, FRAME, MARK = range(39, 47)
+MAP_PAGE = 50
 LIST_NEXT, CONS_NEXT, LAZY_REALIZED, FILL, HALT, CONTINUATION_PART = range(64, 70)
 
 
@@ -182,6 +183,13 @@ def restored(image: bytes) -> Machine:
     return Machine.restore(image, lambda _: code_of_source("nil"), memory_max=MEMORY_MAX)
 
 
+# The pairs of a map with the keys 1 and 2, those of one with 0 to 15, and the positions of the first in its index: the
+# hash of 2 is the lesser one.
+PAIRS = [MAP_ARRAY, 2, 1, None, 2, None]
+LEAF = [MAP_ARRAY, 16, *[part for key in range(16) for part in (key, None)]]
+BOTH = b"\1\0"
+
+
 def leaf_and_vector(items: list[object]) -> list[object]:
     return [VECTOR_LEAF, len(items), *items, VECTOR, len(items), None, reference(0)]
 
@@ -193,11 +201,13 @@ def test_what_is_made_with_care_is_restored() -> None:
         (5, "a")
     )
     assert restored(made([], "text", count=1)).result == "text"
-    pairs = made([MAP_ARRAY, 1, "k", 5, MAP, reference(1)], reference(2), count=3)
+    pairs = made([MAP_ARRAY, 1, "k", 5, MAP, reference(1), None], reference(2), count=3)
     assert restored(pairs).result == Map({"k": 5})
     assert restored(
-        made([MAP_ARRAY, 1, 7, None, SET, reference(0)], reference(1), count=2)
+        made([MAP_ARRAY, 1, 7, None, SET, reference(0), None], reference(1), count=2)
     ).result == Set((7,))
+    paged = [MAP_ARRAY, 2, 1, "a", 2, "b", MAP_PAGE, 0, 2, BOTH, MAP, reference(2), reference(3)]
+    assert restored(made(paged, reference(4), count=5)).result == Map({1: "a", 2: "b"})
     assert restored(made([RATIO, 1, 3], reference(0), count=1)).result == Fraction(1, 3)
     assert restored(made([RANGE, 1, 4, 2], reference(0), count=1)).result == List((1, 3))
     assert restored(made([LAZY_REALIZED, FILL, None], reference(0), count=1)).result == List()
@@ -273,29 +283,29 @@ BAD_VALUES = {
     "a range that is empty": ([RANGE, 10, 0, 1], reference(0), 1, "range"),
     "a range of mixed numbers": ([RANGE, 0, 1.0, 1], reference(0), 1, "range"),
     "a range of NaN": ([RANGE, 0.0, 1.0, float("nan")], reference(0), 1, "range"),
-    "a seq of a number": ([SEQ, 0, 5, 0, b""], reference(0), 1, "stands nowhere"),
+    "a seq of a number": ([SEQ, 0, 5, 0], reference(0), 1, "stands nowhere"),
     "a seq behind a vector": (
-        [*leaf_and_vector([1]), SEQ, 0, reference(1), 1, b""],
+        [*leaf_and_vector([1]), SEQ, 0, reference(1), 1],
         reference(2),
         3,
         "nowhere",
     ),
-    "a seq inside a character": ([SEQ, 0, "é", 1, b""], reference(1), 2, "nowhere"),
-    "a seq behind a text": ([SEQ, 0, "é", 2, b""], reference(1), 2, "nowhere"),
+    "a seq inside a character": ([SEQ, 0, "é", 1], reference(1), 2, "nowhere"),
+    "a seq behind a text": ([SEQ, 0, "é", 2], reference(1), 2, "nowhere"),
     "a seq of keys of a vector": (
-        [*leaf_and_vector([1]), SEQ, 1, reference(1), 0, b""],
+        [*leaf_and_vector([1]), SEQ, 1, reference(1), 0],
         reference(2),
         3,
         "nowhere",
     ),
     "a seq of an empty map": (
-        [MAP, None, SEQ, 0, reference(0), 0, b""],
+        [MAP, None, None, SEQ, 0, reference(0), 0],
         reference(1),
         2,
         "nowhere",
     ),
-    "a seq with a path too deep": (
-        [MAP_ARRAY, 1, 1, 2, MAP, reference(0), SEQ, 0, reference(1), 0, b"\0"],
+    "a seq behind a map": (
+        [MAP_ARRAY, 1, 1, 2, MAP, reference(0), None, SEQ, 0, reference(1), 1],
         reference(2),
         3,
         "nowhere",
@@ -350,66 +360,142 @@ BAD_VALUES = {
         "deeper",
     ),
     "a map with a key twice": (
-        [MAP_ARRAY, 2, "a", 1, "a", 2, MAP, reference(2)],
+        [MAP_ARRAY, 2, "a", 1, "a", 2, MAP, reference(2), None],
         reference(3),
         4,
         "twice",
     ),
     "a map of nine pairs in a row": (
-        [MAP_ARRAY, 9, *range(18), MAP, reference(0)],
+        [MAP_ARRAY, 9, *range(18), MAP, reference(0), None],
         reference(1),
         2,
-        "range",
+        "without an index",
     ),
-    "a set with values": ([MAP_ARRAY, 1, 1, 1, SET, reference(0)], reference(1), 2, "no root"),
+    "a set with values": (
+        [MAP_ARRAY, 1, 1, 1, SET, reference(0), None],
+        reference(1),
+        2,
+        "no root",
+    ),
     "a map's root that is a leaf": (
-        [VECTOR_LEAF, 1, 1, MAP, reference(0)],
+        [VECTOR_LEAF, 1, 1, MAP, reference(0), None],
         reference(1),
         2,
         "no root",
     ),
-    "a map's root below the top": (
-        [MAP_NODE, 1, 1, 0, 1, 1, MAP, reference(0)],
-        reference(1),
+    "a page that is no root": (
+        [MAP_PAGE, 0, 1, b"\0", MAP, reference(0), None],
+        None,
         2,
         "no root",
     ),
-    "a map's node that is empty": (
-        [MAP_NODE, 0, 0, 0, MAP, reference(0)],
-        reference(1),
+    "a map's node of nothing": ([MAP_NODE, 0], None, 1, "range"),
+    "a map's node of numbers": ([MAP_NODE, 1, 5], None, 1, "another kind"),
+    "a map's node that is not full": (
+        [*PAIRS, MAP_NODE, 2, reference(0), reference(0)],
+        None,
         2,
-        "nothing",
+        "not full",
     ),
-    "a map's node with two in one place": (
-        [MAP_NODE, 0, 1, 1, 1, 1, 1],
-        reference(0),
-        1,
-        "one place",
+    "a map's node with two levels": (
+        [*LEAF, MAP_NODE, 1, reference(0), MAP_NODE, 2, reference(0), reference(1)],
+        None,
+        3,
+        "two levels",
     ),
-    "a map's node too deep": ([MAP_NODE, 14, 1, 0, 1, 1], reference(0), 1, "range"),
-    "a map's node at a wrong level": (
-        [MAP_NODE, 2, 3, 0, 1, 1, 2, 2, MAP_NODE, 0, 0, 1, reference(0), MAP, reference(1)],
+    "a map deeper than it need be": (
+        [*LEAF, MAP_NODE, 1, reference(0), MAP, reference(1), None],
+        None,
+        3,
+        "deeper",
+    ),
+    "a map of nodes without an index": (
+        [*LEAF, MAP_NODE, 2, reference(0), reference(0), MAP, reference(1), None],
+        None,
+        3,
+        "without an index",
+    ),
+    "an index of nothing": (
+        [MAP_PAGE, 0, 1, b"\0", MAP, None, reference(0)],
+        None,
+        2,
+        "the index of a map is none",
+    ),
+    "an index that is a leaf": (
+        [*PAIRS, MAP, reference(0), reference(0)],
+        None,
+        2,
+        "the index of a map is none",
+    ),
+    "an index with too few entries": (
+        [*PAIRS, MAP_PAGE, 0, 1, b"\0", MAP, reference(0), reference(1)],
+        None,
+        3,
+        "not its own",
+    ),
+    "an index behind the pairs": (
+        [*PAIRS, MAP_PAGE, 0, 2, b"\0\2", MAP, reference(0), reference(1)],
+        None,
+        3,
+        "not its own",
+    ),
+    "an index below the top": (
+        [*PAIRS, MAP_PAGE, 1, 2, BOTH, MAP, reference(0), reference(1)],
+        None,
+        3,
+        "not its own",
+    ),
+    "an index with one position twice": (
+        [*PAIRS, MAP_PAGE, 0, 2, b"\0\0", MAP, reference(0), reference(1)],
         reference(2),
         3,
-        "wrong level",
+        "twice",
     ),
-    "a map's child with one pair": (
-        [MAP_NODE, 1, 1, 0, 1, 1, MAP_NODE, 0, 0, 1, reference(0), MAP, reference(1)],
+    "an index out of order": (
+        [*PAIRS, MAP_PAGE, 0, 2, BOTH[::-1], MAP, reference(0), reference(1)],
         reference(2),
         3,
-        "wrong level",
+        "hash",
     ),
-    "keys that do not collide": (
-        [MAP_COLLISION, 2, 1, 1, 2, 2]
-        + [
-            part
-            for level in range(6, -1, -1)
-            for part in (MAP_NODE, level, 0, 1, reference(6 - level))
-        ]
-        + [MAP, reference(7)],
-        reference(8),
-        9,
-        "collide",
+    "an index with a key under a wrong digit": (
+        [
+            *(*PAIRS, MAP_PAGE, 1, 2, BOTH),
+            *(MAP_INDEX, 0, *[None] * 15, reference(1), MAP, reference(0), reference(2)),
+        ],
+        reference(3),
+        4,
+        "hash",
+    ),
+    "an index of another map": (
+        [
+            *(*PAIRS, MAP_PAGE, 0, 2, BOTH, MAP, reference(0), reference(1)),
+            *(MAP_ARRAY, 2, 3, None, 4, None, MAP, reference(3), reference(1)),
+            *(LIST, reference(2), [], LIST, reference(4), reference(5)),
+        ],
+        reference(6),
+        7,
+        "hash",
+    ),
+    "an indexed map with a key twice": (
+        [MAP_ARRAY, 2, 1, 1, 1, 1, MAP_PAGE, 0, 2, b"\0\1", MAP, reference(0), reference(1)],
+        reference(2),
+        3,
+        "twice",
+    ),
+    "a page of nothing": ([MAP_PAGE, 0, 0, b""], None, 1, "range"),
+    "a page that is too long": ([MAP_PAGE, 0, 200, bytes(200)], None, 1, "too long"),
+    "a page with wide positions": ([MAP_PAGE, 0, 1, b"\0\1"], None, 1, "wrong length"),
+    "a page with narrow positions": ([MAP_PAGE, 0, 2, b"\0"], None, 1, "wrong length"),
+    "a page that is cut": ([MAP_PAGE, 0, 2, b"\1\0\2"], None, 1, "wrong length"),
+    "a page too deep": ([MAP_PAGE, 17, 1, b"\0"], None, 1, "range"),
+    "an index node too deep": ([MAP_INDEX, 16, *[None] * 16], None, 1, "range"),
+    "an index node of nothing": ([MAP_INDEX, 0, *[None] * 16], None, 1, "empty"),
+    "an index node of numbers": ([MAP_INDEX, 0, *[5] * 16], None, 1, "another kind"),
+    "an index node at a wrong level": (
+        [MAP_PAGE, 2, 1, b"\0", MAP_INDEX, 0, reference(0), *[None] * 15],
+        None,
+        2,
+        "wrong level",
     ),
     "a function that is not there": (
         [CLOSURE, 60_001, None],
@@ -438,7 +524,7 @@ BAD_VALUES = {
         2,
         "nothing refers",
     ),
-    "a record of no kind": ([50], None, 0, "unknown kind"),
+    "a record of no kind": ([51], None, 0, "unknown kind"),
     "a record that is cut": ([LIST, 1], None, 0, "array"),
     "more objects than announced": (leaf_and_vector([1]), reference(1), 1, "more objects"),
     "fewer objects than announced": (leaf_and_vector([1]), reference(1), 3, "fewer objects"),
@@ -460,8 +546,9 @@ def test_a_value_no_program_could_have_made_is_refused(
 def test_a_key_where_its_hash_does_not_belong_is_refused() -> None:
     machine = stopped("(let [m (zipmap (range 20) (range))] (here) (count m))")
     fields = msgpack.unpackb(machine.image())
-    place = fields[6].index(MAP_NODE) + 4
-    fields[6][place] += 100
+    place = fields[6].index(MAP_PAGE) + 3
+    positions = fields[6][place]
+    fields[6][place] = positions[1:2] + positions[:1] + positions[2:]
     with pytest.raises(ImageInvalid, match="hash"):
         Machine.restore(msgpack.packb(fields), lambda _: machine.code, memory_max=MEMORY_MAX)
 
@@ -473,7 +560,7 @@ def test_keys_that_take_too_long_to_compare_are_refused() -> None:
         below = reference(number - 3) if number > 2 else 1
         objects += [VECTOR_LEAF, 2, below, reference(number - 3) if number > 2 else 1]
         objects += [VECTOR, 2, None, reference(number)]
-    objects += [MAP_ARRAY, 2, reference(157), 1, reference(159), 1, MAP, reference(160)]
+    objects += [MAP_ARRAY, 2, reference(157), 1, reference(159), 1, MAP, reference(160), None]
     with pytest.raises(ImageInvalid, match="costly"):
         restored(made(objects, reference(161), count=162))
 
