@@ -573,6 +573,7 @@ cdef Outcome call(State *state, Value callee, Value *arguments, uint32_t n, int3
             if n < 2:
                 outcome = fault_arity(state, b"apply", 5, n)
             else:
+                state.heap.steps = 0
                 outcome = spread(&state.heap, arguments, n, &spreaded)
             if outcome == DEFER:
                 outcome = call_long_form(state, PRIMITIVE_APPLY, arguments, n, slot)

@@ -10,6 +10,7 @@ Fits:   `_core.pxd` declares the layout; `_core.pyi` is what Python sees. Unchec
 from libc.math cimport fabs, isfinite, isnan, trunc  # no-cython-lint: used in the pieces
 from libc.stdio cimport snprintf
 from libc.stdlib cimport free as c_free
+from libc.stdlib cimport calloc as c_calloc
 from libc.stdlib cimport malloc as c_malloc
 from libc.stdlib cimport realloc as c_realloc
 from libc.string cimport memcmp, memcpy, memmove, memset, strlen, strncpy

@@ -87,6 +87,41 @@ cdef Outcome hash_value(Heap *heap, Value value, uint32_t *result) noexcept nogi
     return hash_nested(heap, value, 0, result)
 
 
+cdef inline uint64_t hash_begin(uint32_t tag) noexcept nogil:
+    """Return the state of the hash of a collection before any item."""
+    return 0x51ED270B if is_sequential(tag) else plain_tag(tag)
+
+
+cdef inline uint64_t hash_mixed(uint64_t state, uint32_t tag, uint32_t part, uint32_t second) noexcept nogil:
+    """Return the state with one more item of a collection; of a map with key and value."""
+    if is_map(tag):
+        return state + mix(<uint64_t> part << 32 | second)
+    if is_set(tag):
+        return state + mix(part)
+    return state * 31 + part
+
+
+cdef Outcome hash_item(
+    Heap *heap, Cursor *cursor, uint32_t depth, bint of_map, uint32_t *part, uint32_t *second
+) noexcept nogil:
+    """Set part to the hash of a cursor's item; of an entry of a map that of the key, and second to that of the value."""
+    cdef uint32_t key = 0
+    cdef Outcome outcome
+    if not cursor.pairs:
+        return hash_nested(heap, cursor.item, depth, part)
+    if of_map:
+        outcome = hash_nested(heap, cursor.item, depth, part)
+        return hash_nested(heap, cursor.value, depth, second) if outcome == OK else outcome
+    if depth >= HASH_DEPTH_MAX:  # an entry in a seq is the vector it is
+        part[0] = mix(0x51ED270B)
+        return OK
+    outcome = hash_nested(heap, cursor.item, depth + 1, &key)
+    if outcome == OK:
+        outcome = hash_nested(heap, cursor.value, depth + 1, part)
+    part[0] = mix((0x51ED270BULL * 31 + key) * 31 + part[0])
+    return outcome
+
+
 cdef Outcome hash_nested(Heap *heap, Value value, uint32_t depth, uint32_t *result) noexcept nogil:
     cdef Cursor cursor
     cdef uint32_t part = 0
@@ -121,7 +156,7 @@ cdef Outcome hash_nested(Heap *heap, Value value, uint32_t depth, uint32_t *resu
         state = (<Closure *> value.object).function.index if value.tag == CLOSURE else 0
         result[0] = mix(state << 8 | value.tag)
         return OK
-    state = 0x51ED270B if is_sequential(value.tag) else plain_tag(value.tag)
+    state = hash_begin(value.tag)
     if depth >= HASH_DEPTH_MAX:
         result[0] = mix(state)
         return OK
@@ -132,19 +167,10 @@ cdef Outcome hash_nested(Heap *heap, Value value, uint32_t depth, uint32_t *resu
             break
         outcome = spend(heap, 4)
         if outcome == OK:
-            outcome = hash_nested(heap, cursor.item, depth + 1, &part)
+            outcome = hash_item(heap, &cursor, depth + 1, is_map(value.tag), &part, &second)
         if outcome != OK:
             break
-        if is_map(value.tag):
-            outcome = hash_nested(heap, cursor.value, depth + 1, &second)
-            state += mix(<uint64_t> part << 32 | second)
-        elif is_set(value.tag):
-            state += mix(part)
-        elif cursor.pairs:  # a seq of entries hashes as a seq of vectors
-            outcome = hash_nested(heap, cursor.value, depth + 1, &second)
-            state = state * 31 + mix(((0x51ED270BULL * 31 + part) * 31 + second))
-        else:
-            state = state * 31 + part
+        state = hash_mixed(state, value.tag, part, second)
     if outcome == FORCE:
         return FORCE_ALL
     result[0] = mix(state)

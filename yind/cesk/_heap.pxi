@@ -20,7 +20,11 @@ cdef enum:
     STEPS_MAX_WHOLE = 1 << 23  # where there is no long form: what is bounded by its nature, and code without the library
     STEPS_MAX_OUTSIDE = 1 << 26  # of work for somebody who looks at the agent, or gives it something: a third of a second
     BYTES_SHIFT = 5  # 32 bytes that are copied, compared or hashed are a step
-    DEAD_MAX = 1 << 16  # objects that are freed at once: half a millisecond
+    DEAD_AT_ONCE = 1 << 6  # objects that are freed with the last reference to them; the others
+    DEAD_TO_REUSE = 1 << 8  # when a block is wanted and none of its size is free, and
+    DEAD_AFTER = 1 << 12  # after a slice
+    DEAD_VALUES = 1 << 10  # of one object that are released at once
+    FUEL_OVERDRAWN = -(1 << 11)  # a slice that owes so much ends before the next instruction
 
 cdef extern from *:
     """
@@ -288,7 +292,7 @@ cdef bint has_room(Heap *heap, size_t size) noexcept nogil:
     """Return whether the agent may use more bytes, when all that is dead is freed."""
     if heap.used + size > heap.collect_at:
         while heap.dead != NULL and heap.used + size > heap.collect_at:
-            drain(heap, DEAD_MAX)
+            drain(heap, DEAD_AT_ONCE)  # not more than what is wanted needs
         if heap.used + size > heap.max:
             return False
         if heap.used + size > heap.collect_at:
@@ -307,16 +311,20 @@ cdef bint has_room_left(Heap *heap, Object *block, size_t units) noexcept nogil:
     return False
 
 
-cdef Object *allocate_large(Heap *heap, size_t size) noexcept nogil:
+cdef Object *allocate_large(Heap *heap, size_t size, bint zeroed) noexcept nogil:
+    """Return a block of its own; zeroed costs nothing where the system gives fresh memory anyway."""
     cdef Large *large
     if size > heap.max or not has_room(heap, size):
         return NULL
-    large = <Large *> c_malloc(sizeof(Large) + size)
+    if zeroed:
+        large = <Large *> c_calloc(1, sizeof(Large) + size)
+    else:
+        large = <Large *> c_malloc(sizeof(Large) + size)
     if large == NULL:
         return NULL
-    if HOSTILE:
+    if HOSTILE and not zeroed:
         hostile_fresh(large, sizeof(Large) + size)
-    if not HOSTILE or size > SMALL_UNITS_MAX * UNIT:
+    if not zeroed and (not HOSTILE or size > SMALL_UNITS_MAX * UNIT):  # zeroed: filling it costs
         charge(heap, <int64_t> (size >> FUEL_PER_ALLOCATION_SHIFT))
     large.next = heap.large
     large.previous = NULL
@@ -351,7 +359,7 @@ cdef Object *allocate_fresh(Heap *heap, uint32_t units) noexcept nogil:
     if not has_room(heap, size):
         return NULL
     if heap.dead != NULL:
-        drain(heap, DEAD_MAX)
+        drain(heap, DEAD_TO_REUSE)
         if heap.free[units] != NULL:
             block = <char *> heap.free[units]
             heap.free[units] = (<Object *> block).next
@@ -408,7 +416,7 @@ cdef inline Object *allocate(Heap *heap, uint32_t kind, size_t size, uint32_t le
                 return NULL
         block.units = <uint16_t> units
     else:
-        block = allocate_large(heap, units * UNIT)
+        block = allocate_large(heap, units * UNIT, False)
         if block == NULL:
             return NULL
         block.units = LARGE_UNITS
@@ -535,10 +543,14 @@ cdef inline Object *drop(Object *dead, Object *object) noexcept nogil:
 
 
 cdef void destroy(Heap *heap, Object *object) noexcept nogil:
-    """Free an object whose count is zero and all that only it held; of very much, the rest later."""
+    """Free an object whose count is zero and all that only it held; of much, the rest later.
+
+    What waits to be freed counts as used. It goes whenever memory is wanted, first what is wanted, so that it never
+    makes an agent run out of memory; and after each slice.
+    """
     object.next = heap.dead
     heap.dead = object
-    drain(heap, DEAD_MAX)
+    drain(heap, DEAD_AT_ONCE)
 
 
 cdef void drain(Heap *heap, int64_t most) noexcept nogil:
@@ -553,6 +565,7 @@ cdef void drain(Heap *heap, int64_t most) noexcept nogil:
     cdef Frame *frame
     cdef uint32_t i
     cdef uint32_t start
+    cdef uint32_t end
     while dead != NULL and most > 0:
         most -= 1
         object = dead
@@ -560,7 +573,17 @@ cdef void drain(Heap *heap, int64_t most) noexcept nogil:
         start = VALUES_AT[object.kind]
         if start != 0:
             values = <Value *> (<char *> object + start)
-            for i in range(object.length):
+            end = object.length
+            if unlikely(end > DEAD_VALUES):  # its last values now, it itself once more
+                object.length = end - DEAD_VALUES
+                for i in range(object.length, end):
+                    if values[i].tag >= HEAP:
+                        dead = drop(dead, values[i].object)
+                object.next = dead
+                dead = object
+                most -= DEAD_VALUES >> 3
+                continue
+            for i in range(end):
                 if values[i].tag >= HEAP:
                     dead = drop(dead, values[i].object)
             if object.kind == FRAME:

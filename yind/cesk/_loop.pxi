@@ -6,7 +6,8 @@
 #
 # A case that is done continues the loop; one that is not leaves an outcome and falls out of the chain, to the tail that
 # throws, forces or stops. The state is whole whenever this returns: where it goes on and the slots are in the frame. Fuel
-# is looked at by calls and backward jumps only, before they do anything, so a slice can be cut there and nowhere else.
+# is looked at by calls and backward jumps, before they do anything, and after an instruction that took so much that the
+# slice is overdrawn.
 #
 # Nobody walks the chain: `dispatch` jumps to what `here` names, and `go_on` does so right at the end of a case, one
 # indirect jump from instruction to instruction (threaded code: Ertl and Gregg, "The Structure and Performance of Efficient
@@ -178,6 +179,7 @@ cdef inline Outcome less(Heap *heap, const Value *x, const Value *y, bint *truth
     if x.tag == DOUBLE and y.tag == DOUBLE:
         truth[0] = x.real < y.real
         return OK
+    heap.steps = 0
     outcome = checked_compare(heap, b"<", x[0], y[0], &order)
     truth[0] = order == -1
     return outcome
@@ -193,6 +195,7 @@ cdef inline Outcome less_equal(Heap *heap, const Value *x, const Value *y, bint 
     if x.tag == DOUBLE and y.tag == DOUBLE:
         truth[0] = x.real <= y.real
         return OK
+    heap.steps = 0
     outcome = checked_compare(heap, b"<=", x[0], y[0], &order)
     truth[0] = order == -1 or order == 0
     return outcome
@@ -591,6 +594,8 @@ cdef RunStatus run_state(State *state) noexcept nogil:
                 else:
                     outcome = call(state, place[0], place + 1, n, slot)
                 if outcome == OK:
+                    if unlikely(heap.fuel < FUEL_OVERDRAWN):
+                        return STATUS_OUT_OF_FUEL
                     frame = state.frame
                     step = frame.resume - 1
                     go_on(step)
@@ -633,6 +638,9 @@ cdef RunStatus run_state(State *state) noexcept nogil:
                     release_values(heap, place, step.n)
                     put_made(heap, slot_at(frame, step.a), &value)
                     value = nil()
+                    if unlikely(heap.fuel < FUEL_OVERDRAWN):
+                        frame.resume = step + 1
+                        return STATUS_OUT_OF_FUEL
                     go_on(step)
                     continue
             else:
@@ -905,12 +913,17 @@ cdef RunStatus run_state(State *state) noexcept nogil:
         if likely(outcome == OK):
             put_made(heap, slot_at(frame, step.a), &value)
             value = nil()
+            if unlikely(heap.fuel < FUEL_OVERDRAWN):
+                frame.resume = step + 1
+                return STATUS_OUT_OF_FUEL
             go_on(step)
             continue
         outcome = unusual(state, outcome, step, value)
         value = nil()
         if outcome != OK:
             return state.status
+        if unlikely(heap.fuel < FUEL_OVERDRAWN):
+            return STATUS_OUT_OF_FUEL
         frame = state.frame
         step = frame.resume - 1
 

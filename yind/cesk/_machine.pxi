@@ -271,6 +271,7 @@ cdef class Machine:
         self.state.heap.fuel = given
         with nogil:
             run_slice(self.state)
+            drain(&self.state.heap, DEAD_AFTER)
             trim_work(&self.state.heap)
         left = self.state.heap.fuel
         self.running = False
@@ -299,6 +300,13 @@ cdef class Machine:
             raise StateInvalid("only a hostile build can audit its heap")
         audit_state(self.state)
 
+    def miscount(self):
+        """Make the count of one object wrong, for a test that an audit finds it; in a hostile build only."""
+        self._stopped()
+        if not HOSTILE or self.state.frame == NULL:
+            raise StateInvalid("only a hostile build counts wrong, and only what runs")
+        self.state.frame.head.count += 1
+
     @property
     def status(self):
         """Why the last slice ended; OUT_OF_FUEL before the first."""
@@ -312,6 +320,7 @@ cdef class Machine:
     @property
     def memory_used(self):
         """Bytes of live blocks."""
+        drain(&self.state.heap, GREATEST_INTEGER)
         return self.state.heap.used
 
     @property

@@ -10,7 +10,7 @@
 from fractions import Fraction as _Fraction
 
 cdef enum:
-    BIG_BYTES_MAX = 1 << 13  # 65,536 bits, 19,728 digits: printing one, or reducing a ratio, takes a few milliseconds
+    BIG_BYTES_MAX = 1 << 27  # a larger one does not fit memory
     BIG_SHIFT = 7  # a product of n and m bytes is n * m / 128 steps
     BIG_STEPS = 64  # to Python and back
 
@@ -82,7 +82,7 @@ cdef Outcome give_integer(Heap *heap, object number, Value *result):
         return OK
     length = (number.bit_length() + 7) // 8
     if length > BIG_BYTES_MAX:
-        return fault(heap, b"limit", b"integer too large")
+        return NO_MEMORY
     magnitude = abs(number).to_bytes(length, "little")
     big = new_bytes(heap, BIG, length)
     if big == NULL:
@@ -155,11 +155,24 @@ cdef uint64_t number_steps(Operation operation, Value a, Value b) noexcept nogil
     """Return the work of an operation on two numbers of which one at least is no double and no small integer."""
     cdef uint64_t n = number_bytes(a)
     cdef uint64_t m = number_bytes(b)
+    cdef uint64_t rows = n
     if operation == SHIFT_LEFT and b.tag == INT:
         m = <uint64_t> b.integer >> 3
-    if MULTIPLY <= operation <= MODULUS or a.tag == RATIO or b.tag == RATIO:
-        return BIG_STEPS + ((n + m) >> 3) + (n * m >> BIG_SHIFT)
-    return BIG_STEPS + ((n + m) >> 3)
+    if a.tag == DOUBLE or b.tag == DOUBLE:
+        rows = 0
+    elif QUOTIENT <= operation <= MODULUS and a.tag != RATIO and b.tag != RATIO:
+        rows = n - m + 8 if n > m else 0
+    elif operation != MULTIPLY and operation != DIVIDE and a.tag != RATIO and b.tag != RATIO:
+        rows = 0
+    return BIG_STEPS + ((n + m) >> 3) + (rows * m >> BIG_SHIFT)
+
+
+cdef inline bint result_fits(Heap *heap, Operation operation, Value a, Value b) noexcept nogil:
+    """Return whether the agent may have what an operation on two exact numbers comes to."""
+    cdef uint64_t size = <uint64_t> number_bytes(a) + number_bytes(b)
+    if operation == SHIFT_LEFT:
+        size = number_bytes(a) + (<uint64_t> b.integer >> 3)
+    return size < BIG_BYTES_MAX and (size < 1 << 10 or heap.used + size <= heap.max)
 
 
 cdef Outcome arithmetic(Heap *heap, Operation operation, Value a, Value b, Value *result) noexcept nogil:
@@ -185,10 +198,10 @@ cdef Outcome calculate(Heap *heap, Operation operation, Value a, Value b, Value 
             return fault_type(heap, OPERATION_NAMES[<int> operation], b"an integer", b)
         if operation >= SHIFT_LEFT and (b.tag != INT or b.integer < 0):
             return fault(heap, b"arithmetic", b"shift by a negative or too large number")
-        if operation == SHIFT_LEFT and b.integer > 8 * BIG_BYTES_MAX:
-            return fault(heap, b"limit", b"integer too large")
     if a.tag == DOUBLE and b.tag == DOUBLE:
         return real_arithmetic(heap, operation, a.real, b.real, result)
+    if operation == SHIFT_LEFT and not result_fits(heap, operation, a, b):
+        return NO_MEMORY
     outcome = spend(heap, number_steps(operation, a, b))
     if outcome != OK:
         return outcome
@@ -197,6 +210,8 @@ cdef Outcome calculate(Heap *heap, Operation operation, Value a, Value b, Value 
     if QUOTIENT <= operation <= MODULUS or operation == DIVIDE:
         if b.tag == INT and b.integer == 0:
             return fault(heap, b"arithmetic", b"Divide by zero")
+    if not result_fits(heap, operation, a, b):
+        return NO_MEMORY
     with gil:
         try:
             return exact_arithmetic(heap, operation, python_number(a), python_number(b), result)
@@ -300,6 +315,33 @@ cdef object truncated_quotient(object a, object b):
     return quotient + 1 if quotient < 0 and quotient * b != a else quotient
 
 
+cdef int sign_of(Value value) noexcept nogil:
+    """Return the sign of an exact number."""
+    if value.tag == RATIO:
+        value = (<Values *> value.object).at[0]
+    if value.tag == BIG:
+        return -1 if (<Text *> value.object).char_count else 1
+    return (value.integer > 0) - (value.integer < 0)
+
+
+cdef int order_of_integers(Value a, Value b) noexcept nogil:
+    """Return the order of two integers of which one at least is big: a longer one is further from zero."""
+    cdef int sign = sign_of(a)
+    cdef uint32_t n = number_bytes(a)
+    cdef uint32_t m = number_bytes(b)
+    cdef uint32_t i
+    if sign != sign_of(b):
+        return 1 if sign > sign_of(b) else -1
+    if a.tag != b.tag:  # a big one does not fit 64 bits
+        return sign if a.tag == BIG else -sign
+    if n != m:
+        return sign if n > m else -sign
+    for i in range(n, 0, -1):
+        if (<Text *> a.object).bytes[i - 1] != (<Text *> b.object).bytes[i - 1]:
+            return sign if (<Text *> a.object).bytes[i - 1] > (<Text *> b.object).bytes[i - 1] else -sign
+    return 0
+
+
 cdef Outcome number_compare(Heap *heap, Value a, Value b, int *order) noexcept nogil:
     """Set order to -1, 0, 1 or UNORDERED for two numbers; as doubles if one is a double."""
     cdef double x
@@ -307,13 +349,22 @@ cdef Outcome number_compare(Heap *heap, Value a, Value b, int *order) noexcept n
     if a.tag == INT and b.tag == INT:
         order[0] = (a.integer > b.integer) - (a.integer < b.integer)
         return OK
-    if a.tag != DOUBLE or b.tag != DOUBLE:
-        charge(heap, <int64_t> number_steps(ADD, a, b) >> 2)
+    if b.tag == INT and b.integer == 0 and a.tag != DOUBLE:
+        order[0] = sign_of(a)
+        return OK
+    if is_integer(a) and is_integer(b):
+        charge(heap, (number_bytes(a) + number_bytes(b)) >> (BYTES_SHIFT + 2))
+        order[0] = order_of_integers(a, b)
+        return OK
     if a.tag == DOUBLE or b.tag == DOUBLE:
+        if a.tag != DOUBLE or b.tag != DOUBLE:
+            charge(heap, <int64_t> number_steps(ADD, a, b) >> 2)
         x = real_of(a)
         y = real_of(b)
         order[0] = UNORDERED if isnan(x) or isnan(y) else (x > y) - (x < y)
         return OK
+    if spend(heap, number_steps(MULTIPLY, a, b)) != OK:
+        return DEFER
     with gil:
         left = python_number(a)
         right = python_number(b)

@@ -79,7 +79,7 @@ cdef inline uint64_t compare_steps(Value a, Value b) noexcept nogil:
     """Return the work of comparing two values, if they are numbers."""
     if (a.tag == INT or a.tag == DOUBLE) and (b.tag == INT or b.tag == DOUBLE):
         return 1
-    return number_steps(ADD, a, b)
+    return BIG_STEPS if number_bytes(a) + number_bytes(b) < 1 << 12 else 2 * BIG_STEPS
 
 
 cdef Outcome choose_number(

@@ -91,6 +91,38 @@ cdef Outcome primitive_whole(Heap *heap, const Value *arguments, uint32_t n, Val
     return FAILED if outcome == DEFER else outcome
 
 
+cdef Outcome primitive_small(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
+    """Call a pure host function, or nil when it is too much for one instruction."""
+    cdef Value function = arguments[0]
+    cdef PrimitiveInfo *primitive
+    cdef Outcome outcome
+    if function.tag != PRIMITIVE or PRIMITIVE_TABLE[function.integer].kind != 0:
+        return fault_type(heap, b"portion", b"a host function", function)
+    primitive = &PRIMITIVE_TABLE[function.integer]
+    if n - 1 < primitive.least or n - 1 > primitive.most or function.integer == PRIMITIVE_SMALL:
+        return fault_type(heap, b"portion", b"other arguments", function)
+    outcome = primitive.function(heap, arguments + 1, n - 1, result)
+    if outcome != DEFER:
+        return outcome
+    set_value(heap, result, nil())
+    return OK
+
+
+cdef Outcome primitive_number_size(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
+    """The bytes of an integer's magnitude, 8 at least."""
+    if not is_integer(arguments[0]):
+        return fault_type(heap, b"portion", b"an integer", arguments[0])
+    result[0] = integer_value(number_bytes(arguments[0]))
+    return OK
+
+
+cdef Outcome primitive_ratio_of(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
+    """The ratio of two integers that have no common divisor, the second above one."""
+    if not is_integer(arguments[0]) or not is_integer(arguments[1]) or sign_of(arguments[1]) <= 0:
+        return fault_type(heap, b"portion", b"two integers", arguments[0])
+    return give_values(heap, RATIO, arguments, 2, result)
+
+
 # ---- looking through data, see check_data()
 
 cdef Outcome check_part(Heap *heap, Value part, bint data_only, Value *stack) noexcept nogil:
@@ -402,4 +434,200 @@ cdef Outcome primitive_equal_some(Heap *heap, const Value *arguments, uint32_t n
         release(heap, left)
         left = boolean_value(False)
     result[0] = left
+    return outcome
+
+
+# ---- order, see compare_values()
+
+cdef Outcome compare_vectors(Heap *heap, int64_t start, Value a, Value b, int *order, Value *stack) noexcept nogil:
+    """Compare a part of two vectors of one length."""
+    cdef Value x
+    cdef Value y
+    cdef uint64_t steps_max
+    cdef int64_t i
+    cdef Outcome outcome
+    for i in range(start, vector_count(a)):
+        x = vector_item(a, i)
+        y = vector_item(b, i)
+        outcome = spend(heap, 4)
+        if outcome != OK:
+            return outcome
+        steps_max = begin_small(heap)
+        outcome = compare_values(heap, x, y, False, order)
+        end_small(heap, steps_max)
+        if outcome == DEFER:
+            outcome = push_pair(heap, i + 1, a, b, stack)
+            return push_pair(heap, 0, x, y, stack) if outcome == OK else outcome
+        if outcome != OK or order[0] != 0:
+            return outcome
+        if portion_is_over(heap):
+            return push_pair(heap, i + 1, a, b, stack)
+    return OK
+
+
+cdef Outcome primitive_compare_some(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
+    """Compare a part of the pairs on a stack of (index a b ...); their order, or what is left while they are equal."""
+    cdef Value left = arguments[0]
+    cdef Value start
+    cdef Value a
+    cdef Value b
+    cdef int order = 0
+    cdef Outcome outcome = expect_stack(heap, left, 3)
+    if outcome != OK:
+        return outcome
+    start = stack_item(&left)
+    a = stack_item(&left)
+    b = stack_item(&left)
+    if start.tag != INT or start.integer < 0:
+        return fault_type(heap, b"portion", b"an index", start)
+    left = retained(left)
+    if a.tag == VECTOR and b.tag == VECTOR:
+        if vector_count(a) != vector_count(b):
+            order = -1 if vector_count(a) < vector_count(b) else 1
+        else:
+            outcome = compare_vectors(heap, start.integer, a, b, &order, &left)
+    else:
+        heap.steps_max = STEPS_MAX_WHOLE  # two texts, which differ somewhere or are compared at a go
+        outcome = compare_simple(heap, a, b, False, &order)
+        heap.steps_max = STEPS_MAX
+        if outcome == DEFER:
+            outcome = FAILED
+    if outcome == OK and order != 0:
+        release(heap, left)
+        left = integer_value(0 if order == UNORDERED else order)
+    result[0] = left
+    return outcome
+
+
+# ---- hash, see hash_nested()
+
+cdef inline bint is_depth(Value value) noexcept nogil:
+    return value.tag == INT and 0 <= value.integer <= HASH_DEPTH_MAX
+
+
+cdef Outcome primitive_hash_part(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
+    """The hash of a value that is this deep inside another, or nil when it is not small; any other than a collection is."""
+    cdef uint64_t steps_max
+    cdef uint32_t hashed = 0
+    cdef bint flat = not is_collection(arguments[0].tag)
+    cdef Outcome outcome
+    if not is_depth(arguments[1]):
+        return fault_type(heap, b"portion", b"a depth", arguments[1])
+    steps_max = begin_small(heap)
+    if flat:
+        heap.steps_max = STEPS_MAX_WHOLE
+    outcome = hash_nested(heap, arguments[0], <uint32_t> arguments[1].integer, &hashed)
+    end_small(heap, steps_max)
+    result[0] = integer_value(hashed)
+    if outcome == DEFER and not flat:
+        result[0] = nil()
+        return OK
+    return FAILED if outcome == DEFER else outcome
+
+
+cdef Outcome primitive_hash_begin(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
+    """The state of the hash of a collection before any item."""
+    result[0] = integer_value(<int64_t> hash_begin(arguments[0].tag))
+    return OK
+
+
+cdef Outcome primitive_hash_end(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
+    """The hash of a collection from its state after all items."""
+    if arguments[0].tag != INT:
+        return fault_type(heap, b"portion", b"a state", arguments[0])
+    result[0] = integer_value(mix(<uint64_t> arguments[0].integer))
+    return OK
+
+
+cdef Outcome primitive_hash_mixed(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
+    """The state with one more item: state, the collection, the hash of the item or key, the hash of the value."""
+    cdef uint32_t i
+    for i in range(4):
+        if i != 1 and arguments[i].tag != INT:
+            return fault_type(heap, b"portion", b"a hash", arguments[i])
+    result[0] = integer_value(<int64_t> hash_mixed(
+        <uint64_t> arguments[0].integer, arguments[1].tag,
+        <uint32_t> arguments[2].integer, <uint32_t> arguments[3].integer,
+    ))
+    return OK
+
+
+cdef Outcome primitive_hash_some(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
+    """Mix the hashes of items of a seq into a state: [state left whether-its-first-is-not-small].
+
+    Arguments: the state, the seq, the collection it is of, the depth of its items.
+    """
+    cdef Cursor cursor
+    cdef Cursor before
+    cdef Value parts[3]
+    cdef bint stuck = False
+    cdef uint64_t state = <uint64_t> arguments[0].integer
+    cdef uint64_t steps_max
+    cdef uint32_t part = 0
+    cdef uint32_t second = 0
+    cdef uint32_t tag = arguments[2].tag
+    cdef bint more = False
+    cdef Outcome outcome
+    if arguments[0].tag != INT or not is_depth(arguments[3]):
+        return fault_type(heap, b"portion", b"a state", arguments[0])
+    parts[1] = nil()
+    outcome = cursor_start(heap, &cursor, arguments[1])
+    while outcome == OK:
+        before = cursor
+        outcome = cursor_next(heap, &cursor, &more)
+        if outcome != OK or not more:
+            break
+        outcome = spend(heap, 4)
+        if outcome == OK:
+            steps_max = begin_small(heap)
+            outcome = hash_item(heap, &cursor, <uint32_t> arguments[3].integer, is_map(tag), &part, &second)
+            end_small(heap, steps_max)
+        if outcome == OK:
+            state = hash_mixed(state, tag, part, second)
+            if portion_is_over(heap):
+                before = cursor
+                break
+    stuck = outcome == DEFER
+    if stuck or (outcome == FORCE and before.steps > 0):
+        outcome = OK
+        more = True
+    if outcome == OK and more:
+        outcome = cursor_rest(heap, &before, &parts[1])
+    if outcome != OK:
+        return whole(outcome)
+    parts[0] = integer_value(<int64_t> state)
+    parts[2] = boolean_value(stuck)
+    outcome = vector_of(heap, parts, 3, result)
+    release(heap, parts[1])
+    return outcome
+
+
+# ---- counting and skipping
+
+cdef Outcome primitive_skip_some(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
+    """Skip up to so many items of a seq: [how many what-is-left], nil for nothing left."""
+    cdef Cursor cursor
+    cdef Cursor before
+    cdef Value rest = nil()
+    cdef int64_t done = 0
+    cdef bint more = True
+    cdef Outcome outcome
+    if arguments[1].tag != INT or arguments[1].integer < 0:
+        return fault_type(heap, b"portion", b"a number", arguments[1])
+    outcome = cursor_start(heap, &cursor, arguments[0])
+    before = cursor
+    while outcome == OK and done < arguments[1].integer and not portion_is_over(heap):
+        before = cursor
+        outcome = cursor_next(heap, &cursor, &more)
+        if outcome != OK or not more:
+            break
+        before = cursor
+        done += 1
+        outcome = spend(heap, 1)
+    if outcome == FORCE and done > 0:
+        outcome = OK
+    if outcome == OK and more:
+        outcome = cursor_rest(heap, &before, &rest)
+    if outcome == OK:
+        return give_two(heap, integer_value(done), rest, result)
     return outcome

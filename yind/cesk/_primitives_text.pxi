@@ -40,7 +40,7 @@ cdef Outcome print_spaced(Heap *heap, const Value *arguments, uint32_t n, bint r
         if i > 0:
             outcome = put_bytes(heap, &buffer, b" ", 1)
         if outcome == OK:
-            outcome = print_value(heap, &buffer, arguments[i], readable)
+            outcome = print_value(heap, &buffer, arguments[i], readable, 0)
         if outcome != OK:
             buffer_free(&buffer)
             return outcome

@@ -29,9 +29,11 @@ cdef enum Mark:  # punctuation on the work stack
     ERROR_CAUSE = 5
     CLOSE_ATOM = 6
     AND_MORE = 7
+    RATIO_LINE = 8
 
-cdef const char *MARKS[8]
-MARKS[:] = [b")", b"]", b"}", b"[", b", :data ", b", :cause ", b"]", b"..."]
+cdef const char *HEX = b"0123456789abcdef"
+cdef const char *MARKS[9]
+MARKS[:] = [b")", b"]", b"}", b"[", b", :data ", b", :cause ", b"]", b"...", b"/"]
 
 cdef struct Buffer:
     char *bytes  # start, or owned when larger
@@ -299,15 +301,22 @@ cdef inline const char *escape_of(uint8_t byte) noexcept nogil:
 
 cdef Outcome put_quoted(Heap *heap, Buffer *buffer, Object *text) noexcept nogil:
     """Add a string in quotes, with escapes."""
-    cdef uint8_t *bytes = (<Text *> text).bytes
-    cdef uint32_t start = 0
+    cdef Outcome outcome = spend(heap, text.length >> 2)
+    if outcome == OK:
+        outcome = put_bytes(heap, buffer, b'"', 1)
+    if outcome == OK:
+        outcome = put_escaped(heap, buffer, (<Text *> text).bytes, 0, text.length)
+    return put_bytes(heap, buffer, b'"', 1) if outcome == OK else outcome
+
+
+cdef Outcome put_escaped(
+    Heap *heap, Buffer *buffer, const uint8_t *bytes, uint32_t start, uint32_t end
+) noexcept nogil:
+    """Add bytes of a string from one to another, with escapes."""
     cdef uint32_t i
     cdef const char *escape
-    cdef Outcome outcome = spend(heap, text.length >> 2)
-    if outcome != OK:
-        return outcome
-    outcome = put_bytes(heap, buffer, b'"', 1)
-    for i in range(text.length):
+    cdef Outcome outcome = OK
+    for i in range(start, end):
         if bytes[i] > 34 and bytes[i] != 92:
             continue
         escape = escape_of(bytes[i])
@@ -316,9 +325,7 @@ cdef Outcome put_quoted(Heap *heap, Buffer *buffer, Object *text) noexcept nogil
             if outcome == OK:
                 outcome = put_bytes(heap, buffer, escape, 2)
             start = i + 1
-    if outcome == OK:
-        outcome = put_bytes(heap, buffer, bytes + start, text.length - start)
-    return put_bytes(heap, buffer, b'"', 1) if outcome == OK else outcome
+    return put_bytes(heap, buffer, bytes + start, end - start) if outcome == OK else outcome
 
 
 cdef const char *char_name(int64_t point) noexcept nogil:
@@ -352,15 +359,16 @@ cdef Outcome put_char(Heap *heap, Buffer *buffer, int64_t point, bint readable) 
 
 cdef Outcome put_hex(Heap *heap, Buffer *buffer, Text *text, bint dashes) noexcept nogil:
     """Add bytes as hexadecimal digits, with the dashes of a uuid."""
-    cdef char digits[4]
+    cdef char digits[2]
     cdef uint32_t i
-    cdef Outcome outcome = spend(heap, <uint64_t> text.head.length << 4)
+    cdef Outcome outcome = spend(heap, <uint64_t> text.head.length >> 1)
     for i in range(text.head.length):
         if outcome != OK:
             break
         if dashes and (i == 4 or i == 6 or i == 8 or i == 10):
             outcome = put_bytes(heap, buffer, b"-", 1)
-        snprintf(digits, sizeof(digits), b"%02x", <unsigned int> text.bytes[i])
+        digits[0] = HEX[text.bytes[i] >> 4]
+        digits[1] = HEX[text.bytes[i] & 15]
         if outcome == OK:
             outcome = put_bytes(heap, buffer, digits, 2)
         if outcome != OK:
@@ -555,23 +563,28 @@ cdef Outcome push_items(Heap *heap, Value value, int64_t most) noexcept nogil:
     return outcome
 
 
+cdef const char *opener_of(Value value) noexcept nogil:
+    """Return what stands before the items of a collection."""
+    if value.tag == VECTOR:
+        return b"["
+    return b"{" if is_map(value.tag) else b"#{" if is_set(value.tag) else b"("
+
+
+cdef Mark closer_of(Value value) noexcept nogil:
+    """Return what stands behind them."""
+    if value.tag == VECTOR:
+        return CLOSE_VECTOR
+    return CLOSE_BRACE if MAP <= value.tag <= SORTED_SET else CLOSE_LIST
+
+
 cdef Outcome open_collection(Heap *heap, Buffer *buffer, Value value) noexcept nogil:
     """Add what opens a collection and push its parts and what closes it."""
     cdef size_t start = heap.work_count
-    cdef const char *opener = b"("
-    cdef Mark closer = CLOSE_LIST
-    cdef Outcome outcome
-    if value.tag == VECTOR:
-        opener = b"["
-        closer = CLOSE_VECTOR
-    elif MAP <= value.tag <= SORTED_SET:
-        opener = b"{" if is_map(value.tag) else b"#{"
-        closer = CLOSE_BRACE
-    outcome = put_words(heap, buffer, opener)
+    cdef Outcome outcome = put_words(heap, buffer, opener_of(value))
     if outcome == OK:
         outcome = push_items(heap, value, <int64_t> buffer.enough)
     if outcome == OK:
-        outcome = push_mark(heap, closer, APART_NOT)
+        outcome = push_mark(heap, closer_of(value), APART_NOT)
     reverse_work(heap, start)
     return outcome
 
@@ -626,10 +639,12 @@ cdef Outcome print_part(Heap *heap, Buffer *buffer, Value value, bint readable, 
     return put_simple(heap, buffer, value, readable)
 
 
-cdef Outcome print_value(Heap *heap, Buffer *buffer, Value value, bint readable) noexcept nogil:
-    """Add a value as EDN; not readable: strings and characters as they are. FORCE_ALL at an unrealised lazy seq."""
+cdef Outcome print_value(Heap *heap, Buffer *buffer, Value value, bint readable, uint32_t depth) noexcept nogil:
+    """Add a value as EDN; not readable: strings and characters as they are. FORCE_ALL at an unrealised lazy seq.
+
+    It is inside of so many atoms.
+    """
     cdef size_t bottom = heap.work_count
-    cdef uint32_t depth = 0
     cdef Outcome outcome
     value.spare = APART_NOT
     while True:
@@ -674,4 +689,4 @@ cdef Outcome put_str(Heap *heap, Buffer *buffer, Value value) noexcept nogil:
         return put_words(heap, buffer, b"Infinity" if value.real > 0 else b"-Infinity")
     if value.tag == INSTANT or value.tag == UUID:
         return put_untagged(heap, buffer, value)
-    return print_value(heap, buffer, value, True)
+    return print_value(heap, buffer, value, True, 0)

@@ -5,6 +5,7 @@ include "_primitives_collections.pxi"
 include "_primitives_folds.pxi"
 include "_primitives_numbers.pxi"
 include "_primitives_portions.pxi"
+include "_primitives_portions_text.pxi"
 include "_primitives_predicates.pxi"
 include "_primitives_scalars.pxi"
 include "_primitives_sequences.pxi"
@@ -192,9 +193,32 @@ cdef enum PrimitiveNumber:
     PRIMITIVE_SORTED_REPLACE = 177
     PRIMITIVE_SORTED_REMOVE = 178
     PRIMITIVE_SORTED_FROM = 179
-    PRIMITIVE_TABLE_SIZE = 180
+    PRIMITIVE_COMPARE_SOME = 180
+    PRIMITIVE_HASH_PART = 181
+    PRIMITIVE_HASH_BEGIN = 182
+    PRIMITIVE_HASH_SOME = 183
+    PRIMITIVE_HASH_MIXED = 184
+    PRIMITIVE_HASH_END = 185
+    PRIMITIVE_SKIP_SOME = 186
+    PRIMITIVE_TEXT_SIZE = 187
+    PRIMITIVE_TEXT_ROOM = 188
+    PRIMITIVE_TEXT_FILL = 189
+    PRIMITIVE_TEXT_PART = 190
+    PRIMITIVE_SKIP_CHARS = 191
+    PRIMITIVE_SKIP_SPACES = 192
+    PRIMITIVE_SKIP_SPACES_BACK = 193
+    PRIMITIVE_FIND_SOME = 194
+    PRIMITIVE_REPLACE_SOME = 195
+    PRIMITIVE_SPLIT_SOME = 196
+    PRIMITIVE_CASE_SOME = 197
+    PRIMITIVE_PRINT_SOME = 198
+    PRIMITIVE_JOIN_SOME = 199
+    PRIMITIVE_SMALL = 200
+    PRIMITIVE_NUMBER_SIZE = 201
+    PRIMITIVE_RATIO_OF = 202
+    PRIMITIVE_TABLE_SIZE = 203
 
-cdef PrimitiveInfo PRIMITIVE_TABLE[180]
+cdef PrimitiveInfo PRIMITIVE_TABLE[203]
 
 
 cdef void fill_primitive_table() noexcept:
@@ -378,6 +402,29 @@ cdef void fill_primitive_table() noexcept:
     set_primitive(177, primitive_sorted_replace, 3, 3, 0, b"sorted-replace")
     set_primitive(178, primitive_sorted_remove, 2, 2, 0, b"sorted-remove")
     set_primitive(179, primitive_sorted_from, 3, 3, 0, b"sorted-from")
+    set_primitive(180, primitive_compare_some, 1, 1, 0, b"compare-some")
+    set_primitive(181, primitive_hash_part, 2, 2, 0, b"hash-part")
+    set_primitive(182, primitive_hash_begin, 1, 1, 0, b"hash-begin")
+    set_primitive(183, primitive_hash_some, 4, 4, 0, b"hash-some")
+    set_primitive(184, primitive_hash_mixed, 4, 4, 0, b"hash-mixed")
+    set_primitive(185, primitive_hash_end, 1, 1, 0, b"hash-end")
+    set_primitive(186, primitive_skip_some, 2, 2, 0, b"skip-some")
+    set_primitive(187, primitive_text_size, 1, 1, 0, b"text-size")
+    set_primitive(188, primitive_text_room, 1, 1, 0, b"text-room")
+    set_primitive(189, primitive_text_fill, 4, 4, 0, b"text-fill")
+    set_primitive(190, primitive_text_part, 3, 3, 0, b"text-part")
+    set_primitive(191, primitive_skip_chars, 3, 3, 0, b"skip-chars")
+    set_primitive(192, primitive_skip_spaces, 2, 2, 0, b"skip-spaces")
+    set_primitive(193, primitive_skip_spaces_back, 2, 2, 0, b"skip-spaces-back")
+    set_primitive(194, primitive_find_some, 3, 3, 0, b"find-some")
+    set_primitive(195, primitive_replace_some, 4, 4, 0, b"replace-some")
+    set_primitive(196, primitive_split_some, 5, 5, 0, b"split-some")
+    set_primitive(197, primitive_case_some, 3, 3, 0, b"case-some")
+    set_primitive(198, primitive_print_some, 3, 3, 0, b"print-some")
+    set_primitive(199, primitive_join_some, 3, 3, 0, b"join-some")
+    set_primitive(200, primitive_small, 2, 4294967295, 0, b"small")
+    set_primitive(201, primitive_number_size, 1, 1, 0, b"number-size")
+    set_primitive(202, primitive_ratio_of, 2, 2, 0, b"ratio-of")
 
 
 fill_primitive_table()
