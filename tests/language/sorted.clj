@@ -91,6 +91,10 @@
 ; expect: #{1}
 (sorted-set 1 ##NaN 0 [1 ##NaN] nil)
 ; expect error: compare: expected
+[(count (sorted-set 9007199254740993 9007199254740992.0)) (sorted-set 1e300 (bit-shift-left 1 70) 1/3 0.3) (compare 9007199254740993 9007199254740992.0)]
+; expect: [2 #{0.3 1/3 1180591620717411303424 1.0E300} 0]
+(let [a 9007199254740992 b 9007199254740992.0 c 9007199254740993 s (sorted-set [c 1] [b 3] [a 5])] [(seq s) (seq (disj s [b 3]))])
+; expect: [([9007199254740992.0 3] [9007199254740992 5] [9007199254740993 1]) ([9007199254740992 5] [9007199254740993 1])]
 [(count (sorted-set 1 ##NaN 0 ##NaN)) (rest (sorted-set 1 ##NaN 0)) (compare 1 ##NaN) (compare [##NaN 1] [0 2])]
 ; expect: [3 (0 1) 0 -1]
 (let [a (into (sorted-set) (range 100)) b (conj a -1) c (disj a 50) d (disj (conj c 50) 0)] [(count a) (count b) (first b) (contains? a 50) (contains? c 50) (= a (conj c 50)) (first d) (= a (set (range 100)))])

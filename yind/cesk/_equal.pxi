@@ -656,8 +656,11 @@ cdef uint32_t compare_rank(Value value) noexcept nogil:
 
 cdef Outcome compare_values(Heap *heap, Value a, Value b, bint total, int *result) noexcept nogil:
     """Set result to -1, 0 or 1: nil first, numbers, strings, keywords, symbols, characters, booleans, instants, bytes,
-    uuids, vectors by length then items. Other kinds fault, and so do two kinds where neither is nil. A NaN is as great as
-    any number; if the order is to be total, less than all others, so that what is sorted stays so."""
+    uuids, vectors by length then items. Other kinds fault, and so do two kinds where neither is nil.
+
+    Numbers of which one is a double are compared as doubles, and a NaN is as great as any number. If the order is to be
+    total, they are compared exactly and a NaN is less than all others: what is sorted then stays so whatever is removed.
+    """
     cdef size_t bottom = heap.work_count
     cdef int64_t i
     cdef int64_t n
@@ -710,6 +713,25 @@ cdef inline bint is_nan(Value value) noexcept nogil:
     return value.tag == DOUBLE and isnan(value.real)
 
 
+cdef inline bint rounds(Value a, Value b) noexcept nogil:
+    """Return whether comparing two numbers as doubles may round one of them."""
+    cdef Value other = b if a.tag == DOUBLE else a
+    if (a.tag == DOUBLE) == (b.tag == DOUBLE) or is_nan(a) or is_nan(b):
+        return False
+    return other.tag != INT or other.integer > <int64_t> 1 << 53 or other.integer < -(<int64_t> 1 << 53)
+
+
+cdef Outcome exact_order(Heap *heap, Value a, Value b, int *result) noexcept nogil:
+    """Set result to the order of two numbers that are not rounded."""
+    cdef Outcome outcome = spend(heap, number_steps(ADD, a, b))
+    if outcome == OK:
+        with gil:
+            left = python_number(a)
+            right = python_number(b)
+            result[0] = (left > right) - (left < right)
+    return outcome
+
+
 cdef Outcome compare_simple(Heap *heap, Value a, Value b, bint total, int *result) noexcept nogil:
     cdef uint32_t rank = compare_rank(a)
     cdef uint32_t other = compare_rank(b)
@@ -724,11 +746,15 @@ cdef Outcome compare_simple(Heap *heap, Value a, Value b, bint total, int *resul
     if rank != other:
         return fault_type(heap, b"compare", type_name(a), b)
     if rank == 1:
+        if total and rounds(a, b):
+            return exact_order(heap, a, b, result)
         outcome = number_compare(heap, a, b, result)
         if result[0] == UNORDERED:
             result[0] = <int> is_nan(b) - <int> is_nan(a) if total else 0
         return outcome
     if a.tag >= HEAP:
+        if a.object == b.object:
+            return OK
         if spend_bytes(heap, 2 * <size_t> (a.object.length if a.object.length < b.object.length else b.object.length)) != OK:
             return DEFER
     if a.tag == KEYWORD or a.tag == SYMBOL:

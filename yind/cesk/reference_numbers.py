@@ -255,7 +255,7 @@ def _compare(store: Store, a: Value, b: Value) -> int:
 
 
 def total_order(store: Store, a: Value, b: Value) -> int:
-    """Return the order of `compare`, but a NaN is less than other numbers, so that what is sorted stays so."""
+    """Return the order of `compare`, but exact between doubles and others, with a NaN before all numbers: transitive."""
     return _compare_values(a, b, total=True)
 
 
@@ -283,8 +283,12 @@ def _compare_simple(a: Value, b: Value, total: bool) -> int:
         if not isinstance(value, VECTORS) and type(value) not in sum(_ORDERED_KINDS, ()):
             raise type_fault("compare", "something with an order", value)
     if is_number(a) and is_number(b):
-        order = _compared(a, b)
-        return order if order != 2 else _is_nan(b) - _is_nan(a) if total else 0
+        if not total:
+            order = _compared(a, b)
+            return 0 if order == 2 else order
+        if _is_nan(a) or _is_nan(b):
+            return _is_nan(b) - _is_nan(a)
+        return int(a > b) - int(a < b)  # exact between kinds
     if type(a) is not type(b):
         raise type_fault("compare", type_name(a), b)
     a, b = _order_key(a), _order_key(b)
