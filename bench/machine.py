@@ -16,6 +16,7 @@ from bench.continuations import DEPTHS, FRAMES, capture_us, control_us, image_fi
 from bench.parallel import timer_p99_ms, two_threads_ratio
 from bench.peers import CPYTHON, LUA, PEERS, PROGRAMS, Peer, Timing, core_code, ours, theirs
 from bench.report import Report
+from bench.slices import longest_slice_us
 from bench.sorted import sorted_rows
 
 SHORT = ("fib", "loop", "map", "deep_recursion")
@@ -64,6 +65,9 @@ def run() -> Report:
     report.add("parked agent, live", "bytes", parked, "bar", 2_000)
     report.add("parked agent, as an image", "bytes", parked_bytes("images"), "bar", 2_000)
     report.summary["parked_bytes"] = parked
+
+    for name, us in longest_slice_us(core).items():
+        report.add(f"longest instruction, {name}", "us", us)
 
     ratio = two_threads_ratio(core)
     report.add("two agents: at once over in turn", "ratio", ratio, "bar", 0.5)
