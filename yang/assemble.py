@@ -48,6 +48,7 @@ def assemble(
     constants: Mapping[tuple[int, int], object],
     names: Mapping[int, str],
     spans: Sequence[Span],
+    slots: Mapping[int, int],
 ) -> Segment:
     """Return the segment of a stream.
 
@@ -61,6 +62,7 @@ def assemble(
         constants: by (node, selector).
         names: of globals, by node.
         spans: by node, counted from `base`.
+        slots: of names and values, by node.
     """
     pool = _Pool()
     number_of = {function.node: number for number, function in enumerate(lambdas, 1)}
@@ -83,6 +85,8 @@ def assemble(
         handlers=tuple(Handler(guard.start, guard.end, guard.target) for guard in stream.guards),
         nodes=tuple(step.node - base for step in stream.steps),
         spans=tuple(spans),
+        entries=tuple(stream.entries.get(base + number, -1) for number in range(len(spans))),
+        slots=tuple(slots.get(base + number, -1) for number in range(len(spans))),
     )
 
 

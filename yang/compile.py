@@ -57,6 +57,7 @@ EXECUTION_RELATIONS = (
     "step",
     "handler",
     "slot",
+    "destination",
     "static-reference",
     "host-reference",
     "unresolved",
@@ -175,6 +176,7 @@ def _assembled(
         constants=constants,
         names=names,
         spans=[item.span for item in ast.items],
+        slots=dict([*derived["destination"], *derived["slot"]]),
     )
     children = ast.children("application")
     facts = exec_datoms(

@@ -157,6 +157,8 @@ def _encoded(library: CoreLibrary) -> bytes:
             "nodes": segment.nodes,
             "spans": segment.spans,
             "parts": segment.parts,
+            "entries": segment.entries,
+            "slots": segment.slots,
             "exports": sorted(library.exports),
         }
     )
@@ -181,6 +183,8 @@ def _decoded(data: bytes) -> CoreLibrary:
             nodes=fields["nodes"],
             spans=tuple(Span(*span) for span in fields["spans"]),
             parts=tuple(Part(*part) for part in fields["parts"]),
+            entries=fields["entries"],
+            slots=fields["slots"],
         )
         return CoreLibrary(segment, _exports(segment, set(fields["exports"])))
     except (KeyError, TypeError, ValueError, msgpack.UnpackException, CoreInvalid) as error:

@@ -91,6 +91,7 @@ class Stream:
     steps: tuple[Step, ...]
     guards: tuple[Guard, ...]
     bodies: Mapping[int, tuple[int, int]]  # body -> first step, step after the last
+    entries: Mapping[int, int]  # node -> the step its evaluation begins with
 
 
 def arrange(
@@ -129,7 +130,8 @@ def arrange(
         )
         for row in ordered
     )
-    return Stream(tuple(steps), tuple(row for row in guards if row.start < row.end), bodies)
+    begins = {node: place(body, (node, 0, 0)) for node, body in body_of.items() if body in keys}
+    return Stream(tuple(steps), tuple(row for row in guards if row.start < row.end), bodies, begins)
 
 
 CALLS = ("apply", "tail-apply", "call", "tail-call", "primitive", "primitive-read")

@@ -99,6 +99,8 @@ class Segment:
     parts: tuple[
         Part, ...
     ] = ()  # the files of the source text, when it was put together from several
+    entries: tuple[int, ...] = ()  # per AST node: pc where its evaluation begins, -1 for none
+    slots: tuple[int, ...] = ()  # per AST node: slot of its name or of its value, -1 for none
 
     def place(self, node: int) -> tuple[str, Span]:
         """Return the source name and the span of a node."""

@@ -7,7 +7,7 @@ A case is a program and, in the comment after it, its value as EDN or a part of 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -183,30 +183,39 @@ def _stands_alone(case: Case) -> bool:
 
 
 @cache
-def _code_of_file(file: str) -> Code:
-    """Return the code of all cases of a file that need no program of their own: compiling one by one is slow."""
+def _source_of_file(file: str) -> str:
+    """Return a program of all cases of a file that need none of their own: compiling one by one is slow."""
     cases = [case for case in RUNNING if case.file == file and not _stands_alone(case)]
     functions = "\n".join(f"(fn []\n{case.source}\n)" for case in cases)
     numbers = "\n".join(f"{case.line} {number}" for number, case in enumerate(cases))
-    source = f"((nth [{functions}] (get {{{numbers}}} (:line *args*))))"
-    return Code(compile_source(source, f"{file}.clj").segment, core_code())
+    return f"((nth [{functions}] (get {{{numbers}}} (:line *args*))))"
+
+
+def source_of(case: Case) -> str:
+    """Return the program that has a case, perhaps among others."""
+    return case.source if _stands_alone(case) else _source_of_file(case.file)
+
+
+def globals_of(case: Case) -> Mapping[str, object]:
+    """Return what chooses the case among those of its program."""
+    if _stands_alone(case):
+        return GLOBALS
+    return {"*args*": Map([WHO, (Keyword("line"), case.line)])}
 
 
 @cache
+def _code_of_source(source: str, name: str) -> Code:
+    return Code(compile_source(source, name).segment, core_code())
+
+
 def code_of(case: Case) -> Code:
     """Return the code of a case. Raises SourceError, SourceErrors."""
-    if _stands_alone(case):
-        return Code(compile_source(case.source, f"{case.file}.clj").segment, core_code())
-    return _code_of_file(case.file)
+    return _code_of_source(source_of(case), f"{case.file}.clj")
 
 
 def machine_of(case: Case) -> Machine:
     """Return a machine that will run a case. Raises SourceError, SourceErrors."""
-    code = code_of(case)
-    chosen = GLOBALS
-    if not _stands_alone(case):
-        chosen = {"*args*": Map([WHO, (Keyword("line"), case.line)])}
-    return Machine(code, memory_max=MEMORY, globals=chosen)
+    return Machine(code_of(case), memory_max=MEMORY, globals=globals_of(case))
 
 
 def runs(case: Case) -> bool:

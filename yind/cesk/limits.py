@@ -12,3 +12,6 @@ FUNCTIONS_MAX = 1 << 20
 MEMORY_MAX = 1 << 34  # bytes of one agent: reference counts of 31 bits cannot overflow below it
 MEMORY_MIN = 1 << 12
 IMAGE_BYTES_MAX = 1 << 32
+HOT_COUNT = (
+    500  # calls of a function, or rounds of a loop, run directly: about what compiling it costs
+)

@@ -12,11 +12,15 @@ Source: Felleisen and Friedman's CEK machine with a store; continuations as link
 
 A step takes control and continuation to the next ones and costs one unit of fuel. Frames are never changed, so
 `call/cc` gives out the continuation as it is, and it can be entered any number of times.
+
+Every call of a function is an Activation, which the environment knows; frames of one activation stand together, and
+the innermost of one that waits for a callee says at which node (Waiting). Tail calls push none. That is what a trace shows, and
+what `transfer.py` needs to put a running program on the compiled machine.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple, TypeAlias
 
@@ -27,9 +31,10 @@ from datomstore.value import Keyword, Map, Symbol
 from yang.ast_datoms import PARENT, SCHEMA, datoms_of, literal_of
 from yang.nodes import END_LOCATION, LOCATION, NAME, TYPE, Tree
 from yang.primitives import LONG_FORMS, PRIMITIVE_NUMBERS, PRIMITIVES, Kind
+from yang.program import program_of
 from yang.resolve import CORE_ONLY, CORE_PREFIXES, HOST_GLOBALS
 from yang.segment import Part, PrimitiveRef, Span, place_in
-from yind.cesk._core import Fault, Status, TraceEntry
+from yind.cesk._core import Fault, FrameView, Status, TraceEntry
 from yind.cesk.errors import StateInvalid, ValueInvalid
 from yind.cesk.reference_primitives import FUNCTIONS as PURE_FUNCTIONS
 from yind.cesk.reference_values import (
@@ -57,9 +62,14 @@ from yind.cesk.reference_values import (
 )
 
 _TX = 1 << 42  # of the facts of a program that is in a database of its own
-_TRACE_MAX = 200
+_TRACE_INNER = 32  # entries of a trace from where the error was thrown
+_TRACE_OUTER = 16  # and up to the top level
+_FRAMES_MAX = 200  # that are shown, the innermost
+_LOCAL_TEXT_MAX = 200  # characters of a name's value
 _EMPTY_ENVIRONMENT: Environment = pmap()
 _RECUR = object()  # where the environment has the target of `recur`
+_ACTIVATION = object()  # and where the call that runs
+CATCHES_ANY = frozenset({":default", "Throwable", "Exception", "Error"})  # as execution.dl has them
 
 
 # -- code --
@@ -95,6 +105,41 @@ class Node:
             for child in sorted(self._children.get(Keyword(f"ast/{role}"), ()))
         )
 
+    @property
+    def index(self) -> int:
+        """Return the position in pre-order, as code segments count nodes."""
+        return self.entity - self.code.program.entity
+
+    @cached_property
+    def is_body(self) -> bool:
+        """Return whether evaluating the node is the beginning of a call or of a round of a loop."""
+        parent = self.parent
+        return (
+            parent is not None and parent.kind in ("arity", "loop") and parent.one("body") is self
+        )
+
+    @cached_property
+    def is_echo(self) -> bool:
+        """Return whether this may be the part of an `or` or `and` that asks, and gives back, what was just bound.
+
+        Compiled code may have asked when it was bound (conditions.dl), so that nothing begins here.
+        """
+        if self.kind == "if":
+            scope = self.parent
+            if scope is None or scope.kind != "let" or scope.one("body") is not self:
+                return False
+            names = [binding.name for binding in scope.many("bindings")]
+            test = self.one("test")
+            return len(names) == 1 and test.kind == "variable" and test.name == names[0]
+        above = self.parent
+        return (
+            self.kind == "variable"
+            and above is not None
+            and above.kind == "if"
+            and above.is_echo
+            and self.name == above.one("test").name
+        )
+
     @cached_property
     def parent(self) -> Node | None:
         """Return the node around this one."""
@@ -127,7 +172,7 @@ class Node:
         start: Any = self._facts[LOCATION]
         end: Any = self._facts.get(END_LOCATION, start)
         name, span = place_in(self.code.parts, self.code.source_name, Span(*start, *end))
-        return TraceEntry(self.enclosing_function, name, span, b"", 0)
+        return TraceEntry(self.enclosing_function, name, span, self.code.program_hash, self.index)
 
 
 class ReferenceCode:
@@ -153,6 +198,8 @@ class ReferenceCode:
         self._nodes: dict[int, Node] = {}
         self.program = self.node(root)
         self.source_name = self.program.name
+        program_hash = self.program.fact("program/hash")
+        self.program_hash = program_hash if isinstance(program_hash, bytes) else b""
         self.definitions = [
             self.node(datom.e)
             for datom in database.datoms("avet", TYPE, Keyword("def"))
@@ -165,7 +212,7 @@ class ReferenceCode:
         tree: Tree, core: ReferenceCode | None, parts: Sequence[Part] = ()
     ) -> ReferenceCode:
         """Return the code of a tree, in a database of its own."""
-        datoms = datoms_of(tree, tx=_TX)
+        datoms = datoms_of(tree, tx=_TX, program_hash=program_of(tree).hash)
         return ReferenceCode(Database.from_datoms(datoms, SCHEMA), datoms[0].e, core, parts)
 
     def _is_inside(self, entity: int) -> bool:
@@ -178,6 +225,19 @@ class ReferenceCode:
         if found is None:
             found = self._nodes[entity] = Node(self, entity)
         return found
+
+    def number_of(self, function: Node) -> int:
+        """Return the number of a :lambda, as code segments have it."""
+        return self._numbers[function.entity]
+
+    @cached_property
+    def _numbers(self) -> dict[int, int]:
+        lambdas = [
+            datom.e
+            for datom in self.database.datoms("avet", TYPE, Keyword("lambda"))
+            if self._is_inside(datom.e)
+        ]
+        return {entity: number for number, entity in enumerate(sorted(lambdas), 1)}
 
     def _functions(self) -> dict[str, Closure]:
         """Return the functions that are known before the program runs: top-level, defined once."""
@@ -217,20 +277,47 @@ class Give(NamedTuple):
     value: Value
 
 
+class Site(NamedTuple):
+    """Where a function is applied: the :application, and the values of its parts."""
+
+    node: Node
+    done: tuple[Value, ...]
+    environment: Environment
+
+
 class Apply(NamedTuple):
-    """Control: a function is to be applied."""
+    """Control: a function is to be applied; what the machine itself applies has no site."""
 
     function: Value
     arguments: tuple[Value, ...]
+    site: Site | None = None
+
+
+class Place(NamedTuple):
+    """A node of a running function."""
+
+    node: Node
+    environment: Environment
 
 
 class Throw(NamedTuple):
-    """Control: an error looks for its handler."""
+    """Control: an error looks for its handler; the place is None where frames that wait say it."""
 
     error: Value
+    place: Place | None
 
 
 Control: TypeAlias = Evaluate | Give | Apply | Throw
+
+
+class Activation:
+    """In the environment: one call of a function; of the program's top level there is no closure."""
+
+    __slots__ = ("arity", "closure")
+
+    def __init__(self, arity: Node, closure: Closure | None) -> None:
+        self.arity = arity  # the :arity, or the :program
+        self.closure = closure
 
 
 class Cell(NamedTuple):
@@ -289,6 +376,7 @@ class Defining(NamedTuple):
     """The value of a :def is evaluated."""
 
     node: Node
+    environment: Environment
     parent: Frame | None
 
 
@@ -296,6 +384,15 @@ class Throwing(NamedTuple):
     """The operand of a :throw is evaluated."""
 
     node: Node
+    environment: Environment
+    parent: Frame | None
+
+
+class Waiting(NamedTuple):
+    """What an :application calls runs; its value is that of the :application."""
+
+    node: Node
+    environment: Environment
     parent: Frame | None
 
 
@@ -317,7 +414,7 @@ class Matching(NamedTuple):
 
 
 class Prompt(NamedTuple):
-    """What `prompt*` calls is evaluated; a function as tag is a finalizer."""
+    """What `prompt*` calls is evaluated; a function as tag is a finalizer, nil the place where a part was put back."""
 
     tag: Value
     parent: Frame | None
@@ -337,6 +434,7 @@ Frame: TypeAlias = (
     | Operands
     | Defining
     | Throwing
+    | Waiting
     | Catching
     | Matching
     | Prompt
@@ -375,8 +473,8 @@ class ReferenceMachine:
         self.status = Status.OUT_OF_FUEL
         self.control: Control
         self.continuation: Frame | None = None
-        self._push_statements(code.program.many("statements"), _EMPTY_ENVIRONMENT)
-        self._place = code.program  # the application that was begun last
+        top = _EMPTY_ENVIRONMENT.set(_ACTIVATION, Activation(code.program, None))
+        self._push_statements(code.program.many("statements"), top)
         self._effect: Apply | None = None
 
     # -- running --
@@ -387,11 +485,12 @@ class ReferenceMachine:
             fuel = min(fuel, self.fuel_max - self.fuel_used)
         while self.status is Status.OUT_OF_FUEL and fuel > 0:
             fuel -= 1
-            self.fuel_used += 1
-            self._step()
+            self.step()
         return self.status
 
-    def _step(self) -> None:
+    def step(self) -> None:
+        """Do one step; the status must be OUT_OF_FUEL."""
+        self.fuel_used += 1
         control = self.control
         try:
             if type(control) is Evaluate:
@@ -399,7 +498,7 @@ class ReferenceMachine:
             elif type(control) is Give:
                 self._give(control.value)
             elif type(control) is Apply:
-                self._apply(control.function, control.arguments)
+                self._apply(control.function, control.arguments, control.site)
             else:
                 assert type(control) is Throw, control
                 self._throw(control.error)
@@ -409,9 +508,11 @@ class ReferenceMachine:
             self.control = Apply(self.code.library.functions[name], (force.lazy,))
         except CallOut as out:
             function = self.code.library.functions[LONG_FORMS[out.name]]
+            site = _site_of(control)
+            self._wait(site, stays=site is not None and _names_host(site))
             self.control = Apply(function, out.arguments)
         except GuestFault as fault:
-            self.control = Throw(self._error_of(fault))
+            self.control = Throw(self._error_of(fault), _place_of(control))
 
     def _error_of(self, fault: GuestFault) -> ErrorValue:
         data = Map([(Keyword("fault"), Keyword(fault.kind))])
@@ -437,16 +538,15 @@ class ReferenceMachine:
             case "letrec":
                 self._evaluate_letrec(node, environment)
             case "application":
-                self._place = node
                 parts = (node.one("operator"), *node.many("operands"))
                 self._operand_next(node, (), parts, environment)
             case "recur":
                 self._operand_next(node, (), node.many("operands"), environment)
             case "def":
-                self.continuation = Defining(node, self.continuation)
+                self.continuation = Defining(node, environment, self.continuation)
                 self.control = Evaluate(node.one("init"), environment)
             case "throw":
-                self.continuation = Throwing(node, self.continuation)
+                self.continuation = Throwing(node, environment, self.continuation)
                 self.control = Evaluate(node.one("operand"), environment)
             case "try":
                 self._evaluate_try(node, environment)
@@ -493,7 +593,7 @@ class ReferenceMachine:
             self.continuation = Operands(node, done, left[1:], environment, self.continuation)
             self.control = Evaluate(left[0], environment)
         elif node.kind == "application":
-            self.control = Apply(done[0], done[1:])
+            self.control = Apply(done[0], done[1:], Site(node, done, environment))
         else:
             target: Target = environment[_RECUR]
             renewed = target.environment.update(dict(zip(target.names, done, strict=True)))
@@ -549,11 +649,11 @@ class ReferenceMachine:
             case Defining(node):
                 self.store.write(node.name, value)
                 self.control = Give(value)
-            case Throwing():
+            case Throwing(node, environment):
                 if not isinstance(value, ErrorValue):
-                    raise type_fault("throw", "an error", value)
-                self.control = Throw(value)
-            case Catching() | Prompt():
+                    value = self._error_of(type_fault("throw", "an error", value))
+                self.control = Throw(value, Place(node, environment))
+            case Catching() | Prompt() | Waiting():
                 self.control = Give(value)
             case Matching(error, catches, environment):
                 self._matched(value, error, catches, environment)
@@ -576,8 +676,9 @@ class ReferenceMachine:
     def _match_next(
         self, error: Value, catches: tuple[Node, ...], environment: Environment
     ) -> None:
-        if not catches:
-            self.control = Throw(error)
+        """Ask the core library about the first of these catches, unless it is for any error."""
+        if catches[0].fact("ast/class") in CATCHES_ANY:
+            self._matched(True, error, catches, environment)
             return
         self.continuation = Matching(error, catches, environment, self.continuation)
         matches = self.code.library.functions["catches?"]
@@ -587,26 +688,41 @@ class ReferenceMachine:
         self, answer: Value, error: Value, catches: tuple[Node, ...], environment: Environment
     ) -> None:
         if answer is None or answer is False:
-            self._match_next(error, catches[1:], environment)
+            if len(catches) == 1:
+                self.control = Throw(error, Place(catches[0], environment))
+            else:
+                self._match_next(error, catches[1:], environment)
         else:
             environment = environment.set(catches[0].name, error)
             self.control = Evaluate(catches[0].one("body"), environment)
 
     # -- application: one case for each kind of function --
 
-    def _apply(self, function: Value, arguments: tuple[Value, ...]) -> None:
+    def _apply(self, function: Value, arguments: tuple[Value, ...], site: Site | None) -> None:
         if isinstance(function, Closure):
-            self._apply_closure(function, arguments)
+            self._apply_closure(function, arguments, site)
         elif isinstance(function, PrimitiveRef):
-            self._apply_primitive(function, arguments)
+            self._apply_primitive(function, arguments, site)
         elif isinstance(function, Continuation):
+            _check_count("a continuation", arguments, 1, 1)
+            self._wait(site)
             self._apply_continuation(function, arguments)
         else:
             self.control = Give(self._look_up(function, arguments))
 
-    def _apply_closure(self, closure: Closure, arguments: tuple[Value, ...]) -> None:
+    def _wait(self, site: Site | None, *, stays: bool = False) -> None:
+        """Push the frame that waits for a callee's value, except for a call in tail position that leaves its own."""
+        if site is None:
+            return
+        if stays or activation_of(self.continuation) is site.environment[_ACTIVATION]:
+            self.continuation = Waiting(site.node, site.environment, self.continuation)
+
+    def _apply_closure(
+        self, closure: Closure, arguments: tuple[Value, ...], site: Site | None
+    ) -> None:
         node = closure.node
         arity = _arity_for(node, len(arguments))
+        self._wait(site)
         names = tuple(parameter.name for parameter in arity.many("params"))
         if arity.fact("ast/variadic"):
             fixed = len(names) - 1
@@ -615,54 +731,64 @@ class ReferenceMachine:
         environment = closure.environment
         if node.name and node.code.functions.get(node.name) is not closure:
             environment = environment.set(node.name, closure)
+        environment = environment.set(_ACTIVATION, Activation(arity, closure))
         target = Target(names, arity.one("body"), environment)
-        environment = environment.update(dict(zip(names, arguments, strict=True)))
-        self.control = Evaluate(target.body, environment.set(_RECUR, target))
+        bound: dict[Any, Value] = dict(zip(names, arguments, strict=True))
+        bound[_RECUR] = target
+        self.control = Evaluate(target.body, environment.update(bound))
 
-    def _apply_primitive(self, function: PrimitiveRef, arguments: tuple[Value, ...]) -> None:
+    def _apply_primitive(
+        self, function: PrimitiveRef, arguments: tuple[Value, ...], site: Site | None
+    ) -> None:
         primitive = PRIMITIVES[function.number]
         _check_count(primitive.name, arguments, primitive.least, primitive.most)
         if primitive.kind is Kind.EFFECT:
             for argument in arguments:
                 check_data(self.store, argument, data_only=True)
+            self._wait(site, stays=site is not None and _names_host(site))
             self._effect = Apply(function, arguments)
             self.status = Status.EFFECT
         elif primitive.name == "apply":
             spread = all_items(self.store, arguments[-1])
-            self.control = Apply(arguments[0], (*arguments[1:-1], *spread))
+            self.control = Apply(arguments[0], (*arguments[1:-1], *spread), site)
         elif primitive.name == "call/cc":
             if not isinstance(arguments[0], Closure | Continuation):
                 raise type_fault("call/cc", "a function", arguments[0])
+            self._wait(site)
             self.control = Apply(arguments[0], (Continuation(self.continuation),))
         elif primitive.kind is Kind.CONTROL:
-            self._apply_control(primitive.name, *arguments)
+            self._apply_control(primitive.name, site, *arguments)
         else:
             self.control = Give(PURE_FUNCTIONS[primitive.name](self.store, *arguments))
 
     # -- delimited control --
 
-    def _apply_control(self, name: str, tag: Value, *arguments: Value) -> None:
+    def _apply_control(self, name: str, site: Site | None, tag: Value, *arguments: Value) -> None:
         if not isinstance(tag, Keyword | Symbol | Atom) and not (
             name == "prompt*" and isinstance(tag, Closure)
         ):
             raise type_fault(name, "a keyword, symbol or atom", tag)
         if name == "suspend*":
             prompt = self._prompt(name, tag)
+            self._wait(site)
             frames = _above(self.continuation, prompt)
             self.continuation = prompt.parent
             self.control = Give(Continuation(frames, composable=True, suspended_with=arguments))
             return
         if name == "abort*":
             target = Continuation(self._prompt(name, tag).parent)
+            self._wait(site)
             self._apply_continuation(target, arguments)
             return
         function, *operands = arguments
         _check_callable(name, function, len(operands) if name == "prompt*" else 1)
         if name == "prompt*":
+            self._wait(site)
             self.continuation = Prompt(tag, self.continuation)
             self.control = Apply(function, tuple(operands))
         else:
             prompt = self._prompt(name, tag)
+            self._wait(site)
             part = Continuation(_above(self.continuation, prompt), composable=True)
             self.continuation = prompt.parent
             self.control = Apply(function, (part,))
@@ -683,9 +809,11 @@ class ReferenceMachine:
 
     def _apply_continuation(self, function: Continuation, arguments: tuple[Value, ...]) -> None:
         """Put a part on top of what is here; or leave everything, the finalizers on the way first."""
-        _check_count("a continuation", arguments, 1, 1)
         if function.composable:
-            self.continuation = _on_top(function.frames, self.continuation)
+            below = self.continuation
+            if below is not None and not isinstance(below, Prompt):
+                below = Prompt(None, below)  # frames of one activation could meet here
+            self.continuation = _on_top(function.frames, below)
             self.control = Give(arguments[0])
             return
         guard = _finalizer_left(self.continuation, function.frames)
@@ -722,6 +850,11 @@ class ReferenceMachine:
         name = PRIMITIVES[asked.function.number].name
         return name, tuple(to_edn(self.store, argument) for argument in asked.arguments)
 
+    @property
+    def asked(self) -> Apply | None:
+        """The effect that waits, if one does."""
+        return self._effect
+
     def _asked(self) -> Apply:
         if self.status is not Status.EFFECT or self._effect is None:
             raise StateInvalid("no effect waits for an answer")
@@ -735,12 +868,41 @@ class ReferenceMachine:
     def resume_error(self, message: str, data: Map) -> None:
         """Let the effect that waits throw an error in the agent."""
         self._asked()
-        self._answer(Throw(ErrorValue(message, from_edn(self.store, data), None)))
+        self._answer(Throw(ErrorValue(message, from_edn(self.store, data), None), None))
 
     def _answer(self, control: Control) -> None:
         self._effect = None
         self.control = control
         self.status = Status.OUT_OF_FUEL
+
+    # -- looking --
+
+    def frames(self) -> list[FrameView]:
+        """Return a view of each call that runs or waits, innermost first, with the names in sight there."""
+        views: list[FrameView] = []
+        for place in self._places():
+            if len(views) == _FRAMES_MAX:
+                break
+            entry = place.node.trace_entry
+            shown = [
+                (name, self._glimpse(place.environment[name]))
+                for name in _names_in_sight(place.node)
+                if name in place.environment
+            ]
+            node = place.node
+            views.append(
+                FrameView(entry.function, entry.program_hash, 0, node.index, entry.span, shown)
+            )
+        return views
+
+    def _glimpse(self, value: Value) -> str:
+        if type(value) is Cell:
+            value = self.store.read(value.address)
+        try:
+            text = text_of(self.store, value, readable=True)
+        except (Force, GuestFault):
+            return f"#<{type_name(value)}>"
+        return text if len(text) <= _LOCAL_TEXT_MAX else text[:_LOCAL_TEXT_MAX] + "..."
 
     # -- the end --
 
@@ -762,7 +924,7 @@ class ReferenceMachine:
 
     @property
     def fault(self) -> Fault:
-        """The error that ended the program; its trace is the place and the calls whose operands wait."""
+        """The error that ended the program; its trace is the place and the calls that wait."""
         if self.status is not Status.FAULT:
             raise StateInvalid("the program has not faulted")
         assert isinstance(self.control, Throw), self.control
@@ -777,13 +939,89 @@ class ReferenceMachine:
         return Fault(message, data if isinstance(data, Map) else Map(), "", self._trace(), None)
 
     def _trace(self) -> list[TraceEntry]:
-        entries = [self._place.trace_entry]
+        """Return the places of the calls, those alike in a row as one; of many the innermost and the outermost."""
+        rows: list[list[Any]] = []
+        for node, _ in self._places():
+            if rows and rows[-1][0] is node:
+                rows[-1][1] += 1
+            else:
+                rows.append([node, 1])
+        entries = [node.trace_entry._replace(times=times) for node, times in rows]
+        if len(entries) <= _TRACE_INNER + _TRACE_OUTER:
+            return entries
+        left_out = sum(times for _, times in rows[_TRACE_INNER:-_TRACE_OUTER])
+        gap = TraceEntry("", "", Span(0, 0, 0, 0), b"", 0, left_out)
+        return [*entries[:_TRACE_INNER], gap, *entries[-_TRACE_OUTER:]]
+
+    def _places(self) -> Iterator[Place]:
+        """Yield where each call is, innermost first: where it runs or has thrown, then the nodes that wait."""
+        place = self.control.place if isinstance(self.control, Throw) else _place_of(self.control)
+        if place is not None and self._effect is None:
+            yield place
         frame = self.continuation
-        while frame is not None and len(entries) < _TRACE_MAX:
-            if isinstance(frame, Operands):
-                entries.append(frame.node.trace_entry)
+        while frame is not None:
+            if isinstance(frame, Waiting):
+                yield Place(frame.node, frame.environment)
+            elif isinstance(frame, Matching):
+                yield Place(frame.catches[0], frame.environment)
+            elif isinstance(frame, After) and (site := _site_of(frame.control)) is not None:
+                yield Place(site.node, site.environment)
             frame = frame.parent
-        return entries
+
+
+def _names_in_sight(node: Node) -> Iterator[str]:
+    """Yield the names that a function binds around one of its nodes, the outermost first."""
+    names: list[str] = []
+    while (parent := node.parent) is not None and node.kind not in ("arity", "program"):
+        match parent.kind:
+            case "let" | "loop" | "letrec":
+                names[:0] = [binding.name for binding in parent.many("bindings")]
+            case "catch":
+                names.insert(0, parent.name)
+            case "arity":
+                names[:0] = [parameter.name for parameter in parent.many("params")]
+        node = parent
+    return iter(dict.fromkeys(names))
+
+
+def _names_host(site: Site) -> bool:
+    """Return whether the operator is the name of what is called: the frame then stays, in tail position as well."""
+    operator = site.node.one("operator")
+    if operator.kind == "literal":
+        return isinstance(site.done[0], Keyword)
+    if operator.kind != "variable" or operator.name in site.environment:
+        return False
+    function = site.done[0]
+    return (
+        operator.name not in site.node.code.defined
+        and isinstance(function, PrimitiveRef)
+        and PRIMITIVES[function.number].kind is not Kind.CONTROL
+    )
+
+
+def _site_of(control: Control) -> Site | None:
+    return control.site if isinstance(control, Apply) else None
+
+
+def _place_of(control: Control) -> Place | None:
+    """Return the node that a control is about."""
+    place = control if isinstance(control, Evaluate) else _site_of(control)
+    return None if place is None else Place(place.node, place.environment)
+
+
+def running(environment: Environment) -> Activation:
+    """Return the call that an environment is of."""
+    return environment[_ACTIVATION]  # type: ignore[no-any-return]
+
+
+def activation_of(frame: Frame | None) -> Activation | None:
+    """Return the call that a frame belongs to; None for what stands between calls."""
+    if isinstance(frame, After):
+        site = _site_of(frame.control)
+        return None if site is None else site.environment[_ACTIVATION]
+    if frame is None or isinstance(frame, Prompt):
+        return None
+    return frame.environment[_ACTIVATION]  # type: ignore[no-any-return]
 
 
 def _above(frame: Frame | None, prompt: Prompt) -> Frame | None:

@@ -31,7 +31,6 @@ from yind.cesk.reference_values import (
     equal,
     is_integer,
     is_number,
-    key_of,
     type_fault,
     type_name,
 )
@@ -321,12 +320,6 @@ def _odd(store: Store, value: Value) -> bool:
 @primitive("identical?")
 def _identical(store: Store, a: Value, b: Value) -> bool:
     return is_same(a, b)
-
-
-@primitive("hash")
-def _hash(store: Store, value: Value) -> int:
-    bits = key_of(store, value).hash & 0xFFFFFFFF
-    return bits - (1 << 32) if bits >= 1 << 31 else bits
 
 
 # -- bits and kinds of numbers --

@@ -16,6 +16,7 @@ from pyrsistent import pvector
 from datomstore.value import Char, Keyword, Symbol
 from yind.cesk import (  # noqa: F401  # they fill the table
     reference_folds,
+    reference_hash,
     reference_numbers,
     reference_scalars,
     reference_sorted,

@@ -320,11 +320,11 @@ def items(store: Store, source: Value) -> Iterator[Value]:
         elif isinstance(source, Lazy):
             source = realised(store, source)
         else:
-            yield from _indexed(source)
+            yield from indexed_items(source)
             return
 
 
-def _indexed(source: Value) -> Iterator[Value]:
+def indexed_items(source: Value) -> Iterator[Value]:
     """Yield the items of what is no chain of cells."""
     if isinstance(source, Slice):
         for index in range(source.start, len(source.items)):
