@@ -8,17 +8,24 @@ Fits:   `yind.control` and `yind.migrate` admit; `yind.agents` restores machines
 from __future__ import annotations
 
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
+from typing import cast
 
 import trio
 
 from datomstore.streams import Batch, Streams
 from yang.compile import Compiled, code_datoms, code_schema, compile_program
-from yang.core import core_segment
-from yang.program import Program
+from yang.core import core_segment, core_source
+from yang.lower import tree_of_files
+from yang.program import Program, tree_of
 from yind.cesk import Code, Machine
+from yind.cesk.hybrid import HybridMachine
+from yind.cesk.limits import HOT_COUNT
+from yind.cesk.reference import ReferenceCode
 from yind.errors import YindError
 
+MODES = ("direct", "compiled", "hybrid")
 PROGRAM_TABLE = "program"
 CODE_STREAM = "code"
 
@@ -91,6 +98,41 @@ class CodeLibrary:
                 self._codes[program_hash] = code
             return code
 
+    def machine_of(
+        self,
+        program_hash: bytes,
+        mode: str,
+        *,
+        memory_max: int,
+        fuel_max: int | None,
+        globals: Mapping[str, object],  # noqa: A002
+        hash_key: bytes,
+    ) -> Machine:
+        """Return a machine at a program's beginning, which runs in one of MODES. Raises CodeUnknown."""
+        code = self.code_of(program_hash)
+        if mode == "compiled":
+            return Machine(
+                code, memory_max=memory_max, fuel_max=fuel_max, globals=globals, hash_key=hash_key
+            )
+        program = self._programs[program_hash]
+        hybrid = HybridMachine(
+            ReferenceCode.of_tree(tree_of(program), _direct_core()),
+            lambda: code,
+            memory_max=memory_max,
+            fuel_max=fuel_max,
+            globals=globals,
+            hash_key=hash_key,
+            hot_count=None if mode == "direct" else HOT_COUNT,
+        )
+        return cast(Machine, hybrid)  # it has the same interface
+
     def restore(self, image: bytes, *, memory_max: int, fuel_max: int | None) -> Machine:
         """Return the machine of an image. Raises ImageInvalid or CodeUnknown."""
         return Machine.restore(image, self.code_of, memory_max=memory_max, fuel_max=fuel_max)
+
+
+@cache
+def _direct_core() -> ReferenceCode:
+    """Return the core library as the direct machine runs it."""
+    source = core_source()
+    return ReferenceCode.of_tree(tree_of_files(source, core=True), None, source.parts)

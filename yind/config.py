@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from datomstore.limits import LMDB_MAP_SIZE
+from yind.code import MODES
 from yind.errors import ConfigError
 from yind.limits import AGENT_MEMORY_MAX, FUEL_SLICE
 
@@ -23,6 +24,7 @@ class AgentLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     memory_max: int = AGENT_MEMORY_MAX  # bytes
     fuel_slice: int = FUEL_SLICE
+    mode: str = "compiled"  # how programs that begin here run: "direct", "compiled" or "hybrid"
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,6 +62,9 @@ def load(path: Path) -> Config:
         raise ConfigError(f"{path}: not TOML: {error}") from error
     if config.storage not in ("lmdb", "memory"):
         raise ConfigError(f"{path}: storage is {config.storage!r}; it can be 'lmdb' or 'memory'")
+    if config.agents.mode not in MODES:
+        known = ", ".join(map(repr, MODES))
+        raise ConfigError(f"{path}: mode is {config.agents.mode!r}; it can be one of {known}")
     if not 1 <= config.workers <= 256:
         raise ConfigError(f"{path}: workers is {config.workers}; it can be 1 to 256")
     address(config.listen, where=str(path))

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import msgspec
 import trio
@@ -29,7 +30,6 @@ from yang.program import Program
 from yind.agent import ENDED, Agent, AgentRecord, FaultData, State
 from yind.agents import Agents
 from yind.authority import Authority
-from yind.cesk import Machine
 from yind.clock import Clock
 from yind.code import CodeLibrary
 from yind.config import AgentLimits
@@ -295,13 +295,16 @@ class Control:
             tokens=[bytes(token) for token in tokens],  # type: ignore[call-overload]
         )
         arguments = fields.get("arguments", Map, Map({}))
-        code = await trio.to_thread.run_sync(self._code.code_of, program)
-        machine = Machine(
-            code,
-            memory_max=memory_max,
-            fuel_max=fuel_max,
-            globals={"*args*": arguments},
-            hash_key=identity,
+        machine = await trio.to_thread.run_sync(
+            partial(
+                self._code.machine_of,
+                program,
+                self._limits.mode,
+                memory_max=memory_max,
+                fuel_max=fuel_max,
+                globals={"*args*": arguments},
+                hash_key=identity,
+            )
         )
         agent = Agent(record, machine, verified)
         if fields.get("paused", bool, False):

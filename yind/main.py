@@ -20,6 +20,7 @@ import trio
 
 from yind import config as configuration
 from yind.clock import System
+from yind.code import MODES
 from yind.errors import ConfigError
 from yind.limits import STOP_S
 from yind.node import run_node
@@ -44,6 +45,11 @@ EX_CONFIG = 78
     "--memory-max", type=click.IntRange(1), help="Override the heap an agent may have, in bytes."
 )
 @click.option(
+    "--mode",
+    type=click.Choice(MODES),
+    help="Override how programs that begin here run; docs/modes.md says what that means.",
+)
+@click.option(
     "--ready-fd", type=int, help="Write a newline to this descriptor when the node listens."
 )
 @click.option(
@@ -54,6 +60,7 @@ def main(
     check_config: bool,
     storage: str | None,
     memory_max: int | None,
+    mode: str | None,
     ready_fd: int | None,
     log: str,
 ) -> None:
@@ -68,6 +75,9 @@ def main(
         config = msgspec.structs.replace(config, storage=storage)
     if memory_max is not None:
         agents = msgspec.structs.replace(config.agents, memory_max=memory_max)
+        config = msgspec.structs.replace(config, agents=agents)
+    if mode is not None:
+        agents = msgspec.structs.replace(config.agents, mode=mode)
         config = msgspec.structs.replace(config, agents=agents)
     if check_config:
         click.echo(f"{path}: node {config.name}, listens on {config.listen}")

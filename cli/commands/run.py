@@ -43,12 +43,20 @@ NODE = "local"
     metavar="MB",
     help="How large the heap may grow.",
 )
+@click.option(
+    "--mode",
+    type=click.Choice(["direct", "compiled", "hybrid"]),
+    default="compiled",
+    show_default=True,
+    help="Run the AST itself, compiled code, or the AST until it gets hot; what comes out is the same.",
+)
 @output_option
 def run(
     file: Path | None,
     expression: str | None,
     arguments: tuple[str, ...],
     mem: int,
+    mode: str,
     output: str,
     as_json: bool,
 ) -> None:
@@ -62,7 +70,9 @@ def run(
         cluster = create(Path(folder), name="run", now_s=time.time_ns() // 10**9)
         add_node(cluster, NODE, listen="127.0.0.1:0")
         with running(
-            cluster, [NODE], extra=("--memory-max", str(mem << 20), "--storage", "memory")
+            cluster,
+            [NODE],
+            extra=("--memory-max", str(mem << 20), "--storage", "memory", "--mode", mode),
         ):
             exp = time.time_ns() // 10**9 + 24 * 3600
             rights = Caveats(exp=exp, rights=(Rights(ALL_VERBS, "**"),))
