@@ -155,34 +155,64 @@ cdef bint read_leaf(Reader *reader) noexcept nogil:
     return True
 
 
+cdef bint read_part(Reader *reader, Object **part, uint32_t *level, int64_t *size) noexcept nogil:
+    """Read a reference to a node or leaf, NULL for nil; sets its level above the leaves and how many items are below."""
+    cdef Value value
+    cdef Object *last
+    cdef uint32_t above
+    part[0] = NULL
+    level[0] = 0
+    size[0] = 0
+    if not read_any(reader, &value):
+        return False
+    if value.tag == NIL and value.spare != VACANT:
+        return True
+    if not is_vector_part(value.tag):
+        return refuse(reader, b"a part of a vector is of another kind")
+    part[0] = value.object
+    if value.object.count < IMMORTAL:
+        level[0] = reader.entries[reader.number].level
+        size[0] = reader.entries[reader.number].size
+        return True
+    last = value.object  # of a constant: full except on the right
+    while last.kind == VECTOR_NODE:
+        level[0] += 1
+        last = (<Pointers *> last).at[0]
+    last = value.object
+    for above in range(level[0], 0, -1):
+        size[0] += <int64_t> (last.length - 1) << (5 * above)
+        last = (<Pointers *> last).at[last.length - 1]
+    size[0] += last.length
+    reader.leaf_items += size[0]
+    return True
+
+
 cdef bint read_vector_node(Reader *reader) noexcept nogil:
     """Read a node; all its children are of one level, and full except on the right."""
     cdef Pointers *node
-    cdef Value value
-    cdef Entry *child = NULL
     cdef uint32_t n = 0
     cdef uint32_t i
     cdef uint32_t level = 0
+    cdef uint32_t below = 0
     cdef int64_t size = 0
+    cdef int64_t part = 0
     if not read_count(reader, 1, LEAF_ITEMS, &n):
         return False
     node = new_node(&reader.state.heap, n)
     if node == NULL:
         return out_of_memory(reader)
     for i in range(n):
-        if not read_any(reader, &value):
+        if not read_part(reader, &node.at[i], &below, &part):
             return False
-        if value.tag != VECTOR_NODE and not is_leaf(value.tag):
-            return refuse(reader, b"a vector's node has a child of another kind")
-        node.at[i] = value.object
-        child = &reader.entries[reader.number]
+        if node.at[i] == NULL:
+            return refuse(reader, b"a part of a vector is of another kind")
         if i == 0:
-            level = child.level + 1
-        if level > VECTOR_LEVEL_MAX or child.level + 1 != level:
+            level = below + 1
+        if level > VECTOR_LEVEL_MAX or below + 1 != level:
             return refuse(reader, b"a vector's node has children of two levels")
-        if (i + 1 < n or level == 1) and child.size != <int64_t> 1 << (5 * level):
+        if (i + 1 < n or level == 1) and part != <int64_t> 1 << (5 * level):
             return refuse(reader, b"a vector's node is not full")
-        size += child.size
+        size += part
     if not add_entry(reader, node):
         return False
     last_entry(reader).level = level
@@ -192,34 +222,31 @@ cdef bint read_vector_node(Reader *reader) noexcept nogil:
 
 cdef bint read_vector(Reader *reader) noexcept nogil:
     """Read a vector, whose root holds all whole leaves but the last and whose tail the last 1 to 32 items."""
-    cdef Value root = nil()
-    cdef Value tail = nil()
+    cdef Object *root = NULL
+    cdef Object *tail = NULL
     cdef Value vector
-    cdef uint32_t shift = 5
+    cdef uint32_t level = 0
+    cdef uint32_t in_tail_level = 0
     cdef int64_t count = 0
-    cdef int64_t found = 0
-    if not (read_number(reader, 0, reader.leaf_items, &count) and read_inner(reader, VECTOR_NODE, True, &root)):
+    cdef int64_t in_root = 0
+    cdef int64_t in_tail = 0
+    if not read_number(reader, 0, GREATEST_INTEGER, &count):
         return False
-    if root.tag != NIL:
-        found = reader.entries[reader.number].size
-        shift = 5 * reader.entries[reader.number].level
-        if shift > 5 and root.object.length == 1:
-            return refuse(reader, b"a vector is deeper than it need be")
-    if not read_any(reader, &tail):
+    if not (read_part(reader, &root, &level, &in_root) and read_part(reader, &tail, &in_tail_level, &in_tail)):
         return False
-    if tail.tag == NIL:
-        if count != 0 or found != 0 or tail.spare == VACANT:
-            return refuse(reader, b"a vector without a tail")
-    elif not is_leaf(tail.tag):
-        return refuse(reader, b"a reference to an object of another kind")
-    else:
-        found += tail.object.length
-    if count != found:
+    if root == NULL:
+        level = 1
+    elif root.kind != VECTOR_NODE:
+        return refuse(reader, b"a part of a vector is of another kind")
+    elif level > 1 and root.length == 1:
+        return refuse(reader, b"a vector is deeper than it need be")
+    if tail != NULL and not is_leaf(tail.kind):
+        return refuse(reader, b"a part of a vector is of another kind")
+    if tail == NULL and (count != 0 or root != NULL):
+        return refuse(reader, b"a vector without a tail")
+    if count != in_root + in_tail or count > reader.leaf_items:
         return refuse(reader, b"a vector's count is wrong")
-    if give_vector(
-        &reader.state.heap, count, shift,
-        NULL if root.tag == NIL else root.object, NULL if tail.tag == NIL else tail.object, &vector,
-    ) != OK:
+    if give_vector(&reader.state.heap, count, 5 * level, root, tail, &vector) != OK:
         return out_of_memory(reader)
     return add_entry(reader, vector.object)
 

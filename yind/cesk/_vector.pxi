@@ -86,6 +86,10 @@ cdef inline bint is_leaf(uint32_t kind) noexcept nogil:
     return kind == VECTOR_LEAF or VECTOR_TAGS <= kind <= VECTOR_OBJECTS
 
 
+cdef inline bint is_vector_part(uint32_t kind) noexcept nogil:
+    return kind == VECTOR_NODE or is_leaf(kind)
+
+
 cdef inline Value leaf_item(Object *leaf, uint32_t i) noexcept nogil:
     """Return an item of a leaf, borrowed."""
     if leaf.kind == VECTOR_WORDS:

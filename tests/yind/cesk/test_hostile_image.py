@@ -321,7 +321,7 @@ BAD_VALUES = {
         [VECTOR_LEAF, 1, 1, VECTOR, 2, None, reference(0)],
         reference(1),
         2,
-        "range",
+        "count",
     ),
     "a vector that sees too little": (
         [VECTOR_LEAF, 2, 1, 2, VECTOR, 1, None, reference(0)],

@@ -229,6 +229,29 @@ def test_vectors_take_as_many_bytes_in_a_fresh_heap(name: str) -> None:
     assert restored.image() == machine.image()
 
 
+LITERAL = f"[{' '.join(map(str, range(1100)))}]"
+
+
+@pytest.mark.parametrize(
+    "change", ["(conj v 1)", "(assoc v 40 nil)", "(pop (pop v))", "(into v v)"]
+)
+def test_what_a_vector_has_of_a_constant_is_not_in_an_image(change: str) -> None:
+    source = (
+        f"(let [v {LITERAL} w {change}] (here) [(count w) (reduce + (map (fn [x] (or x 0)) w))])"
+    )
+    machine = stopped(source)
+    restored = copied(machine)
+    audit(restored)
+    assert restored.memory_used == machine.memory_used
+    assert restored.image() == machine.image()
+    if change != "(into v v)":
+        assert len(machine.image()) < 600
+    for each in (machine, restored):
+        each.resume("here")
+        finished(each)
+    assert restored.result == machine.result
+
+
 def bytes_each(expression: str, n: int = 10_000) -> float:
     empty = stopped(f"(let [n {n} v []] (here) (count v))").memory_used
     return (stopped(f"(let [n {n} v {expression}] (here) (count v))").memory_used - empty) / n
