@@ -113,14 +113,12 @@ cdef inline void put(Heap *heap, Value *place, uint32_t tag, int64_t integer) no
         release_object(heap, old)
 
 
-cdef inline void put_real(Heap *heap, Value *place, double real) noexcept nogil:
-    """Store a double over an old value."""
-    cdef Object *old = place.object
-    cdef uint32_t old_tag = place.tag
-    set_tag(place, DOUBLE)
-    place.real = real
-    if unlikely(old_tag >= HEAP):
-        release_object(heap, old)
+cdef inline void copy(Heap *heap, Value *place, const Value *source) noexcept nogil:
+    """Store what another slot, or a constant, holds."""
+    if unlikely(place.tag >= HEAP):
+        release_object(heap, place.object)
+    (<uint64_t *> place)[0] = (<uint64_t *> source)[0]  # by words, as it was written
+    place.integer = source.integer
 
 
 cdef inline void put_made(Heap *heap, Value *place, const Value *made) noexcept nogil:
@@ -133,45 +131,64 @@ cdef inline void put_made(Heap *heap, Value *place, const Value *made) noexcept 
         release_object(heap, old)
 
 
-cdef inline bint add_quickly(Heap *heap, Value *place, const Value *x, const Value *y) noexcept nogil:
-    """Store x + y of two INT or two DOUBLE; False: of other kinds, or the sum needs more than 64 bits."""
+cdef inline bint put_quickly(Value *place, int64_t integer) noexcept nogil:
+    """Store an INT; False if there is something to release, which the general way does."""
+    if unlikely(place.tag >= HEAP):
+        return False
+    set_tag(place, INT)
+    place.integer = integer
+    return True
+
+
+cdef inline bint add_quickly(Value *place, const Value *x, const Value *y) noexcept nogil:
+    """Store x + y of two INT or two DOUBLE; False: not done."""
     cdef int64_t number = 0
     if x.tag == INT and y.tag == INT and likely(not add_overflows(x.integer, y.integer, &number)):
-        put(heap, place, INT, number)
-        return True
-    if x.tag == DOUBLE and y.tag == DOUBLE:
-        put_real(heap, place, x.real + y.real)
+        return put_quickly(place, number)
+    if x.tag == DOUBLE and y.tag == DOUBLE and likely(place.tag < HEAP):
+        place.real = x.real + y.real
+        set_tag(place, DOUBLE)
         return True
     return False
 
 
-cdef inline bint subtract_quickly(Heap *heap, Value *place, const Value *x, const Value *y) noexcept nogil:
-    """Store x - y of two INT or two DOUBLE; False: of other kinds, or the difference needs more than 64 bits."""
+cdef inline bint subtract_quickly(Value *place, const Value *x, const Value *y) noexcept nogil:
+    """Store x - y of two INT or two DOUBLE; False: not done."""
     cdef int64_t number = 0
     if x.tag == INT and y.tag == INT and likely(not subtract_overflows(x.integer, y.integer, &number)):
-        put(heap, place, INT, number)
-        return True
-    if x.tag == DOUBLE and y.tag == DOUBLE:
-        put_real(heap, place, x.real - y.real)
+        return put_quickly(place, number)
+    if x.tag == DOUBLE and y.tag == DOUBLE and likely(place.tag < HEAP):
+        place.real = x.real - y.real
+        set_tag(place, DOUBLE)
         return True
     return False
 
 
-cdef inline bint multiply_quickly(Heap *heap, Value *place, const Value *x, const Value *y) noexcept nogil:
-    """Store x * y of two INT or two DOUBLE; False: of other kinds, or the product needs more than 64 bits."""
+cdef inline bint multiply_quickly(Value *place, const Value *x, const Value *y) noexcept nogil:
+    """Store x * y of two INT or two DOUBLE; False: not done."""
     cdef int64_t number = 0
     if x.tag == INT and y.tag == INT and likely(not multiply_overflows(x.integer, y.integer, &number)):
-        put(heap, place, INT, number)
-        return True
-    if x.tag == DOUBLE and y.tag == DOUBLE:
-        put_real(heap, place, x.real * y.real)
+        return put_quickly(place, number)
+    if x.tag == DOUBLE and y.tag == DOUBLE and likely(place.tag < HEAP):
+        place.real = x.real * y.real
+        set_tag(place, DOUBLE)
         return True
     return False
+
+
+cdef Outcome compare_slowly(Heap *heap, Value x, Value y, bint or_equal, bint *truth) noexcept nogil:
+    """Set truth to x < y or x <= y of any numbers."""
+    cdef int order = 0
+    cdef Outcome outcome
+    heap.steps = 0
+    outcome = checked_compare(heap, b"<=" if or_equal else b"<", x, y, &order)
+    truth[0] = order == -1 or (or_equal and order == 0)
+    return outcome
 
 
 cdef inline Outcome less(Heap *heap, const Value *x, const Value *y, bint *truth) noexcept nogil:
     """Set truth to x < y."""
-    cdef int order = 0
+    cdef bint found
     cdef Outcome outcome
     if x.tag == INT and y.tag == INT:
         truth[0] = x.integer < y.integer
@@ -179,15 +196,14 @@ cdef inline Outcome less(Heap *heap, const Value *x, const Value *y, bint *truth
     if x.tag == DOUBLE and y.tag == DOUBLE:
         truth[0] = x.real < y.real
         return OK
-    heap.steps = 0
-    outcome = checked_compare(heap, b"<", x[0], y[0], &order)
-    truth[0] = order == -1
+    outcome = compare_slowly(heap, x[0], y[0], False, &found)
+    truth[0] = found
     return outcome
 
 
 cdef inline Outcome less_equal(Heap *heap, const Value *x, const Value *y, bint *truth) noexcept nogil:
     """Set truth to x <= y."""
-    cdef int order = 0
+    cdef bint found
     cdef Outcome outcome
     if x.tag == INT and y.tag == INT:
         truth[0] = x.integer <= y.integer
@@ -195,15 +211,14 @@ cdef inline Outcome less_equal(Heap *heap, const Value *x, const Value *y, bint 
     if x.tag == DOUBLE and y.tag == DOUBLE:
         truth[0] = x.real <= y.real
         return OK
-    heap.steps = 0
-    outcome = checked_compare(heap, b"<=", x[0], y[0], &order)
-    truth[0] = order == -1 or order == 0
+    outcome = compare_slowly(heap, x[0], y[0], True, &found)
+    truth[0] = found
     return outcome
 
 
 cdef inline Outcome same(Heap *heap, const Value *x, const Value *y, bint *truth) noexcept nogil:
     """Set truth to x = y."""
-    cdef bint found = False
+    cdef bint found
     cdef Outcome outcome
     if x.tag == INT and y.tag == INT:
         truth[0] = x.integer == y.integer
@@ -260,17 +275,21 @@ cdef RunStatus run_state(State *state) noexcept nogil:
         dispatch(step.opcode)
         if opcode == OP_CONST:
             here(OP_CONST)
-            set_value(heap, slot_at(frame, step.a), constant_at(step, step.b)[0])  # immortal: not counted
+            copy(heap, slot_at(frame, step.a), constant_at(step, step.b))  # immortal: not counted
             go_on(step)
             continue
         elif opcode == OP_MOVE:
             here(OP_MOVE)
-            set_value(heap, slot_at(frame, step.a), retained(slot_at(frame, step.b)[0]))
+            x = slot_at(frame, step.b)
+            copy(heap, slot_at(frame, step.a), x)
+            retain(x[0])
             go_on(step)
             continue
         elif opcode == OP_TAKE:
             here(OP_TAKE)
-            set_value(heap, slot_at(frame, step.a), taken(slot_at(frame, step.b)))
+            x = slot_at(frame, step.b)
+            copy(heap, slot_at(frame, step.a), x)
+            vacate(x)
             go_on(step)
             continue
         elif opcode == OP_CAPTURED:
@@ -283,7 +302,7 @@ cdef RunStatus run_state(State *state) noexcept nogil:
             here(OP_ADD)
             x = slot_at(frame, step.b)
             y = slot_at(frame, step.c)
-            if add_quickly(heap, slot_at(frame, step.a), x, y):
+            if add_quickly(slot_at(frame, step.a), x, y):
                 go_on(step)
                 continue
             outcome = arithmetic(heap, ADD, x[0], y[0], &value)
@@ -291,7 +310,7 @@ cdef RunStatus run_state(State *state) noexcept nogil:
             here(OP_SUBTRACT)
             x = slot_at(frame, step.b)
             y = slot_at(frame, step.c)
-            if subtract_quickly(heap, slot_at(frame, step.a), x, y):
+            if subtract_quickly(slot_at(frame, step.a), x, y):
                 go_on(step)
                 continue
             outcome = arithmetic(heap, SUBTRACT, x[0], y[0], &value)
@@ -299,7 +318,7 @@ cdef RunStatus run_state(State *state) noexcept nogil:
             here(OP_MULTIPLY)
             x = slot_at(frame, step.b)
             y = slot_at(frame, step.c)
-            if multiply_quickly(heap, slot_at(frame, step.a), x, y):
+            if multiply_quickly(slot_at(frame, step.a), x, y):
                 go_on(step)
                 continue
             outcome = arithmetic(heap, MULTIPLY, x[0], y[0], &value)
@@ -328,7 +347,7 @@ cdef RunStatus run_state(State *state) noexcept nogil:
             here(OP_ADD_CONSTANT)
             x = slot_at(frame, step.b)
             y = constant_at(step, step.c)
-            if add_quickly(heap, slot_at(frame, step.a), x, y):
+            if add_quickly(slot_at(frame, step.a), x, y):
                 go_on(step)
                 continue
             outcome = arithmetic(heap, ADD, x[0], y[0], &value)
@@ -336,7 +355,7 @@ cdef RunStatus run_state(State *state) noexcept nogil:
             here(OP_SUBTRACT_CONSTANT)
             x = slot_at(frame, step.b)
             y = constant_at(step, step.c)
-            if subtract_quickly(heap, slot_at(frame, step.a), x, y):
+            if subtract_quickly(slot_at(frame, step.a), x, y):
                 go_on(step)
                 continue
             outcome = arithmetic(heap, SUBTRACT, x[0], y[0], &value)
@@ -344,7 +363,7 @@ cdef RunStatus run_state(State *state) noexcept nogil:
             here(OP_MULTIPLY_CONSTANT)
             x = slot_at(frame, step.b)
             y = constant_at(step, step.c)
-            if multiply_quickly(heap, slot_at(frame, step.a), x, y):
+            if multiply_quickly(slot_at(frame, step.a), x, y):
                 go_on(step)
                 continue
             outcome = arithmetic(heap, MULTIPLY, x[0], y[0], &value)
@@ -386,16 +405,14 @@ cdef RunStatus run_state(State *state) noexcept nogil:
         elif opcode == OP_INCREMENT:
             here(OP_INCREMENT)
             x = slot_at(frame, step.b)
-            if x.tag == INT and likely(x.integer != GREATEST_INTEGER):
-                put(heap, slot_at(frame, step.a), INT, x.integer + 1)
+            if x.tag == INT and likely(x.integer != GREATEST_INTEGER) and put_quickly(slot_at(frame, step.a), x.integer + 1):
                 go_on(step)
                 continue
             outcome = arithmetic(heap, ADD, x[0], integer_value(1), &value)
         elif opcode == OP_DECREMENT:
             here(OP_DECREMENT)
             x = slot_at(frame, step.b)
-            if x.tag == INT and likely(x.integer != LEAST_INTEGER):
-                put(heap, slot_at(frame, step.a), INT, x.integer - 1)
+            if x.tag == INT and likely(x.integer != LEAST_INTEGER) and put_quickly(slot_at(frame, step.a), x.integer - 1):
                 go_on(step)
                 continue
             outcome = arithmetic(heap, SUBTRACT, x[0], integer_value(1), &value)

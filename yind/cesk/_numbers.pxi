@@ -198,8 +198,8 @@ cdef Outcome calculate(Heap *heap, Operation operation, Value a, Value b, Value 
             return fault_type(heap, OPERATION_NAMES[<int> operation], b"an integer", b)
         if operation >= SHIFT_LEFT and (b.tag != INT or b.integer < 0):
             return fault(heap, b"arithmetic", b"shift by a negative or too large number")
-    if a.tag == DOUBLE and b.tag == DOUBLE:
-        return real_arithmetic(heap, operation, a.real, b.real, result)
+    if (a.tag == DOUBLE or b.tag == DOUBLE) and (a.tag <= DOUBLE and b.tag <= DOUBLE):
+        return real_arithmetic(heap, operation, real_of(a), real_of(b), result)
     if operation == SHIFT_LEFT and not result_fits(heap, operation, a, b):
         return NO_MEMORY
     outcome = spend(heap, number_steps(operation, a, b))

@@ -158,7 +158,9 @@ def _verify_step(
         else:
             valid = 0 <= value < limits[kind]
         _require(valid, f"pc {pc}: {name}: operand {field} is out of range")
-    if name in ("apply", "tail-apply"):
+    if name in ("move", "take"):
+        _require(row.a != row.b, f"pc {pc}: {name}: a slot to itself")
+    elif name in ("apply", "tail-apply"):
         _require(row.b + row.n < arity.slot_count, f"pc {pc}: {name}: too many arguments")
     elif name in ("call", "tail-call"):
         callee = _callee(segment, segment.constants[row.c], core_functions)

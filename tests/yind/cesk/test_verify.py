@@ -59,6 +59,8 @@ BAD: dict[str, tuple[Segment, str]] = {
     "a slot behind the frame": (segment(row("const", a=SLOTS), RETURN), "operand a"),
     "a slot before the frame": (segment(row("move", b=-1), RETURN), "operand b"),
     "a constant that is not there": (segment(row("const", b=1), RETURN), "operand b"),
+    "a slot moved to itself": (segment(CONST, row("move"), RETURN), "to itself"),
+    "a slot taken by itself": (segment(CONST, row("take"), RETURN), "to itself"),
     "a captured value that is not there": (segment(row("captured"), RETURN), "operand b"),
     "a global that is not there": (segment(row("global", b=1), RETURN), "operand b"),
     "a host function that is not there": (segment(row("primitive", b=9999), RETURN), "operand b"),
