@@ -63,3 +63,17 @@
 ; expect error: Assert failed
 (assert false "the message")
 ; expect error: the message
+; A condition of parts goes straight to its branch.
+(defn f [a b c] (if (and (or a (nil? b)) (not (if a (= b c) (and b false)))) :yes :no))
+(for [a [nil true] b [nil 1] c [1 2]] (f a b c))
+; expect: (:yes :yes :no :no :yes :yes :no :yes)
+(let [nan (/ 0.0 0.0) g (fn [x y] [(if (not (< x y)) 1 2) (if (or (< x y) (= x y)) 1 2) (if (and (<= x y) (>= x y)) 1 2)])]
+  [(g 1 2) (g 2.0 2.0) (g nan 1) (g nan nan) (g 1N 1)])
+; expect: [[2 1 2] [1 1 1] [1 2 2] [1 2 2] [1 1 1]]
+(let [seen (atom []) ask (fn [x] (swap! seen conj x) x)]
+  [(if (or (ask nil) (and (ask 1) (not (ask false)))) :yes :no) (if (and (ask 2) (or (ask nil) (ask false))) :yes :no) @seen])
+; expect: [:yes :no [nil 1 false 2 nil false]]
+(let [x nil] (if (or (= x 1) (< x 1)) 1 2))
+; expect error: number
+(let [v [1 2]] (if (or (let [w (conj v 3)] (= 3 (count w))) (= v 1)) [v (count v)] :no))
+; expect: [[1 2] 2]
