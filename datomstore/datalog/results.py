@@ -32,6 +32,8 @@ from datomstore.value import Keyword, Map, Set, Symbol, exact_by_type
 Row = tuple[object, ...]
 Column = Ids | list[object]
 SUM_BOUND = 1 << 62  # of the magnitude of a sum that is made on a column
+DOUBLE_BOUND = 1 << 53  # of the same where it is made as a double, exactly
+KEY_SPREAD_MAX = 4  # ids for each row between the least and the largest of a group's key
 
 
 class Given(NamedTuple):
@@ -73,6 +75,9 @@ def _rows(query: Query, found: Relation, wanted: Sequence[Symbol], given: Given)
             distinct = distinct.distinct(list(dict.fromkeys(names)))
         groups = [np.array([row], np.int64) for row in range(distinct.count)]
     else:
+        totals = _totals(query, distinct)
+        if totals is not None:
+            return totals
         keys = [e if isinstance(e, Symbol) else e.variable for e in query.find if _is_key(e)]
         groups = _groups([distinct.columns[name] for name in keys], distinct.count)
     firsts = np.array([members[0] for members in groups], np.int64)
@@ -135,6 +140,52 @@ def _groups(keys: Sequence[Ids], count: int) -> list[Rows]:
     return np.split(order, np.flatnonzero(changes) + 1)
 
 
+def _totals(query: Query, distinct: Relation) -> list[Row] | None:
+    """Return counts, sums and averages of integers by one key, counted and added up for all groups at once.
+
+    None if something else is asked for, the key's ids are too far apart, or a sum could not be exact.
+    """
+    keys = {element for element in query.find if isinstance(element, Symbol)}
+    aggregates = [element for element in query.find if isinstance(element, Aggregate)]
+    if len(keys) != 1 or len(keys) + len(aggregates) != len(query.find):
+        return None
+    if any(e.arguments or e.function not in ("count", "sum", "avg") for e in aggregates):
+        return None
+    (key,) = keys
+    ids = distinct.columns[key]
+    least = int(ids.min())
+    if int(ids.max()) - least > KEY_SPREAD_MAX * len(ids):
+        return None
+    codes = ids - least
+    counts = np.bincount(codes)
+    present = np.flatnonzero(counts)
+    sizes: list[int] = counts[present].tolist()
+    columns: list[list[object]] = []
+    for element in query.find:
+        if not isinstance(element, Aggregate):
+            columns.append(values_of(present + least))
+        elif element.function == "count":
+            columns.append(list(sizes))
+        else:
+            column = distinct.columns[element.variable]
+            numbers = column >> 1
+            if not inline([column]) or _largest(numbers) * len(numbers) >= DOUBLE_BOUND:
+                return None
+            sums = np.bincount(codes, weights=numbers)[present].astype(np.int64).tolist()
+            average = element.function == "avg"
+            columns.append(list(map(_mean, sums, sizes)) if average else sums)
+    return list(zip(*columns, strict=True))
+
+
+def _largest(numbers: Ids) -> int:
+    return max(int(numbers.max()), -int(numbers.min()))
+
+
+def _mean(total: int, count: int) -> object:
+    """Return the exact mean: an integer where it is one."""
+    return total / count if total % count else total // count
+
+
 def _pulled(element: Pull, column: Ids, given: Given) -> list[object]:
     source = given.sources[element.source]
     if not isinstance(source, DatabaseSource):
@@ -166,14 +217,15 @@ def _aggregate(
     name = element.function
     if name == "count":
         return len(ids)
-    if name in ("sum", "min", "max") and not element.arguments and inline([ids]):
+    if name in ("sum", "avg", "min", "max") and not element.arguments and inline([ids]):
         numbers = ids >> 1
         if name == "min":
             return int(numbers.min())
         if name == "max":
             return int(numbers.max())
-        if max(int(numbers.max()), -int(numbers.min())) * len(ids) < SUM_BOUND:
-            return int(numbers.sum())
+        if _largest(numbers) * len(ids) < SUM_BOUND:
+            total = int(numbers.sum())
+            return total if name == "sum" else _mean(total, len(ids))
     try:
         arguments = [argument.value for argument in element.arguments]
         if name in CHANCE:

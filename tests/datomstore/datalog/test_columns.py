@@ -72,3 +72,22 @@ def test_a_rule_that_is_asked_by_common_values_makes_no_more_rows_than_there_are
     budget = Budget(rows=50_000)  # each scope by name would be 400,000
     found = q(query, database, rules, tuple(range(200)), budget=budget)
     assert found == Set((scope,) for scope in range(10, 200))
+
+
+def test_totals_by_one_key_are_those_of_each_group() -> None:
+    facts = [(e, "city", ("Bern", "Rome", "Oslo")[e % 3]) for e in range(30)]
+    database = _database(*facts, *((e, "pay", e * e - 100) for e in range(30)))
+    query = "[:find ?c (sum ?p) (avg ?p) (count ?e) :with ?e :where [?e :city ?c] [?e :pay ?p]]"
+    pays = {place: [e * e - 100 for e in range(place, 30, 3)] for place in range(3)}
+    assert q(query, database) == Set(
+        (("Bern", "Rome", "Oslo")[place], sum(pay), sum(pay) / len(pay), len(pay))
+        if sum(pay) % len(pay)
+        else (("Bern", "Rome", "Oslo")[place], sum(pay), sum(pay) // len(pay), len(pay))
+        for place, pay in pays.items()
+    )
+
+
+def test_sums_that_a_double_cannot_hold_stay_exact() -> None:
+    database = _database(*((e, "city", "Bern") for e in (1, 2)), (1, "pay", 2**53), (2, "pay", 1))
+    query = "[:find ?c (sum ?p) :with ?e :where [?e :city ?c] [?e :pay ?p]]"
+    assert q(query, database) == Set([("Bern", 2**53 + 1)])
