@@ -519,6 +519,11 @@ def _matches(
     keys: Ids, rows: Rows, probes: Ids, spend: Callable[[int], None] | None
 ) -> tuple[Rows, Rows]:
     """Return (probe number, row) for rows with ascending keys."""
+    found = _gathered(keys, probes)
+    if found is not None:
+        if spend is not None:
+            spend(len(found[0]))
+        return found[0], rows[found[1]]
     low = np.searchsorted(keys, probes, "left")
     counts = np.searchsorted(keys, probes, "right") - low
     total = int(counts.sum())
@@ -526,6 +531,24 @@ def _matches(
         spend(total)
     probe, position = spread(low, counts, total)
     return probe, rows[position]
+
+
+def _gathered(keys: Ids, probes: Ids) -> tuple[Rows, Rows] | None:
+    """Return (probe number, position) where keys follow one another without a gap, else None.
+
+    That an entity has one value, and its neighbours too, is what most attributes of a whole import look like: then a key
+    stands where it is expected, and alone. It is looked at for the probes only.
+    """
+    last = len(keys) - 1
+    if last < 1 or int(keys[last]) - int(keys[0]) != 2 * last:
+        return None
+    guess = probes - keys[0]
+    number = np.flatnonzero((guess >= 0) & (guess <= 2 * last) & (guess & 1 == 0))
+    position, wanted = guess[number] >> 1, probes[number]
+    alone = keys[position] == wanted
+    alone &= (keys[np.maximum(position - 1, 0)] != wanted) | (position == 0)
+    alone &= (keys[np.minimum(position + 1, last)] != wanted) | (position == last)
+    return (number.astype(np.int64), position) if alone.all() else None
 
 
 def _schema(schema: Mapping[Keyword, Mapping[Keyword, object]] | Schema | None) -> Schema:
