@@ -707,6 +707,14 @@ def _logic(shape: str, function: str) -> Derived:
     return expand
 
 
+def _suspending(tag: str) -> Derived:
+    def expand(expander: Expander, form: Form) -> Form:
+        _, value = form.value
+        return _core(form.span, "suspend*", literal(Keyword(tag), form.span), value)
+
+    return expand
+
+
 DERIVED: dict[str, Derived] = {
     "when": _when,
     "when-not": _when_not,
@@ -756,4 +764,11 @@ DERIVED: dict[str, Derived] = {
     "async": _async,
     "fresh": _logic("(fresh [x ...] goal ...)", "impl/fresh"),
     "run*": _logic("(run* [x ...] goal ...)", "impl/run"),
+}
+
+# Calls of functions of the library, by number of arguments, that are written out where they stand: the function does
+# the same (yang/lib/control.clj), for who passes it on.
+WRITTEN_OUT: dict[tuple[str, int], Derived] = {
+    ("yield", 1): _suspending("yin.core/generator"),
+    ("suspend", 1): _suspending("yin.core/coroutine"),
 }

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from datomstore.value import Keyword
-from yang.derived import DERIVED
+from yang.derived import DERIVED, WRITTEN_OUT
 from yang.errors import Source, SourceError, raise_all
 from yang.forms import Form, call, function_list, literal, symbol, value_of, vector
 from yang.limits import ERRORS_SHOWN_MAX
@@ -109,11 +109,13 @@ UNSUPPORTED = frozenset(
 class Expander:
     """One expansion: what the program defined so far, its namespace and aliases, and the count of made names."""
 
-    def __init__(self, source: Source, *, core: bool) -> None:
+    def __init__(self, source: Source, *, core: bool, own: frozenset[str]) -> None:
         self.source = source
         self.core = core
         self.namespace = "yin.core" if core else "user"
         self.defined: set[str] = set()
+        self.own = own  # names that mean the program's definitions, also before these
+        self.written_out: set[str] = set()
         self.aliases = dict(ALIASES)
         self.referred: dict[str, str] = {}
         self._made = 0
@@ -190,11 +192,23 @@ class Expander:
             "there are clojure.string (str/) and clojure.set (set/)",
         )
 
-    def _derived(self, name: str, scope: Scope) -> Callable[[Expander, Form], Form] | None:
+    def _derived(self, form: Form, scope: Scope) -> Callable[[Expander, Form], Form] | None:
         """Return the derived form that a head means, unless it is shadowed."""
+        name: str = form.value[0].value
         found = DERIVED.get(name)
         if found is not None:
             return None if name in scope or name in self.defined else found
+        found = WRITTEN_OUT.get((name, len(form.value) - 1))
+        if found is not None:
+            if (
+                self.core
+                or name in scope
+                or name in self.referred
+                or name in self.defined | self.own
+            ):
+                return None
+            self.written_out.add(name)
+            return found
         if name.startswith((CORE, "clojure.core/")):
             return DERIVED.get(name.partition("/")[2])
         return None
@@ -213,7 +227,7 @@ class Expander:
             special = SPECIAL.get(head.value)
             if special is not None:
                 return (yield special(self, form, scope))  # type: ignore[no-any-return]
-            derived = self._derived(head.value, scope)
+            derived = self._derived(form, scope)
             if derived is None:
                 break
             form = derived(self, form)
@@ -249,13 +263,18 @@ class Expander:
         return list(zip(form.value[::2], form.value[1::2], strict=True))
 
 
-def expand(forms: Sequence[Form], source: Source, *, core: bool = False) -> tuple[Form, ...]:
+def expand(
+    forms: Sequence[Form], source: Source, *, core: bool = False, own: frozenset[str] = frozenset()
+) -> tuple[Form, ...]:
     """Return the core forms of a program's forms.
+
+    A function of the library that the program defines itself may be called before that; such names are in `own`, for
+    which all is done again.
 
     Raises:
         SourceError, SourceErrors: every top-level form is looked at, so errors of several are raised together.
     """
-    expander = Expander(source, core=core)
+    expander = Expander(source, core=core, own=own)
     out: list[Form] = []
     errors: list[SourceError] = []
     for form in forms:
@@ -266,6 +285,8 @@ def expand(forms: Sequence[Form], source: Source, *, core: bool = False) -> tupl
             if len(errors) == ERRORS_SHOWN_MAX:
                 break
     raise_all(errors)
+    if expander.written_out & expander.defined:
+        return expand(forms, source, core=core, own=own | expander.defined)
     return tuple(out)
 
 

@@ -246,3 +246,16 @@
 ; expect error: suspended-with: expected a continuation of suspend*, found nil
 (let [k (prompt :p (suspend* :p 1))] (k))
 ; expect error: wrong number of arguments (0) passed to a continuation
+;; ---- yield and suspend, called, passed on, and of the program's own
+(vec (generator (fn [] (run! yield [1 2]) (yield 3))))
+; expect: [1 2 3]
+(defn first-of [] (yield 1)) (defn yield [x] [:own x]) [(first-of) (yield 2)]
+; expect: [[:own 1] [:own 2]]
+(let [yield inc suspend (fn [x] [x])] [(yield 1) (suspend 2)])
+; expect: [2 [2]]
+(let [co (coroutine (fn [x] (suspend (inc x)) (suspend)))] [(resume co 1) (resume co) (ended? co)])
+; expect: [2 nil false]
+(yield 1)
+; expect error: suspend*: no prompt has the tag :yin.core/generator
+(yield)
+; expect error: wrong number of arguments (0) passed to yield
