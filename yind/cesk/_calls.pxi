@@ -148,7 +148,7 @@ cdef Outcome leave(State *state) noexcept nogil:
     return NO_MEMORY if state.frame == NULL else OK
 
 
-cdef void deliver(State *state, Value value) noexcept nogil:
+cdef inline void deliver(State *state, Value value) noexcept nogil:
     """Give an owned value to the frame that waits."""
     if state.frame.head.slot >= 0:
         set_value(&state.heap, &state.frame.at[state.frame.head.slot], value)

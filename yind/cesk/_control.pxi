@@ -33,17 +33,20 @@ cdef inline bint may_mark(Value tag) noexcept nogil:
     return is_prompt_tag(tag) or tag.tag == CLOSURE
 
 
-cdef inline bint is_one(Value mark_tag, Value tag) noexcept nogil:
-    """Return whether a mark's tag is the same object as a prompt's tag."""
-    return mark_tag.object == tag.object and mark_tag.tag == tag.tag and is_prompt_tag(tag)
-
-
 cdef inline uint32_t mark_depth(Value mark) noexcept nogil:
     return mark.object.extra if mark.tag == MARK else 0
 
 
 cdef inline Values *mark_of(Value mark) noexcept nogil:
     return <Values *> mark.object
+
+
+cdef inline bint has_tag(Value mark, Value tag) noexcept nogil:
+    """Return whether a mark is a prompt with a tag that a prompt can have."""
+    cdef Value own = mark_of(mark).at[0]
+    if own.tag != tag.tag:
+        return False
+    return own.object == tag.object or (tag.tag != ATOM and text_equal(own.object, tag.object))
 
 
 cdef inline Frame *frame_of(Value mark) noexcept nogil:
@@ -128,14 +131,11 @@ cdef inline Frame *wait_at(State *state, int32_t slot) noexcept nogil:
 
 cdef bint find_prompt(State *state, Value tag, Value *mark) noexcept nogil:
     """Set mark (borrowed) to the innermost prompt with a tag, or return False."""
-    cdef Object *other
     mark[0] = state.marks
     while mark.tag == MARK:
         charge(&state.heap, 1)
-        if mark_of(mark[0]).at[0].tag == tag.tag:
-            other = mark_of(mark[0]).at[0].object
-            if other == tag.object or (tag.tag != ATOM and text_equal(other, tag.object)):
-                return True
+        if has_tag(mark[0], tag):
+            return True
         mark[0] = mark_of(mark[0]).at[2]
     return False
 
@@ -391,10 +391,10 @@ cdef Outcome suspend(State *state, Value *arguments, int32_t slot) noexcept nogi
     cdef Value prompt = state.marks
     cdef Value above = nil()
     cdef Value message
-    if likely(prompt.tag == MARK and is_one(mark_of(prompt).at[0], arguments[0])):
-        charge(heap, 1)
-    elif not is_prompt_tag(arguments[0]):
+    if unlikely(not is_prompt_tag(arguments[0])):
         return fault_type(heap, b"suspend*", b"a keyword, symbol or atom", arguments[0])
+    if likely(prompt.tag == MARK and has_tag(prompt, arguments[0])):
+        charge(heap, 1)
     elif not find_prompt(state, arguments[0], &prompt):
         return fault_prompt(state, b"suspend*", arguments[0])
     elif cut_marks(state, prompt, &above) != OK:
