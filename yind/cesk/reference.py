@@ -49,6 +49,7 @@ from yind.cesk.reference_values import (
     ErrorValue,
     Force,
     GuestFault,
+    HashMap,
     Store,
     Value,
     all_items,
@@ -64,6 +65,7 @@ from yind.cesk.reference_values import (
 _TX = 1 << 42  # of the facts of a program that is in a database of its own
 _TRACE_INNER = 32  # entries of a trace from where the error was thrown
 _TRACE_OUTER = 16  # and up to the top level
+_CAUSES_MAX = 16
 _FRAMES_MAX = 200  # that are shown, the innermost
 _LOCAL_TEXT_MAX = 200  # characters of a name's value
 _EMPTY_ENVIRONMENT: Environment = pmap()
@@ -928,15 +930,22 @@ class ReferenceMachine:
         if self.status is not Status.FAULT:
             raise StateInvalid("the program has not faulted")
         assert isinstance(self.control, Throw), self.control
-        error: ErrorValue = self.control.error
+        return self._fault(self.control.error, self._trace(), _CAUSES_MAX)
+
+    def _fault(self, error: ErrorValue, trace: list[TraceEntry], causes: int) -> Fault:
         message = error.message
         if not isinstance(message, str):
             message = text_of(self.store, message, readable=True)
         try:
-            data = to_edn(self.store, error.data)
+            found = to_edn(self.store, error.data)
         except ValueInvalid:
-            data = None
-        return Fault(message, data if isinstance(data, Map) else Map(), "", self._trace(), None)
+            found = None
+        data = found if isinstance(found, Map) else Map()
+        is_told = isinstance(error.data, HashMap) and error.data.entries
+        shown = self._glimpse(error.data) if is_told and set(data) != {Keyword("fault")} else ""
+        has_cause = isinstance(error.cause, ErrorValue) and causes > 0
+        cause = self._fault(error.cause, [], causes - 1) if has_cause else None
+        return Fault(message, data, shown, trace, cause)
 
     def _trace(self) -> list[TraceEntry]:
         """Return the places of the calls, those alike in a row as one; of many the innermost and the outermost."""
