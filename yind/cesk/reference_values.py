@@ -35,6 +35,7 @@ from yang.primitives import PRIMITIVES
 from yang.segment import PrimitiveRef
 from yang.walk import Walk, run
 from yind.cesk.errors import ValueInvalid
+from yind.cesk.reference_order import NOTHING, Ordered
 
 if TYPE_CHECKING:
     from yind.cesk.reference import Frame, Node
@@ -138,14 +139,14 @@ class Atom:
 class HashMap:
     """A map: from Key to (key, value)."""
 
-    entries: PMap[Key, tuple[Value, Value]]
+    entries: Ordered[tuple[Value, Value]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HashSet:
     """A set: from Key to the member."""
 
-    members: PMap[Key, Value]
+    members: Ordered[Value]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -164,8 +165,8 @@ class SortedSet:
     entries: tuple[tuple[Value, Value], ...]
 
 
-EMPTY_MAP = HashMap(pmap())
-EMPTY_SET = HashSet(pmap())
+EMPTY_MAP = HashMap(NOTHING)
+EMPTY_SET = HashSet(NOTHING)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -448,7 +449,7 @@ def _by_key(store: Store, source: Value) -> dict[Key, Value]:
     if isinstance(source, SORTED):
         return {key_of(store, key): value for key, value in source.entries}
     if isinstance(source, HashSet):
-        return dict(source.members)
+        return dict(source.members.items())
     return {key: value for key, (_, value) in source.entries.items()}
 
 
