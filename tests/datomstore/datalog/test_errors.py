@@ -241,7 +241,7 @@ def test_a_binding_too_large_for_memory_is_refused_before_it_is_made() -> None:
 )
 @pytest.mark.parametrize("call", ["(p ?x ?y)", "[?x :a ?w] (p ?x ?y)"])
 def test_recursion_ends_with_the_budget(shape: str, call: str) -> None:
-    database = database_of(facts_of([(e, A, e + 1) for e in range(400)]))
+    database = database_of(facts_of([(e, A, e + 1) for e in range(3_000)]))
     rules = f"[[(p ?x ?y) [?x :a ?y]] [(p ?x ?y) {shape}]]"
     with pytest.raises(BudgetExceeded):
         q(f"[:find ?x ?y :in $ % :where {call}]", database, rules, budget=Budget(rows=10_000))
