@@ -7,6 +7,7 @@
 from yind.cesk.verify import verify as _verify
 from yang.primitives import LONG_FORMS as _LONG_FORMS
 from yang.primitives import PRIMITIVE_NUMBERS as _PRIMITIVE_NUMBERS
+from datomstore.value import Keyword as _Keyword
 from yang.segment import FunctionRef as _FunctionRef
 from yang.segment import PrimitiveRef as _PrimitiveRef
 
@@ -88,6 +89,7 @@ cdef class Code:
     cdef readonly Code core
     cdef readonly bytes program_hash
     cdef tuple global_names  # of the core library and this segment: State.globals has one for each
+    cdef dict keywords  # of the core library, to its constants
 
     def __cinit__(self):
         memset(&self.info, 0, sizeof(CodeInfo))
@@ -285,8 +287,15 @@ cdef class Code:
                 constant[0] = pointer_value(core.info.functions[<uint32_t> core_names[value.name]].closure)
             elif isinstance(value, _FunctionRef):
                 constant[0] = pointer_value(self.info.functions[<uint32_t> value.number].closure)
+            elif isinstance(value, _Keyword) and core is not None and value in core.keywords:
+                # The same object: tags of prompts are then found equal at a glance.
+                constant[0] = core.info.constants[<uint32_t> core.keywords[value]]
             else:
                 self._load_value(value, constant)
+        if core is None:
+            self.keywords = {
+                value: index for index, value in enumerate(constants) if isinstance(value, _Keyword)
+            }
 
     cdef int _load_value(self, object value, Value *constant) except -1:
         try:

@@ -391,10 +391,10 @@ cdef Outcome suspend(State *state, Value *arguments, int32_t slot) noexcept nogi
     cdef Value prompt = state.marks
     cdef Value above = nil()
     cdef Value message
-    if unlikely(not is_prompt_tag(arguments[0])):
-        return fault_type(heap, b"suspend*", b"a keyword, symbol or atom", arguments[0])
-    if likely(prompt.tag == MARK and has_tag(prompt, arguments[0])):
+    if likely(prompt.tag == MARK and arguments[0].tag == KEYWORD and has_tag(prompt, arguments[0])):
         charge(heap, 1)
+    elif unlikely(not is_prompt_tag(arguments[0])):
+        return fault_type(heap, b"suspend*", b"a keyword, symbol or atom", arguments[0])
     elif not find_prompt(state, arguments[0], &prompt):
         return fault_prompt(state, b"suspend*", arguments[0])
     elif cut_marks(state, prompt, &above) != OK:

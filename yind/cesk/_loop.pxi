@@ -838,7 +838,10 @@ cdef RunStatus run_state(State *state) noexcept nogil:
         elif opcode == QUICK_IS_ERROR:
             here(QUICK_IS_ERROR)
             x = slot_at(frame, step.c)
-            give(heap, step, frame, boolean_value(x.tag == ERROR))
+            truth = x.tag == ERROR
+            if step.n:
+                release_values(heap, x, 1)
+            put(heap, slot_at(frame, step.a), FALSE + <uint32_t> truth, 0)
             go_on(step)
             continue
         elif opcode == QUICK_PROMPT:

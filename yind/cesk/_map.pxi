@@ -727,6 +727,7 @@ cdef Outcome make_index(Heap *heap, Value *handle) noexcept nogil:
     cdef Map *map = <Map *> handle.object
     cdef Value *pairs = map_leaf(map, 0)
     cdef uint32_t hashes[ARRAY_PAIRS_MAX]
+    cdef MapEntry first
     cdef Value index
     cdef Value fresh
     cdef uint32_t place
@@ -736,9 +737,10 @@ cdef Outcome make_index(Heap *heap, Value *handle) noexcept nogil:
         outcome = key_hash(heap, pairs[2 * i], &hashes[i])
         if outcome != OK:
             return outcome
-    if give_page(heap, 0, NULL, 0, &index) != OK:
+    first = MapEntry(hashes[0], 0)  # a page is never empty
+    if give_page(heap, 0, &first, 1, &index) != OK:
         return NO_MEMORY
-    for i in range(<uint32_t> map.count):
+    for i in range(1, <uint32_t> map.count):
         place = page_place(index, 0, hashes[i])
         while place < index.object.length and (<MapPage *> index.object).at[place].hash == hashes[i]:
             place += 1

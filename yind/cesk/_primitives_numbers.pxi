@@ -27,6 +27,13 @@ cdef Outcome fold_numbers(Heap *heap, Operation operation, const Value *argument
 
 
 cdef Outcome primitive_add(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
+    cdef int64_t sum = 0
+    if (
+        n == 2 and arguments[0].tag == INT and arguments[1].tag == INT  # as folds do
+        and not add_overflows(arguments[0].integer, arguments[1].integer, &sum)
+    ):
+        result[0] = integer_value(sum)
+        return OK
     if n == 0:
         result[0] = integer_value(0)
         return OK
