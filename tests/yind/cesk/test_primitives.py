@@ -19,7 +19,7 @@ from yind.cesk import Code, Machine, Status
 from yind.cesk.generate import defined_entries, entry_name
 
 MEMORY_MAX = 1 << 26
-FUEL = 1 << 26
+FUEL = 1 << 28  # a build with small portions needs more of it
 
 # The first example of a test compiles its program, which no deadline should judge.
 relaxed = settings(deadline=None, max_examples=60)
