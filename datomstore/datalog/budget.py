@@ -1,6 +1,6 @@
 """How much a query may do.
 
-Is:     a bound on rows and seconds, a way to call a query off, and the meter that is asked before every join.
+Is:     a bound on rows and seconds, a way to call a query off, and the meter that is asked before every join, and now and then inside of long ones.
 Is not: a bound on memory by bytes.
 Fits:   callers give a Budget; the evaluator spends from a Meter.
 """

@@ -12,7 +12,8 @@ from typing import Any
 
 from datomstore.datalog._kernel import CALCULATIONS, TESTS, Join, JoinGivenUp, Table
 from datomstore.datalog.budget import Meter
-from datomstore.datalog.limits import JOIN_PAUSE_ROWS
+from datomstore.datalog.errors import BudgetExceeded
+from datomstore.datalog.limits import JOIN_PAUSE_ROWS, JOIN_ROWS_MAX
 from datomstore.datalog.steps import Compute, Delta, Keep, LookUp, Step, Without
 from datomstore.datalog.syntax import BLANK, BindScalar, Constant, Term
 from datomstore.intern import intern
@@ -24,11 +25,12 @@ Operation = tuple[str, dict[str, Any]]
 class Fused:
     """A body as a join that adds to a table."""
 
-    def __init__(self, builder: _Builder, form: object) -> None:
+    def __init__(self, builder: _Builder, head: Table, form: object) -> None:
         self._values = builder.values
         self._operations = builder.operations
         self._look_ups = builder.look_ups
         self._form = form
+        self._head = head
         self._join: Join | None = None
         self._probes = 0
 
@@ -41,9 +43,12 @@ class Fused:
                 return False
             join = self._join = self._made()
         join.begin(*window)
+        most = self._head.count + JOIN_ROWS_MAX
         try:
             while join.running:
                 meter.spend(join.run(JOIN_PAUSE_ROWS), self._form)
+                if self._head.count > most:
+                    raise BudgetExceeded(f"more than {JOIN_ROWS_MAX} rows of one join", self._form)
         except JoinGivenUp:
             return False
         return True
@@ -62,7 +67,7 @@ def fuse(head: Table, terms: Sequence[Term], steps: Sequence[Step]) -> Fused | N
         return None
     registers = [builder.register(term) for term in terms]
     builder.operations.append(("emit", {"table": head, "registers": registers}))
-    return Fused(builder, steps[0].form)
+    return Fused(builder, head, steps[0].form)
 
 
 class _Builder:
