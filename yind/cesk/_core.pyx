@@ -18,6 +18,7 @@ from libc.string cimport memcmp, memcpy, memmove, memset, strlen, strncpy
 include "_heap.pxi"
 include "_vector.pxi"
 include "_map.pxi"
+include "_map_index.pxi"
 include "_sorted.pxi"
 include "_cursor.pxi"
 include "_equal.pxi"
