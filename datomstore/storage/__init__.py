@@ -7,6 +7,9 @@ Fits:   `datomstore.streams` keeps its logs here, the daemon its agents; `memory
 
 A write transaction belongs to one thread, and there is one at a time. It is durable when its block has been left, and it has
 not happened when the block was left by an exception.
+
+Blobs are large and immutable, so they are written beside transactions, which need not wait for them: `Storage.create_blob`,
+then `keep_blob` in a transaction, or `drop_blob`. A blob that is kept twice has to be deleted twice.
 """
 
 from __future__ import annotations
@@ -17,6 +20,8 @@ from pathlib import Path
 from typing import Protocol
 
 from datomstore.errors import DatomstoreError
+
+Buffer = bytes | bytearray | memoryview
 
 
 class StorageError(DatomstoreError):
@@ -58,8 +63,14 @@ class StorageTransaction(Protocol):
     def put_blob(self, blob: bytes) -> bytes:
         """Keep a blob and return its SHA-256."""
 
-    def get_blob(self, digest: bytes) -> bytes | None:
+    def keep_blob(self, digest: bytes) -> None:
+        """Keep a blob that was written with `Storage.create_blob`. Raises StorageError if there is none."""
+
+    def get_blob(self, digest: bytes) -> Buffer | None:
         """Return the blob of a digest."""
+
+    def delete_blob(self, digest: bytes) -> None:
+        """Keep a blob once less; it is gone when the transaction has happened and nobody keeps it."""
 
     def root(self, stream: str) -> bytes | None:
         """Return the root of a stream."""
@@ -80,14 +91,41 @@ class StorageTransaction(Protocol):
         """Yield the entries of a table whose keys start with a prefix, in the order of keys."""
 
 
+class BlobWriter(Protocol):
+    """A blob on its way."""
+
+    size: int  # bytes so far
+
+    def write(self, part: Buffer) -> None:
+        """Append bytes. Raises StorageError."""
+
+    def finish(self) -> bytes:
+        """Make the blob last, and return its SHA-256. Raises StorageError."""
+
+    def abandon(self) -> None:
+        """Forget what was written."""
+
+
 class Storage(Protocol):
     """An engine."""
 
     def transaction(self, *, write: bool) -> AbstractContextManager[StorageTransaction]:
         """Open a transaction."""
 
+    def create_blob(self) -> BlobWriter:
+        """Begin a blob, in any thread; it is lost unless a transaction keeps it."""
+
+    def drop_blob(self, digest: bytes) -> None:
+        """Give up a blob that was finished and that no transaction will keep."""
+
+    def blob(self, digest: bytes) -> Buffer | None:
+        """Return a blob, which stays readable when it is deleted; mapped where there are files."""
+
     def purge(self) -> bool:
         """Remove the bytes of what was deleted or replaced; False if readers are in the way, so that it must be tried again."""
+
+    def size(self) -> int:
+        """Return the bytes that all of it takes where it is kept."""
 
     def backup(self, path: Path) -> None:
         """Write a copy, as of now, into a new folder, while others read and write. Raises StorageError."""

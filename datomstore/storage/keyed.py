@@ -4,21 +4,27 @@ Is:     the layout of keys and the checks, once, for every engine that has get, 
 Is not: an engine.
 Fits:   `memory` and `lmdb` give it their four operations.
 
-    l <stream> 0 <t u64>    crc32 u32 | blob        log
+    l <stream> 0 <t u64>    crc32 u32 | kept        log; `kept` as in `datomstore.storage.squeeze`
     e <stream>              t u64                   end of a log
-    b <sha256>              blob
+    b <sha256>              u32                     how often a blob is kept; the engine has the blob itself
     r <stream>              root
     t <table> 0 <key>       value
 """
 
 from __future__ import annotations
 
-import hashlib
 import zlib
 from collections.abc import Iterator
 from typing import Protocol
 
-from datomstore.storage import AppendConflict, StorageCorrupt, StorageError
+from datomstore.storage import (
+    AppendConflict,
+    BlobWriter,
+    Buffer,
+    StorageCorrupt,
+    StorageError,
+)
+from datomstore.storage.squeeze import Unsqueezable, squeezed, unsqueezed
 
 
 class Ordered(Protocol):
@@ -37,25 +43,43 @@ class Ordered(Protocol):
         """Yield entries from `start` on, in order, as long as their keys have the prefix."""
 
 
+class Blobs(Protocol):
+    """What has the bytes of blobs."""
+
+    def create_blob(self) -> BlobWriter:
+        """Begin a blob."""
+
+    def blob(self, digest: bytes) -> Buffer | None:
+        """Return a blob."""
+
+
 class KeyedTransaction:
     """A StorageTransaction over an ordered map."""
 
-    def __init__(self, ordered: Ordered) -> None:
+    def __init__(self, ordered: Ordered, blobs: Blobs) -> None:
         self._map = ordered
+        self._blobs = blobs
+        self.kept: list[bytes] = []  # blobs that this transaction keeps once more
+        self.made: list[bytes] = []  # of these, those it has written itself
+        self.doomed: list[bytes] = []  # that nobody keeps after it
 
     def append(self, stream: str, expected_t: int, blob: bytes) -> int:  # noqa: D102
         end = self.end(stream)
         if end != expected_t:
             raise AppendConflict(f"stream {stream!r} ends at {end}, not at {expected_t}")
         t = end + 1
-        self._map.put(_log_key(stream, t), zlib.crc32(blob).to_bytes(4, "big") + blob)
+        self._put_log(stream, t, blob)
         self._map.put(b"e" + stream.encode(), t.to_bytes(8, "big"))
         return t
 
     def replace(self, stream: str, t: int, blob: bytes) -> None:  # noqa: D102
         if not 1 <= t <= self.end(stream):
             raise StorageError(f"stream {stream!r} has no transaction {t}")
-        self._map.put(_log_key(stream, t), zlib.crc32(blob).to_bytes(4, "big") + blob)
+        self._put_log(stream, t, blob)
+
+    def _put_log(self, stream: str, t: int, blob: bytes) -> None:
+        kept = squeezed(blob)
+        self._map.put(_log_key(stream, t), zlib.crc32(kept).to_bytes(4, "big") + kept)
 
     def end(self, stream: str) -> int:  # noqa: D102
         return int.from_bytes(self._map.get(b"e" + stream.encode()) or b"", "big")
@@ -70,7 +94,10 @@ class KeyedTransaction:
                 raise StorageCorrupt(f"stream {stream!r}: transaction {expected} is missing")
             if zlib.crc32(record[4:]).to_bytes(4, "big") != record[:4]:
                 raise StorageCorrupt(f"stream {stream!r}: transaction {t} has a wrong checksum")
-            yield t, record[4:]
+            try:
+                yield t, unsqueezed(memoryview(record)[4:])
+            except Unsqueezable as error:
+                raise StorageCorrupt(f"stream {stream!r}: transaction {t}: {error}") from error
         if expected < self.end(stream):
             raise StorageCorrupt(f"stream {stream!r}: transaction {expected + 1} is missing")
 
@@ -78,15 +105,41 @@ class KeyedTransaction:
         return [key[1:].decode() for key, _ in self._map.scan(b"e", b"e")]
 
     def put_blob(self, blob: bytes) -> bytes:  # noqa: D102
-        digest = hashlib.sha256(blob).digest()
-        self._map.put(b"b" + digest, blob)
+        writer = self._blobs.create_blob()
+        writer.write(blob)
+        digest = writer.finish()
+        self.made.append(digest)
+        self.keep_blob(digest)
         return digest
 
-    def get_blob(self, digest: bytes) -> bytes | None:  # noqa: D102
-        blob = self._map.get(b"b" + digest)
-        if blob is not None and hashlib.sha256(blob).digest() != digest:
-            raise StorageCorrupt(f"blob {digest.hex()} has another digest")
+    def keep_blob(self, digest: bytes) -> None:  # noqa: D102
+        if self._blobs.blob(digest) is None:
+            raise StorageError(f"there is no blob {digest.hex()} to keep")
+        self._map.put(b"b" + digest, (self._keeps(digest) + 1).to_bytes(4, "big"))
+        self.kept.append(digest)
+
+    def get_blob(self, digest: bytes) -> Buffer | None:  # noqa: D102
+        if not self._keeps(digest):
+            return None
+        blob = self._blobs.blob(digest)
+        if blob is None:
+            raise StorageCorrupt(f"blob {digest.hex()} is missing")
         return blob
+
+    def delete_blob(self, digest: bytes) -> None:  # noqa: D102
+        keeps = self._keeps(digest)
+        if keeps > 1:
+            self._map.put(b"b" + digest, (keeps - 1).to_bytes(4, "big"))
+        elif keeps:
+            self._map.delete(b"b" + digest)
+            self.doomed.append(digest)
+
+    def _keeps(self, digest: bytes) -> int:
+        return int.from_bytes(self._map.get(b"b" + digest) or b"", "big")
+
+    def blobs(self) -> list[bytes]:
+        """Return the digests of all blobs that are kept."""
+        return [key[1:] for key, _ in self._map.scan(b"b", b"b")]
 
     def root(self, stream: str) -> bytes | None:  # noqa: D102
         return self._map.get(b"r" + stream.encode())

@@ -1,6 +1,6 @@
 """Storage in one LMDB environment: the embedded default.
 
-Is:     one file, memory-mapped, crash-safe by copy-on-write pages; a commit is an fsync.
+Is:     one file, memory-mapped, crash-safe by copy-on-write pages; a commit is an fsync. Blobs are files in a folder beside it.
 Is not: shared between processes that write: a node owns its folder.
 Fits:   `datomstore.storage.keyed` gives the layout.
 Source: LMDB (Chu 2011), through py-lmdb.
@@ -12,15 +12,24 @@ import os
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 
 import lmdb
 
 from datomstore.errors import DatomstoreError
 from datomstore.limits import LMDB_MAP_SIZE, PURGE_WAIT_S
-from datomstore.storage import StorageCorrupt, StorageError, StorageTransaction
+from datomstore.storage import (
+    BlobWriter,
+    Buffer,
+    StorageCorrupt,
+    StorageError,
+    StorageTransaction,
+)
+from datomstore.storage.files import BlobFiles, flush_folder
 from datomstore.storage.keyed import KeyedTransaction
 
+BLOBS = "blobs"  # the folder of blobs
 PURGED = "purged.mdb"  # a copy on its way to become data.mdb
 
 
@@ -92,16 +101,26 @@ class LmdbStorage:
         self._gate = threading.Condition()
         self._inside = 0  # open transactions
         self._closed_for_purge = False
+        self._blobs = BlobFiles(path / BLOBS)
+        with self._environment.begin() as transaction:
+            kept = KeyedTransaction(_Mapped(transaction), self).blobs()
+        self._blobs.sweep(kept)
 
     def _open(self) -> lmdb.Environment:
         return lmdb.open(str(self._path), map_size=self._map_size, max_dbs=0, mode=0o600)
 
     @staticmethod
-    def written(path: Path, entries: Iterable[tuple[bytes, bytes]]) -> None:
-        """Make a new environment with entries, and close it. Raises StorageError."""
+    def written(
+        path: Path, entries: Iterable[tuple[bytes, bytes]], blobs: Iterable[bytes] = ()
+    ) -> None:
+        """Make a new environment with entries and their blobs, and close it. Raises StorageError."""
         _refuse_used(path)
         engine = LmdbStorage(path)
         try:
+            for blob in blobs:
+                writer = engine.create_blob()
+                writer.write(blob)
+                writer.finish()
             with engine._environment.begin(write=True) as transaction:
                 for key, value in entries:
                     transaction.put(key, value)
@@ -112,11 +131,40 @@ class LmdbStorage:
     def transaction(self, *, write: bool) -> Iterator[StorageTransaction]:
         """Open a transaction; leaving a write transaction returns after the fsync."""
         self._enter()
+        made: list[bytes] = []
         try:
             with _translated(), self._environment.begin(write=write) as transaction:
-                yield KeyedTransaction(_Mapped(transaction))
+                keyed = KeyedTransaction(_Mapped(transaction), self)
+                made = keyed.made
+                yield keyed
+            made = []
         finally:
             self._leave()
+            for digest in made:
+                self.drop_blob(digest)
+        for digest in keyed.kept:
+            self._blobs.settled(digest, kept=True)
+        for digest in keyed.doomed:
+            self._blobs.remove(digest)
+
+    def create_blob(self) -> BlobWriter:
+        """Begin a blob: a file that has no name yet."""
+        return self._blobs.create()
+
+    def drop_blob(self, digest: bytes) -> None:
+        """Give up a blob that no transaction will keep."""
+        with self.transaction(write=False) as transaction:
+            kept = transaction.get_blob(digest) is not None
+        self._blobs.settled(digest, kept=kept)
+
+    def blob(self, digest: bytes) -> Buffer | None:
+        """Return a blob, mapped."""
+        return self._blobs.open(digest)
+
+    def size(self) -> int:
+        """Return the bytes on disk: of the file, and of the blobs."""
+        blobs = sum(path.stat().st_blocks for path in (self._path / BLOBS).iterdir())
+        return ((self._path / "data.mdb").stat().st_blocks + blobs) * 512
 
     def _enter(self) -> None:
         with self._gate:
@@ -155,11 +203,7 @@ class LmdbStorage:
         copy.chmod(0o600)
         self._environment.close()
         copy.replace(self._path / "data.mdb")
-        folder = os.open(self._path, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        flush_folder(self._path)
         self._environment = self._open()
 
     def backup(self, path: Path) -> None:
@@ -168,7 +212,9 @@ class LmdbStorage:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._enter()
         try:
-            self._environment.copy(str(path), compact=True)
+            with self._blobs.held():
+                self._environment.copy(str(path), compact=True)
+                self._blobs.copy(_blobs_of(path, self._map_size), path / BLOBS)
         except (lmdb.Error, OSError) as error:
             raise StorageError(f"backup to {path}: {error}") from error
         finally:
@@ -177,6 +223,20 @@ class LmdbStorage:
     def close(self) -> None:
         """Close the environment."""
         self._environment.close()
+
+
+def _blobs_of(path: Path, map_size: int) -> list[bytes]:
+    """Return the digests of the blobs that an environment keeps."""
+    environment = lmdb.open(
+        str(path), map_size=map_size, max_dbs=0, readonly=True, lock=False, create=False
+    )
+    try:
+        with environment.begin() as transaction, transaction.cursor() as cursor:
+            found = cursor.set_range(b"b")
+            keys = cursor.iternext(values=False) if found else iter(())
+            return [bytes(key)[1:] for key in takewhile(lambda key: key[:1] == b"b", keys)]
+    finally:
+        environment.close()
 
 
 def _refuse_used(path: Path) -> None:

@@ -7,13 +7,15 @@ Fits:   the same interface, and the same tests, as `lmdb`.
 
 from __future__ import annotations
 
+import hashlib
 from bisect import bisect_left, insort
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock
 
-from datomstore.storage import StorageTransaction
+from datomstore.storage import BlobWriter, Buffer, StorageTransaction
 from datomstore.storage.keyed import KeyedTransaction
 
 
@@ -56,12 +58,36 @@ class _Writable:
                 self.put(key, value)
 
 
+class _Blob:
+    """A blob on its way."""
+
+    def __init__(self, storage: MemoryStorage) -> None:
+        self._storage = storage
+        self._parts: list[bytes] = []
+        self.size = 0
+
+    def write(self, part: Buffer) -> None:
+        self._parts.append(bytes(part))
+        self.size += len(self._parts[-1])
+
+    def finish(self) -> bytes:
+        blob = b"".join(self._parts)
+        digest = hashlib.sha256(blob).digest()
+        self._storage.finished(digest, blob)
+        return digest
+
+    def abandon(self) -> None:
+        self._parts.clear()
+
+
 class MemoryStorage:
     """An engine without a disk."""
 
     def __init__(self) -> None:
         self._values: dict[bytes, bytes] = {}
         self._keys: list[bytes] = []
+        self._blobs: dict[bytes, bytes] = {}
+        self._unkept: Counter[bytes] = Counter()  # written, but not yet kept by a transaction
         self._lock = RLock()
 
     @contextmanager
@@ -69,11 +95,48 @@ class MemoryStorage:
         """Open a transaction; others wait for it."""
         with self._lock:
             writable = _Writable(self._values, self._keys)
+            transaction = KeyedTransaction(writable, self)
             try:
-                yield KeyedTransaction(writable)
+                yield transaction
             except BaseException:
                 writable.undo()
+                for digest in transaction.made:
+                    self.drop_blob(digest)
                 raise
+            self._unkept.subtract(transaction.kept)
+            for digest in transaction.doomed:
+                self._forget(digest)
+
+    def create_blob(self) -> BlobWriter:
+        """Begin a blob."""
+        return _Blob(self)
+
+    def finished(self, digest: bytes, blob: bytes) -> None:
+        """Have a blob that a transaction has to keep yet."""
+        with self._lock:
+            self._blobs[digest] = blob
+            self._unkept[digest] += 1
+
+    def drop_blob(self, digest: bytes) -> None:
+        """Give up a blob, unless a transaction keeps it."""
+        with self._lock:
+            self._unkept[digest] -= 1
+            self._forget(digest)
+
+    def _forget(self, digest: bytes) -> None:
+        if self._unkept[digest] <= 0 and b"b" + digest not in self._values:
+            self._blobs.pop(digest, None)
+            del self._unkept[digest]
+
+    def blob(self, digest: bytes) -> Buffer | None:
+        """Return a blob."""
+        return self._blobs.get(digest)
+
+    def size(self) -> int:
+        """Return the bytes of all keys, values and blobs."""
+        with self._lock:
+            entries = sum(len(key) + len(value) for key, value in self._values.items())
+            return entries + sum(map(len, self._blobs.values()))
 
     def purge(self) -> bool:
         """Nothing to remove: what was replaced is gone."""
@@ -84,8 +147,8 @@ class MemoryStorage:
         from datomstore.storage.lmdb import LmdbStorage
 
         with self._lock:
-            entries = list(self._values.items())
-        LmdbStorage.written(path, entries)
+            entries, blobs = list(self._values.items()), list(self._blobs.values())
+        LmdbStorage.written(path, entries, blobs)
 
     def close(self) -> None:
         """Nothing to let go of."""

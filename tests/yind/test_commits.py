@@ -108,7 +108,7 @@ async def test_a_failing_storage_concerns_everyone(tmp_path: Path) -> None:
     outcomes: list[str] = []
 
     async def write(number: int) -> None:
-        fact = Map({N: f"{number} {'x' * 2000}"})
+        fact = Map({N: f"{number} {random.Random(number).randbytes(1000).hex()}"})
         try:
             await commits.commit(
                 appending(streams, fact),
