@@ -143,7 +143,7 @@ class Facts:
         )
         return not same.any()
 
-    def reserve(self, total: int) -> None:
+    def _reserve(self, total: int) -> None:
         """Make room for `total` rows. Readers keep the arrays they have."""
         if total <= len(self.e):
             return
@@ -153,6 +153,58 @@ class Facts:
             grown = np.empty(size, column.dtype)
             grown[: len(column)] = column
             setattr(self, name, grown)
+
+    # -- the writer: nobody else changes rows --
+
+    def write(
+        self,
+        start: int,
+        e: Sequence[int],
+        a: Sequence[int],
+        v: Sequence[int],
+        tx: int,
+        ends: Iterable[tuple[int, int]],
+    ) -> None:
+        """Put the rows of a transaction, as ids, behind what is committed or staged; nothing shows them yet.
+
+        `start` is the first of these rows, `tx` the id of the transaction; `ends` are (row of a retraction, the row that
+        it ends), and all other rows are additions.
+        """
+        end = start + len(e)
+        self._reserve(end)
+        self.e[start:end], self.a[start:end], self.v[start:end] = e, a, v
+        self.t[start:end] = tx
+        self.added[start:end] = True
+        self.ended[start:end] = NEVER
+        for row, ended in ends:
+            self.added[row] = False
+            self.end(ended, row)
+
+    def take_back(self, start: int) -> None:
+        """Give up the staged rows from `start` on; their numbers come again. What they ended is `live_again` before."""
+        self._forget_after(start)
+
+    def end(self, row: int, by: int) -> None:
+        """Note which row retracts a row."""
+        self.ended[row] = by
+
+    def live_again(self, row: int) -> None:
+        """Note that no row retracts a row after all."""
+        self.ended[row] = NEVER
+
+    def replace_value(self, row: int, v: int) -> None:
+        """Give a staged row, which nobody has seen, another value."""
+        self.v[row] = v
+
+    def e_at(self, row: int) -> int:
+        """Return the id of a row's entity."""
+        return int(self.e[row])
+
+    def v_at(self, row: int) -> int:
+        """Return the id of a row's value."""
+        return int(self.v[row])
+
+    # -- sorted parts --
 
     def order(self, name: str, count: int) -> Sorted:
         """Return a sorted part of at most `count` rows, close to all of them."""
@@ -169,7 +221,7 @@ class Facts:
         self._sorted[name] = made
         return made
 
-    def forget_after(self, count: int) -> None:
+    def _forget_after(self, count: int) -> None:
         """Drop sorted parts that hold rows from `count` on, which are about to be others."""
         self.generation += 1
         for name, part in list(self._sorted.items()):

@@ -18,7 +18,7 @@ from datomstore import excision
 from datomstore.database import Database
 from datomstore.datom import FIRST_ENTITY, TX_BASE
 from datomstore.errors import DatomstoreError
-from datomstore.facts import NEVER, DatomRows, Facts, Rows
+from datomstore.facts import DatomRows, Facts, Rows
 from datomstore.intern import intern, value_of
 from datomstore.live import Base, Held
 from datomstore.roots import EMPTY_ROOT
@@ -261,7 +261,7 @@ class Transactor:
         if self._flushed <= staged.start:
             self._v[staged.start - self._flushed] = v
         else:
-            self.facts.v[staged.start] = v
+            self.facts.replace_value(staged.start, v)
 
     def commit(self, staged: Staged) -> None:
         """Show the rows of the oldest staged transaction to new database values."""
@@ -303,9 +303,9 @@ class Transactor:
                 held.forget(e, v)
             else:
                 held.note(e, v, ended)
-                facts.ended[ended] = NEVER
+                facts.live_again(ended)
         self.rows = self._flushed = start
-        facts.forget_after(start)
+        facts.take_back(start)
         self.t = staged.t - 1
         self.instant_ms = staged.instant_before
         self.schema = staged.schema_before
@@ -360,7 +360,7 @@ class Transactor:
         """Return the value id of a row."""
         if row >= self._flushed:
             return self._v[row - self._flushed]
-        return int(self.facts.v[row])
+        return self.facts.v_at(row)
 
     def add(self, staged: Staged, held: Held, e: int, value: object) -> None:
         """Append a fact unless it is so already; a cardinality-one value ends the one before."""
@@ -432,16 +432,9 @@ class Transactor:
         """Write the rows of the newest transaction into the columns."""
         if not self._e:
             return
-        staged, facts, start, end = self._staged[-1], self.facts, self._flushed, self.rows
-        facts.reserve(end)
-        facts.e[start:end], facts.a[start:end], facts.v[start:end] = self._e, self._a, self._v
-        facts.t[start:end] = staged.tx << 1
-        facts.added[start:end] = True
-        facts.ended[start:end] = NEVER
-        for row, ended in self._ends:
-            facts.added[row] = False
-            facts.ended[ended] = row
-        self._flushed = end
+        tx = self._staged[-1].tx << 1
+        self.facts.write(self._flushed, self._e, self._a, self._v, tx, self._ends)
+        self._flushed = self.rows
         self._e.clear()
         self._a.clear()
         self._v.clear()
@@ -500,7 +493,7 @@ class Transactor:
         return None
 
     def _row_is(self, row: int, e: int, a: int) -> bool:
-        return int(self.facts.e[row]) == e << 1 and int(self.facts.a[row]) == a
+        return self.facts.e_at(row) == e << 1 and int(self.facts.a[row]) == a
 
     def _change(self, staged: Staged, ident: Keyword, after: Attribute | None) -> None:
         """Set or remove the properties of an attribute. Raises TransactionError."""

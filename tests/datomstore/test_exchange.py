@@ -240,7 +240,8 @@ def test_a_log_that_was_tampered_with_is_noticed() -> None:
 
 def test_memory_that_differs_from_the_log_is_noticed() -> None:
     stream = make([[(ADD, 2_000, ONE, 1)]])
-    stream.transactor.facts.v[1] += 2
+    facts = stream.transactor.facts
+    facts.replace_value(1, facts.v_at(1) + 2)
     rules = {fault.rule for fault in check(stream._streams, "s")}
     assert "memory" in rules
 
