@@ -1,0 +1,130 @@
+"""Types of the index of facts (`_index.pyx`): columns of codes, runs with sorted orders, and the searches over them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ids = NDArray[np.int64]  # of the process's table of values
+Rows = NDArray[np.int64]  # row numbers of a Facts
+Offsets = NDArray[np.uint32]  # row numbers within a run, from its start
+Codes = NDArray[Any]  # signed integers of 1, 2, 4 or 8 bytes
+
+# Rules that make ids of codes. Orders are by code, as a signed integer.
+DIRECT: int  # the code is the id
+ENTITY: int  # code e is entity e, code -(t + 1) is transaction t
+NAMED: int  # code c is `lut[c]` of a table of attributes
+STORED: int  # an even code is the id; an odd one is `lut[code >> 1]` of a dictionary, 0 where not loaded
+
+NONE: int  # the code of what a column cannot hold
+
+class Dictionary(Protocol):
+    """Values of stored runs by number. Its order is that of the numbers, whatever the ids of the process are."""
+
+    @property
+    def lut(self) -> Ids:
+        """Number -> id, 0 where it is not loaded yet. Never moves while a Column holds it."""
+    def load(self, numbers: Ids, /) -> None:
+        """Fill `lut` at these numbers, ascending and distinct."""
+    def numbers_of(self, ids: Ids, /) -> Ids:
+        """Return the number of each id, -1 for a value that is not here; fills `lut` for those that are."""
+    def boxed_between(self, low: int, high: int, /) -> Ids:
+        """Return the ids from `low` to `high`, both included, of inline integers that are kept here for their width."""
+
+class Attributes:
+    """Attributes by number: ids of the process, appended to; shared by the runs of a Facts, so that their codes agree."""
+
+    def __init__(self, ids: Ids | Sequence[int] = ()) -> None: ...
+    @property
+    def lut(self) -> Ids: ...
+    def load(self, numbers: Ids, /) -> None: ...
+    def numbers_of(self, ids: Ids, /) -> Ids: ...
+    def numbered(self, ids: Ids, /) -> Ids:
+        """Return the number of each id; those that had none get one."""
+
+class Column:
+    """Codes with the rule that makes ids of them. `codes` may be a view into a mapped file; it is only read."""
+
+    def __init__(
+        self, codes: Codes, rule: int = ..., table: Dictionary | Attributes | None = None
+    ) -> None: ...
+    @property
+    def codes(self) -> Codes: ...
+    @property
+    def rule(self) -> int: ...
+    @property
+    def table(self) -> Dictionary | Attributes | None: ...
+    @property
+    def width(self) -> int: ...
+    def __len__(self) -> int: ...
+    def __getitem__(self, offsets: slice | NDArray[Any], /) -> Ids:
+        """Return ids."""
+    def encode(self, ids: Ids, /) -> NDArray[np.int64]:
+        """Return the code of each id, NONE where no code stands for it."""
+
+class Run:
+    """Rows [start, start + len) as columns, and their sorted orders.
+
+    `t_offsets` ascend from 0: where rows of another transaction begin; `t_ids` are the transactions' ids.
+    `orders` has for "eavt", "aevt", "avet" and "vaet" the offsets of rows in that order, in two parts: rows that were live
+    when the run was made, then those that were not (retractions, and what they ended). An order that is not given is made
+    when it is first used. All that is in the second part shows for no database value at or after row `past_until`.
+    VAET has the rows of the attributes `references` only (ids; None lets the run choose those with integers).
+    """
+
+    def __init__(
+        self,
+        start: int,
+        e: Column,
+        a: Column,
+        v: Column,
+        t_offsets: Codes,
+        t_ids: Ids,
+        orders: Mapping[str, tuple[Offsets, Offsets]] | None = None,
+        *,
+        past: Offsets | None = None,
+        past_until: int = 0,
+        references: Ids | None = None,
+    ) -> None:
+        """`past` are the offsets of the rows that are in no second part yet, ascending; needed to make an order."""
+    @property
+    def start(self) -> int: ...
+    @property
+    def end(self) -> int: ...
+    @property
+    def e(self) -> Column: ...
+    @property
+    def a(self) -> Column: ...
+    @property
+    def v(self) -> Column: ...
+    @property
+    def t_offsets(self) -> Codes: ...
+    @property
+    def t_ids(self) -> Ids: ...
+    @property
+    def past(self) -> Offsets: ...
+    @property
+    def past_until(self) -> int: ...
+    @property
+    def references(self) -> Ids | None: ...
+    @property
+    def nbytes(self) -> int: ...
+    def order(self, name: str) -> tuple[Offsets, Offsets]:
+        """Return (rows that were live, rows that were not) in an order, which is made if it is not there."""
+    def has_order(self, name: str) -> bool: ...
+    def drop_order(self, name: str) -> None: ...
+
+def sorted_offsets(
+    name: str, e: Codes, a: Codes, v: Codes, offsets: Offsets | None = None
+) -> Offsets:
+    """Return offsets (all of them, or those given, ascending) in an order, equal rows in the order of the log."""
+
+def merged_offsets(
+    name: str, runs: Sequence[Run], parts: Sequence[Offsets], out: Offsets | None = None
+) -> Offsets:
+    """Return one order of adjacent runs, whose codes mean the same, as offsets from the first run's start.
+
+    `parts` are offsets of each run in that order: what `Run.order` gives, or less of it. Cost: O(rows * log runs), and no
+    memory but `out`, which may be mapped.
+    """
