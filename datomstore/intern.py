@@ -67,6 +67,11 @@ def value_of(value_id: int) -> object:
     return _values[value_id >> 1] if value_id & 1 else value_id >> 1
 
 
+def value_table() -> list[object]:
+    """Return the values by half of their ids, integers aside; it only grows."""
+    return _values
+
+
 def values_of(ids: Ids | Sequence[int]) -> list[object]:
     """Return the values of a column of ids."""
     table = _values

@@ -125,7 +125,7 @@ class List(tuple[object, ...]):
 
 # Of these types two values are equal exactly if Python finds them equal and of one type.
 _EXACT_BY_PYTHON = (str, Keyword, Symbol, bytes, type(None), Char, UUID)
-_EXACT_TYPES = frozenset({int, bool, *_EXACT_BY_PYTHON})
+EXACT_TYPES = frozenset({int, bool, *_EXACT_BY_PYTHON})
 
 
 def hash_key(value: object) -> object:
@@ -172,11 +172,6 @@ def exact_key(value: object) -> object:
     if isinstance(value, Set):
         return (Set, frozenset(exact_key(member) for member in value))
     return hash_key(value)
-
-
-def exact_by_type(values: Iterable[object]) -> bool:
-    """Return whether all values are of types where two that are told apart are never equal."""
-    return _EXACT_TYPES.issuperset(map(type, values))
 
 
 def equal(left: object, right: object) -> bool:

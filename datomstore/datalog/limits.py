@@ -38,3 +38,17 @@ PULL_VALUES = 1_000  # values of one attribute that a pull gives unless :limit s
 PULL_DEPTH_MAX = 150  # entities inside one another in one pull
 PULL_ENTITIES_MAX = 1 << 20  # maps that one pull makes
 FUNCTION_ROWS_MAX = 8_192  # rows on which a function is applied before the time is looked at
+EXTENTS_BYTES_MAX = 1 << 30  # of the facts of patterns that are kept with one database value
+SEEK_ROWS_MAX = 1 << 23  # facts of a pattern beyond which look-ups never make an index of them
+PATCH_ROWS_MAX = (
+    4_096  # rows behind a database value up to which what was kept of it is brought up to date
+)
+GROUP_FILTERED_MAX = (
+    16  # rows of one id that are compared one by one rather than found by a hash of two columns
+)
+FILTERED_FEW = 8  # a filter that leaves less than an eighth of a column ...
+FILTERED_IN_VAIN = 24  # ... so many times is worth putting the column in order
+ROWS_PORTION = (
+    1 << 14
+)  # rows of a result that are made before other threads may run and the time is looked at
+PLANS_MAX = 256  # plans that are kept with a database value

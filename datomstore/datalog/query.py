@@ -20,16 +20,16 @@ from datomstore.database import Database
 from datomstore.datalog.budget import Budget, Meter
 from datomstore.datalog.check import Program
 from datomstore.datalog.errors import QueryError, text_of
-from datomstore.datalog.limits import PARSED_MAX
+from datomstore.datalog.limits import PARSED_MAX, PLANS_MAX
 from datomstore.datalog.parse import parse_query, parse_rules
 from datomstore.datalog.plan import Planner
 from datomstore.datalog.pull_pattern import PullPattern, parse_pattern
 from datomstore.datalog.references import resolved
 from datomstore.datalog.relation import Relation
-from datomstore.datalog.results import Column, Given, columns_of, shaped
+from datomstore.datalog.results import Column, Given, columns_of, set_of, shaped
 from datomstore.datalog.rules import Evaluation
-from datomstore.datalog.sources import Source, source_of
-from datomstore.datalog.steps import Step, run, unfold
+from datomstore.datalog.sources import DatabaseSource, Source, source_of
+from datomstore.datalog.steps import Step, merged, run, unfold
 from datomstore.datalog.syntax import (
     DEFAULT_SOURCE,
     RULES,
@@ -38,16 +38,19 @@ from datomstore.datalog.syntax import (
     BindScalar,
     Call,
     Clause,
+    Not,
     Pattern,
     Query,
     Rules,
     binding_variables,
     is_source,
+    is_variable,
 )
-from datomstore.intern import values_of
+from datomstore.intern import Ids, intern_many, values_of
 from datomstore.value import Map, Set, Symbol
 
 NO_RULES = Rules()
+UNIT = Relation.unit()
 FAILURES = frozenset({"query/function", "query/binding"})
 
 
@@ -139,7 +142,7 @@ def q(query: object, *inputs: object, budget: Budget | None = None, seed: int | 
         QueryError: refused, or a function failed; BudgetExceeded.
     """
     meter = Meter(budget)
-    with bounded_depth():
+    try:
         parsed = parse(query)
         try:
             return _answer(parsed, inputs, meter, seed, cautious=False)
@@ -148,6 +151,8 @@ def q(query: object, *inputs: object, budget: Budget | None = None, seed: int | 
             if error.code not in FAILURES:
                 raise
         return _answer(parsed, inputs, meter, seed, cautious=True)
+    except RecursionError:
+        raise too_deep() from None
 
 
 def columns(query: object, *inputs: object, budget: Budget | None = None) -> tuple[Column, ...]:
@@ -184,7 +189,12 @@ def bounded_depth() -> Iterator[None]:
     try:
         yield
     except RecursionError:
-        raise QueryError("query/depth", "rules or values nested too deeply") from None
+        raise too_deep() from None
+
+
+def too_deep() -> QueryError:
+    """Return the error of what is nested too deeply."""
+    return QueryError("query/depth", "rules or values nested too deeply")
 
 
 class StepReport(NamedTuple):
@@ -213,7 +223,7 @@ def explain(query: object, *inputs: object, budget: Budget | None = None) -> tup
 
 
 class _Plan(NamedTuple):
-    """A query that is ready to run."""
+    """A query that is ready to run; without its inputs, it can run again on the same sources."""
 
     planner: Planner
     relation: Relation
@@ -226,8 +236,11 @@ def _answer(
     query: Query, inputs: Sequence[object], meter: Meter, seed: int | None, *, cautious: bool
 ) -> object:
     plan = _plan(query, inputs, meter, cautious=cautious)
+    found = run(plan.steps, plan.relation, meter)
+    if query.shape == "relation" and not query.keys and query.finds_variables:
+        return set_of(query, found, plan.wanted, meter)
     given = Given(plan.planner.answers.sources, _patterns(query, inputs), seed, meter)
-    return shaped(query, run(plan.steps, plan.relation, meter), plan.wanted, given)
+    return shaped(query, found, plan.wanted, given)
 
 
 def _patterns(query: Query, inputs: Sequence[object]) -> dict[Symbol, PullPattern]:
@@ -240,13 +253,82 @@ def _patterns(query: Query, inputs: Sequence[object]) -> dict[Symbol, PullPatter
 
 
 def _plan(query: Query, inputs: Sequence[object], meter: Meter, *, cautious: bool) -> _Plan:
-    evaluation, relation = start(query, inputs, meter, cautious=cautious)
+    given = _given(query, inputs)
+    key = None if given.kept is None else (query, given.rules, cautious, *given.sources.values())
+    if given.kept is not None:
+        found = given.kept.get(key)
+        if found is not None:
+            assert isinstance(found, _Plan), found
+            return found._replace(relation=_bound(query, given, meter))
+    program = _program(query, given.rules)
+    evaluation = Evaluation(program, given.sources, meter, cautious=cautious)
+    relation = _bound(query, given, meter)
     wanted = list(dict.fromkeys([*query.variables(), *query.with_]))
     visible = {*wanted, *relation.columns}
     planner = Planner(evaluation, DEFAULT_SOURCE)
-    ordered = planner.order(evaluation.program.where, relation.columns, visible)
-    steps = planner.steps(ordered, relation.columns, wanted, visible)
-    return _Plan(planner, relation, ordered, steps, wanted)
+    ordered = planner.order(program.where, relation.columns, visible)
+    steps = merged(planner.steps(ordered, relation.columns, wanted, visible))
+    plan = _Plan(planner, relation, ordered, steps, wanted)
+    if given.kept is not None and not any(map(_calls, ordered)):
+        if len(given.kept) >= PLANS_MAX:
+            given.kept.clear()
+        given.kept[key] = plan._replace(relation=UNIT)
+    return plan
+
+
+def _calls(clause: Clause) -> bool:
+    """Return whether a clause needs answers of rules, which belong to one run."""
+    if isinstance(clause, Not):
+        return any(map(_calls, clause.body))
+    return isinstance(clause, Call)
+
+
+class _Inputs(NamedTuple):
+    """What the caller gave, by kind."""
+
+    sources: dict[Symbol, Source]
+    rules: Rules
+    bindings: list[tuple[Binding, object]]
+    kept: (
+        dict[object, object] | None
+    )  # where plans for these sources are kept, if they all are databases
+
+
+def _given(query: Query, inputs: Sequence[object]) -> _Inputs:
+    if len(inputs) != len(query.inputs):
+        raise QueryError(
+            "query/input",
+            f"{len(query.inputs)} inputs are named in :in, {len(inputs)} are given",
+            query.form,
+        )
+    sources: dict[Symbol, Source] = {}
+    rules = NO_RULES
+    bindings: list[tuple[Binding, object]] = []
+    kept: dict[object, object] | None = None
+    passing = False
+    for item, value in zip(query.inputs, inputs, strict=True):
+        if item is RULES:
+            rules = rules_of(value)
+        elif is_source(item):
+            source = sources[item] = source_of(value)
+            if isinstance(source, DatabaseSource):
+                kept = source.plans if kept is None else kept
+            else:
+                passing = True
+        elif not isinstance(item, Symbol):
+            bindings.append((item, value))
+    return _Inputs(sources, rules, bindings, None if passing else kept)
+
+
+def _bound(query: Query, given: _Inputs, meter: Meter, *, resolving: bool = True) -> Relation:
+    """Return the relation of the inputs' variables."""
+    relation = UNIT
+    for binding, value in given.bindings:
+        made = _input(binding, value, query, meter)
+        relation = made if relation is UNIT else _product(relation, made, meter, query)
+    if resolving and relation.columns:
+        return resolved(relation, query.where, given.sources)
+    return relation
 
 
 def start(
@@ -258,29 +340,10 @@ def start(
     resolving: bool = True,
 ) -> tuple[Evaluation, Relation]:
     """Return the evaluation of a query's program and the relation of its inputs' variables. Raises QueryError."""
-    if len(inputs) != len(query.inputs):
-        raise QueryError(
-            "query/input",
-            f"{len(query.inputs)} inputs are named in :in, {len(inputs)} are given",
-            query.form,
-        )
-    sources: dict[Symbol, Source] = {}
-    rules = NO_RULES
-    bindings: list[tuple[Binding, object]] = []
-    for item, value in zip(query.inputs, inputs, strict=True):
-        if item is RULES:
-            rules = rules_of(value)
-        elif is_source(item):
-            sources[item] = source_of(value)
-        elif not isinstance(item, Symbol):
-            bindings.append((item, value))
-    program = _program(query, rules)
-    relation = Relation.unit()
-    for binding, value in bindings:
-        relation = _product(relation, _input(binding, value, query, meter), meter, query)
-    if resolving:
-        relation = resolved(relation, query.where, sources)
-    return Evaluation(program, sources, meter, cautious=cautious), relation
+    given = _given(query, inputs)
+    program = _program(query, given.rules)
+    relation = _bound(query, given, meter, resolving=resolving)
+    return Evaluation(program, given.sources, meter, cautious=cautious), relation
 
 
 def _input(binding: Binding, value: object, query: Query, meter: Meter) -> Relation:
@@ -290,10 +353,28 @@ def _input(binding: Binding, value: object, query: Query, meter: Meter) -> Relat
         if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
             raise QueryError("query/input", "a collection is wanted", query.form)
         value = list(value)
+    if isinstance(binding, BindScalar) and is_variable(binding.term):
+        return Relation({binding.term: _ids([value], query)}, 1)
+    if (
+        isinstance(binding, BindCollection)
+        and isinstance(binding.item, BindScalar)
+        and is_variable(binding.item.term)
+        and isinstance(value, (tuple, list))
+    ):
+        meter.spend(len(value), query.form)
+        return Relation({binding.item.term: _ids(value, query)}, len(value))
     rows = unfold(binding, value, query.form, meter)
     names = sorted(binding_variables(binding))
     columns = {name: np.array([row[name] for row in rows], np.int64) for name in names}
     return Relation(columns, len(rows))
+
+
+def _ids(values: Sequence[object], query: Query) -> Ids:
+    """Return values as a column. Raises QueryError for what is no value."""
+    try:
+        return intern_many(values)
+    except (TypeError, RecursionError) as error:
+        raise QueryError("query/input", str(error), query.form) from error
 
 
 def _product(left: Relation, right: Relation, meter: Meter, query: Query) -> Relation:

@@ -14,10 +14,12 @@ from typing import NamedTuple
 import numpy as np
 
 from datomstore import edn
+from datomstore.datalog._columns import tuples_of, types_of
 from datomstore.datalog.aggregates import AGGREGATES, CHANCE, by_chance, with_argument
 from datomstore.datalog.budget import Meter
 from datomstore.datalog.builtins import FunctionError
 from datomstore.datalog.errors import QueryError
+from datomstore.datalog.limits import ROWS_PORTION
 from datomstore.datalog.pull import pulled
 from datomstore.datalog.pull_pattern import PullPattern
 from datomstore.datalog.relation import Relation
@@ -26,8 +28,8 @@ from datomstore.datalog.syntax import Aggregate, Pull, Query
 from datomstore.datalog.vectors import inline
 from datomstore.errors import DatomstoreError
 from datomstore.facts import Rows
-from datomstore.intern import Ids, find, value_of, values_of
-from datomstore.value import Keyword, Map, Set, Symbol, exact_by_type
+from datomstore.intern import Ids, find, value_of, value_table, values_of
+from datomstore.value import EXACT_TYPES, Keyword, Map, Set, Symbol
 
 Row = tuple[object, ...]
 Column = Ids | list[object]
@@ -50,8 +52,8 @@ def shaped(query: Query, found: Relation, wanted: Sequence[Symbol], given: Given
 
     What is pulled can be the same for different entities, so rows with it are a tuple, one for each entity.
     """
-    if query.shape == "relation" and not query.keys and found.count and _finds_variables(query):
-        return _set(_value_columns(query, found, wanted))
+    if query.shape == "relation" and not query.keys and query.finds_variables:
+        return set_of(query, found, wanted, given.meter)
     rows: Sequence[object] = _rows(query, found, wanted, given) if found.count else []
     match query.shape:
         case "collection":
@@ -66,8 +68,8 @@ def shaped(query: Query, found: Relation, wanted: Sequence[Symbol], given: Given
 
 
 def _rows(query: Query, found: Relation, wanted: Sequence[Symbol], given: Given) -> list[Row]:
-    if _finds_variables(query):
-        return list(zip(*_value_columns(query, found, wanted), strict=True))
+    if query.finds_variables:
+        return _tuples(_id_columns(query, found, wanted), given.meter)
     distinct = found.distinct(wanted)
     if not any(isinstance(element, Aggregate) for element in query.find):
         if query.with_:  # without an aggregate, what differs only in these is one row
@@ -92,24 +94,37 @@ def _rows(query: Query, found: Relation, wanted: Sequence[Symbol], given: Given)
     return list(zip(*columns, strict=True))
 
 
-def _finds_variables(query: Query) -> bool:
-    return all(isinstance(element, Symbol) for element in query.find)
-
-
-def _value_columns(query: Query, found: Relation, wanted: Sequence[Symbol]) -> list[list[object]]:
-    """Return the values of the distinct rows of a query that finds variables."""
+def _id_columns(query: Query, found: Relation, wanted: Sequence[Symbol]) -> list[Ids]:
+    """Return the columns of the distinct rows of a query that finds variables."""
     distinct = found.distinct(wanted)
     names = [element for element in query.find if isinstance(element, Symbol)]
     if query.with_:  # without an aggregate, what differs only in these is one row
         distinct = distinct.distinct(list(dict.fromkeys(names)))
-    values = {name: values_of(distinct.columns[name]) for name in dict.fromkeys(names)}
-    return [values[name] for name in names]
+    return [distinct.columns[name] for name in names]
 
 
-def _set(columns: Sequence[list[object]]) -> Set:
-    """Return rows as a set; distinct ids may yet be equal values, such as a list and a vector."""
-    rows = list(zip(*columns, strict=True))
-    return Set.of_distinct(rows) if all(map(exact_by_type, columns)) else Set(rows)
+def set_of(query: Query, found: Relation, wanted: Sequence[Symbol], meter: Meter) -> Set:
+    """Return the rows of a query that finds variables, as a set."""
+    if not found.count:
+        return Set()
+    columns = _id_columns(query, found, wanted)
+    rows = _tuples(columns, meter)
+    # Distinct ids may yet be equal values, such as a list and a vector.
+    if all(EXACT_TYPES.issuperset(types_of(column, value_table())) for column in columns):
+        return Set.of_distinct(rows)
+    return Set(rows)
+
+
+def _tuples(columns: list[Ids], meter: Meter) -> list[Row]:
+    """Return rows of values; between portions of them, other threads run and the budget is looked at."""
+    count, table = len(columns[0]), value_table()
+    if count <= ROWS_PORTION:
+        return tuples_of(columns, table, 0, count)
+    rows: list[Row] = []
+    for start in range(0, count, ROWS_PORTION):
+        rows += tuples_of(columns, table, start, min(start + ROWS_PORTION, count))
+        meter.spend(0, None)
+    return rows
 
 
 def columns_of(query: Query, found: Relation) -> tuple[Column, ...]:

@@ -16,7 +16,15 @@ import numpy as np
 from datomstore.database import Database
 from datomstore.datalog._kernel import Table
 from datomstore.datalog.errors import QueryError
-from datomstore.datalog.limits import ORDERS_MAX, SEEK_PART, SOURCES_MAX
+from datomstore.datalog.extents import FALSE, TRUE, Extent, Key
+from datomstore.datalog.limits import (
+    EXTENTS_BYTES_MAX,
+    ORDERS_MAX,
+    PATCH_ROWS_MAX,
+    SEEK_PART,
+    SEEK_ROWS_MAX,
+    SOURCES_MAX,
+)
 from datomstore.datalog.relation import EMPTY, Spend
 from datomstore.datalog.syntax import Constant, Pattern, Term
 from datomstore.errors import DatomstoreError
@@ -24,8 +32,19 @@ from datomstore.facts import Rows
 from datomstore.intern import Ids, find, intern, intern_many, values_of
 from datomstore.value import Keyword, Map
 
-TRUE, FALSE = intern(True), intern(False)
-Key = tuple[int | None, ...]
+__all__ = [
+    "FALSE",
+    "TRUE",
+    "DatabaseSource",
+    "Key",
+    "RelationSource",
+    "Seek",
+    "Source",
+    "source_of",
+]
+
+
+SHARED_MIN = 64  # rows of a column that is worth being shared
 
 
 class DatabaseSource:
@@ -33,9 +52,32 @@ class DatabaseSource:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self._tables: dict[Key, Table] = {}
+        self.plans: dict[object, object] = {}  # `query` keeps what it made for this value
+        self._extents: OrderedDict[Key, Extent] = OrderedDict()
+        self._earlier: dict[Key, Extent] = {}  # of an earlier value, to be brought up to date
+        self._sought: dict[tuple[Key, bool], int] = {}
+        self._shared: dict[tuple[int, int, int], list[Ids]] = {}
         self._counts: dict[Key, int] = {}
         self._keys: dict[Pattern, tuple[Key | None, int]] = {}
+        self._nothing = Extent(database, EMPTY, dict.fromkeys(range(5), EMPTY))
+
+    def take_over(self, earlier: DatabaseSource) -> None:
+        """Keep what is known of another value of the same facts, as far as it still holds."""
+        ours, theirs = self.database, earlier.database
+        start, end = sorted((ours.count_rows, theirs.count_rows))
+        if end - start > PATCH_ROWS_MAX:
+            return
+        changed = set(np.unique(ours.facts.a[start:end]).tolist())
+        later = ours.count_rows >= theirs.count_rows and not ours._all
+        for key, extent in [*earlier._earlier.items(), *earlier._extents.copy().items()]:
+            if start == end or (key[1] is not None and key[1] not in changed):
+                if key in earlier._extents:
+                    self._extents[key] = extent
+                else:
+                    self._earlier[key] = extent
+            elif later and key[0] is None and key[1] is not None and key[3:] == (None, None):
+                self._earlier[key] = extent
+        self._shared = {mark: list(columns) for mark, columns in earlier._shared.copy().items()}
 
     def size(self, pattern: Pattern) -> int:
         """Return about how many facts match a pattern by itself."""
@@ -97,21 +139,39 @@ class DatabaseSource:
             found = self._counts[key] = self.database.count(key[0], key[1], key[2])
         return found
 
-    def table(self, key: Key | None) -> Table:
-        """Return the facts with these constants: columns e, a, v, tx, added."""
+    def extent(self, key: Key | None) -> Extent:
+        """Return the facts with these constants."""
         if key is None:
-            return Table.of([EMPTY] * 5)
-        table = self._tables.get(key)
-        if table is None:
-            columns = self.database.scan(key[0], key[1], key[2])
-            listed = [columns.e, columns.a, columns.v, columns.t]
-            listed.append(np.where(np.asarray(columns.added), TRUE, FALSE))
-            for place in (3, 4):
-                if key[place] is not None:
-                    same = listed[place] == key[place]
-                    listed = [column[same] for column in listed]
-            table = self._tables[key] = Table.of(listed)
-        return table
+            return self._nothing
+        found = self._extents.get(key)
+        if found is None:
+            found = self._made(key)
+            taken = found.size + sum(extent.size for extent in self._extents.copy().values())
+            while taken > EXTENTS_BYTES_MAX and self._extents:
+                taken -= self._extents.popitem(last=False)[1].size  # what was made first
+            self._extents[key] = found
+        return found
+
+    def _made(self, key: Key) -> Extent:
+        earlier = self._earlier.pop(key, None)
+        if earlier is None:
+            return Extent.of(self.database, key, self._share)
+        return earlier.after(self.database, key, self._share)
+
+    def _share(self, column: Ids) -> Ids:
+        """Return the same column, the one that is kept already if there is one."""
+        if len(column) < SHARED_MIN:
+            return column
+        alike = self._shared.setdefault((len(column), int(column[0]), int(column[-1])), [])
+        for kept in alike:
+            if np.array_equal(kept, column):
+                return kept
+        alike.append(column)
+        return column
+
+    def table(self, key: Key | None) -> Table:
+        """Return the facts with these constants for a join of the kernel: columns e, a, v, tx, added."""
+        return self.extent(key).table()
 
     def tells_apart(self, key: Key | None, places: Collection[int]) -> bool:
         """Return whether no two facts with these constants agree in the columns at `places`."""
@@ -124,18 +184,29 @@ class DatabaseSource:
     def seek(self, key: Key | None, places: Collection[int], probes: int) -> Seek | None:
         """Return the database's own index for few look-ups of entities or values in many facts, else None.
 
-        A table is an index of all facts with these constants, made once for each database value: too much for a few.
+        All facts with these constants and an index of them are made once for each database value: too much for a few
+        look-ups, unless they come again and again.
         """
+        if key is None or not self.seeks(key, places, probes):
+            return None
+        self._sought[key, 0 in places] = self._sought.get((key, 0 in places), 0) + probes
+        return Seek(self.database, key)
+
+    def seeks(self, key: Key | None, places: Collection[int], probes: int) -> bool:
+        """Return whether these look-ups are few."""
         if key is None or key[0] is not None or key[3:] != (None, None):
-            return None
-        table = self._tables.get(key)
-        if table is not None and table.is_indexed(tuple(places)):
-            return None
-        if probes * SEEK_PART > self.count(key):
-            return None
-        if 0 in places or (2 in places and key[2] is None):
-            return Seek(self.database, key)
-        return None
+            return False
+        by_entity = 0 in places
+        if not by_entity and (2 not in places or key[2] is not None):
+            return False
+        extent = self._extents.get(key)
+        if extent is not None and (len(places) > 1 or extent.has_index(0 if by_entity else 2)):
+            return False
+        count = self.count(key)
+        if probes * SEEK_PART > count:
+            return False
+        sought = self._sought.get((key, by_entity), 0) + probes
+        return sought * SEEK_PART <= count or count > SEEK_ROWS_MAX
 
     def entity_attribute(self, e: object, a: object) -> list[object]:
         """Return the values of an attribute of an entity: an id, an ident or a lookup ref."""
@@ -204,6 +275,10 @@ class RelationSource:
         """Return how many rows there are, constants aside."""
         return 0 if key is None else len(self.rows)
 
+    def extent(self, key: Key | None) -> Table:
+        """Return the rows with these constants."""
+        return self.table(key)
+
     def table(self, key: Key | None) -> Table:
         """Return the rows with these constants and at least as many items as the pattern."""
         assert key is not None, "only a database knows that no fact can match"
@@ -243,6 +318,11 @@ def source_of(value: object) -> Source:
     raise QueryError("query/input", f"a source is a database or tuples, not {type(value).__name__}")
 
 
+def _alike(view: tuple[object, ...]) -> tuple[object, ...]:
+    """Return what two values have in common of which one can take over what the other keeps: all but the rows seen."""
+    return (*view[:2], *view[3:])
+
+
 def _database_source(database: Database) -> DatabaseSource:
     # The facts are kept by the source, so their id is not given to another object meanwhile.
     view = (
@@ -257,6 +337,10 @@ def _database_source(database: Database) -> DatabaseSource:
         found = _kept.get(view)
         if found is None:
             found = _kept[view] = DatabaseSource(database)
+            for other in reversed(_kept):
+                if other != view and _alike(other) == _alike(view):
+                    found.take_over(_kept[other])
+                    break
             if len(_kept) > SOURCES_MAX:
                 _kept.popitem(last=False)
         else:

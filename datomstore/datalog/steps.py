@@ -17,6 +17,7 @@ from datomstore.datalog._kernel import Table
 from datomstore.datalog.budget import Meter
 from datomstore.datalog.builtins import FUNCTIONS, FunctionError
 from datomstore.datalog.errors import BudgetExceeded, QueryError
+from datomstore.datalog.extents import Extent
 from datomstore.datalog.fulltext import search
 from datomstore.datalog.limits import BINDING_ROWS_MAX, DISTINCT_ROWS_MIN, FUNCTION_ROWS_MAX
 from datomstore.datalog.relation import Relation, distinct_rows
@@ -32,6 +33,7 @@ from datomstore.datalog.syntax import (
     is_variable,
 )
 from datomstore.errors import DatomstoreError
+from datomstore.facts import Rows
 from datomstore.intern import Ids, intern, intern_many, values_of
 from datomstore.value import Map, Set, Symbol
 
@@ -57,6 +59,11 @@ def run(steps: Sequence[Step], relation: Relation, meter: Meter) -> Relation:
     return relation
 
 
+def merged(steps: Sequence[Step]) -> list[Step]:
+    """Return the same plan with fewer steps."""
+    return list(steps)
+
+
 class LookUp:
     """Join with a table: terms that are bound are looked up, the others are read."""
 
@@ -80,9 +87,9 @@ class LookUp:
         """Return whether so few look-ups are better done without an index of the table."""
         return False
 
-    def join(self, relation: Relation, table: Table | Seek, meter: Meter) -> Relation:
+    def join(self, relation: Relation, table: Table | Extent | Seek, meter: Meter) -> Relation:
         """Return the rows joined with those of a table."""
-        bound = relation.columns
+        bound, keep = relation.columns, self.keep
         places: list[int] = []
         keys: list[Ids] = []
         reads: list[tuple[int, Symbol]] = []
@@ -100,30 +107,37 @@ class LookUp:
             else:
                 read_names.add(term)
                 reads.append((place, term))
+        probe: Rows | None
+        rows: Rows | None
         if places:
             meter.spend(0, self.form)
-            spend = meter.of(self.form)
-            probe, rows = table.probe(tuple(places), keys, spend)
-        elif bound:
+            probe, rows = table.probe(tuple(places), keys, meter.of(self.form))
+        else:
+            assert not isinstance(table, Seek), "an index is asked only for what is bound"
+            if not bound:
+                return self._whole(table, reads, repeats, meter)
             count = table.count
             meter.spend(count * relation.count, self.form)
-            probe = np.repeat(np.arange(relation.count, dtype=np.int64), count)
-            rows = np.tile(np.arange(count, dtype=np.int64), relation.count)
-        else:
-            assert isinstance(table, Table), "an index is asked only for what is bound"
-            return self._whole(table, reads, repeats, meter)
+            probe, rows = _product(relation.count, count)
         for place, name in repeats:
             first = next(p for p, n in reads if n is name)
-            same = table.column(place)[rows] == table.column(first)[rows]
-            probe, rows = probe[same], rows[same]
-        columns = {name: column[probe] for name, column in bound.items() if name in self.keep}
+            same = _at(table, place, rows) == _at(table, first, rows)
+            chosen = np.flatnonzero(same)
+            probe = chosen if probe is None else probe[chosen]
+            rows = chosen if rows is None else rows[chosen]
+        if probe is None:
+            columns = {name: column for name, column in bound.items() if name in keep}
+            made = relation.count
+        else:
+            columns = {name: column[probe] for name, column in bound.items() if name in keep}
+            made = len(probe)
         for place, name in reads:
-            if name in self.keep:
-                columns[name] = table.column(place)[rows]
+            if name in keep:
+                columns[name] = _at(table, place, rows)
         kept = self._keeps(bound, reads) and relation.is_distinct
-        joined = Relation(columns, len(rows), is_distinct=kept and self.tells_rows_apart(table))
+        joined = Relation(columns, made, is_distinct=kept and self.tells_rows_apart(table))
         # What is not kept made these rows differ; without it they may be few, and the next join is by as much smaller.
-        grown = len(rows) > max(DISTINCT_ROWS_MIN, relation.count)
+        grown = made > max(DISTINCT_ROWS_MIN, relation.count)
         if grown and len(columns) < len(bound) + table.arity - len(places):
             return joined.distinct(list(columns))
         return joined
@@ -131,13 +145,13 @@ class LookUp:
     def _keeps(self, bound: Iterable[Symbol], reads: Iterable[tuple[int, Symbol]]) -> bool:
         return self.keep.issuperset(bound) and all(name in self.keep for _, name in reads)
 
-    def tells_rows_apart(self, table: Table | Seek) -> bool:
+    def tells_rows_apart(self, table: Table | Extent | Seek) -> bool:
         """Return whether no two rows of a table agree in all terms: then rows that were distinct stay so."""
         return len(self.terms) == table.arity
 
     def _whole(
         self,
-        table: Table,
+        table: Table | Extent,
         reads: list[tuple[int, Symbol]],
         repeats: list[tuple[int, Symbol]],
         meter: Meter,
@@ -155,7 +169,7 @@ class LookUp:
 
 def _filtered(
     relation: Relation,
-    table: Table,
+    table: Table | Extent,
     reads: list[tuple[int, Symbol]],
     repeats: list[tuple[int, Symbol]],
     mask: np.ndarray[tuple[int], np.dtype[np.bool_]],
@@ -164,6 +178,20 @@ def _filtered(
         first = next(p for p, n in reads if n is name)
         mask = mask & (table.column(place) == table.column(first))
     return relation.take(np.flatnonzero(mask).astype(np.int64))
+
+
+def _at(table: Table | Extent | Seek, place: int, rows: Rows | None) -> Ids:
+    """Return a column at some rows; None: at all of them."""
+    column = table.column(place)
+    return column if rows is None else column[rows]
+
+
+def _product(left: int, right: int) -> tuple[Rows, Rows | None]:
+    """Return the rows of every pair."""
+    if left == 1:
+        return np.zeros(right, np.int64), None
+    probe = np.repeat(np.arange(left, dtype=np.int64), right)
+    return probe, np.tile(np.arange(right, dtype=np.int64), left)
 
 
 class Match(LookUp):
@@ -185,9 +213,9 @@ class Match(LookUp):
             seek = source.seek(self.key, places, relation.count)
             if seek is not None:
                 return self.join(relation, seek, meter)
-        return self.join(relation, source.table(self.key), meter)
+        return self.join(relation, source.extent(self.key), meter)
 
-    def tells_rows_apart(self, table: Table | Seek) -> bool:
+    def tells_rows_apart(self, table: Table | Extent | Seek) -> bool:
         """Return whether entity, attribute and value are known of each row, as far as they can differ."""
         places = {place for place, _ in self.terms}
         return self.source.tells_apart(self.key, places)
@@ -197,7 +225,7 @@ class Match(LookUp):
         source = self.source
         if not isinstance(source, DatabaseSource) or self.width > 4:
             return False
-        return source.seek(self.key, places, probes) is not None
+        return source.seeks(self.key, places, probes)
 
 
 class Delta(LookUp):

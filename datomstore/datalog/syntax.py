@@ -10,7 +10,7 @@ A term is a variable (a Symbol whose name begins with `?`), BLANK, a source (`$n
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TypeGuard
 
 from datomstore.datalog.pull_pattern import PullPattern
@@ -142,7 +142,7 @@ class Pull:
 FindElement = Symbol | Aggregate | Pull
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Query:
     """A whole query. `shape` is relation, collection, tuple or scalar."""
 
@@ -157,6 +157,11 @@ class Query:
     def variables(self) -> list[Symbol]:
         """Return the variable of each element of :find."""
         return [e if isinstance(e, Symbol) else e.variable for e in self.find]
+
+    @cached_property
+    def finds_variables(self) -> bool:
+        """Whether :find names variables only."""
+        return all(isinstance(element, Symbol) for element in self.find)
 
 
 @dataclass(frozen=True, eq=False)
