@@ -29,3 +29,9 @@ SQUEEZE_MIN = 256  # bytes from which a log blob is compressed: below it, hardly
 SQUEEZE_LEVEL = (
     -1
 )  # of Zstandard: a third of the time of level 1, and for records of a store nearly its size
+SEGMENT_SECTIONS_MAX = 64  # in one blob
+DICTIONARY_PAGE_VALUES = 512  # values that are read together when one of them is wanted
+DICTIONARY_PAGE_BYTES = 1 << 14  # about; a larger value has a page of its own
+DICTIONARY_CACHED_PAGES = 64  # pages of values kept decoded
+SEGMENT_CHUNK = 1 << 20  # items of a section that are handled at once
+DICTIONARY_ROOM = 1 << 20  # values that a new dictionary has room for; what is not used takes no memory
