@@ -34,4 +34,17 @@ DICTIONARY_PAGE_VALUES = 512  # values that are read together when one of them i
 DICTIONARY_PAGE_BYTES = 1 << 14  # about; a larger value has a page of its own
 DICTIONARY_CACHED_PAGES = 64  # pages of values kept decoded
 SEGMENT_CHUNK = 1 << 20  # items of a section that are handled at once
-DICTIONARY_ROOM = 1 << 20  # values that a new dictionary has room for; what is not used takes no memory
+DICTIONARY_ROOM = (
+    1 << 20
+)  # values that a new dictionary has room for; what is not used takes no memory
+MERGE_ROWS = 1 << 17  # rows in memory from which on they are written as a run
+MERGE_BACKLOG_ROWS = 1 << 22  # rows in memory at which writers wait for the merge
+MERGE_FACTOR = (
+    1  # an older run is merged with newer ones that are together at least this fraction of it
+)
+MERGE_RUNS_MIN = 4  # runs, or blobs of values, in one merge
+RUN_ROWS_MAX = 1 << 27  # rows of a run that merging makes
+DICTIONARY_MERGED_MAX = 1 << 22  # values of a blob that merging makes
+ENDED_PIECE = (
+    1 << 16
+)  # rows that are asked for together what ended them; a piece of `datomstore._index`

@@ -19,7 +19,7 @@ from datomstore.database import Database
 from datomstore.datom import FIRST_ENTITY, TX_BASE
 from datomstore.errors import DatomstoreError
 from datomstore.facts import DatomRows, Facts, Rows
-from datomstore.intern import intern, value_of
+from datomstore.intern import intern, value_of, values_of
 from datomstore.live import Base, Held
 from datomstore.roots import EMPTY_ROOT
 from datomstore.schema import (
@@ -572,38 +572,42 @@ def replayed(
 ) -> Transactor:
     """Return the writer of a log's facts, given (t, rows) of every transaction; `roots` may be filled meanwhile."""
     facts, tx_ends = Facts.of_log(rows)
-    return Transactor(facts, schemas_of(facts, tx_ends), tx_ends, roots=roots)
+    return Transactor(facts, schemas_of(facts), tx_ends, roots=roots)
 
 
-def schemas_of(facts: Facts, tx_ends: list[tuple[int, int]]) -> list[tuple[int, Schema]]:
-    """Return (t, schema from then on) of facts as a log has them."""
-    wanted = np.array([intern(ident) for ident in SCHEMA_ATTRIBUTES])
-    rows = np.flatnonzero(np.isin(facts.a[: facts.count], wanted)).tolist()
+def schemas_of(facts: Facts, rows: Rows | None = None) -> list[tuple[int, Schema]]:
+    """Return (t, schema from then on) of facts as a log has them; `rows` are those that speak of attributes, if known."""
+    if rows is None:
+        rows = schema_rows(facts, 0)
     known: dict[int, dict[Keyword, object]] = {}  # entity -> its properties
     schema, schemas = Schema(), [(0, Schema())]
     touched: dict[int, Keyword | None] = {}  # entities of the transaction, with the ident before
-    ends = iter(tx_ends)
-    t, end = next(ends, (0, 0))
-    for row in [*rows, facts.count]:
-        while row >= end and touched:
-            schema = _relearnt(schema, known, touched)
-            schemas.append((t, schema))
-            touched = {}
-        while row >= end and row < facts.count:
-            t, end = next(ends)
-        if row == facts.count:
-            break
-        e, name = int(facts.e[row]) >> 1, value_of(int(facts.a[row]))
+    entities, names, values = (values_of(column[rows]) for column in (facts.e, facts.a, facts.v))
+    ts = ((facts.t[rows] >> 1) - TX_BASE).tolist()
+    added = facts.added[rows].tolist()
+    for place, (e, name, value) in enumerate(zip(entities, names, values, strict=True)):
+        assert isinstance(e, int), e
         assert isinstance(name, Keyword), name
         properties = known.setdefault(e, {})
         before = properties.get(IDENT)
         assert before is None or isinstance(before, Keyword), before
         touched.setdefault(e, before)
-        if facts.added[row]:
-            properties[name] = value_of(int(facts.v[row]))
+        if added[place]:
+            properties[name] = value
         else:
             properties.pop(name, None)
+        if place + 1 == len(ts) or ts[place + 1] != ts[place]:
+            schema = _relearnt(schema, known, touched)
+            schemas.append((ts[place], schema))
+            touched = {}
     return schemas
+
+
+def schema_rows(facts: Facts, start: int) -> Rows:
+    """Return the rows from `start` on that speak of attributes."""
+    wanted = np.array([intern(ident) for ident in SCHEMA_ATTRIBUTES])
+    found = np.flatnonzero(np.isin(facts.a[start : facts.count], wanted))
+    return found.astype(np.int64) + start
 
 
 def _relearnt(

@@ -4,7 +4,7 @@ Is:     which blobs there are, which rows and values they have, and the root of 
 Is not: the blobs.
 Fits:   a table of the storage, so that it changes in a transaction that also keeps and deletes blobs.
 
-    crc32 u32 | (version, t, rows, root, next entity, attributes, runs, dictionaries), in the values' own encoding
+    crc32 u32 | (version, t, rows, root, bytes of the log, attributes, runs, dictionaries), in the values' own encoding
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Manifest(NamedTuple):
     t: int  # the newest transaction in them
     rows: int
     root: bytes  # of the log at t
-    next_entity: int  # that none of the rows uses
+    log_bytes: int  # of the transactions up to t, not compressed
     attributes: tuple[str, ...]  # by number
     runs: tuple[RunEntry, ...]
     dictionaries: tuple[DictionaryEntry, ...]
@@ -105,7 +105,7 @@ def decoded(record: bytes, stream: str) -> Manifest | None:
 
 def _manifest(fields: tuple[object, ...]) -> Manifest:
     """Return the manifest of a record's fields. Raises ValueError, TypeError."""
-    _, t, rows, root, next_entity, attributes, runs, dictionaries = fields
+    _, t, rows, root, log_bytes, attributes, runs, dictionaries = fields
     if not (isinstance(root, bytes) and len(root) == 32):
         raise ValueError("no root")
     names = tuple(name for name in _items(attributes) if isinstance(name, str))
@@ -115,7 +115,7 @@ def _manifest(fields: tuple[object, ...]) -> Manifest:
         _number(t),
         _number(rows),
         root,
-        _number(next_entity),
+        _number(log_bytes),
         names,
         tuple(_run(entry) for entry in _items(runs)),
         tuple(_dictionary(entry) for entry in _items(dictionaries)),
@@ -130,8 +130,8 @@ def _check(manifest: Manifest) -> None:
     for _, place in manifest.runs:
         if place.start != row or place.end < row or place.first_t != t + 1 or place.last_t <= t:
             raise ValueError("its runs do not follow one another")
-        if place.past_until > manifest.rows or place.past_until < place.end:
-            raise ValueError("a run was made of rows that there are not")
+        if place.past_until > manifest.rows:
+            raise ValueError("a run knows of rows that there are not")
         row, t = place.end, place.last_t
     if (row, t) != (manifest.rows, manifest.t):
         raise ValueError("its runs do not have all rows")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,12 +56,21 @@ class Extra(NamedTuple):
     schema: Array  # offsets of the rows that speak of attributes
 
 
+class Names(NamedTuple):
+    """Attributes by number: which occur in a run, and which of these have integers only, and none below zero."""
+
+    present: Array
+    integers: Array
+    references: Array  # that VAET has
+
+
 @dataclass(frozen=True, slots=True)
 class Stored:
     """A run as the index wants it, and what else is known of its rows."""
 
     place: Place
     run: Run
+    names: Names
     extra: Extra
     size: int  # bytes
 
@@ -88,7 +97,19 @@ def narrow(codes: NDArray[np.int64]) -> Array:
     return codes.astype(narrowest(least, greatest))
 
 
-def write(storage: Storage, run: Run, extra: Extra) -> bytes:
+def names_in(a: Array, v: Array) -> Names:
+    """Return what attributes have in columns of codes."""
+
+    def among(codes: Array) -> NDArray[np.bool_]:
+        return np.bincount(codes, minlength=size) > 0
+
+    size = int(a.max()) + 1 if len(a) else 0
+    present, odd, negative = among(a), among(a[(v & 1).astype(np.bool_)]), among(a[v < 0])
+    masks = (present, present & ~odd, present & ~odd & ~negative)
+    return Names(*(np.flatnonzero(mask).astype(np.int32) for mask in masks))
+
+
+def write(storage: Storage, run: Run, names: Names, extra: Extra) -> bytes:
     """Write a run from memory, with its orders; return the digest of its blob."""
     writer = SegmentWriter(storage, KIND)
     try:
@@ -98,26 +119,21 @@ def write(storage: Storage, run: Run, extra: Extra) -> bytes:
             current, past = run.order(name)
             writer.section(name, current)
             writer.section(f"{name}.old", past)
-        _write_rest(writer, run.t_offsets, run.t_ids, run.past, _reference_codes(run), extra)
+        _write_rest(writer, run.t_offsets, run.t_ids, run.past, names, extra)
         return writer.finish()
     except BaseException:
         writer.abandon()
         raise
 
 
-def _reference_codes(run: Run) -> Array:
-    references = run.references
-    assert references is not None, "a run that has an order VAET knows of what"
-    return narrow(run.a.encode(references))
-
-
 def _write_rest(
-    writer: SegmentWriter, t_offsets: Array, t_ids: Ids, past: Offsets, refs: Array, extra: Extra
+    writer: SegmentWriter, t_offsets: Array, t_ids: Ids, past: Offsets, names: Names, extra: Extra
 ) -> None:
     writer.section("t", np.asarray(t_offsets, np.uint32))
     writer.section("tx", t_ids)
     writer.section("past", past)
-    writer.section("refs", refs)
+    for name, numbers in zip(("present", "integers", "refs"), names, strict=True):
+        writer.section(name, numbers)
     writer.section("ends", np.asarray(extra.ends, np.uint32))
     writer.section("roots", extra.roots)
     writer.section("retract", np.asarray(extra.retractions, np.uint32))
@@ -144,10 +160,12 @@ def read(
         {name: (segment[name], segment[f"{name}.old"]) for name in ORDERS},
         past=segment["past"],
         past_until=place.past_until,
-        references=columns[1].table.lut[segment["refs"]],  # type: ignore[union-attr]
+        references=attributes.lut[segment["refs"]],
+        integers=attributes.lut[segment["integers"]],
     )
+    names = Names(*(segment[name] for name in ("present", "integers", "refs")))
     extra = Extra(*(segment[name] for name in ("ends", "roots", "retract", "ended", "schema")))
-    return Stored(place, run, extra, segment.size)
+    return Stored(place, run, names, extra, segment.size)
 
 
 def _check(
@@ -172,10 +190,10 @@ def _check(
     for name, kind in kinds.items():
         if segment.section(name).type != kind:
             raise refuse(f"{name!r} is not of {kind}")
-    for name in (*ORDERS, *(f"{name}.old" for name in ORDERS), "past", "retract", "schema", "t"):
+    for name in ("past", "retract", "schema", "t"):  # an order is looked at by its run
         if len(segment[name]) and int(segment[name].max()) >= count:
             raise refuse(f"{name!r} names rows that it has not")
-    for name in ("a", "refs"):
+    for name in ("a", "present", "integers", "refs"):
         array = segment[name]
         if len(array) and not 0 <= int(array.min()) <= int(array.max()) < attributes:
             raise refuse(f"{name!r} names attributes that there are not")
@@ -219,6 +237,7 @@ def write_merged(
     place = Place(first.start, last.end, first.first_t, last.last_t, past_until)
     runs = [part.run for part in stored]
     starts = [part.place.start - first.start for part in stored]
+    names = _common([part.names for part in stored])
     writer = SegmentWriter(storage, KIND)
     try:
         for name in ("e", "a", "v"):
@@ -226,10 +245,13 @@ def write_merged(
             kind = max((type_of(column.dtype) for column in columns), key=lambda t: int(t[1]))
             writer.section(name, (part.astype(kind) for part in _chunks(columns)), kind)
         for name in ORDERS:
-            for label, parts in _parts(name, runs, starts, gone):
+            orders = [run.order(name) for run in runs]
+            if name == "vaet":
+                orders = _only(orders, stored, names)
+            for label, parts in _parts(name, runs, orders, starts, gone):
                 writer.section(label, merged_offsets(name, runs, parts))
-        past, references, extra = _joined(stored, starts, gone)
-        _write_rest(writer, *_joined_times(stored, starts), past, references, extra)
+        past, extra = _joined(stored, starts, gone)
+        _write_rest(writer, *_joined_times(stored, starts), past, names, extra)
         return writer.finish(), place
     except BaseException:
         writer.abandon()
@@ -242,11 +264,40 @@ def _chunks(columns: Sequence[Array]) -> Iterator[Array]:
             yield column[start : start + SEGMENT_CHUNK]
 
 
+def _common(names: Sequence[Names]) -> Names:
+    """Return what attributes have in all runs: what they have in each where they occur."""
+    present = np.unique(np.concatenate([part.present for part in names]))
+    kept = []
+    for field in ("integers", "references"):
+        keep = np.ones(len(present), np.bool_)
+        for part in names:
+            keep &= np.isin(present, getattr(part, field)) | ~np.isin(present, part.present)
+        kept.append(present[keep])
+    return Names(present, *kept)
+
+
+def _only(
+    orders: Sequence[tuple[Offsets, Offsets]], stored: Sequence[Stored], names: Names
+) -> list[tuple[Offsets, Offsets]]:
+    """Leave out of VAET the rows of attributes that are no references in other runs."""
+    found = []
+    for (current, past), part in zip(orders, stored, strict=True):
+        if not np.isin(part.names.references, names.references).all():
+            a = part.run.a.codes
+            current = current[np.isin(a[current], names.references)]
+            past = past[np.isin(a[past], names.references)]
+        found.append((current, past))
+    return found
+
+
 def _parts(
-    name: str, runs: Sequence[Run], starts: Sequence[int], gone: NDArray[np.bool_] | None
+    name: str,
+    runs: Sequence[Run],
+    orders: Sequence[tuple[Offsets, Offsets]],
+    starts: Sequence[int],
+    gone: NDArray[np.bool_] | None,
 ) -> Iterator[tuple[str, list[Offsets]]]:
     """Yield the name of a section, and the offsets of every run that go into it."""
-    orders = [run.order(name) for run in runs]
     if gone is None:
         yield name, [current for current, _ in orders]
         yield f"{name}.old", [past for _, past in orders]
@@ -264,37 +315,27 @@ def _parts(
 
 
 def _joined_times(stored: Sequence[Stored], starts: Sequence[int]) -> tuple[Array, Ids]:
-    offsets = [
-        part.run.t_offsets.astype(np.int64) + start
-        for part, start in zip(stored, starts, strict=True)
-    ]
-    return np.concatenate(offsets), np.concatenate([part.run.t_ids for part in stored])
+    offsets = [part.run.t_offsets for part in stored]
+    return _shifted(offsets, starts), np.concatenate([part.run.t_ids for part in stored])
 
 
 def _joined(
     stored: Sequence[Stored], starts: Sequence[int], gone: NDArray[np.bool_] | None
-) -> tuple[Offsets, Array, Extra]:
-    def shifted(arrays: Sequence[Array]) -> Array:
-        return np.concatenate(
-            [array.astype(np.int64) + start for array, start in zip(arrays, starts, strict=True)]
-        )
-
-    past = shifted([part.run.past for part in stored]).astype(np.uint32)
-    if gone is not None:
-        past = np.union1d(past, np.flatnonzero(gone)).astype(np.uint32)
-    attributes = stored[0].run.a
-    references = np.unique(np.concatenate([_known(part.run.references) for part in stored]))
+) -> tuple[Offsets, Extra]:
+    if gone is None:
+        past = _shifted([part.run.past for part in stored], starts)
+    else:
+        past = np.flatnonzero(gone)
     extra = Extra(
-        shifted([part.extra.ends for part in stored]),
+        _shifted([part.extra.ends for part in stored], starts),
         np.concatenate([part.extra.roots for part in stored]),
-        shifted([part.extra.retractions for part in stored]),
-        np.concatenate([part.extra.ended for part in stored]).astype(np.int64),
-        shifted([part.extra.schema for part in stored]),
+        _shifted([part.extra.retractions for part in stored], starts),
+        np.concatenate([part.extra.ended for part in stored]),
+        _shifted([part.extra.schema for part in stored], starts),
     )
-    return past, narrow(attributes.encode(references)), extra
+    return past.astype(np.uint32), extra
 
 
-def _known(references: Any) -> Ids:
-    assert references is not None, "a stored run knows its references"
-    found: Ids = references
-    return found
+def _shifted(arrays: Sequence[Array], starts: Sequence[int]) -> NDArray[np.int64]:
+    pairs = zip(arrays, starts, strict=True)
+    return np.concatenate([array.astype(np.int64) + start for array, start in pairs])
