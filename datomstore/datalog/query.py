@@ -213,7 +213,7 @@ def explain(query: object, *inputs: object, budget: Budget | None = None) -> tup
     with bounded_depth():
         plan = _plan(parse(query), inputs, meter, cautious=False)
         relation = plan.relation
-        for part, step in zip(plan.ordered, plan.steps, strict=True):
+        for part, step in zip(plan.ordered, plan.plain, strict=True):
             estimated = plan.planner.size(part) if isinstance(part, (Pattern, Call)) else None
             started = perf_counter()
             relation = step.execute(relation, meter) if relation.count else relation
@@ -228,6 +228,7 @@ class _Plan(NamedTuple):
     planner: Planner
     relation: Relation
     ordered: list[Clause]
+    plain: list[Step]  # one for each clause
     steps: list[Step]
     wanted: list[Symbol]
 
@@ -267,8 +268,8 @@ def _plan(query: Query, inputs: Sequence[object], meter: Meter, *, cautious: boo
     visible = {*wanted, *relation.columns}
     planner = Planner(evaluation, DEFAULT_SOURCE)
     ordered = planner.order(program.where, relation.columns, visible)
-    steps = merged(planner.steps(ordered, relation.columns, wanted, visible))
-    plan = _Plan(planner, relation, ordered, steps, wanted)
+    steps = planner.steps(ordered, relation.columns, wanted, visible)
+    plan = _Plan(planner, relation, ordered, steps, merged(steps), wanted)
     if given.kept is not None and not any(map(_calls, ordered)):
         if len(given.kept) >= PLANS_MAX:
             given.kept.clear()

@@ -1,7 +1,7 @@
 """The rows of a query as its :find asks for them.
 
 Is:     distinct rows, groups and their aggregates, pulled entities, and the shapes of a result.
-Is not: the functions of aggregates (`aggregates`), or how entities are pulled (`pull`).
+Is not: the functions of aggregates (`aggregates`, `totals`), or how entities are pulled (`pull`).
 Fits:   `query` calls it last: ids become values here.
 """
 
@@ -25,6 +25,7 @@ from datomstore.datalog.pull_pattern import PullPattern
 from datomstore.datalog.relation import Relation
 from datomstore.datalog.sources import DatabaseSource, Source
 from datomstore.datalog.syntax import Aggregate, Pull, Query
+from datomstore.datalog.totals import Groups
 from datomstore.datalog.vectors import inline
 from datomstore.errors import DatomstoreError
 from datomstore.facts import Rows
@@ -33,9 +34,6 @@ from datomstore.value import EXACT_TYPES, Keyword, Map, Set, Symbol
 
 Row = tuple[object, ...]
 Column = Ids | list[object]
-SUM_BOUND = 1 << 62  # of the magnitude of a sum that is made on a column
-DOUBLE_BOUND = 1 << 53  # of the same where it is made as a double, exactly
-KEY_SPREAD_MAX = 4  # ids for each row between the least and the largest of a group's key
 
 
 class Given(NamedTuple):
@@ -54,44 +52,91 @@ def shaped(query: Query, found: Relation, wanted: Sequence[Symbol], given: Given
     """
     if query.shape == "relation" and not query.keys and query.finds_variables:
         return set_of(query, found, wanted, given.meter)
-    rows: Sequence[object] = _rows(query, found, wanted, given) if found.count else []
+    rows, apart = _rows(query, found, wanted, given) if found.count else ([], True)
     match query.shape:
         case "collection":
-            return tuple(row[0] for row in rows)  # type: ignore[index]
+            return tuple(row[0] for row in rows)
         case "scalar":
-            return rows[0][0] if rows else None  # type: ignore[index]
+            return rows[0][0] if rows else None
     if query.keys:
-        rows = [Map(zip(query.keys, row, strict=True)) for row in rows]  # type: ignore[call-overload]
+        maps = [Map(zip(query.keys, row, strict=True)) for row in rows]
+        if query.shape == "tuple":
+            return maps[0] if maps else None
+        return tuple(maps) if query.pulls else Set(maps)
     if query.shape == "tuple":
         return rows[0] if rows else None
-    return tuple(rows) if any(isinstance(e, Pull) for e in query.find) else Set(rows)
+    if query.pulls:
+        return tuple(rows)
+    return Set.of_distinct(rows) if apart else Set(rows)
 
 
-def _rows(query: Query, found: Relation, wanted: Sequence[Symbol], given: Given) -> list[Row]:
+def _rows(
+    query: Query, found: Relation, wanted: Sequence[Symbol], given: Given
+) -> tuple[list[Row], bool]:
+    """Return rows, and whether it is known that no two of them are equal."""
     if query.finds_variables:
-        return _tuples(_id_columns(query, found, wanted), given.meter)
+        return _tuples(_id_columns(query, found, wanted), given.meter), False
     distinct = found.distinct(wanted)
-    if not any(isinstance(element, Aggregate) for element in query.find):
-        if query.with_:  # without an aggregate, what differs only in these is one row
-            names = [e if isinstance(e, Symbol) else e.variable for e in query.find]
-            distinct = distinct.distinct(list(dict.fromkeys(names)))
-        groups = [np.array([row], np.int64) for row in range(distinct.count)]
-    else:
-        totals = _totals(query, distinct)
-        if totals is not None:
-            return totals
-        keys = [e if isinstance(e, Symbol) else e.variable for e in query.find if _is_key(e)]
-        groups = _groups([distinct.columns[name] for name in keys], distinct.count)
-    firsts = np.array([members[0] for members in groups], np.int64)
+    if any(isinstance(element, Aggregate) for element in query.find):
+        return _aggregated(query, distinct, given)
+    if query.with_:  # without an aggregate, what differs only in these is one row
+        names = [e if isinstance(e, Symbol) else e.variable for e in query.find]
+        distinct = distinct.distinct(list(dict.fromkeys(names)))
     columns = [
-        [_aggregate(e, query, distinct, members, given) for members in groups]
-        if isinstance(e, Aggregate)
-        else values_of(distinct.columns[e][firsts])
+        values_of(distinct.columns[e])
         if isinstance(e, Symbol)
-        else _pulled(e, distinct.columns[e.variable][firsts], given)
+        else _pulled(e, distinct.columns[e.variable], given)
         for e in query.find
+        if not isinstance(e, Aggregate)
     ]
-    return list(zip(*columns, strict=True))
+    return list(zip(*columns, strict=True)), False
+
+
+def _aggregated(query: Query, distinct: Relation, given: Given) -> tuple[list[Row], bool]:
+    """Return a row for each group of equal keys, and whether no two rows are equal."""
+    names = [
+        e if isinstance(e, Symbol) else e.variable
+        for e in query.find
+        if not isinstance(e, Aggregate)
+    ]
+    keys = [distinct.columns[name] for name in dict.fromkeys(names)]
+    groups = Groups(keys, distinct.count)
+    made = {  # sums tell the sizes of groups as well, so the keys come after them
+        e: _totals(e, query, distinct, groups, given)
+        for e in query.find
+        if isinstance(e, Aggregate)
+    }
+    columns: list[list[object]] = []
+    for element in query.find:
+        if isinstance(element, Symbol):
+            columns.append(groups.values(distinct.columns[element]))
+        elif isinstance(element, Pull):
+            column = distinct.columns[element.variable][groups.firsts()]
+            columns.append(_pulled(element, column, given))
+        else:
+            columns.append(made[element])
+    found = [column for e, column in zip(query.find, columns, strict=True) if isinstance(e, Symbol)]
+    pulled = any(isinstance(e, Pull) for e in query.find)  # whose keys the rows do not show
+    apart = not pulled and all(EXACT_TYPES.issuperset(map(type, column)) for column in found)
+    return list(zip(*columns, strict=True)), apart
+
+
+def _totals(
+    element: Aggregate, query: Query, distinct: Relation, groups: Groups, given: Given
+) -> list[object]:
+    """Return an aggregate of every group."""
+    given.meter.spend(0, element.form)
+    made: list[object] | None = None
+    if not element.arguments:
+        made = groups.aggregate(element.function, distinct.columns[element.variable])
+    if made is None:
+        made = [_aggregate(element, query, distinct, rows, given) for rows in groups.members()]
+    return made
+
+
+def _told_apart(column: Ids) -> bool:
+    """Return whether different ids in a column are values that are not equal; a list and a vector may be."""
+    return EXACT_TYPES.issuperset(types_of(column, value_table()))
 
 
 def _id_columns(query: Query, found: Relation, wanted: Sequence[Symbol]) -> list[Ids]:
@@ -110,7 +155,7 @@ def set_of(query: Query, found: Relation, wanted: Sequence[Symbol], meter: Meter
     columns = _id_columns(query, found, wanted)
     rows = _tuples(columns, meter)
     # Distinct ids may yet be equal values, such as a list and a vector.
-    if all(EXACT_TYPES.issuperset(types_of(column, value_table())) for column in columns):
+    if all(map(_told_apart, columns)):
         return Set.of_distinct(rows)
     return Set(rows)
 
@@ -138,67 +183,6 @@ def columns_of(query: Query, found: Relation) -> tuple[Column, ...]:
 
 def _column(ids: Ids) -> Column:
     return ids >> 1 if inline([ids]) else values_of(ids)
-
-
-def _is_key(element: object) -> bool:
-    return not isinstance(element, Aggregate)
-
-
-def _groups(keys: Sequence[Ids], count: int) -> list[Rows]:
-    """Return the numbers of the rows of each group."""
-    if not keys:
-        return [np.arange(count, dtype=np.int64)]
-    order = np.lexsort(keys)
-    changes = np.zeros(count - 1, np.bool_)
-    for key in keys:
-        changes |= key[order][1:] != key[order][:-1]
-    return np.split(order, np.flatnonzero(changes) + 1)
-
-
-def _totals(query: Query, distinct: Relation) -> list[Row] | None:
-    """Return counts, sums and averages of integers by one key, counted and added up for all groups at once.
-
-    None if something else is asked for, the key's ids are too far apart, or a sum could not be exact.
-    """
-    keys = {element for element in query.find if isinstance(element, Symbol)}
-    aggregates = [element for element in query.find if isinstance(element, Aggregate)]
-    if len(keys) != 1 or len(keys) + len(aggregates) != len(query.find):
-        return None
-    if any(e.arguments or e.function not in ("count", "sum", "avg") for e in aggregates):
-        return None
-    (key,) = keys
-    ids = distinct.columns[key]
-    least = int(ids.min())
-    if int(ids.max()) - least > KEY_SPREAD_MAX * len(ids):
-        return None
-    codes = ids - least
-    counts = np.bincount(codes)
-    present = np.flatnonzero(counts)
-    sizes: list[int] = counts[present].tolist()
-    columns: list[list[object]] = []
-    for element in query.find:
-        if not isinstance(element, Aggregate):
-            columns.append(values_of(present + least))
-        elif element.function == "count":
-            columns.append(list(sizes))
-        else:
-            column = distinct.columns[element.variable]
-            numbers = column >> 1
-            if not inline([column]) or _largest(numbers) * len(numbers) >= DOUBLE_BOUND:
-                return None
-            sums = np.bincount(codes, weights=numbers)[present].astype(np.int64).tolist()
-            average = element.function == "avg"
-            columns.append(list(map(_mean, sums, sizes)) if average else sums)
-    return list(zip(*columns, strict=True))
-
-
-def _largest(numbers: Ids) -> int:
-    return max(int(numbers.max()), -int(numbers.min()))
-
-
-def _mean(total: int, count: int) -> object:
-    """Return the exact mean: an integer where it is one."""
-    return total / count if total % count else total // count
 
 
 def _pulled(element: Pull, column: Ids, given: Given) -> list[object]:
@@ -230,17 +214,6 @@ def _aggregate(
 ) -> object:
     ids = distinct.columns[element.variable][members]
     name = element.function
-    if name == "count":
-        return len(ids)
-    if name in ("sum", "avg", "min", "max") and not element.arguments and inline([ids]):
-        numbers = ids >> 1
-        if name == "min":
-            return int(numbers.min())
-        if name == "max":
-            return int(numbers.max())
-        if _largest(numbers) * len(ids) < SUM_BOUND:
-            total = int(numbers.sum())
-            return total if name == "sum" else _mean(total, len(ids))
     try:
         arguments = [argument.value for argument in element.arguments]
         if name in CHANCE:

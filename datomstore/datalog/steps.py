@@ -59,11 +59,6 @@ def run(steps: Sequence[Step], relation: Relation, meter: Meter) -> Relation:
     return relation
 
 
-def merged(steps: Sequence[Step]) -> list[Step]:
-    """Return the same plan with fewer steps."""
-    return list(steps)
-
-
 class LookUp:
     """Join with a table: terms that are bound are looked up, the others are read."""
 
@@ -226,6 +221,103 @@ class Match(LookUp):
         if not isinstance(source, DatabaseSource) or self.width > 4:
             return False
         return source.seeks(self.key, places, probes)
+
+
+class Ranged:
+    """Facts of a pattern whose value compares with a constant as predicates want it, read instead of all of them."""
+
+    def __init__(self, match: Match, filters: Sequence[Compute], place: int) -> None:
+        self.match = match
+        self.filters = filters
+        self.form = match.form
+        self.keep = filters[-1].keep
+        self._place = place
+        self._names = [term for _, term in match.terms]
+
+    def execute(self, relation: Relation, meter: Meter) -> Relation:
+        """Return the rows after this step, over at most the variables of `keep`."""
+        # Nothing of the pattern is known yet, and the constants are: rows that fail need not be made.
+        source = self.match.source
+        if relation.count == 1 and relation.columns.keys().isdisjoint(self._names):
+            extent = source.extent(self.match.key)
+            if isinstance(extent, Extent):
+                rows = self._rows(extent, relation)
+                if rows is not None:
+                    meter.spend(len(rows), self.form)
+                    return self._made(extent, rows, relation)
+        relation = self.match.execute(relation, meter)
+        for step in self.filters:
+            if relation.count:
+                relation = step.execute(relation, meter)
+        return relation.keep(self.keep)
+
+    def _rows(self, extent: Extent, relation: Relation) -> Rows | None:
+        """Return the rows that pass; None if some values have to be looked at one by one."""
+        rows: Rows | None = None
+        for step in self.filters:
+            name, (left, right) = step.clause.function, step.arguments
+            if is_variable(right) and right in self._names:
+                name, right = FLIPPED[name], left
+            bound = int(column_of(right, relation)[0])
+            if rows is None:
+                rows = extent.rows_where(self._place, name, bound)
+                if rows is None:
+                    return None
+            elif bound & 1:
+                return None
+            else:
+                values = extent.column(self._place)[rows]
+                rows = rows[vectors.COMPARE[name](values, np.full(len(values), bound))]
+        return rows
+
+    def _made(self, extent: Extent, rows: Rows, relation: Relation) -> Relation:
+        columns = {
+            name: np.full(len(rows), column[0])
+            for name, column in relation.columns.items()
+            if name in self.keep
+        }
+        for place, name in self.match.terms:
+            if name in self.keep:
+                assert isinstance(name, Symbol), name
+                columns[name] = extent.column(place)[rows]
+        apart = self.match.tells_rows_apart(extent) and self.keep.issuperset(self._names)
+        return Relation(columns, len(rows), is_distinct=apart)
+
+
+FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
+
+
+def merged(steps: Sequence[Step]) -> list[Step]:
+    """Return the same plan with comparisons done where the facts are read, if they come right behind it."""
+    made: list[Step] = []
+    place = 0
+    while place < len(steps):
+        step = steps[place]
+        place += 1
+        if isinstance(step, Match):
+            first = place
+            while place < len(steps) and _compares(steps[place], step):
+                place += 1
+            if place > first:
+                filters = [part for part in steps[first:place] if isinstance(part, Compute)]
+                value = next(p for p, term in step.terms if term in filters[0].arguments)
+                made.append(Ranged(step, filters, value))
+                continue
+        made.append(step)
+    return made
+
+
+def _compares(step: Step, match: Match) -> bool:
+    """Return whether a step compares the value that a pattern reads with what is known before it."""
+    if not isinstance(step, Compute) or step.clause.binding is not None:
+        return False
+    if step.clause.function not in FLIPPED or len(step.arguments) != 2:
+        return False
+    if not isinstance(match.source, DatabaseSource):
+        return False
+    names = [term for _, term in match.terms]
+    read = [term for term in step.arguments if term in names]
+    return len(read) == 1 and names.count(read[0]) == 1 and (2, read[0]) in match.terms
 
 
 class Delta(LookUp):

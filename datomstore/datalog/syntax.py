@@ -163,6 +163,11 @@ class Query:
         """Whether :find names variables only."""
         return all(isinstance(element, Symbol) for element in self.find)
 
+    @cached_property
+    def pulls(self) -> bool:
+        """Whether :find pulls something."""
+        return any(isinstance(element, Pull) for element in self.find)
+
 
 @dataclass(frozen=True, eq=False)
 class Rules:

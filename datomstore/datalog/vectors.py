@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from datomstore.intern import INLINE_BOUND, Ids, value_of
 from datomstore.value import Char, Keyword, Symbol, equal
 
-_COMPARE: dict[str, Callable[[Ids, Ids], NDArray[np.bool_]]] = {
+COMPARE: dict[str, Callable[[Ids, Ids], NDArray[np.bool_]]] = {
     "<": operator.lt,
     "<=": operator.le,
     ">": operator.gt,
@@ -38,7 +38,7 @@ def predicate(name: str, columns: Sequence[Ids]) -> NDArray[np.bool_] | None:
         return _equal(left, right)
     if name in ("not=", "!="):
         return ~_equal(left, right)
-    compare = _COMPARE.get(name)
+    compare = COMPARE.get(name)
     if compare is None or not inline(columns):
         return None
     return compare(left, right)
