@@ -1,31 +1,35 @@
-# Hash indexes: from the ids of some columns to the rows that have them.
+# Indexes: from the ids of some columns to the rows that have them.
 #
-# Is:     open addressing from keys to groups of rows, for keys of any width, extended as its table grows.
-# Is not: the table (`_kernel_table.pxi`).
-# Fits:   a table's own rows are found by one of all columns; joins probe others.
+# Is:     three layouts: ranges of rows by an id that is a number, lists of rows by such an id, lists of rows by a hash.
+# Is not: the table (`_kernel_table.pxi`), or which rows it has (`_kernel_seen.pxi`).
+# Fits:   look-ups of whole columns, and joins.
+#
+# A table that never grows, asked by one column whose ids lie close together, has its rows sorted by counting; the facts
+# of an attribute are so sorted by entity already. A table that grows has lists, found by the id itself or by a hash.
 
-cdef extern from *:
-    """
-    #define prefetch(address) __builtin_prefetch(address)
-    """
-    void prefetch(void *address) noexcept nogil
+cdef enum Layout:
+    RANGES = 0
+    LISTS = 1
+    HASHES = 2
 
 cdef enum:
-    COLUMNS_MAX = 256  # twice what a rule can have, and some
-    CAPACITY_MIN = 16
     SLOTS_MIN = 32
+    NUMBERS_PER_ROW = 6  # that an index by number may have,
+    NUMBERS_MIN = 1 << 12  # or so many
+    ROWS_NUMBERED_MOST = 1 << 30  # in ranges
 
 cdef struct Hashed
+cdef struct Seen
 
 cdef struct Columns:
     int64_t arity
     int64_t count
     int64_t capacity
     int64_t **at  # a pointer for each column
-    Hashed *whole  # of all columns: what is there already; NULL in a fixed table
+    Seen *seen  # NULL in a fixed table
     void *owner  # the Table
 
-cdef struct Group:  # the rows with one key
+cdef struct Group:  # the rows with one key, as a list
     int64_t first
     int64_t last
     int64_t count
@@ -34,16 +38,24 @@ cdef struct Slot:
     uint64_t tag  # see `tag_of`
     int64_t number  # of a group plus one, of a row plus one if `distinct`; 0: free
 
-cdef struct Hashed:  # an index: open addressing
+cdef struct Hashed:  # an index
     Columns *table
+    int64_t arity  # the table's, which may be gone before its index
     int64_t n  # columns of the key
     int64_t *places
     int64_t covered  # rows that are in it
-    bint exact  # a tag is the key itself
-    bint distinct  # every key has one row
+    Layout layout
+    Dense dense  # RANGES, LISTS
+    int32_t *starts  # RANGES: of each number, and the end
+    int32_t *order  # RANGES: the rows; NULL: as they are
+    int64_t **gathered  # RANGES: columns in that order, those that joins read
+    int64_t largest  # RANGES: rows of one key, at most
+    int32_t *heads  # LISTS: group plus one of each number; 0: none
+    bint exact  # HASHES: a tag is the key itself
+    bint distinct  # HASHES: every key has one row
     uint64_t mask
     Slot *slots
-    int64_t used  # slots
+    int64_t used  # groups; rows, if distinct
     Group *groups
     int64_t group_capacity
     int64_t *following  # the next row of the same group, -1 at its end
@@ -110,11 +122,33 @@ cdef inline int64_t find(Hashed *index, const int64_t *key, uint64_t tag) noexce
         at = (at + 1) & index.mask
 
 
+cdef inline int64_t group_of(Hashed *index, const int64_t *key) noexcept nogil:
+    """Return the number of the rows with a key, -1 if there are none."""
+    cdef int64_t number
+    cdef uint64_t tag = 0
+    if index.layout == HASHES:
+        return find(index, key, tag) if tag_of(index, key, &tag) else -1
+    number = number_of(&index.dense, key[0])
+    if number < 0:
+        return -1
+    if index.layout == LISTS:
+        return index.heads[number] - 1
+    return number if index.starts[number] < index.starts[number + 1] else -1
+
+
+cdef inline int64_t group_size(Hashed *index, int64_t number) noexcept nogil:
+    if index.layout == RANGES:
+        return index.starts[number + 1] - index.starts[number]
+    return index.groups[number].count
+
+
 cdef void key_of(Hashed *index, int64_t row, int64_t *key) noexcept nogil:
     cdef int64_t i
     for i in range(index.n):
         key[i] = index.table.at[index.places[i]][row]
 
+
+# -- by hash --
 
 cdef int rebuild(Hashed *index, uint64_t size) noexcept nogil:
     """Put everything into so many slots. Returns -1 without memory, as all of these do."""
@@ -165,31 +199,109 @@ cdef int tag_for(Hashed *index, const int64_t *key, uint64_t *tag) noexcept nogi
     return 0
 
 
-cdef int new_group(Hashed *index, uint64_t tag, int64_t row) noexcept nogil:
+cdef int to_hashes(Hashed *index) noexcept nogil:
+    """Go over from numbers to hashes."""
+    cdef int64_t groups = index.used
+    cdef int64_t number
+    cdef uint64_t tag = 0
+    free(index.heads)
+    index.heads = NULL
+    index.layout = HASHES
+    index.used = 0
+    for number in range(groups):
+        if tag_for(index, &index.table.at[index.places[0]][index.groups[number].first], &tag) < 0:
+            return -1
+        if occupy(index, tag, number) < 0:
+            return -1
+    return 0
+
+
+# -- as lists --
+
+cdef int new_group(Hashed *index, int64_t row) noexcept nogil:
     """Add a group with one row, whose key no other has."""
     cdef int64_t capacity = index.group_capacity
-    cdef int64_t number = index.used
     cdef Group *groups
-    if number == capacity:
+    if index.used == capacity:
         capacity = 2 * capacity if capacity else CAPACITY_MIN
         groups = <Group *> realloc(index.groups, capacity * sizeof(Group))
         if groups == NULL:
             return -1
         index.groups = groups
         index.group_capacity = capacity
-    index.groups[number] = Group(row, row, 1)
-    return occupy(index, tag, number)
+    index.groups[index.used] = Group(row, row, 1)
+    return 0
+
+
+cdef inline int64_t numbers_most(int64_t rows) noexcept nogil:
+    return NUMBERS_MIN if rows < NUMBERS_MIN // NUMBERS_PER_ROW else rows * NUMBERS_PER_ROW
+
+
+cdef bint headed(Hashed *index, Dense *dense) noexcept nogil:
+    """Have a head for each number; False without memory."""
+    cdef int32_t *heads = <int32_t *> calloc(dense.width, sizeof(int32_t))
+    cdef int64_t group
+    if heads == NULL:
+        return False
+    free(index.heads)
+    index.heads = heads
+    index.dense = dense[0]
+    for group in range(index.used):
+        heads[number_of(dense, index.table.at[index.places[0]][index.groups[group].first])] = <int32_t> (group + 1)
+    return True
+
+
+cdef int take(Hashed *index, int64_t row) noexcept nogil:
+    """Put a row into its list."""
+    cdef int64_t key[COLUMNS_MAX]
+    cdef int64_t number = -1
+    cdef int64_t group
+    cdef uint64_t tag = 0
+    cdef Dense dense
+    cdef Group *found
+    key_of(index, row, key)
+    if index.layout == LISTS:
+        number = number_of(&index.dense, key[0])
+        if number < 0:
+            dense = index.dense
+            if widened(&dense, key[0], numbers_most(index.table.count)) and headed(index, &dense):
+                number = number_of(&index.dense, key[0])
+            elif to_hashes(index) < 0:
+                return -1
+    if index.layout == LISTS:
+        group = index.heads[number] - 1
+    else:
+        if tag_for(index, key, &tag) < 0:
+            return -1
+        group = find(index, key, tag)
+    index.following[row] = -1
+    if group >= 0:
+        found = &index.groups[group]
+        index.following[found.last] = row
+        found.last = row
+        found.count += 1
+        return 0
+    if new_group(index, row) < 0:
+        return -1
+    if index.layout == HASHES:
+        return occupy(index, tag, index.used)
+    index.used += 1
+    index.heads[number] = <int32_t> index.used
+    return 0
 
 
 cdef int cover(Hashed *index) noexcept nogil:
     """Take in the rows that are new in the table."""
     cdef Columns *table = index.table
-    cdef int64_t key[COLUMNS_MAX]
     cdef int64_t row
-    cdef int64_t number
     cdef int64_t *following
-    cdef uint64_t tag = 0
-    cdef Group *group
+    cdef Dense dense
+    if not index.covered and index.n == 1 and table.count and table.count < ROWS_NUMBERED_MOST:
+        if measured(&dense, table.at[index.places[0]], table.count, numbers_most(table.count)):
+            if table.seen == NULL:
+                return sort(index, &dense)
+            if headed(index, &dense):
+                index.layout = LISTS
     if index.following_capacity < table.capacity:
         following = <int64_t *> realloc(index.following, table.capacity * sizeof(int64_t))
         if following == NULL:
@@ -197,48 +309,121 @@ cdef int cover(Hashed *index) noexcept nogil:
         index.following = following
         index.following_capacity = table.capacity
     for row in range(index.covered, table.count):
-        key_of(index, row, key)
-        if tag_for(index, key, &tag) < 0:
+        if take(index, row) < 0:
             return -1
-        number = find(index, key, tag)
-        index.following[row] = -1
-        if number < 0:
-            if new_group(index, tag, row) < 0:
-                return -1
-            continue
-        group = &index.groups[number]
-        index.following[group.last] = row
-        group.last = row
-        group.count += 1
     index.covered = table.count
     return 0
 
 
+# -- as ranges --
+
+cdef int sort(Hashed *index, Dense *dense) noexcept nogil:
+    """Sort the rows of a fixed table by the numbers of their keys."""
+    cdef int64_t *column = index.table.at[index.places[0]]
+    cdef int64_t count = index.table.count
+    cdef int32_t *starts = <int32_t *> calloc(dense.width + 2, sizeof(int32_t))
+    cdef int32_t *order = NULL
+    cdef int64_t largest = 0
+    cdef int64_t i
+    cdef int64_t number
+    cdef bint sorted = True
+    if starts == NULL:
+        return -1
+    for i in range(count):  # counted two places further on, so that they end up where ranges start
+        number = number_of(dense, column[i])
+        starts[number + 2] += 1
+        sorted = sorted and (i == 0 or column[i - 1] <= column[i])
+    for number in range(dense.width):
+        if starts[number + 2] > largest:
+            largest = starts[number + 2]
+        starts[number + 2] += starts[number + 1]
+    if not sorted:
+        order = <int32_t *> malloc(count * sizeof(int32_t))
+        if order == NULL:
+            free(starts)
+            return -1
+        for i in range(count):
+            number = number_of(dense, column[i]) + 1
+            order[starts[number]] = <int32_t> i
+            starts[number] += 1
+    else:
+        for number in range(dense.width):
+            starts[number + 1] = starts[number + 2]
+    index.dense = dense[0]
+    index.starts = starts
+    index.order = order
+    index.largest = largest
+    index.layout = RANGES
+    index.covered = count
+    return 0
+
+
+cdef int gather(Hashed *index, int64_t place) noexcept nogil:
+    """Have a column in the order of the ranges."""
+    cdef int64_t *column
+    cdef int64_t i
+    if index.order == NULL or index.gathered[place] != NULL:
+        return 0
+    column = <int64_t *> malloc(index.table.count * sizeof(int64_t))
+    if column == NULL:
+        return -1
+    for i in range(index.table.count):
+        column[i] = index.table.at[place][index.order[i]]
+    if index.gathered[place] == NULL:
+        index.gathered[place] = column
+    else:
+        free(column)
+    return 0
+
+
+# -- owners --
+
+cdef int begin_hashed(Hashed *it, Columns *table, tuple places, bint distinct) except -2:
+    """Have no rows, by some columns or by all."""
+    cdef int64_t i
+    it.table = table
+    it.arity = table.arity
+    it.n = table.arity if places is None else len(places)
+    it.places = <int64_t *> malloc((it.n + 1) * sizeof(int64_t))
+    it.exact = it.n <= 2
+    it.distinct = distinct
+    it.layout = HASHES
+    it.slots = <Slot *> calloc(SLOTS_MIN, sizeof(Slot))
+    it.gathered = <int64_t **> calloc(table.arity + 1, sizeof(int64_t *))
+    it.mask = SLOTS_MIN - 1
+    if it.places == NULL or it.slots == NULL or it.gathered == NULL:
+        return -1
+    for i in range(it.n):
+        it.places[i] = i if places is None else places[i]
+    return 0
+
+
+cdef void end_hashed(Hashed *it) noexcept:
+    cdef int64_t i
+    if it.gathered != NULL:
+        for i in range(it.arity):
+            free(it.gathered[i])
+    free(it.gathered)
+    free(it.places)
+    free(it.starts)
+    free(it.order)
+    free(it.heads)
+    free(it.slots)
+    free(it.groups)
+    free(it.following)
+
+
 cdef class _Index:
-    """Owns a Hashed."""
+    """Owns an index. Its table has it, so it must not keep the table: nothing would be let go before a collection."""
 
     cdef Hashed it
-    cdef object table  # keeps what `it` points to
 
-    def __cinit__(self, Table table, tuple places, bint distinct):
-        self.table = table
-        self.it.table = &table.data
-        self.it.n = len(places)
-        self.it.places = <int64_t *> malloc((self.it.n + 1) * sizeof(int64_t))
-        self.it.exact = self.it.n <= 2
-        self.it.distinct = distinct
-        self.it.slots = <Slot *> calloc(SLOTS_MIN, sizeof(Slot))
-        self.it.mask = SLOTS_MIN - 1
-        if self.it.places == NULL or self.it.slots == NULL:
+    def __cinit__(self, Table table, tuple places):
+        if begin_hashed(&self.it, &table.data, places, False) < 0:
             raise MemoryError
-        for i, place in enumerate(places):
-            self.it.places[i] = place
 
     def __dealloc__(self):
-        free(self.it.places)
-        free(self.it.slots)
-        free(self.it.groups)
-        free(self.it.following)
+        end_hashed(&self.it)
 
     cdef int update(self) except -1:
         cdef int done

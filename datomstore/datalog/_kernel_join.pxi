@@ -1,7 +1,7 @@
 # Joins: one body as one loop.
 #
 # Is:     the operations of a body, and the loop that runs them.
-# Is not: which operations a body becomes (`fused`).
+# Is not: which operations a body becomes (`fused`), or how often it is run (`_kernel_rounds.pxi`).
 # Fits:   `fused` makes one for each body of a recursive rule.
 # Source: Jordan, Scholz and Subotic, "Souffle: on synthesis of program analyzers" (2016), for bodies as nested loops over
 #         indexes; Bancilhon (1986) for the rows that are new since the last round.
@@ -21,6 +21,7 @@
 cdef enum:
     EMITTED_TOGETHER = 32  # rows whose slots are fetched together
     DISTINCT_TRIED = 4096  # rows after which DISTINCT looks whether it finds any twice
+    GROUP_SMALL = 8  # rows of a key that are compared one by one rather than found by a larger key
 
 cdef enum Kind:
     SCAN = 0
@@ -52,6 +53,7 @@ cdef enum:
     NO_MEMORY = 3
 
 cdef struct Unify:
+    int64_t **column
     int64_t place
     int64_t register
     bint binds  # sets the register, else compares with it
@@ -66,7 +68,9 @@ cdef struct Operation:
     Unify *unify
     bint once  # the first row is enough: nothing it sets is read
     int64_t cursor  # the next row; -1: none
-    int64_t end  # SCAN
+    int64_t end  # SCAN; PROBE of ranges
+    bint linked  # PROBE: rows are a list
+    bint live  # SCAN: rows that come meanwhile are read too
     int64_t partner  # of NOT its END, of END its NOT
     int64_t code  # TEST, CALC
     int64_t a
@@ -75,8 +79,23 @@ cdef struct Operation:
     bint binds  # CALC
     int64_t *waiting  # EMIT: rows
     int64_t waiting_count
+    Trail *trail  # EMIT: how rows are told apart while one group is walked; NULL: as ever
     int64_t tried  # DISTINCT: rows since the join began
     int64_t met  # DISTINCT: of them, those that were there already
+
+cdef struct Trail:  # the ids of one column, among the rows of one group
+    int64_t place
+    Dense dense
+    uint64_t *bits
+
+cdef struct Running:  # a join, for those who run several
+    Operation *operations
+    int64_t count
+    int64_t *registers
+    int64_t level
+    bint forward
+    int64_t read_to  # of the first operation's table
+    bint underway
 
 
 cdef class Join:
@@ -87,43 +106,39 @@ cdef class Join:
         operations: (kind, {field: value}) of each, see `fused`.
     """
 
-    cdef Operation *operations
-    cdef int64_t count
-    cdef int64_t *registers
+    cdef Running it
     cdef int64_t register_count
-    cdef int64_t level
-    cdef bint forward
     cdef list kept
-    cdef list probed  # (operation, table, places): indexes to bring up to date
+    cdef list written  # of them, those that it adds to
     cdef readonly bint running
 
     def __cinit__(self, list registers, list operations):
         cdef int64_t i
-        self.count = len(operations)
+        self.it.count = len(operations)
         self.register_count = len(registers)
-        self.operations = <Operation *> calloc(self.count + 1, sizeof(Operation))
-        self.registers = <int64_t *> calloc(self.register_count + 1, sizeof(int64_t))
-        if self.operations == NULL or self.registers == NULL:
+        self.it.operations = <Operation *> calloc(self.it.count + 1, sizeof(Operation))
+        self.it.registers = <int64_t *> calloc(self.register_count + 1, sizeof(int64_t))
+        if self.it.operations == NULL or self.it.registers == NULL:
             raise MemoryError
         for i in range(self.register_count):
-            self.registers[i] = registers[i]
+            self.it.registers[i] = registers[i]
         self.kept = []
-        self.probed = []
-        for i in range(self.count):
+        self.written = []
+        for i in range(self.it.count):
             self.make(i, operations[i][0], operations[i][1])
 
     def __dealloc__(self):
         cdef int64_t i
-        if self.operations != NULL:
-            for i in range(self.count):
-                free(self.operations[i].registers)
-                free(self.operations[i].unify)
-                free(self.operations[i].waiting)
-        free(self.operations)
-        free(self.registers)
+        if self.it.operations != NULL:
+            for i in range(self.it.count):
+                free(self.it.operations[i].registers)
+                free(self.it.operations[i].unify)
+                free(self.it.operations[i].waiting)
+        free(self.it.operations)
+        free(self.it.registers)
 
     cdef int make(self, int64_t number, str kind, dict fields) except -1:
-        cdef Operation *it = &self.operations[number]
+        cdef Operation *it = &self.it.operations[number]
         cdef Table table = fields.get("table")
         cdef int64_t i
         it.kind = KINDS[kind]
@@ -132,20 +147,30 @@ cdef class Join:
         if table is not None:
             it.table = &table.data
             self.kept.append(table)
-        it.n = len(fields.get("registers", ()))
+        if it.kind == DISTINCT or it.kind == EMIT:
+            self.written.append(table)
+        registers, unify = fields.get("registers", ()), fields.get("unify", ())
+        if it.kind == PROBE:
+            registers, unify = self.seek(it, table, fields["places"], registers, unify)
+        it.n = len(registers)
         if it.n > COLUMNS_MAX:
             raise ValueError(f"an operation on more than {COLUMNS_MAX} registers")
         it.registers = <int64_t *> malloc((it.n + 1) * sizeof(int64_t))
-        it.unify_count = len(fields.get("unify", ()))
+        it.unify_count = len(unify)
         it.unify = <Unify *> malloc((it.unify_count + 1) * sizeof(Unify))
         i = it.n * EMITTED_TOGETHER if it.kind == EMIT else 0
         it.waiting = <int64_t *> malloc(i * sizeof(int64_t) + 1)
         if it.registers == NULL or it.unify == NULL or it.waiting == NULL:
             raise MemoryError
         for i in range(it.n):
-            it.registers[i] = fields["registers"][i]
+            it.registers[i] = registers[i]
         for i in range(it.unify_count):
-            it.unify[i].place, it.unify[i].register, it.unify[i].binds = fields["unify"][i]
+            it.unify[i].place, it.unify[i].register, it.unify[i].binds = unify[i]
+            it.unify[i].column = &table.data.at[it.unify[i].place]
+            if it.index != NULL and it.index.layout == RANGES and it.index.order != NULL:
+                if gather(it.index, it.unify[i].place) < 0:
+                    raise MemoryError
+                it.unify[i].column = &it.index.gathered[it.unify[i].place]
         it.once = fields.get("once", False)
         it.partner = fields.get("partner", 0)
         it.code = fields.get("code", 0)
@@ -153,28 +178,29 @@ cdef class Join:
         it.b = fields.get("b", 0)
         it.c = fields.get("c", 0)
         it.binds = fields.get("binds", False)
-        if it.kind == PROBE:
-            self.probed.append((number, table, fields["places"]))
         return 0
+
+    cdef tuple seek(self, Operation *it, Table table, tuple places, registers, unify):
+        """Choose the index of a probe; return the registers of its key, and what is left to compare."""
+        cdef _Index index
+        if len(places) > 1 and table.data.seen == NULL:
+            for place, register in zip(places, registers):
+                index = table.index((place,))
+                if index.it.layout == RANGES and index.it.largest <= GROUP_SMALL:
+                    it.index = &index.it
+                    compared = [(p, r, False) for p, r in zip(places, registers) if p != place]
+                    return [register], [*compared, *unify]
+        index = table.index(places)
+        it.index = &index.it
+        return registers, unify
 
     def begin(self, int64_t start, int64_t end):
         """Stand before the first row; the first operation, if it is a scan, reads rows from start to end."""
         cdef Table table
-        cdef _Index index
-        cdef int64_t i
-        for number, table, places in self.probed:
-            index = table.index(places)
-            i = number
-            self.operations[i].index = &index.it
-        for i in range(self.count):
-            if self.operations[i].kind == DISTINCT:
-                self.operations[i].tried = self.operations[i].met = 0
-                clear(self.operations[i].table)
-        if self.count and self.operations[0].kind == SCAN:
-            self.operations[0].a = start
-            self.operations[0].end = end
-        self.level = 0
-        self.forward = True
+        for table in self.written:
+            table.ready()
+        if begin_join(&self.it, start, end) < 0:
+            raise MemoryError
         self.running = True
 
     def run(self, int64_t rows_max):
@@ -186,7 +212,7 @@ cdef class Join:
         cdef int64_t visited = 0
         cdef int status
         with nogil:
-            status = execute(self, rows_max, &visited)
+            status = execute(&self.it, rows_max, &visited)
         if status == PAUSED:
             return visited
         self.running = False
@@ -201,16 +227,40 @@ class JoinGivenUp(Exception):
     """Not every id a join computes with is an inline integer's."""
 
 
-cdef int clear(Columns *table) except -1:
-    """Forget the rows of a table that nobody else has."""
-    cdef Hashed *whole = table.whole
-    cdef uint64_t i
-    if table.count:
-        table.count = 0
-        whole.used = whole.covered = 0
-        for i in range(whole.mask + 1):
-            whole.slots[i].number = 0
+cdef int begin_join(Running *join, int64_t start, int64_t end) noexcept nogil:
+    """Stand before the first row, with every index up to date; -1 without memory."""
+    cdef Operation *it
+    cdef int64_t i
+    for i in range(join.count):
+        it = &join.operations[i]
+        if it.kind == PROBE and it.index.covered != it.table.count and cover(it.index) < 0:
+            return -1
+        if it.kind == DISTINCT:
+            it.tried = it.met = 0
+            if clear(it.table) < 0:
+                return -1
+    if join.count and join.operations[0].kind == SCAN:
+        join.operations[0].a = start
+        join.operations[0].end = end
+    join.level = 0
+    join.forward = True
     return 0
+
+
+cdef int clear(Columns *table) noexcept nogil:
+    """Forget the rows of a table that nobody else has."""
+    cdef Seen *seen = table.seen
+    if not table.count:
+        return 0
+    table.count = 0
+    if seen.way == BY_BITS:
+        memset(seen.bits, 0, (seen.left.width * seen.right.width + 63) // 64 * sizeof(uint64_t))
+        return 0
+    if seen.way == BY_HASH:
+        memset(seen.whole.slots, 0, (seen.whole.mask + 1) * sizeof(Slot))
+        seen.whole.used = 0
+        return 0
+    return begin_seen(seen, 0)
 
 
 cdef inline bint unified(Operation *it, int64_t *registers, int64_t row) noexcept nogil:
@@ -218,7 +268,7 @@ cdef inline bint unified(Operation *it, int64_t *registers, int64_t row) noexcep
     cdef int64_t i
     cdef int64_t found
     for i in range(it.unify_count):
-        found = it.table.at[it.unify[i].place][row]
+        found = it.unify[i].column[0][row]
         if it.unify[i].binds:
             registers[it.unify[i].register] = found
         elif registers[it.unify[i].register] != found:
@@ -264,7 +314,82 @@ cdef bint calculated(Operation *it, int64_t a, int64_t b, int64_t *result) noexc
 cdef int64_t INLINE_END = 1 << 62  # of the ids of inline integers
 
 
-cdef int execute(Join join, int64_t rows_max, int64_t *visited) noexcept nogil:
+cdef inline bint locate(Operation *it, int64_t *registers) noexcept nogil:
+    """Stand before the rows of a key; False if there are none."""
+    cdef int64_t key[COLUMNS_MAX]
+    cdef int64_t i
+    cdef int64_t group
+    if it.n == 1:
+        group = group_of(it.index, &registers[it.registers[0]])
+    else:
+        for i in range(it.n):
+            key[i] = registers[it.registers[i]]
+        group = group_of(it.index, key)
+    if group < 0:
+        return False
+    it.linked = it.index.layout != RANGES
+    if it.linked:
+        it.cursor = it.index.groups[group].first
+    else:
+        it.cursor = it.index.starts[group]
+        it.end = it.index.starts[group + 1]
+    return True
+
+
+cdef inline bint next_row(Operation *it, int64_t *registers, int64_t *seen) noexcept nogil:
+    """Set registers by the next row that fits; False if there is none."""
+    cdef int64_t row
+    if it.linked:
+        while it.cursor >= 0:
+            row = it.cursor
+            it.cursor = it.index.following[row]
+            seen[0] += 1
+            if unified(it, registers, row):
+                return True
+        return False
+    if it.live:
+        it.end = it.table.count
+    while it.cursor < it.end:
+        it.cursor += 1
+        seen[0] += 1
+        if unified(it, registers, it.cursor - 1):
+            return True
+    return False
+
+
+cdef inline int emit(Operation *it, int64_t *registers) noexcept nogil:
+    """Add a row, or let it wait: DONE, GIVEN_UP, NO_MEMORY."""
+    cdef int64_t *row = &it.waiting[it.waiting_count * it.n]
+    cdef int64_t i
+    cdef int64_t number
+    for i in range(it.n):
+        row[i] = registers[it.registers[i]]
+    if it.trail != NULL:
+        number = number_of(&it.trail.dense, row[it.trail.place])
+        if number < 0:
+            if not trodden(it.trail, it.table, row[it.trail.place]):
+                return GIVEN_UP
+            number = number_of(&it.trail.dense, row[it.trail.place])
+        if it.trail.bits[number >> 6] >> (number & 63) & 1:
+            return DONE
+        it.trail.bits[number >> 6] |= 1ULL << (number & 63)
+        return DONE if append(it.table, row) == 0 else NO_MEMORY
+    if it.table.seen.way == BY_BITS:
+        return DONE if insert(it.table, row) >= 0 else NO_MEMORY
+    it.waiting_count += 1
+    if it.waiting_count < EMITTED_TOGETHER or emitted(it):
+        return DONE
+    return NO_MEMORY
+
+
+cdef bint emitted(Operation *it) noexcept nogil:
+    """Add the rows that wait to the table; False without memory."""
+    cdef int64_t n = it.waiting_count
+    it.waiting_count = 0
+    return n == 0 or insert_many(it.table, it.waiting, n) == 0
+
+
+cdef int execute(Running *join, int64_t rows_max, int64_t *visited) noexcept nogil:
     """Run until the end, or for so many rows."""
     cdef Operation *operations = join.operations
     cdef Operation *it
@@ -274,54 +399,46 @@ cdef int execute(Join join, int64_t rows_max, int64_t *visited) noexcept nogil:
     cdef bint forward = join.forward
     cdef int64_t row[COLUMNS_MAX]
     cdef int64_t seen = 0
-    cdef int64_t group
     cdef int64_t i
     cdef int64_t made = 0
-    cdef uint64_t tag = 0
     cdef int truth
+    cdef int status = DONE
     while level >= 0:
         it = &operations[level]
-        if it.kind == SCAN or it.kind == PROBE:
+        if it.kind <= PROBE:
+            if seen >= rows_max:
+                join.level = level
+                join.forward = forward
+                visited[0] += seen
+                return PAUSED if emitted(last) else NO_MEMORY
             if forward:
-                if seen >= rows_max:
-                    join.level = level
-                    join.forward = True
-                    visited[0] = seen
-                    return PAUSED if emitted(last) else NO_MEMORY
+                forward = False
                 if it.kind == SCAN:
                     it.cursor = it.a if level == 0 else 0
                     if level:
                         it.end = it.table.count
-                else:
-                    for i in range(it.n):
-                        row[i] = registers[it.registers[i]]
-                    group = find(it.index, row, tag) if tag_of(it.index, row, &tag) else -1
-                    it.cursor = it.index.groups[group].first if group >= 0 else -1
+                elif not locate(it, registers):
+                    level -= 1
+                    continue
             elif it.once:
-                it.cursor = -1
-            forward = False
-            if it.kind == SCAN:
-                while 0 <= it.cursor < it.end:
-                    it.cursor += 1
-                    seen += 1
-                    if unified(it, registers, it.cursor - 1):
-                        forward = True
-                        break
-            else:
-                while it.cursor >= 0:
-                    i = it.cursor
-                    it.cursor = it.index.following[i]
-                    seen += 1
-                    if unified(it, registers, i):
-                        forward = True
-                        break
+                level -= 1
+                continue
+            if it + 1 == last and not it.once:
+                while seen < rows_max and next_row(it, registers, &seen):
+                    status = emit(last, registers)
+                    if status != DONE:
+                        visited[0] += seen
+                        return status if emitted(last) else NO_MEMORY
+                if seen < rows_max:
+                    level -= 1
+                continue
+            forward = next_row(it, registers, &seen)
             level += 1 if forward else -1
         elif it.kind == EMIT:
-            for i in range(it.n):
-                it.waiting[it.waiting_count * it.n + i] = registers[it.registers[i]]
-            it.waiting_count += 1
-            if it.waiting_count == EMITTED_TOGETHER and not emitted(it):
-                return NO_MEMORY
+            status = emit(it, registers)
+            if status != DONE:
+                visited[0] += seen
+                return status if emitted(last) else NO_MEMORY
             forward = False
             level -= 1
         elif not forward:
@@ -362,12 +479,5 @@ cdef int execute(Join join, int64_t rows_max, int64_t *visited) noexcept nogil:
                 it.met += 1 - truth
                 forward = truth == 1
             level += 1 if forward else -1
-    visited[0] = seen
+    visited[0] += seen
     return DONE if emitted(last) else NO_MEMORY
-
-
-cdef bint emitted(Operation *it) noexcept nogil:
-    """Add the rows that wait to the table; False without memory."""
-    cdef int64_t n = it.waiting_count
-    it.waiting_count = 0
-    return insert_many(it.table, it.waiting, n) == 0

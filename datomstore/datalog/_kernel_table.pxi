@@ -1,8 +1,14 @@
 # Tables: distinct rows of ids in columns that numpy can see.
 #
 # Is:     adding rows, looking up whole columns of keys.
-# Is not: how keys are found (`_kernel_index.pxi`).
+# Is not: how rows are told apart (`_kernel_seen.pxi`) or found (`_kernel_index.pxi`).
 # Fits:   rules keep their answers in tables, sources the facts of a pattern.
+
+cdef enum:
+    ADDED_TOGETHER = 32  # rows whose memory is fetched together
+    GROWS_SMALL = 1 << 12  # rows up to which a table grows by more than twice
+
+EMPTY = np.empty(0, np.int64)
 
 cdef class Table:
     """Distinct rows of ids, only ever added to.
@@ -11,8 +17,8 @@ cdef class Table:
     """
 
     cdef Columns data
-    cdef _Index whole
-    cdef list columns  # the arrays that `data` points into
+    cdef Seen seen
+    cdef list columns  # what `data` points into: buffers, or arrays of a fixed table
     cdef dict indexes
 
     def __cinit__(self, int64_t arity):
@@ -28,42 +34,62 @@ cdef class Table:
 
     def __init__(self, arity):
         if arity:
+            self.data.seen = &self.seen
+            if begin_seen(&self.seen, 0) < 0 or begin_hashed(&self.seen.whole, &self.data, None, True) < 0:
+                raise MemoryError
             self.grow(CAPACITY_MIN)
-            self.whole = _Index(self, tuple(range(arity)), True)
-            self.data.whole = &self.whole.it
 
     def __dealloc__(self):
         free(self.data.at)
+        free(self.seen.keys)
+        free(self.seen.bits)
+        end_hashed(&self.seen.whole)
 
     @staticmethod
     def of(columns, count=None):
         """Return a table over columns that are distinct rows already and never grow."""
         cdef Table table = Table.__new__(Table, len(columns))
         cdef int64_t place
+        cdef const int64_t[::1] view
         table.data.count = len(columns[0]) if count is None else count
         table.data.capacity = table.data.count
         for place, column in enumerate(columns):
-            table.point(place, np.ascontiguousarray(column, np.int64))
+            column = np.ascontiguousarray(column, np.int64)
+            view = column
+            table.columns[place] = column
+            table.data.at[place] = <int64_t *> &view[0] if view.shape[0] else NULL
         return table
 
-    cdef int point(self, int64_t place, object column) except -1:
-        cdef const int64_t[::1] view = column
-        self.columns[place] = column
-        self.data.at[place] = <int64_t *> &view[0] if view.shape[0] else NULL
+    cdef int grow(self, int64_t capacity) except -1:
+        """Give every column more memory; whoever has a view of the old one keeps it."""
+        cdef int64_t place
+        cdef Buffer buffer
+        cdef Buffer fresh
+        for place in range(self.data.arity):
+            buffer = self.columns[place]
+            if buffer is None or buffer.viewed:
+                fresh = Buffer(capacity)
+                if buffer is not None:
+                    memcpy(fresh.at, buffer.at, self.data.count * sizeof(int64_t))
+                self.columns[place] = buffer = fresh
+            else:
+                buffer.resize(capacity)
+            self.data.at[place] = buffer.at
+        self.data.capacity = capacity
         return 0
 
-    cdef int grow(self, int64_t capacity) except -1:
-        """Give every column a larger array; whoever has a view of the old one keeps it."""
-        cdef int64_t place
-        cdef int64_t *old
-        for place in range(self.data.arity):
-            old = self.data.at[place]
-            kept = self.columns[place]
-            self.point(place, np.empty(capacity, np.int64))
-            if self.data.count:
-                memcpy(self.data.at[place], old, self.data.count * sizeof(int64_t))
-            del kept
-        self.data.capacity = capacity
+    cdef int ready(self) except -1:
+        """Have all rows noted, so that more can be added."""
+        cdef int done
+        if self.data.arity and self.seen.covered != self.data.count:
+            with nogil:
+                done = begin_seen(&self.seen, self.data.count) if not self.seen.covered else 0
+                if done == 0 and not self.seen.covered and to_bits(&self.data):
+                    self.seen.covered = self.data.count
+                if done == 0:
+                    done = catch_up(&self.data)
+            if done < 0:
+                raise MemoryError
         return 0
 
     @property
@@ -78,14 +104,21 @@ cdef class Table:
 
     def column(self, int64_t place):
         """Return one column, of all rows there are now."""
-        return self.columns[place][: self.data.count]
+        column = self.columns[place]
+        if not self.data.count:
+            return EMPTY
+        if self.data.seen == NULL:
+            return column[: self.data.count]
+        return np.frombuffer(column, np.int64, self.data.count)
 
     def add(self, columns, int64_t count):
         """Add rows; return how many of them are new."""
         cdef int64_t before = self.data.count
-        cdef int64_t row[COLUMNS_MAX]
+        cdef int64_t rows[COLUMNS_MAX * ADDED_TOGETHER]
         cdef int64_t *from_columns[COLUMNS_MAX]
         cdef const int64_t[::1] view
+        cdef int64_t start
+        cdef int64_t some
         cdef int64_t i
         cdef int64_t place
         cdef int64_t n = self.data.arity
@@ -95,6 +128,7 @@ cdef class Table:
         if not n:
             self.data.count = 1
             return 1 - before
+        self.ready()
         kept = []
         for place, column in enumerate(columns):
             column = np.ascontiguousarray(column, np.int64)
@@ -102,12 +136,14 @@ cdef class Table:
             view = column
             from_columns[place] = <int64_t *> &view[0]
         with nogil:
-            for i in range(count):
-                for place in range(n):
-                    row[place] = from_columns[place][i]
-                done = insert(&self.data, row)
-                if done < 0:
-                    break
+            start = 0
+            while start < count and done == 0:
+                some = count - start if count - start < ADDED_TOGETHER else ADDED_TOGETHER
+                for i in range(some):
+                    for place in range(n):
+                        rows[i * n + place] = from_columns[place][start + i]
+                done = insert_many(&self.data, rows, some)
+                start += some
         if done < 0:
             raise MemoryError
         return self.data.count - before
@@ -116,7 +152,7 @@ cdef class Table:
         """Return the index of some columns, up to date."""
         cdef _Index found = self.indexes.get(places)
         if found is None:
-            found = _Index(self, places, False)
+            found = _Index(self, places)
             found.update()
             self.indexes[places] = found  # whole, for whoever else looks the same up meanwhile
         else:
@@ -148,13 +184,12 @@ cdef class Table:
         cdef int64_t total = 0
         cdef int64_t i
         cdef int64_t j
-        cdef int64_t row
+        cdef int64_t at
         cdef int64_t made = 0
-        cdef uint64_t tag = 0
         kept = []
         index = &owner.it
-        if not count or not index.used:
-            return np.empty(0, np.int64), np.empty(0, np.int64)
+        if not count or not self.data.count:
+            return EMPTY, EMPTY
         for j, column in enumerate(keys):
             column = np.ascontiguousarray(column, np.int64)
             kept.append(column)
@@ -165,9 +200,9 @@ cdef class Table:
             for i in range(count):
                 for j in range(n):
                     key[j] = from_columns[j][i]
-                groups[i] = find(index, key, tag) if tag_of(index, key, &tag) else -1
+                groups[i] = group_of(index, key)
                 if groups[i] >= 0:
-                    total += index.groups[groups[i]].count
+                    total += group_size(index, groups[i])
         spend(total)
         probe_array = np.empty(total, np.int64)
         row_array = np.empty(total, np.int64)
@@ -176,42 +211,54 @@ cdef class Table:
             for i in range(count):
                 if groups[i] < 0:
                     continue
-                row = index.groups[groups[i]].first
-                while row >= 0:
-                    probes[made] = i
-                    rows[made] = row
-                    made += 1
-                    row = index.following[row]
+                if index.layout == RANGES:
+                    for at in range(index.starts[groups[i]], index.starts[groups[i] + 1]):
+                        probes[made] = i
+                        rows[made] = index.order[at] if index.order != NULL else at
+                        made += 1
+                else:
+                    at = index.groups[groups[i]].first
+                    while at >= 0:
+                        probes[made] = i
+                        rows[made] = at
+                        made += 1
+                        at = index.following[at]
         return probe_array, row_array
 
 
-cdef int insert(Columns *data, const int64_t *row) noexcept nogil:
-    """Add a row; 1 if it is new, 0 if not, -1 without memory."""
-    cdef Hashed *whole = data.whole
-    cdef uint64_t tag = 0
+cdef inline int append(Columns *data, const int64_t *row) noexcept nogil:
+    """Have one row more; 0, or -1 without memory."""
     cdef int64_t place
-    if tag_for(whole, row, &tag) < 0:
-        return -1
-    if find(whole, row, tag) >= 0:
-        return 0
     if data.count == data.capacity and not grown(data.owner):
         return -1
     for place in range(data.arity):
         data.at[place][data.count] = row[place]
-    if occupy(whole, tag, data.count) < 0:
-        return -1
     data.count += 1
-    whole.covered = data.count
-    return 1
+    return 0
+
+
+cdef inline int insert(Columns *data, const int64_t *row) noexcept nogil:
+    """Add a row; 1 if it is new, 0 if not, -1 without memory."""
+    cdef int64_t place
+    cdef int done
+    # Before it is noted: a table that grows may go over to bits.
+    if data.count == data.capacity and not grown(data.owner):
+        return -1
+    done = see(data, row)
+    if done == 1:
+        for place in range(data.arity):
+            data.at[place][data.count] = row[place]
+        data.count += 1
+        data.seen.covered = data.count
+    return done
 
 
 cdef int insert_many(Columns *data, const int64_t *rows, int64_t n) noexcept nogil:
-    """Add some rows, one behind the other in memory: their slots are fetched together."""
-    cdef uint64_t tag = 0
+    """Add some rows, one behind the other in memory: what is looked at for each is fetched together."""
     cdef int64_t i
-    for i in range(n):
-        if tag_of(data.whole, &rows[i * data.arity], &tag):
-            prefetch(&data.whole.slots[scattered(tag) & data.whole.mask])
+    if data.seen.way != BY_BITS:
+        for i in range(n):
+            fetch(data, &rows[i * data.arity])
     for i in range(n):
         if insert(data, &rows[i * data.arity]) < 0:
             return -1
@@ -221,7 +268,9 @@ cdef int insert_many(Columns *data, const int64_t *rows, int64_t n) noexcept nog
 cdef bint grown(void *owner) noexcept with gil:
     cdef Table table = <Table> owner
     try:
-        table.grow(2 * table.data.capacity)
+        table.grow((8 if table.data.capacity <= GROWS_SMALL else 2) * table.data.capacity)
     except MemoryError:
         return False
+    if table.seen.way == BY_KEYS and table.seen.covered == table.data.count:
+        to_bits(&table.data)
     return True
