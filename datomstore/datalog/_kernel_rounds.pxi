@@ -11,7 +11,7 @@
 # are taken back afterwards. No table of all rows is needed for that.
 
 cdef enum:
-    TRAIL_MOST = 1 << 31  # bits of a trail; those that are not used cost nothing
+    TRAIL_MOST = 1 << 30  # bits of a trail; those that are not used cost nothing
 
 
 cdef class Rounds:
@@ -19,7 +19,7 @@ cdef class Rounds:
 
     cdef Running **joins
     cdef int64_t count
-    cdef int64_t current
+    cdef readonly int64_t current  # the join that runs
     cdef int64_t idle  # joins that found nothing to read, one after the other
     cdef list kept
     cdef readonly bint running

@@ -8,8 +8,9 @@ Source: Tarjan's strongly connected components; stratified negation after Apt, B
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence, Set
 from functools import lru_cache
+from typing import TypeVar
 
 from datomstore.datalog.builtins import CLOSED_FUNCTIONS, FUNCTIONS, SOURCE_FUNCTIONS
 from datomstore.datalog.errors import QueryError
@@ -362,15 +363,26 @@ def _shown(name: str) -> str:
 
 def _components(rules: dict[str, tuple[Rule, ...]]) -> dict[str, int]:
     """Return for each rule name the number of its cycle; callees have lower numbers than callers."""
-    callees = {
-        name: [call.name for rule in group for clause in rule.body for call, _ in calls_of(clause)]
-        for name, group in rules.items()
-    }
-    order: dict[str, int] = {}
-    low: dict[str, int] = {}
-    stack: list[str] = []
-    component: dict[str, int] = {}
-    for root in rules:
+    return components(
+        {
+            name: [
+                call.name for rule in group for clause in rule.body for call, _ in calls_of(clause)
+            ]
+            for name, group in rules.items()
+        }
+    )
+
+
+K = TypeVar("K", bound=Hashable)
+
+
+def components(callees: Mapping[K, Sequence[K]]) -> dict[K, int]:
+    """Return the number of each node's strongly connected component; callees have lower numbers than callers."""
+    order: dict[K, int] = {}
+    low: dict[K, int] = {}
+    stack: list[K] = []
+    component: dict[K, int] = {}
+    for root in callees:
         if root in order:
             continue
         work = [(root, iter(callees[root]))]

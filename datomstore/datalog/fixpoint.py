@@ -1,7 +1,7 @@
 """Fixpoints of cycles of rules.
 
-Is:     goals, semi-naive rounds over tables, and how the rules of one cycle become variants.
-Is not: a choice of what to ask or how (`rules`), or the shorter way of linear cycles (`linear`).
+Is:     goals, which tables need one another, and how the rules of one cycle become bodies over tables.
+Is not: a choice of what to ask or how (`rules`), the rounds (`rounds`), or the shorter way of linear cycles (`linear`).
 Fits:   `rules` makes one for each cycle and set of arguments that is asked for.
 Source: Bancilhon and Ramakrishnan on semi-naive evaluation; Beeri and Ramakrishnan on supplementary magic sets.
 """
@@ -13,13 +13,11 @@ from typing import TYPE_CHECKING
 
 from datomstore.datalog._kernel import Table
 from datomstore.datalog.budget import Meter
-from datomstore.datalog.check import produces
-from datomstore.datalog.fused import fuse
+from datomstore.datalog.check import components, produces
 from datomstore.datalog.limits import ADORNMENTS_MAX
 from datomstore.datalog.plan import Part, Planner, Stored, bound_places
-from datomstore.datalog.relation import Relation
-from datomstore.datalog.steps import Delta, Step, column_of, run
-from datomstore.datalog.syntax import Call, Rule, Term, all_variables, is_variable
+from datomstore.datalog.rounds import Body, Component
+from datomstore.datalog.syntax import Call, Rule, Term, all_variables
 from datomstore.value import Symbol
 
 if TYPE_CHECKING:
@@ -43,44 +41,13 @@ class Goal:
         return tuple(rule.parameters[place] for place in self.places)
 
 
-class _Variant:
-    """One body, read from one table's new rows; what it finds goes to a head."""
-
-    def __init__(
-        self, head: Table, terms: Sequence[Term], steps: Sequence[Step], read: Table | None
-    ) -> None:
-        self.head = head
-        self.terms = terms
-        self.steps = steps
-        self.read = read
-        self.read_to = 0
-        self.fused = None if read is None else fuse(head, terms, steps)
-
-    def run(self, meter: Meter) -> bool:
-        """Answer for the rows that are new since the last time; return whether there were any."""
-        if self.read is not None:
-            end = self.read.count
-            if self.read_to == end:
-                return False
-            first = self.steps[0]
-            assert isinstance(first, Delta), first
-            first.window = (self.read_to, end)
-            self.read_to = end
-            if self.fused is not None and self.fused.run(first.window, meter):
-                return True
-        found = run(self.steps, Relation.unit(), meter)
-        if found.count:
-            self.head.add([column_of(term, found) for term in self.terms], found.count)
-        return True
-
-
 class Fixpoint:
-    """Bodies that are answered again until nothing is new."""
+    """Bodies that are answered until nothing is new: those whose tables need one another together, the others in turn."""
 
     def __init__(self, meter: Meter) -> None:
         self.meter = meter
-        self.once: list[_Variant] = []
-        self.variants: list[_Variant] = []
+        self._bodies: list[Body] = []
+        self._parts: list[Component] | None = None
 
     def add(
         self,
@@ -89,30 +56,32 @@ class Fixpoint:
         terms: Sequence[Term],
         body: Sequence[Part],
         outside: Sequence[Symbol],
+        *,
+        eager: bool = False,
     ) -> None:
-        """Add a body: one variant for each table of this fixpoint that it reads."""
-        keep = [term for term in terms if is_variable(term)]
-        stored = [part for part in body if isinstance(part, Stored)]
-        if not stored:
-            steps = planner.steps(planner.order(body, (), outside), (), keep, outside)
-            self.once.append(_Variant(head, terms, steps, None))
-        for first in stored:
-            rest = [part for part in body if part is not first]
-            bound = {term for term in first.terms if is_variable(term)}
-            ordered = [first, *planner.order(rest, bound, {*outside, *bound})]
-            steps = planner.steps(ordered, (), keep, outside, delta=True)
-            self.variants.append(_Variant(head, terms, steps, first.table))
+        """Add a body. `eager`: all answers of rules it calls may be made, since most will be asked for."""
+        assert self._parts is None, "it has run"
+        self._bodies.append(Body(planner, head, terms, body, outside, eager=eager))
 
     def run(self) -> None:
         """Derive until nothing is new."""
-        once, self.once = self.once, []
-        for variant in once:
-            variant.run(self.meter)
-        running = True
-        while running:
-            running = False
-            for variant in self.variants:
-                running |= variant.run(self.meter)
+        if self._parts is None:
+            self._parts = _arranged(self._bodies)
+        for part in self._parts:
+            part.run(self.meter)
+
+
+def _arranged(bodies: Sequence[Body]) -> list[Component]:
+    """Return bodies by the tables they add to, those that others read first."""
+    reads: dict[int, list[int]] = {id(body.head): [] for body in bodies}
+    for body in bodies:
+        tables = (id(part.table) for part in body.stored)
+        reads[id(body.head)].extend(table for table in tables if table in reads)
+    number = components(reads)
+    groups: dict[int, list[Body]] = {}
+    for body in bodies:
+        groups.setdefault(number[id(body.head)], []).append(body)
+    return [Component(groups[place]) for place in sorted(groups)]
 
 
 class Cycle:
@@ -154,7 +123,9 @@ class Cycle:
                     self.fixpoint.add(planner, callee.asked, wanted, body, rule.parameters)
             body.append(Stored(callee.answers, clause.arguments, clause.form))
             bound |= produces(clause)
-        self.fixpoint.add(planner, goal.answers, rule.parameters, body, rule.parameters)
+        parameters = rule.parameters
+        eager = goal.asked is None
+        self.fixpoint.add(planner, goal.answers, parameters, body, parameters, eager=eager)
         return fresh
 
     def _supplement(

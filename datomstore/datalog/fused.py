@@ -1,8 +1,8 @@
 """Bodies as one loop: the steps of a plan, made into a join of the kernel.
 
-Is:     which steps a join can do, its registers and operations, and the check of the budget while it runs.
-Is not: the loop (`_kernel`), or the order of the steps (`plan`).
-Fits:   `fixpoint` answers the bodies of recursive rules with it; what it cannot do is left to the steps themselves.
+Is:     which steps a join can do, its registers and operations.
+Is not: the loop (`_kernel`), the order of the steps (`plan`), or when it is run (`rounds`).
+Fits:   `rounds` answers the bodies of recursive rules with it; what it cannot do is left to the steps themselves.
 """
 
 from __future__ import annotations
@@ -10,11 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from datomstore.datalog._kernel import CALCULATIONS, TESTS, Join, JoinGivenUp, Table
-from datomstore.datalog.budget import Meter
-from datomstore.datalog.errors import BudgetExceeded
-from datomstore.datalog.limits import JOIN_PAUSE_ROWS, JOIN_ROWS_MAX
-from datomstore.datalog.steps import Compute, Delta, Keep, LookUp, Step, Without
+from datomstore.datalog._kernel import CALCULATIONS, TESTS, Join, Table
+from datomstore.datalog.steps import Compute, Delta, DemandCall, Keep, LookUp, Step, Without
 from datomstore.datalog.syntax import BLANK, BindScalar, Constant, Term
 from datomstore.intern import intern
 from datomstore.value import Symbol
@@ -25,55 +22,52 @@ Operation = tuple[str, dict[str, Any]]
 class Fused:
     """A body as a join that adds to a table."""
 
-    def __init__(self, builder: _Builder, head: Table, form: object) -> None:
+    def __init__(self, builder: _Builder) -> None:
         self._values = builder.values
         self._operations = builder.operations
         self._look_ups = builder.look_ups
-        self._form = form
-        self._head = head
         self._join: Join | None = None
-        self._probes = 0
 
-    def run(self, window: tuple[int, int], meter: Meter) -> bool:
-        """Add what the body gives for the rows of a window; False if that has to be done by the steps."""
-        join = self._join
-        if join is None:
-            self._probes += window[1] - window[0]
-            if any(step.seeks(places, self._probes) for step, places, _ in self._look_ups):
-                return False
-            join = self._join = self._made()
-        join.begin(*window)
-        most = self._head.count + JOIN_ROWS_MAX
-        try:
-            while join.running:
-                meter.spend(join.run(JOIN_PAUSE_ROWS), self._form)
-                if self._head.count > most:
-                    raise BudgetExceeded(f"more than {JOIN_ROWS_MAX} rows of one join", self._form)
-        except JoinGivenUp:
-            return False
-        return True
-
-    def _made(self) -> Join:
-        """Return the join, now that indexes of all its tables are worth their cost."""
-        for step, _, fields in self._look_ups:
-            fields["table"] = step.table()
-        return Join(self._values, self._operations)
+    def join(self, rows: int) -> Join | None:
+        """Return the join; None if so few rows are better looked up without indexes of all its tables."""
+        if self._join is None:
+            if any(step.seeks(places, rows) for step, places, _ in self._look_ups):
+                return None
+            for step, _, fields in self._look_ups:
+                fields["table"] = step.table()
+            self._join = Join(self._values, self._operations)
+        return self._join
 
 
-def fuse(head: Table, terms: Sequence[Term], steps: Sequence[Step]) -> Fused | None:
-    """Return the join of a body whose first step reads new rows; None if a step is not one of a join's."""
-    builder = _Builder()
+def fuse(
+    head: Table, terms: Sequence[Term], steps: Sequence[Step], *, eager: bool = False
+) -> Fused | None:
+    """Return the join of a body whose first step reads new rows; None if a step is not one of a join's.
+
+    Args:
+        eager: have rules answered whole where that is not too much; else only those that are so already are joined.
+    """
+    builder = _Builder(eager=eager)
     if not head.arity or not steps or not builder.add_all(steps):
         return None
     registers = [builder.register(term) for term in terms]
     builder.operations.append(("emit", {"table": head, "registers": registers}))
-    return Fused(builder, head, steps[0].form)
+    return Fused(builder)
+
+
+def waits(steps: Sequence[Step]) -> bool:
+    """Return whether a body may become a join once all answers of rules that it calls are there."""
+    return any(
+        isinstance(step, DemandCall) or (isinstance(step, Without) and waits(step.steps))
+        for step in steps
+    )
 
 
 class _Builder:
     """Registers and operations as they are made."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, eager: bool) -> None:
+        self.eager = eager
         self.values: list[int] = []
         self.operations: list[Operation] = []
         self.look_ups: list[tuple[LookUp, tuple[int, ...], dict[str, Any]]] = []
@@ -96,7 +90,12 @@ class _Builder:
         """Add operations for all steps; False if one of them cannot be in a join."""
         for place, step in enumerate(steps):
             before = set(self._bound)
-            if isinstance(step, LookUp):
+            if isinstance(step, DemandCall):
+                table = step.whole(eager=self.eager)
+                if table is None:
+                    return False
+                self._look_up(step.lookup, table)
+            elif isinstance(step, LookUp):
                 self._look_up(step)
             elif isinstance(step, Without):
                 if not self._without(step):
@@ -114,7 +113,7 @@ class _Builder:
             registers = [self.register(name) for name in sorted(self._bound)]
             self.operations.append(("distinct", {"registers": registers}))
 
-    def _look_up(self, step: LookUp) -> None:
+    def _look_up(self, step: LookUp, table: Table | None = None) -> None:
         keys: list[tuple[int, int]] = []
         unify: list[tuple[int, int, bool]] = []
         fresh: set[Symbol] = set()
@@ -138,7 +137,10 @@ class _Builder:
             fields["places"] = places
             fields["registers"] = [register for _, register in keys]
         self.operations.append(("probe" if keys else "scan", fields))
-        self.look_ups.append((step, places, fields))
+        if table is None:
+            self.look_ups.append((step, places, fields))
+        else:
+            fields["table"] = table
 
     def _without(self, step: Without) -> bool:
         outside = set(self._bound)

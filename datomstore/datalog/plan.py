@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence, Set
 from dataclasses import dataclass
+from functools import partial
 from math import sqrt
 from typing import Generic, Protocol, TypeVar
 
@@ -95,6 +96,9 @@ class Answers(Protocol):
 
     def complete(self, name: str, source: Symbol) -> Table:
         """Return all answers of a rule that needs nothing bound."""
+
+    def whole(self, name: str, source: Symbol, *, eager: bool) -> Table | None:
+        """Return all answers of a rule if they are there, or, if `eager`, can be had without too much work."""
 
     def size(self, name: str, source: Symbol) -> int:
         """Return about how many answers a rule has."""
@@ -248,7 +252,8 @@ class Planner:
         places = self.answers.places(name, bound_places(part, names))
         if places:
             answer = self.answers.demanded(name, source, places)
-            return DemandCall(answer, places, part.arguments, part.form, keep)
+            whole = partial(self.answers.whole, name, source)
+            return DemandCall(answer, whole, places, part.arguments, part.form, keep)
         return LookUp(lambda: self.answers.complete(name, source), part.arguments, part.form, keep)
 
     def _pattern(self, part: Pattern, keep: Keep) -> Step:

@@ -87,6 +87,7 @@ class Evaluation:
         self._goals: dict[tuple[str, Symbol], Goal] = {}
         self._demand: dict[Key, _Demand] = {}
         self._sizes: dict[tuple[str, Symbol], int] = {}
+        self._dear: set[tuple[str, Symbol]] = set()  # rules that all answers of are too much
 
     # -- what planners ask --
 
@@ -143,6 +144,24 @@ class Evaluation:
         else:
             self._complete(name, source)
         return self._goals[name, source].answers
+
+    def whole(self, name: str, source: Symbol, *, eager: bool) -> Table | None:
+        """Return all answers of a rule if they are there, or, if `eager`, can be had without too much work."""
+        found = self._goals.get((name, source))
+        if found is not None:
+            return found.answers
+        number, recursive = self.program.component[name], self.program.recursive
+        if not eager or self.cautious or self.program.required[name] or number in recursive:
+            return None
+        if (name, source) in self._dear or self._depth >= NESTED_MAX:
+            return None
+        try:
+            with self.meter.within(max(ASKED_ROWS_MIN, 2 * self._facts_read(name, source))):
+                return self.complete(name, source)
+        except Overrun:
+            self._demand.clear()  # some were left in the middle of a round
+            self._dear.add((name, source))
+            return None
 
     def _complete(self, name: str, source: Symbol) -> None:
         cycle = Cycle(self, self.new_goal(name, source, ()))

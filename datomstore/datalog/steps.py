@@ -333,18 +333,27 @@ class Delta(LookUp):
         return self.join(relation, Table.of(columns, end - start), meter)
 
 
+class Whole(Protocol):
+    """Gives all answers of a rule, or None."""
+
+    def __call__(self, *, eager: bool) -> Table | None:
+        """Return them if they are there, or, if `eager`, can be had without too much work."""
+
+
 class DemandCall:
     """A call of a rule some of whose arguments are bound: tell it those of all rows, then join with its answers."""
 
     def __init__(
         self,
         answer: Callable[[list[Ids], int], Table],
+        whole: Whole,
         places: Sequence[int],
         terms: Sequence[Term],
         form: object,
         keep: Keep,
     ) -> None:
         self.answer = answer
+        self.whole = whole
         self.places = places
         self.terms = terms
         self.form = form
