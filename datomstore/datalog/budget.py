@@ -70,6 +70,11 @@ class Meter:
         if self.deadline is not None and perf_counter() > self.deadline:
             raise BudgetExceeded(f"more than {self.seconds} seconds", clause)
 
+    def portion(self, most: int) -> int:
+        """Return after how many rows, at most so many, to ask again."""
+        bounds = [bound for bound in (self.rows_max, self.limit) if bound is not None]
+        return max(1, min(most, min(bounds) - self.rows + 1)) if bounds else most
+
     @contextmanager
     def within(self, rows: int) -> Iterator[None]:
         """Raise Overrun, before they are made, if more rows are made in this block."""

@@ -44,8 +44,7 @@ def fuse(
 ) -> Fused | None:
     """Return the join of a body whose first step reads new rows; None if a step is not one of a join's.
 
-    Args:
-        eager: have rules answered whole where that is not too much; else only those that are so already are joined.
+    If `eager`, rules are answered whole where that is not too much; else only those that are so already are joined.
     """
     builder = _Builder(eager=eager)
     if not head.arity or not steps or not builder.add_all(steps):

@@ -83,7 +83,7 @@ class Variant:
         if self._fused is None:
             self._fused = fuse(self.body.head, self.body.terms, self.steps, eager=self.body.eager)
             self._waits = self._fused is None and waits(self.steps)
-        return self._fused and self._fused.join(rows)
+        return None if self._fused is None else self._fused.join(rows)
 
     def columns(self, meter: Meter) -> list[Ids]:
         """Return what the rows that are new since the last time give, as columns; none if that is nothing."""
@@ -113,7 +113,7 @@ class Variant:
         join.begin(self.read_to, end)
         try:
             while join.running:
-                meter.spend(join.run(JOIN_PAUSE_ROWS), self.form)
+                meter.spend(join.run(meter.portion(JOIN_PAUSE_ROWS)), self.form)
                 bounded(head, most, self.form)
         except JoinGivenUp:
             self.gave_up = True
@@ -295,11 +295,12 @@ class _Group:
         walk.begin(columns, count)
         try:
             while walk.running:
-                meter.spend(walk.run(JOIN_PAUSE_ROWS), form)
+                meter.spend(walk.run(meter.portion(JOIN_PAUSE_ROWS)), form)
                 bounded(self.head, most, form)
         except JoinGivenUp:
-            walk.end()
             return False
+        finally:
+            walk.end()
         return True
 
 
@@ -330,7 +331,7 @@ def _joined(variants: Sequence[Variant], joins: list[Join], meter: Meter) -> boo
     rounds.begin()
     try:
         while rounds.running:
-            meter.spend(rounds.run(JOIN_PAUSE_ROWS), form)
+            meter.spend(rounds.run(meter.portion(JOIN_PAUSE_ROWS)), form)
             for key, head in heads.items():
                 bounded(head, most[key], form)
     except JoinGivenUp:
