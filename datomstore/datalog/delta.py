@@ -1,20 +1,25 @@
-"""What a transaction changes in the rows of a body, from its datoms alone.
+"""What a transaction changes in the rows of a body, from its facts alone.
 
-Is:     for each clause, the rows that its new or lost facts take part in; then which of these are answers before and
-        after.
-Is not: recursion, aggregates or pulls: `incremental` tells which queries it is for.
-Fits:   `follow` asks it after every transaction.
-Source: counting-free variant of Gupta, Mumick and Subrahmanian, Maintaining views incrementally.
+Is:     the derivations that a transaction's facts make and break, each with a sign.
+Is not: which answers these come to (`follow` counts them), nor recursion, aggregates or pulls.
+Fits:   `follow` makes one View for a followed query and asks it after every transaction.
+Source: Gupta, Mumick and Subrahmanian, Maintaining views incrementally: counting.
 
-A row that is new has a derivation after the transaction that uses an added fact, or lacks one that a retracted fact
-took from a `not`; a row that is lost had one before. So the derivations through each changed fact are found, the other
-clauses read from the database on that side, and only their rows are asked for on both sides. Too many candidates cost
-time, never an answer; so a clause that cannot be answered without its surroundings may be left out on the way.
+A derivation is a row over all variables of a flat body (`unfold`). What a transaction does to the derivations of a body
+is the sum over its clauses of: that clause's change, joined with the clauses before it as they are now and those
+after it as they were. The change of a pattern is the transaction's own facts, +1 or -1. That of a `not`, of a call
+which is not unfolded, or of a function of an entity is found in two steps: the rows it could concern, from the facts
+inside of it, then these rows with the clause as it is now, +1, and as it was, -1; what did not change cancels.
+
+So no clause is read as a whole: each is looked up in the database's own index for the few rows at hand. The order of
+look-ups is planned once for each clause that can change, and kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,96 +27,128 @@ from datomstore.database import Database
 from datomstore.datalog._kernel import Table
 from datomstore.datalog.budget import Meter
 from datomstore.datalog.builtins import SOURCE_FUNCTIONS
-from datomstore.datalog.check import Program, bind, shared_variables
-from datomstore.datalog.plan import Part, Planner, Stored, blanked
-from datomstore.datalog.relation import Relation
+from datomstore.datalog.check import Program, bind, produces
+from datomstore.datalog.limits import DERIVATIONS_MAX, PLAN_GROWTH, SUMMED_ROWS_MIN
+from datomstore.datalog.plan import Part, Planner, Stored
+from datomstore.datalog.relation import Relation, unmetered
 from datomstore.datalog.rules import Evaluation
-from datomstore.datalog.sources import FALSE, TRUE, Source, source_of
-from datomstore.datalog.steps import LookUp, run
+from datomstore.datalog.sources import TRUE, DatabaseSource, Source, source_of
+from datomstore.datalog.steps import LookUp, Step, run
 from datomstore.datalog.syntax import (
     BLANK,
     DEFAULT_SOURCE,
-    Aggregate,
     Apply,
+    BindCollection,
+    BindTuple,
     Call,
     Clause,
     Constant,
     Not,
     Pattern,
-    Pull,
-    Query,
     Term,
+    all_variables,
+    binding_variables,
+    inputs_of,
     is_variable,
+    positive_variables,
 )
-from datomstore.intern import Ids, intern, intern_many
-from datomstore.schema import Schema
-from datomstore.transaction import TxReport
+from datomstore.datalog.unfold import Body, Unfolder
+from datomstore.intern import Ids, intern
 from datomstore.value import Keyword, Symbol
 
+if TYPE_CHECKING:
+    from datomstore.facts import Facts, Rows
+    from datomstore.schema import Schema
+
 Row = tuple[int, ...]
-READS = frozenset(
-    {"get-else", "get-some", "missing?"}
-)  # functions whose change is known by the entity they are asked
+Derivations = Counter[Row]
+Attributes = frozenset[int] | None  # ids; None is any
+SIGN = Symbol("sign")  # the column of +1 and -1: no variable has this name
+# Functions whose change is known by the entity they are asked.
+READS = frozenset({"get-else", "get-some", "missing?"})
+NONE = Relation({}, 0)
+Constants = tuple[int | None, ...] | None  # ids of a pattern's five places
 
 
-def incremental(query: Query, program: Program, schema: Schema) -> bool:
-    """Return whether the changes of a query can be told from the changed facts."""
-    if any(isinstance(element, (Aggregate, Pull)) for element in query.find):
-        return False
-    if program.recursive or any(program.required.values()):
-        return False
-    return all(_simple(clause, body, schema) for body in _bodies(program) for clause in body)
+class NotTold(Exception):
+    """The changed facts alone do not tell which answers have changed."""
 
 
-def _bodies(program: Program) -> list[Sequence[Clause]]:
-    return [program.where, *(rule.body for rules in program.rules.values() for rule in rules)]
+class Transaction:
+    """One transaction as a followed query sees it: both database values, and its facts as ids."""
+
+    def __init__(
+        self, before: Database, after: Database, meter: Meter, *, cautious: bool = False
+    ) -> None:
+        self.before, self.after = before, after
+        self.meter = meter
+        self.cautious = cautious  # clauses stay in the order they are written in
+        facts = self.after.facts
+        self._start = self.before.count_rows
+        rows = slice(self._start, self.after.count_rows)
+        self.e: Ids = facts.e[rows]
+        self.a: Ids = facts.a[rows]
+        self.v: Ids = facts.v[rows]
+        self.added = facts.added[rows]
+        self.attributes = frozenset(self.a.tolist())
+        self._t: Ids | None = None
+
+    def touches(self, attributes: Attributes) -> bool:
+        """Return whether the transaction has facts of one of some attributes."""
+        return attributes is None or not attributes.isdisjoint(self.attributes)
+
+    @property
+    def t(self) -> Ids:
+        """Return the transactions of the facts: of those that are retracted, the ones that added them."""
+        if self._t is None:
+            made = np.array(self.after.facts.t[self._start : self.after.count_rows])
+            for row in np.flatnonzero(~self.added).tolist():
+                e, a, v = int(self.e[row]), int(self.a[row]), int(self.v[row])
+                was = self.before.rows(e, a, v)
+                if len(was):
+                    made[row] = self.before.facts.t[was[0]]
+            self._t = made
+        return self._t
 
 
-def _simple(clause: Clause, body: Sequence[Clause], schema: Schema) -> bool:
-    if isinstance(clause, Not):
-        return all(_simple(part, [*clause.body, *body], schema) for part in clause.body)
-    if isinstance(clause, Pattern):
-        return not _names_entities(clause, schema)
-    if isinstance(clause, Apply) and clause.function in SOURCE_FUNCTIONS:
-        entity = clause.arguments[1] if len(clause.arguments) > 1 else None
-        found = any(isinstance(part, Pattern) and part.terms[0] is entity for part in body)
-        return clause.function in READS and found and is_variable(entity)
-    return True
+# -- what a clause reads --
 
 
-def _names_entities(clause: Pattern, schema: Schema) -> bool:
-    """Return whether an ident or lookup ref stands in a pattern: it may name another entity after a transaction."""
-    for place, term in enumerate(clause.terms):
-        if isinstance(term, Constant) and isinstance(term.value, (Keyword, tuple)):
-            if place in (0, 3):
-                return True
-            attribute = clause.terms[1]
-            if place == 2 and isinstance(attribute, Constant):
-                name = attribute.value
-                return isinstance(name, Keyword) and schema[name].is_ref
-    return False
-
-
-def attributes_read(program: Program, schema: Schema) -> frozenset[int] | None:
-    """Return the ids of the attributes on which answers can depend, None if that is any."""
+def attributes_read(program: Program, clauses: Iterable[Clause]) -> Attributes:
+    """Return the ids of the attributes of `$` on which the answers of some clauses can depend."""
     found: set[int] = set()
-    waiting = [clause for body in _bodies(program) for clause in body]
+    waiting = [(clause, DEFAULT_SOURCE) for clause in clauses]
+    called: set[tuple[str, Symbol]] = set()
     while waiting:
-        clause = waiting.pop()
+        clause, at = waiting.pop()
         terms: Sequence[Term] = ()
         if isinstance(clause, Not):
-            waiting.extend(clause.body)
-        elif isinstance(clause, Pattern):
+            waiting.extend((part, at) for part in clause.body)
+        elif isinstance(clause, Call):
+            source = at if clause.source is DEFAULT_SOURCE else clause.source
+            if (clause.name, source) not in called:
+                called.add((clause.name, source))
+                rules = program.rules[clause.name]
+                waiting.extend((part, source) for rule in rules for part in rule.body)
+        elif isinstance(clause, Pattern) and _placed(clause.source, at) is DEFAULT_SOURCE:
             terms = clause.terms[1:2] or (BLANK,)
-            if _names_entities(clause, schema):
-                return None
-        elif isinstance(clause, Apply) and clause.function in SOURCE_FUNCTIONS:
+        elif isinstance(clause, Apply) and _reads_source(clause, at):
             terms = _attributes_of(clause)
         for term in terms:
             if not isinstance(term, Constant):
                 return None
             found.add(intern(term.value))
     return frozenset(found)
+
+
+def _reads_source(clause: Apply, at: Symbol) -> bool:
+    if clause.function not in SOURCE_FUNCTIONS:
+        return False
+    return _placed(clause.arguments[0], at) is DEFAULT_SOURCE
+
+
+def _placed(source: Term, at: Symbol) -> Term:
+    return at if source is DEFAULT_SOURCE else source
 
 
 def _attributes_of(clause: Apply) -> Sequence[Term]:
@@ -121,226 +158,684 @@ def _attributes_of(clause: Apply) -> Sequence[Term]:
     return clause.arguments[2:3] if clause.function in READS else clause.arguments[1:2]
 
 
-class Delta:
-    """The changes of one transaction, seen by one program.
+def names_read(clauses: Iterable[Clause], schema: Schema) -> frozenset[Keyword]:
+    """Return the attributes by which constants name entities: with them, a pattern's meaning changes."""
+    found: set[Keyword] = set()
+    waiting = list(clauses)
+    while waiting:
+        clause = waiting.pop()
+        if isinstance(clause, Not):
+            waiting.extend(clause.body)
+        elif isinstance(clause, Pattern):
+            for place, term in enumerate(clause.terms):
+                if isinstance(term, Constant) and _names_entity(clause, place, schema):
+                    found |= naming(term.value)
+    return frozenset(found)
+
+
+def _names_entity(clause: Pattern, place: int, schema: Schema) -> bool:
+    if place in (0, 3):
+        return True
+    attribute = clause.terms[1]
+    if place != 2 or not isinstance(attribute, Constant):
+        return False
+    return isinstance(attribute.value, Keyword) and schema[attribute.value].is_ref
+
+
+def naming(value: object) -> frozenset[Keyword]:
+    """Return the attribute by which a value names an entity, if it is an ident or a lookup ref."""
+    if isinstance(value, Keyword):
+        return frozenset({Keyword("db/ident")})
+    if isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], Keyword):
+        return frozenset({value[0], *naming(value[1])})
+    return frozenset()
+
+
+# -- operators: each joins rows with one clause, on one side of a transaction --
+
+
+class _Steady:
+    """A clause that no transaction changes."""
+
+    def __init__(self, step: Step) -> None:
+        self.step = step
+
+    def execute(self, relation: Relation, transaction: Transaction, *, before: bool) -> Relation:
+        """Return the rows after this clause."""
+        return self.step.execute(relation, transaction.meter)
+
+
+class _Sided:
+    """A clause that the query engine answers, on the side that is asked for."""
+
+    def __init__(
+        self, view: View, clause: Clause, bound: frozenset[Symbol], names: frozenset[Symbol]
+    ) -> None:
+        self.view = view
+        self.clause = clause
+        self.bound = bound
+        self.names = names
+
+    def execute(self, relation: Relation, transaction: Transaction, *, before: bool) -> Relation:
+        """Return the rows after this clause."""
+        planner = self.view.planner(transaction, before=before)
+        steps = planner.steps([self.clause], self.bound, self.names, self.names)
+        return run(steps, relation, transaction.meter)
+
+
+class _Probe:
+    """The facts of a pattern, by the database's own index."""
+
+    def __init__(self, clause: Pattern, constants: Constants, bound: frozenset[Symbol]) -> None:
+        self.clause = clause
+        self.constants = constants
+        self.wanted: list[tuple[int, Symbol]] = []  # places that must agree with a column
+        self.reads: list[tuple[int, Symbol]] = []
+        self.repeats: list[tuple[int, int]] = []  # places that must agree with one another
+        first: dict[Symbol, int] = {}
+        for place, term in enumerate(clause.terms):
+            if isinstance(term, Constant) or term is BLANK:
+                continue
+            if term in bound:
+                self.wanted.append((place, term))
+            elif term in first:
+                self.repeats.append((first[term], place))
+            else:
+                first[term] = place
+                self.reads.append((place, term))
+        self.by: tuple[int, Symbol] | None = (
+            None  # the place that is looked up, the others are compared
+        )
+        if constants is not None and constants[0] is None:
+            entity = [pair for pair in self.wanted if pair[0] == 0]
+            value = [pair for pair in self.wanted if pair[0] == 2]
+            self.by = next(iter(entity or value), None)
+        self.compared = [pair for pair in self.wanted if pair != self.by]
+
+    def execute(self, relation: Relation, transaction: Transaction, *, before: bool) -> Relation:
+        """Return the rows joined with the facts of one side."""
+        database = transaction.before if before else transaction.after
+        meter, form = transaction.meter, self.clause.form
+        meter.spend(0, form)
+        if self.constants is None:
+            return NONE
+        e, a, v, t, _ = self.constants
+        facts = database.facts
+        if self.by is None:
+            found = database.rows(e, a, v)
+            meter.spend(len(found) * relation.count, form)
+            probe = np.repeat(np.arange(relation.count, dtype=np.int64), len(found))
+            rows = np.tile(found, relation.count)
+        else:
+            place, name = self.by
+            key, spend = relation.columns[name], meter.of(form)
+            if place == 0:
+                probe, rows = database.scan_bound(a, e=key, spend=spend)
+            else:
+                probe, rows = database.scan_bound(a, v=key, spend=spend)
+        checks: list[tuple[Ids, Ids | int]] = [
+            (_column(facts, rows, place), relation.columns[name][probe])
+            for place, name in self.compared
+        ]
+        if v is not None and self.by is not None:
+            checks.append((facts.v[rows], v))
+        if t is not None:
+            checks.append((facts.t[rows], t))
+        for left, right in self.repeats:
+            checks.append((_column(facts, rows, left), _column(facts, rows, right)))
+        for mine, theirs in checks:
+            same = mine == theirs
+            if not same.all():
+                keep = np.logical_and.reduce([left == right for left, right in checks])
+                probe, rows = probe[keep], rows[keep]
+                break
+        if not len(rows):
+            return NONE
+        made = {name: column[probe] for name, column in relation.columns.items()}
+        for place, name in self.reads:
+            made[name] = _column(facts, rows, place)
+        return Relation(made, len(rows))
+
+
+def _column(facts: Facts, rows: Rows, place: int) -> Ids:
+    if place == 4:
+        return np.full(len(rows), TRUE, np.int64)
+    return (facts.e, facts.a, facts.v, facts.t)[place][rows]
+
+
+_Operator = _Steady | _Sided | _Probe
+
+
+class _Leg:
+    """One join on the way from some rows to those of a whole body; `place` is its clause's.
 
     Args:
-        others: the sources but `$`.
+        repeats: the join may give a row twice.
+    """
+
+    def __init__(self, place: int, operator: _Operator, *, repeats: bool) -> None:
+        self.place = place
+        self.operator = operator
+        self.repeats = repeats
+        self.needed: frozenset[Symbol] = frozenset()  # variables that are looked at further on
+
+    def go(self, relation: Relation, transaction: Transaction, *, before: bool) -> Relation:
+        """Return the rows after the join; where they are many, without variables that are not needed any more."""
+        if not relation.count:
+            return relation
+        relation = self.operator.execute(relation, transaction, before=before)
+        if self.repeats and relation.count:
+            relation = relation.distinct(list(relation.columns))
+        if relation.count > SUMMED_ROWS_MIN:
+            return _summed(relation, self.needed)
+        return relation
+
+
+def _summed(relation: Relation, needed: frozenset[Symbol]) -> Relation:
+    """Return the distinct rows over some variables, with the sum of their signs if they have any."""
+    names = [name for name in relation.columns if name in needed]
+    signed = SIGN in relation.columns
+    if len(names) + signed == len(relation.columns):
+        return relation
+    if not signed:
+        return relation.distinct(names)
+    signs = relation.columns[SIGN]
+    if not names:
+        return Relation({SIGN: np.array([signs.sum()], np.int64)}, 1)
+    table = Table(len(names))
+    count = table.add([relation.columns[name] for name in names], relation.count)
+    if count == relation.count:
+        return relation.keep({*names, SIGN})
+    keys = [relation.columns[name] for name in names]
+    probe, row = table.probe(tuple(range(len(names))), keys, unmetered)
+    sums = np.zeros(count, np.int64)
+    np.add.at(sums, row, signs[probe])
+    if int(np.abs(sums).max()) > DERIVATIONS_MAX:
+        raise NotTold("there are too many derivations")
+    made = {name: table.column(place) for place, name in enumerate(names)}
+    return Relation({**made, SIGN: sums}, count)
+
+
+# -- one body --
+
+
+class _Read:
+    """One clause of a body that a transaction can change."""
+
+    def __init__(self, place: int, clause: Clause, attributes: Attributes) -> None:
+        self.place = place
+        self.clause = clause
+        self.attributes = attributes
+        self.inside: _Inside | None = None  # of a `not` or a call
+        self.ways: dict[frozenset[Symbol], list[_Leg]] = {}
+
+
+class _Flat:
+    """A body without calls that could be unfolded.
+
+    Args:
+        outs: the variables that are wanted of it.
+    """
+
+    def __init__(self, view: View, clauses: Body, outs: Iterable[Symbol]) -> None:
+        self.view = view
+        self.clauses = clauses
+        self.outs = list(dict.fromkeys(outs))
+        names = {name for clause in clauses for name in positive_variables(clause)}
+        self.names = frozenset({*names, *self.outs, *view.inputs.columns})
+        self.kept = self.names | {SIGN}
+        self.wanted = frozenset(self.outs)
+        self.constants = [
+            view.constants(clause) if _is_followed(clause) else None for clause in clauses
+        ]
+        self.reads: list[_Read] = []
+        self.attributes: list[Attributes] = []
+        for place, clause in enumerate(clauses):
+            attributes = attributes_read(view.program, [clause])
+            self.attributes.append(attributes)
+            if attributes is None or attributes:
+                read = _Read(place, clause, attributes)
+                self.reads.append(read)
+                if isinstance(clause, Not):
+                    shared = clause.variables or ()
+                    read.inside = _Inside(view, shared, view.unfolder.bodies(clause.body, shared))
+                elif isinstance(clause, Call):
+                    read.inside = view.rule(clause.name, clause.source)
+
+    def forget(self) -> None:
+        """Drop what is planned."""
+        for read in self.reads:
+            read.ways.clear()
+            if read.inside is not None and isinstance(read.clause, Not):
+                read.inside.forget()
+
+    # -- the whole --
+
+    def counts(self, moment: Transaction, net: Derivations) -> None:
+        """Add the derivations of every row of `outs` in one database."""
+        way = self._way([*self.view.stored, *self.clauses], frozenset(), moment)
+        relation = Relation({SIGN: np.ones(1, np.int64)}, 1)
+        for leg in way:
+            relation = leg.go(relation, moment, before=False)
+        self._count(relation, net)
+
+    # -- changes --
+
+    def changes(self, transaction: Transaction, net: Derivations) -> None:
+        """Add what a transaction does to the derivations of each row of `outs`."""
+        for read in self.reads:
+            if not transaction.touches(read.attributes):
+                continue
+            if isinstance(read.clause, Pattern):
+                start = self._facts(read, transaction)
+                if start is not None:
+                    self._count(self._joined(read, start, transaction, None), net)
+                continue
+            concerned = self._concerned(read, transaction)
+            if concerned is None:
+                continue
+            for before in (False, True):
+                sign = np.full(concerned.count, -1 if before else 1, np.int64)
+                start = Relation({**concerned.columns, SIGN: sign}, concerned.count)
+                self._count(self._joined(read, start, transaction, before), net)
+
+    def _count(self, found: Relation, net: Derivations) -> None:
+        if not found.count:
+            return
+        found = _summed(found, self.wanted)
+        signs: list[int] = found.columns[SIGN].tolist()
+        columns = [found.columns[name].tolist() for name in self.outs]
+        rows = zip(*columns, strict=True) if columns else [()] * found.count
+        for row, sign in zip(rows, signs, strict=True):
+            net[row] += sign
+
+    def _joined(
+        self, read: _Read, start: Relation, transaction: Transaction, own: bool | None
+    ) -> Relation:
+        """Return the rows joined with the other clauses, those behind this one as they were; with itself on a side."""
+        names = frozenset(start.columns) - {SIGN}
+        way = read.ways.get(names)
+        if way is None:
+            rest: list[Part] = [*self.view.stored, *self.clauses]
+            if own is None:
+                rest.remove(read.clause)
+            way = read.ways[names] = self._way(rest, names, transaction)
+        relation = start
+        for leg in way:
+            before = leg.place > read.place and transaction.touches(self.attributes[leg.place])
+            if leg.place == read.place:
+                before = bool(own)
+            relation = leg.go(relation, transaction, before=before)
+        return relation
+
+    def _way(
+        self, parts: Sequence[Part], names: frozenset[Symbol], transaction: Transaction
+    ) -> list[_Leg]:
+        """Return the joins with some clauses in the order that is best from here."""
+        planner = self.view.planner(transaction, before=False)
+        way: list[_Leg] = []
+        for part in planner.order(parts, names, self.names):
+            if isinstance(part, Stored):
+                step = LookUp(_always(part.table), part.terms, part.form, self.kept)
+                way.append(_Leg(-1, _Steady(step), repeats=False))
+                names |= {term for term in part.terms if is_variable(term)}
+            else:
+                place = self.clauses.index(part)
+                operator = self._operator(part, place, names, planner)
+                way.append(_Leg(place, operator, repeats=_may_repeat(part)))
+                names |= produces(part)
+        needed = self.wanted
+        for leg in reversed(way):
+            leg.needed = needed
+            if leg.place >= 0:
+                needed |= all_variables(self.clauses[leg.place])
+            else:
+                needed |= self.view.inputs.columns.keys()
+        return way
+
+    def _operator(
+        self, clause: Clause, place: int, names: frozenset[Symbol], planner: Planner
+    ) -> _Operator:
+        attributes = self.attributes[place]
+        if _is_followed(clause):
+            assert isinstance(clause, Pattern), clause
+            return _Probe(clause, self.constants[place], names)
+        if attributes is not None and not attributes and not isinstance(clause, (Not, Call)):
+            (step,) = planner.steps([clause], names, self.kept, self.kept)
+            return _Steady(step)
+        return _Sided(self.view, clause, names, self.kept)
+
+    # -- where changes begin --
+
+    def _facts(self, read: _Read, transaction: Transaction) -> Relation | None:
+        """Return the transaction's facts that match a pattern, with their signs."""
+        clause, constants = read.clause, self.constants[read.place]
+        assert isinstance(clause, Pattern), clause
+        if constants is None:
+            return None
+        columns: dict[int, Ids] = {0: transaction.e, 1: transaction.a, 2: transaction.v}
+        if len(clause.terms) > 3 and clause.terms[3] is not BLANK:
+            columns[3] = transaction.t
+        if len(clause.terms) > 4:
+            columns[4] = np.full(len(transaction.e), TRUE, np.int64)
+        keep: np.ndarray[tuple[int], np.dtype[np.bool_]] | None = None
+        first: dict[Symbol, int] = {}
+        for place, column in columns.items():
+            term, wanted = clause.terms[place], constants[place]
+            if wanted is not None:
+                same = column == wanted
+            elif is_variable(term) and first.setdefault(term, place) != place:
+                same = column == columns[first[term]]
+            else:
+                continue
+            keep = same if keep is None else keep & same
+        rows = np.flatnonzero(keep) if keep is not None else np.arange(len(transaction.e))
+        if not len(rows):
+            return None
+        made = {name: columns[place][rows] for name, place in first.items()}
+        made[SIGN] = np.where(transaction.added[rows], 1, -1)
+        return Relation(made, len(rows))
+
+    def _concerned(self, read: _Read, transaction: Transaction) -> Relation | None:
+        """Return rows over some variables of a clause, all for which it may have changed among them."""
+        clause, inside = read.clause, read.inside
+        if isinstance(clause, Apply):
+            return _entities_of(clause, transaction)
+        assert inside is not None, clause
+        found = inside.concerned(transaction)
+        if found is None or isinstance(clause, Not):
+            return found
+        assert isinstance(clause, Call), clause
+        columns = {
+            term: found.columns[name]
+            for term, name in zip(clause.arguments, inside.outs, strict=True)
+            if is_variable(term) and name in found.columns
+        }
+        return Relation(columns, found.count).distinct(sorted(columns))
+
+    def touched(self, transaction: Transaction) -> list[Relation]:
+        """Return rows over some of `outs`, among them all that have another derivation now, or lost one."""
+        found: list[Relation] = []
+        for read in self.reads:
+            if not transaction.touches(read.attributes):
+                continue
+            if isinstance(read.clause, Pattern):
+                start = self._facts(read, transaction)
+                if start is None:
+                    continue
+                added = start.columns.pop(SIGN) > 0
+                for before, mask in ((False, added), (True, ~added)):
+                    if mask.any():
+                        found.extend(self._reached(read, start.take(mask), transaction, before))
+            else:
+                concerned = self._concerned(read, transaction)
+                if concerned is not None:
+                    for before in (False, True):
+                        found.extend(self._reached(read, concerned, transaction, before))
+        return found
+
+    def _reached(
+        self, read: _Read, start: Relation, transaction: Transaction, before: bool
+    ) -> list[Relation]:
+        """Return the rows of `outs` that some rows of one clause can be part of, if there are any."""
+        wanted = frozenset(self.outs)
+        names = frozenset(start.columns)
+        if not names >= wanted:
+            way = read.ways.get(names)
+            if way is None:
+                rest = [part for part in self.clauses if part is not read.clause]
+                rest = [part for part in rest if not isinstance(part, Not)]
+                _, stuck = bind(rest, set(names), self.view.program.required, set(self.names))
+                parts = [part for part in rest if part not in stuck]
+                way = read.ways[names] = self._way(parts, names, transaction)
+            for leg in way:
+                start = leg.go(start, transaction, before=before)
+        if not start.count:
+            return []
+        return [start.distinct([name for name in self.outs if name in start.columns])]
+
+
+class _Inside:
+    """The bodies of a `not` or of a rule: which of their rows a transaction may concern.
+
+    Args:
+        outs: the variables by which they are joined with what is around them.
+    """
+
+    def __init__(self, view: View, outs: tuple[Symbol, ...], bodies: Sequence[Body]) -> None:
+        self.outs = outs
+        self.flats = [_Flat(view, body, outs) for body in bodies]
+        self._found: tuple[Transaction, Relation | None] | None = None
+
+    def concerned(self, transaction: Transaction) -> Relation | None:
+        """Return rows over some of `outs`, among them all that are or were answers on one side only; None if there are none."""
+        if self._found is None or self._found[0] is not transaction:
+            found = [one for flat in self.flats for one in flat.touched(transaction)]
+            self._found = transaction, _merged(self.outs, found)
+        return self._found[1]
+
+    def forget(self) -> None:
+        """Drop what is planned."""
+        self._found = None
+        for flat in self.flats:
+            flat.forget()
+
+
+def _merged(outs: Sequence[Symbol], found: Sequence[Relation]) -> Relation | None:
+    """Return the rows of several relations over the variables that all of them have."""
+    if not found:
+        return None
+    common = [name for name in dict.fromkeys(outs) if all(name in one.columns for one in found)]
+    if not common:
+        return Relation.unit()
+    table = Table(len(common))
+    for one in found:
+        table.add([one.columns[name] for name in common], one.count)
+    return Relation({name: table.column(i) for i, name in enumerate(common)}, table.count)
+
+
+def _always(table: Table) -> Callable[[], Table]:
+    return lambda: table
+
+
+def _entities_of(clause: Apply, transaction: Transaction) -> Relation | None:
+    """Return the entities of a transaction that a function's answer depends on."""
+    entity = clause.arguments[1]
+    assert isinstance(entity, Symbol), entity
+    read = _attributes_of(clause)
+    wanted = [intern(term.value) for term in read if isinstance(term, Constant)]
+    found = transaction.e
+    if len(wanted) == len(read):
+        found = found[np.isin(transaction.a, wanted)]
+    return Relation({entity: np.unique(found)}, len(np.unique(found))) if len(found) else None
+
+
+def _is_followed(clause: Clause) -> bool:
+    return isinstance(clause, Pattern) and clause.source is DEFAULT_SOURCE
+
+
+def _may_repeat(clause: Clause) -> bool:
+    """Return whether joining with a clause may give a row twice that has the same variables."""
+    if isinstance(clause, Apply):
+        return not _is_flat(clause.binding)
+    return isinstance(clause, Call) or (isinstance(clause, Pattern) and not _is_followed(clause))
+
+
+# -- the whole --
+
+
+class View:
+    """A query's rows over some variables, as what a transaction adds to them and takes away.
+
+    Args:
         inputs: the rows of the query's inputs.
+        others: the sources but `$`.
+
+    Raises:
+        QueryError: a lookup ref of an attribute that is not unique.
     """
 
     def __init__(
         self,
         program: Program,
-        others: dict[Symbol, Source],
+        outs: Sequence[Symbol],
         inputs: Relation,
-        report: TxReport,
-        meter: Meter,
+        others: dict[Symbol, Source],
+        database: Database,
     ) -> None:
         self.program = program
-        self.meter = meter
-        self.report = report
-        self._others = others
+        self.outs = list(outs)
+        self.others = others
+        self.unfolder = Unfolder(program)
+        self.inputs = inputs.distinct(sorted(inputs.columns))
+        self.stored: list[Stored] = []
+        self._rules: dict[tuple[str, Symbol], _Inside] = {}
+        self._source = source_of(database)
         names = sorted(inputs.columns)
-        self._inputs: list[Stored] = []
         if names:
-            table = Table.of([inputs.columns[name] for name in names], inputs.count)
-            self._inputs.append(Stored(table, tuple(names), None))
-        self._after = self._evaluation(report.db_after)
-        self._before = self._evaluation(report.db_before)
-        self._facts = {added: self._changed(added=added) for added in (True, False)}
+            table = Table.of([self.inputs.columns[name] for name in names], self.inputs.count)
+            self.stored.append(Stored(table, tuple(names), None))
+        bodies = self.unfolder.bodies(program.where, {*outs, *inputs.columns})
+        for body in bodies:
+            if bind(body, set(inputs.columns), program.required, set(outs))[1]:
+                raise NotTold("a rule must be told arguments")
+        self.bodies = [_Flat(self, body, outs) for body in bodies]
+        self.once = len(bodies) == 1 and self._tells(self.bodies[0], database.schema)
+        self._planned_for = database.count_rows
+        self._planned: Transaction | None = None
+        self._planners: dict[bool, Planner] = {}
 
-    def _evaluation(self, database: Database) -> Evaluation:
-        sources = {**self._others, DEFAULT_SOURCE: source_of(database)}
-        return Evaluation(self.program, sources, self.meter)
+    def rule(self, name: str, source: Symbol) -> _Inside:
+        """Return the bodies of a rule over some source."""
+        found = self._rules.get((name, source))
+        if found is None:
+            found = _Inside(self, *self.unfolder.rule_bodies(name, source))
+            self._rules[name, source] = found
+        return found
 
-    def _changed(self, *, added: bool) -> list[Ids]:
-        datoms = [datom for datom in self.report.datoms if datom.added is added]
-        return [
-            np.array([datom.e << 1 for datom in datoms], np.int64),
-            intern_many(datom.a for datom in datoms),
-            intern_many(datom.v for datom in datoms),
-            np.array([datom.tx << 1 for datom in datoms], np.int64),
-            np.full(len(datoms), TRUE if added else FALSE, np.int64),
-        ]
+    def constants(self, clause: Clause) -> Constants:
+        """Return the ids of a pattern's constants, which may be no fact's yet; None: no fact can ever match."""
+        assert isinstance(clause, Pattern), clause
+        for term in clause.terms:
+            if isinstance(term, Constant):
+                intern(term.value)
+        assert isinstance(self._source, DatabaseSource), "a stream's"
+        key = self._source.key_of(clause)
+        return None if key is None or key[4] not in (None, TRUE) else key
 
-    # -- the whole --
+    def counts(self, database: Database, meter: Meter, *, cautious: bool = False) -> Derivations:
+        """Return how many derivations each row has. Raises QueryError, NotTold if they are too many."""
+        moment = Transaction(database, database, meter, cautious=cautious)
+        made: Derivations = Counter()
+        for body in self.bodies:
+            body.counts(moment, made)
+        self._planned = None
+        return made
 
-    def changes(self, names: Sequence[Symbol]) -> tuple[set[Row], set[Row]]:
-        """Return the rows over some variables that are answers now and were none, and the other way round."""
-        outs = list(dict.fromkeys(names))
-        found = Table(len(outs))
-        for gain in (True, False):
-            for rows in self._derived(self.program.where, outs, DEFAULT_SOURCE, gain, self._inputs):
-                if not rows.count:
-                    continue
-                if not rows.columns.keys() >= set(outs):
-                    raise NotTold
-                found.add([rows.columns[name] for name in outs], rows.count)
-        if not found.count:
-            return set(), set()
-        asked = Relation(
-            {name: found.column(place) for place, name in enumerate(outs)}, found.count
-        )
-        now, was = self._answers(self._after, asked, outs), self._answers(self._before, asked, outs)
-        places = [outs.index(name) for name in names]
-        new, lost = now - was, was - now
-        return (
-            {tuple(row[place] for place in places) for row in new},
-            {tuple(row[place] for place in places) for row in lost},
-        )
+    def planner(self, transaction: Transaction, *, before: bool) -> Planner:
+        """Return what plans and answers clauses on one side of a transaction."""
+        if self._planned is not transaction:
+            self._planned = transaction
+            self._planners = {}
+        found = self._planners.get(before)
+        if found is None:
+            database = transaction.before if before else transaction.after
+            sources = {**self.others, DEFAULT_SOURCE: source_of(database)}
+            meter, cautious = transaction.meter, transaction.cautious
+            evaluation = Evaluation(self.program, sources, meter, cautious=cautious)
+            found = self._planners[before] = Planner(evaluation, DEFAULT_SOURCE)
+        return found
 
-    def _answers(self, evaluation: Evaluation, asked: Relation, outs: Sequence[Symbol]) -> set[Row]:
-        body = [*self._inputs, *self.program.where]
-        found = self._run(Planner(evaluation, DEFAULT_SOURCE), body, asked, outs)
-        if not found.count:
+    def changes(self, transaction: Transaction) -> Derivations:
+        """Return how many derivations more or fewer each row has, of those of which a transaction changes any."""
+        rows = transaction.after.count_rows
+        if rows > PLAN_GROWTH * self._planned_for:
+            self._planned_for = rows
+            for body in self.bodies:
+                body.forget()
+            for inside in self._rules.values():
+                inside.forget()
+        net: Derivations = Counter()
+        for body in self.bodies:
+            body.changes(transaction, net)
+        self._planned = None
+        return net
+
+    def _tells(self, body: _Flat, schema: Schema) -> bool:
+        """Return whether a row has one derivation at most: all variables follow from it."""
+        known = set(self.outs)
+        if self.inputs.count <= 1:
+            known |= self.inputs.columns.keys()
+        growing = True
+        while growing:
+            before = len(known)
+            for clause in body.clauses:
+                known |= _follows(clause, known, schema)
+            growing = len(known) > before
+        return body.names <= known
+
+
+def _follows(clause: Clause, known: set[Symbol], schema: Schema) -> set[Symbol]:
+    """Return the variables of a clause that have one value at most once those that are known have one."""
+
+    def settled(place: int) -> bool:
+        if place >= len(terms):
+            return False
+        term = terms[place]
+        return isinstance(term, Constant) or term in known
+
+    if isinstance(clause, Apply):
+        if not inputs_of(clause) <= known or not _is_flat(clause.binding):
             return set()
-        distinct = found.distinct(outs)
-        return set(zip(*(distinct.columns[name].tolist() for name in outs), strict=True))
-
-    # -- one body --
-
-    def _derived(
-        self,
-        body: Sequence[Clause],
-        outs: Collection[Symbol],
-        source: Symbol,
-        gain: bool,
-        given: Sequence[Stored] = (),
-    ) -> Iterator[Relation]:
-        """Yield the rows that may be derived through a fact that is new, or was lost; of `outs` those that are bound."""
-        planner = Planner(self._after if gain else self._before, source)
-        for place, clause in enumerate(body):
-            start = self._start(planner, clause, body, outs, gain)
-            if start is None or not start.count:
-                continue
-            rest = list(body) if isinstance(clause, Apply) else [*body[:place], *body[place + 1 :]]
-            inputs = {name for part in given for name in part.terms if is_variable(name)}
-            bound = {*start.columns, *inputs}
-            reached, stuck = bind(rest, bound, self.program.required, {*outs, *bound})
-            # Without what is stuck, a `not` would have fewer variables in common with it and forbid more.
-            kept = [part for part in rest if part not in stuck and not (stuck and _negates(part))]
-            parts: list[Part] = [*given, *kept]
-            wanted = [name for name in outs if name in reached]
-            yield self._run(planner, parts, start, wanted)
-
-    def _run(
-        self, planner: Planner, body: Sequence[Part], start: Relation, outs: Sequence[Symbol]
-    ) -> Relation:
-        visible = {*outs, *start.columns}
-        ordered = planner.order(body, start.columns, visible)
-        steps = planner.steps(ordered, start.columns, outs, visible)
-        found = run(steps, start, self.meter)
-        return found.keep(outs) if found.count else Relation({}, 0)
-
-    def _start(
-        self,
-        planner: Planner,
-        clause: Clause,
-        body: Sequence[Clause],
-        outs: Collection[Symbol],
-        gain: bool,
-    ) -> Relation | None:
-        """Return the rows of one clause's variables that its changed facts give."""
-        if isinstance(clause, Pattern):
-            return self._facts_of(planner, clause, gain)
-        if isinstance(clause, Call):
-            return self._calls_of(planner, clause, gain)
-        if isinstance(clause, Not):
-            return self._freed(planner, clause, body, outs, gain)
-        if isinstance(clause, Apply) and clause.function in READS:
-            return self._entities_of(planner, clause)
-        return None
-
-    def _facts_of(self, planner: Planner, clause: Pattern, gain: bool) -> Relation | None:
-        if not _followed(planner, clause.source):
-            return None
-        key = planner.find(clause.source, clause.form).key_of(clause)
-        columns = self._facts[gain]
-        if key is None or not len(columns[0]):
-            return None
-        keep = np.ones(len(columns[0]), np.bool_)
-        for column, wanted in zip(columns, key, strict=True):
-            if wanted is not None:
-                keep &= column == wanted
-        if not keep.any():
-            return None
-        table = Table.of([column[keep] for column in columns])
-        terms = blanked(clause.terms)
-        return self._looked_up(table, terms, clause)
-
-    def _calls_of(self, planner: Planner, clause: Call, gain: bool) -> Relation | None:
-        rules = self.program.rules[clause.name]
-        table = Table(len(clause.arguments))
-        source = planner.source_of(clause)
-        for rule in rules:
-            for rows in self._derived(rule.body, rule.parameters, source, gain):
-                if rows.count:
-                    if not rows.columns.keys() >= set(rule.parameters):
-                        raise NotTold
-                    table.add([rows.columns[name] for name in rule.parameters], rows.count)
-        return self._looked_up(table, clause.arguments, clause) if table.count else None
-
-    def _freed(
-        self,
-        planner: Planner,
-        clause: Not,
-        body: Sequence[Clause],
-        outs: Collection[Symbol],
-        gain: bool,
-    ) -> Relation | None:
-        """Return what a `not` no longer forbids, or forbids from now on."""
-        shared = sorted(shared_variables(clause, body, outs))
-        tables: dict[tuple[Symbol, ...], Table] = {}
-        for rows in self._derived(clause.body, shared, planner.source, not gain):
-            names = tuple(name for name in shared if name in rows.columns)
-            if rows.count:
-                table = tables.setdefault(names, Table(len(names)))
-                table.add([rows.columns[name] for name in names], rows.count)
-        if not tables:
-            return None
-        names = min(tables, key=len)  # the fewest names are the most rows
-        if len(tables) == 1:
-            return Relation(
-                {n: tables[names].column(i) for i, n in enumerate(names)}, tables[names].count
-            )
-        common = [name for name in names if all(name in other for other in tables)]
-        if not common:
-            return Relation.unit()
-        whole = Table(len(common))
-        for others, table in tables.items():
-            columns = [table.column(others.index(name)) for name in common]
-            whole.add(columns, table.count)
-        return Relation({n: whole.column(i) for i, n in enumerate(common)}, whole.count)
-
-    def _entities_of(self, planner: Planner, clause: Apply) -> Relation | None:
-        """Return the entities whose attributes a function reads that have changed."""
-        source, entity = clause.arguments[0], clause.arguments[1]
-        assert isinstance(source, Symbol), source
-        assert isinstance(entity, Symbol), entity
-        if not _followed(planner, source):
-            return None
-        read = _attributes_of(clause)
-        wanted = [intern(term.value) for term in read if isinstance(term, Constant)]
-        found: set[int] = set()
-        for e, a, *_ in self._facts.values():
-            keep = np.isin(a, wanted) if len(wanted) == len(read) else np.ones(len(a), np.bool_)
-            found.update(e[keep].tolist())
-        return Relation({entity: np.array(sorted(found), np.int64)}, len(found)) if found else None
-
-    def _looked_up(self, table: Table, terms: Sequence[Term], clause: Clause) -> Relation:
-        keep = frozenset(term for term in terms if is_variable(term))
-        step = LookUp(lambda: table, terms, clause.form, keep)
-        return step.execute(Relation.unit(), self.meter)
+        return binding_variables(clause.binding)
+    if not isinstance(clause, Pattern) or not _is_followed(clause):
+        return set()
+    terms = clause.terms
+    found: set[Symbol] = {term for term in terms[4:5] if is_variable(term)}
+    named = terms[1].value if isinstance(terms[1], Constant) else None
+    if isinstance(named, Keyword):
+        attribute = schema[named]
+        if settled(0) and not attribute.many and is_variable(terms[2]):
+            found.add(terms[2])
+        if settled(2) and attribute.unique is not None and is_variable(terms[0]):
+            found.add(terms[0])
+    if settled(0) and settled(1) and settled(2):
+        found |= {term for term in terms[3:4] if is_variable(term)}
+    return found
 
 
-class NotTold(Exception):
-    """The changed facts alone do not tell which answers may have changed."""
+def _is_flat(binding: object) -> bool:
+    if isinstance(binding, BindTuple):
+        return all(map(_is_flat, binding.items))
+    return not isinstance(binding, BindCollection)
 
 
-def _negates(clause: Clause) -> bool:
-    return isinstance(clause, Not)
+# -- which queries --
 
 
-def _followed(planner: Planner, source: Symbol) -> bool:
-    return (planner.source if source is DEFAULT_SOURCE else source) is DEFAULT_SOURCE
+def refused(program: Program) -> str | None:
+    """Return why the changes of a query's rows cannot be told from changed facts, None if they can."""
+    names = [name for name, number in program.component.items() if number in program.recursive]
+    if names:
+        return f"rule {min(names)} is recursive"
+    bodies = [program.where, *(rule.body for rules in program.rules.values() for rule in rules)]
+    for body in bodies:
+        for clause in body:
+            found = _unfollowed(clause, body)
+            if found is not None:
+                return found
+    return None
+
+
+def _unfollowed(clause: Clause, body: Sequence[Clause]) -> str | None:
+    if isinstance(clause, Not):
+        found = (_unfollowed(part, [*clause.body, *body]) for part in clause.body)
+        return next((reason for reason in found if reason is not None), None)
+    if isinstance(clause, Apply) and clause.function in SOURCE_FUNCTIONS:
+        if clause.function not in READS:
+            return f"{clause.function} reads more than one entity"
+        entity = clause.arguments[1] if len(clause.arguments) > 1 else None
+        found_by = any(isinstance(part, Pattern) and part.terms[0] is entity for part in body)
+        if not found_by or not is_variable(entity):
+            return f"the entity of {clause.function} is no pattern's"
+    return None

@@ -1,33 +1,47 @@
 """Queries that are followed: what each transaction adds to their answers and takes away.
 
-Is:     `follow`, and the subscription it returns.
+Is:     `follow`, and the subscription it returns; the answers' counts of derivations.
 Is not: how changes are found: from the changed facts by `delta` where that can be, else by asking again.
 Fits:   a listener of a stream (`datomstore.streams`); it runs in the thread that commits, after the commit.
 
-Asking again is for recursive rules, rules that must be told arguments, aggregates, pulls, full text, and constants
-that name entities by an ident or a lookup ref. It is done only if the transaction has facts of attributes that the
-query reads.
+Asking again is for recursive rules, pulls, full text, and where counting derivations would take more than the budget. It
+is done only if the transaction has facts of attributes that the query reads. It is done once, too, when the schema has
+changed, when an ident or a lookup ref that stands in the query names another entity, after an excision, and where a
+function failed.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from threading import RLock
 from typing import NamedTuple
 
+import numpy as np
+
 from datomstore.database import Database
 from datomstore.datalog.budget import Budget, Meter
-from datomstore.datalog.delta import Delta, NotTold, attributes_read, incremental
-from datomstore.datalog.errors import QueryError
+from datomstore.datalog.delta import (
+    Derivations,
+    NotTold,
+    Row,
+    Transaction,
+    View,
+    attributes_read,
+    names_read,
+    naming,
+    refused,
+)
+from datomstore.datalog.errors import BudgetExceeded, QueryError
+from datomstore.datalog.groups import Answer, Groups
 from datomstore.datalog.query import FAILURES, bounded_depth, parse, q, start
-from datomstore.datalog.references import depends_on_names
-from datomstore.datalog.syntax import DEFAULT_SOURCE, Pull
-from datomstore.intern import intern, values_of
+from datomstore.datalog.references import depends_on_names, resolved
+from datomstore.datalog.syntax import DEFAULT_SOURCE, Aggregate, Pull
+from datomstore.intern import intern, value_of, values_of
 from datomstore.streams import Stream
 from datomstore.transaction import TxReport
-from datomstore.value import Set
+from datomstore.value import Set, exact_by_type, hash_key
 
 
 class Change(NamedTuple):
@@ -40,7 +54,10 @@ class Change(NamedTuple):
 
 
 class Subscription:
-    """A query that is followed. `first` are its rows when it began, `t` is the transaction it has seen."""
+    """A query that is followed. `first` are its rows when it began, `t` is the transaction it has seen.
+
+    `incremental` says whether its changes are told from the changed facts; `how` says it in words, with the reason.
+    """
 
     def __init__(
         self,
@@ -54,6 +71,11 @@ class Subscription:
         if DEFAULT_SOURCE not in parsed.inputs:
             raise QueryError("query/input", "a query that is followed reads $", parsed.form)
         self._query = replace(parsed, shape="relation", keys=())
+        names = parsed.variables()
+        if any(isinstance(element, Aggregate) for element in parsed.find):
+            names += parsed.with_  # without an aggregate, what differs only in these is one row
+        self._wanted = list(dict.fromkeys(names))
+        self._places = [self._wanted.index(name) for name in parsed.variables()]
         self._place = parsed.inputs.index(DEFAULT_SOURCE)
         self._inputs = inputs
         self._budget = budget
@@ -64,22 +86,7 @@ class Subscription:
         try:
             database = stream.db()
             self.t = database.basis_t
-            with bounded_depth():
-                meter = Meter(budget)
-                given = self._given(database)
-                evaluation, relation = start(self._query, given, meter, resolving=False)
-                where = self._query.where
-                named = depends_on_names(relation, where, evaluation.sources)
-                self._program = evaluation.program
-            any_fact = named or any(isinstance(e, Pull) for e in self._query.find)
-            self._reads = None if any_fact else attributes_read(self._program, database.schema)
-            self._relation = relation
-            self._others = {n: s for n, s in evaluation.sources.items() if n is not DEFAULT_SOURCE}
-            self.incremental = not named and incremental(
-                self._query, self._program, database.schema
-            )
-            self.first = self._asked(database)
-            self._answers = Set() if self.incremental else self.first
+            self.first = self._begin(database)
             self._catch_up()
         except BaseException:
             self.stop()
@@ -89,6 +96,11 @@ class Subscription:
         """Follow no further."""
         stop, self._stop = self._stop, _nothing
         stop()
+
+    @property
+    def incremental(self) -> bool:
+        """Return whether changes are told from the changed facts alone."""
+        return self._view is not None
 
     def _catch_up(self) -> None:
         """Take the transactions that were committed meanwhile."""
@@ -102,6 +114,63 @@ class Subscription:
 
     def _asked(self, database: Database) -> Set:
         return Set(q(self._query, *self._given(database), budget=self._budget))
+
+    # -- how it is followed --
+
+    def _begin(self, database: Database) -> Set:
+        """Choose how the query is followed from this value on, and return its answers."""
+        self._database = database
+        self._view: View | None = None
+        self._counts: Derivations | None = None  # of every row, where it can have several
+        self._groups: Groups | None = None
+        self._alike: Counter[object] | None = None  # rows whose values others may equal, by key
+        self._answers = answers = self._asked(database)
+        meter = Meter(self._budget)
+        with bounded_depth():
+            given = self._given(database)
+            evaluation, named = start(self._query, given, meter, resolving=False)
+            program, sources = evaluation.program, evaluation.sources
+            bodies = [r.body for rules in program.rules.values() for r in rules]
+            names = names_read(
+                [c for body in (program.where, *bodies) for c in body], database.schema
+            )
+            if depends_on_names(named, self._query.where, sources):
+                ids = np.concatenate(list(named.columns.values()))
+                names = names.union(*(naming(value_of(one)) for one in np.unique(ids).tolist()))
+            self._names = frozenset(map(intern, names))
+            reads = attributes_read(program, program.where)
+            pulls = any(isinstance(element, Pull) for element in self._query.find)
+            self._reads = None if pulls or reads is None else reads | self._names
+            why = "it pulls" if pulls else refused(program)
+            if why is not None:
+                self.how = f"asked again: {why}"
+                return answers
+            inputs = resolved(named, self._query.where, sources)
+            others = {n: s for n, s in sources.items() if n is not DEFAULT_SOURCE}
+            try:
+                view = View(program, self._wanted, inputs, others, database)
+                self._keep(view, database, meter)
+            except (NotTold, BudgetExceeded) as reason:
+                self.how = f"asked again: {reason}"
+                return answers
+        self._view = view
+        self._answers = Set()
+        return answers
+
+    def _keep(self, view: View, database: Database, meter: Meter) -> None:
+        """Keep what the answers' changes need beside the changed facts."""
+        self.how = "told from the changed facts: "
+        self.how += "one derivation each" if view.once else "derivations are counted"
+        aggregates = any(isinstance(element, Aggregate) for element in self._query.find)
+        if not aggregates and view.once:
+            return
+        counts = _counted(view, database, meter)
+        if aggregates:
+            self.how += ", groups are kept"
+            self._groups = Groups(self._query, self._wanted)
+            self._groups.change(counts, ())
+        if not view.once:
+            self._counts = counts
 
     # -- after a commit --
 
@@ -119,44 +188,139 @@ class Subscription:
                 self.stop()
                 self._callback(Change(report.t, Set(), Set(), error))
                 return
+            self._database = report.db_after
             if added or removed:
                 self._callback(Change(report.t, added, removed))
 
     def _changes(self, report: TxReport) -> tuple[Set, Set]:
-        if not self._concerns(report):
-            return Set(), Set()
-        if self.incremental:
-            try:
-                return self._told(report)
-            except NotTold:
-                self._answers = self._asked(report.db_before)
-                self.incremental = False
-            except QueryError as error:
-                if error.code not in FAILURES:
-                    raise
-                before, after = self._asked(report.db_before), self._asked(report.db_after)
-                return _difference(after, before), _difference(before, after)
+        excised = report.db_before is report.db_after
+        if excised or report.db_after.schema is not self._database.schema:
+            return self._anew(report.db_after)
+        with bounded_depth():
+            meter = Meter(self._budget)
+            transaction = Transaction(report.db_before, report.db_after, meter)
+            if not transaction.touches(self._reads):
+                return NO_ROWS, NO_ROWS
+            if transaction.touches(self._names):
+                return self._anew(report.db_after)
+            if self._view is not None:
+                try:
+                    return self._told(self._view, transaction)
+                except NotTold:
+                    return self._anew(report.db_after)
+                except QueryError as error:
+                    if error.code not in FAILURES:
+                        raise
+                    return self._anew(report.db_after)
         before, self._answers = self._answers, self._asked(report.db_after)
         return _difference(self._answers, before), _difference(before, self._answers)
 
-    def _concerns(self, report: TxReport) -> bool:
-        reads = self._reads
-        return reads is None or any(intern(datom.a) in reads for datom in report.datoms)
+    def _anew(self, database: Database) -> tuple[Set, Set]:
+        """Begin again with a database value; return what differs from the answers before."""
+        before = self._answers if self._view is None else self._asked(self._database)
+        after = self._begin(database)
+        return _difference(after, before), _difference(before, after)
 
-    def _told(self, report: TxReport) -> tuple[Set, Set]:
-        with bounded_depth():
-            meter = Meter(self._budget)
-            delta = Delta(self._program, self._others, self._relation, report, meter)
-            new, lost = delta.changes(self._query.variables())
-        return _rows(new), _rows(lost)
+    def _told(self, view: View, transaction: Transaction) -> tuple[Set, Set]:
+        """Return the answers that come and go, from the changed derivations of rows."""
+        new: list[Row] = []
+        lost: list[Row] = []
+        counts = self._counts
+        for row, change in view.changes(transaction).items():
+            if not change:
+                continue
+            if counts is None:
+                if abs(change) > 1:
+                    raise NotTold
+                (new if change > 0 else lost).append(row)
+                continue
+            before = counts.get(row, 0)
+            after = before + change
+            if after < 0:
+                raise NotTold
+            if after:
+                counts[row] = after
+            else:
+                del counts[row]
+            if not before:
+                new.append(row)
+            elif not after:
+                lost.append(row)
+        if self._groups is not None:
+            come, gone = self._groups.change(new, lost)
+        else:
+            come, gone = _values(new, self._places), _values(lost, self._places)
+        plain = all(map(exact_by_type, (*come, *gone)))
+        return (
+            (Set.of_distinct(come), Set.of_distinct(gone))
+            if plain
+            else self._alone(view, come, gone, transaction)
+        )
+
+    def _alone(
+        self, view: View, come: list[Answer], gone: list[Answer], transaction: Transaction
+    ) -> tuple[Set, Set]:
+        """Return the answers that come without an equal one being there before, and go without one staying.
+
+        Rows whose ids differ can be equal: a list and a vector, 0.0 and -0.0.
+        """
+        net: Counter[object] = Counter()
+        by_key: dict[object, Answer] = {}
+        for rows, times in ((gone, -1), (come, 1)):
+            for row in rows:
+                key = hash_key(row)
+                by_key[key] = row
+                net[key] += times
+        if self._alike is None:
+            self._alike = Counter(map(hash_key, self._all(view, transaction)))
+            self._alike.subtract(net)
+        added: list[object] = []
+        removed: list[object] = []
+        for key, change in net.items():
+            before = self._alike[key]
+            after = before + change
+            if after:
+                self._alike[key] = after
+            else:
+                del self._alike[key]
+            if after and not before:
+                added.append(by_key[key])
+            elif before and not after:
+                removed.append(by_key[key])
+        return Set(added), Set(removed)
+
+    def _all(self, view: View, transaction: Transaction) -> Iterable[Answer]:
+        """Return the answers after a transaction, equal ones as often as there are ids for them."""
+        if self._groups is not None:
+            return self._groups.answers()
+        counts = self._counts
+        if counts is None:
+            counts = _counted(view, transaction.after, transaction.meter)
+        return _values(list(counts), self._places)
+
+
+NO_ROWS = Set()
 
 
 def _nothing() -> None:
     """Stop nothing."""
 
 
-def _rows(rows: set[tuple[int, ...]]) -> Set:
-    return Set(tuple(values_of(row)) for row in rows)
+def _counted(view: View, database: Database, meter: Meter) -> Derivations:
+    """Return how many derivations each row has; a function that fails is kept behind the clauses written before it."""
+    try:
+        return view.counts(database, meter)
+    except QueryError as error:
+        if error.code not in FAILURES:
+            raise
+    return view.counts(database, meter, cautious=True)
+
+
+def _values(rows: list[Row], places: list[int]) -> list[Answer]:
+    if not rows:
+        return []
+    columns = list(zip(*rows, strict=True))
+    return list(zip(*(values_of(columns[place]) for place in places), strict=True))
 
 
 def _difference(left: Set, right: Set) -> Set:

@@ -52,3 +52,11 @@ ROWS_PORTION = (
     1 << 14
 )  # rows of a result that are made before other threads may run and the time is looked at
 PLANS_MAX = 256  # plans that are kept with a database value
+BODIES_MAX = 16  # flat bodies that a followed query is unfolded to; beyond it calls stay calls
+PLAN_GROWTH = (
+    4  # a followed query's orders of clauses are made anew when there are so many times more rows
+)
+SUMMED_ROWS_MIN = (
+    256  # rows on the way to a change that are worth a look for those that have become the same
+)
+DERIVATIONS_MAX = 1 << 36  # of one row: as many rows of a join, each so often, still fit 64 bits
