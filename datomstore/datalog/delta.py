@@ -406,8 +406,6 @@ class _Flat:
         """Drop what is planned."""
         for read in self.reads:
             read.ways.clear()
-            if read.inside is not None and isinstance(read.clause, Not):
-                read.inside.forget()
 
     # -- the whole --
 
@@ -605,20 +603,15 @@ class _Inside:
     def __init__(self, view: View, outs: tuple[Symbol, ...], bodies: Sequence[Body]) -> None:
         self.outs = outs
         self.flats = [_Flat(view, body, outs) for body in bodies]
-        self._found: tuple[Transaction, Relation | None] | None = None
+        self.found: tuple[Transaction, Relation | None] | None = None
+        view.insides.append(self)
 
     def concerned(self, transaction: Transaction) -> Relation | None:
         """Return rows over some of `outs`, among them all that are or were answers on one side only; None if there are none."""
-        if self._found is None or self._found[0] is not transaction:
+        if self.found is None or self.found[0] is not transaction:
             found = [one for flat in self.flats for one in flat.touched(transaction)]
-            self._found = transaction, _merged(self.outs, found)
-        return self._found[1]
-
-    def forget(self) -> None:
-        """Drop what is planned."""
-        self._found = None
-        for flat in self.flats:
-            flat.forget()
+            self.found = transaction, _merged(self.outs, found)
+        return self.found[1]
 
 
 def _merged(outs: Sequence[Symbol], found: Sequence[Relation]) -> Relation | None:
@@ -690,16 +683,18 @@ class View:
         self.inputs = inputs.distinct(sorted(inputs.columns))
         self.stored: list[Stored] = []
         self._rules: dict[tuple[str, Symbol], _Inside] = {}
-        self._source = source_of(database)
         names = sorted(inputs.columns)
         if names:
             table = Table.of([self.inputs.columns[name] for name in names], self.inputs.count)
             self.stored.append(Stored(table, tuple(names), None))
+        self.insides: list[_Inside] = []
+        self._source: Source | None = source_of(database)
         bodies = self.unfolder.bodies(program.where, {*outs, *inputs.columns})
         for body in bodies:
             if bind(body, set(inputs.columns), program.required, set(outs))[1]:
                 raise NotTold("a rule must be told arguments")
         self.bodies = [_Flat(self, body, outs) for body in bodies]
+        self._source = None  # it keeps much that no change looks at
         self.once = len(bodies) == 1 and self._tells(self.bodies[0], database.schema)
         self._planned_for = database.count_rows
         self._planned: Transaction | None = None
@@ -751,14 +746,14 @@ class View:
         rows = transaction.after.count_rows
         if rows > PLAN_GROWTH * self._planned_for:
             self._planned_for = rows
-            for body in self.bodies:
-                body.forget()
-            for inside in self._rules.values():
-                inside.forget()
+            for flat in (*self.bodies, *(flat for inside in self.insides for flat in inside.flats)):
+                flat.forget()
         net: Derivations = Counter()
         for body in self.bodies:
             body.changes(transaction, net)
-        self._planned = None
+        self._planned = None  # nothing keeps the database values
+        for inside in self.insides:
+            inside.found = None
         return net
 
     def _tells(self, body: _Flat, schema: Schema) -> bool:

@@ -41,7 +41,7 @@ from datomstore.datalog.syntax import DEFAULT_SOURCE, Aggregate, Pull
 from datomstore.intern import intern, value_of, values_of
 from datomstore.streams import Stream
 from datomstore.transaction import TxReport
-from datomstore.value import Set, exact_by_type, hash_key
+from datomstore.value import EXACT_TYPES, Set, hash_key
 
 
 class Change(NamedTuple):
@@ -113,7 +113,8 @@ class Subscription:
         return (*self._inputs[: self._place], database, *self._inputs[self._place :])
 
     def _asked(self, database: Database) -> Set:
-        return Set(q(self._query, *self._given(database), budget=self._budget))
+        found = q(self._query, *self._given(database), budget=self._budget)
+        return found if isinstance(found, Set) else Set(found)
 
     # -- how it is followed --
 
@@ -250,7 +251,7 @@ class Subscription:
             come, gone = self._groups.change(new, lost)
         else:
             come, gone = _values(new, self._places), _values(lost, self._places)
-        plain = all(map(exact_by_type, (*come, *gone)))
+        plain = all(EXACT_TYPES.issuperset(map(type, row)) for row in (*come, *gone))
         return (
             (Set.of_distinct(come), Set.of_distinct(gone))
             if plain
