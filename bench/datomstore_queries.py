@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from bench.datomstore_data import Person, facts_of, long, people, wide
@@ -46,6 +47,16 @@ PREDICATES: dict[str, tuple[str, list[object]]] = {
         [50_000],
     ),
 }
+# Written well and badly: what is planned should never cost more than what is written.
+ORDERS = {
+    "names first": """[:find ?e ?l ?a :where [?e :name "Ivan"] [?e :age 20] [?e :last-name ?l] [?e :alias ?a]]""",
+    "names last": """[:find ?e ?l ?a :where [?e :alias ?a] [?e :last-name ?l] [?e :age 20] [?e :name "Ivan"]]""",
+    "filter early": "[:find ?e ?n :where [?e :salary ?s] [(< ?s 500)] [?e :name ?n]]",
+    "filter late": "[:find ?e ?n :where [?e :name ?n] [?e :salary ?s] [(< ?s 500)]]",
+    "two people": """[:find ?e ?f :where [?e :age 20] [?e :salary ?s] [?f :salary ?s] [?f :age 30]]""",
+    "two apart": """[:find ?e ?f :where [?e :age 20] [?f :age 30] [?e :salary ?s] [?f :salary ?s]]""",
+    "not first": """[:find ?e :where (not [?e :sex :male]) [?e :age 20] [?e :name "Ivan"]]""",
+}
 RULES = "[[(follows ?x ?y) [?x :follows ?y]] [(follows ?x ?y) [?x :follows ?t] (follows ?t ?y)]]"
 FOLLOWS = "[:find ?e ?e2 :in $ % :where (follows ?e ?e2)]"
 PULLS = {
@@ -79,6 +90,7 @@ def run(rounds: Rounds) -> None:
     )
     for what, (query, inputs) in PREDICATES.items():
         _query(rounds, "qpred", what, database, "people", query, inputs)
+    _orders(rounds, database)
     _lookups(rounds, database, len(folk))
     _rules(rounds)
     _pulls(rounds)
@@ -124,6 +136,14 @@ def _query(
             DATALEVIN: request,
         },
     )
+
+
+def _orders(rounds: Rounds, database: Database) -> None:
+    """Compare the planned order with the written one, in turn."""
+    for what, query in ORDERS.items():
+        planned = rounds.fastest(partial(q, query, database))
+        written = rounds.fastest(partial(q, query, database, written=True))
+        rounds.note("planner", f"planned to written, {what}", "times", planned / written)
 
 
 def _lookups(rounds: Rounds, database: Database, count: int) -> None:

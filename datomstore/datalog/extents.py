@@ -177,6 +177,8 @@ class Extent:
         if key[2] is not None:
             changed &= facts.v[start:end] == key[2]
         window = np.flatnonzero(changed) + start
+        if not len(window):
+            return self
         last = {
             (e, v): row
             for e, v, row in zip(

@@ -60,3 +60,8 @@ SUMMED_ROWS_MIN = (
     256  # rows on the way to a change that are worth a look for those that have become the same
 )
 DERIVATIONS_MAX = 1 << 36  # of one row: as many rows of a join, each so often, still fit 64 bits
+PATIENCE_ROWS_MIN = (
+    1 << 16
+)  # rows that a planned order may always make before the written one is tried
+PATIENCE_PART = 4  # ... or so many times the facts of all patterns
+PATIENCE_GROWTH = 16  # by how much more both may make after that, in turn

@@ -148,8 +148,19 @@ class Planner:
             return part, self.size(part).bit_length() // SIZE_BITS
         return part
 
-    def _ordered(
+    def written(
         self, body: Sequence[P], bound: Iterable[Symbol], outside: Iterable[Symbol]
+    ) -> list[P]:
+        """Return the clauses as they are written, but for those that have to wait for others."""
+        return self._ordered(body, bound, outside, cautious=True)
+
+    def _ordered(
+        self,
+        body: Sequence[P],
+        bound: Iterable[Symbol],
+        outside: Iterable[Symbol],
+        *,
+        cautious: bool = False,
     ) -> list[P]:
         names = set(bound)
         clauses = [part for part in body if not isinstance(part, Stored)]
@@ -164,7 +175,7 @@ class Planner:
                 stuck = next(i.part for i in waiting if not isinstance(i.part, Stored))
                 raise unbound(stuck, names, self.answers.program.required, clauses)
             # A function may rely on the clauses written before it, so after a failure they do go first.
-            one = len(ready) == 1 or self.answers.cautious
+            one = len(ready) == 1 or cautious or self.answers.cautious
             best = ready[0] if one else min(ready, key=lambda item: self._cost(item, names))
             waiting.remove(best)
             ordered.append(best.part)

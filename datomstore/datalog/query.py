@@ -17,10 +17,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from datomstore.database import Database
-from datomstore.datalog.budget import Budget, Meter
+from datomstore.datalog.budget import Budget, Meter, Overrun
 from datomstore.datalog.check import Program
 from datomstore.datalog.errors import QueryError, text_of
-from datomstore.datalog.limits import PARSED_MAX, PLANS_MAX
+from datomstore.datalog.limits import (
+    JOIN_ROWS_MAX,
+    PARSED_MAX,
+    PATIENCE_GROWTH,
+    PATIENCE_PART,
+    PATIENCE_ROWS_MIN,
+    PLANS_MAX,
+)
 from datomstore.datalog.parse import parse_query, parse_rules
 from datomstore.datalog.plan import Planner
 from datomstore.datalog.pull_pattern import PullPattern, parse_pattern
@@ -129,7 +136,13 @@ def _program(query: Query, rules: Rules) -> Program:
     return found
 
 
-def q(query: object, *inputs: object, budget: Budget | None = None, seed: int | None = None) -> Any:
+def q(
+    query: object,
+    *inputs: object,
+    budget: Budget | None = None,
+    seed: int | None = None,
+    written: bool = False,
+) -> Any:
     """Return a query's answer: a Set of tuples, or what the shape of its :find asks for.
 
     Args:
@@ -137,6 +150,7 @@ def q(query: object, *inputs: object, budget: Budget | None = None, seed: int | 
         inputs: in the order of :in; databases and relations for `$`, rules for `%`.
         budget: how much it may do.
         seed: of the chance in `rand` and `sample`, which are refused without.
+        written: answer clauses in the order in which they are written, to compare with the planned one.
 
     Raises:
         QueryError: refused, or a function failed; BudgetExceeded.
@@ -145,7 +159,7 @@ def q(query: object, *inputs: object, budget: Budget | None = None, seed: int | 
     try:
         parsed = parse(query)
         try:
-            return _answer(parsed, inputs, meter, seed, cautious=False)
+            return _answer(parsed, inputs, meter, seed, cautious=written)
         except QueryError as error:
             # A clause further on may have been written to keep such values away from the function.
             if error.code not in FAILURES:
@@ -180,7 +194,7 @@ def _columns(
     query: Query, inputs: Sequence[object], meter: Meter, *, cautious: bool
 ) -> tuple[Column, ...]:
     plan = _plan(query, inputs, meter, cautious=cautious)
-    return columns_of(query, run(plan.steps, plan.relation, meter))
+    return columns_of(query, _run(plan, meter))
 
 
 @contextmanager
@@ -206,12 +220,17 @@ class StepReport(NamedTuple):
     milliseconds: float
 
 
-def explain(query: object, *inputs: object, budget: Budget | None = None) -> tuple[StepReport, ...]:
-    """Answer a query and return what each clause did, in the order in which they were answered. Raises QueryError."""
+def explain(
+    query: object, *inputs: object, budget: Budget | None = None, written: bool = False
+) -> tuple[StepReport, ...]:
+    """Answer a query and return what each clause did, in the order in which they were answered. Raises QueryError.
+
+    `written`: in the order in which they are written, to compare.
+    """
     meter = Meter(budget)
     reports: list[StepReport] = []
     with bounded_depth():
-        plan = _plan(parse(query), inputs, meter, cautious=False)
+        plan = _plan(parse(query), inputs, meter, cautious=written)
         relation = plan.relation
         for part, step in zip(plan.ordered, plan.plain, strict=True):
             estimated = plan.planner.size(part) if isinstance(part, (Pattern, Call)) else None
@@ -231,13 +250,35 @@ class _Plan(NamedTuple):
     plain: list[Step]  # one for each clause
     steps: list[Step]
     wanted: list[Symbol]
+    patience: int = 0  # rows that they may make before the written order is tried
+    written: list[Step] | None = None  # if it is another one
+
+
+def _run(plan: _Plan, meter: Meter) -> Relation:
+    """Return the rows that a plan finds.
+
+    An order is planned by guesses. Where they were far off, the written order gets as many rows, then the planned one
+    some times more, and so on: so planning never costs more than a small multiple of the written order.
+    """
+    if plan.written is None:
+        return run(plan.steps, plan.relation, meter)
+    before, patience = meter.rows, plan.patience
+    while patience < JOIN_ROWS_MAX:
+        for steps in (plan.steps, plan.written):
+            try:
+                with meter.within(patience):
+                    return run(steps, plan.relation, meter)
+            except Overrun:
+                meter.rows = before  # what was too much was not made
+        patience *= PATIENCE_GROWTH
+    return run(plan.steps, plan.relation, meter)
 
 
 def _answer(
     query: Query, inputs: Sequence[object], meter: Meter, seed: int | None, *, cautious: bool
 ) -> object:
     plan = _plan(query, inputs, meter, cautious=cautious)
-    found = run(plan.steps, plan.relation, meter)
+    found = _run(plan, meter)
     if query.shape == "relation" and not query.keys and query.finds_variables:
         return set_of(query, found, plan.wanted, meter)
     given = Given(plan.planner.answers.sources, _patterns(query, inputs), seed, meter)
@@ -270,6 +311,13 @@ def _plan(query: Query, inputs: Sequence[object], meter: Meter, *, cautious: boo
     ordered = planner.order(program.where, relation.columns, visible)
     steps = planner.steps(ordered, relation.columns, wanted, visible)
     plan = _Plan(planner, relation, ordered, steps, merged(steps), wanted)
+    if not cautious and not any(map(_calls, ordered)):
+        written = planner.written(program.where, relation.columns, visible)
+        if written != ordered:
+            others = merged(planner.steps(written, relation.columns, wanted, visible))
+            facts = sum(planner.size(part) for part in ordered if isinstance(part, Pattern))
+            patience = max(PATIENCE_ROWS_MIN, PATIENCE_PART * (facts + relation.count))
+            plan = plan._replace(patience=patience, written=others)
     if given.kept is not None and not any(map(_calls, ordered)):
         if len(given.kept) >= PLANS_MAX:
             given.kept.clear()
