@@ -48,3 +48,4 @@ DICTIONARY_MERGED_MAX = 1 << 22  # values of a blob that merging makes
 ENDED_PIECE = (
     1 << 16
 )  # rows that are asked for together what ended them; a piece of `datomstore._index`
+PENDING_ROWS_MAX = 4_096  # rows of committed transactions that wait to go into the columns together

@@ -473,12 +473,9 @@ class Batch:
         if stream.name in self._excising:
             raise BatchClosed(f"an excision is the last transaction of stream {stream.name!r}")
         transactor = stream.transactor
-        before = transactor.staged_database()
         staged = make(transactor)
         try:
-            rows = slice(staged.start, staged.end)
-            blob = encode_record(staged.instant_ms, transactor.facts, rows)
-            staged.root = next_root(transactor.root, digest(blob))
+            blob = transactor.record(staged)
         except BaseException:
             transactor.rollback(staged)
             raise
@@ -488,9 +485,7 @@ class Batch:
             self.broken = True
             transactor.rollback(staged)
             raise
-        datoms = transactor.datoms_of(staged)
-        after = transactor.staged_database()
-        report = TxReport(before, after, datoms, staged.tempids, staged.t, staged.tx)
+        report = TxReport.of(transactor, staged)
         self._parts.append(_Part(stream, staged, len(blob), report))
         return report
 
@@ -520,7 +515,7 @@ class Batch:
                 root = self._rewritten(stream, t, root, start + np.flatnonzero(keep[start:end]))
             start = end
         if first:
-            staged.root = root
+            transactor.set_root(staged, root)
             key = stream.name.encode() + b"\0" + staged.t.to_bytes(8, "big")
             self._storage.put(
                 _SUPERSEDED, key, first.to_bytes(8, "big") + b"".join(roots[first - 1 :])
@@ -567,5 +562,5 @@ class Batch:
             if part.report is report and part.stream.name in self._excising:
                 database = part.stream.db()
                 datoms = [datom for datom in report.datoms if datom.tx == report.tx]
-                return report._replace(db_before=database, db_after=database, datoms=datoms)
+                return report.with_(db_before=database, db_after=database, datoms=datoms)
         return report

@@ -17,19 +17,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple, NoReturn
 
+from datomstore._transact import Held, Items, Staged, TxReport
 from datomstore.database import Database
 from datomstore.datom import TX_BASE, Datom
 from datomstore.errors import DatomstoreError
-from datomstore.intern import INLINE_BOUND, intern, value_of
-from datomstore.live import Held
-from datomstore.schema import IDENT, REF, TX_INSTANT, Attribute, refusal
-from datomstore.transactor import (
-    CasFailed,
-    Staged,
-    TransactionError,
-    Transactor,
-    UniqueConflict,
-)
+from datomstore.intern import intern, value_of
+from datomstore.refused import CasFailed, TransactionError, UniqueConflict
+from datomstore.schema import IDENT, REF, TX_INSTANT, Attribute, Schema, refusal
+from datomstore.transactor import Transactor
 from datomstore.value import Keyword, List, Map, Set
 
 __all__ = [
@@ -51,22 +46,10 @@ CURRENT_TX = frozenset({"datomic.tx", "db/current-tx"})
 _NO_ID = object()
 
 
-class TxReport(NamedTuple):
-    """What a transaction did."""
-
-    db_before: Database
-    db_after: Database
-    datoms: Sequence[Datom]
-    tempids: dict[object, int]
-    t: int
-    tx: int
-
-
 class _Reverse(NamedTuple):
     """An attribute seen from the entity it refers to: `:person/_friend`."""
 
     forward: Keyword
-    plain: bool = False
     identity: bool = False
 
 
@@ -80,52 +63,40 @@ def stage(
     meta: Mapping[Keyword, object] | None = None,
 ) -> Staged:
     """Append the rows of a transaction without showing them. Raises TransactionError, nothing changed."""
-    return transactor.stage(
-        now_ms, meta or {}, lambda staged: _Resolver(transactor, staged).run(tx_data)
-    )
+    if transactor.resolver is None:
+        transactor.resolver = _Resolver(transactor)
+    return transactor.stage(now_ms, meta, transactor.resolver, tx_data)
 
 
-class _Resolver:
-    """Turns the items of one transaction into rows."""
+class _Resolver(Items):
+    """Turns the items of one transaction into rows; `run` comes here with those that are not plain."""
 
-    def __init__(self, transactor: Transactor, staged: Staged) -> None:
-        self.transactor = transactor
-        self.staged = staged
-        self.slots: dict[object, Held | _Reverse] = transactor.helds  # type: ignore[assignment]
-        self.identities = [  # composites that find an entity by its parts
-            transactor.held(attribute.ident)
-            for attribute in transactor.schema.composites
+    transactor: Transactor
+
+    def identities_of(self, schema: Schema) -> list[Held]:
+        """Return the composites of a schema that find an entity by its parts."""
+        return [
+            self.transactor.held(attribute.ident)
+            for attribute in schema.composites
             if attribute.unique is not None
         ]
 
-    def run(self, tx_data: Iterable[object]) -> None:
-        items = list(tx_data)
-        item: object = None
-        try:
-            for item in items:
-                self._bind_tempid(item)
-            for item in items:
-                if isinstance(item, Mapping):
-                    self._map(item)
-                elif not self._plain(item):
-                    self._operation(item)
-        except TransactionError as error:
+    def refuse_item(self, item: object, error: Exception) -> None:
+        """Raise what an error in an item is to the writer of the transaction, or let it be raised as it is."""
+        if isinstance(error, TransactionError):
             error.item = item
             error.args = (f"{error}, in item {_shorten(item)}",)
-            raise
-        except RecursionError:
+        elif isinstance(error, RecursionError):
             raise TransactionError("an item is nested too deeply") from None
-        except (TypeError, DatomstoreError) as error:
+        elif isinstance(error, (TypeError, DatomstoreError)):
             found = TransactionError(f"{error}, in item {_shorten(item)}")
             found.item = item
             raise found from error
 
     # -- tempids --
 
-    def _bind_tempid(self, item: object) -> None:
+    def bind_tempid(self, item: object) -> None:
         """Bind a tempid whose identity exists already, before anything refers to it."""
-        if type(item) is tuple and len(item) > 1 and type(item[1]) is int and item[1] >= 0:
-            return  # most items of most transactions
         if isinstance(item, Mapping):
             tempid = item.get(ID)
             if _is_tempid(tempid) and tempid not in CURRENT_TX:
@@ -189,21 +160,14 @@ class _Resolver:
 
     # -- items --
 
-    def _plain(self, item: object) -> bool:
-        """Assert [:db/add e a v] of a number and a scalar, with nothing to resolve; False if it is anything else."""
-        if type(item) is not tuple or len(item) != 4:
-            return False
-        operation, e, a, value = item
-        if operation is not _ADD or type(e) is not int or not 0 <= e < TX_BASE:
-            return False
-        held = self.slots.get(a) if type(a) is Keyword else None
-        if held is None or not _takes(held, value):
-            return False
-        self.transactor.reserve_entity(e)
-        self.transactor.add(self.staged, held, e, value)  # type: ignore[arg-type]
-        return True
+    def other(self, item: object) -> None:
+        """Assert an entity map of another type, or carry out an operation."""
+        if isinstance(item, Mapping):
+            self.entity_map(item)
+        else:
+            self.operation(item)
 
-    def _operation(self, item: object) -> None:
+    def operation(self, item: object) -> None:
         if isinstance(item, Datom):
             item = (_ADD if item.added else _RETRACT, item.e, item.a, item.v)
         if not isinstance(item, tuple) or not item:
@@ -225,7 +189,7 @@ class _Resolver:
                     f"no operation {operation!r} with {len(arguments)} arguments"
                 )
 
-    def _map(self, item: Mapping[object, object]) -> int:
+    def entity_map(self, item: Mapping[object, object]) -> int:
         """Assert an entity map and return its entity."""
         given, facts = self._facts_of_map(item)
         if given is _NO_ID:
@@ -236,21 +200,18 @@ class _Resolver:
             if _is_tempid(given) and given not in self.staged.tempids and given not in CURRENT_TX:
                 self._bind(given, facts)  # the identity may be new in this transaction
             e = self._entity(given)
-        add, staged = self.transactor.add, self.staged
         for held, value in facts:
-            if _takes(held, value):
-                add(staged, held, e, value)  # type: ignore[arg-type]
-            else:
-                self._fact(held, e, value)
+            self._fact(held, e, value)
         return e
 
     def _facts_of_map(self, item: Mapping[object, object]) -> tuple[object, list[Fact]]:
         """Return the :db/id of an entity map and its facts. Raises TransactionError."""
-        given, slots = _NO_ID, self.slots
+        given: object = _NO_ID
+        slots: dict[object, Held] = self.transactor.helds
         facts: list[Fact] = []
         pairs = item._entries.values() if type(item) is Map else item.items()
         for key, value in pairs:
-            held = slots.get(key)
+            held: Held | _Reverse | None = slots.get(key)
             if held is None:
                 if key is ID:
                     given = value
@@ -358,7 +319,7 @@ class _Resolver:
         )
         others: Iterable[object] = value if several else (value,)  # type: ignore[assignment]
         for other in others:
-            source = self._map(other) if isinstance(other, Mapping) else self._entity(other)
+            source = self.entity_map(other) if isinstance(other, Mapping) else self._entity(other)
             self._fact(held, source, e)
 
     def _composite(self, held: Held, e: int, value: object) -> None:
@@ -389,7 +350,7 @@ class _Resolver:
     def _value(self, e: object, attribute: Attribute, value: object) -> object:
         """Return the value as it is kept: references resolved, type checked."""
         if attribute.is_ref:
-            return self._map(value) if isinstance(value, Mapping) else self._entity(value)
+            return self.entity_map(value) if isinstance(value, Mapping) else self._entity(value)
         if value is None:
             self._refuse(e, attribute, value, "nil", "takes a value, not nil")
         if isinstance(value, Mapping) and not isinstance(value, Map):
@@ -506,17 +467,6 @@ class _Resolver:
         return found
 
 
-def _takes(held: Held | _Reverse, value: object) -> bool:
-    """Return whether a value can be added to an attribute as it is, without a further look."""
-    kind = type(value)
-    return (
-        held.plain
-        and kind in held.scalars  # type: ignore[union-attr]
-        and (kind is not int or -INLINE_BOUND < value < INLINE_BOUND)  # type: ignore[operator]
-        and held.ident is not TX_INSTANT  # type: ignore[union-attr]
-    )
-
-
 def _is_tempid(value: object) -> bool:
     return isinstance(value, str) or (
         isinstance(value, int) and not isinstance(value, bool) and value < 0
@@ -539,8 +489,8 @@ def speculate(database: Database, tx_data: Iterable[object], *, now_ms: int = 0)
     forked = database.on(facts)
     transactor = Transactor(facts, forked.schemas, forked.tx_ends, base=forked)
     staged = stage(transactor, tx_data, now_ms)
-    datoms = transactor.datoms_of(staged)
+    report = TxReport.of(transactor, staged)
     transactor.commit(staged)
     after = transactor.database().starting_at(database.start)
     assert after.count_rows >= count, "a fork only grows"
-    return TxReport(database, after, datoms, staged.tempids, staged.t, staged.tx)
+    return report.with_(db_before=database, db_after=after)

@@ -3,27 +3,25 @@
 Is:     the rows of a transaction: cardinality, uniqueness, retraction, composites, schema.
 Is not: aware of tempids and forms (`datomstore.transaction` resolves them), nor durable: `datomstore.streams` makes the
         log record first and calls `commit` after it is on disk.
-Fits:   rows are gathered in lists and go into the columns at the end of a transaction.
+Fits:   a Writer (`datomstore._transact`) appends, commits and takes back; here is what goes beyond single rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
 from datomstore import excision
+from datomstore._transact import Held, Staged, Writer
 from datomstore.database import Database
 from datomstore.datom import FIRST_ENTITY, TX_BASE
-from datomstore.errors import DatomstoreError
-from datomstore.facts import DatomRows, Facts, Rows
+from datomstore.facts import Facts, Rows
 from datomstore.intern import intern, value_of, values_of
-from datomstore.live import Base, Held
-from datomstore.roots import EMPTY_ROOT
+from datomstore.live import Base
+from datomstore.refused import CasFailed, TransactionError, UniqueConflict
 from datomstore.schema import (
-    EXCISE,
     IDENT,
     PROPERTIES,
     SCHEMA_ATTRIBUTES,
@@ -37,62 +35,12 @@ from datomstore.schema import (
 )
 from datomstore.value import Keyword
 
+__all__ = ["CasFailed", "Staged", "TransactionError", "Transactor", "UniqueConflict", "replayed"]
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class TransactionError(DatomstoreError):
-    """The transaction data is wrong. `rule` is what it breaks, `datom` the fact (e, a, v) at fault, `item` where it stands."""
-
-    code = "transaction/invalid"
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        rule: str = "form",
-        datom: tuple[object, object, object] | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.rule = rule
-        self.datom = datom
-        self.item: object = None
-
-
-class UniqueConflict(TransactionError):
-    """Another entity has the unique value already."""
-
-    code = "transaction/unique"
-
-
-class CasFailed(TransactionError):
-    """The value is not the expected one."""
-
-    code = "transaction/cas"
-
-
-@dataclass(slots=True)
-class Staged:
-    """One transaction that is in the columns but not committed."""
-
-    t: int
-    tx: int
-    start: int  # first row
-    schema_before: Schema
-    instant_before: int
-    instant_ms: int = 0
-    end: int = 0  # row after the last
-    tempids: dict[object, int] = field(default_factory=dict)
-    ends: dict[int, int] = field(default_factory=dict)  # row of a retraction -> the row it ends
-    touched: dict[tuple[Keyword, int], None] = field(default_factory=dict)  # composites to renew
-    properties_of: dict[int, None] = field(default_factory=dict)  # entities of attributes changed
-    reshaped: list[Keyword] = field(default_factory=list)  # attributes kept in another way since
-    schema_after: Schema | None = None
-    excisions: dict[int, None] = field(default_factory=dict)  # entities that ask for some
-    excised: Rows | None = None  # the rows they ask to remove
-    root: bytes | None = None  # after it, once its bytes are known
-
-
-class Transactor:
+class Transactor(Writer):
     """The writer of one Facts. Not thread-safe: its owner lets one transaction in at a time."""
 
     def __init__(
@@ -104,93 +52,21 @@ class Transactor:
         base: Database | None = None,
         roots: list[bytes] | None = None,
     ) -> None:
-        self.facts = facts
-        self.roots = (
-            roots  # after every transaction, shared like `schemas`; None if this is no stream
-        )
-        self.schemas = schemas  # (t, schema from then on), shared with database values
-        self.schema = schemas[-1][1]
-        self.tx_ends = tx_ends
-        self.t = tx_ends[-1][0] if tx_ends else 0
-        self.rows = facts.count  # staged rows included
-        self.instant_ms = 0  # of the newest transaction; time does not run backwards in a stream
-        self.helds: dict[object, Held] = {}
-        self._helds_by_id: dict[int, Held] = {}
-        self._e: list[int] = []  # rows that are not in the columns yet: from `_flushed` on
-        self._a: list[int] = []
-        self._v: list[int] = []
-        self._ends: list[tuple[int, int]] = []  # (retraction, row it ends) among these
-        self._flushed = facts.count
-        self._staged: list[Staged] = []
-        self._committed = base or self._view(facts.count, self.t)
-        self._base = self._base_of(self._committed)
-        self._next = FIRST_ENTITY if self._base is None else self._base.next_entity
+        super().__init__(facts, schemas, tx_ends, base=base, roots=roots)
+        database = self.database()
+        self.base = _base_of(database)
+        self.next_entity = FIRST_ENTITY if self.base is None else self.base.next_entity
         if self.t:
-            self.instant_ms = self._committed.instant_ms(self.t)
-
-    def _base_of(self, database: Database) -> Base | None:
-        if not database.count_rows:
-            return None
-        return Base(database, max(FIRST_ENTITY, database.next_entity))
+            self.instant_ms = database.instant_ms(self.t)
 
     # -- the life of a transaction --
 
-    def database(self) -> Database:
-        """Return the committed database."""
-        return self._committed  # one attribute, so that a reader never sees half a commit
-
-    def staged_database(self) -> Database:
-        """Return the database with all staged transactions, complete once they are committed."""
-        self.flush()
-        return self._view(self.rows, self.t)
-
-    def _view(self, count: int, t: int) -> Database:
-        return Database(
-            self.facts,
-            self.schema,
-            self.tx_ends,
-            basis_t=t,
-            count=count,
-            schemas=self.schemas,
-            roots=self.roots,
-        )
-
-    @property
-    def root(self) -> bytes:
-        """Return the root after the newest transaction whose bytes are known."""
-        for staged in reversed(self._staged):
-            if staged.root is not None:
-                return staged.root
-        return self.roots[-1] if self.roots else EMPTY_ROOT
-
-    @property
-    def staged_count(self) -> int:
-        """Return how many transactions are not committed."""
-        return len(self._staged)
-
-    def stage(
-        self,
-        now_ms: int,
-        meta: Mapping[Keyword, object],
-        resolve: Callable[[Staged], None],
-    ) -> Staged:
-        """Append the rows that `resolve` makes, without showing them. Raises TransactionError, nothing changed."""
-        staged = self._begin(self.t + 1)
-        staged.instant_ms = self.instant_ms = max(now_ms, self.instant_ms)
-        try:
-            self._append(staged.tx, intern(TX_INSTANT), intern(_instant(staged.instant_ms)))
-            for attribute, value in meta.items():
-                self.add(staged, self.held(attribute), staged.tx, value)
-            resolve(staged)
-            self._renew_composites(staged)
-            self._learn_schema(staged)
-            if staged.excisions:
-                staged.excised = excision.plan(self, staged)
-            self._finish(staged)
-        except BaseException:
-            self.rollback(staged)
-            raise
-        return staged
+    def settle(self, staged: Staged) -> None:
+        """Add what the facts of a transaction imply."""
+        self._renew_composites(staged)
+        self._learn_schema(staged)
+        if staged.excisions:
+            staged.excised = excision.plan(self, staged)
 
     def stage_rows(
         self, t: int, instant_ms: int, rows: Sequence[tuple[int, Keyword, object, bool]]
@@ -198,8 +74,7 @@ class Transactor:
         """Append the rows of a transaction of another log, which must be what they do. Raises TransactionError."""
         if t != self.t + 1:
             raise TransactionError(f"transaction {t} does not follow {self.t}", rule="order")
-        staged = self._begin(t)
-        staged.instant_ms = self.instant_ms = max(instant_ms, self.instant_ms)
+        staged = self.begin(t, instant_ms)
         try:
             for e, attribute, value, added in rows:
                 self._restore(staged, e, attribute, value, added=added)
@@ -207,7 +82,7 @@ class Transactor:
             self._learn_schema(staged)
             if self.rows - staged.start != len(rows):
                 raise TransactionError(f"the facts of transaction {t} imply others", rule="facts")
-            self._finish(staged)
+            self.finish(staged)
         except BaseException:
             self.rollback(staged)
             raise
@@ -236,17 +111,6 @@ class Transactor:
                 rule="facts",
             )
 
-    def _begin(self, t: int) -> Staged:
-        staged = Staged(t, TX_BASE + t, self.rows, self.schema, self.instant_ms)
-        self._staged.append(staged)
-        self.t = t
-        return staged
-
-    def _finish(self, staged: Staged) -> None:
-        self.flush()
-        staged.end = self.rows
-        staged.schema_after = self.schema
-
     def set_instant(self, staged: Staged, instant: datetime) -> None:
         """Give a transaction another instant than now; not before the transaction that precedes it."""
         wanted = (instant - _EPOCH) // timedelta(milliseconds=1)
@@ -256,94 +120,16 @@ class Transactor:
                 rule="db/txInstant",
                 datom=(staged.tx, TX_INSTANT, instant),
             )
-        staged.instant_ms = self.instant_ms = wanted
-        v = intern(_instant(wanted))
-        if self._flushed <= staged.start:
-            self._v[staged.start - self._flushed] = v
-        else:
-            self.facts.replace_value(staged.start, v)
-
-    def commit(self, staged: Staged) -> None:
-        """Show the rows of the oldest staged transaction to new database values."""
-        assert self._staged[0] is staged, "transactions commit in the order they were staged"
-        del self._staged[0]
-        schema = staged.schema_after
-        assert schema is not None, "a transaction is staged to its end before it is committed"
-        if schema is not staged.schema_before:
-            self.schemas.append((staged.t, schema))
-        if self.roots is not None:
-            assert staged.root is not None, "a stream's transaction has bytes"
-            self.roots.append(staged.root)
-        self.tx_ends.append((staged.t, staged.end))
-        self.facts.count = staged.end
-        self._committed = Database(
-            self.facts,
-            schema,
-            self.tx_ends,
-            basis_t=staged.t,
-            count=staged.end,
-            schemas=self.schemas,
-            roots=self.roots,
-        )
-
-    def rollback(self, staged: Staged) -> None:
-        """Take back the newest staged transaction."""
-        assert self._staged[-1] is staged, "the newest transaction is taken back first"
-        self.flush()
-        self._staged.pop()
-        facts, start = self.facts, staged.start
-        entities, attributes = facts.e[start : self.rows] >> 1, facts.a[start : self.rows]
-        values = facts.v[start : self.rows].tolist()
-        undone = list(zip(entities.tolist(), attributes.tolist(), values, strict=True))
-        for row in range(self.rows - 1, start - 1, -1):
-            e, a, v = undone[row - start]
-            held = self._held_of(a)
-            ended = staged.ends.get(row)
-            if ended is None:
-                held.forget(e, v)
-            else:
-                held.note(e, v, ended)
-                facts.live_again(ended)
-        self.rows = self._flushed = start
-        facts.take_back(start)
-        self.t = staged.t - 1
-        self.instant_ms = staged.instant_before
-        self.schema = staged.schema_before
-        for ident in staged.reshaped:
-            self._reshape(ident)
-
-    def datoms_of(self, staged: Staged) -> DatomRows:
-        """Return the datoms of a staged transaction, made when they are looked at."""
-        return DatomRows(self.facts, staged.start, staged.end)
+        self.move_instant(staged, wanted)
 
     # -- rows --
 
-    def new_entity(self) -> int:
-        """Return a fresh entity id."""
-        self._next += 1
-        return self._next - 1
-
-    def reserve_entity(self, e: int) -> None:
-        """Never give out an id that the transaction data names itself."""
-        if self._next <= e < TX_BASE:
-            self._next = e + 1
-
-    def held(self, ident: Keyword) -> Held:
-        """Return what is so now for an attribute."""
-        found = self.helds.get(ident)
-        if found is None:
-            if not isinstance(ident, Keyword):
-                raise TransactionError(f"an attribute is a keyword, not {ident!r}")
-            found = Held(intern(ident), self.schema[ident], self.schema, self._base)
-            self.helds[ident] = self._helds_by_id[found.a] = found
-        return found
-
-    def _held_of(self, a: int) -> Held:
-        found = self._helds_by_id.get(a)
-        if found is None:
-            ident = value_of(a)
-            assert isinstance(ident, Keyword), ident
-            found = self.held(ident)
+    def make_held(self, ident: Keyword) -> Held:
+        """Begin to keep what is so now for an attribute."""
+        if not isinstance(ident, Keyword):
+            raise TransactionError(f"an attribute is a keyword, not {ident!r}")
+        found = Held(intern(ident), self.schema[ident], self.schema, self.base)
+        self.keep(found)
         return found
 
     def entity_with(self, attribute: Keyword, value: object) -> int | None:
@@ -352,93 +138,7 @@ class Transactor:
 
     def live_values(self, e: int, attribute: Keyword) -> list[object]:
         """Return the values an entity has now, staged facts included."""
-        return [
-            value_of(self.v_at(row) if v is None else v) for row, v in self.held(attribute).live(e)
-        ]
-
-    def v_at(self, row: int) -> int:
-        """Return the value id of a row."""
-        if row >= self._flushed:
-            return self._v[row - self._flushed]
-        return self.facts.v_at(row)
-
-    def add(self, staged: Staged, held: Held, e: int, value: object) -> None:
-        """Append a fact unless it is so already; a cardinality-one value ends the one before."""
-        v = intern(value)
-        if held.unique:
-            owner = held.owner(v)
-            if owner is not None and owner != e:
-                raise UniqueConflict(
-                    f"{held.ident!r} {value!r} is unique and belongs to entity {owner}, not {e}",
-                    rule="db/unique",
-                    datom=(e, held.ident, value),
-                )
-        if held.many:
-            values = held.values(e)
-            if v in values:
-                return
-            values[v] = self.rows
-        else:
-            row = held.row(e)
-            if row is not None:
-                before = self.v_at(row)
-                if before == v:
-                    return
-                self._end(staged, held, e, before, row)
-            held.one[e] = self.rows
-        if held.unique:
-            held.owners[v] = e
-        if held.watched:
-            self._watch(staged, held, e)
-        self._e.append(e << 1)
-        self._a.append(held.a)
-        self._v.append(v)
-        self.rows += 1
-
-    def end(self, staged: Staged, held: Held, e: int, v: int) -> None:
-        """Append a retraction of a live fact; nothing when it is not live."""
-        if held.many:
-            row = held.values(e).get(v)
-        else:
-            row = held.row(e)
-            if row is not None and self.v_at(row) != v:
-                return
-        if row is not None:
-            self._end(staged, held, e, v, row)
-
-    def _end(self, staged: Staged, held: Held, e: int, v: int, row: int) -> None:
-        held.forget(e, v)
-        if held.watched:
-            self._watch(staged, held, e)
-        staged.ends[self.rows] = row
-        self._ends.append((self.rows, row))
-        self._append(e, held.a, v)
-
-    def _watch(self, staged: Staged, held: Held, e: int) -> None:
-        for composite in held.composites:
-            staged.touched[composite, e] = None
-        if held.ident in SCHEMA_ATTRIBUTES:
-            staged.properties_of[e] = None
-        elif held.ident is EXCISE:
-            staged.excisions[e] = None
-
-    def _append(self, e: int, a: int, v: int) -> None:
-        self._e.append(e << 1)
-        self._a.append(a)
-        self._v.append(v)
-        self.rows += 1
-
-    def flush(self) -> None:
-        """Write the rows of the newest transaction into the columns."""
-        if not self._e:
-            return
-        tx = self._staged[-1].tx << 1
-        self.facts.write(self._flushed, self._e, self._a, self._v, tx, self._ends)
-        self._flushed = self.rows
-        self._e.clear()
-        self._a.clear()
-        self._v.clear()
-        self._ends.clear()
+        return [value_of(v) for v in self.held(attribute).live(e)]
 
     # -- composites --
 
@@ -448,9 +148,9 @@ class Transactor:
         for ident, e in staged.touched:
             held = self.held(ident)
             value = self.composite_of(held.attribute, e)
-            row = held.row(e)
-            if row is not None and (value is None or self.v_at(row) != intern(value)):
-                self._end(staged, held, e, self.v_at(row), row)
+            for v in held.live(e):
+                if value is None or v != intern(value):
+                    self.end(staged, held, e, v)
             if value is not None:
                 made.append((held, e, value))
         staged.touched.clear()
@@ -485,15 +185,12 @@ class Transactor:
         self._renew_composites(staged)  # those that the schema has made
 
     def _ident_before(self, staged: Staged, e: int) -> Keyword | None:
-        a = intern(IDENT)
+        a, facts = intern(IDENT), self.facts
         for ended in staged.ends.values():
-            if ended < staged.start and self._row_is(ended, e, a):
-                found = value_of(self.v_at(ended))
+            if ended < staged.start and (facts.e_at(ended), int(facts.a[ended])) == (e << 1, a):
+                found = value_of(facts.v_at(ended))
                 return found if isinstance(found, Keyword) else None
         return None
-
-    def _row_is(self, row: int, e: int, a: int) -> bool:
-        return self.facts.e_at(row) == e << 1 and int(self.facts.a[row]) == a
 
     def _change(self, staged: Staged, ident: Keyword, after: Attribute | None) -> None:
         """Set or remove the properties of an attribute. Raises TransactionError."""
@@ -510,19 +207,15 @@ class Transactor:
         wholes = [found.ident for found in schema.composites_of(ident)]
         for changed in (ident, *before.tuple_attrs, *schema[ident].tuple_attrs, *wholes):
             staged.reshaped.append(changed)
-            self._reshape(changed)
+            self.reshape(changed)
         if schema[ident].tuple_attrs and not before.tuple_attrs:
             self._fill_composite(staged, schema[ident])
 
-    def _reshape(self, ident: Keyword) -> None:
+    def reshape(self, ident: Keyword) -> None:
         """Keep an attribute's facts as its properties want it, from the next look on."""
-        held = self.helds.pop(ident, None)
-        if held is not None:
-            self._helds_by_id.pop(held.a)
         database = self.staged_database()
-        base = Base(database, self._next) if database.count_rows else None
-        made = Held(intern(ident), self.schema[ident], self.schema, base)
-        self.helds[ident] = self._helds_by_id[made.a] = made
+        base = Base(database, self.next_entity) if database.count_rows else None
+        self.keep(Held(intern(ident), self.schema[ident], self.schema, base))
 
     def _fill_composite(self, staged: Staged, attribute: Attribute) -> None:
         """Mark the entities that have parts of a new composite already."""
@@ -563,8 +256,8 @@ def _shape(attribute: Attribute) -> tuple[object, ...]:
     return (attribute.value_type, attribute.tuple_types, attribute.tuple_type)
 
 
-def _instant(ms: int) -> datetime:
-    return _EPOCH + timedelta(milliseconds=ms)
+def _base_of(database: Database) -> Base | None:
+    return Base(database, max(FIRST_ENTITY, database.next_entity)) if database.count_rows else None
 
 
 def replayed(
