@@ -68,7 +68,7 @@ cdef class IdMap:
 
     cdef int grow(self) except -1:
         cdef Slot* old = self.slots
-        cdef uint64_t count = self.mask + 1 if self.mask else 0, size = max(8, 2 * count), place
+        cdef uint64_t count = self.mask + 1 if self.mask else 0, size = 2 * count if count else 8, place
         cdef Slot* made = <Slot*> malloc(size * sizeof(Slot))
         if made is NULL:
             raise MemoryError

@@ -90,7 +90,9 @@ cdef class Bytes:
         name = value.name
         data = PyUnicode_AsUTF8AndSize(name, &size)
         if size == 1 or size == 2 or size == 4 or size == 8 or size == 16:
-            self.more(1)[0] = 0xD4 if size == 1 else 0xD5 if size == 2 else 0xD6 if size == 4 else 0xD7 if size == 8 else 0xD8
+            self.more(1)[0] = 0xD4  # and the next codes for the next powers of two
+            while size >> (self.data[self.size - 1] - 0xD3):
+                self.data[self.size - 1] += 1
         elif size < 0x100:
             self.head(0xC7, size, 1)
         elif size < 0x10000:

@@ -1,5 +1,5 @@
 # Rows that are not in the columns yet: those of the newest transactions, committed or not.
-# They go there together, when somebody looks or when they have become many: a transaction of one fact costs no array operation.
+# They go there together, when somebody looks or when many wait: a transaction of one fact has no array operation.
 
 cdef struct Row:
     int64_t e

@@ -118,6 +118,17 @@ cdef class Writer:
                 self.columns.count = self.committed_end
 
     @property
+    def committed_rows(self):
+        """Return how many rows are committed."""
+        return self.committed_end
+
+    def rebase(self, tx_ends, roots):
+        """Take other sequences that say the same; new database values share these."""
+        assert not self.staged, "nothing is staged while the write lock is free"
+        self.tx_ends, self.roots = tx_ends, roots
+        self.committed = None
+
+    @property
     def root(self):
         """Return the root after the newest transaction whose bytes are known."""
         if self.newest_root is None:

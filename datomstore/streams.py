@@ -168,7 +168,7 @@ class Stream:
 
     def stats(self) -> StreamStats:
         """Return how large the stream is."""
-        return StreamStats(self.transactor.facts.count, self.t, self.log_bytes)
+        return StreamStats(self.transactor.committed_rows, self.t, self.log_bytes)
 
 
 class Streams:

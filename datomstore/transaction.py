@@ -13,7 +13,7 @@ transaction itself. An error leaves everything as it was and names the item at f
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple, NoReturn
 
