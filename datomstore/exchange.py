@@ -60,19 +60,33 @@ def export(
     progress: Progress | None = None,
 ) -> int:
     """Write the transactions after `from_t`; return how many. What is committed meanwhile is not among them."""
-    write = {"edn": _edn_line, "json": _json_line, "csv": _csv_lines, "msgpack": _frame}[
-        _format(form)
-    ]
-    if form == "csv":
-        file.write(_csv([_CSV_HEADER]))
+    file.write(header(form))
     count = datoms = 0
     for t, blob in stream.records(from_t, stream.t):
-        instant_ms, rows = decode_record(stream.name, t, blob)
-        file.write(write(Transaction(t, instant_ms, rows), blob))
-        count, datoms = count + 1, datoms + len(rows)
+        text, size = written(form, stream.name, t, blob)
+        file.write(text)
+        count, datoms = count + 1, datoms + size
         if progress is not None:
             progress(count, datoms)
     return count
+
+
+def header(form: str) -> bytes:
+    """Return what a file of a format begins with. Raises ExchangeError."""
+    return _csv([_CSV_HEADER]) if _format(form) == "csv" else b""
+
+
+def written(form: str, stream: str, t: int, record: bytes) -> tuple[bytes, int]:
+    """Return a transaction's record in a format, and how many datoms it has. Raises StorageCorrupt."""
+    instant_ms, rows = decode_record(stream, t, record)
+    write = {"edn": _edn_line, "json": _json_line, "csv": _csv_lines, "msgpack": _frame}[form]
+    return write(Transaction(t, instant_ms, rows), record), len(rows)
+
+
+def transactions(file: IO[bytes], form: str) -> Iterator[Transaction]:
+    """Yield the transactions of an exported file. Raises ExchangeError."""
+    read = {"edn": _from_edn, "json": _from_json, "csv": _from_csv, "msgpack": _from_msgpack}
+    return read[_format(form)](file)
 
 
 def restore(
@@ -88,10 +102,9 @@ def restore(
     Pages of transactions commit together: after an error the pages before it are there, and the rest can follow.
     Raises ExchangeError, TransactionError.
     """
-    read = {"edn": _from_edn, "json": _from_json, "csv": _from_csv, "msgpack": _from_msgpack}
-    transactions = read[_format(form)](file)
+    waiting = transactions(file, form)
     count = datoms = 0
-    while page := list(islice(transactions, EXCHANGE_PAGE)):
+    while page := list(islice(waiting, EXCHANGE_PAGE)):
         with streams.batch() as batch:
             for transaction in page:
                 batch.restore(stream, *transaction)

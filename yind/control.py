@@ -23,7 +23,6 @@ from capabilities.keys import PublicKey
 from capabilities.revocation import Revocation
 from capabilities.tokens import Token, agent_id
 from capabilities.verify import VerifiedToken
-from datomstore.datalog import Budget, q
 from datomstore.streams import Batch
 from datomstore.value import Map
 from yang.program import Program
@@ -38,8 +37,6 @@ from yind.errors import AgentState, RequestInvalid
 from yind.limits import (
     AGENT_COUNT_MAX,
     FOLLOW_BUFFER,
-    QUERY_ROWS_MAX,
-    QUERY_SECONDS_MAX,
     SYSTEM_STREAMS,
     TOKENS_PER_AGENT_MAX,
 )
@@ -47,8 +44,10 @@ from yind.migrate import Migration
 from yind.revocations import Revocations
 from yind.scheduler import Scheduler
 from yind.session import Session
+from yind.watching import answered, explained, send_changes, send_log, transaction_of
 
 SendItem = Callable[[Map], Awaitable[None]]
+EVERY_RIGHT = (Verb.APPEND, Verb.RETRACT, Verb.SCHEMA, Verb.HISTORY)
 Verb_ = Callable[["Control", Session, "Fields", SendItem], Awaitable[object]]
 
 
@@ -225,20 +224,68 @@ class Control:
         await self._agents.write(stage)
         return reports[0]
 
-    async def query(self, session: Session, fields: Fields, send: SendItem) -> object:
-        """Answer a Datalog query over one stream."""
+    async def stream_restore(self, session: Session, fields: Fields, send: SendItem) -> object:
+        """Append transactions as another log has them: number, instant, ids and all."""
         name = self._effects.check_stream(fields.text("stream"))
-        self._allow(session, Verb.READ, f"{self._node}/{name}")
+        if name in SYSTEM_STREAMS:
+            raise RequestInvalid(f"stream {name!r} is written by the node alone")
+        for verb in EVERY_RIGHT:
+            self._allow(session, verb, f"{self._node}/{name}")
+        given = [transaction_of(item) for item in fields.items("transactions")]
+        t = 0
+
+        def stage(batch: Batch) -> None:
+            nonlocal t
+            for transaction in given:
+                t = batch.restore(self._agents.streams.open(name), *transaction).t
+
+        await self._agents.write(stage)
+        return Map({"t": t, "datoms": sum(len(rows) for _, _, rows in given)})
+
+    async def stream_log(self, session: Session, fields: Fields, send: SendItem) -> object:
+        """Send the records of a stream's transactions after one; with `follow`, those to come as well."""
+        name = self._read_stream(session, fields, Verb.HISTORY)
+        follow = bool(fields.get("follow", bool, default=False))
+        if follow:
+            self._allow(session, Verb.SUBSCRIBE, f"{self._node}/{name}")
+        stream = self._agents.streams.get(name)
+        after = fields.number("from", 0) or 0
+        t = await send_log(stream, after, follow=follow, send=send)
+        return Map({"t": t})
+
+    def _read_stream(self, session: Session, fields: Fields, *more: Verb) -> str:
+        """Return the name of a stream that may be read."""
+        name = self._effects.check_stream(fields.text("stream"))
+        for verb in (Verb.READ, *more):
+            self._allow(session, verb, f"{self._node}/{name}")
         if not self._agents.streams.exists(name):
             raise RequestInvalid(f"node {self._node} has no stream {name!r}")
+        return name
+
+    async def query(self, session: Session, fields: Fields, send: SendItem) -> object:
+        """Answer a Datalog query over one stream, or say what each of its clauses does."""
+        history = bool(fields.get("history", bool, default=False))
+        name = self._read_stream(session, fields, *([Verb.HISTORY] if history else []))
         database = self._agents.streams.get(name).db()
-        as_of = fields.number("as_of", None)
+        basis = database.basis_t
+        as_of, since = fields.number("as_of", None), fields.number("since", None)
         if as_of is not None:
             database = database.as_of(as_of)
-        budget = Budget(rows=QUERY_ROWS_MAX, seconds=QUERY_SECONDS_MAX)
+        if since is not None:
+            database = database.since(since)
+        if history:
+            database = database.history()
         text, inputs = fields.text("query"), fields.items("inputs", ())
-        answer = await trio.to_thread.run_sync(lambda: q(text, database, *inputs, budget=budget))
-        return Map({"value": answer, "t": database.basis_t})
+        work = explained if fields.get("explain", bool, default=False) else answered
+        answer = await trio.to_thread.run_sync(work, text, database, inputs)
+        return Map({"value": answer, "t": min(basis, database.basis_t)})
+
+    async def query_follow(self, session: Session, fields: Fields, send: SendItem) -> object:
+        """Send a query's answers, then what each transaction adds to them and takes away."""
+        name = self._read_stream(session, fields, Verb.SUBSCRIBE)
+        text, inputs = fields.text("query"), fields.items("inputs", ())
+        await send_changes(self._agents.streams.get(name), text, inputs, send)
+        return Map()
 
     # -- code --
 
@@ -477,7 +524,10 @@ VERBS: dict[str, Verb_] = {
     "node.info": Control.node_info,
     "stream.list": Control.stream_list,
     "stream.transact": Control.stream_transact,
+    "stream.restore": Control.stream_restore,
+    "stream.log": Control.stream_log,
     "query": Control.query,
+    "query.follow": Control.query_follow,
     "code.have": Control.code_have,
     "code.put": Control.code_put,
     "code.get": Control.code_get,

@@ -29,5 +29,6 @@ REVOCATIONS_SYNC_S = 5.0  # how often two nodes compare their lists of revocatio
 REVOCATIONS_SHOWN_MAX = 2_000  # of the list, in one answer
 STOP_S = 5.0  # on SIGTERM agents get this long to reach the end of their slice
 FOLLOW_BUFFER = 256  # events a slow follower may lag behind before it is cut off
+RECORD_PART = 4 << 20  # bytes of a record in one message; a longer one comes in several
 STREAM_NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
 SYSTEM_STREAMS = frozenset({"code", "audit"})  # written by the node alone

@@ -1,31 +1,42 @@
-"""`yin q`: a Datalog query over one stream of one node.
+"""`yin q`: a Datalog query over one stream of one node, or of a data folder.
 
-Is:     the query as text, answered by the node, printed as a table.
+Is:     the query as text, answered by the node, printed as a table; its plan; or its answers as they change.
 Is not: an evaluator: the node parses and runs the query under its own limits.
 Fits:   on `cli.connect`; errors name the clause, as the node found it.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
 
 from cli.connect import cluster_of, connected
 from cli.errors import CliError, Exit
-from cli.output import echo_json, note
+from cli.output import Column, count, echo_json, note, show_rows
 from datomstore import edn
 from datomstore.value import Keyword, List, Map, Set, Symbol
 
 
 @click.command()
 @click.argument("query")
-@click.option("--on", "node", required=True, metavar="NODE", help="The node to ask.")
+@click.option("--on", "node", metavar="NODE", help="The node to ask.")
 @click.option("--stream", required=True, help="The stream that is `$` in the query.")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="A data folder of no running node, instead of a node.",
+)
 @click.option(
     "--in", "inputs", multiple=True, metavar="EDN", help="A further input, in the order of :in."
 )
 @click.option("--as-of", type=int, metavar="T", help="The stream as it was after transaction T.")
+@click.option("--since", type=int, metavar="T", help="Only what was added after transaction T.")
+@click.option("--history", is_flag=True, help="All that was ever added or retracted.")
+@click.option("--explain", is_flag=True, help="Show what each clause did instead of the answer.")
+@click.option("--follow", is_flag=True, help="Print the answers, then what changes (JSON lines).")
 @click.option("--limit", type=click.IntRange(1), help="Print at most so many rows (text only).")
 @click.option(
     "-o",
@@ -39,10 +50,15 @@ from datomstore.value import Keyword, List, Map, Set, Symbol
 def q(
     ctx: click.Context,
     query: str,
-    node: str,
+    node: str | None,
     stream: str,
+    data: Path | None,
     inputs: tuple[str, ...],
     as_of: int | None,
+    since: int | None,
+    history: bool,
+    explain: bool,
+    follow: bool,
     limit: int | None,
     output: str,
     as_json: bool,
@@ -51,6 +67,8 @@ def q(
 
     QUERY is EDN text, or @FILE.
     """
+    if (node is None) == (data is None):
+        raise CliError("either --on NODE or --data DIR is needed", exit_code=Exit.USAGE)
     text = read_argument(query)
     body: dict[str, object] = {
         "query": text,
@@ -59,9 +77,83 @@ def q(
     }
     if as_of is not None:
         body["as_of"] = as_of
+    if since is not None:
+        body["since"] = since
+    if history:
+        body["history"] = True
+    output = "json" if as_json else output
+    if follow:
+        if data is not None or explain or as_of is not None or since is not None or history:
+            raise CliError("--follow is of a node's stream as it goes on", exit_code=Exit.USAGE)
+        assert node is not None
+        _follow(ctx, node, body, output)
+        return
+    if explain:
+        body["explain"] = True
+    if data is not None:
+        answer = _answered(data, body)
+    else:
+        assert node is not None
+        with connected(cluster_of(ctx), node) as client:
+            answer = client.request("query", Map(body))["value"]
+    if explain:
+        _show_steps(answer, output)
+    else:
+        show_answer(text, answer, output, limit)
+
+
+def _answered(folder: Path, body: dict[str, Any]) -> object:
+    """Return the answer of a data folder's stream."""
+    from cli.offline import opened
+    from datomstore import datalog
+
+    with opened(folder) as streams:
+        database = streams.get(body["stream"]).db()
+        if "as_of" in body:
+            database = database.as_of(body["as_of"])
+        if "since" in body:
+            database = database.since(body["since"])
+        if "history" in body:
+            database = database.history()
+        if "explain" in body:
+            steps = datalog.explain(body["query"], database, *body["inputs"])
+            return tuple(step._asdict() for step in steps)
+        return datalog.q(body["query"], database, *body["inputs"])
+
+
+def _follow(ctx: click.Context, node: str, body: dict[str, object], output: str) -> None:
+    """Print a query's answers and then each change of them, until interrupted."""
     with connected(cluster_of(ctx), node) as client:
-        answer = client.request("query", Map(body))["value"]
-    show_answer(text, answer, "json" if as_json else output, limit)
+        for item in client.stream("query.follow", Map(body)):
+            added = sorted(item["added"], key=_sort_key)
+            removed = sorted(item.get("removed", ()), key=_sort_key)
+            if output in ("json", "jsonl"):
+                row = {"$type": "query.change", "t": item["t"], "added": added, "removed": removed}
+                echo_json(row)
+            elif output != "none":
+                for sign, rows in (("-", removed), ("+", added)):
+                    for found in rows:
+                        click.echo(f"{item['t']} {sign} {edn.write(found)}")
+                if "how" in item:
+                    note(f"following at {item['t']}: {item['how']}")
+
+
+def _show_steps(steps: Any, output: str) -> None:
+    rows = [dict(step) for step in steps]
+    columns = [
+        Column("clause", "CLAUSE"),
+        Column("estimated", "EXPECTED", right=True, form=_counted),
+        Column("rows", "ROWS", right=True, form=count),
+        Column("milliseconds", "MS", right=True, form=lambda ms: f"{ms:.2f}"),
+    ]
+    if output == "edn":
+        click.echo(edn.write(tuple(map(Map, rows))))
+    else:
+        show_rows("query.plan", rows, columns, output=output)
+
+
+def _counted(value: object) -> str:
+    return "" if value is None else count(value)
 
 
 def _read_input(text: str) -> object:

@@ -16,7 +16,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from threading import RLock
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -39,7 +39,7 @@ from datomstore.datalog.query import FAILURES, bounded_depth, parse, q, start
 from datomstore.datalog.references import depends_on_names, resolved
 from datomstore.datalog.syntax import DEFAULT_SOURCE, Aggregate, Pull
 from datomstore.intern import intern, value_of, values_of
-from datomstore.streams import Stream
+from datomstore.streams import Listener
 from datomstore.transaction import TxReport
 from datomstore.value import EXACT_TYPES, Set, hash_key
 
@@ -53,6 +53,16 @@ class Change(NamedTuple):
     error: QueryError | None = None
 
 
+class Followed(Protocol):
+    """What can be followed: a stream."""
+
+    def db(self) -> Database:
+        """Return the current database value."""
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener` with every transaction's report, in their order; return how to stop it."""
+
+
 class Subscription:
     """A query that is followed. `first` are its rows when it began, `t` is the transaction it has seen.
 
@@ -62,7 +72,7 @@ class Subscription:
     def __init__(
         self,
         query: object,
-        stream: Stream,
+        stream: Followed,
         callback: Callable[[Change], None],
         inputs: tuple[object, ...],
         budget: Budget | None,
@@ -330,7 +340,7 @@ def _difference(left: Set, right: Set) -> Set:
 
 def follow(
     query: object,
-    stream: Stream,
+    stream: Followed,
     callback: Callable[[Change], None],
     *inputs: object,
     budget: Budget | None = None,

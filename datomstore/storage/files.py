@@ -114,19 +114,7 @@ class BlobFiles:
 
     def copy(self, digests: Collection[bytes], target: Path) -> None:
         """Copy blobs into a new folder, flushed. Raises StorageError."""
-        target.mkdir(mode=0o700)
-        try:
-            for digest in digests:
-                with (
-                    self._named(digest).open("rb") as source,
-                    (target / digest.hex()).open("wb") as made,
-                ):
-                    shutil.copyfileobj(source, made, 1 << 20)
-                    made.flush()
-                    os.fsync(made.fileno())
-            flush_folder(target)
-        except OSError as error:
-            raise StorageError(f"backup: {error}") from error
+        copy_blobs(self._path, digests, target)
 
     def _named(self, digest: bytes) -> Path:
         return self._path / digest.hex()
@@ -180,3 +168,18 @@ def flush_folder(path: Path) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def copy_blobs(path: Path, digests: Collection[bytes], target: Path) -> None:
+    """Copy blobs of a folder into a new one, flushed. Raises StorageError."""
+    target.mkdir(mode=0o700)
+    try:
+        for digest in digests:
+            name = digest.hex()
+            with (path / name).open("rb") as source, (target / name).open("wb") as made:
+                shutil.copyfileobj(source, made, 1 << 20)
+                made.flush()
+                os.fsync(made.fileno())
+        flush_folder(target)
+    except OSError as error:
+        raise StorageError(f"backup: {error}") from error

@@ -8,7 +8,9 @@ Source: LMDB (Chu 2011), through py-lmdb.
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -26,11 +28,19 @@ from datomstore.storage import (
     StorageError,
     StorageTransaction,
 )
-from datomstore.storage.files import BlobFiles, flush_folder
+from datomstore.storage.files import BlobFiles, copy_blobs, flush_folder
 from datomstore.storage.keyed import KeyedTransaction
 
 BLOBS = "blobs"  # the folder of blobs
 PURGED = "purged.mdb"  # a copy on its way to become data.mdb
+OWNER = "owner"  # locked by the process whose folder it is
+COPY_ATTEMPTS = 5  # of a folder that is written meanwhile
+
+
+class StorageInUse(StorageError):
+    """Another engine has this folder open."""
+
+    code = "storage/in-use"
 
 
 class StorageFull(StorageError):
@@ -94,6 +104,14 @@ class LmdbStorage:
 
     def __init__(self, path: Path, *, map_size: int = LMDB_MAP_SIZE) -> None:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._owner = _owned(path)
+        try:
+            self._begin(path, map_size)
+        except BaseException:
+            os.close(self._owner)
+            raise
+
+    def _begin(self, path: Path, map_size: int) -> None:
         self._path = path
         self._map_size = map_size
         (path / PURGED).unlink(missing_ok=True)  # a purge that a crash stopped
@@ -223,6 +241,47 @@ class LmdbStorage:
     def close(self) -> None:
         """Close the environment."""
         self._environment.close()
+        if self._owner >= 0:
+            os.close(self._owner)
+            self._owner = -1
+
+
+def copy(path: Path, target: Path, *, map_size: int = LMDB_MAP_SIZE) -> None:
+    """Write a copy of an environment that another process may be writing, as of now, into a new folder. Raises StorageError."""
+    if not (path / "data.mdb").exists():
+        raise StorageError(f"{path} has no data")
+    _refuse_used(target)
+    target.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for attempt in range(COPY_ATTEMPTS):
+        try:
+            environment = lmdb.open(
+                str(path), map_size=map_size, max_dbs=0, readonly=True, create=False
+            )
+            try:
+                environment.copy(str(target), compact=True)
+            finally:
+                environment.close()
+            copy_blobs(path / BLOBS, _blobs_of(target, map_size), target / BLOBS)
+        except StorageError:  # a blob has been merged into another one meanwhile
+            if attempt + 1 == COPY_ATTEMPTS:
+                raise
+            shutil.rmtree(target / BLOBS, ignore_errors=True)
+            (target / "data.mdb").unlink()
+        except (lmdb.Error, OSError) as error:
+            raise StorageError(f"backup to {target}: {error}") from error
+        else:
+            return
+
+
+def _owned(path: Path) -> int:
+    """Return the lock of a folder, which ends with the process. Raises StorageInUse."""
+    descriptor = os.open(path / OWNER, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        raise StorageInUse(f"{path} is used by another process, or twice by this one") from error
+    return descriptor
 
 
 def _blobs_of(path: Path, map_size: int) -> list[bytes]:

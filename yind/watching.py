@@ -1,0 +1,169 @@
+"""Streams as they are read from outside: queries, logs, and both as they go on.
+
+Is:     queries under the node's limits; records and changes of answers sent one by one, to those who keep up.
+Is not: a check of rights (`yind.control`), or how changes are found (`datomstore.datalog`).
+Fits:   `yind.control` calls these for its verbs.
+
+Who follows a stream is told of a commit in the thread that commits, where nothing may wait for a reader: so the
+listener only notes the transaction, and what is to be worked out is worked out in another thread.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import NoReturn
+
+import trio
+
+from datomstore.database import Database
+from datomstore.datalog import Budget, Change, explain, follow, q
+from datomstore.record import Row
+from datomstore.streams import Listener, Stream
+from datomstore.transaction import TxReport
+from datomstore.value import Keyword, Map
+from yind.errors import RequestInvalid
+from yind.limits import FOLLOW_BUFFER, QUERY_ROWS_MAX, QUERY_SECONDS_MAX, RECORD_PART
+
+SendItem = Callable[[Map], Awaitable[None]]
+
+
+def _budget() -> Budget:
+    return Budget(rows=QUERY_ROWS_MAX, seconds=QUERY_SECONDS_MAX)
+
+
+def answered(text: str, database: Database, inputs: tuple[object, ...]) -> object:
+    """Return the answer of a query. Raises QueryError."""
+    return q(text, database, *inputs, budget=_budget())
+
+
+def explained(text: str, database: Database, inputs: tuple[object, ...]) -> object:
+    """Return what each clause of a query did. Raises QueryError."""
+    return tuple(
+        Map(
+            {
+                "clause": step.clause,
+                "estimated": step.estimated,
+                "rows": step.rows,
+                "milliseconds": round(step.milliseconds, 3),
+            }
+        )
+        for step in explain(text, database, *inputs, budget=_budget())
+    )
+
+
+def transaction_of(item: object) -> tuple[int, int, list[Row]]:
+    """Return number, instant and rows of a transaction that was sent. Raises RequestInvalid."""
+    match item:
+        case (int(t), int(instant), tuple(rows)) if all(map(_is_row, rows)):
+            return t, instant, list(rows)
+    raise RequestInvalid("a transaction is a number, an instant and rows")
+
+
+def _is_row(row: object) -> bool:
+    return (
+        isinstance(row, tuple)
+        and len(row) == 4
+        and type(row[0]) is int
+        and isinstance(row[1], Keyword)
+        and type(row[3]) is bool
+    )
+
+
+async def send_log(stream: Stream, after: int, *, follow: bool, send: SendItem) -> int:
+    """Send the records of transactions after one; return the last one's number.
+
+    A record comes in parts where it is long; the last part says how many there are.
+    """
+    committed = _Committed()
+    stop = stream.listen(committed.note) if follow else lambda: None
+    try:
+        while True:
+            for t, record in await trio.to_thread.run_sync(_page, stream, after):
+                for start in range(0, len(record), RECORD_PART):
+                    part = record[start : start + RECORD_PART]
+                    whole = start + RECORD_PART >= len(record)
+                    await send(Map({"t": t, "record": part, "whole": whole}))
+                after = t
+            if after < stream.t:
+                continue
+            if not follow:
+                return after
+            await committed.wait()
+            committed.reports.clear()
+    finally:
+        stop()
+
+
+def _page(stream: Stream, after: int) -> list[tuple[int, bytes]]:
+    return list(stream.records(after, min(stream.t, after + FOLLOW_BUFFER)))
+
+
+class _Committed:
+    """Transactions that were committed, noted in any thread."""
+
+    def __init__(self) -> None:
+        self.reports: deque[TxReport] = deque()
+        self._token = trio.lowlevel.current_trio_token()
+        self._event = trio.Event()
+
+    def note(self, report: TxReport) -> None:
+        """Keep a transaction and wake who waits."""
+        self.reports.append(report)
+        self._token.run_sync_soon(self._wake, idempotent=True)
+
+    def _wake(self) -> None:
+        self._event.set()
+
+    async def wait(self) -> None:
+        """Return when there has been a transaction since the last time."""
+        await self._event.wait()
+        self._event = trio.Event()
+
+
+class _Behind:
+    """A stream whose listener hears of commits later, in another thread than the one that commits."""
+
+    def __init__(self, stream: Stream, committed: _Committed) -> None:
+        self._stream = stream
+        self._committed = committed
+        self.listener: Listener | None = None
+
+    def db(self) -> Database:
+        """Return the current database."""
+        return self._stream.db()
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Note commits for a listener; return how to stop it."""
+        self.listener = listener
+        return self._stream.listen(self._committed.note)
+
+
+async def send_changes(
+    stream: Stream, text: str, inputs: tuple[object, ...], send: SendItem
+) -> NoReturn:
+    """Send a query's answers, then every change of them. Raises QueryError; RequestInvalid to who does not keep up."""
+    committed = _Committed()
+    behind = _Behind(stream, committed)
+    changes: list[Change] = []
+    subscription = await trio.to_thread.run_sync(
+        lambda: follow(text, behind, changes.append, *inputs, budget=_budget())
+    )
+    try:
+        first = {"t": subscription.t, "added": subscription.first, "how": subscription.how}
+        await send(Map(first))
+        while True:
+            await committed.wait()
+            if len(committed.reports) > FOLLOW_BUFFER:
+                raise RequestInvalid("the query is followed more slowly than it changes")
+            while committed.reports:
+                report, listener = committed.reports.popleft(), behind.listener
+                assert listener is not None, "a subscription listens"
+                await trio.to_thread.run_sync(listener, report)
+            for change in changes:
+                if change.error is not None:
+                    raise change.error
+                await send(Map({"t": change.t, "added": change.added, "removed": change.removed}))
+            changes.clear()
+    finally:
+        subscription.stop()
