@@ -1,7 +1,7 @@
 """How much a query may do.
 
-Is:     a bound on rows and seconds, a way to call a query off, and the meter that is asked before every join, and now and then inside of long ones.
-Is not: a bound on memory by bytes.
+Is:     a bound on rows, bytes and seconds, a way to call a query off, and the meter that is asked before every join, and now and then inside of long ones.
+Is not: a bound on what a database keeps for further queries, which has its own (`limits`).
 Fits:   callers give a Budget; the evaluator spends from a Meter.
 """
 
@@ -14,6 +14,8 @@ from time import perf_counter
 
 from datomstore.datalog.errors import BudgetExceeded, QueryCancelled
 from datomstore.datalog.limits import JOIN_ROWS_MAX
+
+ID_BYTES = 8
 
 
 class Overrun(Exception):
@@ -35,17 +37,21 @@ class Cancellation:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Rows made in all joins together, and seconds; None is no bound. A cancellation can be shared by several."""
+    """Rows made in all joins together, and seconds; None is no bound. A cancellation can be shared by several.
+
+    `memory` bounds the bytes of the rows that one join makes at a time, and of all that are found.
+    """
 
     rows: int | None = None
     seconds: float | None = None
     cancellation: Cancellation | None = None
+    memory: int | None = None
 
 
 class Meter:
     """What one query has used."""
 
-    __slots__ = ("cancellation", "deadline", "limit", "rows", "rows_max", "seconds")
+    __slots__ = ("cancellation", "deadline", "limit", "memory", "rows", "rows_max", "seconds")
 
     def __init__(self, budget: Budget | None) -> None:
         budget = budget or Budget()
@@ -53,6 +59,7 @@ class Meter:
         self.rows = 0
         self.limit: int | None = None  # of rows, while one of several ways is tried
         self.rows_max = budget.rows
+        self.memory = budget.memory
         self.seconds = budget.seconds
         self.deadline = None if budget.seconds is None else perf_counter() + budget.seconds
 
@@ -70,6 +77,11 @@ class Meter:
         if self.deadline is not None and perf_counter() > self.deadline:
             raise BudgetExceeded(f"more than {self.seconds} seconds", clause)
 
+    def room(self, rows: int, columns: int, clause: object) -> None:
+        """Ask for memory for rows that are about to be made. Raises BudgetExceeded."""
+        if self.memory is not None and rows * columns * ID_BYTES > self.memory:
+            raise BudgetExceeded(f"more than {self.memory} bytes of rows", clause)
+
     def portion(self, most: int) -> int:
         """Return after how many rows, at most so many, to ask again."""
         bounds = [bound for bound in (self.rows_max, self.limit) if bound is not None]
@@ -85,6 +97,11 @@ class Meter:
         finally:
             self.limit = outer
 
-    def of(self, clause: object) -> Callable[[int], None]:
-        """Return what a look-up of a clause spends from."""
-        return lambda rows: self.spend(rows, clause)
+    def of(self, clause: object, columns: int = 0) -> Callable[[int], None]:
+        """Return what a look-up of a clause spends from, whose rows will have so many columns."""
+
+        def spend(rows: int) -> None:
+            self.spend(rows, clause)
+            self.room(rows, columns, clause)
+
+        return spend if columns else lambda rows: self.spend(rows, clause)

@@ -65,3 +65,7 @@ PATIENCE_ROWS_MIN = (
 )  # rows that a planned order may always make before the written one is tried
 PATIENCE_PART = 4  # ... or so many times the facts of all patterns
 PATIENCE_GROWTH = 16  # by how much more both may make after that, in turn
+BATCH_ROWS = (
+    1 << 21
+)  # rows that one step works on at a time; more go through all further steps in parts
+BATCH_LEAST = 64  # rows that are never worth being parted

@@ -14,11 +14,17 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from datomstore.datalog._columns import first_rows, span_of
 from datomstore.datalog._kernel import Table
 from datomstore.facts import Rows
 from datomstore.intern import Ids
 from datomstore.value import Symbol
 
+CLOSE = 4  # ids from the least to the greatest for each row, up to which one is found by its number
+CLOSE_ROWS_MIN = 64
+REPEATS_ROWS_MIN = 1 << 16  # fewer are looked through at once
+REPEATS_SAMPLE = 4_096
+REPEATS_STRIDE = 2_654_435_761  # Knuth's multiplier: rows as if by chance, the same in every run
 EMPTY = np.empty(0, np.int64)
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _SHIFT = np.uint64(29)
@@ -50,6 +56,12 @@ class Relation:
         columns = {name: column[chosen] for name, column in self.columns.items()}
         return Relation(columns, len(chosen), is_distinct=self.is_distinct)
 
+    def part(self, start: int, end: int) -> Relation:
+        """Return the rows [start, end), without copying them."""
+        columns = {name: column[start:end] for name, column in self.columns.items()}
+        count = max(0, min(end, self.count) - start)
+        return Relation(columns, count, is_distinct=self.is_distinct)
+
     def keep(self, names: Iterable[Symbol]) -> Relation:
         """Return the relation without the variables that are not named."""
         wanted = frozenset(names)
@@ -64,10 +76,37 @@ class Relation:
         columns = {name: self.columns[name] for name in names}
         if self.is_distinct and len(columns) == len(self.columns):
             return Relation(columns, self.count, is_distinct=True)
+        if len(names) == 1 and self.count > CLOSE_ROWS_MIN:
+            (column,) = columns.values()
+            low, step, span = span_of(column)
+            if span <= CLOSE * self.count:
+                rows = first_rows(column, low, step - 1, span)
+                return Relation({names[0]: column[rows]}, len(rows), is_distinct=True)
         table = Table(len(columns))
         count = table.add(list(columns.values()), self.count)
         made = {name: table.column(place) for place, name in enumerate(columns)}
         return Relation(made, count, is_distinct=True)
+
+
+def repeated(columns: Sequence[Ids], count: int) -> bool:
+    """Return whether it looks as if less than half of many rows were distinct, from how many of a few are the same.
+
+    Of k rows taken by chance from d distinct ones, about k * k / 2d are the same as another.
+    """
+    if count < REPEATS_ROWS_MIN or not columns:
+        return True
+    rows = np.arange(REPEATS_SAMPLE, dtype=np.int64) * REPEATS_STRIDE % count
+    sample = [column[rows] for column in columns]
+    same = REPEATS_SAMPLE - len(distinct_rows(sample))
+    return same * count > REPEATS_SAMPLE * REPEATS_SAMPLE
+
+
+def together(parts: Sequence[Relation]) -> Relation:
+    """Return the rows of all parts, which have the same variables; the same row may stand in two."""
+    columns = {
+        name: np.concatenate([part.columns[name] for part in parts]) for name in parts[0].columns
+    }
+    return Relation(columns, sum(part.count for part in parts))
 
 
 def mixed(columns: Sequence[Ids]) -> Ids:

@@ -32,6 +32,7 @@ from datomstore.facts import Rows
 from datomstore.intern import Ids, find, value_of, value_table, values_of
 from datomstore.value import EXACT_TYPES, Keyword, Map, Set, Symbol
 
+ROW_IDS = 7  # a tuple, or an integer in it, takes about as many bytes as so many ids
 Row = tuple[object, ...]
 Column = Ids | list[object]
 
@@ -163,6 +164,7 @@ def set_of(query: Query, found: Relation, wanted: Sequence[Symbol], meter: Meter
 def _tuples(columns: list[Ids], meter: Meter) -> list[Row]:
     """Return rows of values; between portions of them, other threads run and the budget is looked at."""
     count, table = len(columns[0]), value_table()
+    meter.room(count, len(columns) * ROW_IDS + ROW_IDS, None)
     if count <= ROWS_PORTION:
         return tuples_of(columns, table, 0, count)
     rows: list[Row] = []

@@ -19,8 +19,15 @@ from datomstore.datalog.builtins import FUNCTIONS, FunctionError
 from datomstore.datalog.errors import BudgetExceeded, QueryError
 from datomstore.datalog.extents import Extent
 from datomstore.datalog.fulltext import search
-from datomstore.datalog.limits import BINDING_ROWS_MAX, DISTINCT_ROWS_MIN, FUNCTION_ROWS_MAX
-from datomstore.datalog.relation import Relation, distinct_rows
+from datomstore.datalog.limits import (
+    BATCH_LEAST,
+    BATCH_ROWS,
+    BINDING_ROWS_MAX,
+    DISTINCT_ROWS_MIN,
+    FUNCTION_ROWS_MAX,
+    JOIN_ROWS_MAX,
+)
+from datomstore.datalog.relation import Relation, distinct_rows, repeated, together
 from datomstore.datalog.sources import DatabaseSource, Key, Seek, Source
 from datomstore.datalog.syntax import (
     BLANK,
@@ -52,11 +59,43 @@ class Step(Protocol):
 
 def run(steps: Sequence[Step], relation: Relation, meter: Meter) -> Relation:
     """Return what a list of steps makes of a relation."""
-    for step in steps:
+    for place, step in enumerate(steps):
         if not relation.count:
             return relation
+        if relation.count > BATCH_LEAST:
+            times = expansion(step, relation)
+            most = max(BATCH_LEAST, BATCH_ROWS // times)
+            if relation.count > most:
+                if relation.count * times > JOIN_ROWS_MAX:
+                    meter.spend(relation.count * times, step.form)  # which is refused
+                return _run_in_parts(steps[place:], relation, most, meter)
         relation = step.execute(relation, meter)
     return relation
+
+
+def expansion(step: Step, relation: Relation) -> int:
+    """Return how many rows a step makes of one, if that is known before: of a product."""
+    if not isinstance(step, LookUp) or step.looks_up(relation):
+        return 1
+    return max(1, step.count())
+
+
+def _run_in_parts(steps: Sequence[Step], relation: Relation, most: int, meter: Meter) -> Relation:
+    """Return what steps make of many rows, part by part: what is not kept takes memory for one part only."""
+    before, found = meter.rows, 0
+    parts: list[Relation] = []
+    for start in range(0, relation.count, most):
+        part = run(steps, relation.part(start, start + most), meter)
+        if not part.count:
+            continue
+        parts.append(part)
+        found += part.count
+        meter.room(found, len(part.columns), steps[-1].form)
+        if found > JOIN_ROWS_MAX or meter.rows - before > JOIN_ROWS_MAX * len(steps):
+            raise BudgetExceeded(f"more than {JOIN_ROWS_MAX} rows of one join", steps[0].form)
+    if not parts:
+        return run(steps, relation.part(0, 0), meter)
+    return together(parts)
 
 
 class LookUp:
@@ -82,6 +121,14 @@ class LookUp:
         """Return whether so few look-ups are better done without an index of the table."""
         return False
 
+    def looks_up(self, relation: Relation) -> bool:
+        """Return whether something of the table is bound already."""
+        return any(isinstance(term, int) or term in relation.columns for _, term in self.terms)
+
+    def count(self) -> int:
+        """Return how many rows the table has."""
+        return self.table().count
+
     def join(self, relation: Relation, table: Table | Extent | Seek, meter: Meter) -> Relation:
         """Return the rows joined with those of a table."""
         bound, keep = relation.columns, self.keep
@@ -106,13 +153,15 @@ class LookUp:
         rows: Rows | None
         if places:
             meter.spend(0, self.form)
-            probe, rows = table.probe(tuple(places), keys, meter.of(self.form))
+            width = len(bound) + len(reads) + 2
+            probe, rows = table.probe(tuple(places), keys, meter.of(self.form, width))
         else:
             assert not isinstance(table, Seek), "an index is asked only for what is bound"
             if not bound:
                 return self._whole(table, reads, repeats, meter)
             count = table.count
             meter.spend(count * relation.count, self.form)
+            meter.room(count * relation.count, len(bound) + len(reads) + 2, self.form)
             probe, rows = _product(relation.count, count)
         for place, name in repeats:
             first = next(p for p, n in reads if n is name)
@@ -133,7 +182,8 @@ class LookUp:
         joined = Relation(columns, made, is_distinct=kept and self.tells_rows_apart(table))
         # What is not kept made these rows differ; without it they may be few, and the next join is by as much smaller.
         grown = made > max(DISTINCT_ROWS_MIN, relation.count)
-        if grown and len(columns) < len(bound) + table.arity - len(places):
+        fewer = len(columns) < len(bound) + table.arity - len(places)
+        if grown and fewer and not joined.is_distinct and repeated(list(columns.values()), made):
             return joined.distinct(list(columns))
         return joined
 
@@ -209,6 +259,10 @@ class Match(LookUp):
             if seek is not None:
                 return self.join(relation, seek, meter)
         return self.join(relation, source.extent(self.key), meter)
+
+    def count(self) -> int:
+        """Return how many facts the pattern has."""
+        return self.source.extent(self.key).count
 
     def tells_rows_apart(self, table: Table | Extent | Seek) -> bool:
         """Return whether entity, attribute and value are known of each row, as far as they can differ."""
