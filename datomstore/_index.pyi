@@ -1,6 +1,6 @@
 """Types of the index of facts (`_index.pyx`): columns of codes, runs with sorted orders, and the searches over them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np

@@ -1,7 +1,7 @@
 """Types of the writer's inner loops (`_transact.pyx`): what is so now, rows, plain items, reports."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,39 @@ from datomstore.facts import Facts
 from datomstore.live import Base
 from datomstore.schema import Attribute, Schema
 from datomstore.value import Keyword
+
+T = TypeVar("T")
+
+class _Times(Sequence[T], Generic[T]):
+    """Parts of arrays, then items that are only ever appended, in one thread; others may read meanwhile."""
+
+    @property
+    def parts(self) -> Sequence[Any]: ...
+    @property
+    def firsts(self) -> list[int]:
+        """Return the number of each part's first item, and of the first that is in no part."""
+    def append(self, item: T, /) -> None: ...
+    def __len__(self) -> int: ...
+    @overload
+    def __getitem__(self, index: int, /) -> T: ...
+    @overload
+    def __getitem__(self, index: slice, /) -> list[T]: ...
+
+class Ends(_Times[tuple[int, int]]):
+    """(t, row after it) of every transaction, numbered from 1 without a gap. A part is (first row, offsets from there)."""
+
+    def __init__(
+        self,
+        parts: Sequence[tuple[int, NDArray[Any]]] = (),
+        more: Iterable[tuple[int, int]] = (),
+    ) -> None: ...
+
+class Roots(_Times[bytes]):
+    """The root after every transaction. A part is an array of bytes."""
+
+    def __init__(
+        self, parts: Sequence[NDArray[np.uint8]] = (), more: Iterable[bytes] = ()
+    ) -> None: ...
 
 class Held:
     """What is so now for one attribute."""
@@ -44,9 +77,9 @@ class Staged:
     instant_ms: int
     tempids: dict[object, int]
     ends: dict[int, int]  # row of a retraction -> the row it ends
-    touched: dict[tuple[Keyword, int], None]  # composites to renew
-    properties_of: dict[int, None]  # entities of attributes changed
-    excisions: dict[int, None]  # entities that ask for some
+    touched: dict[tuple[Keyword, int], None] | None  # composites to renew
+    properties_of: dict[int, None] | None  # entities of attributes changed
+    excisions: dict[int, None] | None  # entities that ask for some
     reshaped: list[Keyword]  # attributes kept in another way since
     excised: NDArray[np.int64] | None  # the rows they ask to remove
     root: bytes | None  # after it, once its bytes are known

@@ -17,8 +17,10 @@ from libc.string cimport memcpy, memmove
 
 from datomstore._ids cimport intern_id, value_at
 
+from bisect import bisect_right
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from operator import eq
 from threading import RLock
 
 import numpy as np
@@ -58,9 +60,13 @@ cdef object EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 cdef object ID = _Keyword("db/id")
 cdef object ADD = _Keyword("db/add")
 
+cdef enum:
+    ROOT_SIZE = 32
+
 include "_transact_map.pxi"
 include "_transact_held.pxi"
 include "_transact_rows.pxi"
+include "_transact_times.pxi"
 include "_transact_writer.pxi"
 include "_transact_record.pxi"
 include "_transact_items.pxi"

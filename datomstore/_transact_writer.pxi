@@ -9,11 +9,12 @@ cdef class Staged:
     cdef public int64_t instant_ms
     cdef public int64_t end  # row after the last
     cdef readonly dict tempids
-    cdef readonly dict ends  # row of a retraction -> the row it ends
+    cdef readonly list reshaped  # attributes kept in another way since
+    # These are None while there is nothing in them.
+    cdef dict _ends  # row of a retraction -> the row it ends
     cdef readonly dict touched  # composites to renew: (attribute, entity) -> None
     cdef readonly dict properties_of  # entities of attributes changed -> None
     cdef readonly dict excisions  # entities that ask for some -> None
-    cdef readonly list reshaped  # attributes kept in another way since
     cdef public object schema_after
     cdef public object excised  # the rows they ask to remove
     cdef public bytes root  # after it, once its bytes are known
@@ -23,8 +24,14 @@ cdef class Staged:
     def instant_before(self):
         return self.instant_before
 
+    @property
+    def ends(self):
+        return self._ends or {}
+
     cdef void watch(self, Held held, int64_t e):
         """Note what a change of an attribute that is watched makes necessary."""
+        if self.touched is None:
+            self.touched, self.properties_of, self.excisions = {}, {}, {}
         for composite in held.composites:
             self.touched[composite, e] = None
         if held.ident in SCHEMA_ATTRIBUTES:
@@ -147,8 +154,7 @@ cdef class Writer:
         cdef Staged staged = Staged.__new__(Staged)
         staged.t, staged.tx, staged.start = t, TX_BASE + t, self.rows
         staged.schema_before, staged.instant_before = self.schema, self.instant_ms
-        staged.tempids, staged.ends, staged.touched = {}, {}, {}
-        staged.properties_of, staged.excisions, staged.reshaped = {}, {}, []
+        staged.tempids, staged.reshaped = {}, []
         staged.root_before = self.newest_root
         self.instant_ms = staged.instant_ms = max(instant_ms, self.instant_ms)
         self.staged.append(staged)
@@ -165,7 +171,7 @@ cdef class Writer:
                 for attribute, value in meta.items():
                     self.put(staged, self.held(attribute), staged.tx, value)
             items.run(staged, tx_data)
-            if staged.touched or staged.properties_of or staged.excisions:
+            if staged.touched is not None:
                 self.settle(staged)
             self.finish(staged)
         except BaseException:
@@ -218,7 +224,10 @@ cdef class Writer:
             self.schemas.append((staged.t, staged.schema_after))
         if self.roots is not None:
             self.roots.append(staged.root)
-        self.tx_ends.append((staged.t, staged.end))
+        if type(self.tx_ends) is Ends:
+            (<Ends> self.tx_ends).push(staged.end)
+        else:
+            self.tx_ends.append((staged.t, staged.end))
         self.committed_t, self.committed_end, self.committed_schema = staged.t, staged.end, staged.schema_after
         self.committed = None
         if self.pending.count > PENDING_ROWS_MAX:
@@ -258,7 +267,7 @@ cdef class Writer:
         held = self.helds_by_id.get(a)
         if held is None:
             held = self.held(value_at(a))
-        ended = staged.ends.get(row)
+        ended = staged._ends.get(row) if staged._ends is not None else None
         if ended is None:
             held.gone(e, v)
         else:
@@ -346,7 +355,9 @@ cdef class Writer:
         held.gone(e, v)
         if held.watched:
             staged.watch(held, e)
-        staged.ends[self.rows] = row
+        if staged._ends is None:
+            staged._ends = {}
+        staged._ends[self.rows] = row
         self.pending.push(e << 1, held.a, v)
         self.pending.push_end(self.rows, row)
         self.rows += 1

@@ -60,7 +60,7 @@ def plan(transactor: Transactor, staged: Staged) -> Rows:
     root = transactor.root
     transactor.flush()
     gone = np.zeros(staged.start, np.bool_)
-    for request in staged.excisions:
+    for request in staged.excisions or ():
         removed = np.zeros(staged.start, np.bool_)
         for target in transactor.live_values(request, EXCISE):
             assert isinstance(target, int), target

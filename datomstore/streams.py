@@ -270,13 +270,52 @@ class Streams:
     def transact(
         self, stream: Stream, tx_data: Iterable[object], meta: Mapping[Keyword, object] | None
     ) -> TxReport:
+        """Commit a transaction: at once if nobody else writes, else together with those of others."""
+        items = list(tx_data)
+        if not self._led and self.write_lock.acquire(blocking=False):
+            try:
+                report = self._commit_alone(stream, items, meta)
+            finally:
+                self.write_lock.release()
+            if report is not None:
+                return report
+        return self._commit_together(stream, items, meta)
+
+    def _commit_alone(
+        self, stream: Stream, items: list[object], meta: Mapping[Keyword, object] | None
+    ) -> TxReport | None:
+        """Commit a transaction of its own; None, and nothing done, if it needs a batch."""
+        if self._batch_thread is not None:
+            raise BatchOpen("this thread has a batch open already; use that one")
+        transactor = stream.transactor
+        staged = stage(transactor, items, self.now_ms(), meta)
+        if staged.excised is not None:
+            transactor.rollback(staged)
+            return None
+        try:
+            blob = transactor.record(staged)
+            assert staged.root is not None, "a record has a root"
+            self.storage.append(stream.name, staged.t - 1, blob, staged.root)
+        except BaseException:
+            transactor.rollback(staged)
+            raise
+        report = TxReport.of(transactor, staged)
+        transactor.commit(staged)
+        stream.log_bytes += len(blob)
+        for listener in tuple(stream.listeners):
+            listener(report)
+        return report
+
+    def _commit_together(
+        self, stream: Stream, items: list[object], meta: Mapping[Keyword, object] | None
+    ) -> TxReport:
         """Commit a transaction; one thread at a time leads, and commits what all have brought until then.
 
         The lead is passed to the first that has come meanwhile: the others wait for their result, not for the lock.
         """
         if self._batch_thread == threading.get_ident():
             raise BatchOpen("this thread has a batch open already; use that one")
-        request = _Request(stream, list(tx_data), meta)
+        request = _Request(stream, items, meta)
         with self._waiting_lock:
             self._waiting.append(request)
             lead, self._led = not self._led, True

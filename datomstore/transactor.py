@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from datomstore import excision
-from datomstore._transact import Held, Staged, Writer
+from datomstore._transact import Ends, Held, Roots, Staged, Writer
 from datomstore.database import Database
 from datomstore.datom import FIRST_ENTITY, TX_BASE
 from datomstore.facts import Facts, Rows
@@ -47,10 +47,10 @@ class Transactor(Writer):
         self,
         facts: Facts,
         schemas: list[tuple[int, Schema]],
-        tx_ends: list[tuple[int, int]],
+        tx_ends: Sequence[tuple[int, int]],
         *,
         base: Database | None = None,
-        roots: list[bytes] | None = None,
+        roots: Sequence[bytes] | None = None,
     ) -> None:
         super().__init__(facts, schemas, tx_ends, base=base, roots=roots)
         database = self.database()
@@ -145,7 +145,7 @@ class Transactor(Writer):
     def _renew_composites(self, staged: Staged) -> None:
         """Give every touched entity the composites its parts make now; ends come before additions, so values may swap."""
         made: list[tuple[Held, int, tuple[object, ...]]] = []
-        for ident, e in staged.touched:
+        for ident, e in staged.touched or ():
             held = self.held(ident)
             value = self.composite_of(held.attribute, e)
             for v in held.live(e):
@@ -153,7 +153,8 @@ class Transactor(Writer):
                     self.end(staged, held, e, v)
             if value is not None:
                 made.append((held, e, value))
-        staged.touched.clear()
+        if staged.touched:
+            staged.touched.clear()
         for held, e, value in made:
             self.add(staged, held, e, value)
 
@@ -166,7 +167,7 @@ class Transactor(Writer):
 
     def _learn_schema(self, staged: Staged) -> None:
         """Apply what the transaction says about attributes."""
-        for e in staged.properties_of:
+        for e in staged.properties_of or ():
             before = self._ident_before(staged, e)
             now = self.live_values(e, IDENT)
             ident = now[0] if now else None
@@ -219,11 +220,12 @@ class Transactor(Writer):
 
     def _fill_composite(self, staged: Staged, attribute: Attribute) -> None:
         """Mark the entities that have parts of a new composite already."""
-        database = self.staged_database()
+        database, touched = self.staged_database(), staged.touched
+        assert touched is not None, "a change of the schema is watched"
         for part in attribute.tuple_attrs:
             rows = database.rows(None, intern(part))
             for e in np.unique(database.facts.e[rows]).tolist():
-                staged.touched[attribute.ident, e >> 1] = None
+                touched[attribute.ident, e >> 1] = None
 
     def _check_change(self, before: Attribute, after: Attribute) -> None:
         """Refuse what the facts that exist do not allow."""
@@ -265,7 +267,7 @@ def replayed(
 ) -> Transactor:
     """Return the writer of a log's facts, given (t, rows) of every transaction; `roots` may be filled meanwhile."""
     facts, tx_ends = Facts.of_log(rows)
-    return Transactor(facts, schemas_of(facts), tx_ends, roots=roots)
+    return Transactor(facts, schemas_of(facts), Ends(more=tx_ends), roots=Roots(more=roots))
 
 
 def schemas_of(facts: Facts, rows: Rows | None = None) -> list[tuple[int, Schema]]:

@@ -109,6 +109,9 @@ class BlobWriter(Protocol):
 class Storage(Protocol):
     """An engine."""
 
+    def append(self, stream: str, expected_t: int, blob: bytes, root: bytes) -> None:
+        """Append to a log that ends at `expected_t` and set its root, durably, in a transaction of its own. Raises AppendConflict."""
+
     def transaction(self, *, write: bool) -> AbstractContextManager[StorageTransaction]:
         """Open a transaction."""
 

@@ -78,16 +78,15 @@ class KeyedTransaction:
         self._put_log(stream, t, blob)
 
     def _put_log(self, stream: str, t: int, blob: bytes) -> None:
-        kept = squeezed(blob)
-        self._map.put(_log_key(stream, t), zlib.crc32(kept).to_bytes(4, "big") + kept)
+        self._map.put(log_key(stream, t), log_entry(blob))
 
     def end(self, stream: str) -> int:  # noqa: D102
         return int.from_bytes(self._map.get(b"e" + stream.encode()) or b"", "big")
 
     def read(self, stream: str, from_t: int = 0) -> Iterator[tuple[int, bytes]]:  # noqa: D102
-        prefix = _log_key(stream, 0)[:-8]
+        prefix = log_key(stream, 0)[:-8]
         expected = from_t
-        for key, record in self._map.scan(_log_key(stream, from_t + 1), prefix):
+        for key, record in self._map.scan(log_key(stream, from_t + 1), prefix):
             expected += 1
             t = int.from_bytes(key[-8:], "big")
             if t != expected:
@@ -147,7 +146,11 @@ class KeyedTransaction:
     def cas_root(self, stream: str, old: bytes | None, new: bytes) -> None:  # noqa: D102
         if self.root(stream) != old:
             raise AppendConflict(f"the root of stream {stream!r} is not the expected one")
-        self._map.put(b"r" + stream.encode(), new)
+        self.set_root(stream, new)
+
+    def set_root(self, stream: str, root: bytes) -> None:
+        """Set the root of a stream, whatever it is."""
+        self._map.put(b"r" + stream.encode(), root)
 
     def put(self, table: str, key: bytes, value: bytes) -> None:  # noqa: D102
         self._map.put(_table_key(table, key), value)
@@ -165,7 +168,14 @@ class KeyedTransaction:
             yield key[skip:], value
 
 
-def _log_key(stream: str, t: int) -> bytes:
+def log_entry(blob: bytes) -> bytes:
+    """Return what stands in a log for a blob."""
+    kept = squeezed(blob)
+    return zlib.crc32(kept).to_bytes(4, "big") + kept
+
+
+def log_key(stream: str, t: int) -> bytes:
+    """Return the key of a transaction in a log."""
     return b"l" + stream.encode() + b"\0" + t.to_bytes(8, "big")
 
 

@@ -165,6 +165,17 @@ class LmdbStorage:
         for digest in keyed.doomed:
             self._blobs.remove(digest)
 
+    def append(self, stream: str, expected_t: int, blob: bytes, root: bytes) -> None:
+        """Append to a log and set its root in a transaction of its own."""
+        self._enter()
+        try:
+            with _translated(), self._environment.begin(write=True) as transaction:
+                keyed = KeyedTransaction(_Mapped(transaction), self)
+                keyed.append(stream, expected_t, blob)
+                keyed.set_root(stream, root)
+        finally:
+            self._leave()
+
     def create_blob(self) -> BlobWriter:
         """Begin a blob: a file that has no name yet."""
         return self._blobs.create()

@@ -15,14 +15,40 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock
 
-from datomstore.storage import BlobWriter, Buffer, StorageTransaction
-from datomstore.storage.keyed import KeyedTransaction
+from datomstore.storage import AppendConflict, BlobWriter, Buffer, StorageTransaction
+from datomstore.storage.keyed import KeyedTransaction, log_entry
+
+_NO_T = bytes(8)
+MERGE_KEYS = 32  # new keys from which on they are sorted with the others at once
+
+
+class _Keys:
+    """The keys of a map in order; new ones are put in their places when somebody asks for the order."""
+
+    def __init__(self) -> None:
+        self._sorted: list[bytes] = []
+        self._new: list[bytes] = []
+        self.add = self._new.append
+
+    def remove(self, key: bytes) -> None:
+        listed = self.listed()
+        del listed[bisect_left(listed, key)]
+
+    def listed(self) -> list[bytes]:
+        if len(self._new) > MERGE_KEYS:
+            self._sorted.extend(self._new)
+            self._sorted.sort()  # little to do: most of it is sorted
+        else:
+            for key in self._new:
+                insort(self._sorted, key)
+        self._new.clear()
+        return self._sorted
 
 
 class _Writable:
     """The map, with the changes of one transaction noted so that they can be undone."""
 
-    def __init__(self, values: dict[bytes, bytes], keys: list[bytes]) -> None:
+    def __init__(self, values: dict[bytes, bytes], keys: _Keys) -> None:
         self._values = values
         self._keys = keys
         self._before: dict[bytes, bytes | None] = {}
@@ -33,18 +59,20 @@ class _Writable:
     def put(self, key: bytes, value: bytes) -> None:
         self._before.setdefault(key, self._values.get(key))
         if key not in self._values:
-            insort(self._keys, key)
+            self._keys.add(key)
         self._values[key] = bytes(value)
 
     def delete(self, key: bytes) -> None:
         if key in self._values:
             self._before.setdefault(key, self._values[key])
             del self._values[key]
-            del self._keys[bisect_left(self._keys, key)]
+            self._keys.remove(key)
 
     def scan(self, start: bytes, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         found = []
-        for key in self._keys[bisect_left(self._keys, start) :]:
+        keys = self._keys.listed()
+        for place in range(bisect_left(keys, start), len(keys)):
+            key = keys[place]
             if not key.startswith(prefix):
                 break
             found.append((key, self._values[key]))
@@ -85,7 +113,8 @@ class MemoryStorage:
 
     def __init__(self) -> None:
         self._values: dict[bytes, bytes] = {}
-        self._keys: list[bytes] = []
+        self._keys = _Keys()
+        self._named: dict[str, tuple[bytes, bytes, bytes]] = {}
         self._blobs: dict[bytes, bytes] = {}
         self._unkept: Counter[bytes] = Counter()  # written, but not yet kept by a transaction
         self._lock = RLock()
@@ -106,6 +135,28 @@ class MemoryStorage:
             self._unkept.subtract(transaction.kept)
             for digest in transaction.doomed:
                 self._forget(digest)
+
+    def append(self, stream: str, expected_t: int, blob: bytes, root: bytes) -> None:
+        """Append to a log and set its root in a transaction of its own."""
+        entry, t = log_entry(blob), (expected_t + 1).to_bytes(8, "big")
+        with self._lock:
+            end_key, root_key, log_key = self._named.get(stream) or self._name(stream)
+            values, end = self._values, self._values.get(end_key)
+            if (end or _NO_T) != expected_t.to_bytes(8, "big"):
+                raise AppendConflict(f"stream {stream!r} does not end at {expected_t}")
+            if end is None:
+                self._keys.add(end_key)
+            if root_key not in values:
+                self._keys.add(root_key)
+            key = log_key + t
+            self._keys.add(key)
+            values[key], values[end_key], values[root_key] = entry, t, root
+
+    def _name(self, stream: str) -> tuple[bytes, bytes, bytes]:
+        """Return the keys of a stream's end and root, and how those of its log begin."""
+        name = stream.encode()
+        found = self._named[stream] = (b"e" + name, b"r" + name, b"l" + name + b"\0")
+        return found
 
     def create_blob(self) -> BlobWriter:
         """Begin a blob."""
