@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING
 
 from cli.errors import CliError, Exit
 
+SUFFIXES = (".clj", ".cljc")  # of files that may be required
+
 if TYPE_CHECKING:
+    from yang.host import Host
     from yang.program import Program
 
 
@@ -26,12 +29,32 @@ def read_source(file: Path) -> str:
         raise CliError(f"{file}: not UTF-8 at byte {error.start}") from error
 
 
-def compile_or_fail(text: str, name: str) -> Program:
+def host_of(file: Path | None) -> Host:
+    """Return what the compiler may ask: macros run on the machine, namespaces come from the program's folder."""
+    from yang.host import Host
+    from yind.cesk.evaluate import evaluate
+
+    folder = None if file is None else file.parent
+
+    def load(namespace: str) -> tuple[str, str] | None:
+        parts = namespace.replace("-", "_").split(".")
+        if folder is None or not all(part.replace("_", "a").isalnum() for part in parts):
+            return None
+        for suffix in SUFFIXES:
+            path = folder.joinpath(*parts).with_suffix(suffix)
+            if path.is_file():
+                return str(path), read_source(path)
+        return None
+
+    return Host(evaluate, load)
+
+
+def compile_or_fail(text: str, name: str, file: Path | None = None) -> Program:
     """Return the program of a source text. Raises CliError with file, line, column and caret."""
     from yang.compile import compile_source
     from yang.errors import SourceError, SourceErrors
 
     try:
-        return compile_source(text, name).program
+        return compile_source(text, name, host=host_of(file)).program
     except (SourceError, SourceErrors) as error:
         raise CliError(str(error)) from error

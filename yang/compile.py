@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import difflib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,8 +45,10 @@ from yang.execution import (
     constant_of,
     exec_datoms,
 )
+from yang.forms import Form
+from yang.host import ALONE, Host
 from yang.isa import OPERAND_COUNT_MAX
-from yang.lower import tree_of_files
+from yang.lower import expanded_tree, lower, tree_of_files
 from yang.nodes import Tree
 from yang.program import Program, program_of, tree_of
 from yang.resolve import HOST, CoreLibrary, Fact, accepted, facts_of_name, names_known, plain_name
@@ -91,12 +93,21 @@ class Compiled:
 
 
 def compile_source(
-    text: str, source_name: str = "<source>", *, core: CoreLibrary | None = None
+    text: str,
+    source_name: str = "<source>",
+    *,
+    core: CoreLibrary | None = None,
+    host: Host = ALONE,
 ) -> Compiled:
     """Return the compiled program of a source text. Raises SourceError or SourceErrors."""
-    source = Source(source_name, text)
-    tree = tree_of_files(source)
+    tree, source = expanded_tree(Source(source_name, text), host=host)
     return _compile(program_of(tree), tree, core or _library(), source)
+
+
+def compile_forms(forms: Sequence[Form], source: Source) -> Segment:
+    """Return the code of core forms. Raises SourceError or SourceErrors."""
+    tree = lower(forms, source)
+    return _compile(program_of(tree), tree, _library(), source).segment
 
 
 def compile_program(program: Program | Tree, *, core: CoreLibrary | None = None) -> Compiled:

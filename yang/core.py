@@ -42,6 +42,7 @@ FILES = (
     "control.clj",
     "logic.clj",
     "long.clj",
+    "definitions.clj",
 )
 _SUFFIXES = (".py", ".dl", ".lark", ".clj")
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from datomstore.edn import write
 from datomstore.value import Keyword, Map
+from yang import namespace_forms
 from yang.destructure import destructure
 from yang.forms import Form, call, literal, symbol, text_of, value_of, vector
 from yang.segment import Span
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from yang.expand import Expander
 
 Derived: TypeAlias = Callable[["Expander", Form], Form]
-
-_KNOWN_NAMESPACES = frozenset({"clojure.string", "clojure.set"})
 
 
 def _core(span: Span, name: str, *arguments: Form) -> Form:
@@ -413,25 +412,48 @@ def _conditions(expander: Expander, body: Sequence[Form], span: Span) -> list[Fo
 
 
 def _defn(expander: Expander, form: Form) -> Form:
-    """Return `(def name (fn ...))`; doc strings and attribute maps say nothing to the machine."""
+    """Return `(def name (fn ...))`; doc string and attribute map become metadata of the name."""
     name, *rest = expander.count(form, 2, None, "(defn name [parameters] body ...)")
     if name.kind != "symbol":
         raise expander.error("defn takes a name", name.span)
+    meta = name.meta
     if _is_string(rest[0]):
+        meta = (*meta, (literal(Keyword("doc"), rest[0].span), rest[0]))
         rest = rest[1:]
     if rest and rest[0].kind == "map":
+        meta = (*meta, *_entries(rest[0]))
         rest = rest[1:]
     if len(rest) > 1 and rest[0].kind == "list" and rest[-1].kind == "map":
+        meta = (*meta, *_entries(rest[-1]))
         rest = rest[:-1]
     if not rest or rest[0].kind not in ("vector", "list"):
         place = rest[0].span if rest else form.span
         raise expander.error("the form is (defn name [parameters] body ...)", place)
-    return call(form.span, "def", name, _core(form.span, "fn", *rest))
+    heads = (
+        [rest[0]]
+        if rest[0].kind == "vector"
+        else [arity.value[0] for arity in rest if arity.kind == "list" and arity.value]
+    )
+    span = form.span
+    arglists = call(span, "quote", Form("list", tuple(heads), span))
+    meta = ((literal(Keyword("arglists"), span), arglists), *meta)
+    return call(span, "def", name._replace(meta=meta), _core(span, "fn", *rest))
+
+
+def _defn_private(expander: Expander, form: Form) -> Form:
+    whole = _defn(expander, form)
+    head, name, function = whole.value
+    private = (literal(Keyword("private"), form.span), literal(True, form.span))
+    return whole._replace(value=(head, name._replace(meta=(*name.meta, private)), function))
+
+
+def _entries(form: Form) -> tuple[tuple[Form, Form], ...]:
+    return tuple(zip(form.value[::2], form.value[1::2], strict=True))
 
 
 def _defonce(expander: Expander, form: Form) -> Form:
     name, value = expander.count(form, 2, 2, "(defonce name value)")
-    if name.kind == "symbol" and name.value in expander.defined:
+    if name.kind == "symbol" and expander.is_own(name.value):
         return _nil(form.span)
     return call(form.span, "def", name, value)
 
@@ -439,7 +461,8 @@ def _defonce(expander: Expander, form: Form) -> Form:
 def _declare(expander: Expander, form: Form) -> Form:
     """Return nil: a definition anywhere in the program is seen everywhere in it."""
     for name in form.value[1:]:
-        expander.defined.add(expander.check_local(name))
+        expander.check_local(name)
+        expander.define(name)
     return _nil(form.span)
 
 
@@ -595,55 +618,6 @@ def _comment(expander: Expander, form: Form) -> Form:
     return _nil(form.span)
 
 
-# -- namespaces --
-
-
-def _ns(expander: Expander, form: Form) -> Form:
-    """Return nil; `(:require ...)` of the known namespaces sets aliases, everything else is refused."""
-    name, *clauses = expander.count(form, 1, None, "(ns name (:require ...))")
-    if name.kind != "symbol":
-        raise expander.error("ns takes a name", name.span)
-    expander.namespace = "yin.core" if expander.core else name.value
-    while clauses and (_is_string(clauses[0]) or clauses[0].kind == "map"):
-        clauses = clauses[1:]
-    for clause in clauses:
-        items = clause.value if clause.kind == "list" else ()
-        if not items or not _is_keyword(items[0], "require"):
-            shown = text_of(items[0]) if items else text_of(clause)
-            raise expander.error(f"{shown} in ns is not supported", clause.span)
-        for specification in items[1:]:
-            _require_one(expander, specification)
-    return _nil(form.span)
-
-
-def _require(expander: Expander, form: Form) -> Form:
-    for argument in form.value[1:]:
-        quoted = argument.kind == "list" and len(argument.value) == 2
-        if not quoted or argument.value[0].value != "quote":
-            raise expander.error("require takes quoted names", argument.span)
-        _require_one(expander, argument.value[1])
-    return _nil(form.span)
-
-
-def _require_one(expander: Expander, form: Form) -> None:
-    """Take `clojure.string` or `[clojure.string :as s :refer [join]]`."""
-    name, *options = form.value if form.kind == "vector" and form.value else (form,)
-    if name.kind != "symbol" or name.value not in _KNOWN_NAMESPACES:
-        hint = "there are clojure.string and clojure.set; nothing is loaded from files"
-        raise expander.error(f"no namespace {text_of(name)} to require", name.span, hint)
-    if len(options) % 2:
-        raise expander.error("an option of require has no value", options[-1].span)
-    for option, value in zip(options[::2], options[1::2], strict=True):
-        if _is_keyword(option, "as") and value.kind == "symbol":
-            expander.aliases[value.value] = name.value
-        elif _is_keyword(option, "refer") and value.kind == "vector":
-            for referred in value.value:
-                local = expander.check_local(referred)
-                expander.referred[local] = f"{name.value}/{local}"
-        else:
-            raise expander.error(f"{text_of(option)} in require is not supported", option.span)
-
-
 # -- control --
 
 
@@ -715,6 +689,13 @@ def _suspending(tag: str) -> Derived:
     return expand
 
 
+def _gensym(expander: Expander, form: Form) -> Form:
+    expander.count(form, 0, 1, "(gensym prefix)")
+    function = symbol(expander.gensym_name(form.span), form.span)
+    prefix = form.value[1] if len(form.value) > 1 else literal("G__", form.span)
+    return _core(form.span, "impl/gensym", function, prefix)
+
+
 DERIVED: dict[str, Derived] = {
     "when": _when,
     "when-not": _when_not,
@@ -742,7 +723,7 @@ DERIVED: dict[str, Derived] = {
     "loop": _loop,
     "fn": _fn,
     "defn": _defn,
-    "defn-": _defn,
+    "defn-": _defn_private,
     "defonce": _defonce,
     "declare": _declare,
     "letfn": _letfn,
@@ -753,8 +734,13 @@ DERIVED: dict[str, Derived] = {
     "lazy-seq": _lazy_seq,
     "lazy-cat": _lazy_cat,
     "comment": _comment,
-    "ns": _ns,
-    "require": _require,
+    "ns": namespace_forms.ns,
+    "in-ns": namespace_forms.in_ns,
+    "require": namespace_forms.require,
+    "use": namespace_forms.use,
+    "refer": namespace_forms.refer,
+    "alias": namespace_forms.alias,
+    "gensym": _gensym,
     "prompt": _prompt,
     "control": _capturing("(control tag k body ...)", "control*", keeps_prompt=True),
     "control0": _capturing("(control0 tag k body ...)", "control*"),

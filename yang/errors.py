@@ -79,6 +79,12 @@ class ProgramInvalid(YangError):
         self.node = node  # pre-order index of the node it was seen at
 
 
+class MacroFault(YangError):
+    """A macro failed while it ran, or came to what is no code."""
+
+    code = "compile/macro"
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """A source text and its name; makes errors that show the line."""
@@ -96,6 +102,12 @@ class Source:
             parts.append(Part(len(lines) + 1, file_name))
             lines += text.removesuffix("\n").split("\n")
         return Source(name, "\n".join(lines), tuple(parts))
+
+    def with_part(self, name: str, text: str) -> tuple[Source, int]:
+        """Return the source with another file at its end, and how many lines come before that."""
+        parts = self.parts or (Part(1, self.name),)
+        before = self.text.count("\n") + 1
+        return Source(self.name, f"{self.text}\n{text}", (*parts, Part(before + 1, name))), before
 
     def line(self, number: int) -> str:
         """Return one line without its end; empty when the text has none such."""

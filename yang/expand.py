@@ -11,28 +11,42 @@ expands to names functions as `yin.core/x`, which nothing shadows, and locals as
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
+from typing import NamedTuple, TypeAlias
 
 from datomstore.value import Keyword
 from yang.derived import DERIVED, WRITTEN_OUT
-from yang.errors import Source, SourceError, raise_all
-from yang.forms import Form, call, function_list, literal, symbol, value_of, vector
-from yang.limits import ERRORS_SHOWN_MAX
+from yang.errors import MacroFault, Source, SourceError, SourceErrors, raise_all
+from yang.forms import (
+    Expansion,
+    Form,
+    call,
+    function_list,
+    literal,
+    symbol,
+    value_of,
+    vector,
+)
+from yang.host import ALONE, Host
+from yang.limits import ERRORS_SHOWN_MAX, MACRO_DEPTH_MAX
+from yang.macros import COUNTER, Macro, Macros, mentions
+from yang.namespaces import CORE, CORE_NAMESPACES, SLASHED, USER, Global, Globals
+from yang.reader.clojure import read_source
+from yang.reader.resolve import resolve
 from yang.segment import Span
 from yang.walk import Walk, run
 
 Scope: TypeAlias = frozenset[str]
 
-CORE = "yin.core/"
 ALIASES = {
     "str": "clojure.string",
     "string": "clojure.string",
     "set": "clojure.set",
-    "clojure.core": "yin.core",
 }
-NAMESPACES = frozenset({"yin.core", "clojure.string", "clojure.set"})
-_SLASHED = frozenset({"/", "call/cc"})  # names of the core whose slash separates nothing
+LIBRARIES = frozenset({"clojure.string", "clojure.set"})  # namespaces of the core library
+_SLASHED = SLASHED
 
 # Of Clojure, and refused by name rather than compiled to something else. A program may define such a name itself.
 UNSUPPORTED = frozenset(
@@ -45,7 +59,6 @@ UNSUPPORTED = frozenset(
         "binding",
         "bound-fn",
         "bound-fn*",
-        "defmacro",
         "defmethod",
         "defmulti",
         "defprotocol",
@@ -106,24 +119,69 @@ UNSUPPORTED = frozenset(
 )
 
 
-class Expander:
-    """One expansion: what the program defined so far, its namespace and aliases, and the count of made names."""
+Origin: TypeAlias = tuple[Expansion, ...]
+_Entry: TypeAlias = tuple[Form, Origin] | Callable[[], None]
 
-    def __init__(self, source: Source, *, core: bool, own: frozenset[str]) -> None:
+
+class Known(NamedTuple):
+    """What an expansion found out too late, and is done again with."""
+
+    own: frozenset[str] = (
+        frozenset()
+    )  # names that mean the program's definitions, also before these
+    renamed: frozenset[str] = frozenset()  # of locals that hide a definition which a macro means
+    dynamic: frozenset[str] = frozenset()  # dynamic variables, also before their definitions
+
+
+NOTHING_KNOWN = Known()
+
+
+class Expanded(NamedTuple):
+    """The core forms of a program, and its source with all files that it required."""
+
+    forms: tuple[Form, ...]
+    source: Source
+
+
+class Expander:
+    """One expansion: what the program defined so far, its namespaces, its macros, and the count of made names."""
+
+    def __init__(self, source: Source, *, core: bool, known: Known, host: Host) -> None:
         self.source = source
         self.core = core
-        self.namespace = "yin.core" if core else "user"
+        self.host = host
+        self.globals = Globals("yin.core" if core else USER)
+        self.macros = Macros(host, source)
         self.defined: set[str] = set()
-        self.own = own  # names that mean the program's definitions, also before these
+        self.own = known.own
+        self.renamed = known.renamed
         self.written_out: set[str] = set()
-        self.aliases = dict(ALIASES)
-        self.referred: dict[str, str] = {}
+        self.hidden: set[str] = set()  # definitions that locals hide
+        self.dynamic = set(known.dynamic)
+        self.early: set[str] = set()  # names used before a definition
+        self.prelude: dict[str, Form] = {}  # definitions that forms need, before all others
+        self._pending: deque[_Entry] = deque()  # top-level forms, and what is done between them
+        self._arriving: list[_Entry] = []  # what comes before them
+        self.loaded: set[str] = set()
         self._made = 0
+        self._depth = 0  # of macro calls in expansions
+
+    @property
+    def namespace(self) -> str:
+        """Return the name of the current namespace."""
+        return self.globals.current.name
+
+    current = namespace
 
     def fresh(self, name: str) -> str:
         """Return a local name that nothing else has."""
         self._made += 1
         return f"{name}~{self._made}"
+
+    def fresh_symbol(self, name: str) -> str:
+        """Return a symbol that nothing else has, and that a reader would accept."""
+        self._made += 1
+        return f"{name}__{self._made}"
 
     def error(self, message: str, span: Span, hint: str | None = None) -> SourceError:
         """Return (not raise) the error of a place."""
@@ -137,86 +195,236 @@ class Expander:
         if name == "&":
             raise self.error("& stands only before the last parameter", form.span)
         if "/" in name and name not in _SLASHED:
-            raise self.error(f"a local cannot have the qualified name {name}", form.span)
+            hint = None
+            if name.startswith(f"{self.namespace}/"):
+                hint = f"in a syntax quote write {name.partition('/')[2]}# or ~'{name.partition('/')[2]}"
+            raise self.error(f"a local cannot have the qualified name {name}", form.span, hint)
         return name
 
+    def local(self, form: Form) -> Form:
+        """Return the symbol of a local as core forms have it."""
+        return form._replace(value=f"{form.value}~") if form.value in self.renamed else form
+
     # -- names --
+
+    def is_own(self, name: str) -> bool:
+        """Return whether an unqualified name means a definition of the program, or what it referred to."""
+        if self.core:
+            return name in self.defined
+        if "/" in name and name not in _SLASHED:
+            return False
+        return (
+            self.globals.global_name(name) in self.defined or name in self.globals.current.referred
+        )
+
+    def global_of(self, form: Form, scope: Scope) -> Global | None:
+        """Return the program's definition that a symbol means, if it is known already."""
+        if form.kind != "symbol" or form.value in scope or self.core:
+            return None
+        name = self.globals.find(form.value)
+        return None if name is None else self.globals.table.get(name)
 
     def name(self, form: Form, scope: Scope) -> Form:
         """Return a symbol as core forms have it: local, global of the program, or full name of a library's."""
         name: str = form.value
         if name in scope:
+            return self.local(form)
+        if self.core:
+            return self._core_name(form)
+        found = self.globals.find(name)
+        if found is not None:
+            if "/" in name and found not in self.globals.table:
+                self._refuse(name.partition("/")[2], name, form.span)
+            return self._global(form, found, scope)
+        if "/" in name and name not in _SLASHED:
+            return self._qualified(form)
+        if name == "gensym":
+            counter = symbol(self.gensym_name(form.span), form.span)
+            return call(form.span, "yin.core/impl/gensym-of", counter)
+        self._refuse(name, name, form.span)
+        if name == "*ns*":
+            return call(form.span, "quote", symbol(self.namespace, form.span))
+        return self._not_yet(form)
+
+    def _core_name(self, form: Form) -> Form:
+        name: str = form.value
+        if name in self.defined:
             return form
         if "/" in name and name not in _SLASHED:
             return self._qualified(form)
-        if name in self.defined:
-            return form
-        if name in self.referred:
-            return form._replace(value=self.referred[name])
-        self._refuse_syntax(name, name, form.span)
-        if name in UNSUPPORTED:
-            raise self.error(f"{name} is not supported", form.span)
-        if "." in name.strip("."):
-            raise self.error(f"there are no classes, so no {name}", form.span)
-        if name != "..." and (name[0] == "." or name[-1] == "."):
-            raise self.error(
-                f"{name}: Java's methods and constructors do not exist here", form.span
-            )
+        self._refuse(name, name, form.span)
         return form
 
-    def _refuse_syntax(self, local: str, name: str, span: Span) -> None:
+    def _global(self, form: Form, name: str, scope: Scope) -> Form:
+        """Return what a global of the program is in core forms."""
+        known = self.globals.table.get(name)
+        if known is None:
+            self.early.add(name)
+        elif known.private and known.namespace != self.namespace:
+            raise self.error(f"{form.value} is private in {known.namespace}", form.span)
+        elif known.kind == "macro":
+            hint = f"wrap it: #({form.value} ...)"
+            raise self.error(f"{form.value} is a macro, it has no value", form.span, hint)
+        if name in scope:
+            self.hidden.add(name)
+        found = form._replace(value=name)
+        if name in self.dynamic:
+            return call(form.span, "yin.core/dynamic-value", found)
+        return found
+
+    def _not_yet(self, form: Form) -> Form:
+        """Return a name that the program has not defined so far: the library's, or one that follows."""
+        name: str = form.value
+        own = self.globals.global_name(name)
+        if own in self.dynamic:
+            return call(form.span, "yin.core/dynamic-value", form._replace(value=own))
+        self.early.add(own)
+        if self.namespace == self.globals.home:
+            return form
+        if name in self.core_names:
+            return form._replace(value=CORE + name)
+        return form._replace(value=own)
+
+    @cached_property
+    def core_names(self) -> frozenset[str]:
+        """Return the names of the library and the machine."""
+        from yang.core import core_library  # the library is compiled with this module
+        from yang.resolve import names_known
+
+        return frozenset(names_known(core_library()))
+
+    def _refuse(self, local: str, name: str, span: Span) -> None:
+        """Raise SourceError for a name that stands for no value."""
         if local in SPECIAL:
             raise self.error(f"{name} is a special form, it has no value", span)
         if local in DERIVED:
             raise self.error(f"{name} is syntax, it has no value", span, f"wrap it: #({name} ...)")
+        if local in UNSUPPORTED:
+            raise self.error(f"{name} is not supported", span)
+        if name != local or name in _SLASHED:
+            return
+        if "." in name.strip("."):
+            raise self.error(f"there are no classes, so no {name}", span)
+        if name != "..." and (name[0] == "." or name[-1] == "."):
+            raise self.error(f"{name}: Java's methods and constructors do not exist here", span)
+
+    def library_of(self, alias: str) -> str | None:
+        """Return the library's namespace that an alias or a name means here, None if there is none."""
+        name = self.globals.current.aliases.get(alias, ALIASES.get(alias, alias))
+        if name in CORE_NAMESPACES:
+            return "yin.core"
+        return name if name in LIBRARIES else None
 
     def _qualified(self, form: Form) -> Form:
         name: str = form.value
-        if self.core and name in self.defined:
-            return form
         before, _, local = name.partition("/")
-        namespace = self.aliases.get(before, before)
+        namespace = self.library_of(before)
         if namespace == "yin.core":
-            self._refuse_syntax(local, name, form.span)
-            if local in UNSUPPORTED:
-                raise self.error(f"{name} is not supported", form.span)
+            self._refuse(local, name, form.span)
             return form._replace(value=CORE + local)
-        if namespace in NAMESPACES:
+        if namespace is not None:
             return form._replace(value=f"{namespace}/{local}")
-        if namespace == self.namespace:
-            self._refuse_syntax(local, name, form.span)
-            return form._replace(value=local)
         raise self.error(
             f"no namespace {before}, so no {name}",
             form.span,
-            "there are clojure.string (str/) and clojure.set (set/)",
+            self._namespace_hint(before),
         )
+
+    def _namespace_hint(self, before: str) -> str:
+        if before[:1].isupper():
+            return "there are no classes of Java here"
+        return f"(:require [some.namespace :as {before}]); there are {', '.join(sorted(LIBRARIES))}"
+
+    def gensym_name(self, span: Span) -> str:
+        """Return the name of the definition that `gensym` counts with."""
+        if COUNTER not in self.prelude:
+            start = call(span, "yin.core/atom", literal(0, span))
+            self.hide(COUNTER, start)
+        return COUNTER
+
+    def hide(self, name: str, init: Form) -> None:
+        """Put a definition that no source text can name before all others."""
+        if name not in self.prelude:
+            self.prelude[name] = call(init.span, "def", symbol(name, init.span), init)
+            self.macros.note(self.prelude[name])
+
+    # -- what syntax quote asks --
+
+    def namespace_of(self, alias: str) -> str | None:
+        """Return the namespace that an alias stands for."""
+        return self.globals.namespace_of(alias) or self.library_of(alias)
+
+    def full_name(self, name: str) -> str:
+        """Return a symbol as syntax quote resolves it."""
+        if name in SPECIAL or name == "&" or name[0] == "." or name[-1] == ".":
+            return name
+        if "/" in name and name not in _SLASHED:
+            before, _, local = name.partition("/")
+            namespace = self.namespace_of(before) or before
+            return f"clojure.core/{local}" if namespace == "yin.core" else f"{namespace}/{local}"
+        if not self.core:
+            own = self.globals.global_name(name)
+            if own in self.globals.table:
+                return f"{self.namespace}/{name}"
+            referred = self.globals.current.referred.get(name)
+            if referred is not None:
+                return referred if "/" in referred else f"{self.globals.home}/{referred}"
+            if name in DERIVED or name in UNSUPPORTED or name in self.core_names:
+                return f"clojure.core/{name}"
+            if "." in name.strip("."):
+                return name
+        return f"{self.namespace}/{name}"
+
+    # -- macros and derived forms --
+
+    def macro_of(self, head: Form, scope: Scope) -> Macro | None:
+        """Return the macro that the head of a list means."""
+        if not self.macros.table:
+            return None
+        found = self.global_of(head, scope)
+        if found is None or found.kind != "macro":
+            return None
+        if found.private and found.namespace != self.namespace:
+            raise self.error(f"{head.value} is private in {found.namespace}", head.span)
+        return self.macros.table[found.name]
+
+    def expand_macro(self, macro: Macro, form: Form, scope: Scope) -> Form:
+        """Return what a macro makes of a call. Raises SourceError."""
+        self._depth += 1
+        if self._depth > MACRO_DEPTH_MAX:
+            message = f"macros expand to macro calls more than {MACRO_DEPTH_MAX} deep"
+            raise self.error(message, form.span)
+        try:
+            expanded, self._made = self.macros.expand(macro, form, scope, self._made)
+        except MacroFault as fault:
+            raise self.error(f"in the macro {form.value[0].value}: {fault}", form.span) from None
+        except (SourceError, SourceErrors) as error:
+            raise error from None
+        return expanded
 
     def _derived(self, form: Form, scope: Scope) -> Callable[[Expander, Form], Form] | None:
         """Return the derived form that a head means, unless it is shadowed."""
         name: str = form.value[0].value
         found = DERIVED.get(name)
         if found is not None:
-            return None if name in scope or name in self.defined else found
+            return None if name in scope or self.is_own(name) else found
         found = WRITTEN_OUT.get((name, len(form.value) - 1))
         if found is not None:
-            if (
-                self.core
-                or name in scope
-                or name in self.referred
-                or name in self.defined | self.own
-            ):
+            if self.core or name in scope or name in self.own or self.is_own(name):
                 return None
             self.written_out.add(name)
             return found
-        if name.startswith((CORE, "clojure.core/")):
-            return DERIVED.get(name.partition("/")[2])
+        before, slash, local = name.partition("/")
+        is_ours = not self.core and self.globals.namespace_of(before) is not None
+        if slash and local and not is_ours and self.library_of(before) == "yin.core":
+            return DERIVED.get(local)
         return None
 
     # -- the walk --
 
     def form(self, form: Form, scope: Scope) -> Walk[Form]:
         """Expand one form."""
+        origin: Origin = ()
         while (form.kind == "list" and form.value) or form.kind == "function":
             if form.kind == "function":
                 form = function_list(form)
@@ -226,14 +434,26 @@ class Expander:
                 break
             special = SPECIAL.get(head.value)
             if special is not None:
-                return (yield special(self, form, scope))  # type: ignore[no-any-return]
+                return self._done((yield special(self, form, scope)), origin)
+            macro = self.macro_of(head, scope)
+            if macro is not None:
+                origin = (*origin, Expansion(macro.name, form))
+                form = self.expand_macro(macro, form, scope)
+                continue
             derived = self._derived(form, scope)
             if derived is None:
                 break
             form = derived(self, form)
         if form.is_leaf:
-            return self.leaf(form, scope)
-        return form._replace(value=(yield self.all(form.value, scope)))
+            return self._done(self.leaf(form, scope), origin)
+        return self._done(form._replace(value=(yield self.all(form.value, scope))), origin)
+
+    def _done(self, form: Form, origin: Origin) -> Form:
+        """Return a core form that macro calls expanded to."""
+        if not origin:
+            return form
+        self._depth -= len(origin)
+        return _from(form, origin)
 
     def leaf(self, form: Form, scope: Scope) -> Form:
         """Expand a form without parts."""
@@ -262,32 +482,168 @@ class Expander:
             raise self.error("a name in the bindings has no value", form.value[-1].span)
         return list(zip(form.value[::2], form.value[1::2], strict=True))
 
+    # -- the top level --
+
+    def statements(self, forms: Iterable[Form], errors: list[SourceError]) -> list[Form]:
+        """Return the core forms of top-level forms; what is wrong goes to `errors`."""
+        out: list[Form] = []
+        self._pending.extend([(form, ()) for form in forms])
+        while self._pending and len(errors) < ERRORS_SHOWN_MAX:
+            entry = self._pending.popleft()
+            try:
+                if isinstance(entry, tuple):
+                    self._statement(resolve(entry[0], self), entry[1], out)
+                else:
+                    entry()
+            except SourceError as error:
+                errors.append(error)
+            except SourceErrors as several:
+                errors += several.errors
+            self._pending.extendleft(reversed(self._arriving))
+            self._arriving.clear()
+        return out
+
+    def _statement(self, form: Form, origin: Origin, out: list[Form]) -> None:
+        """Expand one top-level form; the parts of a `do` are such forms themselves."""
+        none: Scope = frozenset()
+        self._depth = 0
+        while form.kind == "list" and form.value and form.value[0].kind == "symbol":
+            macro = self.macro_of(form.value[0], none)
+            if macro is not None:
+                origin = (*origin, Expansion(macro.name, form))
+                form = self.expand_macro(macro, form, none)
+                continue
+            name = form.value[0].value
+            if name == "do" and len(form.value) > 1:
+                self._arriving += [(inner, origin) for inner in form.value[1:]]
+                return
+            derived = None if name in SPECIAL else self._derived(form, none)
+            if derived is None:
+                break
+            form = derived(self, form)
+        statement = _from(run(self.form(form, none)), origin)
+        self.macros.note(statement)
+        out.append(statement)
+
+    def later(self, action: Callable[[], None]) -> None:
+        """Do something once what was required just now has been expanded."""
+        self._arriving.append(action)
+
+    def check_later(self, form: Form, name: str, namespace: str) -> None:
+        """Refuse a name that a namespace does not have, once it has been expanded."""
+
+        def check() -> None:
+            if name not in self.globals.table:
+                raise self.error(f"{namespace} has no {form.value}", form.span)
+
+        self.later(check)
+
+    def enter(self, namespace: str) -> None:
+        """Make a namespace the current one."""
+        self.globals.enter(namespace)
+
+    def require_file(self, namespace: str, span: Span) -> bool:
+        """Put the forms of a namespace's file before what follows; whether there is such a file."""
+        if namespace in self.loaded or namespace in self.globals.namespaces:
+            return True
+        found = self.host.load(namespace) if self.host.load is not None else None
+        if found is None:
+            return False
+        name, text = found
+        self.loaded.add(namespace)
+        self.source, before = self.source.with_part(name, text)
+        self.macros.source = self.source
+        here = self.namespace
+        self.globals.close_home()
+        self.globals.namespaces.setdefault(namespace, type(self.globals.current)(namespace))
+        forms = read_source(self.source, text, before)
+
+        def leave() -> None:
+            said = self.namespace
+            self.enter(here)
+            if said != namespace:
+                raise self.error(f"{name} does not say (ns {namespace})", span)
+
+        self._arriving += [lambda: self.enter(USER), *[(form, ()) for form in forms], leave]
+        return True
+
+    def require_code(self, program_hash: str, span: Span) -> str:
+        """Put the definitions of a program that is known by its hash before what follows; return its namespace."""
+        raise self.error("code by hash cannot be required here", span)
+
+    def require_hint(self, namespace: str) -> str:
+        """Return what could be required instead."""
+        path = namespace.replace("-", "_").replace(".", "/")
+        libraries = ", ".join(sorted(LIBRARIES))
+        if self.host.load is None:
+            return f"there are {libraries}; nothing is loaded from files here"
+        return f"there is no {path}.clj beside the program; the library has {libraries}"
+
+    def define(self, form: Form, kind: str = "value", more: object = None) -> Form:
+        """Note the definition of a global; return its name as core forms have it. Raises SourceError."""
+        name = _global_name(self, form)
+        flags = {
+            write_key(key): value
+            for key, value in form.meta
+            if key.kind == "literal" and isinstance(key.value, Keyword)
+        }
+        is_private = _is_true(flags.get("private"))
+        if kind == "value" and _is_true(flags.get("dynamic")):
+            self.dynamic.add(name.value)
+        if name.value in self.dynamic:
+            kind = "dynamic"
+        before = self.globals.table.get(name.value)
+        if before is not None and kind == "value" and before.kind == "macro":
+            self.macros.table.pop(name.value, None)
+        self.defined.add(name.value)
+        self.globals.table[name.value] = Global(
+            name.value, self.namespace, kind, is_private, form.meta, more
+        )
+        return name
+
+
+def write_key(form: Form) -> str:
+    """Return the name of a keyword form."""
+    return form.value.name  # type: ignore[no-any-return]
+
+
+def _is_true(form: Form | None) -> bool:
+    return form is not None and (form.kind != "literal" or form.value not in (None, False))
+
+
+def _from(form: Form, origin: Origin) -> Form:
+    """Return a core form that macro calls expanded to."""
+    return form._replace(origin=(*origin, *form.origin)) if origin else form
+
 
 def expand(
-    forms: Sequence[Form], source: Source, *, core: bool = False, own: frozenset[str] = frozenset()
-) -> tuple[Form, ...]:
+    forms: Sequence[Form],
+    source: Source,
+    *,
+    core: bool = False,
+    host: Host = ALONE,
+    known: Known = NOTHING_KNOWN,
+) -> Expanded:
     """Return the core forms of a program's forms.
 
-    A function of the library that the program defines itself may be called before that; such names are in `own`, for
-    which all is done again.
+    What is only known at the end but matters before (a definition of a name that would be written out, a dynamic variable
+    used before it is defined, a local that hides a definition a macro means) is in `known`, with which all is done again.
 
     Raises:
         SourceError, SourceErrors: every top-level form is looked at, so errors of several are raised together.
     """
-    expander = Expander(source, core=core, own=own)
-    out: list[Form] = []
+    expander = Expander(source, core=core, known=known, host=host)
     errors: list[SourceError] = []
-    for form in forms:
-        try:
-            out.append(run(expander.form(form, frozenset())))
-        except SourceError as error:
-            errors.append(error)
-            if len(errors) == ERRORS_SHOWN_MAX:
-                break
+    out = expander.statements(forms, errors)
     raise_all(errors)
-    if expander.written_out & expander.defined:
-        return expand(forms, source, core=core, own=own | expander.defined)
-    return tuple(out)
+    found = Known(
+        known.own | (expander.defined if expander.written_out & expander.defined else set()),
+        known.renamed | expander.hidden,
+        known.dynamic | (expander.dynamic & expander.early),
+    )
+    if found != known:
+        return expand(forms, source, core=core, host=host, known=found)
+    return Expanded((*expander.prelude.values(), *out), expander.source)
 
 
 # -- special forms --
@@ -324,30 +680,75 @@ def _def(expander: Expander, form: Form, scope: Scope) -> Walk[Form]:
     name, *rest = expander.count(form, 1, 3, "(def name value)")
     if name.kind != "symbol":
         raise expander.error("def takes a name", name.span)
-    name = _global_name(expander, name)
-    expander.defined.add(name.value)
     if len(rest) == 2:
         doc = rest.pop(0)
         if doc.kind != "literal" or not isinstance(doc.value, str):
             raise expander.error("the form is (def name doc value); doc is a string", doc.span)
+        entry = (literal(Keyword("doc"), doc.span), doc)
+        name = name._replace(meta=(*name.meta, entry))
     if not rest:
+        expander.define(name)
         return literal(None, form.span)  # a declaration
-    init = yield expander.all(rest, scope)
-    return call(form.span, "def", name, *init)
+    name = expander.define(name)
+    (init,) = yield expander.all(rest, scope)
+    if name.value in expander.dynamic:
+        init = call(form.span, "yin.core/impl/dynamic", init)
+    return call(form.span, "def", name._replace(meta=()), init)
 
 
 def _global_name(expander: Expander, form: Form) -> Form:
     name: str = form.value
     if name in SPECIAL or name == "&":
         raise expander.error(f"{name} is a special form and cannot be defined", form.span)
-    if "/" not in name or name in _SLASHED or expander.core:
+    if expander.core:
         return form
-    before, _, local = name.partition("/")
-    if before != expander.namespace:
-        raise expander.error(
-            f"{name} belongs to another namespace and cannot be defined", form.span
-        )
-    return form._replace(value=local)
+    if "/" in name and name not in _SLASHED:
+        before, _, name = name.partition("/")
+        if before != expander.namespace:
+            raise expander.error(
+                f"{form.value} belongs to another namespace and cannot be defined", form.span
+            )
+    return form._replace(value=expander.globals.global_name(name))
+
+
+def _defmacro(expander: Expander, form: Form, scope: Scope) -> Walk[Form]:
+    """Take a macro's function, with the call and the locals around it as first parameters; nothing is left of it."""
+    shape = "(defmacro name [parameters] body ...)"
+    name, *rest = expander.count(form, 2, None, shape)
+    if name.kind != "symbol":
+        raise expander.error("defmacro takes a name", name.span)
+    meta = name.meta
+    while rest and (
+        rest[0].kind == "map" or (isinstance(rest[0].value, str) and rest[0].kind == "literal")
+    ):
+        if rest[0].kind == "literal":
+            meta = (*meta, (literal(Keyword("doc"), rest[0].span), rest[0]))
+        rest = rest[1:]
+    if rest and rest[0].kind == "vector":
+        rest = [Form("list", tuple(rest), form.span)]
+    if not rest:
+        raise expander.error(f"the form is {shape}", form.span)
+    arities: list[Form] = []
+    arglists: list[Form] = []
+    for arity in rest:
+        if arity.kind != "list" or not arity.value or arity.value[0].kind != "vector":
+            raise expander.error("an arity is ([parameters] body ...)", arity.span)
+        parameters = arity.value[0]
+        arglists.append(parameters)
+        given = [symbol("&form", parameters.span), symbol("&env", parameters.span)]
+        parameters = parameters._replace(value=(*given, *parameters.value))
+        arities.append(arity._replace(value=(parameters, *arity.value[1:])))
+    found = expander.define(name._replace(meta=meta), "macro")
+    sees_locals = mentions(rest, "&env")
+    placeholder = expander.globals.table[found.value]
+    function = yield expander.form(call(form.span, "yin.core/fn", *arities), scope)
+    expander.macros.define(
+        placeholder.name,
+        call(form.span, "def", found._replace(meta=()), function),
+        sees_locals=sees_locals,
+        arglists=tuple(arglists),
+    )
+    return literal(None, form.span)
 
 
 def _binding_form(head: str) -> Special:
@@ -357,7 +758,7 @@ def _binding_form(head: str) -> Special:
         for name, value in expander.pairs(bindings, f"({head} [name value ...] body ...)"):
             local = expander.check_local(name)
             (value,) = yield expander.all([value], scope)
-            out += (name, value)
+            out += (expander.local(name), value)
             scope = scope | {local}
         forms = yield expander.all(body, scope)
         return call(form.span, head, vector(out, bindings.span), *forms)
@@ -378,7 +779,11 @@ def _letfn(expander: Expander, form: Form, scope: Scope) -> Walk[Form]:
     for init in inits:
         if init.kind != "list" or not init.value or init.value[0].value != "fn*":
             raise expander.error("letfn binds functions only", init.span)
-    out = [part for (name, _), init in zip(pairs, inits, strict=True) for part in (name, init)]
+    out = [
+        part
+        for (name, _), init in zip(pairs, inits, strict=True)
+        for part in (expander.local(name), init)
+    ]
     forms = yield expander.all(body, scope)
     if not out:
         return call(form.span, "do", *forms)
@@ -390,7 +795,7 @@ def _fn(expander: Expander, form: Form, scope: Scope) -> Walk[Form]:
     head: tuple[Form, ...] = ()
     if rest and rest[0].kind == "symbol":
         scope = scope | {expander.check_local(rest[0])}
-        head, rest = rest[:1], rest[1:]
+        head, rest = (expander.local(rest[0]),), rest[1:]
     if rest and rest[0].kind == "vector":
         rest = (Form("list", rest, form.span),)
     if not rest:
@@ -404,6 +809,7 @@ def _fn(expander: Expander, form: Form, scope: Scope) -> Walk[Form]:
         _check_arity(expander, arity, len(names) - variadic, variadic, taken)
         inner = scope | frozenset(name.value for name in names)
         body = yield expander.all(arity.value[1:], inner)
+        names = [expander.local(name) for name in names]
         if variadic:
             names.insert(-1, symbol("&", names[-1].span))
         parameters = vector(names, arity.value[0].span)
@@ -485,7 +891,7 @@ def _catch(expander: Expander, form: Form, scope: Scope) -> Walk[Form]:
     if not matches:
         raise expander.error(f"{class_.value} is not a class", class_.span)
     forms = yield expander.all(body, scope | {local})
-    return call(form.span, "catch", symbol(matches, class_.span), name, *forms)
+    return call(form.span, "catch", symbol(matches, class_.span), expander.local(name), *forms)
 
 
 def _outside(expander: Expander, form: Form, scope: Scope) -> Walk[Form]:
@@ -507,6 +913,7 @@ SPECIAL: dict[str, Special] = {
     "recur": _plain("recur"),
     "throw": _throw,
     "def": _def,
+    "defmacro": _defmacro,
     "let*": _binding_form("let*"),
     "loop*": _binding_form("loop*"),
     "letfn*": _letfn,

@@ -8,6 +8,10 @@ Fits:   the reader makes forms, `yang.expand` rewrites them to core forms, `yang
     literal   an EDN value              list      tuple of forms
     symbol    its name, a str           vector    tuple of forms
     function  the forms inside #( )     map set   tuple of forms, keys and values alternating
+
+Kinds that the reader makes and `yang.reader.resolve` replaces, since they depend on the namespace: auto (`::a`, its name),
+namespaced (`#::a{}`: alias and map), syntax-quote, unquote, unquote-splicing (one form each). A tagged form (tag and
+form) is one whose tag means nothing here.
 """
 
 from __future__ import annotations
@@ -16,10 +20,25 @@ from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple
 
 from datomstore import edn
-from datomstore.value import List, Map, Set, Symbol
+from datomstore.value import Keyword, List, Map, Set, Symbol
 from yang.segment import Span
 
-FormKind = Literal["literal", "symbol", "list", "vector", "map", "set", "function"]
+FormKind = Literal[
+    "literal",
+    "symbol",
+    "list",
+    "vector",
+    "map",
+    "set",
+    "function",
+    "auto",
+    "namespaced",
+    "syntax-quote",
+    "unquote",
+    "unquote-splicing",
+    "tagged",
+]
+_LEAVES = frozenset({"literal", "symbol", "auto"})
 
 
 class Form(NamedTuple):
@@ -28,11 +47,22 @@ class Form(NamedTuple):
     kind: FormKind
     value: Any
     span: Span
+    meta: tuple[tuple[Form, Form], ...] = ()  # what ^ says of it; of equal keys the last counts
+    origin: tuple[
+        Expansion, ...
+    ] = ()  # the macro calls it is the expansion of, the outermost first
 
     @property
     def is_leaf(self) -> bool:
         """Return whether no forms are inside."""
-        return self.kind == "literal" or self.kind == "symbol"
+        return self.kind in _LEAVES
+
+
+class Expansion(NamedTuple):
+    """A call of a macro, as it was written."""
+
+    macro: str
+    form: Form
 
 
 def literal(value: object, span: Span) -> Form:
@@ -115,9 +145,26 @@ def value_of(form: Form) -> object:
             return entries
         case "function":
             return value_of(function_list(form))
+        case "auto":
+            return Keyword(form.value)
+        case "tagged":
+            raise ValueError(f"no reader for the tag #{form.value[0].value}")
+        case _:
+            raise ValueError(f"{form.kind} outside of a program")
 
 
-_OPENERS = {"list": "(", "vector": "[", "map": "{", "set": "#{", "function": "#("}
+_OPENERS = {
+    "list": "(",
+    "vector": "[",
+    "map": "{",
+    "set": "#{",
+    "function": "#(",
+    "syntax-quote": "`",
+    "unquote": "~",
+    "unquote-splicing": "~@",
+    "tagged": "#",
+    "namespaced": "#::",
+}
 _CLOSERS = {"list": ")", "vector": "]", "map": "}", "set": "}", "function": ")"}
 _WIDTH = 100
 _BINDERS = {"let", "let*", "loop", "loop*", "letfn*", "for", "doseq", "yin.core/let"}
@@ -144,7 +191,7 @@ def text_of(form: Form, indent: int = 0) -> str:
         opener = _OPENERS[form.kind]
         broken = column + widths[id(form)] > _WIDTH
         inner = column + (2 if form.kind in ("list", "function") else len(opener))
-        stack.append(_CLOSERS[form.kind])
+        stack.append(_CLOSERS.get(form.kind, ""))
         binds = _head(form) in _BINDERS
         by_two = paired or form.kind == "map"
         for position in range(len(form.value) - 1, -1, -1):
@@ -157,6 +204,8 @@ def text_of(form: Form, indent: int = 0) -> str:
 
 
 def _leaf_text(form: Form) -> str:
+    if form.kind == "auto":
+        return f"::{form.value}"
     return form.value if form.kind == "symbol" else edn.write(form.value)
 
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 SOURCE_BYTES_MAX = 8 << 20  # one source text
 NESTING_MAX = 200  # forms inside forms, as written
 TREE_DEPTH_MAX = 2_000  # nodes inside nodes, after expansion: a `cond` nests once for each clause
+MACRO_CALLS_MAX = 100_000  # of one program: a macro may expand to calls of itself for ever
+MACRO_DEPTH_MAX = 500  # macro calls in what macro calls expanded to
 NODE_COUNT_MAX = 1_000_000  # nodes of one program
 PROGRAM_BYTES_MAX = 32 << 20  # canonical bytes of one program
 SPANS_BYTES_MAX = 32 << 20

@@ -16,6 +16,7 @@ from datomstore.value import Keyword
 from yang.errors import ProgramInvalid, Source
 from yang.expand import expand
 from yang.forms import Form, value_of
+from yang.host import ALONE, Host
 from yang.nodes import (
     CLASS,
     NAME,
@@ -53,19 +54,25 @@ _CONSTRUCTORS = {
 }
 
 
-def tree_of_source(text: str, source_name: str = "<source>") -> Tree:
+def tree_of_source(text: str, source_name: str = "<source>", host: Host = ALONE) -> Tree:
     """Return the AST of a Clojure source text.
 
     Raises:
         SourceError, SourceErrors: what is wrong, with places.
     """
-    return tree_of_files(Source(source_name, text))
+    return expanded_tree(Source(source_name, text), host=host)[0]
 
 
 def tree_of_files(source: Source, *, core: bool = False) -> Tree:
     """As `tree_of_source`, of a source that may have parts. `core`: it is the core library, which may define qualified names."""
+    return expanded_tree(source, core=core)[0]
+
+
+def expanded_tree(source: Source, *, core: bool = False, host: Host = ALONE) -> tuple[Tree, Source]:
+    """Return the AST of a source, and the source with the files it required."""
     with collector_paused():
-        return lower(expand(read_source(source), source, core=core), source)
+        forms, whole = expand(read_source(source), source, core=core, host=host)
+        return lower(forms, whole), whole
 
 
 def lower(forms: Sequence[Form], source: Source) -> Tree:

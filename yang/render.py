@@ -19,31 +19,32 @@ from yang.errors import Source
 from yang.execution import CONTAINS
 from yang.expand import expand
 from yang.forms import text_of
+from yang.host import ALONE, Host
 from yang.lower import tree_of_source
 from yang.nodes import Item
 from yang.program import program_of
 from yang.reader.clojure import read
 
 
-def render(text: str, source_name: str, emit: str) -> str:
+def render(text: str, source_name: str, emit: str, host: Host = ALONE) -> str:
     """Return one station of the compiler as text; `emit` is forms, ast, datoms or exec.
 
     Raises:
         SourceError, SourceErrors: the source does not get that far.
         KeyError: there is no such station.
     """
-    return STATIONS[emit](text, source_name)
+    return STATIONS[emit](text, source_name, host)
 
 
-def render_forms(text: str, source_name: str) -> str:
+def render_forms(text: str, source_name: str, host: Host = ALONE) -> str:
     """Return the core forms, as source text."""
-    forms = expand(read(text, source_name), Source(source_name, text))
+    forms = expand(read(text, source_name), Source(source_name, text), host=host).forms
     return "\n".join(text_of(form) for form in forms)
 
 
-def render_ast(text: str, source_name: str) -> str:
+def render_ast(text: str, source_name: str, host: Host = ALONE) -> str:
     """Return the tree, one node a line: type, scalars, place in the source."""
-    tree = tree_of_source(text, source_name)
+    tree = tree_of_source(text, source_name, host)
     lines: list[str] = []
     for item, place in zip(tree.items, tree.places, strict=True):
         role = f"{place.role.name.removeprefix('ast/')}: " if place.role else ""
@@ -52,19 +53,19 @@ def render_ast(text: str, source_name: str) -> str:
     return "\n".join(lines)
 
 
-def render_datoms(text: str, source_name: str) -> str:
+def render_datoms(text: str, source_name: str, host: Host = ALONE) -> str:
     """Return the facts of the tree, one a line, as EDN; entities count from the program's root."""
-    tree = tree_of_source(text, source_name)
+    tree = tree_of_source(text, source_name, host)
     facts = datoms_of(tree, base=0, tx=TX, program_hash=program_of(tree).hash)
     return "\n".join(_datom_text(datom) for datom in facts)
 
 
-def render_exec(text: str, source_name: str) -> str:
+def render_exec(text: str, source_name: str, host: Host = ALONE) -> str:
     """Return the execution stream: a heading per body, a line per step."""
-    return "\n".join(_exec_lines(compile_source(text, source_name)))
+    return "\n".join(_exec_lines(compile_source(text, source_name, host=host)))
 
 
-STATIONS: dict[str, Callable[[str, str], str]] = {
+STATIONS: dict[str, Callable[[str, str, Host], str]] = {
     "forms": render_forms,
     "ast": render_ast,
     "datoms": render_datoms,

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from cli.errors import CliError, Exit
-from cli.sources import compile_or_fail, read_source
+from cli.sources import compile_or_fail, host_of, read_source
 
 
 @click.command("compile")
@@ -31,8 +31,8 @@ def compile_(file: Path, emit: str) -> None:
 
     text = read_source(file)
     if emit == "exec" or emit == "datoms":
-        compile_or_fail(text, str(file))
+        compile_or_fail(text, str(file), file)
     try:
-        click.echo(render(text, str(file), emit))
+        click.echo(render(text, str(file), emit, host_of(file)))
     except (SourceError, SourceErrors) as error:
         raise CliError(str(error), exit_code=Exit.FAILURE) from error

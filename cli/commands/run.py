@@ -65,7 +65,7 @@ def run(
         raise CliError("give a FILE or -e EXPR", exit_code=Exit.USAGE)
     text = expression if expression is not None else read_source(file)  # type: ignore[arg-type]
     source_name = str(file) if file is not None else "<expr>"
-    compile_or_fail(text, source_name)  # before a node is started for nothing
+    compile_or_fail(text, source_name, file)  # before a node is started for nothing
     with tempfile.TemporaryDirectory(prefix="yin-run-") as folder:
         cluster = create(Path(folder), name="run", now_s=time.time_ns() // 10**9)
         add_node(cluster, NODE, listen="127.0.0.1:0")

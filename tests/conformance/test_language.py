@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from language import (
     GLOBALS,
+    HOST,
     MEMORY,
     REFUSED,
     RUNNING,
@@ -32,7 +33,7 @@ each_case = pytest.mark.parametrize("case", RUNNING, ids=[case.name for case in 
 @each_case
 def test_the_reference_machine_gives_what_clojure_gives(case: Case) -> None:
     try:
-        tree = tree_of_source(case.source, f"{case.file}.clj")
+        tree = tree_of_source(case.source, f"{case.file}.clj", HOST)
     except (SourceError, SourceErrors) as error:
         check(case, Outcome(error=str(error)))
         return
@@ -54,7 +55,7 @@ def test_the_compiled_machine_gives_what_clojure_gives(case: Case) -> None:
 @pytest.mark.parametrize("case", REFUSED, ids=[case.name for case in REFUSED])
 def test_the_compiler_refuses_what_it_does_not_support(case: Case) -> None:
     with pytest.raises((SourceError, SourceErrors)) as caught:
-        compile_source(case.source, f"{case.file}.clj")
+        compile_source(case.source, f"{case.file}.clj", host=HOST)
     assert case.expected in str(caught.value)
 
 

@@ -47,8 +47,21 @@ undefined-name
 ; expect error: Math/sqrt
 (defprotocol P)
 ; expect error: defprotocol
-(defmacro m [] 1)
-; expect error: defmacro
+(defmacro m [a] a) (m)
+; expect error: wrong number of arguments (0); it takes [a]
+(defmacro m [] 1) m
+; expect error: m is a macro
+(defmacro m [])
+(m 1)
+; expect error: it takes []
+(defmacro m [x] (first 1)) (m 2)
+; expect error: in the macro m
+(defmacro m [] (list (quote m))) (m)
+; expect error: macros expand to macro calls
+(defmacro m [] (fn [] 1)) (m)
+; expect error: in the macro m: what it made is no code
+(defmacro m [] (here)) (m)
+; expect error: here is an effect
 (eval '(+ 1 2))
 ; expect error: eval
 (import 'java.util.Date)
@@ -59,14 +72,23 @@ undefined-name
 ; expect error: clojure.java.io
 (ns a (:import java.util.Date))
 ; expect error: :import
-`(a b)
-; expect error: syntax quote
-#"regex"
-; expect error: regular expressions
+~a
+; expect error: ~ outside of a syntax quote
+`(~@a
+; expect error: not closed
+`~@a
+; expect error: ~@ has no list around it
+::a/b
+; expect error: no alias a
+#js {}
+; expect error: no reader for the tag #js
+`(let [x 1] x)
+(defmacro m [] `(let [x 1] x)) (m)
+; expect error: a local cannot have the qualified name user/x
 (var x)
 ; expect error: var
 #'x
-; expect error: var quote
+; expect error: var
 (fn [& a b] 1)
 ; expect error: &
 (fn ([a] 1) ([b] 2))

@@ -18,8 +18,10 @@ from datomstore.value import Keyword, List, Map, Set
 from yang.compile import compile_source
 from yang.core import core_segment, core_source
 from yang.errors import SourceError, SourceErrors
+from yang.host import Host
 from yang.lower import tree_of_files
 from yind.cesk import Code, Machine, Status
+from yind.cesk.evaluate import evaluate
 from yind.cesk.reference import ReferenceCode
 
 LANGUAGE = Path(__file__).parent.parent / "language"
@@ -28,6 +30,7 @@ MEMORY = 64 << 20
 NODES = ("alpha", "beta", "gamma")
 WHO = (Keyword("who"), "tests")
 GLOBALS = {"*args*": Map([WHO])}
+HOST = Host(evaluate)
 
 
 class Case(NamedTuple):
@@ -170,7 +173,18 @@ def reference_core() -> ReferenceCode:
 
 
 # What has a meaning only at the top level, or is told by the compiler; and what chooses among the cases of a file.
-_ALONE = ("(def", "(declare", "(ns ", "(require", "*args*")
+_ALONE = (
+    "(def",
+    "(declare",
+    "(ns ",
+    "(require",
+    "*args*",
+    "(in-ns",
+    "(use ",
+    "(alias",
+    "gensym",
+    "(binding",
+)
 
 
 @cache
@@ -205,7 +219,7 @@ def globals_of(case: Case) -> Mapping[str, object]:
 
 @cache
 def _code_of_source(source: str, name: str) -> Code:
-    return Code(compile_source(source, name).segment, core_code())
+    return Code(compile_source(source, name, host=HOST).segment, core_code())
 
 
 def code_of(case: Case) -> Code:

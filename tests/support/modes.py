@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from language import (
     FUEL,
+    HOST,
     MEMORY,
     Case,
     Node,
@@ -60,8 +61,10 @@ class Program(NamedTuple):
 @cache
 def program_of(source: str, name: str) -> Program:
     """Return a program. Raises SourceError, SourceErrors."""
-    code = Code(compile_source(source, name).segment, core_code())
-    return Program(ReferenceCode.of_tree(tree_of_source(source, name), reference_core()), code)
+    code = Code(compile_source(source, name, host=HOST).segment, core_code())
+    return Program(
+        ReferenceCode.of_tree(tree_of_source(source, name, HOST), reference_core()), code
+    )
 
 
 def program_with(case: Case) -> Program:

@@ -175,7 +175,7 @@ def test_incomplete_facts_are_refused(missing: str) -> None:
         ("{:a x}", ["application", "variable", "literal", "variable"]),
         ("(do)", ["literal"]),
         ("(do 1)", ["literal"]),
-        ("(do 1 2)", ["do", "literal", "literal"]),
+        ("(if 1 (do 1 2))", ["if", "literal", "do", "literal", "literal", "literal"]),
         ("(let [] 1)", ["literal"]),
         ("(if 1 2)", ["if", "literal", "literal", "literal"]),
         ("(fn [x] x)", ["lambda", "arity", "parameter", "variable"]),

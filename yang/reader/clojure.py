@@ -1,52 +1,44 @@
 """Clojure source text to forms with spans.
 
-Is:     the grammar's actions, and errors that name what is unclosed, unexpected or not supported.
-Is not: expansion; `#( )`, quote and deref are only spelled out as forms.
+Is:     the two loops over the tables of clojure.lark, the meaning of its rules, and errors that name what is unclosed,
+        unexpected or not supported; several of them in one run.
+Is not: expansion; `#( )`, quote and deref are only spelled out as forms. What depends on the namespace (`::a`, syntax
+        quote) keeps a kind of its own until `yang.reader.resolve` knows that.
 Fits:   first station of the compiler; `yang.expand` takes the forms.
-Source: Clojure 1.11's reader. Grammar in clojure.lark, parsed by lark's LALR(1), which keeps its own stack: deep text
-        cannot exhaust Python's.
+Source: Clojure 1.11's reader. Grammar in clojure.lark; both loops keep their own stacks: deep text cannot exhaust Python's.
 """
 
 from __future__ import annotations
 
-from functools import cache
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
-from uuid import UUID
 
-from lark import Lark, Token, Transformer
-from lark.exceptions import UnexpectedCharacters, UnexpectedToken
-
-from datomstore.edn import parse_char, parse_instant, parse_number, unescape_string
 from datomstore.value import Keyword
-from yang.errors import Source, SourceError
-from yang.forms import Form, FormKind, value_of
-from yang.limits import NESTING_MAX, SOURCE_BYTES_MAX
+from yang.errors import Source, SourceError, raise_all
+from yang.forms import Form, FormKind, literal, symbol, value_of
+from yang.limits import ERRORS_SHOWN_MAX, NESTING_MAX, SOURCE_BYTES_MAX
 from yang.pause import collector_paused
+from yang.reader import literals
+from yang.reader.tables import tables
 from yang.segment import Span
 
-_CONSTANTS: dict[str, object] = {"nil": None, "true": True, "false": False}
-_SYMBOLIC = {"##Inf": float("inf"), "##-Inf": float("-inf"), "##NaN": float("nan")}
+FEATURES = frozenset({"yin", "default"})  # what reader conditionals choose among
+
 _CLOSERS = {
     "LIST_OPEN": ")",
     "FUNCTION_OPEN": ")",
+    "CONDITIONAL_OPEN": ")",
     "VECTOR_OPEN": "]",
     "MAP_OPEN": "}",
     "SET_OPEN": "}",
+    "NAMESPACED_OPEN": "}",
 }
-_PREFIXES = {"QUOTE", "DEREF", "META", "TAG", "DISCARD"}
 _REFUSED = {
-    "`": "syntax quote ` is not supported: there are no macros yet",
-    "~": "unquote ~ is not supported: there are no macros yet",
-    "#'": "var quote #' is not supported: there are no vars",
-    '#"': 'regular expressions #"..." are not supported',
-    "#?": "reader conditionals #? are not supported",
     "#=": "read-time evaluation #= is not supported",
-    "#:": "namespaced maps #: are not supported",
-    "#^": "old metadata syntax #^ is not supported",
     "#<": "unreadable form",
+    "#:": "#:name is followed by a map",
+    "#?": "#? is followed by a list: #?(:yin form :default form)",
 }
-_MATCHING = {")": "(", "]": "[", "}": "{"}
 
 
 class _Fault(NamedTuple):
@@ -57,175 +49,32 @@ class _Fault(NamedTuple):
     hint: str | None = None
 
 
-class _FaultRaised(Exception):
-    """Carries a fault out of the parser; never leaves this module."""
+class _Mark(NamedTuple):
+    """A bracket or prefix, and where it stands."""
+
+    type: str
+    text: str
+    span: Span
+    token: int  # position among the tokens
+
+
+class _Splice(NamedTuple):
+    """What a reader conditional stands for: no form, one, or several."""
+
+    forms: tuple[Form, ...]
+    span: Span
+
+
+class _Refused(Exception):
+    """Carries a fault out of an action; never leaves this module."""
 
     def __init__(self, message: str, span: Span, hint: str | None = None) -> None:
         super().__init__(message)
         self.fault = _Fault(message, span, hint)
 
 
-def _span(token: Token) -> Span:
-    return Span(token.line, token.column, token.end_line, token.end_column)  # type: ignore[arg-type]
-
-
-def _between(first: Token, last: Token | Form) -> Span:
-    if isinstance(last, Form):
-        end_line, end_column = last.span.end_line, last.span.end_column
-    else:
-        end_line, end_column = last.end_line, last.end_column  # type: ignore[assignment]
-    return Span(first.line, first.column, end_line, end_column)  # type: ignore[arg-type]
-
-
-Parts: TypeAlias = list[Any]  # tokens and forms of one rule
-
-
-class _Discarded:
-    """What `#_` leaves behind, until the surrounding form drops it."""
-
-
-_DISCARDED = _Discarded()
-
-
-def _kept(items: Parts) -> tuple[Form, ...]:
-    return tuple([item for item in items if item is not _DISCARDED])
-
-
-class _Actions(Transformer[Token, Any]):
-    """One method for each terminal and rule of the grammar, run while parsing; no state."""
-
-    def SYMBOL(self, token: Token) -> Form:  # noqa: N802
-        text = str(token)
-        if text in _CONSTANTS:
-            return Form("literal", _CONSTANTS[text], _span(token))
-        if text != "/" and (text[0] == "/" or (text[-1] == "/" and not text.endswith("//"))):
-            raise _FaultRaised(f"{text} is not a symbol", _span(token))
-        return Form("symbol", text, _span(token))
-
-    def NUMBER(self, token: Token) -> Form:  # noqa: N802
-        try:
-            value = parse_number(str(token))
-        except ValueError as error:
-            raise _FaultRaised(str(error), _span(token)) from None
-        if value is None:
-            raise _FaultRaised(f"{token} is not a number", _span(token))
-        return Form("literal", value, _span(token))
-
-    def STRING(self, token: Token) -> Form:  # noqa: N802
-        try:
-            return Form("literal", unescape_string(token[1:-1]), _span(token))
-        except (ValueError, OverflowError) as error:
-            raise _FaultRaised(str(error), _span(token)) from None
-
-    def CHARACTER(self, token: Token) -> Form:  # noqa: N802
-        try:
-            return Form("literal", parse_char(str(token)), _span(token))
-        except (ValueError, OverflowError) as error:
-            raise _FaultRaised(str(error), _span(token)) from None
-
-    def KEYWORD(self, token: Token) -> Form:  # noqa: N802
-        name = token[1:]
-        if name.startswith(":"):
-            message = f"{token}: keywords resolved by namespace are not supported"
-            raise _FaultRaised(message, _span(token), f"write the namespace out: :user/{name[1:]}")
-        if not name or (name != "/" and name.endswith("/")):
-            raise _FaultRaised(f"{token} is not a keyword", _span(token))
-        return Form("literal", Keyword(name), _span(token))
-
-    def SYMBOLIC(self, token: Token) -> Form:  # noqa: N802
-        if token not in _SYMBOLIC:
-            message = f"no value {token}; there are ##Inf, ##-Inf, ##NaN"
-            raise _FaultRaised(message, _span(token))
-        return Form("literal", _SYMBOLIC[token], _span(token))
-
-    def list(self, parts: Parts) -> Form:
-        return self._collection("list", parts)
-
-    def vector(self, parts: Parts) -> Form:
-        return self._collection("vector", parts)
-
-    def set(self, parts: Parts) -> Form:
-        form = self._collection("set", parts)
-        _refuse_twice(form, form.value, "a set with a member twice")
-        return form
-
-    def map(self, parts: Parts) -> Form:
-        form = self._collection("map", parts)
-        if len(form.value) % 2:
-            raise _FaultRaised("a map with a key that has no value", form.value[-1].span)
-        _refuse_twice(form, form.value[::2], "a map with a key twice")
-        return form
-
-    def function(self, parts: Parts) -> Form:
-        form = self._collection("function", parts)
-        stack = [item for item in form.value if not item.is_leaf]
-        while stack:
-            inner = stack.pop()
-            if inner.kind == "function":
-                raise _FaultRaised(
-                    "#( ) inside #( )", inner.span, "write the inner one as (fn [x] ...)"
-                )
-            stack.extend(item for item in inner.value if not item.is_leaf)
-        return form
-
-    def _collection(self, kind: FormKind, parts: Parts) -> Form:
-        return Form(kind, _kept(parts[1:-1]), _between(parts[0], parts[-1]))
-
-    def quote(self, parts: Parts) -> Form:
-        return self._prefixed("quote", parts)
-
-    def deref(self, parts: Parts) -> Form:
-        return self._prefixed("yin.core/deref", parts)
-
-    def _prefixed(self, head: str, parts: Parts) -> Form:
-        span = _between(parts[0], parts[-1])
-        return Form("list", (Form("symbol", head, _span(parts[0])), parts[-1]), span)
-
-    def meta(self, parts: Parts) -> Form:
-        """Return the form alone: type hints and other metadata mean nothing here."""
-        _, metadata, form = [part for part in parts if part is not _DISCARDED]
-        named = metadata.kind == "symbol" or metadata.kind == "map"
-        if not named and not isinstance(metadata.value, Keyword | str):
-            raise _FaultRaised("metadata is a symbol, keyword, string or map", metadata.span)
-        return form  # type: ignore[no-any-return]
-
-    def tagged(self, parts: Parts) -> Form:
-        tag, form = str(parts[0]), parts[-1]
-        span = _between(parts[0], form)
-        read = _TAGS.get(tag)
-        if read is None:
-            raise _FaultRaised(f"no tag {tag}; there are #inst, #uuid, #bytes", _span(parts[0]))
-        if form.kind != "literal" or not isinstance(form.value, str):
-            raise _FaultRaised(f"{tag} is followed by a string", form.span)
-        try:
-            return Form("literal", read(form.value), span)
-        except (ValueError, OverflowError) as error:
-            raise _FaultRaised(f"{tag}: {error}", form.span) from None
-
-    def discard(self, parts: Parts) -> _Discarded:
-        return _DISCARDED
-
-    def start(self, parts: Parts) -> tuple[Form, ...]:
-        return _kept(parts)
-
-
-_TAGS: dict[str, Any] = {"#inst": parse_instant, "#uuid": UUID, "#bytes": bytes.fromhex}
-
-
-def _refuse_twice(form: Form, keys: tuple[Form, ...], message: str) -> None:
-    """Refuse equal constant keys; a key that is computed may turn out equal only when it runs."""
-    constants = [key for key in keys if key.is_leaf]
-    whole = Form("set", tuple(constants), form.span)
-    try:
-        value_of(whole)
-    except ValueError:
-        raise _FaultRaised(message, form.span) from None
-
-
-@cache
-def _parser() -> Lark:
-    grammar = Path(__file__).with_name("clojure.lark").read_text(encoding="utf-8")
-    return Lark(grammar, parser="lalr", lexer="basic", transformer=_Actions())
+Token: TypeAlias = tuple[str, Any]  # its type, and a form or a mark
+Parts: TypeAlias = list[Any]  # marks, forms and lists of forms of one rule
 
 
 def read(text: str, source_name: str = "<source>") -> tuple[Form, ...]:
@@ -233,80 +82,390 @@ def read(text: str, source_name: str = "<source>") -> tuple[Form, ...]:
     return read_source(Source(source_name, text))
 
 
-def read_source(source: Source) -> tuple[Form, ...]:
-    """Return the top-level forms of a source.
+def read_source(source: Source, text: str | None = None, lines_before: int = 0) -> tuple[Form, ...]:
+    """Return the top-level forms of a source, or of the part of it that comes after so many lines.
 
-    Cost: linear; about 20 us a line.
+    Cost: linear; about 25 us a line.
 
     Raises:
-        SourceError: at the first place that cannot be read.
+        SourceError, SourceErrors: what cannot be read; after an error reading goes on where a line starts with a bracket.
     """
-    text = source.text
-    start = Span(1, 1, 1, 1)
+    text = source.text if text is None else text
+    start = Span(1 + lines_before, 1, 1 + lines_before, 1)
     if len(text) > SOURCE_BYTES_MAX:
         raise source.error(f"source text of more than {SOURCE_BYTES_MAX} characters", start)
     try:
         text.encode()
     except UnicodeEncodeError as error:
         message = "half of a surrogate pair, not a character"
-        raise source.error(message, _span_at(text, error.start)) from None
-    try:
-        with collector_paused():
-            forms: tuple[Form, ...] = _parser().parse(text)  # type: ignore[assignment]
-    except _FaultRaised as raised:
-        raise source.error(*raised.fault) from None
-    except UnexpectedCharacters as error:
-        raise _character_error(source, error) from None
-    except UnexpectedToken as error:
-        raise _token_error(source, error) from None
-    _refuse_deep(source, forms)
+        raise source.error(message, _span_at(text, error.start, lines_before)) from None
+    with collector_paused():
+        reading = _Reading(lines_before)
+        tokens = reading.scan(text)
+        forms = reading.parse(tokens)
+    raise_all(_errors(source, reading.faults))
     return forms
 
 
-def _span_at(text: str, position: int) -> Span:
-    line = text.count("\n", 0, position) + 1
+def _errors(source: Source, faults: list[_Fault]) -> list[SourceError]:
+    found = sorted(set(faults), key=lambda fault: fault.span)[:ERRORS_SHOWN_MAX]
+    return [source.error(*fault) for fault in found]
+
+
+def _span_at(text: str, position: int, lines_before: int) -> Span:
+    line = text.count("\n", 0, position) + 1 + lines_before
     column = position - text.rfind("\n", 0, position)
     return Span(line, column, line, column + 1)
 
 
-def _character_error(source: Source, error: UnexpectedCharacters) -> SourceError:
-    """Return the error of a place where no token starts."""
-    position = error.pos_in_stream
-    assert position is not None
-    span, two = _span_at(source.text, position), source.text[position : position + 2]
-    if two[0] == '"':
-        return source.error("this string is not closed", span, 'close it with "')
-    message = _REFUSED.get(two) or _REFUSED.get(two[0]) or f"unexpected {two[0]}"
-    return source.error(message, span)
+class _Reading:
+    """One run over a text: the faults so far."""
+
+    def __init__(self, lines_before: int) -> None:
+        self.lines_before = lines_before
+        self.faults: list[_Fault] = []
+        self.is_cut = (
+            False  # the text ends inside a string, so what is open is open because of that
+        )
+
+    # -- text to tokens --
+
+    def scan(self, text: str) -> list[Token]:
+        """Return the tokens of a text; leaves are forms already."""
+        tokens: list[Token] = []
+        match = tables().scanner.match
+        line, line_start, position, size = 1 + self.lines_before, 0, 0, len(text)
+        leaves = _LEAVES
+        while position < size:
+            found = match(text, position)
+            if found is None:
+                position = self._skip(text, position, _span_at(text, position, self.lines_before))
+                continue
+            name = found.lastgroup
+            end = found.end()
+            if name == "BLANK":
+                newlines = text.count("\n", position, end)
+                if newlines:
+                    line += newlines
+                    line_start = text.rfind("\n", position, end) + 1
+                position = end
+                continue
+            column = position - line_start + 1
+            piece = found.group()
+            if "\n" in piece:
+                start_line = line
+                line += piece.count("\n")
+                line_start = text.rfind("\n", position, end) + 1
+                span = Span(start_line, column, line, end - line_start + 1)
+            else:
+                span = Span(line, column, line, column + end - position)
+            read_leaf = leaves.get(name)  # type: ignore[arg-type]
+            if read_leaf is None:
+                tokens.append((name, _Mark(name, piece, span, len(tokens))))  # type: ignore[arg-type]
+            else:
+                try:
+                    tokens.append((name, read_leaf(piece, span)))  # type: ignore[arg-type]
+                except (ValueError, OverflowError) as error:
+                    self.faults.append(_Fault(str(error), span, getattr(error, "hint", None)))
+                    tokens.append((name, literal(None, span)))  # type: ignore[arg-type]
+            position = end
+        return tokens
+
+    def _skip(self, text: str, position: int, span: Span) -> int:
+        """Note a place where no token starts; return where to go on."""
+        two = text[position : position + 2]
+        if two[0] == '"' or two == '#"':
+            what = "string" if two[0] == '"' else "regular expression"
+            self.faults.append(_Fault(f"this {what} is not closed", span, 'close it with "'))
+            self.is_cut = True
+            return len(text)
+        message = _REFUSED.get(two) or f"unexpected {two[0]}"
+        self.faults.append(_Fault(message, span))
+        return position + (2 if two in _REFUSED else 1)
+
+    # -- tokens to forms --
+
+    def parse(self, tokens: list[Token]) -> tuple[Form, ...]:
+        """Return the forms of tokens; after a fault, what could still be read."""
+        _, actions, start, end, names = tables()
+        states, values = [start], []
+        rules = {name: getattr(self, f"_{name}") for name in names}
+        is_deep = False
+        number, count = 0, len(tokens)
+        while True:
+            type_, token = tokens[number] if number < count else ("$END", None)
+            row = actions[states[-1]]
+            action = row.get(type_)
+            if action.__class__ is int:
+                states.append(action)
+                values.append(token)
+                number += 1
+                if len(states) > NESTING_MAX:
+                    is_deep = True
+            elif action is not None:
+                size, rule, origin = action  # type: ignore[misc]
+                if rule is not None:
+                    parts = values[len(values) - size :]
+                    del states[len(states) - size :], values[len(values) - size :]
+                    try:
+                        value = rules[rule](parts)
+                    except _Refused as refused:
+                        self.faults.append(refused.fault)
+                        value = literal(None, refused.fault.span)
+                    values.append(value)
+                else:
+                    states.pop()
+                state = actions[states[-1]][origin]
+                states.append(state)  # type: ignore[arg-type]
+                if type_ == "$END" and state == end:
+                    break
+            else:
+                number = self._recover(tokens, number, values)
+                if number < 0:
+                    break
+                if number == count or tokens[number][1].span.column == 1:
+                    states, values = [start], []
+        forms: tuple[Form, ...] = tuple(values[0]) if values and isinstance(values[0], list) else ()
+        if is_deep and not self.faults:
+            self._refuse_deep(forms)
+        return forms
+
+    def _recover(self, tokens: list[Token], number: int, values: Parts) -> int:
+        """Note the fault of a token that cannot stand where it does; return where to go on, -1 for nowhere."""
+        waiting = [entry for entry in values if isinstance(entry, _Mark)]
+        at_end = number == len(tokens)
+        if waiting and waiting[-1].type not in _CLOSERS:
+            self._note(f"{waiting[-1].text} has no form after it", waiting[-1].span)
+            start = waiting[0]
+        elif not waiting:
+            mark: _Mark = tokens[number][1]
+            self._note(f"{mark.text} closes nothing", mark.span)
+            start = mark
+        else:
+            start = waiting[0]
+            self._note_open(waiting, None if at_end else tokens[number][1])
+        for following in range(start.token + 1, len(tokens)):
+            type_, token = tokens[following]
+            if token.span.column == 1 and type_ in _CLOSERS and following != number:
+                return following
+        return -1
+
+    def _note_open(self, waiting: list[_Mark], closing: _Mark | None) -> None:
+        opener = waiting[-1]
+        closer = _CLOSERS[opener.type]
+        if closing is not None:
+            place = f"line {opener.span.line}, column {opener.span.column}"
+            self._note(
+                f"{closing.text} does not close {opener.text} of {place}",
+                closing.span,
+                f"expected {closer}",
+            )
+        elif not self.is_cut:
+            message = f"{opener.text} is not closed"
+            self._note(message, opener.span, f"the text ends before its {closer}")
+
+    def _note(self, message: str, span: Span, hint: str | None = None) -> None:
+        self.faults.append(_Fault(message, span, hint))
+
+    def _refuse_deep(self, forms: tuple[Form, ...]) -> None:
+        level = [form for form in forms if not form.is_leaf]
+        for _ in range(NESTING_MAX):
+            if not level:
+                return
+            level = [inner for form in level for inner in form.value if not inner.is_leaf]
+        if level:
+            self._note(f"forms nested deeper than {NESTING_MAX}", level[0].span)
+
+    # -- the rules of the grammar --
+
+    def _items_none(self, parts: Parts) -> Parts:
+        return []
+
+    def _items_form(self, parts: Parts) -> Parts:
+        items, form = parts
+        if form.__class__ is _Splice:
+            items.extend(form.forms)
+        else:
+            items.append(form)
+        return items  # type: ignore[no-any-return]
+
+    def _items_discard(self, parts: Parts) -> Parts:
+        return parts[0]  # type: ignore[no-any-return]
+
+    def _start(self, parts: Parts) -> Parts:
+        return parts[0]  # type: ignore[no-any-return]
+
+    def _skipped(self, parts: Parts) -> None:
+        return None
+
+    _discard = _skipped
+
+    def _list(self, parts: Parts) -> Form:
+        return Form("list", tuple(parts[1]), _between(parts[0].span, parts[2].span))
+
+    def _vector(self, parts: Parts) -> Form:
+        return Form("vector", tuple(parts[1]), _between(parts[0].span, parts[2].span))
+
+    def _set(self, parts: Parts) -> Form:
+        form = self._collection("set", parts)
+        _refuse_twice(form, form.value, "a set with a member twice")
+        return form
+
+    def _map(self, parts: Parts) -> Form:
+        form = self._collection("map", parts)
+        if len(form.value) % 2:
+            raise _Refused("a map with a key that has no value", form.value[-1].span)
+        _refuse_twice(form, form.value[::2], "a map with a key twice")
+        return form
+
+    def _collection(self, kind: FormKind, parts: Parts) -> Form:
+        return Form(kind, tuple(parts[1]), _between(parts[0].span, parts[2].span))
+
+    def _function(self, parts: Parts) -> Form:
+        form = self._collection("function", parts)
+        stack = [item for item in form.value if not item.is_leaf]
+        while stack:
+            inner = stack.pop()
+            if inner.kind == "function":
+                hint = "write the inner one as (fn [x] ...)"
+                raise _Refused("#( ) inside #( )", inner.span, hint)
+            stack.extend([item for item in inner.value if not item.is_leaf])
+        return form
+
+    def _conditional(self, parts: Parts) -> _Splice:
+        """Return what stands after the first feature that is ours."""
+        opener, items, closer = parts
+        span = _between(opener.span, closer.span)
+        if len(items) % 2:
+            raise _Refused("a feature without a form", items[-1].span)
+        for feature, form in zip(items[::2], items[1::2], strict=True):
+            if feature.kind != "literal" or not isinstance(feature.value, Keyword):
+                raise _Refused("a feature is a keyword: :yin, :clj, :default", feature.span)
+            if feature.value.name not in FEATURES:
+                continue
+            if "@" not in opener.text:
+                return _Splice((form,), span)
+            if form.kind not in ("list", "vector"):
+                raise _Refused("#?@ puts the items of a list or vector here", form.span)
+            return _Splice(form.value, span)
+        return _Splice((), span)
+
+    def _namespaced(self, parts: Parts) -> Form:
+        form = self._map(parts)
+        prefix = parts[0].text[2:].rstrip("{ \t\r\n\f\v,")
+        if prefix.startswith(":"):
+            name = symbol(prefix[1:], parts[0].span)
+            return Form("namespaced", (name, form), form.span)
+        if not prefix:
+            raise _Refused("#: has no namespace after it", parts[0].span)
+        return with_namespace(form, prefix)
+
+    def _quote(self, parts: Parts) -> Form:
+        return _prefixed("quote", parts)
+
+    def _deref(self, parts: Parts) -> Form:
+        return _prefixed("clojure.core/deref", parts)
+
+    def _var(self, parts: Parts) -> Form:
+        return _prefixed("var", parts)
+
+    def _syntax_quote(self, parts: Parts) -> Form:
+        return _marked("syntax-quote", parts)
+
+    def _unquote(self, parts: Parts) -> Form:
+        return _marked("unquote", parts)
+
+    def _unquote_splicing(self, parts: Parts) -> Form:
+        return _marked("unquote-splicing", parts)
+
+    def _tagged(self, parts: Parts) -> Form:
+        mark, _, given = parts
+        form = _single(mark, given)
+        span = _between(mark.span, form.span)
+        reader = literals.TAGS.get(mark.text)
+        if reader is None:
+            return Form("tagged", (symbol(mark.text[1:], mark.span), form), span)
+        if form.kind != "literal" or not isinstance(form.value, str):
+            raise _Refused(f"{mark.text} is followed by a string", form.span)
+        try:
+            return literal(reader(form.value), span)
+        except (ValueError, OverflowError) as error:
+            raise _Refused(f"{mark.text}: {error}", form.span) from None
+
+    def _meta(self, parts: Parts) -> Form:
+        mark, _, given, _, described = parts
+        metadata, form = _single(mark, given), _single(mark, described)
+        if metadata.kind == "map":
+            items = metadata.value
+            entries = tuple(zip(items[::2], items[1::2], strict=True))
+        elif metadata.kind == "symbol" or isinstance(metadata.value, str):
+            entries = ((literal(Keyword("tag"), metadata.span), metadata),)
+        elif (
+            metadata.kind == "literal" and isinstance(metadata.value, Keyword)
+        ) or metadata.kind == "auto":
+            entries = ((metadata, literal(True, metadata.span)),)
+        else:
+            raise _Refused("metadata is a symbol, keyword, string or map", metadata.span)
+        return form._replace(meta=(*form.meta, *entries))
 
 
-def _token_error(source: Source, error: UnexpectedToken) -> SourceError:
-    """Return the error of a closer that closes nothing, or of an end before everything is closed."""
-    waiting = [
-        entry
-        for entry in error.state.value_stack
-        if isinstance(entry, Token) and (entry.type in _CLOSERS or entry.type in _PREFIXES)
-    ]
-    token = error.token
-    at_end = token.type == "$END"
-    if waiting and waiting[-1].type in _PREFIXES:
-        return source.error(f"{waiting[-1]} has no form after it", _span(waiting[-1]))
-    if not waiting:
-        return source.error(f"{token} closes nothing", _span(token))
-    opener = waiting[-1]
-    closer = _CLOSERS[opener.type]
-    if at_end:
-        message = f"{opener} is not closed"
-        return source.error(message, _span(opener), f"the text ends before its {closer}")
-    message = f"{token} does not close {opener} of line {opener.line}, column {opener.column}"
-    return source.error(message, _span(token), f"expected {closer}")
+def _between(first: Span, last: Span) -> Span:
+    return Span(first.line, first.column, last.end_line, last.end_column)
 
 
-def _refuse_deep(source: Source, forms: tuple[Form, ...]) -> None:
-    level = [form for form in forms if not form.is_leaf]
-    for _ in range(NESTING_MAX):
-        if not level:
-            return
-        level = [inner for form in level for inner in form.value if not inner.is_leaf]
-    if level:
-        raise source.error(f"forms nested deeper than {NESTING_MAX}", level[0].span)
+def _single(mark: _Mark, given: Form | _Splice) -> Form:
+    if isinstance(given, Form):
+        return given
+    if len(given.forms) != 1:
+        raise _Refused(f"{mark.text} has no form after it", mark.span)
+    return given.forms[0]
+
+
+def _prefixed(head: str, parts: Parts) -> Form:
+    mark, _, given = parts
+    form = _single(mark, given)
+    return Form("list", (symbol(head, mark.span), form), _between(mark.span, form.span))
+
+
+def _marked(kind: FormKind, parts: Parts) -> Form:
+    mark, _, given = parts
+    form = _single(mark, given)
+    return Form(kind, (form,), _between(mark.span, form.span))
+
+
+def with_namespace(form: Form, namespace: str) -> Form:
+    """Return a map form with the namespace put before its plain keys; `_/x` is plain x."""
+    return form._replace(
+        value=tuple(
+            [
+                _with_namespace(item, namespace) if position % 2 == 0 else item
+                for position, item in enumerate(form.value)
+            ]
+        )
+    )
+
+
+def _with_namespace(key: Form, namespace: str) -> Form:
+    is_keyword = key.kind == "literal" and isinstance(key.value, Keyword)
+    if key.kind != "symbol" and not is_keyword:
+        return key
+    name: str = key.value.name if is_keyword else key.value
+    if name.startswith("_/"):
+        name = name[2:]
+    elif "/" not in name:
+        name = f"{namespace}/{name}"
+    return key._replace(value=Keyword(name) if is_keyword else name)
+
+
+def _refuse_twice(form: Form, keys: tuple[Form, ...], message: str) -> None:
+    """Refuse equal constant keys; a key that is computed may turn out equal only when it runs."""
+    constants = tuple([key for key in keys if key.kind == "literal" or key.kind == "symbol"])
+    if len(constants) < 2:
+        return
+    try:
+        value_of(Form("set", constants, form.span))
+    except ValueError:
+        raise _Refused(message, form.span) from None
+
+
+_LEAVES: dict[str, Callable[[str, Span], Form]] = literals.LEAVES

@@ -15,3 +15,5 @@ IMAGE_BYTES_MAX = 1 << 32
 HOT_COUNT = (
     500  # calls of a function, or rounds of a loop, run directly: about what compiling it costs
 )
+MACRO_FUEL_MAX = 50_000_000  # of one macro call: some seconds
+MACRO_MEMORY_MAX = 256 << 20

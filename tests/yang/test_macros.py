@@ -1,0 +1,137 @@
+"""Macros and namespaces: places, provenance, files."""
+
+from __future__ import annotations
+
+import pytest
+
+from yang.compile import compile_source
+from yang.core import core_segment
+from yang.errors import Source, SourceError, SourceErrors
+from yang.expand import expand
+from yang.forms import text_of
+from yang.host import Host
+from yang.reader.clojure import read
+from yind.cesk import Code, Machine, Status
+from yind.cesk.evaluate import evaluate
+
+FILES = {
+    "app.text": "(ns app.text (:require [app.base :as base]))\n"
+    '(defn- hidden [x] x)\n(defn shout [x] (hidden (str (base/upper x) "!")))\n'
+    "(defmacro loudly [x] `(shout ~x))\n(defn map [x] [:mine x])\n(defn both [] [(map 1) (count [1])])",
+    "app.base": "(ns app.base)\n(defn upper [x] (clojure.string/upper-case x))",
+    "app.wrong": "(ns app.wrong)\n(defn f [x]\n  (undefined x))",
+    "app.silent": "(def x 1)",
+}
+HOST = Host(evaluate, lambda name: (f"{name}.clj", FILES[name]) if name in FILES else None)
+
+
+def value(text: str) -> object:
+    machine = Machine(
+        Code(compile_source(text, "a.clj", host=HOST).segment, Code(core_segment(), None)),
+        memory_max=1 << 24,
+    )
+    assert machine.run(1_000_000) is Status.DONE
+    return machine.result
+
+
+def errors(text: str) -> list[SourceError]:
+    with pytest.raises((SourceError, SourceErrors)) as raised:
+        compile_source(text, "a.clj", host=HOST)
+    found = raised.value
+    return list(found.errors) if isinstance(found, SourceErrors) else [found]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('(ns a (:require [app.text :as t])) (t/shout "a")', "A!"),
+        ('(ns a (:require [app.text :refer [shout]])) (shout "a")', "A!"),
+        ('(ns a (:require [app.text :refer :all])) (shout "a")', "A!"),
+        ('(ns a (:require [app.text :refer [shout] :rename {shout cry}])) (cry "a")', "A!"),
+        (
+            '(ns a (:require (app [text :as t] base))) [(t/loudly "a") (app.base/upper "b")]',
+            ("A!", "B"),
+        ),
+        ('(ns a (:use app.text)) (loudly "b")', "B!"),
+        ("(ns a (:use [app.text :only [shout]])) (map inc [1])", (2,)),
+        ('(require \'[app.text :as t]) (let [shout 1] (t/loudly "b"))', "B!"),
+        ("(require 'app.text) (app.text/both)", ((1,), 1)),
+        ("(ns a) (defn f [] 1) (in-ns 'b) (defn f [] 2) [(f) (a/f)]", (2, 1)),
+        ("(ns a) (def x 1) (ns b (:require [a])) (alias 'q 'a) [q/x a/x ::q/y]", None),
+        ("(ns a (:require [later :as-alias l])) (name ::l/x)", "x"),
+        ("(ns a (:refer-clojure :exclude [map])) (defn map [x] x) (map 3)", 3),
+    ],
+)
+def test_namespaces_mean_what_they_do_in_clojure(text: str, expected: object) -> None:
+    if expected is not None:
+        found = value(text)
+        if "both" in text:
+            assert found[1] == 1  # type: ignore[index]
+        else:
+            assert found == expected
+    else:
+        assert len(value(text)) == 3  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        ("\n(require 'no.where)", 2, "no namespace no.where to require"),
+        ("(require 'app.silent)", 1, "app.silent.clj does not say (ns app.silent)"),
+        ("(ns a (:require [app.text :as t]))\n(t/hidden 1)", 2, "t/hidden is private in app.text"),
+        ("(ns a (:require [app.text :refer [nothing]]))", 1, "app.text has no nothing"),
+        (
+            "(ns a (:require [app.text :as t]))\n(t/nothing 1)",
+            2,
+            "unresolved symbol: app.text/nothing",
+        ),
+        ("(ns a)\n(b/c 1)", 2, "no namespace b, so no b/c"),
+        ("(ns a (:import java.util.Date))", 1, ":import in ns is not supported"),
+    ],
+)
+def test_what_a_namespace_lacks_is_refused_at_its_place(text: str, line: int, message: str) -> None:
+    (error,) = errors(text)
+    assert (error.source, error.line) == ("a.clj", line)
+    assert message in error.message
+
+
+def test_error_in_a_required_file_names_that_file() -> None:
+    (error,) = errors("(require 'app.wrong)\n(+ 1 2)")
+    assert (error.source, error.line, error.column) == ("app.wrong.clj", 3, 4)
+    assert error.text_line == "  (undefined x))"
+
+
+def test_error_in_what_was_given_to_a_macro_is_told_where_it_was_written() -> None:
+    (error,) = errors("(defmacro unless [t x] `(if ~t nil ~x))\n(unless 1\n  (+ 1 missing))")
+    assert (error.line, error.column) == (3, 8)
+
+
+def test_error_in_what_a_macro_made_is_told_at_the_call() -> None:
+    (error,) = errors("(defmacro m [x] `(+ ~x missing))\n(list 1\n  (m 2))")
+    assert (error.line, error.column) == (3, 3)
+
+
+def test_several_errors_are_told_in_one_run() -> None:
+    found = errors("(defmacro m [x] x)\n(m)\n(let [a] 1)\n(m 1 2)")
+    assert [error.line for error in found] == [2, 3, 4]
+
+
+def test_expansion_keeps_the_call_it_is_made_of() -> None:
+    text = "(defmacro twice [x] `(+ ~x ~x))\n(defmacro m [x] `(twice ~x))\n(m 2)"
+    form = expand(read(text), Source("a.clj", text), host=HOST).forms[-1]
+    assert [(one.macro, text_of(one.form)) for one in form.origin] == [
+        ("m", "(m 2)"),
+        ("twice", "(user/twice 2)"),
+    ]
+
+
+def test_program_without_a_machine_says_that_macros_need_one() -> None:
+    with pytest.raises(SourceError, match="macros need a machine"):
+        compile_source("(defmacro m [] 1) (m)", "a.clj")
+
+
+def test_namespace_of_a_program_is_not_part_of_its_hash() -> None:
+    plain = compile_source("(def x 1) x", "a.clj").program.hash
+    assert compile_source("(ns b) (def x 1) x", "a.clj").program.hash != plain  # ns is nil there
+    one, other = (compile_source(f"(ns {name}) (def x 1) x", "a.clj") for name in ("b", "c"))
+    assert one.program.hash == other.program.hash

@@ -1,0 +1,52 @@
+"""Macros on the machine: a program run to its end, with nothing but its argument.
+
+Is:     what `yang.host.Host.evaluate` is for the command, the daemon and the tests.
+Is not: an agent: no effect is answered but `log!`, which is lost, and fuel and memory are bounded.
+Fits:   `cli.sources` and tests pass it to the compiler.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+from datomstore.value import Map
+from yang.core import core_segment
+from yang.errors import MacroFault
+from yang.segment import Segment
+from yind.cesk._core import Code, Machine, Status
+from yind.cesk.errors import ValueInvalid
+from yind.cesk.limits import MACRO_FUEL_MAX, MACRO_MEMORY_MAX
+
+
+@cache
+def _core() -> Code:
+    return Code(core_segment(), None)
+
+
+def evaluate(segment: Segment, given: Map) -> object:
+    """Return the value of a program that is given a map as *args*.
+
+    Raises:
+        MacroFault: it failed, asked for an effect, or used too much.
+    """
+    machine = Machine(
+        Code(segment, _core()),
+        memory_max=MACRO_MEMORY_MAX,
+        fuel_max=MACRO_FUEL_MAX,
+        globals={"*args*": given},
+    )
+    while True:
+        status = machine.run(MACRO_FUEL_MAX)
+        if status is Status.DONE:
+            try:
+                return machine.result
+            except ValueInvalid as error:
+                raise MacroFault(f"what it made is no code: {error}") from None
+        if status is Status.EFFECT and machine.effect[0] == "log!":
+            machine.resume(None)
+        elif status is Status.EFFECT:
+            raise MacroFault(f"{machine.effect[0]} is an effect, which macros cannot do")
+        elif status is Status.FAULT:
+            raise MacroFault(machine.fault.message)
+        else:
+            raise MacroFault("it took too much time or memory")
