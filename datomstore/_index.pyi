@@ -1,6 +1,6 @@
 """Types of the index of facts (`_index.pyx`): columns of codes, runs with sorted orders, and the searches over them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -70,7 +70,9 @@ class Run:
     `orders` has for "eavt", "aevt", "avet" and "vaet" the offsets of rows in that order, in two parts: rows that were live
     when the run was made, then those that were not (retractions, and what they ended). An order that is not given is made
     when it is first used. All that is in the second part shows for no database value at or after row `past_until`.
-    VAET has the rows of the attributes `references` only (ids; None lets the run choose those with integers).
+    VAET has the rows of the attributes `references` only (ids; None lets the run choose those with integers); searches by a
+    value alone look for those of other attributes in AVET. `integers` are the ids of the attributes whose codes are all
+    even; without it a run of stored codes reads them all to know.
     """
 
     def __init__(
@@ -86,8 +88,10 @@ class Run:
         past: Offsets | None = None,
         past_until: int = 0,
         references: Ids | None = None,
+        integers: Ids | None = None,
     ) -> None:
         """`past` are the offsets of the rows that are in no second part yet, ascending; needed to make an order."""
+    def __len__(self) -> int: ...
     @property
     def start(self) -> int: ...
     @property
@@ -109,11 +113,114 @@ class Run:
     @property
     def references(self) -> Ids | None: ...
     @property
+    def integers(self) -> Ids | None: ...
+    @property
     def nbytes(self) -> int: ...
     def order(self, name: str) -> tuple[Offsets, Offsets]:
         """Return (rows that were live, rows that were not) in an order, which is made if it is not there."""
     def has_order(self, name: str) -> bool: ...
     def drop_order(self, name: str) -> None: ...
+    def ends(self, retractions: NDArray[np.bool_]) -> tuple[list[int], list[int], bool]:
+        """Return (offsets of rows, offsets of what ended them) of facts in the order of a log, and whether none is twice.
+
+        `retractions` says for each row whether it is one. The run has no rows in the second part of its orders.
+        """
+
+class Ended:
+    """Which row ended each row; sparse. A retraction is noted as ended by itself."""
+
+    def __init__(self) -> None: ...
+    def fork(self, count: int) -> Ended:
+        """Return what ended rows by rows below `count`, to which others may be added."""
+    def set(self, row: int, by: int) -> None: ...
+    def set_many(self, rows: Ids | Sequence[int], by: Ids | Sequence[int]) -> None: ...
+    def clear(self, row: int) -> None: ...
+    def clear_from(self, start: int, end: int) -> None: ...
+    def by(self, rows: Rows) -> Ids:
+        """Return the row that ended each row, plus one; 0 for none, a retraction's own plus one for a retraction."""
+    def past(self, start: int, end: int, count: int) -> tuple[Offsets, int]:
+        """Return (offsets of the rows of a range that were ended by rows below `count`, row after the last of these)."""
+
+class Segments:
+    """Runs and a tail of columns of ids, as they are at one moment, with all searches over them.
+
+    Every search takes a view: rows from `start` on, below `count`; `everything` shows past rows and retractions too.
+    """
+
+    def __init__(
+        self,
+        runs: tuple[Run, ...],
+        ends: tuple[int, ...],
+        pasts: tuple[int, ...],
+        ended: Ended,
+        tail_start: int,
+        e: Ids,
+        a: Ids,
+        v: Ids,
+        t: Ids,
+    ) -> None:
+        """`ends` are the rows after the last that counts of each run, `pasts` until when its second part is looked at."""
+    @property
+    def runs(self) -> tuple[Run, ...]: ...
+    @property
+    def ends(self) -> tuple[int, ...]: ...
+    @property
+    def pasts(self) -> tuple[int, ...]: ...
+    @property
+    def ended(self) -> Ended: ...
+    @property
+    def tail(self) -> tuple[Ids, Ids, Ids, Ids]: ...
+    @property
+    def tail_start(self) -> int: ...
+    @property
+    def tail_end(self) -> int:
+        """Return up to which row the tail has room."""
+    def rows(
+        self,
+        e: int | None,
+        a: int | None,
+        v: int | None,
+        count: int,
+        start: int = 0,
+        everything: bool = False,
+    ) -> Rows:
+        """Return the rows with the ids given."""
+    def showing(self, rows: Rows, count: int, start: int = 0, everything: bool = False) -> Rows: ...
+    def pairs(self, e: int, a: int, count: int, start: int = 0) -> list[tuple[int, int]]:
+        """Return [(id of the value, id of the transaction)] of what an entity has for an attribute."""
+    def counted(
+        self,
+        e: int | None,
+        a: int | None,
+        v: int | None,
+        count: int,
+        start: int = 0,
+        everything: bool = False,
+    ) -> int:
+        """Return about how many rows that are: by position, exact but for rows ended since their run was made."""
+    def bound(
+        self,
+        a: int | None,
+        by_value: bool,
+        probes: Ids,
+        spend: Callable[[int], None] | None,
+        count: int,
+        start: int = 0,
+        everything: bool = False,
+    ) -> tuple[Rows, Rows]:
+        """Return (number of the key, row) of the rows of an attribute, or of any, whose entity or value is a key."""
+    def between(
+        self, a: int, low: int, high: int, count: int, start: int = 0, everything: bool = False
+    ) -> Rows:
+        """Return the rows of an attribute whose values are inline integers from id `low` to id `high`, both included."""
+    def counted_between(self, a: int, low: int, high: int, count: int, start: int = 0) -> int: ...
+    def has_integers_only(self, a: int, count: int) -> bool: ...
+    def highest_entity(self, references: Collection[int], count: int) -> int:
+        """Return the largest entity, transactions aside, among entities and values of attributes (ids); -1 for none."""
+    def at(self, column: int, row: int) -> int:
+        """Return one id: 0 is of the entity, 1 of the attribute, 2 of the value, 3 of the transaction."""
+    def ids(self, column: int, rows: Rows) -> Ids: ...
+    def span(self, column: int, low: int, high: int) -> Ids: ...
 
 def sorted_offsets(
     name: str, e: Codes, a: Codes, v: Codes, offsets: Offsets | None = None

@@ -133,15 +133,18 @@ def _check_memory(stream: Stream, database: Database, faults: list[Fault]) -> No
 
 def _check_orders(stream: Stream, faults: list[Fault]) -> None:
     database = stream.db()
-    for name, keys in ORDERS.items():
-        part = database.facts.order(name, database.count_rows)
-        columns = [getattr(database.facts, key)[part.rows] for key in keys]
-        order = np.lexsort(columns[::-1])
-        ascending = all(np.array_equal(column[order], column) for column in columns)
-        whole = np.array_equal(np.sort(part.rows), np.arange(part.count))
-        same = all(
-            np.array_equal(column, kept)
-            for column, kept in zip(columns, (part.first, part.second, part.third), strict=True)
-        )
-        if not (ascending and whole and same):
-            faults.append(Fault("order", database.basis_t, f"index {name} is not sorted"))
+    for run in database.facts.view(database.count_rows).runs:
+        columns = {"e": run.e.codes, "a": run.a.codes, "v": run.v.codes}
+        for name, keys in ORDERS.items():
+            parts = run.order(name)
+            listed = [[columns[key][part] for key in keys] for part in parts]
+            orders = [np.lexsort(part[::-1]) for part in listed]
+            ascending = all(
+                np.array_equal(column[order], column)
+                for part, order in zip(listed, orders, strict=True)
+                for column in part
+            )
+            rows = np.sort(np.concatenate(parts))
+            whole = name == "vaet" or np.array_equal(rows, np.arange(len(run)))
+            if not (ascending and whole):
+                faults.append(Fault("order", database.basis_t, f"index {name} is not sorted"))

@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 from datomstore import order
 from datomstore.datom import TX_BASE, Datom, t_of
 from datomstore.errors import DatomstoreError
-from datomstore.facts import ORDERS, Facts, Rows, datoms_at, narrow, spread
-from datomstore.intern import Ids, find, intern, value_of
+from datomstore.facts import FactColumn, Facts, Rows, datoms_at
+from datomstore.intern import INLINE_BOUND, Ids, find, intern, value_of
 from datomstore.roots import DatabaseName
 from datomstore.schema import IDENT, REF, TX_INSTANT, Schema
 from datomstore.value import Keyword, Map, Set
 
 if TYPE_CHECKING:
+    from datomstore._index import Segments
     from datomstore.entity import Entity
     from datomstore.transaction import TxReport
 
@@ -38,17 +39,50 @@ class LookupRefused(DatomstoreError):
     code = "database/lookup"
 
 
-class Columns(NamedTuple):
-    """Equally long columns of ids; `added` is of booleans."""
+class Columns:
+    """The columns of some rows, each made when it is first asked for."""
 
-    e: Ids
-    a: Ids
-    v: Ids
-    t: Ids
-    added: object
+    __slots__ = ("_facts", "_made", "rows")
 
-    def __len__(self) -> int:  # the number of rows, not of columns
-        return len(self.e)
+    def __init__(self, facts: Facts, rows: Rows) -> None:
+        self.rows = rows
+        self._facts = facts
+        self._made: dict[str, Ids] = {}
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def _column(self, name: str) -> Ids:
+        found = self._made.get(name)
+        if found is None:
+            column: FactColumn = getattr(self._facts, name)
+            found = self._made[name] = column[self.rows]
+        return found
+
+    @property
+    def e(self) -> Ids:
+        """Return the ids of entities."""
+        return self._column("e")
+
+    @property
+    def a(self) -> Ids:
+        """Return the ids of attributes."""
+        return self._column("a")
+
+    @property
+    def v(self) -> Ids:
+        """Return the ids of values."""
+        return self._column("v")
+
+    @property
+    def t(self) -> Ids:
+        """Return the ids of transactions."""
+        return self._column("t")
+
+    @property
+    def added(self) -> NDArray[np.bool_]:
+        """Return which rows are additions."""
+        return self._facts.added[self.rows]
 
 
 class Database:
@@ -189,7 +223,7 @@ class Database:
     def instant_ms(self, t: int) -> int:
         """Return when a transaction happened; 0 if it does not say."""
         e, a = (TX_BASE + t) << 1, intern(TX_INSTANT)
-        for row in self._matching("eavt", (e, a, None)).tolist():
+        for row in self._seen().rows(e, a, None, self.count_rows, 0, True).tolist():
             value = value_of(int(self.facts.v[row]))
             if self.facts.added[row] and isinstance(value, datetime):
                 return (value - _EPOCH) // timedelta(milliseconds=1)
@@ -242,82 +276,33 @@ class Database:
 
     def rows(self, e: int | None = None, a: int | None = None, v: int | None = None) -> Rows:
         """Return the numbers of the visible rows with the ids given."""
-        if e is not None:
-            name, keys = "eavt", (e, a, v if a is not None else None)
-        elif a is not None and v is not None:
-            name, keys = "avet", (a, v, None)
-        elif a is not None:
-            name, keys = "aevt", (a, None, None)
-        elif v is not None:
-            name, keys = "vaet", (v, None, None)
-        else:
-            return self._visible(np.arange(self.start, self.count_rows, dtype=np.int64))
-        found = self._visible(self._matching(name, keys))
-        if e is not None and a is None and v is not None:
-            found = found[self.facts.v[found] == v]
-        return found
+        return self._unhidden(self._seen().rows(e, a, v, self.count_rows, self.start, self._all))
 
-    def _matching(self, name: str, keys: tuple[int | None, int | None, int | None]) -> Rows:
-        """Return the rows with the leading keys of an order, visible or not."""
-        part = self.facts.order(name, self.count_rows)
-        rows = part.rows[narrow(part, keys)]
-        by_column = dict(zip(ORDERS[name], keys, strict=True))
-        tail = self._tail(part.count, by_column["e"], by_column["a"], by_column["v"])
-        return np.concatenate((rows, tail)) if len(tail) else rows
+    def _seen(self) -> Segments:
+        """Return what the rows of this view are looked up in."""
+        return self.facts.view(self.count_rows)
 
-    def _tail(self, after: int, e: int | None, a: int | None, v: int | None) -> Rows:
-        """Return the rows behind the sorted part that match."""
-        window = slice(after, self.count_rows)
-        if after >= self.count_rows:
-            return np.empty(0, np.int64)
-        match = np.ones(self.count_rows - after, np.bool_)
-        for key, column in ((e, self.facts.e), (a, self.facts.a), (v, self.facts.v)):
-            if key is not None:
-                match &= column[window] == key
-        return np.flatnonzero(match).astype(np.int64) + after
+    def showing(self, rows: Rows) -> Rows:
+        """Return those of some rows that this view shows."""
+        return self._unhidden(self._seen().showing(rows, self.count_rows, self.start, self._all))
 
-    def _visible(self, rows: Rows) -> Rows:
-        """Return those of the rows that this view shows."""
-        return rows[self._shows(rows)]
+    def _unhidden(self, rows: Rows) -> Rows:
+        return rows if self._hidden is None else rows[self._unhides(rows)]
 
-    def _shows(self, rows: Rows) -> NDArray[np.bool_]:
-        """Return which rows this view shows."""
+    def _unhides(self, rows: Rows) -> NDArray[np.bool_]:
+        """Return which rows of a history its attributes let show."""
         facts, count = self.facts, self.count_rows
-        keep = rows < count
-        if not self._all:
-            keep &= facts.added[rows] & (facts.ended[rows] >= count)
-        elif self._hidden is not None:
-            live = facts.added[rows] & (facts.ended[rows] >= count)
-            keep &= live | ~np.isin(facts.a[rows], self._hidden)
-        if self.start:
-            keep &= rows >= self.start
-        return keep
+        assert self._hidden is not None, "a history that hides something"
+        live = facts.added[rows] & (facts.ended[rows] >= count)
+        return live | ~np.isin(facts.a[rows], self._hidden)
 
     def columns(self, rows: Rows) -> Columns:
         """Return the columns of some rows."""
-        facts = self.facts
-        return Columns(
-            facts.e[rows], facts.a[rows], facts.v[rows], facts.t[rows], facts.added[rows]
-        )
+        return Columns(self.facts, rows)
 
     def count(self, e: int | None, a: int | None, v: int | None) -> int:
-        """Return about how many rows `scan` would give: exact but for retracted rows and the tail."""
-        if e is not None:
-            part = self.facts.order("eavt", self.count_rows)
-            found = narrow(part, (e, a, v if a is not None else None))
-        elif a is not None and v is not None:
-            part = self.facts.order("avet", self.count_rows)
-            found = narrow(part, (a, v, None))
-        elif a is not None:
-            part = self.facts.order("aevt", self.count_rows)
-            found = narrow(part, (a, None, None))
-        elif v is not None:
-            part = self.facts.order("vaet", self.count_rows)
-            found = narrow(part, (v, None, None))
-        else:
-            return self.count_rows - self.start
-        behind = max(0, self.count_rows - part.count)
-        return int(found.stop) - int(found.start) + behind
+        """Return about how many rows `scan` would give: exact but for rows retracted lately. Cost: O(log rows)."""
+        return self._seen().counted(e, a, v, self.count_rows, self.start, self._all)
 
     def scan_bound(
         self,
@@ -330,28 +315,40 @@ class Database:
         """Return (probe number, row) of the rows of attribute `a`, or of any, for many entities or for many values.
 
         Exactly one of `e` and `v` is given. `spend` is told how many rows there are before they are made.
-        Cost: O(probes * log rows + matches + rows behind the sorted part).
+        Cost: O(probes * log rows + matches), less where entities are dense or probes ascend.
         """
         probes = e if e is not None else v
         assert probes is not None, "entities or values"
         assert e is None or v is None, "not both"
-        if a is None:
-            part = self.facts.order("eavt" if e is not None else "vaet", self.count_rows)
-            keys, rows = part.first, part.rows
-        else:
-            part = self.facts.order("aevt" if e is not None else "avet", self.count_rows)
-            window = narrow(part, (a, None, None))
-            keys, rows = part.second[window], part.rows[window]
-        found = [_matches(keys, rows, probes, spend)]
-        tail = self._tail(part.count, None, a, None)
-        if len(tail):
-            keys = (self.facts.e if e is not None else self.facts.v)[tail]
-            order = np.argsort(keys, kind="stable")
-            found.append(_matches(keys[order], tail[order], probes, spend))
-        probe = np.concatenate([f[0] for f in found])
-        rows = np.concatenate([f[1] for f in found])
-        keep = self._shows(rows)
-        return probe[keep], rows[keep]
+        probe, rows = self._seen().bound(
+            a, v is not None, probes, spend, self.count_rows, self.start, self._all
+        )
+        if self._hidden is not None:
+            keep = self._unhides(rows)
+            return probe[keep], rows[keep]
+        return probe, rows
+
+    def rows_between(self, a: int, low: int, high: int) -> Rows:
+        """Return the rows of an attribute whose values are integers from `low` to `high`, both included, in no order.
+
+        Integers are those below `INLINE_BOUND` in magnitude; larger ones and other numbers are not looked at, and
+        `has_integers_only` tells whether there are any. Cost: O(log rows + matches).
+        """
+        low, high = max(low, 1 - INLINE_BOUND), min(high, INLINE_BOUND - 1)
+        if low > high:
+            return np.empty(0, np.int64)
+        return self._unhidden(
+            self._seen().between(a, low << 1, high << 1, self.count_rows, self.start, self._all)
+        )
+
+    def count_between(self, a: int, low: int, high: int) -> int:
+        """Return about how many rows `rows_between` would give. Cost: O(log rows)."""
+        low, high = max(low, 1 - INLINE_BOUND), min(high, INLINE_BOUND - 1)
+        return self._seen().counted_between(a, low << 1, high << 1, self.count_rows, self.start)
+
+    def has_integers_only(self, a: int) -> bool:
+        """Return whether all values of an attribute, past ones too, are integers that `rows_between` finds."""
+        return self._seen().has_integers_only(a, self.count_rows)
 
     @property
     def distinct(self) -> bool:
@@ -490,12 +487,8 @@ class Database:
     @property
     def next_entity(self) -> int:
         """Return an entity id that no fact of this database uses, transactions aside."""
-        facts, count = self.facts, self.count_rows
-        refs = [intern(attribute.ident) for attribute in self.schema if attribute.is_ref]
-        values = facts.v[:count][np.isin(facts.a[:count], np.array(refs, np.int64))]
-        used = np.concatenate((facts.e[:count], values))
-        entities = used[used < (TX_BASE << 1)]
-        return max(1_000, (int(entities.max()) >> 1) + 1 if len(entities) else 0)
+        refs = tuple(intern(attribute.ident) for attribute in self.schema if attribute.is_ref)
+        return max(1_000, self._seen().highest_entity(refs, self.count_rows) + 1)
 
 
 class TxDatoms(NamedTuple):
@@ -513,42 +506,6 @@ def _first(pair: tuple[int, object]) -> int:
 def _ids_without_history(schema: Schema) -> Ids | None:
     ids = [intern(attribute.ident) for attribute in schema if attribute.no_history]
     return np.array(ids, np.int64) if ids else None
-
-
-def _matches(
-    keys: Ids, rows: Rows, probes: Ids, spend: Callable[[int], None] | None
-) -> tuple[Rows, Rows]:
-    """Return (probe number, row) for rows with ascending keys."""
-    found = _gathered(keys, probes)
-    if found is not None:
-        if spend is not None:
-            spend(len(found[0]))
-        return found[0], rows[found[1]]
-    low = np.searchsorted(keys, probes, "left")
-    counts = np.searchsorted(keys, probes, "right") - low
-    total = int(counts.sum())
-    if spend is not None:
-        spend(total)
-    probe, position = spread(low, counts, total)
-    return probe, rows[position]
-
-
-def _gathered(keys: Ids, probes: Ids) -> tuple[Rows, Rows] | None:
-    """Return (probe number, position) where keys follow one another without a gap, else None.
-
-    That an entity has one value, and its neighbours too, is what most attributes of a whole import look like: then a key
-    stands where it is expected, and alone. It is looked at for the probes only.
-    """
-    last = len(keys) - 1
-    if last < 1 or int(keys[last]) - int(keys[0]) != 2 * last:
-        return None
-    guess = probes - keys[0]
-    number = np.flatnonzero((guess >= 0) & (guess <= 2 * last) & (guess & 1 == 0))
-    position, wanted = guess[number] >> 1, probes[number]
-    alone = keys[position] == wanted
-    alone &= (keys[np.maximum(position - 1, 0)] != wanted) | (position == 0)
-    alone &= (keys[np.minimum(position + 1, last)] != wanted) | (position == last)
-    return (number.astype(np.int64), position) if alone.all() else None
 
 
 def _schema(schema: Mapping[Keyword, Mapping[Keyword, object]] | Schema | None) -> Schema:

@@ -1,29 +1,51 @@
-"""All datoms of a stream as growing columns of ids, and the four sorted orders over them.
+"""All datoms of a stream as columns of ids: sorted runs, and behind them the newest rows as they came.
 
-Is:     rows in the order of the log, with for each added row the row that ended it; permutations that sort the
-        rows by EAVT, AEVT, AVET and VAET, made when they are first needed.
+Is:     rows in the order of the log, with for each added row the row that ended it; runs with their orders by EAVT, AEVT,
+        AVET and VAET; when the tail is sorted, and which runs are merged.
 Is not: a database value: that is a Facts together with how many of its rows it sees.
-Fits:   one writer appends (`datomstore.transaction`); any number of threads read below the row count they hold.
-Source: the covering indexes of Datomic; columns of interned ids after column stores such as QLever.
+Fits:   one writer appends (`datomstore.transactor`); any number of threads read below the row count they hold.
+Source: the covering indexes of Datomic; columns of interned ids after column stores such as QLever; log-structured
+        merging after O'Neil et al. 1996.
 
 A row is live at n if it was added below n and not ended below n. So the current database, any earlier one and the whole
-history are the same columns under another n, and looking back costs what looking now costs. New rows stand behind the
-sorted part as a tail that every scan filters; the tail is merged when it has grown.
+history are the same columns under another n, and looking back costs what looking now costs.
+
+    rows   0 ................................ tail_start .......... count ...... written
+           [ run, large ][ run ][ run, small ][ tail: unsorted ... ][ staged rows ]
+
+A reader that finds more than TAIL_ROWS_MAX rows in the tail sorts these alone, as a run; then runs of like size are merged
+from behind, so that each is larger than RUN_FACTOR times the next and every row is moved O(log rows) times. A writer
+that nobody reads puts its tail away unsorted. Readers keep the Segments they have.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import overload
+from threading import Lock
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+from datomstore._index import (
+    DIRECT,
+    ENTITY,
+    NAMED,
+    STORED,
+    Attributes,
+    Column,
+    Ended,
+    Run,
+    Segments,
+    merged_offsets,
+)
 from datomstore.datom import TX_BASE, Datom
 from datomstore.intern import Ids, intern, values_of
-from datomstore.limits import TAIL_ROWS_MIN
+from datomstore.limits import RUN_FACTOR, RUN_ROWS_MIN, TAIL_ROWS_MAX
 from datomstore.value import Keyword
+
+if TYPE_CHECKING:
+    from datomstore._index import Offsets
 
 NEVER = np.iinfo(np.int64).max
 Rows = NDArray[np.int64]  # row numbers
@@ -35,55 +57,61 @@ ORDERS: dict[str, tuple[str, str, str]] = {
     "avet": ("a", "v", "e"),
     "vaet": ("v", "a", "e"),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Sorted:
-    """Rows [0, count) in one order, with the keys in that order."""
-
-    count: int
-    rows: Rows
-    first: Ids
-    second: Ids
-    third: Ids
+_MERGED = ("eavt", "aevt", "avet")  # VAET is made again: which attributes it has may be others
 
 
 class Facts:
     """Columns e, a, v, t (ids), added, and `ended`: the row that retracted this one, or NEVER."""
 
-    def __init__(self, capacity: int = 64) -> None:
+    def __init__(
+        self, segments: Segments | None = None, attributes: Attributes | None = None
+    ) -> None:
         self.count = 0  # committed rows; the writer may have staged more behind them
         # Whether no two live rows have the same e, a and v: a writer makes none, others may.
         self.distinct = True
         self.generation = 0  # how often staged rows were given up: row numbers then come again
-        self.e = np.empty(capacity, np.int64)
-        self.a = np.empty(capacity, np.int64)
-        self.v = np.empty(capacity, np.int64)
-        self.t = np.empty(capacity, np.int64)
-        self.added = np.empty(capacity, np.bool_)
-        self.ended = np.empty(capacity, np.int64)
-        self._sorted: dict[str, Sorted] = {}
+        # The numbers of attributes in all runs; only ever added to, and shared with forks.
+        self.attributes = Attributes() if attributes is None else attributes
+        if segments is None:
+            segments = Segments((), (), (), Ended(), 0, *_no_rows(0))
+        self._segments = segments
+        self._tail = segments.tail
+        self._written = segments.tail_start  # row after the last that is committed or staged
+        self._staged: tuple[int, Segments, Segments] | None = None  # (rows, made of, sorted)
+        self._loose = False  # whether the writer has put runs away that nobody has merged
+        self._lock = Lock()  # around changes of the tail's arrays and the list of runs
+        self._settling = Lock()  # around sorting and merging
+
+    # -- making --
 
     @staticmethod
     def of_columns(e: Ids, a: Ids, v: Ids, t: Ids, added: NDArray[np.bool_]) -> Facts:
         """Return the facts of columns in the order of a log; what each row ended is found by sorting."""
-        facts = Facts(0)
+        facts = Facts()
         facts.distinct = False  # unless its caller knows
-        facts.e, facts.a, facts.v, facts.t, facts.added = e, a, v, t, added
-        facts.count = len(e)
-        facts.ended = np.full(len(e), NEVER, np.int64)
+        run = run_of(0, e, a, v, t, facts.attributes)
+        ended = Ended()
         if not added.all():
-            part = facts.order("eavt", len(e))
-            rows = part.rows  # equal facts stand in the order of the log
-            same = (
-                (part.first[1:] == part.first[:-1])
-                & (part.second[1:] == part.second[:-1])
-                & (part.third[1:] == part.third[:-1])
-                & added[rows[:-1]]
-                & ~added[rows[1:]]
-            )
-            facts.ended[rows[:-1][same]] = rows[1:][same]
+            rows, by, _ = run.ends(~added)
+            retractions = np.flatnonzero(~added)
+            ended.set_many(retractions, retractions)
+            ended.set_many(rows, by)
+            run = _parted(run, ended, len(e))
+        facts._hold([run] if len(e) else [], ended)
         return facts
+
+    @staticmethod
+    def of_runs(runs: Sequence[Run], ended: Ended, attributes: Attributes | None = None) -> Facts:
+        """Return the facts of runs that follow one another from row 0; their attributes are numbered by `attributes`."""
+        facts = Facts(attributes=attributes)
+        facts._hold(list(runs), ended)
+        return facts
+
+    def _hold(self, runs: list[Run], ended: Ended) -> None:
+        end = runs[-1].end if runs else 0
+        self._segments = _segments(runs, ended, end, _no_rows(0))
+        self._tail = self._segments.tail
+        self._written = self.count = end
 
     @staticmethod
     def of_log(
@@ -115,44 +143,76 @@ class Facts:
         return facts, ends
 
     def fork(self, count: int) -> Facts:
-        """Return facts with the first `count` rows, to which another writer may append; sorted parts are shared."""
-        made = Facts(0)
-        made.count = count
+        """Return facts with the first `count` rows, to which another writer may append. Cost: a copy of the tail."""
+        seen = self._segments
+        runs, ends, pasts = [], [], []
+        for run, end, past in zip(seen.runs, seen.ends, seen.pasts, strict=True):
+            if run.start < count:
+                runs.append(run)
+                ends.append(min(end, count))
+                # What ended after `count` did not end in the fork, however many rows that will have.
+                pasts.append(past if past <= count else NEVER)
+        start = min(seen.tail_start, count)
+        room = _no_rows(count - start + TAIL_ROWS_MAX)
+        for grown, column in zip(room, seen.tail, strict=True):
+            grown[: count - start] = column[: count - start]
+        made = Facts(
+            Segments(tuple(runs), tuple(ends), tuple(pasts), seen.ended.fork(count), start, *room),
+            self.attributes,
+        )
+        made.count = made._written = count
         made.distinct = self.distinct
-        room = count + TAIL_ROWS_MIN
-        for name in ("e", "a", "v", "t", "added", "ended"):
-            column = getattr(self, name)
-            grown = np.empty(room, column.dtype)
-            grown[:count] = column[:count]
-            setattr(made, name, grown)
-        made.ended[:count][made.ended[:count] >= count] = NEVER  # ended in a future of the original
-        made._sorted = {
-            name: part for name, part in self._sorted.copy().items() if part.count <= count
-        }
         return made
 
     def is_set(self) -> bool:
-        """Return whether no fact stands here twice, by sorting; False also where some are retracted."""
-        if not self.count or not self.added[: self.count].all():
-            return not self.count
-        part = self._sort("eavt", self.count)
-        same = (
-            (part.first[1:] == part.first[:-1])
-            & (part.second[1:] == part.second[:-1])
-            & (part.third[1:] == part.third[:-1])
-        )
-        return not same.any()
+        """Return whether no fact stands here twice, by sorting; False also where some are retracted or in many runs."""
+        if not self.count:
+            return True
+        seen = self.view(self.count)
+        if len(seen.runs) != 1 or seen.tail_start < self.count or len(seen.runs[0].past):
+            return False
+        return seen.runs[0].ends(np.zeros(self.count, np.bool_))[2]
 
-    def _reserve(self, total: int) -> None:
-        """Make room for `total` rows. Readers keep the arrays they have."""
-        if total <= len(self.e):
-            return
-        size = max(total, 2 * len(self.e))
-        for name in ("e", "a", "v", "t", "added", "ended"):
-            column = getattr(self, name)
-            grown = np.empty(size, column.dtype)
-            grown[: len(column)] = column
-            setattr(self, name, grown)
+    # -- columns --
+
+    @property
+    def e(self) -> FactColumn:
+        """Return the ids of the entities of rows."""
+        return FactColumn(self, 0)
+
+    @property
+    def a(self) -> FactColumn:
+        """Return the ids of the attributes of rows."""
+        return FactColumn(self, 1)
+
+    @property
+    def v(self) -> FactColumn:
+        """Return the ids of the values of rows."""
+        return FactColumn(self, 2)
+
+    @property
+    def t(self) -> FactColumn:
+        """Return the ids of the transactions of rows."""
+        return FactColumn(self, 3)
+
+    @property
+    def added(self) -> AddedColumn:
+        """Return whether rows are additions."""
+        return AddedColumn(self)
+
+    @property
+    def ended(self) -> EndedColumn:
+        """Return the row that retracted each row, NEVER for none."""
+        return EndedColumn(self)
+
+    def __len__(self) -> int:
+        return self._written
+
+    @property
+    def nbytes(self) -> int:
+        """Return how much memory columns and orders take."""
+        seen = self._segments
+        return sum(run.nbytes for run in seen.runs) + sum(column.nbytes for column in seen.tail)
 
     # -- the writer: nobody else changes rows --
 
@@ -171,92 +231,394 @@ class Facts:
         it ends), and all other rows are additions.
         """
         end = start + len(e)
-        self._reserve(end)
-        self.e[start:end], self.a[start:end], self.v[start:end] = e, a, v
-        self.t[start:end] = tx
-        self.added[start:end] = True
-        self.ended[start:end] = NEVER
-        for row, ended in ends:
-            self.added[row] = False
-            self.end(ended, row)
+        if self.count - self._segments.tail_start >= RUN_ROWS_MIN:
+            self._put_away()
+        with self._lock:
+            if end > self._segments.tail_end:
+                self._grow(end)
+            first = self._segments.tail_start
+            columns = self._tail
+            columns[0][start - first : end - first] = e
+            columns[1][start - first : end - first] = a
+            columns[2][start - first : end - first] = v
+            columns[3][start - first : end - first] = tx
+            self._written = end
+        ended = self._segments.ended
+        for row, it in ends:
+            ended.set(row, row)
+            ended.set(it, row)
 
     def take_back(self, start: int) -> None:
         """Give up the staged rows from `start` on; their numbers come again. What they ended is `live_again` before."""
-        self._forget_after(start)
+        self.generation += 1
+        self._segments.ended.clear_from(start, self._written)
+        self._written = start
+        self._staged = None
 
     def end(self, row: int, by: int) -> None:
         """Note which row retracts a row."""
-        self.ended[row] = by
+        self._segments.ended.set(row, by)
 
     def live_again(self, row: int) -> None:
         """Note that no row retracts a row after all."""
-        self.ended[row] = NEVER
+        self._segments.ended.clear(row)
 
     def replace_value(self, row: int, v: int) -> None:
         """Give a staged row, which nobody has seen, another value."""
-        self.v[row] = v
+        with self._lock:
+            assert row >= self._segments.tail_start, row
+            self._tail[2][row - self._segments.tail_start] = v
 
     def e_at(self, row: int) -> int:
         """Return the id of a row's entity."""
-        return int(self.e[row])
+        return self._segments.at(0, row)
 
     def v_at(self, row: int) -> int:
         """Return the id of a row's value."""
-        return int(self.v[row])
+        return self._segments.at(2, row)
 
-    # -- sorted parts --
+    def _grow(self, end: int) -> None:
+        seen = self._segments
+        used = self._written - seen.tail_start
+        room = _no_rows(max(end - seen.tail_start, 2 * used, TAIL_ROWS_MAX))
+        for grown, column in zip(room, seen.tail, strict=True):
+            grown[:used] = column[:used]
+        self._replace(seen, seen.runs, seen.ends, seen.pasts, seen.tail_start, room)
 
-    def order(self, name: str, count: int) -> Sorted:
-        """Return a sorted part of at most `count` rows, close to all of them."""
-        found = self._sorted.get(name)
-        if (
-            found is not None
-            and found.count <= count
-            and count - found.count <= _tail_max(found.count)
-        ):
-            return found
-        if found is not None and found.count > count:
-            return found  # a reader in the past: scans filter by row number
-        made = self._sort(name, count)
-        self._sorted[name] = made
+    def _replace(
+        self,
+        seen: Segments,
+        runs: tuple[Run, ...],
+        ends: tuple[int, ...],
+        pasts: tuple[int, ...],
+        start: int,
+        columns: tuple[Ids, Ids, Ids, Ids],
+    ) -> Segments:
+        self._segments = Segments(runs, ends, pasts, seen.ended, start, *columns)
+        self._tail = self._segments.tail
+        return self._segments
+
+    # -- sorting and merging --
+
+    def view(self, count: int) -> Segments:
+        """Return what a reader of the first `count` rows searches, with a short tail."""
+        seen = self._segments
+        if not self._loose and count - seen.tail_start <= TAIL_ROWS_MAX:
+            return seen
+        return self._settled() if count <= self.count else self._staged_view(count)
+
+    def _settled(self) -> Segments:
+        """Sort the committed rows of the tail and merge runs of like size."""
+        with self._settling:
+            if self.count - self._segments.tail_start > TAIL_ROWS_MAX:
+                self._seal()
+            self._loose = False
+            seen = self._segments
+            first = _first_to_merge(seen)
+            if first < len(seen.runs) - 1:
+                merged = _merged(seen.runs[first:], seen.ended, self.count)
+                with self._lock:
+                    seen = self._segments  # the writer may have put more away meanwhile
+                    last = first + len(_up_to(seen.runs[first:], merged.end))
+                    runs = (*seen.runs[:first], merged, *seen.runs[last:])
+                    pasts = (*seen.pasts[:first], merged.past_until, *seen.pasts[last:])
+                    ends = (*seen.ends[:first], merged.end, *seen.ends[last:])
+                    self._replace(seen, runs, ends, pasts, seen.tail_start, self._tail)
+            return self._segments
+
+    def _put_away(self) -> None:
+        """Make a run of the tail without sorting it; a reader who sorts at this moment does the same."""
+        if self._settling.acquire(blocking=False):
+            try:
+                self._seal()
+                self._loose = True
+            finally:
+                self._settling.release()
+
+    def _seal(self) -> None:
+        """Make a run of the committed rows of the tail. Only while settling."""
+        seen, count = self._segments, self.count
+        rows = count - seen.tail_start
+        e, a, v, t = (column[:rows] for column in seen.tail)
+        past, until = seen.ended.past(seen.tail_start, count, count)
+        run = run_of(seen.tail_start, e, a, v, t, self.attributes, past, until)
+        with self._lock:
+            seen = self._segments  # its arrays may have grown meanwhile
+            left = self._written - count
+            room = _no_rows(left + TAIL_ROWS_MAX)
+            for grown, column in zip(room, self._tail, strict=True):
+                grown[:left] = column[rows : rows + left]
+            self._replace(
+                seen,
+                (*seen.runs, run),
+                (*seen.ends, count),
+                (*seen.pasts, until),
+                count,
+                room,
+            )
+            self._staged = None
+
+    def _staged_view(self, count: int) -> Segments:
+        """Return what the writer searches who sees staged rows: these may be given up, so their run is kept apart."""
+        seen = self._segments
+        if self._staged is not None:
+            rows, made_of, found = self._staged
+            if made_of is seen and rows <= count <= rows + TAIL_ROWS_MAX:
+                return found
+        size = count - seen.tail_start
+        e, a, v, t = (column[:size] for column in seen.tail)
+        past, until = seen.ended.past(seen.tail_start, count, count)
+        run = run_of(seen.tail_start, e, a, v, t, self.attributes, past, until)
+        made = Segments(
+            (*seen.runs, run),
+            (*seen.ends, count),
+            (*seen.pasts, until),
+            seen.ended,
+            count,
+            *(column[size:] for column in seen.tail),
+        )
+        self._staged = count, seen, made
         return made
 
-    def _forget_after(self, count: int) -> None:
-        """Drop sorted parts that hold rows from `count` on, which are about to be others."""
-        self.generation += 1
-        for name, part in list(self._sorted.items()):
-            if part.count > count:
-                self._sorted.pop(name, None)
 
-    def _sort(self, name: str, count: int) -> Sorted:
-        first, second, third = (getattr(self, key)[:count] for key in ORDERS[name])
-        rows = np.lexsort((third, second, first)).astype(np.int64)
-        return Sorted(count, rows, first[rows], second[rows], third[rows])
+def _no_rows(room: int) -> tuple[Ids, Ids, Ids, Ids]:
+    return (
+        np.empty(room, np.int64),
+        np.empty(room, np.int64),
+        np.empty(room, np.int64),
+        np.empty(room, np.int64),
+    )
 
 
-def _tail_max(sorted_count: int) -> int:
-    return max(TAIL_ROWS_MIN, sorted_count // 4)
+def _segments(
+    runs: Sequence[Run], ended: Ended, start: int, columns: tuple[Ids, Ids, Ids, Ids]
+) -> Segments:
+    ends, pasts = (tuple(run.end for run in runs), tuple(run.past_until for run in runs))
+    return Segments(tuple(runs), ends, pasts, ended, start, *columns)
 
 
-def narrow(part: Sorted, keys: tuple[int | None, int | None, int | None]) -> slice:
-    """Return where the rows stand whose leading keys are those given; None ends the prefix."""
-    low, high = 0, part.count
-    for column, key in zip((part.first, part.second, part.third), keys, strict=True):
-        if key is None:
+# -- runs --
+
+
+def run_of(
+    start: int,
+    e: Ids,
+    a: Ids,
+    v: Ids,
+    t: Ids,
+    attributes: Attributes,
+    past: Offsets | None = None,
+    past_until: int = 0,
+) -> Run:
+    """Return a run of columns of ids, in as few bytes as these need. Its orders are made when they are asked for."""
+    begins = np.concatenate(([True], t[1:] != t[:-1])) if len(t) else np.empty(0, np.bool_)
+    offsets = np.flatnonzero(begins)
+    return Run(
+        start,
+        _entities(e),
+        Column(_narrow(attributes.numbered(a)), NAMED, attributes),
+        Column(_narrow(v)),
+        offsets.astype(np.uint32),
+        t[offsets],
+        past=past,
+        past_until=past_until,
+    )
+
+
+def _narrow(codes: Ids) -> NDArray[np.signedinteger]:
+    """Return codes in the fewest bytes that hold all of them; never a view, for what is given may be written to."""
+    low, high = (int(codes.min()), int(codes.max())) if len(codes) else (0, 0)
+    for kind in (np.int8, np.int16, np.int32):
+        bounds = np.iinfo(kind)
+        if bounds.min <= low and high <= bounds.max:
+            return codes.astype(kind)
+    return codes.copy()
+
+
+def _entities(ids: Ids) -> Column:
+    """Return entities as numbers, transactions as negative ones, so that four bytes hold them."""
+    if len(ids) and (int(ids.min()) < 0 or (ids & 1).any()):
+        return Column(ids.copy(), DIRECT)
+    entities = ids >> 1
+    codes = np.where(entities >= TX_BASE, TX_BASE - 1 - entities, entities)
+    narrow = _narrow(codes)
+    return Column(narrow if narrow.itemsize > 4 else narrow.astype(np.int32), ENTITY)
+
+
+def _parted(run: Run, ended: Ended, count: int) -> Run:
+    """Return a run whose rows that ended below `count` stand apart in its orders."""
+    past, until = ended.past(run.start, run.end, count)
+    gone = np.zeros(len(run), np.bool_)
+    gone[past] = True
+    orders = {}
+    for name in _MERGED:
+        if run.has_order(name):
+            rows = run.order(name)[0]
+            orders[name] = rows[~gone[rows]], rows[gone[rows]]
+    return Run(
+        run.start,
+        run.e,
+        run.a,
+        run.v,
+        run.t_offsets,
+        run.t_ids,
+        orders,
+        past=past,
+        past_until=until,
+    )
+
+
+def _first_to_merge(seen: Segments) -> int:
+    """Return from which run on all are to be one."""
+    first = len(seen.runs)
+    size = 0
+    while first:
+        run = seen.runs[first - 1]
+        shared = run.end != seen.ends[first - 1] or run.past_until != seen.pasts[first - 1]
+        if shared or run.v.rule == STORED or (size and len(run) > RUN_FACTOR * size):
             break
-        window = column[low:high]
-        low, high = (
-            low + int(np.searchsorted(window, key, "left")),
-            low + int(np.searchsorted(window, key, "right")),
-        )
-    return slice(low, high)
+        size += len(run)
+        first -= 1
+    return first
 
 
-def spread(low: Rows, counts: Rows, total: int) -> tuple[Rows, Rows]:
-    """Return (number, position) for every position of ranges that begin at `low`; `total` is the sum of `counts`."""
-    number = np.repeat(np.arange(len(low), dtype=np.int64), counts)
-    starts = np.repeat(low - np.concatenate(([0], np.cumsum(counts)[:-1])), counts)
-    return number, (np.arange(total, dtype=np.int64) + starts).astype(np.int64)
+def _up_to(runs: Sequence[Run], end: int) -> list[Run]:
+    return [run for run in runs if run.end <= end]
+
+
+def _merged(runs: Sequence[Run], ended: Ended, count: int) -> Run:
+    """Return adjacent runs as one. An order is merged if most rows have it already; others wait until they are needed."""
+    start, end = runs[0].start, runs[-1].end
+    e = _joined([run.e for run in runs])
+    alike = all(run.e.rule == e.rule for run in runs)  # else codes have another order now
+    offsets = np.concatenate([run.t_offsets.astype(np.int64) + run.start - start for run in runs])
+    past, until = ended.past(start, end, count)
+    gone = np.zeros(end - start, np.bool_)
+    gone[past] = True
+    orders: dict[str, tuple[Offsets, Offsets]] = {}
+    for name in _MERGED:
+        ready = sum(len(run) for run in runs if run.has_order(name))
+        if alike and 2 * ready > end - start:
+            orders[name] = _merged_order(name, runs, gone if len(past) else None)
+    return Run(
+        start,
+        e,
+        _joined([run.a for run in runs]),
+        _joined([run.v for run in runs]),
+        offsets.astype(np.uint32),
+        np.concatenate([run.t_ids for run in runs]),
+        orders,
+        past=past,
+        past_until=until,
+    )
+
+
+def _joined(columns: Sequence[Column]) -> Column:
+    first = columns[0]
+    if any(column.rule != first.rule for column in columns):
+        return Column(np.concatenate([column[:] for column in columns]), DIRECT)
+    return Column(np.concatenate([column.codes for column in columns]), first.rule, first.table)
+
+
+def _merged_order(
+    name: str, runs: Sequence[Run], gone: NDArray[np.bool_] | None
+) -> tuple[Offsets, Offsets]:
+    orders = [run.order(name) for run in runs]
+    if gone is None:
+        return merged_offsets(name, runs, [live for live, _ in orders]), np.empty(0, np.uint32)
+    live: list[Offsets] = []
+    past_runs: list[Run] = []
+    past: list[Offsets] = []
+    for run, (current, ended) in zip(runs, orders, strict=True):
+        ended_since = gone[current.astype(np.int64) + run.start - runs[0].start]
+        live.append(current[~ended_since])
+        past_runs += [run, run]
+        past += [ended, current[ended_since]]
+    return merged_offsets(name, runs, live), merged_offsets(name, past_runs, past)
+
+
+# -- columns and rows for others --
+
+
+class FactColumn:
+    """One column of all rows, written and staged; read by row, by rows or by a slice."""
+
+    __slots__ = ("_column", "_facts")
+
+    def __init__(self, facts: Facts, column: int) -> None:
+        self._facts = facts
+        self._column = column
+
+    def __len__(self) -> int:
+        return len(self._facts)
+
+    @overload
+    def __getitem__(self, rows: int) -> int: ...
+    @overload
+    def __getitem__(self, rows: slice | NDArray[np.integer] | NDArray[np.bool_]) -> Ids: ...
+    def __getitem__(self, rows: int | slice | NDArray[np.integer] | NDArray[np.bool_]) -> int | Ids:
+        seen = self._facts._segments
+        if isinstance(rows, np.ndarray):
+            return seen.ids(self._column, _numbers(rows))
+        if isinstance(rows, slice):
+            low, high, step = rows.indices(len(self._facts))
+            found = seen.span(self._column, low, max(low, high))
+            return found if step == 1 else found[::step]
+        return seen.at(self._column, rows)
+
+
+class EndedColumn:
+    """The row that retracted each row, or NEVER."""
+
+    __slots__ = ("_facts",)
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+
+    def past(self, start: int, end: int, count: int) -> tuple[Offsets, int]:
+        """Return (offsets of the rows of a range that ended below `count`, row after the last of what ended them)."""
+        return self._facts._segments.ended.past(start, end, count)
+
+    def by(self, rows: Rows) -> Ids:
+        """Return the row that ended each row, plus one; 0 for none, a retraction's own plus one for a retraction."""
+        return self._facts._segments.ended.by(rows)
+
+    def __getitem__(self, rows: slice | NDArray[np.integer]) -> Ids:
+        given = _given(rows, len(self._facts))
+        by = self._facts._segments.ended.by(given)
+        return np.where((by == 0) | (by == given + 1), NEVER, by - 1)
+
+
+class AddedColumn:
+    """Whether each row is an addition."""
+
+    __slots__ = ("_facts",)
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+
+    @overload
+    def __getitem__(self, rows: int) -> bool: ...
+    @overload
+    def __getitem__(self, rows: slice | NDArray[np.integer]) -> NDArray[np.bool_]: ...
+    def __getitem__(self, rows: int | slice | NDArray[np.integer]) -> bool | NDArray[np.bool_]:
+        if isinstance(rows, (slice, np.ndarray)):
+            given = _given(rows, len(self._facts))
+            return np.not_equal(self._facts._segments.ended.by(given), given + 1)
+        return bool(self._facts._segments.ended.by(np.array([rows]))[0] != rows + 1)
+
+
+def _given(rows: slice | NDArray[np.integer], count: int) -> Rows:
+    if isinstance(rows, slice):
+        return np.arange(*rows.indices(count), dtype=np.int64)
+    return _numbers(rows)
+
+
+def _numbers(rows: NDArray[np.integer] | NDArray[np.bool_]) -> Rows:
+    """Return row numbers, also of a mask."""
+    if rows.dtype == np.bool_:
+        return np.flatnonzero(rows)
+    return rows.astype(np.int64, copy=False)
 
 
 class DatomRows(Sequence[Datom]):

@@ -85,7 +85,7 @@ def search(database: Database, attribute: object, text: object) -> tuple[Found, 
     staged = dict(_texts(facts, a, min(facts.count, database.count_rows), database.count_rows))
     scores = _scores(index, staged, facts, _parts(text), max(1, database.count_rows))
     rows = np.array(sorted(scores), np.int64)
-    shown = database._visible(rows).tolist() if len(rows) else []
+    shown = database.showing(rows).tolist() if len(rows) else []
     best = max((scores[row] for row in shown), default=1.0)
     found = [
         (

@@ -28,7 +28,7 @@ from datomstore.datalog.limits import (
 from datomstore.datalog.relation import EMPTY, Spend
 from datomstore.datalog.syntax import Constant, Pattern, Term
 from datomstore.errors import DatomstoreError
-from datomstore.facts import Rows
+from datomstore.facts import FactColumn, Rows
 from datomstore.intern import Ids, find, intern, intern_many, values_of
 from datomstore.value import Keyword, Map
 
@@ -227,7 +227,7 @@ class Seek:
         self._attribute, self._value = key[1], key[2]
         self.count = database.count_rows
 
-    def column(self, place: int) -> Ids:
+    def column(self, place: int) -> FactColumn:
         """Return entities, attributes, values or transactions."""
         facts = self._database.facts
         return (facts.e, facts.a, facts.v, facts.t)[place]

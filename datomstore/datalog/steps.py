@@ -228,7 +228,7 @@ def _filtered(
 def _at(table: Table | Extent | Seek, place: int, rows: Rows | None) -> Ids:
     """Return a column at some rows; None: at all of them."""
     column = table.column(place)
-    return column if rows is None else column[rows]
+    return column[:] if rows is None else column[rows]
 
 
 def _product(left: int, right: int) -> tuple[Rows, Rows | None]:
