@@ -26,9 +26,9 @@ import numpy as np
 from datomstore.database import Database
 from datomstore.datalog._kernel import Table
 from datomstore.datalog.budget import Meter
-from datomstore.datalog.builtins import SOURCE_FUNCTIONS
+from datomstore.datalog.builtins import FUNCTIONS, SOURCE_FUNCTIONS
 from datomstore.datalog.check import Program, bind, produces
-from datomstore.datalog.limits import DERIVATIONS_MAX, PLAN_GROWTH, SUMMED_ROWS_MIN
+from datomstore.datalog.limits import DERIVATIONS_MAX, FEW_ROWS, PLAN_GROWTH, SUMMED_ROWS_MIN
 from datomstore.datalog.plan import Part, Planner, Stored
 from datomstore.datalog.relation import Relation, unmetered
 from datomstore.datalog.rules import Evaluation
@@ -53,7 +53,7 @@ from datomstore.datalog.syntax import (
     positive_variables,
 )
 from datomstore.datalog.unfold import Body, Unfolder
-from datomstore.intern import Ids, intern
+from datomstore.intern import Ids, intern, values_of
 from datomstore.value import Keyword, Symbol
 
 if TYPE_CHECKING:
@@ -90,12 +90,20 @@ class Transaction:
         self.a: Ids = facts.a[rows]
         self.v: Ids = facts.v[rows]
         self.added = facts.added[rows]
-        self.attributes = frozenset(self.a.tolist())
+        listed: list[int] = self.a.tolist()
+        self.attributes = frozenset(listed)
+        self._listed = listed if len(listed) <= FEW_ROWS else None
         self._t: Ids | None = None
 
     def touches(self, attributes: Attributes) -> bool:
         """Return whether the transaction has facts of one of some attributes."""
         return attributes is None or not attributes.isdisjoint(self.attributes)
+
+    def of_attribute(self, a: int) -> Rows:
+        """Return the numbers of the facts of an attribute."""
+        if self._listed is None:
+            return np.flatnonzero(self.a == a).astype(np.int64)
+        return np.array([row for row, one in enumerate(self._listed) if one == a], np.int64)
 
     @property
     def t(self) -> Ids:
@@ -303,7 +311,35 @@ def _column(facts: Facts, rows: Rows, place: int) -> Ids:
     return (facts.e, facts.a, facts.v, facts.t)[place][rows]
 
 
-_Operator = _Steady | _Sided | _Probe
+class _Test:
+    """A predicate, on so few rows that each is asked by itself."""
+
+    def __init__(self, clause: Apply, step: Step) -> None:
+        self.step = step
+        self.function = FUNCTIONS[clause.function]
+        self.arguments = clause.arguments
+
+    def execute(self, relation: Relation, transaction: Transaction, *, before: bool) -> Relation:
+        """Return the rows for which it holds."""
+        if relation.count > FEW_ROWS:
+            return self.step.execute(relation, transaction.meter)
+        columns = [
+            [term.value] * relation.count
+            if isinstance(term, Constant)
+            else values_of(relation.columns[term])
+            for term in self.arguments
+        ]
+        try:
+            held = [self.function(*row) for row in zip(*columns, strict=True)]
+        except Exception:
+            return self.step.execute(relation, transaction.meter)  # which says what is wrong
+        rows = [row for row, one in enumerate(held) if one is not None and one is not False]
+        if len(rows) == relation.count:
+            return relation
+        return relation.take(np.array(rows, np.int64))
+
+
+_Operator = _Steady | _Sided | _Probe | _Test
 
 
 class _Leg:
@@ -440,7 +476,8 @@ class _Flat:
     def _count(self, found: Relation, net: Derivations) -> None:
         if not found.count:
             return
-        found = _summed(found, self.wanted)
+        if found.count > SUMMED_ROWS_MIN:
+            found = _summed(found, self.wanted)
         signs: list[int] = found.columns[SIGN].tolist()
         columns = [found.columns[name].tolist() for name in self.outs]
         rows = zip(*columns, strict=True) if columns else [()] * found.count
@@ -500,6 +537,8 @@ class _Flat:
             return _Probe(clause, self.constants[place], names)
         if attributes is not None and not attributes and not isinstance(clause, (Not, Call)):
             (step,) = planner.steps([clause], names, self.kept, self.kept)
+            if isinstance(clause, Apply) and _is_test(clause):
+                return _Test(clause, step)
             return _Steady(step)
         return _Sided(self.view, clause, names, self.kept)
 
@@ -511,28 +550,34 @@ class _Flat:
         assert isinstance(clause, Pattern), clause
         if constants is None:
             return None
-        columns: dict[int, Ids] = {0: transaction.e, 1: transaction.a, 2: transaction.v}
-        if len(clause.terms) > 3 and clause.terms[3] is not BLANK:
-            columns[3] = transaction.t
-        if len(clause.terms) > 4:
-            columns[4] = np.full(len(transaction.e), TRUE, np.int64)
-        keep: np.ndarray[tuple[int], np.dtype[np.bool_]] | None = None
-        first: dict[Symbol, int] = {}
+        terms = clause.terms
+        rows = (
+            np.arange(len(transaction.e))
+            if constants[1] is None
+            else transaction.of_attribute(constants[1])
+        )
+        columns: dict[int, Ids] = {0: transaction.e[rows], 2: transaction.v[rows]}
+        if constants[1] is None:
+            columns[1] = transaction.a[rows]
+        if len(terms) > 3 and terms[3] is not BLANK:
+            columns[3] = transaction.t[rows]
+        if len(terms) > 4:
+            columns[4] = np.full(len(rows), TRUE, np.int64)
+        made: dict[Symbol, Ids] = {SIGN: np.where(transaction.added[rows], 1, -1)}
+        relation = Relation(made, len(rows))
+        checks: list[np.ndarray[tuple[int], np.dtype[np.bool_]]] = []
         for place, column in columns.items():
-            term, wanted = clause.terms[place], constants[place]
+            term, wanted = terms[place], constants[place]
             if wanted is not None:
-                same = column == wanted
-            elif is_variable(term) and first.setdefault(term, place) != place:
-                same = column == columns[first[term]]
-            else:
-                continue
-            keep = same if keep is None else keep & same
-        rows = np.flatnonzero(keep) if keep is not None else np.arange(len(transaction.e))
-        if not len(rows):
-            return None
-        made = {name: columns[place][rows] for name, place in first.items()}
-        made[SIGN] = np.where(transaction.added[rows], 1, -1)
-        return Relation(made, len(rows))
+                checks.append(column == wanted)
+            elif is_variable(term):
+                if term in made:
+                    checks.append(column == made[term])
+                else:
+                    made[term] = column
+        if checks:
+            relation = relation.take(np.logical_and.reduce(checks))
+        return relation if relation.count else None
 
     def _concerned(self, read: _Read, transaction: Transaction) -> Relation | None:
         """Return rows over some variables of a clause, all for which it may have changed among them."""
@@ -797,6 +842,10 @@ def _follows(clause: Clause, known: set[Symbol], schema: Schema) -> set[Symbol]:
     if settled(0) and settled(1) and settled(2):
         found |= {term for term in terms[3:4] if is_variable(term)}
     return found
+
+
+def _is_test(clause: Apply) -> bool:
+    return clause.binding is None and clause.function in FUNCTIONS and bool(clause.arguments)
 
 
 def _is_flat(binding: object) -> bool:
