@@ -57,10 +57,15 @@ class Body:
         ordered = [first, *self.planner.order(rest, bound, {*self.outside, *bound})]
         return self.planner.steps(ordered, (), keep, self.outside, delta=True)
 
-    def found(self, steps: Sequence[Step], meter: Meter) -> list[Ids]:
-        """Return the columns of what steps find."""
+    def found(self, steps: Sequence[Step], meter: Meter) -> list[Ids] | None:
+        """Return the columns of what steps find, which may be none at all; None where they find nothing."""
         relation = run(steps, Relation.unit(), meter)
-        return [column_of(term, relation) for term in self.terms] if relation.count else []
+        return [column_of(term, relation) for term in self.terms] if relation.count else None
+
+    def add(self, found: list[Ids] | None) -> None:
+        """Add what was found to the head."""
+        if found is not None:
+            self.head.add(found, len(found[0]) if found else 1)
 
 
 class Variant:
@@ -85,11 +90,11 @@ class Variant:
             self._waits = self._fused is None and waits(self.steps)
         return None if self._fused is None else self._fused.join(rows)
 
-    def columns(self, meter: Meter) -> list[Ids]:
-        """Return what the rows that are new since the last time give, as columns; none if that is nothing."""
+    def columns(self, meter: Meter) -> list[Ids] | None:
+        """Return what the rows that are new since the last time give, as columns; None if that is nothing."""
         start, self.read_to = self.read_to, self.read.count
         if start == self.read_to:
-            return []
+            return None
         first = self.steps[0]
         assert isinstance(first, Delta), first
         first.window = (start, self.read_to)
@@ -102,9 +107,7 @@ class Variant:
         join = self.join(self.read.count)
         if join is not None and self._joined(join, meter):
             return True
-        found = self.columns(meter)
-        if found:
-            self.body.head.add(found, len(found[0]))
+        self.body.add(self.columns(meter))
         return True
 
     def _joined(self, join: Join, meter: Meter) -> bool:
@@ -176,9 +179,7 @@ class Component:
             firsts = own or body.stored[:1]
             self._variants.extend(Variant(body, first) for first in firsts)
             if not firsts:
-                found = body.found(body.steps(), meter)
-                if found:
-                    body.head.add(found, len(found[0]))
+                body.add(body.found(body.steps(), meter))
         _rounds(self._variants, meter)
 
     def _add_others(self) -> None:
@@ -260,7 +261,7 @@ class _Group:
             return False
         return self._from([first.columns(meter) for first in self._firsts], meter)
 
-    def _from(self, found: Sequence[list[Ids]], meter: Meter) -> bool:
+    def _from(self, found: Sequence[list[Ids] | None], meter: Meter) -> bool:
         parts = [columns for columns in found if columns]
         if not parts:
             return True

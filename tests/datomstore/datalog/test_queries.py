@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -247,3 +248,15 @@ def test_every_shape_of_find_shows_the_same_rows(
     assert one is None if not rows else hash_key(one) in rows
     scalar = q(query([A, Symbol(".")], where), database)
     assert scalar is None if not rows else hash_key((scalar,)) in firsts
+
+
+@pytest.mark.parametrize("fact", ["[1 :a 2]", "[1 :a 2 _]", "[1 _ 2]", "[_ :a 2]"])
+def test_a_choice_without_variables_is_true_or_not(fact: str) -> None:
+    database = database_of(facts_of([(1, Keyword("a"), 2), (3, Keyword("b"), 4)]))
+    for choice, rows in (
+        (f"(or {fact})", [(3,)]),
+        (f"(or {fact} [9 :b 9])", [(3,)]),
+        ("(or [9 :a 9] [8 :b 9])", []),
+    ):
+        for where in (f"[?e :b ?v] {choice}", f"{choice} [?e :b ?v]"):
+            assert q(f"[:find ?e :where {where}]", database) == Set(rows), (choice, where)
