@@ -26,7 +26,8 @@ cdef struct Columns:
     int64_t count
     int64_t capacity
     int64_t **at  # a pointer for each column
-    Seen *seen  # NULL in a fixed table
+    Seen *seen  # NULL if it never could be added to
+    bint fixed  # is not added to any more
     void *owner  # the Table
 
 cdef struct Group:  # the rows with one key, as a list
@@ -298,7 +299,7 @@ cdef int cover(Hashed *index) noexcept nogil:
     cdef Dense dense
     if not index.covered and index.n == 1 and table.count and table.count < ROWS_NUMBERED_MOST:
         if measured(&dense, table.at[index.places[0]], table.count, numbers_most(table.count)):
-            if table.seen == NULL:
+            if table.fixed:
                 return sort(index, &dense)
             if headed(index, &dense):
                 index.layout = LISTS

@@ -13,7 +13,12 @@
 #     SCAN    each row of a range: registers are set or compared     TEST      two registers compared
 #     PROBE   each row whose columns are those of registers          CALC      arithmetic on two registers
 #     NOT .. END  go on if what stands between finds nothing         DISTINCT  go on once for each row of registers
-#     EMIT    add a row of registers to a table
+#     EMIT    add a row of registers to a table                      HAS       go on if a table has a row of registers
+#
+#                                                                  EXISTS    go on if there is a row with some columns
+#
+# HAS is what becomes of a PROBE by all columns of a table: it needs no index. EXISTS is what becomes of one that sets
+# nothing. Of either alone between NOT and END, the opposite is asked instead.
 #
 # TEST and CALC know inline integers alone (`datomstore.intern`). For other ids the join gives up: its caller then answers
 # the body by the general steps. What it has found until then is right, and adding it a second time changes nothing.
@@ -32,6 +37,9 @@ cdef enum Kind:
     CALC = 5
     DISTINCT = 6
     EMIT = 7
+    HAS = 8
+    EXISTS = 9
+    PASS = 10
 
 KINDS = {
     "scan": SCAN,
@@ -60,9 +68,9 @@ cdef struct Unify:
 
 cdef struct Operation:
     int64_t kind
-    Columns *table  # SCAN, PROBE, EMIT; DISTINCT: what it has met
+    Columns *table  # SCAN, PROBE, EMIT, HAS; DISTINCT: what it has met
     Hashed *index  # PROBE
-    int64_t n  # registers: PROBE: of the key; EMIT, DISTINCT: of the row
+    int64_t n  # registers: PROBE: of the key; EMIT, DISTINCT, HAS: of the row
     int64_t *registers
     int64_t unify_count
     Unify *unify
@@ -70,6 +78,7 @@ cdef struct Operation:
     int64_t cursor  # the next row; -1: none
     int64_t end  # SCAN; PROBE of ranges
     bint linked  # PROBE: rows are a list
+    int64_t given  # PROBE before EMIT: the place of the row emitted that its one column is, and nothing else; else -1
     bint live  # SCAN: rows that come meanwhile are read too
     int64_t partner  # of NOT its END, of END its NOT
     int64_t code  # TEST, CALC
@@ -77,6 +86,7 @@ cdef struct Operation:
     int64_t b
     int64_t c  # CALC: the register it sets, or compares with
     bint binds  # CALC
+    bint absent  # HAS, EXISTS: go on if there is none
     int64_t *waiting  # EMIT: rows
     int64_t waiting_count
     Trail *trail  # EMIT: how rows are told apart while one group is walked; NULL: as ever
@@ -96,6 +106,7 @@ cdef struct Running:  # a join, for those who run several
     bint forward
     int64_t read_to  # of the first operation's table
     bint underway
+    bint straight  # see `is_straight`
 
 
 cdef class Join:
@@ -109,7 +120,7 @@ cdef class Join:
     cdef Running it
     cdef int64_t register_count
     cdef list kept
-    cdef list written  # of them, those that it adds to
+    cdef list noted  # of them, those of which it has to be known which rows they have
     cdef readonly bint running
 
     def __cinit__(self, list registers, list operations):
@@ -123,9 +134,62 @@ cdef class Join:
         for i in range(self.register_count):
             self.it.registers[i] = registers[i]
         self.kept = []
-        self.written = []
+        self.noted = []
         for i in range(self.it.count):
             self.make(i, operations[i][0], operations[i][1])
+        self.hasten()
+
+    cdef void hasten(self) noexcept:
+        """Make negations of one look-up one operation; note if all that changes in the innermost loop is one column."""
+        cdef Operation *it
+        cdef Operation *last
+        cdef int64_t i
+        for i in range(self.it.count - 2):
+            it = &self.it.operations[i]
+            if it.kind == NOT and it.partner == i + 2 and it[1].kind >= HAS:
+                it[1].absent = True
+                it.kind = it[2].kind = PASS
+        self.squeeze()
+        it = &self.it.operations[self.it.count - 2]
+        last = it + 1
+        if self.it.count < 2 or it.kind != PROBE or last.kind != EMIT:
+            return
+        it.given = -1
+        if it.once or it.index.layout != RANGES or it.unify_count != 1 or not it.unify.binds:
+            return
+        for i in range(last.n):
+            if last.registers[i] == it.unify.register:
+                if it.given >= 0:
+                    it.given = -1
+                    return
+                it.given = i
+
+    cdef void squeeze(self) noexcept:
+        """Take out the operations that do nothing."""
+        cdef Operation *operations = self.it.operations
+        cdef int64_t *place = <int64_t *> malloc((self.it.count + 1) * sizeof(int64_t))
+        cdef Operation left
+        cdef int64_t i
+        cdef int64_t kept = 0
+        if place == NULL:
+            return  # they do nothing
+        for i in range(self.it.count):
+            place[i] = kept
+            kept += operations[i].kind != PASS
+        kept = 0
+        for i in range(self.it.count):
+            if operations[i].kind == PASS:
+                free(operations[i].registers)
+                free(operations[i].unify)
+                free(operations[i].waiting)
+                continue
+            left = operations[i]
+            if left.kind == NOT or left.kind == END:
+                left.partner = place[left.partner]
+            operations[kept] = left
+            kept += 1
+        self.it.count = kept
+        free(place)
 
     def __dealloc__(self):
         cdef int64_t i
@@ -147,9 +211,12 @@ cdef class Join:
         if table is not None:
             it.table = &table.data
             self.kept.append(table)
-        if it.kind == DISTINCT or it.kind == EMIT:
-            self.written.append(table)
         registers, unify = fields.get("registers", ()), fields.get("unify", ())
+        if it.kind == PROBE and table.data.seen != NULL and len(registers) == table.data.arity:
+            it.kind = HAS
+            registers = [register for _, register in sorted(zip(fields["places"], registers))]
+        if it.kind == DISTINCT or it.kind == EMIT or it.kind == HAS:
+            self.noted.append(table)
         if it.kind == PROBE:
             registers, unify = self.seek(it, table, fields["places"], registers, unify)
         it.n = len(registers)
@@ -172,6 +239,8 @@ cdef class Join:
                     raise MemoryError
                 it.unify[i].column = &it.index.gathered[it.unify[i].place]
         it.once = fields.get("once", False)
+        if it.kind == PROBE and it.once and not it.unify_count:
+            it.kind = EXISTS
         it.partner = fields.get("partner", 0)
         it.code = fields.get("code", 0)
         it.a = fields.get("a", 0)
@@ -183,7 +252,7 @@ cdef class Join:
     cdef tuple seek(self, Operation *it, Table table, tuple places, registers, unify):
         """Choose the index of a probe; return the registers of its key, and what is left to compare."""
         cdef _Index index
-        if len(places) > 1 and table.data.seen == NULL:
+        if len(places) > 1 and table.data.fixed:
             for place, register in zip(places, registers):
                 index = table.index((place,))
                 if index.it.layout == RANGES and index.it.largest <= GROUP_SMALL:
@@ -197,7 +266,7 @@ cdef class Join:
     def begin(self, int64_t start, int64_t end):
         """Stand before the first row; the first operation, if it is a scan, reads rows from start to end."""
         cdef Table table
-        for table in self.written:
+        for table in self.noted:
             table.ready()
         if begin_join(&self.it, start, end) < 0:
             raise MemoryError
@@ -233,7 +302,7 @@ cdef int begin_join(Running *join, int64_t start, int64_t end) noexcept nogil:
     cdef int64_t i
     for i in range(join.count):
         it = &join.operations[i]
-        if it.kind == PROBE and it.index.covered != it.table.count and cover(it.index) < 0:
+        if (it.kind == PROBE or it.kind == EXISTS) and it.index.covered != it.table.count and cover(it.index) < 0:
             return -1
         if it.kind == DISTINCT:
             it.tried = it.met = 0
@@ -389,6 +458,64 @@ cdef bint emitted(Operation *it) noexcept nogil:
     return n == 0 or insert_many(it.table, it.waiting, n) == 0
 
 
+cdef int pour(Operation *it, Operation *last, int64_t *registers, int64_t *seen) noexcept nogil:
+    """Emit a row for each of a range, of which one column differs alone; PAUSED: some are left to the general way."""
+    cdef Columns *head = last.table
+    cdef int64_t *column = it.unify.column[0]
+    cdef int64_t row[COLUMNS_MAX]
+    cdef int64_t given = it.given
+    cdef int64_t count
+    cdef int64_t number
+    cdef int64_t step = 1
+    cdef int64_t i
+    cdef uint64_t *bits
+    cdef uint64_t bit
+    cdef Dense dense
+    cdef int64_t before = 0  # the number of the bit, but for the column that differs
+    for i in range(last.n):
+        row[i] = registers[last.registers[i]]
+    if last.trail != NULL:
+        if last.trail.place != given:
+            return PAUSED
+        bits, dense = last.trail.bits, last.trail.dense
+    elif head.seen.way == BY_BITS:
+        bits = head.seen.bits
+        dense = head.seen.left
+        if head.arity == 2 and given == 1:
+            dense = head.seen.right
+            before = number_of(&head.seen.left, row[0])
+            if before < 0:
+                return PAUSED
+            before *= dense.width
+        elif head.arity == 2:
+            step = head.seen.right.width
+            before = number_of(&head.seen.right, row[1])
+            if before < 0:
+                return PAUSED
+    else:
+        return PAUSED
+    seen[0] += it.end - it.cursor
+    count = head.count
+    while it.cursor < it.end:
+        number = number_of(&dense, column[it.cursor])
+        if number < 0 or count == head.capacity:
+            break
+        number = before + number * step
+        bit = 1ULL << (number & 63)
+        if not bits[number >> 6] & bit:
+            bits[number >> 6] |= bit
+            row[given] = column[it.cursor]
+            for i in range(head.arity):
+                head.at[i][count] = row[i]
+            count += 1
+        it.cursor += 1
+    seen[0] -= it.end - it.cursor
+    if last.trail == NULL:
+        head.seen.covered = count
+    head.count = count
+    return DONE if it.cursor == it.end else PAUSED
+
+
 cdef int execute(Running *join, int64_t rows_max, int64_t *visited) noexcept nogil:
     """Run until the end, or for so many rows."""
     cdef Operation *operations = join.operations
@@ -424,6 +551,9 @@ cdef int execute(Running *join, int64_t rows_max, int64_t *visited) noexcept nog
                 level -= 1
                 continue
             if it + 1 == last and not it.once:
+                if it.kind == PROBE and it.given >= 0 and pour(it, last, registers, &seen) == DONE:
+                    level -= 1
+                    continue
                 while seen < rows_max and next_row(it, registers, &seen):
                     status = emit(last, registers)
                     if status != DONE:
@@ -449,6 +579,16 @@ cdef int execute(Running *join, int64_t rows_max, int64_t *visited) noexcept nog
                 level = it.partner - 1
             else:
                 level -= 1
+        elif it.kind == HAS:
+            for i in range(it.n):
+                row[i] = registers[it.registers[i]]
+            forward = has(it.table, row) != it.absent
+            level += 1 if forward else -1
+        elif it.kind == EXISTS:
+            forward = locate(it, registers) != it.absent
+            level += 1 if forward else -1
+        elif it.kind == PASS:
+            level += 1
         elif it.kind == END:  # something was found
             level = it.partner - 1
             forward = False

@@ -45,7 +45,7 @@ cdef class Rounds:
         cdef Join join
         cdef Table table
         for join in self.kept:
-            for table in join.written:
+            for table in join.noted:
                 table.ready()
         self.current = self.idle = 0
         self.running = True
@@ -146,6 +146,7 @@ cdef class Walk:
     def begin(self, columns, int64_t count):
         """Stand before the first group of rows, which follow one another by what is handed on; none is in the head yet."""
         cdef Join join
+        cdef Table table
         cdef int64_t i
         cdef const int64_t[::1] view
         self.base_kept = []
@@ -161,10 +162,14 @@ cdef class Walk:
             if not trodden(&self.trail, &self.head.data, self.trail.dense.base):
                 raise MemoryError
         for join in self.kept:
+            for table in join.noted:
+                if table is not self.head:
+                    table.ready()
             if begin_join(&join.it, 0, 0) < 0:
                 raise MemoryError
             join.it.operations[0].live = True
             join.it.operations[join.it.count - 1].trail = &self.trail
+            join.it.straight = is_straight(&join.it, &self.trail)
         self.inside = False
         self.start = self.head.data.count
         self.running = True
@@ -230,12 +235,99 @@ cdef int walk(Walk it, int64_t rows_max, int64_t *visited) noexcept nogil:
                 moved = True
                 if visited[0] >= rows_max:
                     return PAUSED
+                status = stride(join, rows_max, visited) if join.straight else DONE
+                if status != DONE:
+                    return status
                 status = execute(join, rows_max - visited[0], visited)
                 if status != DONE:
                     return status
                 join.read_to = join.operations[0].cursor
                 join.underway = False
         it.inside = False
+
+
+cdef bint is_straight(Running *join, Trail *trail) noexcept nogil:
+    """Return whether a join looks up one column of a row in an index and emits what that gives, and nothing else."""
+    cdef Operation *scan = &join.operations[0]
+    cdef Operation *probe = &join.operations[1]
+    cdef int64_t i
+    if join.count != 3 or scan.table.arity != 2 or probe.kind != PROBE or probe.n != 1 or scan.once:
+        return False
+    if probe.given != trail.place or scan.unify_count != 2:
+        return False
+    for i in range(2):
+        if not scan.unify[i].binds:
+            return False
+    return True
+
+
+cdef int stride(Running *join, int64_t rows_max, int64_t *visited) noexcept nogil:
+    """Take the rows of a group; `execute` goes on where this ends, between two rows. DONE, GIVEN_UP or NO_MEMORY."""
+    cdef Operation *scan = &join.operations[0]
+    cdef Operation *probe = &join.operations[1]
+    cdef Operation *last = &join.operations[2]
+    cdef Columns *head = last.table
+    cdef Trail *trail = last.trail
+    cdef Hashed *index = probe.index
+    cdef Dense keys = index.dense
+    cdef Dense dense = trail.dense
+    cdef uint64_t *bits = trail.bits
+    cdef int32_t *starts = index.starts
+    cdef int64_t *column = probe.unify.column[0]
+    cdef int64_t *moved = head.at[trail.place]
+    cdef int64_t *handed = head.at[1 - trail.place]
+    cdef int64_t by = 1 - trail.place  # the column of the key
+    cdef int64_t *wanted
+    cdef int64_t cursor
+    cdef int64_t count = head.count
+    cdef int64_t capacity = head.capacity
+    cdef int64_t seen = visited[0]
+    cdef int64_t same
+    cdef int64_t number
+    cdef int64_t at
+    cdef int64_t end
+    cdef uint64_t bit
+    if not join.forward or join.level != 0:
+        return DONE
+    cursor = scan.a
+    same = handed[cursor]
+    for at in range(2):
+        if scan.unify[at].register == probe.registers[0]:
+            by = scan.unify[at].place
+    wanted = head.at[by]
+    while cursor < count and seen < rows_max:
+        number = number_of(&keys, wanted[cursor])
+        cursor += 1
+        seen += 1
+        if number < 0:
+            continue
+        at, end = starts[number], starts[number + 1]
+        while count + end - at > capacity:
+            head.count = count
+            if not grown(head.owner):
+                return NO_MEMORY
+            moved, handed, wanted = head.at[trail.place], head.at[1 - trail.place], head.at[by]
+            capacity = head.capacity
+        seen += end - at
+        while at < end:
+            number = number_of(&dense, column[at])
+            if number < 0:
+                if not trodden(trail, head, column[at]):
+                    head.count = count
+                    return GIVEN_UP
+                bits, dense = trail.bits, trail.dense
+                continue
+            bit = 1ULL << (number & 63)
+            if not bits[number >> 6] & bit:
+                bits[number >> 6] |= bit
+                moved[count] = column[at]
+                handed[count] = same
+                count += 1
+            at += 1
+    head.count = count
+    scan.a = cursor
+    visited[0] = seen
+    return DONE
 
 
 cdef int enter(Walk it) noexcept nogil:

@@ -100,6 +100,29 @@ cdef int see(Columns *table, const int64_t *row) noexcept nogil:
     return 1 if occupy(&seen.whole, key, table.count) == 0 else -1
 
 
+cdef bint has(Columns *table, const int64_t *row) noexcept nogil:
+    """Return whether a row is among those that are noted."""
+    cdef Seen *seen = table.seen
+    cdef int64_t bit
+    cdef uint64_t key = 0
+    cdef uint64_t at
+    if seen.way == BY_BITS:
+        bit = bit_for(seen, row, table.arity)
+        return bit >= 0 and seen.bits[bit >> 6] >> (bit & 63) & 1
+    if seen.way == BY_HASH:
+        return tag_of(&seen.whole, row, &key) and find(&seen.whole, row, key) >= 0
+    if not key_for(row, table.arity, &key):
+        return False
+    if key == 0:
+        return seen.has_zero
+    at = scattered(key) & seen.mask
+    while seen.keys[at]:
+        if seen.keys[at] == key:
+            return True
+        at = (at + 1) & seen.mask
+    return False
+
+
 cdef inline void fetch(Columns *table, const int64_t *row) noexcept nogil:
     """Have the memory fetched that `see` will look at."""
     cdef Seen *seen = table.seen

@@ -53,12 +53,17 @@ cdef class Table:
         cdef const int64_t[::1] view
         table.data.count = len(columns[0]) if count is None else count
         table.data.capacity = table.data.count
+        table.data.fixed = True
         for place, column in enumerate(columns):
             column = np.ascontiguousarray(column, np.int64)
             view = column
             table.columns[place] = column
             table.data.at[place] = <int64_t *> &view[0] if view.shape[0] else NULL
         return table
+
+    def finish(self):
+        """Say that no row will be added any more: indexes made from now on are those of fixed tables."""
+        self.data.fixed = True
 
     cdef int grow(self, int64_t capacity) except -1:
         """Give every column more memory; whoever has a view of the old one keeps it."""
@@ -110,6 +115,21 @@ cdef class Table:
         if self.data.seen == NULL:
             return column[: self.data.count]
         return np.frombuffer(column, np.int64, self.data.count)
+
+    def extend(self, columns, int64_t count):
+        """Add rows of which no two are the same, to a table that has none."""
+        cdef const int64_t[::1] view
+        cdef int64_t place
+        if self.data.count or not count:
+            raise ValueError("some rows, to a table that has none")
+        if self.data.capacity < count:
+            self.grow(count)
+        for place, column in enumerate(columns):
+            view = np.ascontiguousarray(column, np.int64)
+            if view.shape[0] != count:
+                raise ValueError("columns of other lengths")
+            memcpy(self.data.at[place], &view[0], count * sizeof(int64_t))
+        self.data.count = count
 
     def add(self, columns, int64_t count):
         """Add rows; return how many of them are new."""

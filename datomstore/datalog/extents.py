@@ -99,7 +99,9 @@ class Extent:
 
     def has_index(self, place: int) -> bool:
         """Return whether a look-up by one column finds its index made."""
-        return place in self._indexes
+        return place in self._indexes or (
+            self._table is not None and self._table.is_indexed((place,))
+        )
 
     def _index(self, place: int) -> Index:
         found = self._indexes.get(place)

@@ -29,6 +29,9 @@ SEEDS_MAX = 8  # calls of a linear rule that are followed one by one
 ADORNMENTS_MAX = 8  # sets of bound arguments that one rule is specialised for within a cycle
 NESTED_MAX = 12  # fixpoints inside one another; below that, callees come first
 CLAUSE_TEXT_MAX = 1_000  # characters of a clause that an error shows
+INDEXED_MIN = (
+    4_096  # facts of a pattern that a join in a loop indexes without a look at how few it looks up
+)
 SEEK_PART = (
     16  # an index is made for a pattern once more than a sixteenth of its facts are looked up
 )

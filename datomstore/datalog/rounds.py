@@ -46,6 +46,13 @@ class Body:
         self.eager = eager
         self.stored = [part for part in parts if isinstance(part, Stored)]
 
+    def without(self, table: Table | None) -> Body:
+        """Return the same body without what it reads of a table."""
+        if table is None:
+            return self
+        kept = [p for p in self.parts if not (isinstance(p, Stored) and p.table is table)]
+        return Body(self.planner, self.head, self.terms, kept, self.outside, eager=self.eager)
+
     def steps(self, first: Stored | None = None) -> list[Step]:
         """Return its steps in a good order; the first of them reads new rows, if there is one to do so."""
         keep = [term for term in self.terms if is_variable(term)]
@@ -59,13 +66,25 @@ class Body:
 
     def found(self, steps: Sequence[Step], meter: Meter) -> list[Ids] | None:
         """Return the columns of what steps find, which may be none at all; None where they find nothing."""
-        relation = run(steps, Relation.unit(), meter)
+        return self._columns(run(steps, Relation.unit(), meter))
+
+    def _columns(self, relation: Relation) -> list[Ids] | None:
         return [column_of(term, relation) for term in self.terms] if relation.count else None
 
     def add(self, found: list[Ids] | None) -> None:
         """Add what was found to the head."""
         if found is not None:
             self.head.add(found, len(found[0]) if found else 1)
+
+    def answer(self, meter: Meter) -> None:
+        """Add what the body gives, all its tables being complete."""
+        relation = run(self.steps(), Relation.unit(), meter)
+        columns = self._columns(relation)
+        apart = relation.is_distinct and relation.columns.keys() <= set(self.terms)
+        if columns and apart and not self.head.count:
+            self.head.extend(columns, relation.count)
+        else:
+            self.add(columns)
 
 
 class Variant:
@@ -179,7 +198,7 @@ class Component:
             firsts = own or body.stored[:1]
             self._variants.extend(Variant(body, first) for first in firsts)
             if not firsts:
-                body.add(body.found(body.steps(), meter))
+                body.answer(meter)
         _rounds(self._variants, meter)
 
     def _add_others(self) -> None:
@@ -202,15 +221,15 @@ class _Group:
     def __init__(self, bodies: Sequence[Body], place: int) -> None:
         self.head = bodies[0].head
         self.place = place
+        self.asked = self._asked(bodies)
         self.base: list[Body] = []
         self.variants: list[Variant] = []
         for body in bodies:
             own = [part for part in body.stored if part.table is self.head]
             if own:
-                self.variants.append(Variant(body, own[0]))
+                self.variants.append(Variant(body.without(self.asked), own[0]))
             else:
                 self.base.append(body)
-        self.asked = self._asked(bodies)
         self._firsts = [Variant(body, body.stored[0]) for body in self.base if self.asked]
         self._walk: Walk | None = None
 
@@ -237,7 +256,10 @@ class _Group:
         return _Group(bodies, min(places)) if recursive and places else None
 
     def _asked(self, bodies: Sequence[Body]) -> Table | None:
-        """Return the one other table that all bodies read, if each of its rows begins groups of its own."""
+        """Return the one other table that all bodies read, if each of its rows begins groups of its own.
+
+        Recursive bodies need not read it then: what is handed on came from it.
+        """
         others = {id(p.table): p for b in bodies for p in b.stored if p.table is not self.head}
         if len(others) != 1:
             return None

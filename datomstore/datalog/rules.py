@@ -87,6 +87,7 @@ class Evaluation:
         self._goals: dict[tuple[str, Symbol], Goal] = {}
         self._demand: dict[Key, _Demand] = {}
         self._sizes: dict[tuple[str, Symbol], int] = {}
+        self._firsts: dict[tuple[str, Symbol], int] = {}
         self._dear: set[tuple[str, Symbol]] = set()  # rules that all answers of are too much
 
     # -- what planners ask --
@@ -126,6 +127,20 @@ class Evaluation:
             found = self._sizes[name, source] = max(sizes, default=0)
         return found
 
+    def _found_first(self, name: str, source: Symbol) -> int:
+        """Return how many rows the smallest patterns of a rule's bodies have: what its answers are made from."""
+        found = self._firsts.get((name, source))
+        if found is None:
+            planner, most = Planner(self, source), self._facts_read(name, source)
+            found = 0
+            for rule in self.program.rules[name]:
+                sizes = [
+                    planner.size(clause) for clause in rule.body if isinstance(clause, Pattern)
+                ]
+                found += min(sizes, default=most)
+            self._firsts[name, source] = found
+        return found
+
     # -- whole answers --
 
     def new_goal(self, name: str, source: Symbol, places: Sequence[int]) -> Goal:
@@ -153,6 +168,10 @@ class Evaluation:
         number, recursive = self.program.component[name], self.program.recursive
         if not eager or self.cautious or self.program.required[name] or number in recursive:
             return None
+        return self._tried_whole(name, source)
+
+    def _tried_whole(self, name: str, source: Symbol) -> Table | None:
+        """Return all answers of a rule without recursion, None if they take many more rows than there are facts."""
         if (name, source) in self._dear or self._depth >= NESTED_MAX:
             return None
         try:
@@ -168,6 +187,7 @@ class Evaluation:
         self.run(cycle.fixpoint)
         for key, made in cycle.goals.items():
             if made.asked is None:
+                made.answers.finish()
                 self._goals[key[:2]] = made
 
     def run(self, fixpoint: Fixpoint) -> None:
@@ -218,6 +238,10 @@ class Evaluation:
                 return self.complete(name, source)
             if self.program.component[name] in self.program.recursive:
                 return demand.answer(columns, count)
+            if (demand.asked() + count) * ASKED_PART > self._found_first(name, source):
+                tried = self._tried_whole(name, source)
+                if tried is not None:
+                    return tried
             return self._tried(demand, columns, count)
 
         return answer

@@ -25,6 +25,7 @@ from datomstore.datalog.limits import (
     BINDING_ROWS_MAX,
     DISTINCT_ROWS_MIN,
     FUNCTION_ROWS_MAX,
+    INDEXED_MIN,
     JOIN_ROWS_MAX,
 )
 from datomstore.datalog.relation import Relation, distinct_rows, repeated, together
@@ -274,6 +275,8 @@ class Match(LookUp):
         source = self.source
         if not isinstance(source, DatabaseSource) or self.width > 4:
             return False
+        if source.count(self.key) <= INDEXED_MIN:
+            return False
         return source.seeks(self.key, places, probes)
 
 
@@ -416,6 +419,9 @@ class DemandCall:
 
     def execute(self, relation: Relation, meter: Meter) -> Relation:
         """Return the rows after this step, over at most the variables of `keep`."""
+        whole = self.whole(eager=False)
+        if whole is not None:
+            return self.lookup.join(relation, whole, meter)
         columns = [column_of(self.terms[place], relation) for place in self.places]
         rows = distinct_rows(columns)
         table = self.answer([column[rows] for column in columns], len(rows))
