@@ -5,7 +5,7 @@ INSTALLED := .venv/.installed
 CORE := $(wildcard yind/cesk/*.pyx yind/cesk/*.pxd yind/cesk/*.pxi yind/cesk/*.h datomstore/datalog/*.pyx datomstore/datalog/*.pxi)
 
 .PHONY: install demo test check lint types layers hostile asan fuzz bench bench-machine bench-peers bench-datomstore bench-datomstore-peers \
-	soak peers-datascript clean
+	soak soak-store bench-large peers-datascript clean
 
 # Builds for tests, each in a folder of its own; see setup.py.
 HOSTILE := build/hostile
@@ -101,6 +101,14 @@ bench-peers:
 peers-datascript: install
 	npm install --silent --no-fund --no-audit --prefix build/datascript datascript
 	PYTHONPATH=.:tests/support $(BIN)/python -m datascript_peer build/datascript --seed $(or $(SEED),1)
+
+# 100 million datoms, written and asked; ARGUMENTS="--datoms=5000000 --folder=build/large" for less, or to keep them.
+bench-large: install
+	$(BIN)/python -m bench.large $(ARGUMENTS)
+
+# A writing process killed 200 times, what was not flushed lost as often, and a million datoms merged under a reader.
+soak-store: install
+	YIN_SOAK=1 $(BIN)/pytest -q tests/system/test_datoms_survive.py
 
 soak: install
 	$(BIN)/python -m bench soak

@@ -19,8 +19,7 @@ from bench.datomstore_peers import DATALEVIN, SQLITE
 from bench.datomstore_rounds import Rounds
 from datomstore.database import Database
 from datomstore.datalog import follow, q
-from datomstore.facts import ORDERS
-from datomstore.storage.lmdb import LmdbStorage
+from datomstore.storage.lmdb import BLOBS, LmdbStorage
 from datomstore.storage.memory import MemoryStorage
 from datomstore.streams import Stream, Streams
 from datomstore.value import Keyword, Map
@@ -236,28 +235,19 @@ def _cpu_ms(work: Callable[[], object]) -> float:
 
 
 def _bytes(rounds: Rounds, people: int) -> None:
-    """What a fact takes: the log on disk, and the sorted orders and columns, which are in memory so far."""
+    """What a fact takes on disk after a merge: log, all orders and columns, dictionary; every file counted."""
     folder = rounds.file("")
-    storage = LmdbStorage(folder)
-    stream = _stream(people, storage)
-    database = stream.db()
-    q(JOIN, database)
-    count = database.count_rows
-    log = (folder / "data.mdb").stat().st_blocks * 512 / count
-    facts, columns = database.facts, 0
-    for name in ("e", "a", "v", "t", "added", "ended"):
-        columns += getattr(facts, name)[:count].nbytes
-    orders = 0
-    for name in ORDERS:
-        part = facts.order(name, count)
-        orders += sum(column.nbytes for column in (part.rows, part.first, part.second, part.third))
-    rounds.note("bytes", "log, on disk", "bytes", log)
-    rounds.note("bytes", "columns, in memory", "bytes", columns / count)
-    rounds.note("bytes", "four orders, in memory", "bytes", orders / count)
-    rounds.note(
-        "bytes_per_datom", "a fact in log and all orders", "bytes", log + (columns + orders) / count
-    )
-    storage.close()
+    stream = _stream(people, LmdbStorage(folder))
+    streams = stream._streams
+    streams.merge(stream, whole=True)
+    streams.close()
+    count = stream.stats().datoms
+    files = {path: path.stat().st_blocks * 512 for path in folder.rglob("*") if path.is_file()}
+    blobs = sum(size for path, size in files.items() if path.parent.name == BLOBS)
+    whole = sum(files.values())
+    rounds.note("bytes", "log and tables, on disk", "bytes", (whole - blobs) / count)
+    rounds.note("bytes", "columns, orders and dictionary, on disk", "bytes", blobs / count)
+    rounds.note("bytes_per_datom", "a fact in log and all orders", "bytes", whole / count)
 
 
 def _subscriptions(rounds: Rounds, people: int) -> None:

@@ -1,6 +1,6 @@
 """Does a stream's storage hold what it should: bytes, roots, facts, indexes.
 
-Is:     a full reading of a log, against its checksums, its root, the rules of facts, and the columns in memory.
+Is:     a full reading of a log, against its checksums, its root, the rules of facts, the columns, and the segments.
 Is not: a repair: what is wrong is named, and nothing is changed.
 Fits:   run on a node's storage, on a backup, after an import.
 """
@@ -19,6 +19,7 @@ from datomstore.intern import intern, value_of
 from datomstore.record import Row, decode_record
 from datomstore.roots import EMPTY_ROOT, digest, next_root
 from datomstore.schema import Attribute, refusal
+from datomstore.segments.audit import problems
 from datomstore.storage import StorageCorrupt
 from datomstore.streams import Stream, Streams
 from datomstore.transactor import replayed
@@ -30,7 +31,7 @@ Progress = Callable[[int, int], None]  # transactions read, transactions there a
 class Fault(NamedTuple):
     """Something that is not as it should be."""
 
-    rule: str  # stable: "bytes", "root", "facts", "attribute", "memory" or "order"
+    rule: str  # stable: "bytes", "root", "facts", "attribute", "memory", "order" or "segments"
     t: int  # of the transaction, or of the newest where it is no single one's
     message: str
 
@@ -39,21 +40,31 @@ def check(streams: Streams, name: str, *, progress: Progress | None = None) -> l
     """Return what is wrong with a stream; nothing is, if the list is empty. Raises StreamUnknown."""
     faults: list[Fault] = []
     with streams.write_lock:  # so that log, root and memory are of one moment
-        transactions = _read(streams, name, faults, progress)
+        roots: list[bytes] = []
+        transactions = _read(streams, name, roots, faults, progress)
         if any(fault.rule in ("bytes", "root") for fault in faults):
             return faults
-        roots: list[bytes] = []
         database = replayed(transactions, roots).database()
         _check_facts(transactions, faults)
         _check_attributes(database, faults)
-        stream = streams.get(name)
+        try:
+            stream = streams.get(name)
+        except StorageCorrupt as error:  # the log is well: segments can be made anew from it
+            return [*faults, Fault("segments", database.basis_t, str(error))]
         _check_memory(stream, database, faults)
         _check_orders(stream, faults)
+        if stream.kept is not None:
+            found = problems(streams.storage, stream.kept, stream.transactor.facts, roots)
+            faults += [Fault("segments", database.basis_t, problem) for problem in found]
     return faults
 
 
 def _read(
-    streams: Streams, name: str, faults: list[Fault], progress: Progress | None
+    streams: Streams,
+    name: str,
+    roots: list[bytes],
+    faults: list[Fault],
+    progress: Progress | None,
 ) -> list[tuple[int, list[Row]]]:
     found: list[tuple[int, list[Row]]] = []
     root, t = EMPTY_ROOT, 0
@@ -64,6 +75,7 @@ def _read(
                 unpack(blob)  # canonical, or it could not be proved
                 found.append((t, decode_record(name, t, blob)[1]))
                 root = next_root(root, digest(blob))
+                roots.append(root)
                 if progress is not None:
                     progress(t, end)
         except (StorageCorrupt, CodecError) as error:

@@ -27,6 +27,7 @@ from datomstore.value import Keyword, Map, Set
 if TYPE_CHECKING:
     from datomstore._index import Segments
     from datomstore.entity import Entity
+    from datomstore.segments.times import Appendable
     from datomstore.transaction import TxReport
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -105,12 +106,12 @@ class Database:
         self,
         facts: Facts,
         schema: Schema,
-        tx_ends: list[tuple[int, int]],
+        tx_ends: Appendable[tuple[int, int]],
         *,
         basis_t: int,
         count: int,
         schemas: list[tuple[int, Schema]] | None = None,
-        roots: list[bytes] | None = None,
+        roots: Appendable[bytes] | None = None,
         start: int = 0,
         everything: bool = False,
     ) -> None:

@@ -173,6 +173,48 @@ class Facts:
             return False
         return seen.runs[0].ends(np.zeros(self.count, np.bool_))[2]
 
+    # -- stored runs --
+
+    def keep_stored(self, run: Run) -> None:
+        """Take a stored run of committed rows in the place of what has them until now. The writer must be at rest."""
+        with self._settling, self._lock:
+            seen = self._segments
+            runs, pasts = [], []
+            parts = list(zip(seen.runs, seen.ends, seen.pasts, strict=True))
+            for part, end, past in parts:
+                assert end == part.end, "what has been forked from others is not stored"
+                if end <= run.start:
+                    runs.append(part)
+                    pasts.append(past)
+            runs.append(run)
+            pasts.append(run.past_until)
+            for part, end, past in parts:
+                if part.start < run.end < end:
+                    part = self._behind(part, run.end)
+                    past = part.past_until
+                if part.start >= run.end:
+                    runs.append(part)
+                    pasts.append(past)
+            start, columns = seen.tail_start, self._tail
+            if start < run.end:
+                left = self._written - run.end
+                columns = _no_rows(left + TAIL_ROWS_MAX)
+                for grown, column in zip(columns, self._tail, strict=True):
+                    grown[:left] = column[run.end - start : self._written - start]
+                start = run.end
+            ends = tuple(part.end for part in runs)
+            self._replace(seen, tuple(runs), ends, tuple(pasts), start, columns)
+            self._staged = None
+
+    def _behind(self, run: Run, start: int) -> Run:
+        """Return the rows of a run from a row on."""
+        first, end = start - run.start, run.end
+        past, until = self._segments.ended.past(start, end, self.count)
+        columns = [self._segments.span(column, start, end) for column in range(4)]
+        e, a, v, t = columns
+        assert len(e) == len(run) - first, "a run is there as a whole"
+        return run_of(start, e, a, v, t, self.attributes, past, until)
+
     # -- columns --
 
     @property

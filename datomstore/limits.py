@@ -52,3 +52,5 @@ ENDED_PIECE = (
     1 << 16
 )  # rows that are asked for together what ended them; a piece of `datomstore._index`
 PENDING_ROWS_MAX = 4_096  # rows of committed transactions that wait to go into the columns together
+BACKLOG_WAIT_S = 10.0  # seconds that a writer waits for a merge before it goes on all the same
+REPLAY_ROWS = 1 << 17  # rows of a log that are decoded at once when a stream is opened

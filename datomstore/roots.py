@@ -11,8 +11,7 @@ Fits:   a program compiled against a database value names it; a node that has th
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from datomstore.errors import DatomstoreError
 from datomstore.limits import PROOF_TRANSACTIONS_MAX
@@ -32,6 +31,12 @@ class ProofInvalid(DatomstoreError):
     code = "database/proof"
 
 
+class Indexed(Protocol):
+    """The root after every transaction."""
+
+    def __getitem__(self, index: int, /) -> bytes: ...
+
+
 class DatabaseName(NamedTuple):
     """Names exactly the datoms of the first t transactions of one log."""
 
@@ -39,7 +44,7 @@ class DatabaseName(NamedTuple):
     t: int
 
     @staticmethod
-    def of(roots: Sequence[bytes], t: int) -> DatabaseName:
+    def of(roots: Indexed, t: int) -> DatabaseName:
         """Return the name of the first t transactions, given the root after each."""
         return DatabaseName(roots[t - 1] if t else EMPTY_ROOT, t)
 

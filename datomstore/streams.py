@@ -24,7 +24,14 @@ from datomstore.datom import TX_BASE, Datom
 from datomstore.errors import DatomstoreError
 from datomstore.excision import ExcisionNotAlone
 from datomstore.facts import Rows
-from datomstore.limits import GROUP_MAX, LOG_PAGE, STREAM_NAME_MAX
+from datomstore.limits import (
+    GROUP_MAX,
+    LOG_PAGE,
+    MERGE_BACKLOG_ROWS,
+    MERGE_ROWS,
+    STREAM_NAME_MAX,
+)
+from datomstore.opening import Opened, opened
 from datomstore.record import Row, decode_record, encode_record
 from datomstore.roots import (
     EMPTY_ROOT,
@@ -34,9 +41,12 @@ from datomstore.roots import (
     digest,
     next_root,
 )
-from datomstore.storage import Storage, StorageCorrupt, StorageTransaction
+from datomstore.segments import manifest as manifests
+from datomstore.segments.kept import Kept
+from datomstore.storage import Storage, StorageTransaction
 from datomstore.transaction import TxReport, stage
-from datomstore.transactor import Staged, Transactor, replayed
+from datomstore.transactor import Staged, Transactor
+from datomstore.upkeep import Upkeep
 from datomstore.value import Keyword
 
 Listener = Callable[[TxReport], None]
@@ -87,18 +97,47 @@ class StreamStats(NamedTuple):
 
     datoms: int  # rows, retractions and transaction facts included
     transactions: int
-    bytes: int  # of its log
+    bytes: int  # of its log, not compressed
+    fresh: int  # datoms that are in memory alone
+    segments: int  # runs of datoms on disk
+    segment_bytes: int  # of these and of their dictionary
 
 
 class Stream:
     """One named log and its database."""
 
-    def __init__(self, streams: Streams, name: str, transactor: Transactor, log_bytes: int) -> None:
+    def __init__(self, streams: Streams, name: str, found: Opened) -> None:
         self._streams = streams
         self.name = name
-        self.transactor = transactor
-        self.log_bytes = log_bytes
         self.listeners: list[Listener] = []
+        self.become(found)
+
+    def become(self, found: Opened) -> None:
+        """Take another writer."""
+        self.transactor, self.kept, self.log_bytes = found
+
+    def rebase(self, kept: Kept) -> None:
+        """Take other segments of the same rows, and let go of what they replace. Only with the write lock held."""
+        before = {part.run for part in self.kept.stored} if self.kept is not None else set()
+        facts, t = self.transactor.facts, kept.manifest.t
+        for part in kept.stored:
+            if part.run not in before:
+                facts.keep_stored(part.run)
+        kept.dictionary.written(kept.pages)
+        ends, roots = kept.ends(), kept.roots()
+        assert self.transactor.roots is not None, "a stream has roots"
+        for end in self.transactor.tx_ends[t:]:
+            ends.append(end)
+        for root in self.transactor.roots[t:]:
+            roots.append(root)
+        self.kept = kept
+        self.transactor.rebase(ends, roots)
+
+    @property
+    def fresh(self) -> int:
+        """Return how many committed rows are in no segment."""
+        kept = self.kept
+        return self.transactor.committed_rows - (kept.manifest.rows if kept is not None else 0)
 
     @property
     def t(self) -> int:
@@ -168,15 +207,33 @@ class Stream:
 
     def stats(self) -> StreamStats:
         """Return how large the stream is."""
-        return StreamStats(self.transactor.committed_rows, self.t, self.log_bytes)
+        kept = self.kept
+        return StreamStats(
+            self.transactor.committed_rows,
+            self.t,
+            self.log_bytes,
+            self.fresh,
+            len(kept.stored) if kept is not None else 0,
+            kept.size if kept is not None else 0,
+        )
 
 
 class Streams:
     """All streams of a node."""
 
-    def __init__(self, storage: Storage, *, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        *,
+        now_ms: Callable[[], int],
+        merge_rows: int | None = None,
+        backlog_rows: int = MERGE_BACKLOG_ROWS,
+    ) -> None:
+        """Take a storage; `merge_rows` rows of a stream in memory become a segment, or MERGE_ROWS where these are mapped."""
         self.storage = storage
         self.now_ms = now_ms
+        self.merges = storage.maps or merge_rows is not None
+        self._upkeep = Upkeep(self, MERGE_ROWS if merge_rows is None else merge_rows, backlog_rows)
         self._open: dict[str, Stream] = {}
         self.write_lock = threading.RLock()
         self._batch_thread: int | None = None  # that has a batch open
@@ -221,33 +278,41 @@ class Streams:
             return self._open[name]
 
     def _replay(self, name: str) -> Stream:
-        transactor, size = self._read(name)
-        return Stream(self, name, transactor, size)
+        return Stream(self, name, opened(self.storage, name, self._backlog()))
 
-    def _read(self, name: str) -> tuple[Transactor, int]:
-        """Return the writer of a log and the log's size. Raises StorageCorrupt."""
-        roots: list[bytes] = []
-        size = 0
-
-        def transactions(storage: StorageTransaction) -> Iterator[tuple[int, list[Row]]]:
-            nonlocal size
-            root = EMPTY_ROOT
-            for t, blob in storage.read(name):
-                root = next_root(root, digest(blob))
-                roots.append(root)
-                size += len(blob)
-                yield t, decode_record(name, t, blob)[1]
-
-        with self.storage.transaction(write=False) as storage:
-            transactor = replayed(transactions(storage), roots)
-            kept = storage.root(name)
-        if kept is not None and kept != transactor.root:
-            raise StorageCorrupt(f"stream {name!r}: its transactions do not lead to its root")
-        return transactor, size
+    def _backlog(self) -> int | None:
+        """Return how many rows may be in memory when a stream is opened; None if none become segments."""
+        return max(self._upkeep.rows, MERGE_BACKLOG_ROWS) if self.merges else None
 
     def reload(self, stream: Stream) -> None:
         """Read a stream anew after its log was rewritten; database values that are held stay as they were."""
-        stream.transactor, stream.log_bytes = self._read(stream.name)
+        stream.become(opened(self.storage, stream.name, self._backlog()))
+
+    # -- segments --
+
+    def merge(self, stream: Stream, *, whole: bool = False) -> None:
+        """Write the rows of a stream that are in memory as segments; `whole` makes these as few as can be. Raises StorageError."""
+        self._upkeep.merge(stream, 1, whole=whole)
+
+    def rebuild(self, name: str) -> None:
+        """Drop a stream's segments, whatever is wrong with them, and make them anew from its log. Raises StorageError."""
+        _check_name(name)
+        with self.write_lock:
+            with self.storage.transaction(write=True) as storage:
+                manifests.save(storage, name, None)
+            found = self._open.get(name)
+            if found is not None:
+                self.reload(found)
+        self.merge(self.get(name))
+
+    def settle(self) -> None:
+        """Wait until nothing is merged."""
+        self._upkeep.settle()
+
+    def close(self) -> None:
+        """End the merging, and let go of the storage."""
+        self._upkeep.close()
+        self.storage.close()
 
     def purge(self) -> bool:
         """Remove the bytes of excised facts from the storage; an excision does so itself. False if readers are in the way."""
@@ -267,11 +332,17 @@ class Streams:
                     return int.from_bytes(key[-8:], "big")
         return None
 
+    def committed(self, stream: Stream) -> None:
+        """A stream has grown."""
+        if self.merges:
+            self._upkeep.grown(stream)
+
     def transact(
         self, stream: Stream, tx_data: Iterable[object], meta: Mapping[Keyword, object] | None
     ) -> TxReport:
         """Commit a transaction: at once if nobody else writes, else together with those of others."""
         items = list(tx_data)
+        self._upkeep.keep_up(stream)
         if not self._led and self.write_lock.acquire(blocking=False):
             try:
                 report = self._commit_alone(stream, items, meta)
@@ -302,6 +373,7 @@ class Streams:
         report = TxReport.of(transactor, staged)
         transactor.commit(staged)
         stream.log_bytes += len(blob)
+        self.committed(stream)
         for listener in tuple(stream.listeners):
             listener(report)
         return report
@@ -541,6 +613,7 @@ class Batch:
         assert gone is not None, "an excision has rows, if none"
         self._excising.add(stream.name)
         self._storage.put(_TO_PURGE, b"", b"1")
+        manifests.save(self._storage, stream.name, None)  # segments are made anew
         assert transactor.roots is not None, "a stream has roots"
         first, roots = 0, list(transactor.roots)
         root = EMPTY_ROOT
@@ -592,6 +665,7 @@ class Batch:
                 self._streams.reload(self._streams.get(name))
             self._streams.purge()
         for part in self._parts:
+            self._streams.committed(part.stream)
             for listener in tuple(part.stream.listeners):
                 listener(self.final(part.report))
 

@@ -33,6 +33,7 @@ from datomstore.schema import (
     check_composite,
     refusal,
 )
+from datomstore.segments.times import Appendable
 from datomstore.value import Keyword
 
 __all__ = ["CasFailed", "Staged", "TransactionError", "Transactor", "UniqueConflict", "replayed"]
@@ -47,10 +48,10 @@ class Transactor(Writer):
         self,
         facts: Facts,
         schemas: list[tuple[int, Schema]],
-        tx_ends: Sequence[tuple[int, int]],
+        tx_ends: Appendable[tuple[int, int]],
         *,
         base: Database | None = None,
-        roots: Sequence[bytes] | None = None,
+        roots: Appendable[bytes] | None = None,
     ) -> None:
         super().__init__(facts, schemas, tx_ends, base=base, roots=roots)
         database = self.database()

@@ -125,7 +125,7 @@ class Node:
             with self._scope:
                 await self._run(task_status)
         finally:
-            self.storage.close()
+            self.streams.close()
             self._stopped.set()
 
     async def _run(self, task_status: trio.TaskStatus[Node]) -> None:

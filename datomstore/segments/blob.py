@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,7 +47,11 @@ class Section(NamedTuple):
 class SegmentWriter:
     """Writes one blob, section after section."""
 
-    def __init__(self, storage: Storage, kind: bytes) -> None:
+    def __init__(
+        self, storage: Storage, kind: bytes, proceed: Callable[[], None] | None = None
+    ) -> None:
+        """Begin a blob; `proceed` is called before every part and may raise, so that a long one can be given up."""
+        self._proceed = proceed
         self._blob: BlobWriter = storage.create_blob()
         self._kind = kind
         self._table: list[bytes] = []
@@ -62,6 +66,8 @@ class SegmentWriter:
         offset, count, checksum = self._blob.size, 0, 0
         least, greatest = 0, 0
         for part in parts:
+            if self._proceed is not None:
+                self._proceed()
             if not len(part):
                 continue
             array = np.ascontiguousarray(part, dtype="<" + kind)

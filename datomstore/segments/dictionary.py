@@ -13,9 +13,12 @@ import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import pairwise
 
+import msgpack
 import numpy as np
+from numpy.typing import NDArray
 
 from datomstore.codec import CodecError, pack, unpack_trusted
 from datomstore.intern import Ids, intern, value_of
@@ -85,6 +88,12 @@ class Pages:
         found: list[int] = self.segment["index"][low:high].tolist()
         return [place for place in found if place < self.count]
 
+    def has(self, hashes: Array) -> NDArray[np.bool_]:
+        """Return which of some hashes values have."""
+        mine: Array = self.segment["hash"]
+        places = np.minimum(np.searchsorted(mine, hashes), len(mine) - 1)
+        return np.equal(mine[places], hashes)
+
     def pages(self) -> int:
         """Return how many pages there are."""
         return len(self._firsts) - 1
@@ -132,10 +141,23 @@ class Dictionary:
         open_ = (odd & (entries >= len(known))) | (odd & (found == 0))
         if open_.any():
             with self._lock:
-                for v in np.unique(ids[open_]).tolist():
-                    self._look_up(v)
+                self._look_up(np.unique(ids[open_]))
                 found[open_] = self._known[entries[open_]]
         return np.where(found > 0, found - 1, _ABSENT).astype(np.int64)
+
+    def find(self, value: object) -> int | None:
+        """Return the id of a value that is here, though the process may not have seen it yet."""
+        try:
+            packed = pack(value)
+        except CodecError:
+            return None
+        with self._lock:
+            number = self._number_of(packed)
+            if number is None:
+                return None
+            found = intern(self.value(number))
+            self._note(number, found)
+            return found
 
     def boxed_between(self, low: int, high: int, /) -> Ids:
         """Return no ids: integers are never kept here, columns that have wide ones are wider."""
@@ -200,24 +222,35 @@ class Dictionary:
             known[: len(self._known)] = self._known
             self._known = known
 
-    def _look_up(self, v: int) -> None:
-        """Find the number of a value of the process, or that it has none."""
-        self._grow(v >> 1)
-        if self._known[v >> 1]:
+    def _look_up(self, ids: Ids) -> None:
+        """Find the numbers of values of the process, or that they have none."""
+        self._grow(int(ids.max()) >> 1)
+        ids = ids[self._known[ids >> 1] == 0]
+        self._known[ids >> 1] = _ABSENT
+        if not self.blobs or not len(ids):
             return
-        self._known[v >> 1] = _ABSENT
-        try:
-            packed = pack(value_of(v))
-        except CodecError:  # what has no bytes is in no log
-            return
+        wanted: list[tuple[int, bytes]] = []
+        for v in ids.tolist():
+            with suppress(CodecError, ValueError):  # what has no bytes is in no log
+                wanted.append((v, _packed(value_of(v))))
+        hashes = np.fromiter((hash_of(packed) for _, packed in wanted), np.uint32, len(wanted))
+        maybe = np.zeros(len(wanted), np.bool_)
+        for blob in self.blobs:
+            maybe |= blob.has(hashes)
+        for place in np.flatnonzero(maybe).tolist():
+            v, packed = wanted[place]
+            number = self._number_of(packed)
+            if number is not None:
+                self.lut[number] = v
+                self._known[v >> 1] = number + 1
+
+    def _number_of(self, packed: bytes) -> int | None:
         hashed = hash_of(packed)
         for blob in reversed(self.blobs):
             for place in blob.candidates(hashed):
-                number = blob.first + place
-                if pack(self.value(number)) == packed:
-                    self.lut[number] = v
-                    self._known[v >> 1] = number + 1
-                    return
+                if pack(self.value(blob.first + place)) == packed:
+                    return blob.first + place
+        return None
 
     def _blob_of(self, number: int) -> tuple[int, Pages]:
         for place in range(len(self.blobs) - 1, -1, -1):
@@ -242,7 +275,15 @@ def hash_of(packed: bytes) -> int:
 
 
 def _hashes(values: Sequence[object]) -> Array:
-    return np.fromiter((hash_of(pack(value)) for value in values), np.uint32, len(values))
+    return np.fromiter((hash_of(_packed(value)) for value in values), np.uint32, len(values))
+
+
+def _packed(value: object) -> bytes:
+    """Return the bytes of a value, which for a text are msgpack's. Raises CodecError."""
+    if type(value) is str:
+        packed: bytes = msgpack.packb(value)
+        return packed
+    return pack(value)
 
 
 def _paged(values: Sequence[object]) -> Iterator[tuple[int, bytes]]:

@@ -8,7 +8,7 @@ Source: the log-structured merge tree (O'Neil et al. 1996), with runs that are m
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -67,9 +67,20 @@ class Growth(NamedTuple):
 def grown(storage: Storage, facts: Facts, kept: Kept | None, growth: Growth) -> Kept:
     """Write rows that are in memory as a run; return the segments with it. Its blobs are not kept yet."""
     start, end = growth.start, growth.end
+    before = kept.manifest if kept is not None else None
+    kept = _with_values(storage, facts.attributes, kept, facts.v[start:end])
+    try:
+        return _with_run(storage, facts, kept, growth)
+    except BaseException:
+        for digest in new_blobs(before, kept.manifest):
+            storage.drop_blob(digest)
+        raise
+
+
+def _with_run(storage: Storage, facts: Facts, kept: Kept, growth: Growth) -> Kept:
+    start, end = growth.start, growth.end
     e, a, v = facts.e[start:end], facts.a[start:end], facts.v[start:end]
     numbers = facts.attributes.numbered(a)
-    kept = _with_values(storage, facts.attributes, kept, v)
     codes = value_codes(v, kept.dictionary)
     starts = np.concatenate(([start], growth.ends[:-1]))
     full = starts < growth.ends  # a transaction that lost its facts has no rows
@@ -130,8 +141,8 @@ def _with_values(storage: Storage, attributes: Attributes, kept: Kept | None, v:
         return kept
     pages = Pages(blob(storage, digest), dictionary.stored, digest.hex())
     entries = (*kept.manifest.dictionaries, DictionaryEntry(digest, pages.first, pages.count))
-    dictionary.written((*dictionary.blobs, pages))
-    return Kept(kept.manifest._replace(dictionaries=entries), dictionary, attributes, kept.stored)
+    manifest = kept.manifest._replace(dictionaries=entries)
+    return Kept(manifest, dictionary, (*kept.pages, pages), attributes, kept.stored)
 
 
 def _ended_by(facts: Facts, retractions: Ids) -> Ids:
@@ -164,8 +175,15 @@ def due(sizes: Sequence[int], most: int) -> tuple[int, int] | None:
     return None
 
 
-def merged_runs(storage: Storage, facts: Facts, kept: Kept, first: int, past: int) -> Kept:
-    """Write runs [first, past) as one; return the segments with it. Its blob is not kept yet."""
+def merged_runs(
+    storage: Storage,
+    facts: Facts,
+    kept: Kept,
+    first: int,
+    past: int,
+    proceed: Callable[[], None] = lambda: None,
+) -> Kept:
+    """Write runs [first, past) as one; return the segments with it. Its blob is not kept yet. `proceed` may raise."""
     parts = kept.stored[first:past]
     start, end = parts[0].place.start, parts[-1].place.end
     rows = kept.manifest.rows
@@ -174,7 +192,7 @@ def merged_runs(storage: Storage, facts: Facts, kept: Kept, first: int, past: in
     if len(offsets) != sum(len(part.run.past) for part in parts):
         gone = np.zeros(end - start, np.bool_)
         gone[offsets] = True
-    digest, place = write_merged(storage, parts, gone, past_until)
+    digest, place = write_merged(storage, parts, gone, past_until, proceed)
     made = read(blob(storage, digest), place, kept.dictionary, kept.attributes, digest.hex())
     entries = list(kept.manifest.runs)
     entries[first:past] = [RunEntry(digest, place)]

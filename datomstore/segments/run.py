@@ -7,7 +7,7 @@ Fits:   `datomstore.segments.merge` decides which; docs/storage.md has the secti
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,7 +20,6 @@ from datomstore._index import (
     STORED,
     Attributes,
     Column,
-    Offsets,
     Run,
     merged_offsets,
 )
@@ -31,6 +30,7 @@ from datomstore.segments.blob import Array, Segment, SegmentWriter, narrowest, t
 from datomstore.segments.dictionary import Dictionary
 from datomstore.storage import Buffer, Storage, StorageCorrupt
 
+Offsets = NDArray[np.uint32]  # row numbers within a run, from its start
 KIND = b"run\0"
 ORDERS = ("eavt", "aevt", "avet", "vaet")
 _SHARED = ("eavt", "aevt", "avet")  # that have every row
@@ -227,7 +227,11 @@ def _greatest_number(codes: Array) -> int:
 
 
 def write_merged(
-    storage: Storage, stored: Sequence[Stored], gone: NDArray[np.bool_] | None, past_until: int
+    storage: Storage,
+    stored: Sequence[Stored],
+    gone: NDArray[np.bool_] | None,
+    past_until: int,
+    proceed: Callable[[], None],
 ) -> tuple[bytes, Place]:
     """Write the run that replaces adjacent ones; return the digest of its blob, and its place.
 
@@ -238,7 +242,7 @@ def write_merged(
     runs = [part.run for part in stored]
     starts = [part.place.start - first.start for part in stored]
     names = _common([part.names for part in stored])
-    writer = SegmentWriter(storage, KIND)
+    writer = SegmentWriter(storage, KIND, proceed)
     try:
         for name in ("e", "a", "v"):
             columns = [getattr(run, name).codes for run in runs]

@@ -109,6 +109,8 @@ class BlobWriter(Protocol):
 class Storage(Protocol):
     """An engine."""
 
+    maps: bool  # whether blobs are mapped, so that what is in them takes no memory
+
     def append(self, stream: str, expected_t: int, blob: bytes, root: bytes) -> None:
         """Append to a log that ends at `expected_t` and set its root, durably, in a transaction of its own. Raises AppendConflict."""
 

@@ -102,6 +102,8 @@ class _Mapped:
 class LmdbStorage:
     """An engine on disk. A second one on the same folder is refused by its lock."""
 
+    maps = True
+
     def __init__(self, path: Path, *, map_size: int = LMDB_MAP_SIZE) -> None:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._owner = _owned(path)
@@ -119,6 +121,7 @@ class LmdbStorage:
         self._gate = threading.Condition()
         self._inside = 0  # open transactions
         self._closed_for_purge = False
+        self._closed = False
         self._blobs = BlobFiles(path / BLOBS)
         with self._environment.begin() as transaction:
             kept = KeyedTransaction(_Mapped(transaction), self).blobs()
@@ -199,6 +202,8 @@ class LmdbStorage:
         with self._gate:
             while self._closed_for_purge:
                 self._gate.wait()
+            if self._closed:
+                raise StorageError("the storage has been closed")
             self._inside += 1
 
     def _leave(self) -> None:
@@ -250,8 +255,11 @@ class LmdbStorage:
             self._leave()
 
     def close(self) -> None:
-        """Close the environment."""
-        self._environment.close()
+        """Close the environment, once the transactions that are open have ended."""
+        with self._gate:
+            self._closed = True
+            self._gate.wait_for(lambda: self._inside == 0, PURGE_WAIT_S)
+            self._environment.close()
         if self._owner >= 0:
             os.close(self._owner)
             self._owner = -1

@@ -111,6 +111,8 @@ class _Blob:
 class MemoryStorage:
     """An engine without a disk."""
 
+    maps = False
+
     def __init__(self) -> None:
         self._values: dict[bytes, bytes] = {}
         self._keys = _Keys()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from values import VALUES as ANY
 
-from datomstore.intern import intern, intern_many, value_of
+from datomstore.intern import find, intern, intern_many, value_of
 from datomstore.segments.blob import SegmentWriter
 from datomstore.segments.dictionary import Dictionary, Pages, hash_of, merged, write_pages
 from datomstore.storage import StorageCorrupt
@@ -77,6 +77,21 @@ def test_only_what_is_wanted_is_loaded() -> None:
     again.load(np.array([7, 3_000]))
     assert np.flatnonzero(again.lut).tolist() == [7, 3_000]
     assert value_of(int(again.lut[3_000])) == "wanted 3000"
+
+
+def test_a_value_is_found_that_the_process_has_not_seen() -> None:
+    storage = MemoryStorage()
+    page = (1, squeezed(b"\x91\xa8unseen 1"))
+    hashes = np.array([hash_of(b"\xa8unseen 1")], np.uint32)
+    blob = storage.blob(write_pages(storage, iter([page]), hashes))
+    assert blob is not None
+    dictionary = Dictionary([Pages(blob, 0, "d")])
+    assert find("unseen 1") is None
+    found = dictionary.find("unseen 1")
+    assert found == intern("unseen 1")
+    assert dictionary.numbers_of(np.array([found])).tolist() == [0]
+    assert dictionary.find("unseen 2") is None
+    assert find("unseen 2") is None
 
 
 def test_what_was_absent_is_found_once_it_is_added() -> None:
