@@ -6,6 +6,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from datomstore.datom import Datom
+
 Ids = NDArray[np.int64]  # of the process's table of values
 Rows = NDArray[np.int64]  # row numbers of a Facts
 Offsets = NDArray[np.uint32]  # row numbers within a run, from its start
@@ -186,8 +188,10 @@ class Segments:
     ) -> Rows:
         """Return the rows with the ids given."""
     def showing(self, rows: Rows, count: int, start: int = 0, everything: bool = False) -> Rows: ...
-    def pairs(self, e: int, a: int, count: int, start: int = 0) -> list[tuple[int, int]]:
-        """Return [(id of the value, id of the transaction)] of what an entity has for an attribute."""
+    def datoms(
+        self, e: int | None, a: int | None, v: int | None, count: int, start: int = 0
+    ) -> list[Datom]:
+        """Return the datoms with the ids given, in no order."""
     def counted(
         self,
         e: int | None,

@@ -21,10 +21,14 @@ cimport numpy as cnp
 
 import numpy as np
 
-from datomstore.datom import TX_BASE
+from datomstore._ids cimport value_at
+
+from datomstore.datom import TX_BASE, Datom
 from datomstore.limits import ROWS_MAX
 
 cnp.import_array()
+
+cdef object new_tuple = tuple.__new__  # Datom's own takes keywords and is slower
 
 include "_index_codes.pxi"
 include "_index_order.pxi"

@@ -225,18 +225,25 @@ cdef class Segments:
         finally:
             free(found.rows)
 
-    def pairs(self, int64_t e, int64_t a, int64_t count, int64_t start=0):
-        """Return [(id of the value, id of the transaction)] of an entity's attribute."""
-        cdef Wanted wanted = Wanted(True, True, False, e, a, 0)
+    def datoms(self, e, a, v, int64_t count, int64_t start=0):
+        """Return the datoms with the ids given, in no order; e and a, at least, for few."""
+        cdef Wanted wanted = as_wanted(e, a, v)
         cdef Sight sight = self.sight(count, start, False)
         cdef Found found = Found(NULL, 0, 0)
-        cdef int64_t i, v
+        cdef int64_t i, row
         cdef list out = []
         try:
             self.find(&wanted, &sight, &found)
             for i in range(found.count):
-                v = self.value_at(2, found.rows[i])
-                out.append((v, self.value_at(3, found.rows[i])))
+                row = found.rows[i]
+                parts = (
+                    self.value_at(0, row) >> 1,
+                    value_at(self.value_at(1, row)),
+                    value_at(self.value_at(2, row)),
+                    self.value_at(3, row) >> 1,
+                    True,
+                )
+                out.append(new_tuple(Datom, parts))
             return out
         finally:
             free(found.rows)

@@ -360,10 +360,14 @@ class Database:
 
     def datoms(self, index: str = "eavt", *components: object) -> Iterator[Datom]:
         """Yield datoms in an index's order; components narrow from the left, as in Datomic's `datoms`."""
+        if components and type(components[0]) is int and index == "eavt" and not self._all:
+            few = self._few(components)
+            if few is not None:
+                return iter(few)
         names = order.names(index)
         keys: dict[str, int | None] = {"e": None, "a": None, "v": None}
         for name, component in zip(names, self._components(names, components), strict=False):
-            found = None if component is None else find(component)
+            found = None if component is None else self.facts.find(component)
             if found is None:
                 return iter(())
             keys[name] = found
@@ -373,6 +377,22 @@ class Database:
             assert isinstance(wanted, int), wanted
             rows = rows[self.facts.t[rows] == (TX_BASE + t_of(wanted)) << 1]
         return order.ordered(self.facts, self._of_index(index, rows), index)
+
+    def _few(self, components: tuple[object, ...]) -> list[Datom] | None:
+        """Return the datoms of an entity, or of one attribute of it, in order; None for more components."""
+        e = components[0]
+        assert type(e) is int, e
+        a = None
+        if len(components) == 2:
+            a = find(components[1])
+            if a is None:
+                return []
+        elif len(components) > 2:
+            return None
+        if not -INLINE_BOUND < e < INLINE_BOUND:
+            return []
+        found = self._seen().datoms(e << 1, a, None, self.count_rows, self.start)
+        return found if len(found) < 2 else order.of_entity(found)
 
     def seek_datoms(self, index: str = "eavt", *components: object) -> Iterator[Datom]:
         """Yield datoms in an index's order from where the components stand, or would stand, to the end."""
@@ -455,7 +475,7 @@ class Database:
         return value
 
     def _entity_with(self, attribute: Keyword, value: object) -> int | None:
-        a, v = find(attribute), find(value)
+        a, v = find(attribute), self.facts.find(value)
         if a is None or v is None:
             return None
         rows = self.rows(None, a, v)

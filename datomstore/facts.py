@@ -40,7 +40,7 @@ from datomstore._index import (
     merged_offsets,
 )
 from datomstore.datom import TX_BASE, Datom
-from datomstore.intern import Ids, intern, values_of
+from datomstore.intern import Ids, find, intern, values_of
 from datomstore.limits import RUN_FACTOR, RUN_ROWS_MIN, TAIL_ROWS_MAX
 from datomstore.value import Keyword
 
@@ -214,6 +214,13 @@ class Facts:
         e, a, v, t = columns
         assert len(e) == len(run) - first, "a run is there as a whole"
         return run_of(start, e, a, v, t, self.attributes, past, until)
+
+    def find(self, value: object) -> int | None:
+        """Return the id of a value; None means that no fact here can hold it. Raises TypeError for what is no value."""
+        found = find(value)
+        if found is None and any(run.v.rule == STORED for run in self._segments.runs):
+            return intern(value)  # values of a file have ids once they have been read
+        return found
 
     # -- columns --
 

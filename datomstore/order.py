@@ -81,6 +81,23 @@ def ordered(facts: Facts, rows: Rows, index: str) -> Iterator[Datom]:
         yield from sorted(datoms_at(facts, group), key=lambda datom: datom_key(datom, index))
 
 
+def of_entity(datoms: list[Datom]) -> list[Datom]:
+    """Return the datoms of one entity in the order of EAVT; values are compared only where an attribute has many."""
+    datoms.sort(key=_attribute_of)
+    start = 0
+    for end in range(1, len(datoms) + 1):
+        if end == len(datoms) or datoms[end].a is not datoms[start].a:
+            if end - start > 1:
+                same = datoms[start:end]
+                datoms[start:end] = sorted(same, key=lambda datom: datom_key(datom, "eavt"))
+            start = end
+    return datoms
+
+
+def _attribute_of(datom: Datom) -> str:
+    return datom.a.name
+
+
 def from_key(datoms: Iterator[Datom], index: str, components: list[object]) -> Iterator[Datom]:
     """Leave out the datoms that stand before the components."""
     parts: list[object] = []

@@ -118,7 +118,7 @@ class DatabaseSource:
                 entity = self.database.entid(value)
                 if entity is not None:
                     return find(entity)
-            return find(value)
+            return self.database.facts.find(value)
         except DatomstoreError as error:
             raise QueryError("query/lookup", str(error), pattern.form) from error
         except TypeError as error:
