@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from datomstore._queue import Queue, Request
 from datomstore.database import Database
 from datomstore.datom import TX_BASE, Datom
 from datomstore.errors import DatomstoreError
@@ -237,9 +238,7 @@ class Streams:
         self._open: dict[str, Stream] = {}
         self.write_lock = threading.RLock()
         self._batch_thread: int | None = None  # that has a batch open
-        self._led = False  # some thread commits, or is about to
-        self._waiting: list[_Request] = []
-        self._waiting_lock = threading.Lock()
+        self._queue = Queue()
         with storage.transaction(write=False) as transaction:
             self._names = set(transaction.streams())
             to_purge = transaction.get(_TO_PURGE, b"") is not None
@@ -343,7 +342,7 @@ class Streams:
         """Commit a transaction: at once if nobody else writes, else together with those of others."""
         items = list(tx_data)
         self._upkeep.keep_up(stream)
-        if not self._led and self.write_lock.acquire(blocking=False):
+        if not self._queue.led and self.write_lock.acquire(blocking=False):
             try:
                 report = self._commit_alone(stream, items, meta)
             finally:
@@ -387,10 +386,8 @@ class Streams:
         """
         if self._batch_thread == threading.get_ident():
             raise BatchOpen("this thread has a batch open already; use that one")
-        request = _Request(stream, items, meta)
-        with self._waiting_lock:
-            self._waiting.append(request)
-            lead, self._led = not self._led, True
+        queue, request = self._queue, Request(stream, items, meta)
+        lead = queue.enter(request)
         if not lead and self.write_lock.acquire(blocking=False):  # this thread may hold it
             try:
                 self._commit_waiting(request)
@@ -402,11 +399,10 @@ class Streams:
                     with self.write_lock:
                         self._commit_waiting(request)
                 finally:
-                    self._pass_lead()
-            with self._waiting_lock:
-                lead, request.leads = request.leads, False
-                if request.done and not lead:
-                    break
+                    queue.pass_lead()
+            lead, request.leads = request.leads, False
+            if request.done and not lead:
+                break
             if not lead:
                 self._wait(request)
         if request.error is not None:
@@ -414,47 +410,33 @@ class Streams:
         assert request.report is not None, "a request that is done has a report or an error"
         return request.report
 
-    def _wait(self, request: _Request) -> None:
+    def _wait(self, request: Request) -> None:
         try:
-            request.gate.acquire()
+            self._queue.wait(request)
         except BaseException:  # interrupted: what is not committed yet will not be
-            with self._waiting_lock:
-                if request in self._waiting:
-                    self._waiting.remove(request)
+            self._queue.leave(request)
             if request.leads:
-                self._pass_lead()
+                self._queue.pass_lead()
             raise
 
-    def _pass_lead(self) -> None:
-        with self._waiting_lock:
-            self._led = bool(self._waiting)
-            if self._waiting:
-                self._waiting[0].leads = True
-                self._waiting[0].wake()
-
-    def _commit_waiting(self, mine: _Request) -> None:
+    def _commit_waiting(self, mine: Request) -> None:
         """Commit what waits, until one's own request is done."""
         while not mine.done:
-            with self._waiting_lock:
-                group = self._waiting[:GROUP_MAX]
-                del self._waiting[:GROUP_MAX]
+            group = self._queue.take(GROUP_MAX)
             try:
                 self._commit_group(group, mine)
             finally:
-                with self._waiting_lock:
-                    for request in group:
-                        if request.done and request is not mine:
-                            request.wake()
+                self._queue.done(group, mine)
 
-    def _commit_group(self, group: list[_Request], mine: _Request) -> None:
+    def _commit_group(self, group: list[Request], mine: Request) -> None:
         """Commit transactions of several writers together; one that is refused does not touch the others."""
-        reports: list[tuple[_Request, TxReport]] = []
-        again: list[_Request] = []  # those that cannot share a commit with the others
+        reports: list[tuple[Request, TxReport]] = []
+        again: list[Request] = []  # those that cannot share a commit with the others
         try:
             with self.batch() as batch:
                 for request in group:
                     try:
-                        report = batch.transact(request.stream, request.tx_data, meta=request.meta)
+                        report = batch.transact(request.stream, request.items, meta=request.meta)
                         reports.append((request, report))
                     except (BatchClosed, ExcisionNotAlone):
                         again.append(request)
@@ -472,8 +454,8 @@ class Streams:
             if mine.error is None:
                 raise
             return
-        with self._waiting_lock:
-            self._waiting[:0] = again
+        if again:
+            self._queue.give_back(again)
         for request, report in reports:
             request.finish(batch.final(report))
 
@@ -497,36 +479,6 @@ class Streams:
             finally:
                 self._batch_thread = None
             batch.commit()
-
-
-class _Request:
-    """A transaction that waits for its turn."""
-
-    __slots__ = ("done", "error", "gate", "leads", "meta", "report", "stream", "tx_data")
-
-    def __init__(
-        self, stream: Stream, tx_data: list[object], meta: Mapping[Keyword, object] | None
-    ) -> None:
-        self.stream = stream
-        self.tx_data = tx_data
-        self.meta = meta
-        self.report: TxReport | None = None
-        self.error: BaseException | None = None
-        self.done = False
-        self.leads = False  # the lead has been passed to it
-        self.gate = threading.Lock()  # held until there is something to wake up for
-        self.gate.acquire()
-
-    def wake(self) -> None:
-        """Let the writer look again; with `_waiting_lock` held."""
-        if self.gate.locked():
-            self.gate.release()
-
-    def finish(self, report: TxReport) -> None:
-        self.report, self.done = report, True
-
-    def fail(self, error: BaseException) -> None:
-        self.error, self.done = error, True
 
 
 def _check_name(name: str) -> None:
@@ -671,6 +623,8 @@ class Batch:
 
     def final(self, report: TxReport) -> TxReport:
         """Return the report of a committed transaction: after an excision the facts are others."""
+        if not self._excising:
+            return report
         for part in self._parts:
             if part.report is report and part.stream.name in self._excising:
                 database = part.stream.db()

@@ -59,6 +59,7 @@ class KeyedTransaction:
     def __init__(self, ordered: Ordered, blobs: Blobs) -> None:
         self._map = ordered
         self._blobs = blobs
+        self._ends: dict[str, int] = {}  # of logs that this transaction has appended to
         self.kept: list[bytes] = []  # blobs that this transaction keeps once more
         self.made: list[bytes] = []  # of these, those it has written itself
         self.doomed: list[bytes] = []  # that nobody keeps after it
@@ -69,8 +70,13 @@ class KeyedTransaction:
             raise AppendConflict(f"stream {stream!r} ends at {end}, not at {expected_t}")
         t = end + 1
         self._put_log(stream, t, blob)
-        self._map.put(b"e" + stream.encode(), t.to_bytes(8, "big"))
+        self._ends[stream] = t
         return t
+
+    def finish(self) -> None:
+        """Write what is written once for many changes. Engines call it at the end."""
+        for stream, t in self._ends.items():
+            self._map.put(b"e" + stream.encode(), t.to_bytes(8, "big"))
 
     def replace(self, stream: str, t: int, blob: bytes) -> None:  # noqa: D102
         if not 1 <= t <= self.end(stream):
@@ -81,6 +87,9 @@ class KeyedTransaction:
         self._map.put(log_key(stream, t), log_entry(blob))
 
     def end(self, stream: str) -> int:  # noqa: D102
+        known = self._ends.get(stream)
+        if known is not None:
+            return known
         return int.from_bytes(self._map.get(b"e" + stream.encode()) or b"", "big")
 
     def read(self, stream: str, from_t: int = 0) -> Iterator[tuple[int, bytes]]:  # noqa: D102
@@ -101,6 +110,7 @@ class KeyedTransaction:
             raise StorageCorrupt(f"stream {stream!r}: transaction {expected + 1} is missing")
 
     def streams(self) -> list[str]:  # noqa: D102
+        self.finish()
         return [key[1:].decode() for key, _ in self._map.scan(b"e", b"e")]
 
     def put_blob(self, blob: bytes) -> bytes:  # noqa: D102

@@ -55,19 +55,24 @@ class KeyTooLong(DatomstoreError):
     code = "storage/key"
 
 
+def _ours(error: lmdb.Error) -> DatomstoreError:
+    """Return the engine's error as one of ours."""
+    if isinstance(error, (lmdb.MapFullError, lmdb.DiskError)):
+        return StorageFull(str(error))
+    if isinstance(error, (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.InvalidError)):
+        return StorageCorrupt(str(error))
+    if isinstance(error, lmdb.BadValsizeError):
+        return KeyTooLong("a table's name and key together are too long for the engine")
+    return StorageError(str(error))
+
+
 @contextmanager
 def _translated() -> Iterator[None]:
     """Turn the engine's errors into ours, where they happen: who caught one of ours knows that all is lost."""
     try:
         yield
-    except (lmdb.MapFullError, lmdb.DiskError) as error:
-        raise StorageFull(str(error)) from error
-    except (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.InvalidError) as error:
-        raise StorageCorrupt(str(error)) from error
-    except lmdb.BadValsizeError as error:
-        raise KeyTooLong("a table's name and key together are too long for the engine") from error
     except lmdb.Error as error:
-        raise StorageError(str(error)) from error
+        raise _ours(error) from error
 
 
 class _Mapped:
@@ -81,12 +86,16 @@ class _Mapped:
         return None if value is None else bytes(value)
 
     def put(self, key: bytes, value: bytes) -> None:
-        with _translated():
+        try:
             self._transaction.put(key, value)
+        except lmdb.Error as error:
+            raise _ours(error) from error
 
     def delete(self, key: bytes) -> None:
-        with _translated():
+        try:
             self._transaction.delete(key)
+        except lmdb.Error as error:
+            raise _ours(error) from error
 
     def scan(self, start: bytes, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         with self._transaction.cursor() as cursor:
@@ -158,6 +167,7 @@ class LmdbStorage:
                 keyed = KeyedTransaction(_Mapped(transaction), self)
                 made = keyed.made
                 yield keyed
+                keyed.finish()
             made = []
         finally:
             self._leave()
@@ -176,6 +186,7 @@ class LmdbStorage:
                 keyed = KeyedTransaction(_Mapped(transaction), self)
                 keyed.append(stream, expected_t, blob)
                 keyed.set_root(stream, root)
+                keyed.finish()
         finally:
             self._leave()
 

@@ -129,6 +129,7 @@ class MemoryStorage:
             transaction = KeyedTransaction(writable, self)
             try:
                 yield transaction
+                transaction.finish()
             except BaseException:
                 writable.undo()
                 for digest in transaction.made:
