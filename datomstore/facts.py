@@ -42,6 +42,7 @@ from datomstore._index import (
 from datomstore.datom import TX_BASE, Datom
 from datomstore.intern import Ids, find, intern, values_of
 from datomstore.limits import RUN_FACTOR, RUN_ROWS_MIN, TAIL_ROWS_MAX
+from datomstore.segments.dictionary import Dictionary
 from datomstore.value import Keyword
 
 if TYPE_CHECKING:
@@ -174,6 +175,17 @@ class Facts:
         return seen.runs[0].ends(np.zeros(self.count, np.bool_))[2]
 
     # -- stored runs --
+
+    def find(self, value: object) -> int | None:
+        """Return the id of a value; None means that no fact can hold it. What is stored may be new to the process."""
+        found = find(value)
+        if found is None:
+            for table in {run.v.table for run in self._segments.runs}:
+                if isinstance(table, Dictionary):
+                    found = table.find(value)
+                    if found is not None:
+                        break
+        return found
 
     def keep_stored(self, run: Run) -> None:
         """Take a stored run of committed rows in the place of what has them until now. The writer must be at rest."""

@@ -291,7 +291,14 @@ class Streams:
 
     def merge(self, stream: Stream, *, whole: bool = False) -> None:
         """Write the rows of a stream that are in memory as segments; `whole` makes these as few as can be. Raises StorageError."""
+        if self._batch_thread == threading.get_ident():
+            raise BatchOpen("this thread has a batch open, and a merge commits one of its own")
         self._upkeep.merge(stream, 1, whole=whole)
+
+    @property
+    def merge_failure(self) -> Exception | None:
+        """Return why the newest merge in the background failed, None if it did not. It is tried again when there is more."""
+        return self._upkeep.failure
 
     def rebuild(self, name: str) -> None:
         """Drop a stream's segments, whatever is wrong with them, and make them anew from its log. Raises StorageError."""

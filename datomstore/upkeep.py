@@ -56,17 +56,17 @@ class Upkeep:
         self._streams = streams
         self.rows = rows  # in memory from which on a stream is due
         self._backlog = max(rows, backlog)  # at which its writers wait
+        self._merging = threading.Lock()  # one merge at a time, whoever asks for it
         self._changed = threading.Condition()
         self._due: dict[str, None] = {}
         self._thread: threading.Thread | None = None
         self._closed = False
-        self.failure: DatomstoreError | None = (
-            None  # of the newest merge; the next commit tries again
-        )
+        self.failure: Exception | None = None  # of the newest merge
+        self._not_before: dict[str, int] = {}  # stream -> rows in memory, after a failure
 
     def grown(self, stream: Stream) -> None:
         """A stream has committed; its rows may be due."""
-        if stream.fresh < self.rows:
+        if stream.fresh < self._not_before.get(stream.name, self.rows):
             return
         with self._changed:
             if self._closed:
@@ -110,24 +110,30 @@ class Upkeep:
                     return
                 name = next(iter(self._due))
                 del self._due[name]
+            stream = self._streams.get(name)
             try:
-                self.merge(self._streams.get(name), self.rows)
+                self.merge(stream, self.rows)
                 self.failure = None
-            except DatomstoreError as error:
+                self._not_before.pop(name, None)
+            except GivenUp:
+                pass
+            except Exception as error:  # nobody waits for this thread: who asks is told
                 self.failure = error
+                self._not_before[name] = stream.fresh + self.rows
             with self._changed:
                 self._changed.notify_all()
 
     def merge(self, stream: Stream, rows: int, *, whole: bool = False) -> None:
         """Write the rows in memory, if there are so many, and make runs fewer; `whole` makes them one. Raises StorageError."""
-        while self._grow(stream, rows):
-            with self._changed:
-                self._changed.notify_all()
+        with self._merging:
+            while self._grow(stream, rows):
+                with self._changed:
+                    self._changed.notify_all()
+                if whole:
+                    continue
+                self._shrink(stream, _due)
             if whole:
-                continue
-            self._shrink(stream, _due)
-        if whole:
-            self._shrink(stream, _all)
+                self._shrink(stream, _all)
 
     def _grow(self, stream: Stream, rows: int) -> bool:
         with self._streams.write_lock:

@@ -101,7 +101,7 @@ def search(database: Database, attribute: object, text: object) -> tuple[Found, 
 
 def _is_marked(database: Database, attribute: Keyword) -> bool:
     whole = database.since(0)  # a view of what is new does not show what was said of the attribute
-    entity, mark, true = whole.entid(attribute), find(MARK), find(True)
+    entity, mark, true = whole.entid(attribute), find(MARK), intern(True)
     if entity is None or mark is None or true is None:
         return False
     return bool(len(whole.rows(entity << 1, mark, true)))

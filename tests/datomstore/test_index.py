@@ -77,8 +77,8 @@ class Model:
                 self.rows[live[0]].ended = row
             self.rows.append(Row(e, a, v, tx, wanted))
         written = self.rows[start:]
-        columns = [[getattr(row, name) for row in written] for name in "eav"]
-        self.facts.write(start, *columns, tx, ends)
+        columns: list[list[int]] = [[getattr(row, name) for row in written] for name in "eav"]
+        self.facts.write(start, columns[0], columns[1], columns[2], tx, ends)
         return start
 
     def commit(self) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -312,3 +314,42 @@ def test_where_runs_end_makes_no_difference(
     assert said(again.get("s").db().as_of(3)) == said(plain.db().as_of(3))
     assert said(again.get("s").db()) == said(plain.db())
     assert check(again, "s") == []
+
+
+OTHER_PROCESS = """
+import sys
+from pathlib import Path
+from datomstore.datalog import q
+from datomstore.storage.lmdb import LmdbStorage
+from datomstore.streams import Streams
+from datomstore.value import Keyword, Map
+streams = Streams(LmdbStorage(Path(sys.argv[1]), map_size=1 << 24), now_ms=lambda: 7)
+stream = streams.get("s")
+db, key = stream.db(), Keyword("p/key")
+e = db.entid((key, "key 7"))
+found = [
+    db.entid((key, "no key")),
+    db.entity(e)[Keyword("p/a")],
+    [d.e == e for d in db.datoms("avet", key, "key 7")],
+    list(q('[:find ?a :where [?e :p/key "key 8"] [?e :p/a ?a]]', db)),
+    list(q('[:find ?a :where [?e :p/key "no key"] [?e :p/a ?a]]', db)),
+    list(q('[:find ?a :in $ ?k :where [?e :p/key ?k] [?e :p/a ?a]]', db, "key 9")),
+    len(stream.transact([Map({key: "key 3", Keyword("p/a"): 300})]).datoms),
+    stream.db().entity((key, "key 3"))[Keyword("p/a")],
+]
+print(found)
+streams.close()
+"""
+
+
+def test_another_process_finds_values_that_it_has_never_seen(tmp_path: Path) -> None:
+    streams = streams_on(LmdbStorage(tmp_path / "db", map_size=1 << 24), 5)
+    stream = streams.create("s")
+    stream.transact(SCHEMA)  # type: ignore[arg-type]
+    for n in range(30):
+        stream.transact([Map({KEY: f"key {n}", A: n})])
+    streams.merge(stream)
+    streams.close()
+    command = [sys.executable, "-c", OTHER_PROCESS, str(tmp_path / "db")]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert said.strip() == "[None, 7, [True], [(8,)], [], [(9,)], 3, 300]"
