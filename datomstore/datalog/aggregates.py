@@ -1,6 +1,7 @@
 """Aggregates of :find.
 
-Is:     count, sum, median, frequencies, sample and the like over one group's values; the set is closed.
+Is:     count, sum, median, frequencies, sample and the like over one group's values; the set is closed, but for functions
+        that a caller in this process hands over.
 Is not: the grouping (`query`).
 Fits:   `query` gives each function the values of a group, in the rows' order, duplicates of :with included.
 Source: Datomic's query reference.
@@ -15,8 +16,9 @@ from random import Random
 
 from datomstore import edn
 from datomstore.datalog.builtins import FUNCTIONS, FunctionError, compare, number
+from datomstore.datalog.errors import QueryError
 from datomstore.datalog.limits import VALUE_ITEMS_MAX
-from datomstore.value import Map, Set, hash_key
+from datomstore.value import Map, Set, Symbol, hash_key
 
 Aggregator = Callable[[Sequence[object]], object]
 
@@ -87,6 +89,16 @@ PARAMETERS = {
     "clojure.string/join": (0, 1),
 }
 CHANCE = frozenset({"rand", "sample"})
+
+
+def aggregate_of(given: object) -> Aggregator:
+    """Return what an input of `(aggregate ?f ?x)` does: a function of Python, or one that is named here."""
+    if callable(given):
+        return given
+    name = given.name if isinstance(given, Symbol) else given
+    if not isinstance(name, str) or name not in AGGREGATES or name in CHANCE:
+        raise QueryError("query/input", "an aggregate is a function, or the name of one")
+    return AGGREGATES[name]
 
 
 def with_argument(name: str, argument: object, values: Sequence[object]) -> object:

@@ -80,6 +80,10 @@ class Subscription:
         parsed = parse(query)
         if DEFAULT_SOURCE not in parsed.inputs:
             raise QueryError("query/input", "a query that is followed reads $", parsed.form)
+        if parsed.aggregates:
+            raise QueryError(
+                "query/input", "a query that is followed has no own aggregates", parsed.form
+            )
         self._query = replace(parsed, shape="relation", keys=())
         names = parsed.variables()
         if any(isinstance(element, Aggregate) for element in parsed.find):

@@ -51,6 +51,7 @@ from datomstore.value import Keyword, List, Map, Symbol, hash_key
 DOTS = Symbol("...")
 DOT = Symbol(".")
 PULL = Symbol("pull")
+CUSTOM = "aggregate"
 KEYS = ("keys", "strs", "syms")
 SECTIONS = ("find", *KEYS, "with", "in", "where")
 CLAUSES_WITHIN = frozenset({"and", "or", "or-join", "not", "not-join"})
@@ -63,7 +64,11 @@ def parse_query(source: object) -> Query:
     if "find" not in sections:
         raise _syntax("a query needs :find", form)
     shape, find = _find(sections["find"], form)
-    inputs = tuple(_input(item) for item in sections.get("in", (DEFAULT_SOURCE,)))
+    named = _named(find)
+    inputs = tuple(
+        item if isinstance(item, Symbol) and item in named else _input(item)
+        for item in sections.get("in", (DEFAULT_SOURCE,))
+    )
     _refuse_repeated(inputs, form)
     with_ = tuple(_variable(item, form) for item in sections.get("with", ()))
     where = _Clauses().all(sections.get("where", ()), DEFAULT_SOURCE, 0)
@@ -166,6 +171,8 @@ def _element(item: object, form: object) -> FindElement:
     if not isinstance(item, List) or len(item) < 2 or not isinstance(item[0], Symbol):
         raise _syntax(f":find takes variables, aggregates and pulls, not {text_of(item)}", form)
     name = item[0].name
+    if name == CUSTOM and len(item) == 3:
+        return Aggregate(name, (), _variable(item[2], item), item, _variable(item[1], item))
     if name not in AGGREGATES:
         raise QueryError("query/unknown-function", f"no aggregate {name}", item)
     arguments = tuple(Constant(argument) for argument in item[1:-1])
@@ -211,6 +218,16 @@ def _keys(
     return tuple(make(text) for text in texts)
 
 
+def _named(find: Sequence[FindElement]) -> set[Symbol]:
+    """Return the inputs that :find names: patterns of pulls, and aggregates."""
+    names = [
+        e.pattern if isinstance(e, Pull) else e.given
+        for e in find
+        if isinstance(e, (Aggregate, Pull))
+    ]
+    return {name for name in names if isinstance(name, Symbol)}
+
+
 def _refuse_unnamed(find: Sequence[FindElement], inputs: Sequence[object], form: object) -> None:
     """Refuse a pull of what is not among the inputs, and an input by a name that no pull uses."""
     for element in find:
@@ -221,7 +238,10 @@ def _refuse_unnamed(find: Sequence[FindElement], inputs: Sequence[object], form:
         if element.source not in inputs:
             message = f"no source {element.source.name}"
             raise QueryError("query/unknown-source", message, element.form)
-    used = {element.pattern for element in find if isinstance(element, Pull)}
+    for element in find:
+        if isinstance(element, Aggregate) and element.given not in (None, *inputs):
+            raise _syntax("no such aggregate in :in", element.form)
+    used = _named(find)
     for item in inputs:
         if isinstance(item, Symbol) and not is_source(item) and item not in {RULES, *used}:
             raise _syntax(f"{item.name} is neither a variable (?{item.name}) nor a value", form)

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from datomstore.database import Database
+from datomstore.datalog.aggregates import Aggregator, aggregate_of
 from datomstore.datalog.budget import Budget, Meter, Overrun
 from datomstore.datalog.check import Program
 from datomstore.datalog.errors import QueryError, text_of
@@ -281,7 +282,8 @@ def _answer(
     found = _run(plan, meter)
     if query.shape == "relation" and not query.keys and query.finds_variables:
         return set_of(query, found, plan.wanted, meter)
-    given = Given(plan.planner.answers.sources, _patterns(query, inputs), seed, meter)
+    sources, aggregates = plan.planner.answers.sources, _aggregates(query, inputs)
+    given = Given(sources, _patterns(query, inputs), aggregates, seed, meter)
     return shaped(query, found, plan.wanted, given)
 
 
@@ -290,7 +292,16 @@ def _patterns(query: Query, inputs: Sequence[object]) -> dict[Symbol, PullPatter
     return {
         item: parse_pattern(value)
         for item, value in zip(query.inputs, inputs, strict=True)
-        if isinstance(item, Symbol) and not is_source(item) and item is not RULES
+        if isinstance(item, Symbol) and item in query.patterns
+    }
+
+
+def _aggregates(query: Query, inputs: Sequence[object]) -> dict[Symbol, Aggregator]:
+    """Return the aggregates among the inputs by their names."""
+    return {
+        item: aggregate_of(value)
+        for item, value in zip(query.inputs, inputs, strict=True)
+        if isinstance(item, Symbol) and item in query.aggregates
     }
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from datomstore import edn
 from datomstore.datalog._columns import tuples_of, types_of
-from datomstore.datalog.aggregates import AGGREGATES, CHANCE, by_chance, with_argument
+from datomstore.datalog.aggregates import AGGREGATES, CHANCE, Aggregator, by_chance, with_argument
 from datomstore.datalog.budget import Meter
 from datomstore.datalog.builtins import FunctionError
 from datomstore.datalog.errors import QueryError
@@ -30,7 +30,7 @@ from datomstore.datalog.vectors import inline
 from datomstore.errors import DatomstoreError
 from datomstore.facts import Rows
 from datomstore.intern import Ids, find, value_of, value_table, values_of
-from datomstore.value import EXACT_TYPES, Keyword, Map, Set, Symbol
+from datomstore.value import EXACT_TYPES, Keyword, Map, Set, Symbol, hash_key
 
 ROW_IDS = 7  # a tuple, or an integer in it, takes about as many bytes as so many ids
 Row = tuple[object, ...]
@@ -42,6 +42,7 @@ class Given(NamedTuple):
 
     sources: dict[Symbol, Source]
     patterns: dict[Symbol, PullPattern]
+    aggregates: dict[Symbol, Aggregator]
     seed: int | None
     meter: Meter
 
@@ -216,6 +217,8 @@ def _aggregate(
 ) -> object:
     ids = distinct.columns[element.variable][members]
     name = element.function
+    if element.given is not None:
+        return _custom(element, values_of(ids), given)
     try:
         arguments = [argument.value for argument in element.arguments]
         if name in CHANCE:
@@ -226,6 +229,20 @@ def _aggregate(
         return AGGREGATES[name](values_of(ids))
     except (FunctionError, ArithmeticError) as error:
         raise QueryError("query/function", str(error), element.form) from error
+
+
+def _custom(element: Aggregate, values: list[object], given: Given) -> object:
+    """Return what a caller's own aggregate makes of the values of a group."""
+    assert element.given is not None, element.form
+    try:
+        made = given.aggregates[element.given](tuple(values))
+        hash_key(made)
+    except QueryError:
+        raise
+    except Exception as error:  # whatever a caller's function raises
+        message = f"the aggregate failed: {type(error).__name__}: {error}"
+        raise QueryError("query/function", message, element.form) from error
+    return made
 
 
 def _random(

@@ -121,12 +121,16 @@ class Rule:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Aggregate:
-    """`(sum ?x)` in :find; `arguments` stand before the variable, as in `(min 3 ?x)`."""
+    """`(sum ?x)` in :find; `arguments` stand before the variable, as in `(min 3 ?x)`.
+
+    `given` names the input of `(aggregate ?f ?x)` that says what is done.
+    """
 
     function: str
     arguments: tuple[Constant, ...]
     variable: Symbol
     form: object
+    given: Symbol | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -162,6 +166,18 @@ class Query:
     def finds_variables(self) -> bool:
         """Whether :find names variables only."""
         return all(isinstance(element, Symbol) for element in self.find)
+
+    @cached_property
+    def patterns(self) -> frozenset[Symbol]:
+        """The inputs that are pull patterns."""
+        found = {e.pattern for e in self.find if isinstance(e, Pull)}
+        return frozenset(name for name in found if isinstance(name, Symbol))
+
+    @cached_property
+    def aggregates(self) -> frozenset[Symbol]:
+        """The inputs that are aggregates."""
+        found = {e.given for e in self.find if isinstance(e, Aggregate)}
+        return frozenset(name for name in found if name is not None)
 
     @cached_property
     def pulls(self) -> bool:
