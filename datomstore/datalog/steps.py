@@ -228,8 +228,10 @@ def _filtered(
 
 def _at(table: Table | Extent | Seek, place: int, rows: Rows | None) -> Ids:
     """Return a column at some rows; None: at all of them."""
-    column = table.column(place)
-    return column[:] if rows is None else column[rows]
+    if rows is None:
+        assert not isinstance(table, Seek), "an index is asked only for what is bound"
+        return table.column(place)
+    return table.column(place)[rows]
 
 
 def _product(left: int, right: int) -> tuple[Rows, Rows | None]:
