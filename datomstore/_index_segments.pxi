@@ -853,9 +853,9 @@ cdef inline void narrow(
 cdef Wanted as_wanted(e, a, v) except *:
     cdef Wanted wanted
     wanted.by_e, wanted.by_a, wanted.by_v = e is not None, a is not None, v is not None
-    wanted.e = e if wanted.by_e else 0
-    wanted.a = a if wanted.by_a else 0
-    wanted.v = v if wanted.by_v else 0
+    wanted.e = as_id(e) if wanted.by_e else 0
+    wanted.a = as_id(a) if wanted.by_a else 0
+    wanted.v = as_id(v) if wanted.by_v else 0
     return wanted
 
 
@@ -877,3 +877,11 @@ cdef void keep_values(const Stretch *stretch, int64_t v, int64_t start, Found *f
         found.rows[kept] = found.rows[i]
         kept += code_at(&stretch.columns[2], found.rows[i] - stretch.start) == v
     found.count = kept
+
+
+cdef int64_t as_id(given) except? -1:
+    """Return an id; of a number that is too large to be one, an id that nothing has."""
+    try:
+        return given
+    except OverflowError:
+        return NO_CODE
