@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ from datomstore import order
 from datomstore.datom import TX_BASE, Datom, t_of
 from datomstore.errors import DatomstoreError
 from datomstore.facts import FactColumn, Facts, Rows, datoms_at
-from datomstore.intern import INLINE_BOUND, Ids, find, intern, value_of
+from datomstore.intern import INLINE_BOUND, Ids, find, intern, intern_many, value_of
 from datomstore.roots import DatabaseName
 from datomstore.schema import IDENT, REF, TX_INSTANT, Schema
 from datomstore.value import Keyword, Map, Set
@@ -147,21 +148,23 @@ class Database:
     ) -> Database:
         """Return a database of facts as they are: nothing is checked, nothing resolved."""
         rows = list(datoms)
+        e, a, v, t, added = (list(map(itemgetter(place), rows)) for place in range(5))
+        entities, tx = np.array(e, np.int64), np.array(t, np.int64)
+        for column in (entities, tx):
+            if len(column) and np.abs(column).max() >= INLINE_BOUND:
+                raise DatomstoreError(f"entities are smaller than {INLINE_BOUND}")
         facts = Facts.of_columns(
-            np.array([datom.e << 1 for datom in rows], np.int64),
-            np.array([intern(datom.a) for datom in rows], np.int64),
-            np.array([intern(datom.v) for datom in rows], np.int64),
-            np.array([datom.tx << 1 for datom in rows], np.int64),
-            np.array([datom.added for datom in rows], np.bool_),
+            entities << 1,
+            intern_many(a),
+            intern_many(v),
+            tx << 1,
+            np.array(added, np.bool_),
         )
         facts.distinct = facts.is_set()
-        ends: dict[int, int] = {}
-        for row, datom in enumerate(rows):
-            ends[t_of(datom.tx)] = row + 1
-        basis = max(ends, default=0)
-        return Database(
-            facts, _schema(schema), sorted(ends.items()), basis_t=basis, count=len(rows)
-        )
+        ts, places = np.unique(np.where(tx >= TX_BASE, tx - TX_BASE, tx)[::-1], return_index=True)
+        ends = list(zip(ts.tolist(), (len(rows) - places).tolist(), strict=True))
+        basis = ends[-1][0] if ends else 0
+        return Database(facts, _schema(schema), ends, basis_t=basis, count=len(rows))
 
     def with_(self, tx_data: Iterable[object], *, now_ms: int = 0) -> TxReport:
         """Return the report of a transaction that happens in a fork: what would be if. A fork can be forked again."""

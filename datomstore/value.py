@@ -190,6 +190,14 @@ class Map(Mapping[Any, Any]):  # a value may be of any type
         self._entries = {hash_key(key): (key, value) for key, value in items}
         self._hash: int | None = None
 
+    @staticmethod
+    def of_names(pairs: Iterable[tuple[object, object]]) -> Map:
+        """Return the same for keys that are keywords, of which every one is its own hash key."""
+        made = Map.__new__(Map)
+        made._entries = {pair[0]: pair for pair in pairs}
+        made._hash = None
+        return made
+
     def __getitem__(self, key: object) -> Any:
         return self._entries[hash_key(key)][1]
 

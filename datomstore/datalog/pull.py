@@ -13,6 +13,7 @@ gives `{:db/id n}` for it; the way begins below the first entity.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -36,6 +37,7 @@ from datomstore.facts import Rows
 from datomstore.intern import find, value_of, values_of
 from datomstore.value import Keyword, Map
 
+Pair = tuple[object, object]
 Levels = Mapping[Spec, int]  # how often a recursion may still be followed
 NOWHERE: frozenset[int] = frozenset()
 UNFOLLOWED: Levels = {}
@@ -105,6 +107,8 @@ class _Puller:
         self._plain: dict[Keyword, Spec] = {}
         self._values: dict[tuple[Keyword, bool], dict[int, list[int]]] = {}
         self._all: dict[int, dict[Keyword, list[int]]] = {}
+        self._pairs: dict[Spec, dict[int, Pair | None]] = {}  # of values that need no further look
+        self._keyed: dict[PullPattern, bool] = {}  # whether all its keys are keywords
 
     # -- reading --
 
@@ -143,6 +147,41 @@ class _Puller:
         for e in fresh:
             if len(table[e]) > 1:
                 table[e] = _in_order(table[e])
+
+    def _read_plain(self, spec: Spec, entities: Iterable[int]) -> None:
+        """Read the values of an attribute that are shown as they are, as the pairs of the maps to be."""
+        pairs = self._pairs.setdefault(spec, {})
+        fresh = [e for e in dict.fromkeys(entities) if e not in pairs]
+        key, absent = spec.key, None if spec.default is ABSENT else (spec.key, spec.default)
+        pairs.update(dict.fromkeys(fresh, absent))
+        a = find(spec.attribute)
+        if a is None or not fresh:
+            return
+        probe, rows = self.database.scan_bound(
+            a, e=np.array(fresh, np.int64), spend=self.meter.of(spec.attribute)
+        )
+        values, places = values_of(self.database.facts.v[rows]), probe.tolist()
+        many = self._kind(spec.attribute).many
+        if not many and len(set(places)) == len(places):
+            pairs.update(
+                zip(map(fresh.__getitem__, places), zip(repeat(key), values), strict=False)
+            )
+            return
+        lists: dict[int, list[object]] = {}
+        for place, value in zip(places, values, strict=True):
+            lists.setdefault(place, []).append(value)
+        for place, listed in lists.items():
+            if len(listed) > 1:
+                whole = all(type(value) is int for value in listed)
+                listed.sort(key=None if whole else _place)
+            shown = listed[: spec.limit]
+            pairs[fresh[place]] = (key, tuple(shown) if many else shown[-1])
+
+    def _is_plain(self, spec: Spec) -> bool:
+        """Return whether the values of an attribute are shown as they are."""
+        if spec.attribute is ID or spec.reverse or spec.xform is not None or spec.limit == 0:
+            return False
+        return spec.within is None and spec.levels is None and not self._kind(spec.attribute).ref
 
     def _read_all(self, entities: Iterable[int]) -> None:
         fresh = [e for e in dict.fromkeys(entities) if e not in self._all]
@@ -190,6 +229,9 @@ class _Puller:
             farthest = _farthest(part)
             for spec in part.specs:
                 if spec.attribute is ID:
+                    continue
+                if self._is_plain(spec):
+                    self._read_plain(spec, fresh)
                     continue
                 self._read(spec.attribute, fresh, reverse=spec.reverse)
                 table = self._values[spec.attribute, spec.reverse]
@@ -244,10 +286,25 @@ class _Puller:
                     value = self._value(spec, pattern, ids[:PULL_VALUES], way, left, depth)
                     pairs.append((attribute, value))
         for spec in pattern.specs:
+            ready = self._pairs.get(spec)
+            if ready is not None and e in ready:
+                pair = ready[e]
+                if pair is not None:
+                    pairs.append(pair)
+                continue
             value = self._spec(spec, pattern, e, way, left, depth)
             if value is not ABSENT:
                 pairs.append((spec.key, value))
-        return Map(pairs) if pairs else None
+        if not pairs:
+            return None
+        return Map.of_names(pairs) if self._is_keyed(pattern) else Map(pairs)
+
+    def _is_keyed(self, pattern: PullPattern) -> bool:
+        found = self._keyed.get(pattern)
+        if found is None:
+            found = all(isinstance(spec.key, Keyword) for spec in pattern.specs)
+            self._keyed[pattern] = found
+        return found
 
     def _spec(
         self,
@@ -326,7 +383,7 @@ class _Puller:
 
 
 def _named(e: int) -> Map:
-    return Map([(ID, value_of(e))])
+    return Map.of_names([(ID, value_of(e))])
 
 
 def _listed(*columns: Rows) -> Iterable[tuple[int, ...]]:

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from datomstore import edn
 from datomstore.datalog.builtins import FUNCTIONS
 from datomstore.datalog.errors import QueryError, text_of
-from datomstore.datalog.limits import CLAUSE_DEPTH_MAX, PULL_VALUES
+from datomstore.datalog.limits import CLAUSE_DEPTH_MAX, PARSED_MAX, PULL_VALUES
 from datomstore.value import Keyword, List, Map, Symbol, hash_key
 
 ID = Keyword("db/id")
@@ -54,12 +55,15 @@ def parse_pattern(source: object) -> PullPattern:
     """Return a pattern of text or a vector. Raises QueryError."""
     if isinstance(source, PullPattern):
         return source
-    if isinstance(source, str):
-        try:
-            source = edn.read(source, source="pattern")
-        except edn.EdnError as error:
-            raise QueryError("query/pull", str(error)) from error
-    return _pattern(source, 0)
+    return _parsed(source) if isinstance(source, str) else _pattern(source, 0)
+
+
+@lru_cache(maxsize=PARSED_MAX)
+def _parsed(text: str) -> PullPattern:
+    try:
+        return _pattern(edn.read(text, source="pattern"), 0)
+    except edn.EdnError as error:
+        raise QueryError("query/pull", str(error)) from error
 
 
 def _refused(message: str, form: object) -> QueryError:
