@@ -45,6 +45,11 @@ DEPTH = Keyword("ast/depth")
 END = Keyword("ast/end")
 VALUE_KIND = Keyword("ast/value-kind")
 VALUE_BYTES = Keyword("ast/value-bytes")
+EXPANDED_FROM = Keyword("ast/expanded-from")  # the macro call that a node is the expansion of
+MACRO = Keyword("expansion/macro")
+CALL = Keyword("expansion/form")  # its source text
+WITHIN = Keyword("expansion/within")  # the macro call whose expansion it stands in
+CALL_LOCATION = Keyword("expansion/source-location")
 PROGRAM_HASH = Keyword("program/hash")
 
 _REF: dict[Keyword, object] = {Keyword("db/valueType"): Keyword("db.type/ref")}
@@ -52,6 +57,8 @@ _REF_MANY = {**_REF, Keyword("db/cardinality"): Keyword("db.cardinality/many")}
 SCHEMA: dict[Keyword, dict[Keyword, object]] = {  # in DataScript's form
     PARENT: _REF,
     END: _REF,
+    EXPANDED_FROM: _REF,
+    WITHIN: _REF,
     **{role: _REF_MANY if role in ROLES_MANY else _REF for role in sorted(ROLES)},
 }
 
@@ -98,6 +105,30 @@ def _datoms_of(whole: Tree, base: int, tx: int, program_hash: bytes | None) -> l
         )
     if program_hash is not None:
         out.append(Datom(base, PROGRAM_HASH, program_hash, tx, True))
+    return out
+
+
+def expansion_datoms(tree: Tree, *, base: int, first: int, tx: int) -> list[Datom]:
+    """Return the facts of the macro calls that a tree comes from; their entities count from `first`.
+
+    The call, as it was written, and its expansion, which is the node and all inside it, are both kept.
+    """
+    out: list[Datom] = []
+    entity = first
+    around: list[
+        tuple[int, int]
+    ] = []  # last node inside, and the call's entity; the innermost last
+    for number in sorted(tree.expansions):
+        while around and around[-1][0] < number:
+            around.pop()
+        for macro, text, span in tree.expansions[number]:
+            facts = [(MACRO, macro), (CALL, text), (CALL_LOCATION, (span.line, span.column))]
+            out += [Datom(entity, attribute, value, tx, True) for attribute, value in facts]
+            if around:
+                out.append(Datom(entity, WITHIN, around[-1][1], tx, True))
+            around.append((tree.places[number].end, entity))
+            entity += 1
+        out.append(Datom(base + number, EXPANDED_FROM, entity - 1, tx, True))
     return out
 
 

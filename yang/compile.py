@@ -13,7 +13,7 @@ from __future__ import annotations
 import difflib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from datomstore.database import Database
@@ -34,7 +34,7 @@ from yang.analysis import (
     Rows,
 )
 from yang.assemble import Body, Lambda, assemble
-from yang.ast_datoms import ENTITY_BASE, SCHEMA, datoms_of
+from yang.ast_datoms import ENTITY_BASE, SCHEMA, datoms_of, expansion_datoms
 from yang.errors import Source, SourceError, raise_all
 from yang.execution import (
     EXEC,
@@ -52,7 +52,7 @@ from yang.lower import expanded_tree, lower, tree_of_files
 from yang.nodes import Tree
 from yang.program import Program, program_of, tree_of
 from yang.resolve import HOST, CoreLibrary, Fact, accepted, facts_of_name, names_known, plain_name
-from yang.segment import FunctionRef, PrimitiveRef, Segment
+from yang.segment import FunctionRef, Part, PrimitiveRef, Segment
 
 SCOPE_RELATIONS = ("local", "body", "static", "group", "captured")
 EXECUTION_RELATIONS = (
@@ -151,7 +151,7 @@ def _compile(program: Program, tree: Tree, core: CoreLibrary | None, source: Sou
         analysis.body_of,
         ast.depths(),
     )
-    return _assembled(program, database, stream, analysis, derived)
+    return _assembled(program, database, stream, analysis, derived, tree.parts)
 
 
 def _step_rows(rows: Rows) -> Iterable[StepRow]:
@@ -165,6 +165,7 @@ def _assembled(
     stream: Stream,
     analysis: Analysis,
     derived: Mapping[str, Rows],
+    parts: tuple[Part, ...],
 ) -> Compiled:
     ast = analysis.ast
     constants = _constants(stream, analysis, derived)
@@ -189,6 +190,7 @@ def _assembled(
         spans=[item.span for item in ast.items],
         slots=dict([*derived["destination"], *derived["slot"]]),
     )
+    segment = replace(segment, parts=parts)
     children = ast.children("application")
     facts = exec_datoms(
         stream,
@@ -320,6 +322,8 @@ def code_datoms(compiled: Compiled, database: Database) -> list[object]:
     refs = {a for a, schema in CODE_SCHEMA.items() if Keyword("db/valueType") in schema}
     tree = tree_of(compiled.program)
     facts = datoms_of(tree, base=compiled.base, tx=TX, program_hash=compiled.program.hash)
+    last = max([datom.e for datom in (*facts, *compiled.exec_datoms)])
+    facts += expansion_datoms(tree, base=compiled.base, first=last + 1, tx=TX)
     add = Keyword("db/add")
     return [
         (

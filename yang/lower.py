@@ -15,7 +15,7 @@ from pyrsistent import pvector
 from datomstore.value import Keyword
 from yang.errors import ProgramInvalid, Source
 from yang.expand import expand
-from yang.forms import Form, value_of
+from yang.forms import Form, text_of, value_of
 from yang.host import ALONE, Host
 from yang.nodes import (
     CLASS,
@@ -24,16 +24,18 @@ from yang.nodes import (
     VARIADIC,
     Node,
     Tree,
-    flatten,
+    Written,
     kind_of,
     make,
     span_of,
+    walk,
 )
 from yang.pause import collector_paused
 from yang.reader.clojure import read_source
 from yang.segment import Span
 from yang.walk import Walk, run
 
+ORIGIN = Keyword("ast/expanded-from")  # of a node here: the macro calls it comes from
 _ARITIES = Keyword("ast/arities")
 _PARAMS = Keyword("ast/params")
 _BODY = Keyword("ast/body")
@@ -78,18 +80,35 @@ def expanded_tree(source: Source, *, core: bool = False, host: Host = ALONE) -> 
 def lower(forms: Sequence[Form], source: Source) -> Tree:
     """Return the :program of core forms. Raises SourceError if it is too deep or too large."""
     lines = source.text.split("\n")
+    first = source.parts[1].line - 1 if len(source.parts) > 1 else len(lines)
+    lines = lines[:first]
     span = Span(1, 1, len(lines), len(lines[-1]) + 1)
     statements = [run(_lower(form)) for form in forms]
     tree = make("program", span, {NAME: source.name, _STATEMENTS: pvector(statements)})
-    items = flatten(tree)
+    walked = walk(tree)
+    items = [item for item, _ in walked]
+    expansions = {
+        number: tuple(
+            [Written(one.macro, text_of(one.form), one.form.span) for one in node[ORIGIN]]
+        )
+        for number, (_, node) in enumerate(walked)
+        if ORIGIN in node
+    }
     try:
-        return Tree(items, tree)
+        return Tree(items, tree, source.parts, expansions)
     except ProgramInvalid as error:
         place = span if error.node is None else items[error.node].span
         raise source.error(str(error), place) from None
 
 
 def _lower(form: Form) -> Walk[Node]:
+    node = yield _lower_plain(form)
+    if form.origin:
+        node = node.set(ORIGIN, (*form.origin, *node.get(ORIGIN, ())))
+    return node  # type: ignore[no-any-return]
+
+
+def _lower_plain(form: Form) -> Walk[Node]:
     if form.kind == "literal" or form.kind == "symbol":
         return _leaf(form)
         yield
@@ -116,7 +135,8 @@ def _literal(value: object, span: Span) -> Node:
 def _all(forms: Sequence[Form]) -> Walk[list[Node]]:
     nodes: list[Node] = []
     for form in forms:
-        node = _leaf(form) if form.is_leaf else (yield _lower(form))
+        plain = form.is_leaf and not form.origin
+        node = _leaf(form) if plain else (yield _lower(form))
         nodes.append(node)
     return nodes
 

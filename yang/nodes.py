@@ -22,7 +22,7 @@ from pyrsistent import PMap, pmap, pvector
 from datomstore.value import Char, Keyword, List, Map, Set, Symbol
 from yang.errors import ProgramInvalid
 from yang.limits import NAME_LENGTH_MAX, NODE_COUNT_MAX, TREE_DEPTH_MAX
-from yang.segment import Span
+from yang.segment import Part, Span
 
 Node: TypeAlias = PMap[Keyword, Any]
 
@@ -200,15 +200,36 @@ class Place(NamedTuple):
     end: int  # pre-order index of the last descendant, or its own
 
 
+class Written(NamedTuple):
+    """The call of a macro that a node is the expansion of."""
+
+    macro: str
+    text: str  # of the call
+    span: Span
+
+
+Expansions: TypeAlias = Mapping[
+    int, tuple[Written, ...]
+]  # by pre-order index, the outermost call first
+
+
 class Tree:
     """One whole, checked AST: its nodes in pre-order and where each stands; the map projection on demand.
 
-    Equal to another tree exactly if all nodes, values and spans are. Raises ProgramInvalid when made of what is no tree.
+    Beside it, for people and queries: the files it was written in, and what macro calls its nodes come from. Equal to another tree exactly if all nodes, values and spans are. Raises ProgramInvalid when made of what is no tree.
     """
 
-    __slots__ = ("_root", "items", "places")
+    __slots__ = ("_root", "expansions", "items", "parts", "places")
 
-    def __init__(self, items: Sequence[Item], root: Node | None = None) -> None:
+    def __init__(
+        self,
+        items: Sequence[Item],
+        root: Node | None = None,
+        parts: Sequence[Part] = (),
+        expansions: Expansions | None = None,
+    ) -> None:
+        self.parts = tuple(parts)
+        self.expansions = expansions or {}
         self.items = tuple(items)
         self.places = tuple(places(items))
         self._root = root
@@ -236,7 +257,12 @@ def flatten(tree: Tree | Node) -> Sequence[Item]:
     """Return the nodes of a tree in pre-order. Cost: linear, no recursion."""
     if isinstance(tree, Tree):
         return tree.items
-    items: list[Item] = []
+    return [item for item, _ in walk(tree)]
+
+
+def walk(tree: Node) -> list[tuple[Item, Node]]:
+    """Return the nodes of a map projection in pre-order, each in both forms. Cost: linear, no recursion."""
+    items: list[tuple[Item, Node]] = []
     stack: list[Node] = [tree]
     while stack:
         node = stack.pop()
@@ -252,7 +278,7 @@ def flatten(tree: Tree | Node) -> Sequence[Item]:
             children.extend(of_role)
             counts.append(len(of_role))
         scalars = tuple([node.get(scalar.attribute) for scalar in kind.scalars])
-        items.append(Item(kind, scalars, tuple(counts), span_of(node)))
+        items.append((Item(kind, scalars, tuple(counts), span_of(node)), node))
         children.reverse()
         stack += children
     return items

@@ -26,9 +26,9 @@ from yang.limits import (
     SHIPPED_BYTES_MAX,
     SPANS_BYTES_MAX,
 )
-from yang.nodes import KINDS_BY_NUMBER, VALUE, Item, Node, Scalar, Tree, tree_of_node
+from yang.nodes import KINDS_BY_NUMBER, VALUE, Item, Node, Scalar, Tree, Written, tree_of_node
 from yang.pause import collector_paused
-from yang.segment import Span
+from yang.segment import Part, Span
 
 HASH_SIZE = 32
 _DOMAIN = b"yin/1/code\0"
@@ -67,7 +67,9 @@ def program_of(tree: Tree | Node) -> Program:
     if len(ast) > PROGRAM_BYTES_MAX:
         raise ProgramInvalid(f"{len(ast)} bytes; at most {PROGRAM_BYTES_MAX} are taken")
     name = items[0].scalars[0]
-    return Program(hash_of(ast), ast, _encode_spans(items), name if isinstance(name, str) else "")
+    whole = tree if isinstance(tree, Tree) else None
+    spans = _encode_spans(items, whole)
+    return Program(hash_of(ast), ast, spans, name if isinstance(name, str) else "")
 
 
 def tree_of(program: Program) -> Tree:
@@ -82,8 +84,9 @@ def tree_of(program: Program) -> Tree:
         raise ProgramInvalid("the source name is too long")
     with collector_paused():
         decoded = _decode(program.ast, program.source_name)
-        spans = _decode_spans(program.spans, len(decoded))
-        tree = Tree([item._replace(span=span) for item, span in zip(decoded, spans, strict=True)])
+        spans, parts, expansions = _decode_spans(program.spans, len(decoded))
+        items = [item._replace(span=span) for item, span in zip(decoded, spans, strict=True)]
+        tree = Tree(items, None, parts, expansions)
         if _encode(tree.items) != program.ast:
             raise ProgramInvalid("the bytes are not in canonical form")
     return tree
@@ -144,32 +147,73 @@ def _decode_scalar(scalars: Iterator[object], scalar: Scalar) -> object:
     return take(scalars) if scalar.attribute is VALUE else next(scalars)
 
 
-def _encode_spans(items: Sequence[Item]) -> bytes:
-    """Return four numbers per node: lines as differences, since most nodes are near the one before."""
+def _encode_spans(items: Sequence[Item], whole: Tree | None) -> bytes:
+    """Return four numbers per node: lines as differences, since most nodes are near the one before.
+
+    After them, if there are any: the files (count, then line and name), and the macro calls (node, macro, text, span).
+    """
     scalars: list[object] = []
     line = 0
     for item in items:
         span = item.span
         scalars += (span.line - line, span.column, span.end_line - span.line, span.end_column)
         line = span.line
+    if whole is not None and (whole.parts or whole.expansions):
+        scalars.append(len(whole.parts))
+        for part in whole.parts:
+            scalars += part
+        for number, calls in whole.expansions.items():
+            for macro, text, span in calls:
+                scalars += (number, macro, text, *span)
     return pack(scalars)
 
 
-def _decode_spans(data: bytes, node_count: int) -> list[Span]:
-    numbers: list[int] = []
-    for number in unpack(data, SPANS_BYTES_MAX):
-        if type(number) is not int or len(numbers) == 4 * node_count:
-            raise ProgramInvalid("spans are four numbers per node")
-        numbers.append(number)
-    if len(numbers) != 4 * node_count:
+def _decode_spans(
+    data: bytes, node_count: int
+) -> tuple[list[Span], list[Part], dict[int, tuple[Written, ...]]]:
+    scalars = unpack(data, SPANS_BYTES_MAX)
+    numbers = [number for _, number in zip(range(4 * node_count), scalars, strict=False)]
+    if len(numbers) != 4 * node_count or not all(type(number) is int for number in numbers):
         raise ProgramInvalid("spans are four numbers per node")
     spans: list[Span] = []
     line = 0
     for start in range(0, len(numbers), 4):
         step, column, height, end_column = numbers[start : start + 4]
-        line += step
-        span = Span(line, column, line + height, end_column)
-        if min(span) < 0 or max(span) > POSITION_MAX:
+        line += step  # type: ignore[operator]
+        spans.append(_span(line, column, line + height, end_column))  # type: ignore[operator]
+    return spans, *_decode_rest(list(scalars), node_count)
+
+
+def _span(*numbers: object) -> Span:
+    for number in numbers:
+        if type(number) is not int or not 0 <= number <= POSITION_MAX:
             raise ProgramInvalid("a span outside any text")
-        spans.append(span)
-    return spans
+    return Span(*numbers)  # type: ignore[arg-type]
+
+
+def _decode_rest(
+    scalars: list[object], node_count: int
+) -> tuple[list[Part], dict[int, tuple[Written, ...]]]:
+    """Return the files and macro calls after the spans."""
+    count = scalars[0] if scalars else 0
+    if type(count) is not int or not 0 <= 2 * count < max(len(scalars), 1):
+        raise ProgramInvalid("the files after the spans are not whole")
+    parts = [_part(*scalars[at : at + 2]) for at in range(1, 1 + 2 * count, 2)]
+    rest = scalars[1 + 2 * count :]
+    if len(rest) % 7:
+        raise ProgramInvalid("the macro calls after the spans are not whole")
+    expansions: dict[int, tuple[Written, ...]] = {}
+    for at in range(0, len(rest), 7):
+        number, macro, text, *span = rest[at : at + 7]
+        if type(number) is not int or not 0 <= number < node_count:
+            raise ProgramInvalid("a macro call of no node")
+        if type(macro) is not str or type(text) is not str:
+            raise ProgramInvalid("a macro call has a name and a text")
+        expansions[number] = (*expansions.get(number, ()), Written(macro, text, _span(*span)))
+    return parts, expansions
+
+
+def _part(line: object, name: object) -> Part:
+    if type(line) is not int or not 0 < line <= POSITION_MAX or type(name) is not str:
+        raise ProgramInvalid("a file has a line and a name")
+    return Part(line, name)

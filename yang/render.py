@@ -13,7 +13,7 @@ from datomstore import edn
 from datomstore.datom import Datom
 from datomstore.value import Keyword, Symbol
 from yang.analysis import TX
-from yang.ast_datoms import datoms_of
+from yang.ast_datoms import datoms_of, expansion_datoms
 from yang.compile import Compiled, compile_source
 from yang.errors import Source
 from yang.execution import CONTAINS
@@ -57,6 +57,7 @@ def render_datoms(text: str, source_name: str, host: Host = ALONE) -> str:
     """Return the facts of the tree, one a line, as EDN; entities count from the program's root."""
     tree = tree_of_source(text, source_name, host)
     facts = datoms_of(tree, base=0, tx=TX, program_hash=program_of(tree).hash)
+    facts += expansion_datoms(tree, base=0, first=len(tree.items), tx=TX)
     return "\n".join(_datom_text(datom) for datom in facts)
 
 

@@ -116,7 +116,7 @@ class CodeLibrary:
             )
         program = self._programs[program_hash]
         hybrid = HybridMachine(
-            ReferenceCode.of_tree(tree_of(program), _direct_core()),
+            _direct_code(program),
             lambda: code,
             memory_max=memory_max,
             fuel_max=fuel_max,
@@ -129,6 +129,11 @@ class CodeLibrary:
     def restore(self, image: bytes, *, memory_max: int, fuel_max: int | None) -> Machine:
         """Return the machine of an image. Raises ImageInvalid or CodeUnknown."""
         return Machine.restore(image, self.code_of, memory_max=memory_max, fuel_max=fuel_max)
+
+
+def _direct_code(program: Program) -> ReferenceCode:
+    tree = tree_of(program)
+    return ReferenceCode.of_tree(tree, _direct_core(), tree.parts)
 
 
 @cache

@@ -90,6 +90,7 @@ def spawn(
         fuel=fuel,
         memory=None if mem is None else mem << 20,
         paused=paused,
+        file=file,
     )
     if not (wait or follow):
         show_document(
@@ -113,9 +114,10 @@ def spawn_agent(
     fuel: int | None = None,
     memory: int | None = None,
     paused: bool = False,
+    file: Path | None = None,
 ) -> bytes:
     """Compile, send the program if the node lacks it, delegate the tokens to the node, start; return the agent's id."""
-    program = compile_or_fail(text, source_name)
+    program = compile_or_fail(text, source_name, file)
     target = cluster.node(node).key
     nonce = os.urandom(16)
     agent = agent_id(cluster.operator_key.public, program.hash, nonce, target)

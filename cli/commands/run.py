@@ -86,6 +86,7 @@ def run(
                 arguments=parse_arguments(arguments),
                 name=file.stem if file is not None else "expr",
                 memory=mem << 20,
+                file=file,
             )
             place, row = await_agent(cluster, NODE, agent, follow=True)
         finish(place, row, output="json" if as_json else output, sources={source_name: text})

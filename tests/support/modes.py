@@ -62,9 +62,8 @@ class Program(NamedTuple):
 def program_of(source: str, name: str) -> Program:
     """Return a program. Raises SourceError, SourceErrors."""
     code = Code(compile_source(source, name, host=HOST).segment, core_code())
-    return Program(
-        ReferenceCode.of_tree(tree_of_source(source, name, HOST), reference_core()), code
-    )
+    tree = tree_of_source(source, name, HOST)
+    return Program(ReferenceCode.of_tree(tree, reference_core(), tree.parts), code)
 
 
 def program_with(case: Case) -> Program:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from yang.ast_datoms import expansion_datoms
 from yang.compile import compile_source
 from yang.core import core_segment
 from yang.errors import Source, SourceError, SourceErrors
 from yang.expand import expand
 from yang.forms import text_of
 from yang.host import Host
+from yang.program import Program, tree_of
 from yang.reader.clojure import read
 from yind.cesk import Code, Machine, Status
 from yind.cesk.evaluate import evaluate
@@ -18,7 +20,7 @@ FILES = {
     "app.text": "(ns app.text (:require [app.base :as base]))\n"
     '(defn- hidden [x] x)\n(defn shout [x] (hidden (str (base/upper x) "!")))\n'
     "(defmacro loudly [x] `(shout ~x))\n(defn map [x] [:mine x])\n(defn both [] [(map 1) (count [1])])",
-    "app.base": "(ns app.base)\n(defn upper [x] (clojure.string/upper-case x))",
+    "app.base": "(ns app.base)\n(defn upper [x] (clojure.string/upper-case x))\n(defn fail [x] (str (/ x 0)))",
     "app.wrong": "(ns app.wrong)\n(defn f [x]\n  (undefined x))",
     "app.silent": "(def x 1)",
 }
@@ -135,3 +137,29 @@ def test_namespace_of_a_program_is_not_part_of_its_hash() -> None:
     assert compile_source("(ns b) (def x 1) x", "a.clj").program.hash != plain  # ns is nil there
     one, other = (compile_source(f"(ns {name}) (def x 1) x", "a.clj") for name in ("b", "c"))
     assert one.program.hash == other.program.hash
+
+
+def test_macro_calls_are_facts_beside_the_nodes_they_became() -> None:
+    text = "(defmacro twice [x] `(+ ~x ~x))\n(defmacro m [x] `(list ~x (twice 1)))\n(m 2)"
+    compiled = compile_source(text, "a.clj", host=HOST)
+    tree = tree_of(Program.from_bytes(compiled.program.to_bytes()))
+    facts = expansion_datoms(tree, base=0, first=100, tx=1)
+    found = {(datom.e, datom.a.name): datom.v for datom in facts}
+    assert found[100, "expansion/macro"] == "m"
+    assert found[100, "expansion/form"] == "(m 2)"
+    assert found[100, "expansion/source-location"] == (3, 1)
+    assert (found[101, "expansion/macro"], found[101, "expansion/within"]) == ("twice", 100)
+    roots = {datom.v: datom.e for datom in facts if datom.a.name == "ast/expanded-from"}
+    assert [tree.items[roots[entity]].kind.name for entity in (100, 101)] == ["application"] * 2
+    assert roots[100] < roots[101]
+
+
+def test_fault_in_a_required_file_names_that_file() -> None:
+    segment = compile_source(
+        "(require 'app.text)\n(str (app.base/fail 1))", "a.clj", host=HOST
+    ).segment
+    machine = Machine(Code(segment, Code(core_segment(), None)), memory_max=1 << 24)
+    assert machine.run(1_000_000) is Status.FAULT
+    places = [(entry.source, entry.span[0]) for entry in machine.fault.trace]
+    assert ("app.base.clj", 3) in places
+    assert ("a.clj", 2) in places
