@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from datomstore.edn import write
 from datomstore.value import Keyword, Map
 from yang import namespace_forms
+from yang.definitions import DEFINITIONS
 from yang.destructure import destructure
 from yang.forms import Form, call, literal, symbol, text_of, value_of, vector
 from yang.segment import Span
@@ -697,6 +698,7 @@ def _gensym(expander: Expander, form: Form) -> Form:
 
 
 DERIVED: dict[str, Derived] = {
+    **DEFINITIONS,
     "when": _when,
     "when-not": _when_not,
     "if-not": _if_not,

@@ -17,6 +17,7 @@ from functools import cached_property
 from typing import NamedTuple, TypeAlias
 
 from datomstore.value import Keyword
+from yang.definitions import REWRITTEN, THREADS, VALUES, construct
 from yang.derived import DERIVED, WRITTEN_OUT
 from yang.errors import MacroFault, Source, SourceError, SourceErrors, raise_all
 from yang.forms import (
@@ -26,6 +27,7 @@ from yang.forms import (
     function_list,
     literal,
     symbol,
+    text_of,
     value_of,
     vector,
 )
@@ -53,31 +55,16 @@ UNSUPPORTED = frozenset(
     [
         "..",
         "add-classpath",
-        "alter-var-root",
         "amap",
         "areduce",
-        "binding",
-        "bound-fn",
         "bound-fn*",
-        "defmethod",
-        "defmulti",
-        "defprotocol",
-        "defrecord",
         "defstruct",
-        "deftype",
         "definline",
         "definterface",
-        "delay",
         "dosync",
-        "eval",
-        "extend",
-        "extend-protocol",
-        "extend-type",
-        "future",
         "gen-class",
         "gen-interface",
         "import",
-        "in-ns",
         "intern",
         "io!",
         "load",
@@ -85,8 +72,6 @@ UNSUPPORTED = frozenset(
         "load-reader",
         "load-string",
         "locking",
-        "macroexpand",
-        "macroexpand-1",
         "memfn",
         "pmap",
         "proxy",
@@ -94,9 +79,7 @@ UNSUPPORTED = frozenset(
         "pvalues",
         "pcalls",
         "read-line",
-        "refer",
         "refer-clojure",
-        "reify",
         "requiring-resolve",
         "resolve",
         "send",
@@ -105,7 +88,6 @@ UNSUPPORTED = frozenset(
         "spit",
         "sync",
         "time",
-        "use",
         "vswap!",
         "with-bindings",
         "with-in-str",
@@ -113,7 +95,6 @@ UNSUPPORTED = frozenset(
         "with-open",
         "with-out-str",
         "with-precision",
-        "with-redefs",
         "with-redefs-fn",
     ]
 )
@@ -131,6 +112,7 @@ class Known(NamedTuple):
     )  # names that mean the program's definitions, also before these
     renamed: frozenset[str] = frozenset()  # of locals that hide a definition which a macro means
     dynamic: frozenset[str] = frozenset()  # dynamic variables, also before their definitions
+    features: frozenset[str] = frozenset()  # see yang.definitions
 
 
 NOTHING_KNOWN = Known()
@@ -155,6 +137,9 @@ class Expander:
         self.defined: set[str] = set()
         self.own = known.own
         self.renamed = known.renamed
+        self.features = set(known.features)
+        self._known = known
+        self._wanted: set[str] = set()
         self.written_out: set[str] = set()
         self.hidden: set[str] = set()  # definitions that locals hide
         self.dynamic = set(known.dynamic)
@@ -238,6 +223,9 @@ class Expander:
             return self._global(form, found, scope)
         if "/" in name and name not in _SLASHED:
             return self._qualified(form)
+        value = self._changed_value(form)
+        if value is not None:
+            return value
         if name == "gensym":
             counter = symbol(self.gensym_name(form.span), form.span)
             return call(form.span, "yin.core/impl/gensym-of", counter)
@@ -348,6 +336,132 @@ class Expander:
             self.prelude[name] = call(init.span, "def", symbol(name, init.span), init)
             self.macros.note(self.prelude[name])
 
+    # -- variables and what the whole program needs --
+
+    def need(self, feature: str) -> None:
+        """Note that the program has a feature, which changes what some names mean in all of it."""
+        self.features.add(feature)
+
+    def has(self, feature: str) -> bool:
+        """Return whether the program is known to have a feature."""
+        return feature in self._known.features
+
+    def want(self, name: str) -> None:
+        """Note that a name is used that means something else in programs with a feature."""
+        self._wanted.add(name)
+
+    def features_needed(self) -> frozenset[str]:
+        """Return the features of the program; of a promise outside of threads `deref` waits."""
+        threaded = {"run-threads", "spawn", "async"} & (self.early | self._wanted)
+        if {"promise", "deref"} <= self._wanted and not threaded:
+            self.features.add("references")
+        return frozenset(self.features)
+
+    def _changed_value(self, form: Form) -> Form | None:
+        """Return what a function is as a value in programs with a feature."""
+        name: str = form.value
+        if name == "deref" and (self.has("references") or self.has("watches")):
+            self.hide_threads(form.span)
+            return call(form.span, "yin.core/impl/deref-of", symbol(THREADS, form.span))
+        if name in VALUES or name == "deref":
+            self.want(name)
+        feature, function = VALUES.get(name, ("", ""))
+        return form._replace(value=CORE + function) if feature and self.has(feature) else None
+
+    def hide_threads(self, span: Span) -> None:
+        """Put the queue of threads that can go on before all definitions."""
+        empty = Form("list", (), span)
+        self.hide(THREADS, call(span, "yin.core/atom", vector([empty, empty], span)))
+
+    def _own_global(self, form: Form) -> Global | None:
+        name = self.globals.find(form.value) if form.kind == "symbol" else None
+        return None if name is None else self.globals.table.get(name)
+
+    def dynamic_cell(self, form: Form, hint: str) -> str:
+        """Return the name of a dynamic variable. Raises SourceError."""
+        found = self._own_global(form)
+        if found is None:
+            raise self.error(f"no variable {text_of(form)} in this program", form.span)
+        if found.name not in self.dynamic:
+            raise self.error(f"{text_of(form)} is not dynamic", form.span, hint)
+        return found.name
+
+    def changing_cell(self, form: Form) -> str:
+        """Return the name of a variable whose root changes: all of the program reads it as a dynamic one."""
+        found = self._own_global(form)
+        if found is None or found.kind not in ("value", "dynamic"):
+            raise self.error(f"{text_of(form)} is not a variable of this program", form.span)
+        if found.name not in self.dynamic:
+            self.dynamic.add(found.name)
+            self.early.add(found.name)
+        return found.name
+
+    def var_name(self, name: str) -> str:
+        """Return the full name of a global."""
+        found = self.globals.table[name]
+        return f"{found.namespace}/{name.removeprefix(found.namespace + '/')}"
+
+    def var_value(self, form: Form) -> Form:
+        """Return what a variable holds, also when it is private."""
+        found = self._own_global(form)
+        if found is None:
+            return form
+        if found.kind == "macro":
+            raise self.error(f"{form.value} is a macro, it has no value", form.span)
+        raw = call(form.span, "global~", symbol(found.name, form.span))
+        if found.name in self.dynamic:
+            return call(form.span, "yin.core/dynamic-value", raw)
+        return raw
+
+    def var_meta(self, form: Form) -> Form:
+        """Return what is known of a variable: name, namespace, and what ^ and doc strings say."""
+        span = form.span
+        found = self._own_global(form)
+        if found is None:
+            raise self.error(f"no variable {text_of(form)} in this program", span)
+        full = self.var_name(found.name)
+        namespace, _, local = (
+            full.rpartition("/") if not full.endswith("//") else (full[:-2], "", "/")
+        )
+        entries: dict[str, tuple[Form, Form]] = {}
+        for key, value in (
+            *found.meta,
+            (literal(Keyword("name"), span), call(span, "quote", symbol(local, span))),
+            (literal(Keyword("ns"), span), call(span, "quote", symbol(namespace, span))),
+            (literal(Keyword("line"), span), literal(found.line, span)),
+        ):
+            if text_of(key) == ":tag" and value.kind == "symbol":
+                value = call(span, "quote", value)
+            entries[text_of(key)] = (key, value)
+        return Form("map", tuple([part for entry in entries.values() for part in entry]), span)
+
+    def variable(self, form: Form) -> Form:
+        """Return `#'name` as a value: a function is called as itself, others are asked by deref."""
+        found = self._own_global(form)
+        value = self.var_value(form)
+        if found is None or found.kind in ("multimethod", "protocol", "type"):
+            return value
+        if found.is_function and found.name not in self.dynamic:
+            return value
+        self.need("references")
+        span = form.span
+        name = call(span, "quote", symbol(self.var_name(found.name), span))
+        thunk = call(span, "fn*", vector([], span), value)
+        return call(span, "yin.core/impl/variable", name, thunk, self.var_meta(form))
+
+    def expand_once(self, form: Form) -> Form | None:
+        """Return what a form expands to at first, None if it does not."""
+        if form.kind != "list" or not form.value or form.value[0].kind != "symbol":
+            return None
+        none: Scope = frozenset()
+        macro = self.macro_of(form.value[0], none)
+        if macro is not None:
+            return self.expand_macro(macro, form, none)
+        if form.value[0].value in SPECIAL:
+            return None
+        derived = self._derived(form, none)
+        return None if derived is None else derived(self, form)
+
     # -- what syntax quote asks --
 
     def namespace_of(self, alias: str) -> str | None:
@@ -414,11 +528,27 @@ class Expander:
                 return None
             self.written_out.add(name)
             return found
+        rewritten = self._rewritten(form, scope)
+        if rewritten is not None:
+            return lambda expander, form: rewritten
         before, slash, local = name.partition("/")
         is_ours = not self.core and self.globals.namespace_of(before) is not None
         if slash and local and not is_ours and self.library_of(before) == "yin.core":
             return DERIVED.get(local)
         return None
+
+    def _rewritten(self, form: Form, scope: Scope) -> Form | None:
+        """Return a call in the form that what is known of the program gives it, None for an ordinary one."""
+        name: str = form.value[0].value
+        if self.core or name in scope or self.is_own(name):
+            return None
+        if name[-1] == "." and len(name) > 1:
+            return construct(self, form)
+        before, slash, local = name.partition("/")
+        if slash and local and before in ("yin.core", "clojure.core"):
+            name = local
+        rewriting = REWRITTEN.get(name)
+        return None if rewriting is None else rewriting(self, form)
 
     # -- the walk --
 
@@ -597,7 +727,7 @@ class Expander:
             self.macros.table.pop(name.value, None)
         self.defined.add(name.value)
         self.globals.table[name.value] = Global(
-            name.value, self.namespace, kind, is_private, form.meta, more
+            name.value, self.namespace, kind, is_private, form.meta, more, form.span.line
         )
         return name
 
@@ -640,6 +770,7 @@ def expand(
         known.own | (expander.defined if expander.written_out & expander.defined else set()),
         known.renamed | expander.hidden,
         known.dynamic | (expander.dynamic & expander.early),
+        expander.features_needed(),
     )
     if found != known:
         return expand(forms, source, core=core, host=host, known=found)
@@ -691,6 +822,8 @@ def _def(expander: Expander, form: Form, scope: Scope) -> Walk[Form]:
         return literal(None, form.span)  # a declaration
     name = expander.define(name)
     (init,) = yield expander.all(rest, scope)
+    if not expander.core:
+        expander.globals.table[name.value].is_function = _head(init) == "fn*"
     if name.value in expander.dynamic:
         init = call(form.span, "yin.core/impl/dynamic", init)
     return call(form.span, "def", name._replace(meta=()), init)
@@ -899,6 +1032,39 @@ def _outside(expander: Expander, form: Form, scope: Scope) -> Walk[Form]:
     yield
 
 
+def _raw(expander: Expander, form: Form, scope: Scope) -> Walk[Form]:
+    """Return a global itself, also when it is a dynamic variable or hidden by a local."""
+    name: Form = form.value[1]
+    if name.value in scope:
+        expander.hidden.add(name.value)
+    return name
+    yield
+
+
+def _define(expander: Expander, form: Form, scope: Scope) -> Walk[Form]:
+    """Return the definition of a name that is made here."""
+    _, name, init = form.value
+    (value,) = yield expander.all([init], scope)
+    return call(form.span, "def", name, value)
+
+
+def _var(expander: Expander, form: Form, scope: Scope) -> Walk[Form]:
+    (name,) = expander.count(form, 1, 1, "(var name)")
+    if name.kind != "symbol":
+        raise expander.error("var takes a name", name.span)
+    made = expander.variable(name)
+    if made.kind == "symbol":
+        return expander.name(made, frozenset())
+    return (yield expander.form(made, scope))  # type: ignore[no-any-return]
+
+
+def _new(expander: Expander, form: Form, scope: Scope) -> Walk[Form]:
+    made = construct(expander, form)
+    if made is None:
+        raise expander.error("new is not supported: there are no classes", form.span)
+    return (yield expander.form(made, scope))  # type: ignore[no-any-return]
+
+
 def _refused(expander: Expander, form: Form, scope: Scope) -> Walk[Form]:
     raise expander.error(f"{form.value[0].value} is not supported", form.span)
     yield
@@ -914,6 +1080,10 @@ SPECIAL: dict[str, Special] = {
     "throw": _throw,
     "def": _def,
     "defmacro": _defmacro,
+    "var": _var,
+    "new": _new,
+    "global~": _raw,
+    "define~": _define,
     "let*": _binding_form("let*"),
     "loop*": _binding_form("loop*"),
     "letfn*": _letfn,
@@ -922,7 +1092,7 @@ SPECIAL: dict[str, Special] = {
     "catch": _outside,
     "finally": _outside,
     **dict.fromkeys(
-        ["set!", "new", ".", "var", "monitor-enter", "monitor-exit", "case*", "reify*", "deftype*"],
+        [".", "monitor-enter", "monitor-exit", "case*", "reify*", "deftype*"],
         _refused,
     ),
 }

@@ -39,6 +39,8 @@ class Global:
     private: bool = False
     meta: tuple[tuple[Form, Form], ...] = ()
     more: object = None  # what the kind needs
+    line: int = 0  # where it was defined
+    is_function: bool = False  # and holds nothing else
 
 
 class Globals:

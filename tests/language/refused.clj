@@ -36,7 +36,11 @@ undefined-name
 (fn)
 ; expect error: fn
 (set! x 1)
-; expect error: set!
+; expect error: no variable x
+(def y 1) (set! y 1)
+; expect error: y is not dynamic
+(def y 1) (binding [y 2] y)
+; expect error: y is not dynamic
 (new String)
 ; expect error: new
 (.length "a")
@@ -45,8 +49,16 @@ undefined-name
 ; expect error: String.
 (Math/sqrt 4)
 ; expect error: Math/sqrt
-(defprotocol P)
-; expect error: defprotocol
+(defprotocol P (m []))
+; expect error: a method has [this ...]
+(defrecord R [a] Object (toString [_] "r"))
+; expect error: Object
+(defrecord R [a] Unknown (m [_] 1))
+; expect error: Unknown is not a protocol of this program
+(defmethod print-method 1 [_] 2)
+; expect error: print-method is not a multimethod of this program
+(extend-type Unknown)
+; expect error: no type Unknown
 (defmacro m [a] a) (m)
 ; expect error: wrong number of arguments (0); it takes [a]
 (defmacro m [] 1) m
@@ -62,8 +74,8 @@ undefined-name
 ; expect error: in the macro m: what it made is no code
 (defmacro m [] (here)) (m)
 ; expect error: here is an effect
-(eval '(+ 1 2))
-; expect error: eval
+(let [x '(+ 1 2)] (eval x))
+; expect error: eval takes a quoted form
 (import 'java.util.Date)
 ; expect error: import
 (slurp "/etc/passwd")
@@ -85,10 +97,10 @@ undefined-name
 `(let [x 1] x)
 (defmacro m [] `(let [x 1] x)) (m)
 ; expect error: a local cannot have the qualified name user/x
-(var x)
-; expect error: var
 #'x
-; expect error: var
+; expect error: unresolved symbol: x
+(var 1)
+; expect error: var takes a name
 (fn [& a b] 1)
 ; expect error: &
 (fn ([a] 1) ([b] 2))
@@ -116,9 +128,7 @@ undefined-name
 (quote)
 ; expect error: quote
 (binding [x 1] x)
-; expect error: binding
-(future 1)
-; expect error: future
+; expect error: no variable x
 (+ 1 2
 ; expect error: the text ends before its )
 (1 2))
