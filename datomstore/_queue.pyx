@@ -25,7 +25,7 @@ cdef extern from "pythread.h" nogil:
     void PyThread_free_lock(PyThread_type_lock lock)
 
 cdef enum:
-    AWAKE = 2  # done requests that are woken at first
+    AWAKE = 4  # done requests that are woken at first
 
 
 cdef class Request:

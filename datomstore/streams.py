@@ -46,7 +46,7 @@ from datomstore.segments import manifest as manifests
 from datomstore.segments.kept import Kept
 from datomstore.storage import Storage, StorageTransaction
 from datomstore.transaction import TxReport, stage
-from datomstore.transactor import Staged, Transactor
+from datomstore.transactor import Staged
 from datomstore.upkeep import Upkeep
 from datomstore.value import Keyword
 
@@ -532,18 +532,21 @@ class Batch:
         meta: Mapping[Keyword, object] | None = None,
     ) -> TxReport:
         """Stage a transaction; its report's `db_after` is complete once the batch is committed. Raises TransactionError."""
-        now_ms = self._streams.now_ms()
-        return self._stage(stream, lambda writer: stage(writer, tx_data, now_ms, meta))
+        self._check_open(stream)
+        return self._keep(stream, stage(stream.transactor, tx_data, self._streams.now_ms(), meta))
 
     def restore(self, stream: Stream, t: int, instant_ms: int, rows: Sequence[Row]) -> TxReport:
         """Stage a transaction as another log has it: number, instant, ids and all. Raises TransactionError."""
-        return self._stage(stream, lambda writer: writer.stage_rows(t, instant_ms, rows))
+        self._check_open(stream)
+        return self._keep(stream, stream.transactor.stage_rows(t, instant_ms, rows))
 
-    def _stage(self, stream: Stream, make: Callable[[Transactor], Staged]) -> TxReport:
+    def _check_open(self, stream: Stream) -> None:
         if stream.name in self._excising:
             raise BatchClosed(f"an excision is the last transaction of stream {stream.name!r}")
+
+    def _keep(self, stream: Stream, staged: Staged) -> TxReport:
+        """Append the record of a staged transaction."""
         transactor = stream.transactor
-        staged = make(transactor)
         try:
             blob = transactor.record(staged)
         except BaseException:
@@ -623,8 +626,9 @@ class Batch:
             for name in sorted(self._excising):
                 self._streams.reload(self._streams.get(name))
             self._streams.purge()
+        for stream in {id(part.stream): part.stream for part in self._parts}.values():
+            self._streams.committed(stream)
         for part in self._parts:
-            self._streams.committed(part.stream)
             for listener in tuple(part.stream.listeners):
                 listener(self.final(part.report))
 

@@ -17,6 +17,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Protocol
 
+from datomstore.limits import SQUEEZE_MIN
 from datomstore.storage import (
     AppendConflict,
     BlobWriter,
@@ -180,7 +181,7 @@ class KeyedTransaction:
 
 def log_entry(blob: bytes) -> bytes:
     """Return what stands in a log for a blob."""
-    kept = squeezed(blob)
+    kept = squeezed(blob) if len(blob) >= SQUEEZE_MIN else b"\x00" + blob
     return zlib.crc32(kept).to_bytes(4, "big") + kept
 
 
