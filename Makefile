@@ -5,7 +5,7 @@ INSTALLED := .venv/.installed
 CORE := $(wildcard yind/cesk/*.pyx yind/cesk/*.pxd yind/cesk/*.pxi yind/cesk/*.h datomstore/datalog/*.pyx datomstore/datalog/*.pxi)
 
 .PHONY: install demo test check lint types layers hostile asan fuzz bench bench-machine bench-peers bench-datomstore bench-datomstore-peers \
-	soak soak-store bench-large peers-datascript clean
+	soak soak-store bench-large peers-datascript clean clojure-differences clojure-recorded
 
 # Builds for tests, each in a folder of its own; see setup.py.
 HOSTILE := build/hostile
@@ -109,6 +109,16 @@ bench-large: install
 # A writing process killed 200 times, what was not flushed lost as often, and a million datoms merged under a reader.
 soak-store: install
 	YIN_SOAK=1 $(BIN)/pytest -q tests/system/test_datoms_survive.py
+
+# Clojure's answers to the expressions of tests/conformance/clojure, asked anew; git shows which changed. `clojure-recorded`
+# says so, too, and passes where there is no Clojure.
+clojure-differences:
+	$(PYTHON) tests/conformance/clojure/generate.py
+	clojure tests/conformance/clojure/ask.clj $(filter-out %/ask.clj,$(sort $(wildcard tests/conformance/clojure/*.clj)))
+
+clojure-recorded:
+	if command -v clojure >/dev/null; then $(MAKE) clojure-differences && \
+	  git diff --exit-code --stat -- tests/conformance/clojure; fi
 
 soak: install
 	$(BIN)/python -m bench soak

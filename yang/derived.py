@@ -663,6 +663,10 @@ def _shift(expander: Expander, form: Form) -> Form:
     return _core(form.span, "shift*", tag, _fn_of(form.span, name, body))
 
 
+def _with_out_str(expander: Expander, form: Form) -> Form:
+    return _core(form.span, "with-out-str*", _thunk(form.span, form.value[1:]))
+
+
 def _async(expander: Expander, form: Form) -> Form:
     return _core(form.span, "spawn", _thunk(form.span, form.value[1:]))
 
@@ -750,6 +754,7 @@ DERIVED: dict[str, Derived] = {
     "reset": _reset,
     "shift": _shift,
     "async": _async,
+    "with-out-str": _with_out_str,
     "fresh": _logic("(fresh [x ...] goal ...)", "impl/fresh"),
     "run*": _logic("(run* [x ...] goal ...)", "impl/run"),
 }

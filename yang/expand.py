@@ -46,8 +46,11 @@ ALIASES = {
     "str": "clojure.string",
     "string": "clojure.string",
     "set": "clojure.set",
+    "walk": "clojure.walk",
+    "edn": "clojure.edn",
+    "math": "clojure.math",
 }
-LIBRARIES = frozenset({"clojure.string", "clojure.set"})  # namespaces of the core library
+LIBRARIES = frozenset(f"clojure.{name}" for name in ("string", "set", "walk", "edn", "math"))
 _SLASHED = SLASHED
 
 # Of Clojure, and refused by name rather than compiled to something else. A program may define such a name itself.
@@ -88,12 +91,10 @@ UNSUPPORTED = frozenset(
         "spit",
         "sync",
         "time",
-        "vswap!",
         "with-bindings",
         "with-in-str",
         "with-local-vars",
         "with-open",
-        "with-out-str",
         "with-precision",
         "with-redefs-fn",
     ]
@@ -306,6 +307,8 @@ class Expander:
     def _qualified(self, form: Form) -> Form:
         name: str = form.value
         before, _, local = name.partition("/")
+        if self.core and before == "impl":
+            return form
         namespace = self.library_of(before)
         if namespace == "yin.core":
             self._refuse(local, name, form.span)

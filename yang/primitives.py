@@ -391,6 +391,20 @@ PRIMITIVES: tuple[Primitive, ...] = (
     Primitive("small", 2, None, PORTION, "call a host function, nil when that is too much"),
     Primitive("number-size", 1, 1, PORTION, "bytes of an integer"),
     Primitive("ratio-of", 2, 2, PORTION, "ratio of two integers without a common divisor"),
+    Primitive(
+        "opaque*", 3, 3, PURE, "opaque value of a kind, a text and a content (core library only)"
+    ),
+    Primitive(
+        "opaque-kind", 1, 1, PURE, "kind of an opaque value, nil of any other (core library only)"
+    ),
+    Primitive("opaque-content", 1, 1, PURE, "content of an opaque value (core library only)"),
+    Primitive("reduced?", 1, 1, PURE, "is a value that ends a reduction"),
+    Primitive("ascii?", 1, 1, PURE, "is a string of characters below 128 (core library only)"),
+    Primitive(
+        "real-function", 2, 3, PURE, "a numbered function of one or two doubles (core library only)"
+    ),
+    Primitive("char-kind", 1, 1, PURE, "general category of a character in Unicode, as Lu"),
+    Primitive("inst-of-ms", 1, 1, PURE, "instant of milliseconds since 1970"),
 )
 
 # What does the work of a host function when it is too much for one instruction: a function of the core library that

@@ -51,7 +51,7 @@
        (loop [result init k (prompt* :yin.core/generator k nil)]
          (if k
            (let [found (step result (suspended-with k))]
-             (if (and (error? found) (reduced? found))
+             (if (reduced? found)
                (unreduced found)
                (recur found (prompt* :yin.core/generator k nil))))
            result))))))

@@ -19,28 +19,37 @@
       (if (= (first left) item) true (recur (next left)))
       false)))
 
+(defn impl/fault-kinds
+  "The kinds of fault for which a class of the JVM stands, nil for a class without any."
+  [class]
+  (case class
+    "AssertionError" [:assert]
+    "ArithmeticException" [:arithmetic]
+    ("IndexOutOfBoundsException" "StringIndexOutOfBoundsException" "ArrayIndexOutOfBoundsException") [:index]
+    "ClassCastException" [:type :not-a-function]
+    "NullPointerException" [:type :not-a-function]
+    "ArityException" [:arity]
+    "NumberFormatException" [:argument :number]
+    "PatternSyntaxException" [:pattern]
+    "IllegalArgumentException" [:argument :arity :case :type :not-a-function :pattern :format :number]
+    "IllegalStateException" [:state :index]
+    "UnsupportedOperationException" [:type]
+    ("IllegalFormatException" "UnknownFormatConversionException" "MissingFormatArgumentException"
+     "IllegalFormatConversionException" "MissingFormatWidthException" "IllegalFormatFlagsException"
+     "FormatFlagsConversionMismatchException" "IllegalFormatPrecisionException" "IllegalFormatWidthException"
+     "DuplicateFormatFlagsException" "IllegalFormatCodePointException") [:format]
+    nil))
+
 (defn catches?
   "Whether `(catch class ...)` is meant for this error; classes of the JVM by the kind of fault."
   [class error]
   (let [data (ex-data error)
-        kind (get (if (sorted? data) (into {} data) data) :fault)
-        one-of (fn [& kinds] (impl/member? kinds kind))]
+        kind (get (if (sorted? data) (into {} data) data) :fault)]
     (cond
       (impl/member? [":default" "Throwable" "Exception" "Error" "Object"] class) true
       (impl/member? ["ExceptionInfo" "IExceptionInfo"] class) (nil? kind)
       (= class "RuntimeException") (not= kind :assert)
-      (= class "AssertionError") (= kind :assert)
-      (= class "ArithmeticException") (= kind :arithmetic)
-      (impl/member? ["IndexOutOfBoundsException" "StringIndexOutOfBoundsException"
-                     "ArrayIndexOutOfBoundsException"] class) (= kind :index)
-      (= class "ClassCastException") (one-of :type :not-a-function)
-      (= class "NullPointerException") (= kind :type)
-      (= class "ArityException") (= kind :arity)
-      (= class "NumberFormatException") (= kind :argument)
-      (= class "IllegalArgumentException") (one-of :argument :arity :case :type)
-      (= class "IllegalStateException") (one-of :state :index)
-      (= class "UnsupportedOperationException") (= kind :type)
-      :else false)))
+      :else (impl/member? (impl/fault-kinds class) kind))))
 
 ;; ---- functions of functions
 
@@ -147,9 +156,49 @@
 (defn simple-keyword? [x] (and (keyword? x) (nil? (namespace x))))
 (defn qualified-symbol? [x] (and (symbol? x) (some? (namespace x))))
 (defn simple-symbol? [x] (and (symbol? x) (nil? (namespace x))))
-(defn NaN? [x] (not (== x x)))
+(defn simple-ident? [x] (and (ident? x) (nil? (namespace x))))
+(defn qualified-ident? [x] (and (ident? x) (some? (namespace x))))
+(defn indexed? [x] (vector? x))
+(defn map-entry? [x] (and (vector? x) (= 2 (count x))))
+(defn volatile? [x] (atom? x))
+(defn record? [_] false)
+(defn var? [_] false)
+(defn delay? [_] false)
+(defn future? [_] false)
+(defn class? [_] false)
+(defn uri? [_] false)
+(defn special-symbol? [x]
+  (contains? '#{& . case* catch def deftype* do finally fn* if let* letfn* loop* monitor-enter monitor-exit new quote recur
+                reify* set! throw try var import* clojure.core/import*}
+             x))
+(defn impl/check-number [name x]
+  (if (number? x) x (impl/refuse :type (str name ": expected a number, found " (pr-str x)))))
+(defn NaN? [x] (let [x (impl/check-number "NaN?" x)] (not (== x x))))
 (defn infinite? [x] (or (== x ##Inf) (== x ##-Inf)))
-(defn parse-boolean [text] (cond (= text "true") true (= text "false") false :else nil))
+(defn parse-boolean [text]
+  (cond
+    (= text "true") true
+    (= text "false") false
+    (string? text) nil
+    :else (impl/refuse :argument (str "parse-boolean: expected a string, found " (pr-str text)))))
+(defn find-keyword
+  ([name] (keyword name))
+  ([space name] (keyword space name)))
+(defn bounded-count [n coll]
+  (if (counted? coll)
+    (count coll)
+    (loop [i 0 left (seq coll)]
+      (if (and left (< i n)) (recur (inc i) (next left)) i))))
+(defn realized? [x]
+  (cond
+    (lazy-seq? x) (nil? (lazy-thunk x))
+    :else (impl/refuse :type (str "realized?: expected a lazy seq, found " (pr-str x)))))
+(defn gensym
+  ([] (gensym "G__"))
+  ([prefix] (symbol (str prefix (rand-int 1000000000)))))
+(defn random-sample
+  ([share] (filter (fn [_] (< (rand) share))))
+  ([share coll] (filter (fn [_] (< (rand) share)) coll)))
 (defn bit-test [x n] (odd? (bit-shift-right x n)))
 (defn bit-set [x n] (bit-or x (bit-shift-left 1 n)))
 (defn bit-clear [x n] (bit-and x (bit-not (bit-shift-left 1 n))))
@@ -191,13 +240,21 @@
   (impl/fold (fn [items x] (if (keep? x) (conj items x) items)) [] coll))
 
 (defn array-map [& entries] (apply hash-map entries))
-(defn transient [coll] coll)
+(defn transient [coll]
+  (if (and (or (vector? coll) (map? coll) (set? coll)) (not (sorted? coll)))
+    coll
+    (impl/refuse :type (str "transient: expected a vector, or an unsorted map or set, found " (pr-str coll)))))
 (defn persistent! [coll] coll)
 (defn conj! ([] []) ([coll] coll) ([coll x] (conj coll x)))
 (defn assoc! [coll k v & more] (apply assoc coll k v more))
 (defn dissoc! [coll & ks] (apply dissoc coll ks))
 (defn disj! [coll & xs] (apply disj coll xs))
 (defn pop! [coll] (pop coll))
+
+(defn impl/absent
+  "What no program has as a value."
+  []
+  nil)
 
 (defn get-in
   ([m ks]
@@ -206,9 +263,8 @@
   ([m ks default]
    (loop [value m left (seq ks)]
      (if left
-       (if (contains? value (first left))
-         (recur (get value (first left)) (next left))
-         default)
+       (let [found (get value (first left) impl/absent)]
+         (if (= found impl/absent) default (recur found (next left))))
        value))))
 
 (defn assoc-in [m [k & ks] value]
@@ -310,6 +366,7 @@
 (defn sort
   ([coll] (sort compare coll))
   ([order coll]
+   (if (fn? order) nil (impl/refuse :type (str "sort: expected a function, found " (pr-str order))))
    (let [items (vec coll)]
      (if (empty? items)
        ()
@@ -348,14 +405,30 @@
 
 (defn volatile! [x] (atom x))
 (defn vreset! [cell x] (reset! cell x))
+(defn vswap! [cell f & more] (reset! cell (apply f (deref cell) more)))
 
-;; ---- output: lines of the agent's log
+;; ---- output: lines of the agent's log, unless with-out-str gathers it
 
-(defn println [& xs] (log! (apply print-str xs)))
-(defn print [& xs] (log! (apply print-str xs)))
-(defn prn [& xs] (log! (apply pr-str xs)))
-(defn pr [& xs] (log! (apply pr-str xs)))
-(defn newline [] (log! ""))
+(defn impl/say
+  "Give text to the innermost with-out-str; without one it is a line of the log."
+  [text line]
+  (let [said (try (suspend* :yin.core/out (if line (str text "\n") text)) (catch :default _ :nobody))]
+    (if (= said :nobody) (log! text) nil)))
+
+(defn with-out-str*
+  "What a function prints, as a string."
+  [f]
+  (loop [parts [] k (prompt* :yin.core/out (fn [] (f) nil))]
+    (if (nil? k)
+      (join-text "" parts)
+      (recur (conj parts (suspended-with k)) (prompt* :yin.core/out k nil)))))
+
+(defn println [& xs] (impl/say (apply print-str xs) true))
+(defn print [& xs] (impl/say (apply print-str xs) false))
+(defn prn [& xs] (impl/say (apply pr-str xs) true))
+(defn pr [& xs] (impl/say (apply pr-str xs) false))
+(defn newline [] (impl/say "" true))
+(defn flush [] nil)
 (defn println-str [& xs] (str (apply print-str xs) "\n"))
 (defn prn-str [& xs] (str (apply pr-str xs) "\n"))
 

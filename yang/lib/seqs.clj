@@ -52,14 +52,9 @@
 (defn reduced
   "Wrap a value so that reduce stops with it."
   [x]
-  (ex-info "reduced" {:yin.core/reduced x}))
+  (opaque* :yin.core/reduced "" x))
 
-(defn reduced? [x]
-  (if (error? x)
-    (let [data (ex-data x)]
-      (if (sorted? data) false (contains? data :yin.core/reduced)))
-    false))
-(defn unreduced [x] (if (reduced? x) (get (ex-data x) :yin.core/reduced) x))
+(defn unreduced [x] (if (reduced? x) (opaque-content x) x))
 (defn ensure-reduced [x] (if (reduced? x) x (reduced x)))
 
 (defn impl/fold-chunks [f init items start end]
@@ -76,9 +71,7 @@
       (loop [result init i start]
         (if (< i n)
           (let [found (f result (nth items i))]
-            (if (error? found)
-              (if (reduced? found) (unreduced found) (recur found (inc i)))
-              (recur found (inc i))))
+            (if (reduced? found) (unreduced found) (recur found (inc i))))
           result)))))
 
 (defn impl/fold-range [f init items [start end step]]
@@ -87,18 +80,14 @@
     (loop [result init i start]
       (if (< i end)
         (let [found (f result i)]
-          (if (error? found)
-            (if (reduced? found) (unreduced found) (recur found (+ i step)))
-            (recur found (+ i step))))
+          (if (reduced? found) (unreduced found) (recur found (+ i step))))
         result))))
 
 (defn impl/fold-seq [f init items]
   (loop [result init left (seq items)]
     (if left
       (let [found (f result (first left))]
-        (if (error? found)
-          (if (reduced? found) (unreduced found) (recur found (next left)))
-          (recur found (next left))))
+        (if (reduced? found) (unreduced found) (recur found (next left))))
       result)))
 
 (defn impl/fold [f init coll]
@@ -181,10 +170,8 @@
 
 (defn nthrest [coll n]
   (loop [left coll n n]
-    (if (pos? n)
-      (let [items (seq left)]
-        (if items (recur (rest items) (dec n)) ()))
-      left)))
+    (let [items (if (pos? n) (seq left) nil)]
+      (if items (recur (rest items) (dec n)) left))))
 
 (defn nthnext [coll n]
   (loop [left (seq coll) n n]
@@ -267,9 +254,7 @@
             (let [x (if indexed (nth coll i) i)]
               (if (keep? x)
                 (let [found (step result x)]
-                  (if (error? found)
-                    (if (reduced? found) (unreduced found) (recur found (+ i stride)))
-                    (recur found (+ i stride))))
+                  (if (reduced? found) (unreduced found) (recur found (+ i stride))))
                 (recur result (+ i stride))))
             result)))
       (impl/fold (fn [result x] (if (keep? x) (step result x) result)) init coll))))
@@ -333,7 +318,9 @@
          ([result x] (step result (f (swap! index inc) x)))))))
   ([f coll] (impl/map-indexed f 0 coll)))
 
-(defn keep-indexed [f coll] (filter some? (map-indexed f coll)))
+(defn keep-indexed
+  ([f] (comp (map-indexed f) (filter some?)))
+  ([f coll] (filter some? (map-indexed f coll))))
 
 (defn impl/concat-all
   "The items of all colls; with two arguments, what is left of one coll and then those of the others."
@@ -437,10 +424,17 @@
   ([coll] (drop-last 1 coll))
   ([n coll] (map (fn [x _] x) coll (drop n coll))))
 
-(defn take-nth [n coll]
-  (lazy-seq
-    (let [left (seq coll)]
-      (if left (cons (first left) (take-nth n (drop n left))) nil))))
+(defn take-nth
+  ([n]
+   (fn [step]
+     (let [index (atom -1)]
+       (fn ([] (step))
+         ([result] (step result))
+         ([result x] (if (zero? (rem (swap! index inc) n)) (step result x) result))))))
+  ([n coll]
+   (lazy-seq
+     (let [left (seq coll)]
+       (if left (cons (first left) (take-nth n (drop n left))) nil)))))
 
 (defn split-at [n coll] [(take n coll) (drop n coll)])
 (defn split-with [keep? coll] [(take-while keep? coll) (drop-while keep? coll)])
@@ -466,7 +460,22 @@
              (list (take n (concat items pad)))))
          nil)))))
 
+(defn impl/ending
+  "What a transducer that gathered something ends with: that first, then the end of the step behind it."
+  [step result gathered]
+  (step (if (nil? gathered) result (unreduced (step result gathered)))))
+
 (defn partition-all
+  ([n]
+   (fn [step]
+     (let [gathered (atom [])]
+       (fn ([] (step))
+         ([result] (impl/ending step result (not-empty @gathered)))
+         ([result x]
+          (let [items (swap! gathered conj x)]
+            (if (= n (count items))
+              (do (reset! gathered []) (step result items))
+              result)))))))
   ([n coll] (partition-all n n coll))
   ([n step coll]
    (lazy-seq
@@ -475,15 +484,29 @@
          (cons (doall (take n left)) (partition-all n step (nthrest left step)))
          nil)))))
 
-(defn partition-by [f coll]
-  (lazy-seq
-    (let [left (seq coll)]
-      (if left
-        (let [item (first left)
-              value (f item)
-              run (cons item (take-while (fn [x] (= value (f x))) (next left)))]
-          (cons run (partition-by f (lazy-seq (drop (count run) left)))))
-        nil))))
+(defn partition-by
+  ([f]
+   (fn [step]
+     (let [gathered (atom []) value (atom nil)]
+       (fn ([] (step))
+         ([result] (let [items (not-empty @gathered)] (reset! gathered []) (impl/ending step result items)))
+         ([result x]
+          (let [before @value now (f x)]
+            (reset! value now)
+            (if (or (empty? @gathered) (= before now))
+              (do (swap! gathered conj x) result)
+              (let [items @gathered found (step result items)]
+                (reset! gathered (if (reduced? found) [] [x]))
+                found))))))))
+  ([f coll]
+   (lazy-seq
+     (let [left (seq coll)]
+       (if left
+         (let [item (first left)
+               value (f item)
+               run (cons item (take-while (fn [x] (= value (f x))) (next left)))]
+           (cons run (partition-by f (lazy-seq (drop (count run) left)))))
+         nil)))))
 
 (defn interleave
   ([] ())
@@ -496,8 +519,19 @@
          nil))))
   ([a b & more] (impl/concat-all (impl/transposed (list* a b more)))))
 
-(defn interpose [separator coll]
-  (drop 1 (interleave (repeat separator) coll)))
+(defn interpose
+  ([separator]
+   (fn [step]
+     (let [started (atom false)]
+       (fn ([] (step))
+         ([result] (step result))
+         ([result x]
+          (if @started
+            (let [found (step result separator)]
+              (if (reduced? found) found (step found x)))
+            (do (reset! started true) (step result x))))))))
+  ([separator coll]
+   (drop 1 (interleave (repeat separator) coll))))
 
 (defn impl/distinct [coll seen]
   (lazy-seq
@@ -521,13 +555,38 @@
             (do (swap! seen conj x) (step result x))))))))
   ([coll] (impl/distinct coll #{})))
 
-(defn dedupe [coll]
-  (lazy-seq
-    (let [left (seq coll)]
-      (if left
-        (let [item (first left)]
-          (cons item (dedupe (drop-while (fn [x] (= x item)) (next left)))))
-        nil))))
+(defn dedupe
+  ([]
+   (fn [step]
+     (let [before (atom [])]
+       (fn ([] (step))
+         ([result] (step result))
+         ([result x]
+          (if (= @before [x])
+            result
+            (do (reset! before [x]) (step result x))))))))
+  ([coll]
+   (lazy-seq
+     (let [left (seq coll)]
+       (if left
+         (let [item (first left)]
+           (cons item (dedupe (drop-while (fn [x] (= x item)) (next left)))))
+         nil)))))
+
+(defn halt-when
+  "A transducer that ends all when the predicate holds for an item: with that item, or what f makes of the result and it."
+  ([halts?] (halt-when halts? nil))
+  ([halts? f]
+   (fn [step]
+     (fn ([] (step))
+       ([result]
+        (if (and (map? result) (contains? result :yin.core/halted))
+          (get result :yin.core/halted)
+          (step result)))
+       ([result x]
+        (if (halts? x)
+          (reduced {:yin.core/halted (if f (f (step result) x) x)})
+          (step result x)))))))
 
 (defn tree-seq [branch? children root]
   (let [walk (fn walk [node]
@@ -538,15 +597,56 @@
 (defn flatten [coll]
   (filter (complement sequential?) (rest (tree-seq sequential? seq coll))))
 
-(defn replace [replacements coll]
+(defn replace
+  ([replacements]
+   (map (fn [x] (let [found (find replacements x)] (if found (val found) x)))))
+  ([replacements coll]
   (let [one (fn [x] (let [found (find replacements x)] (if found (val found) x)))]
-    (if (vector? coll) (mapv one coll) (map one coll))))
+    (if (vector? coll) (mapv one coll) (map one coll)))))
 
 (defn sequence
   ([coll] (if (seq? coll) coll (or (seq coll) ())))
-  ([xform coll] (or (seq (into [] xform coll)) ())))
+  ([xform coll] (or (seq (impl/transformed xform coll)) ()))
+  ([xform coll & colls] (or (seq (impl/transformed-all xform (impl/transposed (cons coll colls)))) ())))
 
-(defn eduction [xform coll] (sequence xform coll))
+(defn impl/given-out
+  "A lazy seq of what steps put into an atom: `more` makes the next step, and is false when there are none."
+  [out more]
+  (lazy-seq
+    (loop []
+      (let [items @out]
+        (if (empty? items)
+          (if (more) (recur) nil)
+          (do (reset! out []) (impl/concat-all items (list (impl/given-out out more)))))))))
+
+(defn impl/transformed-by [xform coll apply-step]
+  (let [out (atom [])
+        step (xform (fn ([] nil) ([result] result) ([result x] (swap! out conj x) result)))
+        left (atom (list coll))]
+    (impl/given-out
+      out
+      (fn []
+        (let [rest-of @left]
+          (if (empty? rest-of)
+            false
+            (let [items (seq (first rest-of))]
+              (if (and items (not (reduced? (apply-step step (first items)))))
+                (do (reset! left (list (rest items))) true)
+                (do (reset! left ()) (step nil) true)))))))))
+
+(defn impl/transformed
+  "The lazy seq of what a transducer makes of a collection, item by item."
+  [xform coll]
+  (impl/transformed-by xform coll (fn [step x] (step nil x))))
+
+(defn impl/transformed-all [xform rows]
+  (impl/transformed-by xform rows (fn [step row] (apply step nil row))))
+
+(defn eduction [& parts]
+  (if (next parts)
+    (sequence (apply comp (butlast parts)) (last parts))
+    (sequence (first parts))))
+(defn ->Eduction [xform coll] (eduction xform coll))
 
 ;; ---- lazy seqs from nothing
 
@@ -563,9 +663,7 @@
     (loop [result init left n]
       (if (pos? left)
         (let [found (step result x)]
-          (if (error? found)
-            (if (reduced? found) (unreduced found) (recur found (dec left)))
-            (recur found (dec left))))
+          (if (reduced? found) (unreduced found) (recur found (dec left))))
         result))))
 
 (defn impl/repeat [n x]

@@ -1,7 +1,7 @@
-;; clojure.string of the core library; separators and matches are strings or characters.
+;; clojure.string of the core library. Separators may be strings and characters, too, not only patterns.
 ;;
 ;; Is:     clojure.string in plain Clojure over the host functions for text.
-;; Is not: regular expressions, which there are none of.
+;; Is not: patterns and matching, which are in regex.clj.
 ;; Fits:   one file of the core library (core.clj has its rules).
 ;; Source: Clojure 1.11's clojure.string.
 
@@ -21,25 +21,51 @@
 (defn clojure.string/starts-with? [s part] (starts-with? (str s) part))
 (defn clojure.string/ends-with? [s part] (ends-with? (str s) part))
 (defn clojure.string/includes? [s part] (includes? (str s) part))
+(defn impl/sought
+  "The string of what is looked for: a string or a character."
+  [name x]
+  (cond
+    (string? x) x
+    (char? x) (str x)
+    :else (impl/refuse :type (str name ": expected a string or a character, found " (pr-str x)))))
+
 (defn clojure.string/index-of
-  ([s part] (index-of s (str part)))
-  ([s part from] (index-of s (str part) from)))
+  ([s part] (index-of (str s) (impl/sought "index-of" part)))
+  ([s part from] (index-of (str s) (impl/sought "index-of" part) from)))
 
 (defn clojure.string/last-index-of
   ([s part] (clojure.string/last-index-of s part (count s)))
   ([s part from]
-   (let [text (str part)]
+   (let [text (impl/sought "last-index-of" part)]
      (loop [found nil at (index-of s text)]
        (if (or (nil? at) (> at from)) found (recur at (index-of s text (inc at))))))))
 
+(defn impl/replacement-for
+  "The replacement of a string or character, which has to be one, too."
+  [match replacement]
+  (cond
+    (not (or (string? match) (char? match)))
+    (impl/refuse :argument (str "replace: no string, character or pattern: " (pr-str match)))
+    (and (string? match) (string? replacement)) replacement
+    (and (char? match) (char? replacement)) (str replacement)
+    :else (impl/refuse :type (str "replace: a " (if (char? match) "character" "string")
+                                  " is replaced by another, not by " (pr-str replacement)))))
+
 (defn clojure.string/replace [s match replacement]
-  (replace-text s (str match) (str replacement)))
+  (if (impl/pattern? match)
+    (impl/rx-replace (str s) match replacement true)
+    (replace-text s (if (char? match) (str match) match) (impl/replacement-for match replacement))))
 
 (defn clojure.string/replace-first [s match replacement]
-  (let [text (str match) at (index-of s text)]
-    (if (nil? at)
-      s
-      (str (subs s 0 at) (str replacement) (subs s (+ at (count text)))))))
+  (if (impl/pattern? match)
+    (impl/rx-replace (str s) match replacement false)
+    (let [made (impl/replacement-for match replacement) text (str match) at (index-of s text)]
+      (if (nil? at)
+        s
+        (str (subs s 0 at) made (subs s (+ at (count text))))))))
+
+(defn clojure.string/re-quote-replacement [replacement]
+  (replace-text (replace-text (str replacement) "\\" "\\\\") "$" "\\$"))
 
 (defn impl/split-limited [s separator limit]
   (loop [parts [] left s]
@@ -48,12 +74,24 @@
         (conj parts left)
         (recur (conj parts (subs left 0 at)) (subs left (+ at (count separator))))))))
 
+(defn impl/split-by-pattern [s pattern limit]
+  (let [literal (nth (opaque-content pattern) 5)]
+    (if (and literal (= limit 0))
+      (if (= s "") [""] (split-text s literal))
+      (let [parts (impl/rx-split pattern s limit)]
+        (if (and (= limit 0) (next parts)) (impl/without-empty-end parts) parts)))))
+
 (defn clojure.string/split
-  ([s separator] (split-text s (str separator)))
+  ([s separator]
+   (if (impl/pattern? separator)
+     (impl/split-by-pattern (impl/check-string "split" s) separator 0)
+     (split-text s (impl/sought "split" separator))))
   ([s separator limit]
-   (if (pos? limit)
-     (impl/split-limited s (str separator) limit)
-     (impl/split-limited s (str separator) (inc (count s))))))
+   (cond
+     (impl/pattern? separator) (impl/split-by-pattern (impl/check-string "split" s) separator (if (number? limit) (int limit) (impl/refuse :type "split: the limit is a number")))
+     (= limit 0) (clojure.string/split s separator)
+     (pos? limit) (impl/split-limited s (impl/sought "split" separator) limit)
+     :else (impl/split-limited s (impl/sought "split" separator) (inc (count s))))))
 
 (defn clojure.string/split-lines [s]
   (split-text (replace-text s "\r\n" "\n") "\n"))

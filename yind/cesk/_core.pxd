@@ -35,7 +35,8 @@
 #                                                          COMPOSABLE: of control* and suspend*
 #     MARK          -                                      tag, the FRAME that waits below, MARK or NIL; `extra` is the depth
 #     ATOM          -                                      the value; the only thing a program can change
-#     ERROR         -                                      message, data, cause
+#     ERROR         -                                      message, data, cause; text, kind (a KEYWORD) and content of an
+#                                                          opaque value, such as a pattern
 #     FRAME         parent, arity, closure, resume         slots; `slot` is where a callee's value goes
 #
 # Of vectors some kinds hold plain pointers, and some leaves hold items without pointers:

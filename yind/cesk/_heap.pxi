@@ -210,6 +210,20 @@ cdef inline Outcome spend_bytes(Heap *heap, size_t length) noexcept nogil:
     return spend(heap, length >> BYTES_SHIFT)
 
 
+cdef bint is_reduced(Value value) noexcept nogil:
+    """Return whether a value is what `reduced` makes, an opaque value of that kind."""
+    cdef Text *kind
+    if value.tag != ERROR or is_error(value):
+        return False
+    kind = <Text *> (<Values *> value.object).at[1].object
+    return kind.head.length == 16 and memcmp(kind.bytes, b"yin.core/reduced", 16) == 0
+
+
+cdef inline bint is_error(Value value) noexcept nogil:
+    """Return whether `throw` takes a value: its data are no KEYWORD, as an opaque value has."""
+    return value.tag == ERROR and (<Values *> value.object).at[1].tag != KEYWORD
+
+
 cdef const char *type_name(Value value) noexcept nogil:
     """Return the kind of a value for messages."""
     if value.tag == NIL:
@@ -249,7 +263,7 @@ cdef const char *type_name(Value value) noexcept nogil:
     if value.tag == ATOM:
         return b"an atom"
     if value.tag == ERROR:
-        return b"an error"
+        return b"an error" if is_error(value) else b"an opaque value"
     return b"a seq"
 
 

@@ -835,10 +835,10 @@ cdef RunStatus run_state(State *state) noexcept nogil:
                 continue
             in_general(step)
             continue
-        elif opcode == QUICK_IS_ERROR:
-            here(QUICK_IS_ERROR)
+        elif opcode == QUICK_IS_REDUCED:
+            here(QUICK_IS_REDUCED)
             x = slot_at(frame, step.c)
-            truth = x.tag == ERROR
+            truth = x.tag == ERROR and is_reduced(x[0])
             if step.n:
                 release_values(heap, x, 1)
             put(heap, slot_at(frame, step.a), FALSE + <uint32_t> truth, 0)
@@ -917,7 +917,7 @@ cdef RunStatus run_state(State *state) noexcept nogil:
         elif opcode == OP_THROW:
             here(OP_THROW)
             x = slot_at(frame, step.a)
-            if x.tag != ERROR:
+            if not is_error(x[0]):
                 outcome = fault_type(heap, b"throw", b"an error", x[0])
             else:
                 frame.resume = step

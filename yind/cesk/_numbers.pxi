@@ -7,6 +7,9 @@
 # Big integers are stored as bytes in our own objects; only their arithmetic takes the GIL and makes Python integers.
 # Results that fit 64 bits are INT again, a ratio with denominator 1 is an integer, so equal numbers look equal.
 
+from decimal import MAX_EMAX, MIN_EMIN
+from decimal import Context as _Context
+from decimal import Decimal as _Decimal
 from fractions import Fraction as _Fraction
 
 cdef enum:
@@ -115,9 +118,14 @@ cdef Outcome give_number(Heap *heap, object number, Value *result):
     return outcome
 
 
+DIGITS_OF_RATIOS = _Context(prec=16, Emin=MIN_EMIN, Emax=MAX_EMAX)
+
+
 cdef double python_real(object number):
-    """Return the nearest double, infinite beyond the range of doubles."""
+    """Return the nearest double, infinite beyond the range of doubles; of a ratio by way of 16 digits, as Clojure."""
     try:
+        if isinstance(number, _Fraction):
+            return float(DIGITS_OF_RATIOS.divide(_Decimal(number.numerator), _Decimal(number.denominator)))
         return float(number)
     except OverflowError:
         return float("inf") if number > 0 else float("-inf")

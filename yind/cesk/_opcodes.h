@@ -70,7 +70,7 @@ enum Opcode {
     QUICK_PROMPT = 64,
     QUICK_SUSPEND = 65,
     QUICK_SUSPENDED_WITH = 66,
-    QUICK_IS_ERROR = 67,
+    QUICK_IS_REDUCED = 67,
     OP_COUNT = 50,
     PLACE_COUNT = 68
 };
@@ -148,7 +148,7 @@ static const Quick QUICK[PLACE_COUNT - OP_COUNT] = {
     {146, 3, QUICK_PROMPT},
     {165, 2, QUICK_SUSPEND},
     {166, 1, QUICK_SUSPENDED_WITH},
-    {128, 1, QUICK_IS_ERROR},
+    {206, 1, QUICK_IS_REDUCED},
 };
 
 #define INSTRUCTION_PLACES \
@@ -219,7 +219,7 @@ static const Quick QUICK[PLACE_COUNT - OP_COUNT] = {
     &&at_QUICK_PROMPT, \
     &&at_QUICK_SUSPEND, \
     &&at_QUICK_SUSPENDED_WITH, \
-    &&at_QUICK_IS_ERROR, \
+    &&at_QUICK_IS_REDUCED, \
 
 /* Each instruction has a place in the loop, and the loop is left for it by a jump. `go_on` takes the next one; the hostile
  * build does so at the top of the loop, where it counts. */

@@ -70,7 +70,7 @@ cdef extern from "_opcodes.h":
         QUICK_PROMPT
         QUICK_SUSPEND
         QUICK_SUSPENDED_WITH
-        QUICK_IS_ERROR
+        QUICK_IS_REDUCED
         PLACE_COUNT
     ctypedef struct Quick:
         uint32_t primitive

@@ -9,6 +9,8 @@ cdef Outcome primitive_atom(Heap *heap, const Value *arguments, uint32_t n, Valu
 
 
 cdef Outcome primitive_deref(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
+    if is_reduced(arguments[0]):
+        return part_of_opaque(arguments[0], 2, result)
     if arguments[0].tag != ATOM:
         return fault_type(heap, b"deref", b"an atom", arguments[0])
     result[0] = retained((<Values *> arguments[0].object).at[0])
@@ -55,7 +57,7 @@ cdef Outcome primitive_ex_info(Heap *heap, const Value *arguments, uint32_t n, V
         return fault_type(heap, b"ex-info", b"a string", arguments[0])
     if not is_map(arguments[1].tag):
         return fault_type(heap, b"ex-info", b"a map", arguments[1])
-    if n == 3 and arguments[2].tag != ERROR and arguments[2].tag != NIL:
+    if n == 3 and not is_error(arguments[2]) and arguments[2].tag != NIL:
         return fault_type(heap, b"ex-info", b"an error", arguments[2])
     parts[0] = arguments[0]
     parts[1] = arguments[1]
@@ -65,7 +67,7 @@ cdef Outcome primitive_ex_info(Heap *heap, const Value *arguments, uint32_t n, V
 
 cdef Outcome part_of_error(Value error, uint32_t part, Value *result) noexcept nogil:
     """Set result to a part of an error, NIL of anything else."""
-    result[0] = retained((<Values *> error.object).at[part]) if error.tag == ERROR else nil()
+    result[0] = retained((<Values *> error.object).at[part]) if is_error(error) else nil()
     return OK
 
 
@@ -79,6 +81,40 @@ cdef Outcome primitive_ex_data(Heap *heap, const Value *arguments, uint32_t n, V
 
 cdef Outcome primitive_ex_cause(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
     return part_of_error(arguments[0], 2, result)
+
+
+# ---- opaque values: a kind, a text that shows them, and a content for the core library
+
+cdef Outcome primitive_opaque(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
+    cdef Value parts[3]
+    if arguments[0].tag != KEYWORD:
+        return fault_type(heap, b"opaque*", b"a keyword", arguments[0])
+    if arguments[1].tag != STRING:
+        return fault_type(heap, b"opaque*", b"a string", arguments[1])
+    parts[0] = arguments[1]
+    parts[1] = arguments[0]
+    parts[2] = arguments[2]
+    return give_values(heap, ERROR, parts, 3, result)
+
+
+cdef Outcome part_of_opaque(Value value, uint32_t part, Value *result) noexcept nogil:
+    """Set result to a part of an opaque value, NIL of anything else."""
+    result[0] = nil()
+    if value.tag == ERROR and not is_error(value):
+        result[0] = retained((<Values *> value.object).at[part])
+    return OK
+
+
+cdef Outcome primitive_is_reduced(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
+    return answer(result, is_reduced(arguments[0]))
+
+
+cdef Outcome primitive_opaque_kind(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
+    return part_of_opaque(arguments[0], 1, result)
+
+
+cdef Outcome primitive_opaque_content(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
+    return part_of_opaque(arguments[0], 2, result)
 
 
 # ---- lazy seqs

@@ -291,6 +291,8 @@ cdef Outcome primitive_is_contains(Heap *heap, const Value *arguments, uint32_t 
         result[0] = boolean_value(pair != NULL)
         return outcome
     if source.tag == VECTOR or source.tag == STRING:
+        if source.tag == STRING and key.tag != INT:
+            return fault_type(heap, b"contains?", b"an index", key)
         count = vector_count(source) if source.tag == VECTOR else (<Text *> source.object).char_count
         result[0] = boolean_value(key.tag == INT and 0 <= key.integer < count)
         return OK

@@ -92,7 +92,7 @@ cdef inline uint64_t compare_steps(Value a, Value b) noexcept nogil:
 cdef Outcome choose_number(
     Heap *heap, const char *name, int wanted, const Value *arguments, uint32_t n, Value *result
 ) noexcept nogil:
-    """Set result to the greatest (wanted 1) or least (-1) number; NaN wins."""
+    """Set result to the greatest (wanted 1) or least (-1) number, of equal ones the last; NaN wins."""
     cdef Value best = arguments[0]
     cdef uint32_t i
     cdef int order = 0
@@ -105,7 +105,7 @@ cdef Outcome choose_number(
             outcome = checked_compare(heap, name, arguments[i], best, &order)
         if outcome != OK:
             return outcome
-        if order == wanted or (order == UNORDERED and not (best.tag == DOUBLE and isnan(best.real))):
+        if order == wanted or order == 0 or (order == UNORDERED and not (best.tag == DOUBLE and isnan(best.real))):
             best = arguments[i]
     result[0] = retained(best)
     return OK

@@ -480,6 +480,11 @@ cdef Outcome print_opened(
         if outcome == OK:
             outcome = push_print(heap, PRINT_MARK, integer_value(RATIO_LINE), stack)
         return push_print(heap, APART_NOT, error.at[0], stack) if outcome == OK else outcome
+    if value.tag == ERROR and not is_error(value):
+        heap.steps_max = STEPS_MAX_WHOLE  # a long text
+        outcome = put_opaque(heap, buffer, error)
+        heap.steps_max = STEPS_MAX
+        return outcome
     if value.tag == ERROR:
         outcome = put_words(heap, buffer, b"#error {:message ")
         if outcome == OK:

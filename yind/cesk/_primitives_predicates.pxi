@@ -147,7 +147,7 @@ cdef Outcome primitive_is_atom(Heap *heap, const Value *arguments, uint32_t n, V
 
 
 cdef Outcome primitive_is_error(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
-    return answer(result, arguments[0].tag == ERROR)
+    return answer(result, is_error(arguments[0]))
 
 
 cdef Outcome primitive_is_lazy_seq(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:

@@ -7,6 +7,9 @@
 cdef enum:
     UUID_TEXT_BYTES = 36
 
+cdef int64_t INSTANT_MS_MIN = -62135596800000
+cdef int64_t INSTANT_MS_MAX = 253402300799999
+
 
 cdef Outcome primitive_is_bytes(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
     return answer(result, arguments[0].tag == BYTES)
@@ -26,6 +29,16 @@ cdef Outcome primitive_inst_ms(Heap *heap, const Value *arguments, uint32_t n, V
     if arguments[0].tag != INSTANT:
         return fault_type(heap, b"inst-ms", b"an instant", arguments[0])
     result[0] = integer_value(instant // 1000 - (1 if instant % 1000 < 0 else 0))
+    return OK
+
+
+cdef Outcome primitive_inst_of_ms(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
+    """Of the years 1 to 9999, which every part of the system knows."""
+    if arguments[0].tag != INT:
+        return fault_type(heap, b"inst-of-ms", b"an integer", arguments[0])
+    if not INSTANT_MS_MIN <= arguments[0].integer <= INSTANT_MS_MAX:
+        return fault(heap, b"argument", b"inst-of-ms: the year is not between 1 and 9999")
+    result[0] = immediate(INSTANT, arguments[0].integer * 1000)
     return OK
 
 

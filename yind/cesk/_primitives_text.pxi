@@ -83,6 +83,13 @@ cdef Outcome primitive_join_text(Heap *heap, const Value *arguments, uint32_t n,
     return give_buffer(heap, &buffer, result)
 
 
+cdef Outcome primitive_is_ascii(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
+    return answer(
+        result,
+        arguments[0].tag == STRING and string_of(arguments[0]).char_count == arguments[0].object.length,
+    )
+
+
 # ---- names
 
 cdef uint32_t namespace_length(Object *name) noexcept nogil:

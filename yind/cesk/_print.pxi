@@ -608,6 +608,22 @@ cdef Outcome open_error(Heap *heap, Buffer *buffer, Values *error) noexcept nogi
     return outcome
 
 
+cdef Outcome put_opaque(Heap *heap, Buffer *buffer, Values *opaque) noexcept nogil:
+    """Add a pattern as it is read, another opaque value as #kind[text]."""
+    cdef Text *kind = <Text *> opaque.at[1].object
+    cdef bint is_pattern = kind.head.length == 16 and memcmp(kind.bytes, b"yin.core/pattern", 16) == 0
+    cdef uint32_t start = namespace_length(&kind.head)
+    cdef Outcome outcome = put_words(heap, buffer, b'#"' if is_pattern else b"#")
+    if outcome == OK and not is_pattern:
+        start = start + 1 if start else 0
+        outcome = put_bytes(heap, buffer, kind.bytes + start, kind.head.length - start)
+        if outcome == OK:
+            outcome = put_words(heap, buffer, b"[")
+    if outcome == OK and opaque.at[0].tag == STRING:
+        outcome = put_text(heap, buffer, opaque.at[0].object)
+    return put_words(heap, buffer, b'"' if is_pattern else b"]") if outcome == OK else outcome
+
+
 cdef Outcome open_atom(Heap *heap, Buffer *buffer, Values *cell, uint32_t *depth) noexcept nogil:
     if depth[0] >= ATOM_DEPTH_MAX:
         return put_words(heap, buffer, b"#atom[...]")
@@ -633,6 +649,8 @@ cdef Outcome print_part(Heap *heap, Buffer *buffer, Value value, bint readable, 
     if LIST <= value.tag <= SORTED_SET:
         return open_collection(heap, buffer, value)
     if value.tag == ERROR:
+        if not is_error(value):
+            return put_opaque(heap, buffer, <Values *> value.object)
         return open_error(heap, buffer, <Values *> value.object)
     if value.tag == ATOM:
         return open_atom(heap, buffer, <Values *> value.object, depth)
@@ -689,4 +707,6 @@ cdef Outcome put_str(Heap *heap, Buffer *buffer, Value value) noexcept nogil:
         return put_words(heap, buffer, b"Infinity" if value.real > 0 else b"-Infinity")
     if value.tag == INSTANT or value.tag == UUID:
         return put_untagged(heap, buffer, value)
+    if value.tag == ERROR and not is_error(value) and (<Values *> value.object).at[0].tag == STRING:
+        return put_text(heap, buffer, (<Values *> value.object).at[0].object)
     return print_value(heap, buffer, value, True, 0)

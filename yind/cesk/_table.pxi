@@ -3,6 +3,7 @@
 include "_primitives_cells.pxi"
 include "_primitives_collections.pxi"
 include "_primitives_folds.pxi"
+include "_primitives_math.pxi"
 include "_primitives_numbers.pxi"
 include "_primitives_portions.pxi"
 include "_primitives_portions_text.pxi"
@@ -216,9 +217,17 @@ cdef enum PrimitiveNumber:
     PRIMITIVE_SMALL = 200
     PRIMITIVE_NUMBER_SIZE = 201
     PRIMITIVE_RATIO_OF = 202
-    PRIMITIVE_TABLE_SIZE = 203
+    PRIMITIVE_OPAQUE = 203
+    PRIMITIVE_OPAQUE_KIND = 204
+    PRIMITIVE_OPAQUE_CONTENT = 205
+    PRIMITIVE_IS_REDUCED = 206
+    PRIMITIVE_IS_ASCII = 207
+    PRIMITIVE_REAL_FUNCTION = 208
+    PRIMITIVE_CHAR_KIND = 209
+    PRIMITIVE_INST_OF_MS = 210
+    PRIMITIVE_TABLE_SIZE = 211
 
-cdef PrimitiveInfo PRIMITIVE_TABLE[203]
+cdef PrimitiveInfo PRIMITIVE_TABLE[211]
 
 
 cdef void fill_primitive_table() noexcept:
@@ -425,6 +434,14 @@ cdef void fill_primitive_table() noexcept:
     set_primitive(200, primitive_small, 2, 4294967295, 0, b"small")
     set_primitive(201, primitive_number_size, 1, 1, 0, b"number-size")
     set_primitive(202, primitive_ratio_of, 2, 2, 0, b"ratio-of")
+    set_primitive(203, primitive_opaque, 3, 3, 0, b"opaque*")
+    set_primitive(204, primitive_opaque_kind, 1, 1, 0, b"opaque-kind")
+    set_primitive(205, primitive_opaque_content, 1, 1, 0, b"opaque-content")
+    set_primitive(206, primitive_is_reduced, 1, 1, 0, b"reduced?")
+    set_primitive(207, primitive_is_ascii, 1, 1, 0, b"ascii?")
+    set_primitive(208, primitive_real_function, 2, 3, 0, b"real-function")
+    set_primitive(209, primitive_char_kind, 1, 1, 0, b"char-kind")
+    set_primitive(210, primitive_inst_of_ms, 1, 1, 0, b"inst-of-ms")
 
 
 fill_primitive_table()

@@ -55,6 +55,7 @@ from yind.cesk.reference_values import (
     all_items,
     check_data,
     from_edn,
+    is_error,
     list_of,
     text_of,
     to_edn,
@@ -652,7 +653,7 @@ class ReferenceMachine:
                 self.store.write(node.name, value)
                 self.control = Give(value)
             case Throwing(node, environment):
-                if not isinstance(value, ErrorValue):
+                if not is_error(value):
                     value = self._error_of(type_fault("throw", "an error", value))
                 self.control = Throw(value, Place(node, environment))
             case Catching() | Prompt() | Waiting():

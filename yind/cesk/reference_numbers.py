@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from datetime import datetime
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
 from fractions import Fraction
 from itertools import pairwise
 from uuid import UUID
@@ -39,6 +40,8 @@ _INTEGER_BITS_MAX = 1 << 30  # far more than a test needs
 
 # -- arithmetic --
 
+_DIGITS_OF_RATIOS = Context(prec=16, Emin=MIN_EMIN, Emax=MAX_EMAX)
+
 
 def _exact(value: Value) -> Value:
     """Return a number in its simplest kind: a ratio with denominator 1 is an integer. Raises GuestFault if too large."""
@@ -49,8 +52,13 @@ def _exact(value: Value) -> Value:
     return value
 
 
-def _double(value: Value) -> float:
+def to_double(value: Value) -> float:
+    """Return a number as a double, infinite beyond their range; of a ratio by way of 16 digits, as Clojure."""
     try:
+        if isinstance(value, Fraction):
+            return float(
+                _DIGITS_OF_RATIOS.divide(Decimal(value.numerator), Decimal(value.denominator))
+            )
         return float(value)
     except OverflowError:
         return math.inf if value > 0 else -math.inf
@@ -61,20 +69,20 @@ def _any_double(a: Value, b: Value) -> bool:
 
 
 def _add(a: Value, b: Value) -> Value:
-    return _double(a) + _double(b) if _any_double(a, b) else _exact(a + b)
+    return to_double(a) + to_double(b) if _any_double(a, b) else _exact(a + b)
 
 
 def _subtract(a: Value, b: Value) -> Value:
-    return _double(a) - _double(b) if _any_double(a, b) else _exact(a - b)
+    return to_double(a) - to_double(b) if _any_double(a, b) else _exact(a - b)
 
 
 def _multiply(a: Value, b: Value) -> Value:
-    return _double(a) * _double(b) if _any_double(a, b) else _exact(a * b)
+    return to_double(a) * to_double(b) if _any_double(a, b) else _exact(a * b)
 
 
 def _divide(a: Value, b: Value) -> Value:
     if _any_double(a, b):
-        a, b = _double(a), _double(b)
+        a, b = to_double(a), to_double(b)
         if b != 0:
             return a / b
         if a == 0 or math.isnan(a):
@@ -89,7 +97,7 @@ def _quotient(a: Value, b: Value) -> Value:
     if b == 0:
         raise GuestFault("arithmetic", "Divide by zero")
     if _any_double(a, b):
-        quotient = _double(a) / _double(b)
+        quotient = to_double(a) / to_double(b)
         return float(int(quotient)) if math.isfinite(quotient) else quotient  # never -0.0
     whole = a // b
     return _exact(whole + 1 if whole < 0 and whole * b != a else whole)
@@ -98,7 +106,7 @@ def _quotient(a: Value, b: Value) -> Value:
 def _remainder(a: Value, b: Value) -> Value:
     quotient = _quotient(a, b)
     if _any_double(a, b):  # as Clojure has it, not C's fmod: the product is rounded
-        return _double(a) - quotient * _double(b)
+        return to_double(a) - quotient * to_double(b)
     return _exact(a - b * quotient)
 
 
@@ -165,11 +173,11 @@ def _dec(store: Store, a: Value) -> Value:
 
 
 def _extreme(name: str, sign: int, arguments: tuple[Value, ...]) -> Value:
-    """Return the greatest (sign 1) or least (-1) number; NaN wins, of equal ones the first."""
+    """Return the greatest (sign 1) or least (-1) number; NaN wins, of equal ones the last."""
     best = check_number(name, arguments[0])
     for argument in arguments[1:]:
-        better = sign * (check_number(name, argument) > best) - sign * (argument < best) > 0
-        if argument != argument or better:
+        worse = sign * (check_number(name, argument) > best) - sign * (argument < best) < 0
+        if argument != argument or not (worse or best != best):
             best = argument
     return best
 
@@ -216,7 +224,7 @@ def _ordered(name: str, test: Callable[[Value, Value], bool]) -> None:
 def _compared(a: Value, b: Value) -> int:
     """Return -1, 0 or 1 for two numbers, 2 if one is NaN; as doubles if one is a double."""
     if _any_double(a, b):
-        a, b = _double(a), _double(b)
+        a, b = to_double(a), to_double(b)
         if math.isnan(a) or math.isnan(b):
             return 2
     return int(a > b) - int(a < b)
@@ -378,7 +386,7 @@ def _truncate(store: Store, value: Value) -> int:
 
 @primitive("double")
 def _to_double(store: Store, value: Value) -> float:
-    return _double(check_number("double", value))
+    return to_double(check_number("double", value))
 
 
 @primitive("numerator")

@@ -17,6 +17,7 @@ from datomstore.value import Char, Keyword, Symbol
 from yind.cesk import (  # noqa: F401  # they fill the table
     reference_folds,
     reference_hash,
+    reference_math,
     reference_numbers,
     reference_scalars,
     reference_sorted,
@@ -65,11 +66,13 @@ from yind.cesk.reference_values import (
     Store,
     Value,
     all_items,
+    is_error,
     is_integer,
     is_number,
     items,
     key_of,
     list_of,
+    opaque_of,
     pairs_of,
     realised,
     rest,
@@ -126,7 +129,7 @@ _predicate("associative?", lambda value: isinstance(value, (*VECTORS, *MAPS)))
 _predicate("fn?", lambda value: isinstance(value, FUNCTION_KINDS))
 _predicate("ifn?", lambda value: isinstance(value, CALLABLES))
 _predicate("atom?", lambda value: isinstance(value, Atom))
-_predicate("error?", lambda value: isinstance(value, ErrorValue))
+_predicate("error?", is_error)
 _predicate("lazy-seq?", lambda value: isinstance(value, Lazy))
 
 
@@ -402,6 +405,8 @@ def _contains(store: Store, source: Value, key: Value) -> bool:
         _check_order("contains?", source, key)
         return rank_of(store, source, key)[1]
     if isinstance(source, INDEXED):
+        if isinstance(source, str):
+            check_index("contains?", key)
         return is_integer(key) and 0 <= key < len(source)
     raise type_fault("contains?", "a map, set, vector or string", source)
 
@@ -531,8 +536,16 @@ def _atom(store: Store, value: Value) -> Atom:
     return Atom(store.new(value))
 
 
+@primitive("reduced?")
+def _is_reduced(store: Store, value: Value) -> bool:
+    opaque = opaque_of(value)
+    return opaque is not None and opaque.data.name == "yin.core/reduced"
+
+
 @primitive("deref")
 def _deref(store: Store, cell: Value) -> Value:
+    if _is_reduced(store, cell):
+        return cell.cause
     return store.read(_cell("deref", cell))
 
 
@@ -557,24 +570,43 @@ def _ex_info(store: Store, message: Value, data: Value, cause: Value = None) -> 
         check_string("ex-info", message)
     if not isinstance(data, MAPS):
         raise type_fault("ex-info", "a map", data)
-    if cause is not None and not isinstance(cause, ErrorValue):
+    if cause is not None and not is_error(cause):
         raise type_fault("ex-info", "an error", cause)
     return ErrorValue(message, data, cause)
 
 
 @primitive("ex-message")
 def _ex_message(store: Store, value: Value) -> Value:
-    return value.message if isinstance(value, ErrorValue) else None
+    return value.message if is_error(value) else None
 
 
 @primitive("ex-data")
 def _ex_data(store: Store, value: Value) -> Value:
-    return value.data if isinstance(value, ErrorValue) else None
+    return value.data if is_error(value) else None
 
 
 @primitive("ex-cause")
 def _ex_cause(store: Store, value: Value) -> Value:
-    return value.cause if isinstance(value, ErrorValue) else None
+    return value.cause if is_error(value) else None
+
+
+@primitive("opaque*")
+def _opaque(store: Store, kind: Value, text: Value, content: Value) -> ErrorValue:
+    if not isinstance(kind, Keyword):
+        raise type_fault("opaque*", "a keyword", kind)
+    return ErrorValue(check_string("opaque*", text), kind, content)
+
+
+@primitive("opaque-kind")
+def _opaque_kind(store: Store, value: Value) -> Value:
+    opaque = opaque_of(value)
+    return None if opaque is None else opaque.data
+
+
+@primitive("opaque-content")
+def _opaque_content(store: Store, value: Value) -> Value:
+    opaque = opaque_of(value)
+    return None if opaque is None else opaque.cause
 
 
 def _lazy(name: str, expected: str, value: Value) -> Lazy:

@@ -28,6 +28,11 @@ from yind.cesk.reference_values import (
 # -- text --
 
 
+@primitive("ascii?")
+def _is_ascii(store: Store, value: Value) -> bool:
+    return isinstance(value, str) and value.isascii()
+
+
 @primitive("str")
 def _str(store: Store, *arguments: Value) -> str:
     return "".join(str_of(store, argument) for argument in arguments)

@@ -171,7 +171,7 @@ EMPTY_SET = HashSet(NOTHING)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ErrorValue:
-    """What `throw` takes."""
+    """What `throw` takes; with a keyword as data an opaque value: text, kind and content."""
 
     message: Value
     data: Value
@@ -256,8 +256,20 @@ _TYPE_NAMES: tuple[tuple[tuple[type, ...], str], ...] = (
 )
 
 
+def is_error(value: Value) -> bool:
+    """Return whether `throw` takes a value."""
+    return isinstance(value, ErrorValue) and not isinstance(value.data, Keyword)
+
+
+def opaque_of(value: Value) -> ErrorValue | None:
+    """Return an opaque value; None of any other."""
+    return value if isinstance(value, ErrorValue) and not is_error(value) else None
+
+
 def type_name(value: Value) -> str:
     """Return the kind of a value for messages."""
+    if opaque_of(value) is not None:
+        return "an opaque value"
     if isinstance(value, Pair) and value.is_list:
         return "a list"
     return next((name for types, name in _TYPE_NAMES if isinstance(value, types)), "a seq")
@@ -558,6 +570,8 @@ def _write(store: Store, value: Value, readable: bool, out: list[str], depth: in
             out.append(" " if number else "")
             yield _write(store, item, readable, out, depth)
         out.append(closer)
+    elif (opaque := opaque_of(value)) is not None:
+        out.append(_opaque_text(opaque))
     elif isinstance(value, ErrorValue):
         out.append("#error {:message ")
         yield _write(store, value.message, readable, out, depth)
@@ -573,6 +587,13 @@ def _write(store: Store, value: Value, readable: bool, out: list[str], depth: in
         out.append("]")
     else:
         out.append("#atom[...]" if isinstance(value, Atom) else _function_text(value))
+
+
+def _opaque_text(opaque: ErrorValue) -> str:
+    """Return a pattern as it is read, another opaque value as #kind[text]."""
+    if opaque.data.name == "yin.core/pattern":
+        return f'#"{opaque.message}"'
+    return f"#{opaque.data.local_name}[{opaque.message}]"
 
 
 def _brackets(value: Value) -> tuple[str, str]:
@@ -601,6 +622,9 @@ def str_of(store: Store, value: Value) -> str:
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, (datetime, UUID)):
         return edn.write(value).split('"')[1]
+    opaque = opaque_of(value)
+    if opaque is not None and isinstance(opaque.message, str):
+        return opaque.message
     return text_of(store, value, readable=True)
 
 
