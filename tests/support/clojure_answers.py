@@ -80,16 +80,7 @@ class Batch(NamedTuple):
     source: str
 
 
-_PATTERN = re.compile(r'#"((?:[^"\\]|\\.)*)"')
-
-
-def _pattern_call(literal: re.Match[str]) -> str:
-    text = literal[1].replace("\\", "\\\\").replace('"', '\\"')
-    return f'(re-pattern "{text}")'
-
-
 def _tried(text: str) -> str:
-    text = _PATTERN.sub(_pattern_call, text)
     return f"(fn [] (pr-str {text}\n))"
 
 

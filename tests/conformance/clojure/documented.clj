@@ -14,7 +14,6 @@
 (count "😀")
 (char 65536)
 (str (filter odd? (range 9)))
-(format "%10s" inc)
 (format "%c" -1)
 ; collections
 (distinct #{1})
