@@ -162,9 +162,6 @@
 (defn map-entry? [x] (and (vector? x) (= 2 (count x))))
 (defn volatile? [x] (atom? x))
 (defn record? [_] false)
-(defn var? [_] false)
-(defn delay? [_] false)
-(defn future? [_] false)
 (defn class? [_] false)
 (defn uri? [_] false)
 (defn special-symbol? [x]
