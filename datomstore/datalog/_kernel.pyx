@@ -6,7 +6,7 @@
 # Is not: a choice of order, of index or of what to run: `plan`, `fused` and `fixpoint` choose.
 # Fits:   `steps` probes a Table with whole columns; `fused` makes a Join of the steps of a body.
 
-from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy, memset
 
@@ -17,6 +17,7 @@ import numpy as np
 include "_kernel_memory.pxi"
 include "_kernel_index.pxi"
 include "_kernel_seen.pxi"
+include "_kernel_best.pxi"
 include "_kernel_table.pxi"
 include "_kernel_join.pxi"
 include "_kernel_rounds.pxi"

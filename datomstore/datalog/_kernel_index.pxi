@@ -28,6 +28,9 @@ cdef struct Columns:
     int64_t **at  # a pointer for each column
     Seen *seen  # NULL if it never could be added to
     bint fixed  # is not added to any more
+    int64_t best  # the column of which the best id for all others counts, -1: none
+    bint most  # the largest is best
+    uint8_t *stale  # of each row, if there is a best: a better one has come
     void *owner  # the Table
 
 cdef struct Group:  # the rows with one key, as a list

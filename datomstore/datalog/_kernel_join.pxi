@@ -212,7 +212,7 @@ cdef class Join:
             it.table = &table.data
             self.kept.append(table)
         registers, unify = fields.get("registers", ()), fields.get("unify", ())
-        if it.kind == PROBE and table.data.seen != NULL and len(registers) == table.data.arity:
+        if it.kind == PROBE and table.data.seen != NULL and table.data.best < 0 and len(registers) == table.data.arity:
             it.kind = HAS
             registers = [register for _, register in sorted(zip(fields["places"], registers))]
         if it.kind == DISTINCT or it.kind == EMIT or it.kind == HAS:
@@ -239,7 +239,7 @@ cdef class Join:
                     raise MemoryError
                 it.unify[i].column = &it.index.gathered[it.unify[i].place]
         it.once = fields.get("once", False)
-        if it.kind == PROBE and it.once and not it.unify_count:
+        if it.kind == PROBE and it.once and not it.unify_count and table.data.best < 0:
             it.kind = EXISTS
         it.partner = fields.get("partner", 0)
         it.code = fields.get("code", 0)
@@ -288,7 +288,7 @@ cdef class Join:
         if status == GIVEN_UP:
             raise JoinGivenUp
         if status == NO_MEMORY:
-            raise MemoryError
+            raise_for(self.noted)
         return visited
 
 
@@ -336,6 +336,8 @@ cdef inline bint unified(Operation *it, int64_t *registers, int64_t row) noexcep
     """Set and compare registers by a row; whether it fits."""
     cdef int64_t i
     cdef int64_t found
+    if it.table.stale != NULL and it.table.stale[row]:
+        return False
     for i in range(it.unify_count):
         found = it.unify[i].column[0][row]
         if it.unify[i].binds:

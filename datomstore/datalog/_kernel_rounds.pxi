@@ -70,7 +70,7 @@ cdef class Rounds:
         if status == GIVEN_UP:
             raise JoinGivenUp
         if status == NO_MEMORY:
-            raise MemoryError
+            raise_for([table for join in self.kept for table in (<Join> join).noted])
         return visited
 
 

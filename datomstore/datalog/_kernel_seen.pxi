@@ -11,6 +11,7 @@ cdef enum Way:
     BY_KEYS = 0
     BY_BITS = 1
     BY_HASH = 2
+    BY_BEST = 3
 
 cdef enum:
     KEYS_MIN = 32
@@ -57,6 +58,8 @@ cdef int see(Columns *table, const int64_t *row) noexcept nogil:
     cdef int64_t bit
     cdef uint64_t key = 0
     cdef uint64_t at
+    if seen.way == BY_BEST:
+        return see_best(table, row)
     if seen.way == BY_BITS:
         bit = bit_for(seen, row, table.arity)
         while bit < 0:

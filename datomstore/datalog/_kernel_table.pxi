@@ -20,8 +20,10 @@ cdef class Table:
     cdef Seen seen
     cdef list columns  # what `data` points into: buffers, or arrays of a fixed table
     cdef dict indexes
+    cdef object better  # tells whether an id is better than another
+    cdef object failure  # what it raised
 
-    def __cinit__(self, int64_t arity):
+    def __cinit__(self, int64_t arity, best=None, most=False, better=None):
         if arity > COLUMNS_MAX:
             raise ValueError(f"a table of more than {COLUMNS_MAX} columns")
         self.data.arity = arity
@@ -29,18 +31,27 @@ cdef class Table:
         if self.data.at == NULL:
             raise MemoryError
         self.data.owner = <void *> self
+        self.data.best = -1 if best is None else best
+        self.data.most = most
+        self.better = better
         self.indexes = {}
         self.columns = [None] * arity
 
-    def __init__(self, arity):
+    def __init__(self, arity, best=None, most=False, better=None):
+        """Have so many columns. Given `best`, the least (`most`: the largest) id of that column stays for all others."""
+        places = None if best is None else tuple(place for place in range(arity) if place != best)
         if arity:
             self.data.seen = &self.seen
-            if begin_seen(&self.seen, 0) < 0 or begin_hashed(&self.seen.whole, &self.data, None, True) < 0:
+            if begin_seen(&self.seen, 0) < 0 or begin_hashed(&self.seen.whole, &self.data, places, True) < 0:
                 raise MemoryError
+            if best is not None:
+                self.seen.way = BY_BEST
+                self.seen.whole.exact = False
             self.grow(CAPACITY_MIN)
 
     def __dealloc__(self):
         free(self.data.at)
+        free(self.data.stale)
         free(self.seen.keys)
         free(self.seen.bits)
         end_hashed(&self.seen.whole)
@@ -70,6 +81,7 @@ cdef class Table:
         cdef int64_t place
         cdef Buffer buffer
         cdef Buffer fresh
+        cdef uint8_t *stale
         for place in range(self.data.arity):
             buffer = self.columns[place]
             if buffer is None or buffer.viewed:
@@ -80,6 +92,12 @@ cdef class Table:
             else:
                 buffer.resize(capacity)
             self.data.at[place] = buffer.at
+        if self.data.best >= 0:
+            stale = <uint8_t *> realloc(self.data.stale, capacity)
+            if stale == NULL:
+                raise MemoryError
+            memset(stale + self.data.capacity, 0, capacity - self.data.capacity)
+            self.data.stale = stale
         self.data.capacity = capacity
         return 0
 
@@ -96,6 +114,20 @@ cdef class Table:
             if done < 0:
                 raise MemoryError
         return 0
+
+    @property
+    def has_best(self):
+        """Whether rows give way to better ones."""
+        return self.data.best >= 0
+
+    def settled(self):
+        """Return the rows that gave way to none; the table itself if none ever does."""
+        cdef const uint8_t[::1] stale
+        if self.data.best < 0 or not self.data.count:
+            return self
+        stale = <const uint8_t[:self.data.count]> self.data.stale
+        rows = np.flatnonzero(np.asarray(stale) == 0)
+        return Table.of([self.column(place)[rows] for place in range(self.data.arity)])
 
     @property
     def arity(self):
@@ -165,7 +197,7 @@ cdef class Table:
                 done = insert_many(&self.data, rows, some)
                 start += some
         if done < 0:
-            raise MemoryError
+            raise_for([self])
         return self.data.count - before
 
     cdef _Index index(self, tuple places):

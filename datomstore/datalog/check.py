@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from datomstore.datalog.builtins import CLOSED_FUNCTIONS, FUNCTIONS, SOURCE_FUNCTIONS
 from datomstore.datalog.errors import QueryError
+from datomstore.datalog.lattice import refuse_disorder, values_from
 from datomstore.datalog.standard import PREFIX, standard_rules
 from datomstore.datalog.syntax import (
     CLAUSES_KEPT,
@@ -57,9 +58,11 @@ class Program:
         self.component = _components(self.rules)
         self._refuse_negation_in_cycles()
         self.recursive = self._recursive()
+        refuse_disorder(self.rules, self.component, self.recursive)
         self.inventive = self._inventive()
         self._reached: dict[str, frozenset[str]] = {}
         self.required: dict[str, frozenset[int]] = self._required()
+        self._refuse_unbound_best()
         self._check_query()
 
     # -- or becomes rules --
@@ -138,6 +141,7 @@ class Program:
                     r.required,
                     self._lift(r.body, frozenset(r.parameters)),
                     r.form,
+                    r.best,
                 )
                 for r in given
             )
@@ -167,6 +171,22 @@ class Program:
                                 negation.form,
                             )
 
+    def _refuse_unbound_best(self) -> None:
+        """Raise QueryError for a min or max that a caller would have to tell."""
+        for name, rules in self.rules.items():
+            for rule in rules:
+                if rule.best is not None and rule.best[0] in self.required[name]:
+                    raise QueryError(
+                        "query/unbound",
+                        f"nothing binds {rule.parameters[rule.best[0]].name}",
+                        rule.form,
+                    )
+
+    def best(self, name: str) -> tuple[int, str] | None:
+        """Return the place and the function of the argument of a rule that is a min or max."""
+        rules = self.rules[name]
+        return rules[0].best if rules else None
+
     def _recursive(self) -> frozenset[int]:
         """Return the numbers of the cycles that are more than one rule that calls itself no further."""
         return frozenset(
@@ -188,6 +208,15 @@ class Program:
             if isinstance(clause, Apply)
             and clause.binding is not None
             and clause.function not in CLOSED_FUNCTIONS
+            and not binding_variables(clause.binding) <= self._values(name, rule)
+        )
+
+    def _values(self, name: str, rule: Rule) -> set[Symbol]:
+        """Return the variables that hold a min or max: of these only the best stay, so they come to an end."""
+        number = self.component[name]
+        return values_from(
+            rule,
+            {n: r[0].best for n, r in self.rules.items() if r and self.component[n] == number},
         )
 
     def reach(self, name: str) -> frozenset[str]:

@@ -862,6 +862,9 @@ def refused(program: Program) -> str | None:
     names = [name for name, number in program.component.items() if number in program.recursive]
     if names:
         return f"rule {min(names)} is recursive"
+    names = [name for name in program.rules if program.best(name)]
+    if names:
+        return f"rule {min(names)} has a min or max"
     bodies = [program.where, *(rule.body for rules in program.rules.values() for rule in rules)]
     for body in bodies:
         for clause in body:

@@ -29,11 +29,11 @@ Key = tuple[str, Symbol, tuple[int, ...]]  # a rule, its source, and the places 
 class Goal:
     """The answers of one rule over one source for some bound arguments, and what was asked of it."""
 
-    def __init__(self, name: str, source: Symbol, arity: int, places: Sequence[int]) -> None:
+    def __init__(self, name: str, source: Symbol, answers: Table, places: Sequence[int]) -> None:
         self.name = name
         self.source = source
         self.places = tuple(places)
-        self.answers = Table(arity)
+        self.answers = answers
         self.asked = Table(len(places)) if places else None
 
     def told(self, rule: Rule) -> tuple[Symbol, ...]:

@@ -47,6 +47,8 @@ def linear_moves(evaluation: Evaluation, entry: Goal) -> list[Move] | None:
     number = program.component[entry.name]
     if number not in program.recursive or number in program.inventive:
         return None
+    if any(program.best(name) for name, n in program.component.items() if n == number):
+        return None
     waiting: list[Key] = [(entry.name, entry.source, entry.places)]
     known = set(waiting)
     moves: list[Move] = []

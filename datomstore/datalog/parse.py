@@ -55,6 +55,7 @@ CUSTOM = "aggregate"
 KEYS = ("keys", "strs", "syms")
 SECTIONS = ("find", *KEYS, "with", "in", "where")
 CLAUSES_WITHIN = frozenset({"and", "or", "or-join", "not", "not-join"})
+BEST = frozenset({"min", "max"})  # of a rule's argument: the best for all others stays
 
 
 def parse_query(source: object) -> Query:
@@ -91,6 +92,8 @@ def parse_rules(source: object) -> Rules:
             raise QueryError(
                 "query/arity", f"rule {rule.name} takes {arity} arguments elsewhere", item
             )
+        if same and same[0].best != rule.best:
+            raise _syntax(f"rule {rule.name} has another min or max elsewhere", item)
         same.append(rule)
     return Rules({name: tuple(rules) for name, rules in by_name.items()})
 
@@ -471,11 +474,23 @@ def _rule(item: object) -> Rule:
         raise _syntax("a rule has at least one clause", item)
     if len(head) > TERMS_MAX:
         raise _syntax(f"a rule of more than {TERMS_MAX} arguments", head)
-    required, names = _parameters(head[1:], item)
+    plain = [part[1] if _is_best(part) else part for part in head[1:]]
+    required, names = _parameters(plain, item)
     if len(set(names)) < len(names):
         raise _syntax("a variable stands twice in the head", item)
+    bests = [part for part in head[1:] if _is_best(part)]
+    if len(bests) > 1:
+        raise _syntax("one argument of a rule may be a min or max", item)
+    best = (names.index(bests[0][1]), bests[0][0].name) if bests else None
     body = _Clauses().all(item[1:], DEFAULT_SOURCE, 0)
-    return Rule(head[0].name, names, required, body, item)
+    return Rule(head[0].name, names, required, body, item, best)
+
+
+def _is_best(part: object) -> bool:
+    """Return whether a parameter is `(min ?x)` or `(max ?x)`."""
+    if not isinstance(part, List) or len(part) != 2 or not isinstance(part[0], Symbol):
+        return False
+    return part[0].name in BEST and is_variable(part[1])
 
 
 def _parameters(

@@ -81,7 +81,7 @@ class Body:
         relation = run(self.steps(), Relation.unit(), meter)
         columns = self._columns(relation)
         apart = relation.is_distinct and relation.columns.keys() <= set(self.terms)
-        if columns and apart and not self.head.count:
+        if columns and apart and not self.head.count and not self.head.has_best:
             self.head.extend(columns, relation.count)
         else:
             self.add(columns)
@@ -237,7 +237,7 @@ class _Group:
     def of(bodies: Sequence[Body]) -> _Group | None:
         """Return the group of bodies of one table that can be walked, else None."""
         head = bodies[0].head
-        if not head.arity or head.count:
+        if not head.arity or head.count or head.has_best:
             return None
         places = set(range(head.arity))
         recursive = False

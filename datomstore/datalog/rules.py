@@ -21,6 +21,7 @@ from datomstore.datalog._kernel import Table
 from datomstore.datalog.budget import Meter, Overrun
 from datomstore.datalog.check import Program, calls_of
 from datomstore.datalog.fixpoint import Cycle, Fixpoint, Goal, Key
+from datomstore.datalog.lattice import table_of
 from datomstore.datalog.limits import ASKED_PART, ASKED_ROWS_MIN, NESTED_MAX
 from datomstore.datalog.linear import Following, linear_moves
 from datomstore.datalog.plan import Planner
@@ -58,7 +59,7 @@ class _Demand:
         assert goal.asked is not None, goal.name
         goal.asked.add(columns, count)
         self.evaluation.run(fixpoint)
-        return goal.answers
+        return goal.answers.settled()
 
 
 class Evaluation:
@@ -104,7 +105,8 @@ class Evaluation:
         """
         if self._whole or self.program.component[name] in self.program.inventive:
             return self.required(name)
-        return tuple(bound)
+        best = self.program.best(name)
+        return tuple(place for place in bound if best is None or place != best[0])
 
     def size(self, name: str, source: Symbol) -> int:
         """Return about how many answers a rule has: while they are not known, more than the facts it reads."""
@@ -145,7 +147,8 @@ class Evaluation:
 
     def new_goal(self, name: str, source: Symbol, places: Sequence[int]) -> Goal:
         """Return an empty goal."""
-        return Goal(name, source, len(self.program.rules[name][0].parameters), places)
+        first = self.program.rules[name][0]
+        return Goal(name, source, table_of(len(first.parameters), first.best), places)
 
     def complete(self, name: str, source: Symbol) -> Table:
         """Return all answers of a rule that needs nothing bound."""
@@ -187,6 +190,7 @@ class Evaluation:
         self.run(cycle.fixpoint)
         for key, made in cycle.goals.items():
             if made.asked is None:
+                made.answers = made.answers.settled()
                 made.answers.finish()
                 self._goals[key[:2]] = made
 

@@ -110,13 +110,17 @@ Clause = Pattern | Call | Apply | Not | Or
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rule:
-    """`[(name ?x) clause ...]`; `required` variables must be bound by the caller."""
+    """`[(name ?x) clause ...]`; `required` variables must be bound by the caller.
+
+    `best` is the place and the function of a parameter such as `(min ?x)`.
+    """
 
     name: str
     parameters: tuple[Symbol, ...]
     required: frozenset[Symbol]
     body: tuple[Clause, ...]
     form: object
+    best: tuple[int, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
