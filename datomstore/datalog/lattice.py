@@ -71,7 +71,7 @@ def values_from(rule: Rule, within: Mapping[str, tuple[int, str] | None]) -> set
             and not found.isdisjoint(clause.arguments)
         }
         grows = not made <= found
-        found |= made  # type: ignore[arg-type]
+        found |= made
     return found
 
 
@@ -80,20 +80,23 @@ def _check(rule: Rule, within: Mapping[str, tuple[int, str] | None], kind: str) 
     for place, parameter in enumerate(rule.parameters):
         if parameter in values and (rule.best is None or rule.best[0] != place):
             raise _refused(f"{parameter.name} must be a {kind} here, too", rule.form)
-    bound: set[Symbol] = set()
+    bound: set[object] = set()
     for clause in rule.body:
+        made: object = None
         if isinstance(clause, Apply):
             _check_apply(clause, values, kind)
-            made = clause.binding.term if isinstance(clause.binding, BindScalar) else None
-            once = [made] if made in values else []
+            if isinstance(clause.binding, BindScalar):
+                made = clause.binding.term
         else:
             best = within.get(clause.name) if isinstance(clause, Call) else None
-            once = [clause.arguments[best[0]]] if best and isinstance(clause, Call) else []
+            if best and isinstance(clause, Call):
+                made = clause.arguments[best[0]]
             if _used(clause, best) & values:
                 raise _refused(f"a {kind} is compared with what is there", clause.form)
-        if bound & set(once):
-            raise _refused(f"a {kind} is compared with another value", clause.form)
-        bound |= set(once)  # type: ignore[arg-type]
+        if made in values:
+            if made in bound:
+                raise _refused(f"a {kind} is compared with another value", clause.form)
+            bound.add(made)
 
 
 def _used(clause: Clause, best: tuple[int, str] | None) -> set[Symbol]:
@@ -113,9 +116,10 @@ def _check_apply(clause: Apply, values: set[Symbol], kind: str) -> None:
         kept = len(at) == 1 and len(clause.arguments) == 2
         if kept and clause.function in (below if kind == "min" else above):
             return
-    elif isinstance(clause.binding, BindScalar) and is_variable(clause.binding.term):
-        if clause.function in RISING or (clause.function == "-" and at == [0]):
-            return
+    elif isinstance(clause.binding, BindScalar) and (
+        clause.function in RISING or (clause.function == "-" and at == [0])
+    ):
+        return
     raise _refused(f"{clause.function} may turn a better {kind} into less", clause.form)
 
 

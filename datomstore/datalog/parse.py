@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
+from typing import Any, TypeGuard
 
 from datomstore import edn
 from datomstore.datalog.aggregates import AGGREGATES, PARAMETERS
@@ -474,11 +475,11 @@ def _rule(item: object) -> Rule:
         raise _syntax("a rule has at least one clause", item)
     if len(head) > TERMS_MAX:
         raise _syntax(f"a rule of more than {TERMS_MAX} arguments", head)
+    bests: list[Any] = [part for part in head[1:] if _is_best(part)]
     plain = [part[1] if _is_best(part) else part for part in head[1:]]
     required, names = _parameters(plain, item)
     if len(set(names)) < len(names):
         raise _syntax("a variable stands twice in the head", item)
-    bests = [part for part in head[1:] if _is_best(part)]
     if len(bests) > 1:
         raise _syntax("one argument of a rule may be a min or max", item)
     best = (names.index(bests[0][1]), bests[0][0].name) if bests else None
@@ -486,7 +487,7 @@ def _rule(item: object) -> Rule:
     return Rule(head[0].name, names, required, body, item, best)
 
 
-def _is_best(part: object) -> bool:
+def _is_best(part: Any) -> TypeGuard[List]:
     """Return whether a parameter is `(min ?x)` or `(max ?x)`."""
     if not isinstance(part, List) or len(part) != 2 or not isinstance(part[0], Symbol):
         return False
