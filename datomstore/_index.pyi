@@ -192,6 +192,9 @@ class Segments:
         self, e: int | None, a: int | None, v: int | None, count: int, start: int = 0
     ) -> list[Datom]:
         """Return the datoms with the ids given, in no order."""
+    def rows_of_transactions(
+        self, count: int, start: int = 0, everything: bool = False
+    ) -> Rows: ...
     def counted(
         self,
         e: int | None,

@@ -368,6 +368,36 @@ cdef class Segments:
                 found.count += 1
         return 0
 
+    def rows_of_transactions(self, int64_t count, int64_t start=0, bint everything=False):
+        """Return the rows below `count` about transactions that show in a view."""
+        cdef Sight sight = self.sight(count, start, everything)
+        cdef Found found = Found(NULL, 0, 0)
+        cdef const Stretch *tail = &self.stretches[self.count]
+        cdef int64_t i, part, row, low, high
+        cdef Order order
+        cdef Run run
+        try:
+            for i in range(self.count):
+                if self.stretches[i].end <= start or self.stretches[i].start >= count:
+                    continue
+                run = self.runs[i]
+                order = run.need(EAVT)
+                for part in range(2 if everything or count < self.stretches[i].past_until else 1):
+                    low, high = 0, order.counts[part]
+                    if run.e.it.rule == RULE_ENTITY:
+                        high = lower(&run.e.it, order.rows[part], low, high, 0)
+                    else:
+                        low = lower(&run.e.it, order.rows[part], low, high, TX_FIRST << 1)
+                    self.take(order, part, low, high, &self.stretches[i], &sight, False, &found)
+            for row in range(max(tail.start, start), min(tail.end, count)):
+                if code_at(&tail.columns[0], row - tail.start) >> 1 >= TX_FIRST and shows(&sight, row):
+                    reserve(&found, 1)
+                    found.rows[found.count] = row
+                    found.count += 1
+            return taken(&found)
+        finally:
+            free(found.rows)
+
     def counted(self, e, a, v, int64_t count, int64_t start=0, bint everything=False):
         """Return how many rows there are with the ids given: exact but for rows that ended since their run was made.
 

@@ -11,16 +11,18 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from operator import itemgetter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
 from datomstore import order
+from datomstore._index import DIRECT
 from datomstore.datom import TX_BASE, Datom, t_of
 from datomstore.errors import DatomstoreError
 from datomstore.facts import FactColumn, Facts, Rows, datoms_at
 from datomstore.intern import INLINE_BOUND, Ids, find, intern, intern_many, value_of
+from datomstore.limits import DATOMS_PAGE
 from datomstore.roots import DatabaseName
 from datomstore.schema import IDENT, REF, TX_INSTANT, Schema
 from datomstore.value import Keyword, Map, Set
@@ -367,6 +369,8 @@ class Database:
             few = self._few(components)
             if few is not None:
                 return iter(few)
+        if not components and index in order.INDEXES:
+            return self.seek_datoms(index)
         names = order.names(index)
         keys: dict[str, int | None] = {"e": None, "a": None, "v": None}
         for name, component in zip(names, self._components(names, components), strict=False):
@@ -403,24 +407,55 @@ class Database:
         wanted = self._components(names, components)
         if any(component is None for component in wanted):
             raise LookupRefused(f"no entity among {components!r}")
-        rows = self.rows()
-        if wanted and names[0] == "e":
-            assert isinstance(wanted[0], int), wanted
-            rows = rows[self.facts.e[rows] >= wanted[0] << 1]
-        return order.from_key(
-            order.ordered(self.facts, self._of_index(index, rows), index), index, wanted
-        )
+        if index == "eavt":
+            first = wanted[0] if wanted else 1 - INLINE_BOUND
+            assert isinstance(first, int), wanted
+            return order.from_key(self._from_entity(first), index, wanted)
+        if index == "vaet":
+            rows = self._of_index(index, self.rows())
+            return order.from_key(order.ordered(self.facts, rows, index), index, wanted)
+        name = wanted[0].name if wanted and isinstance(wanted[0], Keyword) else ""
+        return order.from_key(self._from_attribute(name, index), index, wanted)
+
+    def _from_attribute(self, first: str, index: str) -> Iterator[Datom]:
+        """Yield the datoms of attributes whose names are not before `first`, in the order of AEVT or AVET."""
+        named = [(value_of(a), a) for a in self.facts.attributes_known(self.count_rows)]
+        for ident, a in sorted(named):
+            assert isinstance(ident, Keyword), ident
+            if ident.name >= first:
+                yield from order.ordered(self.facts, self.rows(None, a), index)
+
+    def _from_entity(self, first: int) -> Iterator[Datom]:
+        """Yield the datoms of entities from `first` on, in the order of EAVT.
+
+        Entities are asked for by number, some hundreds at once, where there are enough of them among the numbers.
+        """
+        seen, facts = self._seen(), self.facts
+        top = seen.highest_entity((), self.count_rows)
+        below_zero = any(run.e.rule == DIRECT for run in seen.runs)  # as nobody but a caller makes
+        if below_zero or not -1 < top - max(first, 0) <= 8 * self.count_rows:
+            rows = self.rows()
+            yield from order.ordered(facts, rows[facts.e[rows] >> 1 >= first], "eavt")
+            return
+        for start in range(max(first, 0), top + 1, DATOMS_PAGE):
+            entities = np.arange(start, min(start + DATOMS_PAGE, top + 1), dtype=np.int64) << 1
+            yield from order.ordered(facts, self.scan_bound(None, e=entities)[1], "eavt")
+        rows = self._unhidden(seen.rows_of_transactions(self.count_rows, self.start, self._all))
+        yield from order.ordered(facts, rows[facts.e[rows] >> 1 >= first], "eavt")
 
     def index_range(
         self, attribute: Keyword, start: object = None, end: object = None
     ) -> Iterator[Datom]:
         """Yield the datoms of an attribute whose values are at least `start` and below `end`, in the order of values."""
-        rows = self.rows(None, intern(attribute))
-        low, high = (
-            self._components("av", (attribute, start)),
-            self._components("av", (attribute, end)),
-        )
-        return order.ordered(self.facts, order.between(self.facts, rows, low[1], high[1]), "avet")
+        a = intern(attribute)
+        low = self._components("av", (attribute, start))[1]
+        high = self._components("av", (attribute, end))[1]
+        if _is_whole(low) and _is_whole(high) and self.has_integers_only(a):
+            first = 1 - INLINE_BOUND if low is None else low
+            past = INLINE_BOUND if high is None else high
+            return order.ordered(self.facts, self.rows_between(a, first, past - 1), "avet")
+        rows = order.between(self.facts, self.rows(None, a), low, high)
+        return order.ordered(self.facts, rows, "avet")
 
     def _of_index(self, index: str, rows: Rows) -> Rows:
         """Return those of the rows that an index has: VAET is of references."""
@@ -521,6 +556,10 @@ class TxDatoms(NamedTuple):
     t: int
     instant_ms: int
     datoms: list[Datom]
+
+
+def _is_whole(bound: object) -> TypeGuard[int | None]:
+    return bound is None or type(bound) is int
 
 
 def _first(pair: tuple[int, object]) -> int:

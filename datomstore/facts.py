@@ -174,6 +174,11 @@ class Facts:
             return False
         return seen.runs[0].ends(np.zeros(self.count, np.bool_))[2]
 
+    def attributes_known(self, count: int) -> list[int]:
+        """Return the ids of all attributes of rows below `count`, and perhaps of others."""
+        start = min(self._segments.tail_start, count)
+        return np.union1d(self.attributes.lut, self.a[start:count]).tolist()  # type: ignore[no-any-return]
+
     # -- stored runs --
 
     def find(self, value: object) -> int | None:
@@ -226,13 +231,6 @@ class Facts:
         e, a, v, t = columns
         assert len(e) == len(run) - first, "a run is there as a whole"
         return run_of(start, e, a, v, t, self.attributes, past, until)
-
-    def find(self, value: object) -> int | None:
-        """Return the id of a value; None means that no fact here can hold it. Raises TypeError for what is no value."""
-        found = find(value)
-        if found is None and any(run.v.rule == STORED for run in self._segments.runs):
-            return intern(value)  # values of a file have ids once they have been read
-        return found
 
     # -- columns --
 

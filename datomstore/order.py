@@ -2,7 +2,7 @@
 
 Is:     a total order of values of all types, and datoms sorted by EAVT, AEVT, AVET or VAET.
 Is not: the order of the engine's sorted parts, which is by ids (`datomstore.facts`).
-Fits:   `Database.datoms`, `seek_datoms` and `index_range`. Datoms are made entity by entity, as they are asked for.
+Fits:   `Database.datoms`, `seek_datoms` and `index_range`. Datoms are made in parts, as they are asked for.
 
 Attributes are ordered by name. Values are ordered by kind, then by size: booleans, numbers (1 before 1.0), characters,
 strings, keywords, symbols, instants, UUIDs, bytes, tuples item by item (nil first), all else by its bytes.
@@ -10,19 +10,22 @@ strings, keywords, symbols, instants, UUIDs, bytes, tuples item by item (nil fir
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from fractions import Fraction
 from itertools import dropwhile
+from typing import Any
 from uuid import UUID
 
 import numpy as np
+from numpy.typing import NDArray
 
 from datomstore.codec import pack
 from datomstore.datom import Datom
 from datomstore.errors import DatomstoreError
 from datomstore.facts import Facts, Rows, datoms_at
-from datomstore.intern import value_of
+from datomstore.intern import Ids, value_of
+from datomstore.limits import DATOMS_PAGE
 from datomstore.value import Char, Keyword, Symbol
 
 INDEXES = {"eavt": "eav", "aevt": "aev", "avet": "ave", "vaet": "vae"}
@@ -76,9 +79,52 @@ def datom_key(datom: Datom, index: str) -> Key:
 
 
 def ordered(facts: Facts, rows: Rows, index: str) -> Iterator[Datom]:
-    """Yield the datoms of rows in the order of an index, made group by group."""
-    for group in _groups(facts, rows, index):
-        yield from sorted(datoms_at(facts, group), key=lambda datom: datom_key(datom, index))
+    """Yield the datoms of rows in the order of an index; they are made in parts, as they are asked for."""
+    if not len(rows):
+        return
+    e, a, v = facts.e[rows], facts.a[rows], facts.v[rows]
+    keys = {"e": e, "a": _ranks(a, lambda found: _name(found))}
+    if index == "avet":
+        keys["v"] = _value_ranks(v)
+    elif index == "vaet":
+        keys["v"] = v  # of references: the order of ids is that of entities
+    order = np.lexsort(
+        (facts.added[rows], facts.t[rows], *(keys[n] for n in reversed(names(index)) if n in keys))
+    )
+    rows, e, a = rows[order], e[order], a[order]
+    # Values of one attribute of one entity: only these are not in order yet.
+    tied = (e[1:] == e[:-1]) & (a[1:] == a[:-1]) & (index in ("eavt", "aevt"))
+    start = 0
+    while start < len(rows):
+        end = min(start + DATOMS_PAGE, len(rows))
+        while end < len(rows) and tied[end - 1]:
+            end += 1
+        datoms = datoms_at(facts, rows[start:end])
+        _untie(datoms, tied[start : end - 1], index)
+        yield from datoms
+        start = end
+
+
+def _untie(datoms: list[Datom], tied: NDArray[np.bool_], index: str) -> None:
+    """Sort datoms where neighbours are tied."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], tied, [False])).astype(np.int8)))
+    for first, last in edges.reshape(-1, 2).tolist():
+        same = datoms[first : last + 1]
+        datoms[first : last + 1] = sorted(same, key=lambda datom: datom_key(datom, index))
+
+
+def _ranks(ids: Ids, key: Callable[[int], Any]) -> Ids:
+    """Return for each id its place among all, by a key."""
+    found, place = np.unique(ids, return_inverse=True)
+    rank = np.empty(len(found), np.int64)
+    rank[sorted(range(len(found)), key=lambda i: key(int(found[i])))] = np.arange(len(found))
+    return rank[place]
+
+
+def _value_ranks(ids: Ids) -> Ids:
+    if not (ids & 1).any():
+        return ids  # integers, in their order
+    return _ranks(ids, lambda found: value_key(value_of(found)))
 
 
 def of_entity(datoms: list[Datom]) -> list[Datom]:
@@ -121,33 +167,6 @@ def between(facts: Facts, rows: Rows, start: object, end: object) -> Rows:
         if (low is None or low <= key) and (high is None or key < high):
             wanted.append(v)
     return rows[np.isin(facts.v[rows], np.array(wanted, np.int64))]
-
-
-def _groups(facts: Facts, rows: Rows, index: str) -> Iterator[Rows]:
-    """Yield the rows of one entity, value or attribute after the other."""
-    if not len(rows):
-        return
-    if index in ("eavt", "vaet"):
-        yield from _split(rows, facts.e[rows] if index == "eavt" else facts.v[rows])
-        return
-    attributes = facts.a[rows]
-    for a in sorted(np.unique(attributes).tolist(), key=lambda a: _name(a)):
-        group = rows[attributes == a]
-        if index == "aevt":
-            yield from _split(group, facts.e[group])
-            continue
-        values = np.unique(facts.v[group])
-        rank = np.empty(len(values), np.int64)
-        by_value = sorted(range(len(values)), key=lambda i: value_key(value_of(int(values[i]))))
-        rank[by_value] = np.arange(len(values))
-        yield from _split(group, rank[np.searchsorted(values, facts.v[group])])
-
-
-def _split(rows: Rows, keys: Rows) -> Iterator[Rows]:
-    """Yield the rows of each key, keys ascending."""
-    by_key = np.argsort(keys, kind="stable")
-    starts = np.flatnonzero(np.diff(keys[by_key])) + 1
-    yield from np.split(rows[by_key], starts)
 
 
 def _name(a: int) -> str:
