@@ -7,11 +7,13 @@
 #
 # To wake a hundred threads at once is dear: each needs the interpreter, finds another in it, and sleeps again. So who leads
 # wakes a few; each of these, when it has come back and is about to sleep itself, wakes one more. Those that nobody has woken
-# by the end of the next commit, or when no other follows, are woken then: nobody waits for long for a writer that has left.
+# some commits later, or when no other commit follows, are woken then: nobody waits for long for a writer that has left.
 #
 # Nothing here lets another thread in between two of its steps but where it says `nogil`.
 
 from cpython.exc cimport PyErr_CheckSignals
+
+from collections import deque
 
 cdef extern from "pythread.h" nogil:
     ctypedef void* PyThread_type_lock
@@ -25,7 +27,8 @@ cdef extern from "pythread.h" nogil:
     void PyThread_free_lock(PyThread_type_lock lock)
 
 cdef enum:
-    AWAKE = 4  # done requests that are woken at first
+    AWAKE = 3  # done requests that are woken at first
+    PATIENCE = 8  # commits after which one is woken in any case
 
 
 cdef class Request:
@@ -35,7 +38,8 @@ cdef class Request:
     cdef readonly object report, error
     cdef readonly bint done
     cdef public bint leads  # the lead has been passed to it
-    cdef bint woken
+    cdef bint sleeps, woken
+    cdef long long number  # of the commit that it was in
     cdef PyThread_type_lock gate  # held until there is something to wake up for
 
     def __cinit__(self, stream, items, meta):
@@ -61,10 +65,11 @@ cdef class Queue:
 
     cdef readonly bint led  # some thread commits, or is about to
     cdef list waiting
-    cdef list asleep  # requests that are done and not woken yet, the next one last
+    cdef object asleep  # requests that are done and not woken yet
+    cdef long long number  # of commits
 
     def __cinit__(self):
-        self.waiting, self.asleep = [], []
+        self.waiting, self.asleep, self.number = [], deque(), 0
 
     def enter(self, Request request):
         """Let a request wait; return whether its writer leads."""
@@ -76,32 +81,44 @@ cdef class Queue:
 
     def wait(self, Request request):
         """Sleep until the request is done or leads. Raises what a signal raises."""
-        cdef PyThread_type_lock other = self.next_asleep(), gate = request.gate
+        cdef Request other = self.next_asleep()  # kept until its gate has been opened
+        cdef PyThread_type_lock other_gate = NULL if other is None else other.gate, gate = request.gate
         cdef PyLockStatus status = PY_LOCK_FAILURE
-        while status != PY_LOCK_ACQUIRED:
-            with nogil:
-                if other is not NULL:
-                    PyThread_release_lock(other)
-                    other = NULL
-                status = PyThread_acquire_lock_timed(gate, -1, True)
-            if status == PY_LOCK_INTR:
-                PyErr_CheckSignals()
-        request.woken = False
+        request.sleeps = True
+        try:
+            while status != PY_LOCK_ACQUIRED:
+                with nogil:
+                    if other_gate is not NULL:
+                        PyThread_release_lock(other_gate)
+                        other_gate = NULL
+                    status = PyThread_acquire_lock_timed(gate, -1, True)
+                if status == PY_LOCK_INTR:
+                    PyErr_CheckSignals()
+        finally:
+            request.sleeps = request.woken = False
 
-    cdef PyThread_type_lock next_asleep(self):
-        """Return the gate of a request that is to be woken, NULL if there is none."""
+    cdef Request next_asleep(self):
+        """Return a request that is to be woken, None if there is none."""
         cdef Request request
         while self.asleep:
-            request = self.asleep.pop()
-            if not request.woken:
+            request = self.asleep.popleft()
+            if request.sleeps and not request.woken:  # others see for themselves that they are done
                 request.woken = True
-                return request.gate
-        return NULL
+                return request
+        return None
 
     cdef void wake(self, Request request):
         if not request.woken:
             request.woken = True
             PyThread_release_lock(request.gate)
+
+    cdef bint wake_next(self) except -1:
+        """Wake a request; return whether there was one."""
+        cdef Request request = self.next_asleep()
+        if request is None:
+            return False
+        PyThread_release_lock(request.gate)
+        return True
 
     def take(self, Py_ssize_t most):
         """Return what waits, the oldest first."""
@@ -121,18 +138,16 @@ cdef class Queue:
     def done(self, list group, Request mine):
         """Wake the writers of a group that is done, some of them a little later."""
         cdef Request request
-        self.wake_all()
-        for request in reversed(group):
+        self.number += 1
+        for request in group:
             if request.done and request is not mine:
+                request.number = self.number
                 self.asleep.append(request)
-        for _ in range(AWAKE):
-            if self.asleep:
-                self.wake(self.asleep.pop())
-
-    cdef int wake_all(self) except -1:
-        while self.asleep:
-            self.wake(self.asleep.pop())
-        return 0
+        cdef int awake = 0
+        while awake < AWAKE and self.wake_next():
+            awake += 1
+        while self.asleep and (<Request> self.asleep[0]).number + PATIENCE <= self.number:
+            self.wake_next()
 
     def pass_lead(self):
         """Pass the lead to the writer that has waited longest, if any waits."""
@@ -143,4 +158,5 @@ cdef class Queue:
             first.leads = True
             self.wake(first)
         else:
-            self.wake_all()
+            while self.wake_next():
+                pass
