@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from datomstore import edn
-from datomstore.datalog._columns import tuples_of, types_of
+from datomstore.datalog._columns import tuples_of, types_of, values_in
 from datomstore.datalog.aggregates import AGGREGATES, CHANCE, Aggregator, by_chance, with_argument
 from datomstore.datalog.budget import Meter
 from datomstore.datalog.builtins import FunctionError
@@ -54,6 +54,10 @@ def shaped(query: Query, found: Relation, wanted: Sequence[Symbol], given: Given
     """
     if query.shape == "relation" and not query.keys and query.finds_variables:
         return set_of(query, found, wanted, given.meter)
+    if query.shape == "collection" and query.finds_variables:
+        return (
+            tuple(_values(_id_columns(query, found, wanted)[0], given.meter)) if found.count else ()
+        )
     rows, apart = _rows(query, found, wanted, given) if found.count else ([], True)
     match query.shape:
         case "collection":
@@ -173,6 +177,16 @@ def _tuples(columns: list[Ids], meter: Meter) -> list[Row]:
         rows += tuples_of(columns, table, start, min(start + ROWS_PORTION, count))
         meter.spend(0, None)
     return rows
+
+
+def _values(column: Ids, meter: Meter) -> list[object]:
+    """Return the values of a column, portion by portion as rows are."""
+    count, table = len(column), value_table()
+    values: list[object] = []
+    for start in range(0, count, ROWS_PORTION):
+        values += values_in(column, table, start, min(start + ROWS_PORTION, count))
+        meter.spend(0, None)
+    return values
 
 
 def columns_of(query: Query, found: Relation) -> tuple[Column, ...]:

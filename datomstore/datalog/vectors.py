@@ -1,6 +1,6 @@
-"""Arithmetic and comparison on whole columns of small integers.
+"""Arithmetic and comparison on whole columns of small integers, and comparison of doubles.
 
-Is:     the common functions where every value is an inline integer (`datomstore.intern`); else None.
+Is:     the common functions where every value is an inline integer (`datomstore.intern`) or, compared, a double; else None.
 Is not: the meaning of the functions, which is that of `builtins`; a test compares the two.
 Fits:   `steps.Compute` tries these first.
 
@@ -15,15 +15,24 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from datomstore.intern import INLINE_BOUND, Ids, value_of
+from datomstore.datalog._columns import doubles_of
+from datomstore.intern import INLINE_BOUND, Ids, value_of, value_table
 from datomstore.value import Char, Keyword, Symbol, equal
 
+Doubles = NDArray[np.float64]
 COMPARE: dict[str, Callable[[Ids, Ids], NDArray[np.bool_]]] = {
     "<": operator.lt,
     "<=": operator.le,
     ">": operator.gt,
     ">=": operator.ge,
 }
+DOUBLES: dict[str, Callable[[Doubles, Doubles], NDArray[np.bool_]]] = {
+    "<": np.less,
+    "<=": np.less_equal,
+    ">": np.greater,
+    ">=": np.greater_equal,
+}
+DOUBLES_ROWS_MIN = 32
 _ID_BOUND = 2 * INLINE_BOUND
 _PLAIN = (int, str, Keyword, Symbol, Char, bytes, type(None))
 DISTINCT_LOOKED_AT = 64
@@ -39,9 +48,23 @@ def predicate(name: str, columns: Sequence[Ids]) -> NDArray[np.bool_] | None:
     if name in ("not=", "!="):
         return ~_equal(left, right)
     compare = COMPARE.get(name)
-    if compare is None or not inline(columns):
+    if compare is None:
         return None
-    return compare(left, right)
+    if inline(columns):
+        return compare(left, right)
+    return _compared(name, left, right)
+
+
+def _compared(name: str, left: Ids, right: Ids) -> NDArray[np.bool_] | None:
+    """Return which rows compare so as doubles; None if some value is not exactly one."""
+    if len(left) < DOUBLES_ROWS_MIN:
+        return None
+    table = value_table()
+    numbers = doubles_of(left, table)
+    others = None if numbers is None else doubles_of(right, table)
+    if numbers is None or others is None:
+        return None
+    return DOUBLES[name](numbers, others)
 
 
 def function(name: str, columns: Sequence[Ids], count: int) -> Ids | None:

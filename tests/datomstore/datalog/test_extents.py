@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from datomstore import edn
 from datomstore.database import Database
-from datomstore.datalog import q
+from datomstore.datalog import q, vectors
 from datomstore.datalog._columns import Index, rows_where, tuples_of
+from datomstore.datalog.builtins import FUNCTIONS
 from datomstore.datalog.extents import Extent
 from datomstore.datalog.relation import unmetered
 from datomstore.datalog.sources import DatabaseSource, source_of
@@ -177,3 +178,27 @@ def test_facts_brought_up_to_date_are_those_of_the_later_value(
         assert kept.column(0).tolist() == fresh.column(0).tolist()
         assert rows_of(kept) == rows_of(fresh)
         assert set(q(query, database)) == before
+
+
+NUMBERS = st.one_of(
+    st.integers(-5, 5),
+    st.sampled_from(
+        [0.0, -0.0, 1.5, -2.5, float("inf"), float("nan"), 1 << 53, (1 << 53) + 1, 1 << 70]
+    ),
+)
+
+
+@given(
+    st.lists(NUMBERS, min_size=40, max_size=60), NUMBERS, st.sampled_from(["<", "<=", ">", ">="])
+)
+def test_doubles_compare_as_one_by_one(numbers: list[float], bound: float, name: str) -> None:
+    left = ids([intern(number) for number in numbers])
+    right = np.full(len(numbers), intern(bound), np.int64)
+    mask = vectors.predicate(name, [left, right])
+    if mask is not None:
+        assert mask.tolist() == [FUNCTIONS[name](number, bound) for number in numbers]
+
+
+def test_a_collection_is_made_of_one_column() -> None:
+    values = q("[:find [?v ...] :where [_ :a ?v]]", many())
+    assert sorted(values) == list(range(7))
