@@ -48,6 +48,7 @@ from yang.execution import (
 from yang.forms import Form
 from yang.host import ALONE, Host
 from yang.isa import OPERAND_COUNT_MAX
+from yang.limits import ERRORS_SHOWN_MAX
 from yang.lower import expanded_tree, lower, tree_of_files
 from yang.nodes import Tree
 from yang.program import Program, program_of, tree_of
@@ -66,6 +67,7 @@ EXECUTION_RELATIONS = (
     "recur-misplaced",
     "recur-count",
     "argument-count",
+    "own-argument-count",
 )
 CATCHES = "catches?"  # the core library's question whether a catch is meant
 
@@ -273,11 +275,12 @@ def _catches(analysis: Analysis) -> FunctionRef:
 
 def _errors(derived: Mapping[str, Rows], analysis: Analysis, source: Source) -> list[SourceError]:
     """Return what is wrong with the program, in the order of its text."""
-    found: list[tuple[int, str, str | None]] = []
+    found: list[tuple[int, str, str | None]] = []  # node, message, the name to find a near one for
+    hints: dict[int, str] = {}
     ast = analysis.ast
     for (node,) in derived["unresolved"]:
         name = ast.name(node) or ""
-        found.append((node, f"unresolved symbol: {name}", _suggestion(name, analysis)))
+        found.append((node, f"unresolved symbol: {name}", name))
     for (node,) in derived["recur-misplaced"]:
         found.append((node, "recur is not in tail position of a loop or function", None))
     for node, expected, given in derived["recur-count"]:
@@ -285,19 +288,48 @@ def _errors(derived: Mapping[str, Rows], analysis: Analysis, source: Source) -> 
         found.append((node, text, None))
     for node, given in derived["argument-count"]:
         name = ast.name(node + 1) or ""  # the operator is the first child
-        known = facts_of_name(name, analysis.core, analysis.definitions)
         text = f"wrong number of arguments ({given}) passed to {plain_name(name)}"
-        found.append((node, text, f"it takes {accepted(known)}"))
+        found.append((node, text, None))
+        known = facts_of_name(name, analysis.core, analysis.definitions)
+        hints[node] = f"it takes {accepted(known)}"
+    for node, function, given in derived["own-argument-count"]:
+        name = ast.name(node + 1) or ""
+        text = f"wrong number of arguments ({given}) passed to {name}"
+        found.append((node, text, None))
+        hints[node] = f"it takes {_arglists(function, ast)}"
     for node, children in ast.children("application").items():
         if len(children) > OPERAND_COUNT_MAX:
             found.append((node, f"{len(children)} arguments; at most {OPERAND_COUNT_MAX}", None))
-    return [source.error(text, ast.span(node), hint) for node, text, hint in sorted(found)]
+    found.sort(key=lambda row: (row[0], row[1]))
+    names = {*names_known(analysis.core), *analysis.definitions, *source.words}
+    known = sorted(name for name in names if not name.startswith(("impl/", "long/")))
+    return [
+        source.error(text, ast.span(node), hints.get(node) or (name and _suggestion(name, known)))
+        for node, text, name in found[:ERRORS_SHOWN_MAX]
+    ]
 
 
-def _suggestion(name: str, analysis: Analysis) -> str | None:
-    names = {*names_known(analysis.core), *analysis.definitions}
-    close = difflib.get_close_matches(name, sorted(names), n=1, cutoff=0.75)
+def _suggestion(name: str, known: Sequence[str]) -> str | None:
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
     return f"did you mean {close[0]}?" if close else None
+
+
+def _arglists(function: int, ast: Ast) -> str:
+    """Return the parameters of a function's bodies, as they are written."""
+    bodies: dict[int, list[str]] = {}
+    for parameter in ast.nodes("parameter"):
+        arity = ast.parent(parameter)
+        if ast.parent(arity) == function:
+            name = (ast.name(parameter) or "").partition("~")[0]
+            bodies.setdefault(arity, []).append(name)
+    shown = []
+    for arity in ast.nodes("arity"):
+        if ast.parent(arity) == function:
+            names = bodies.get(arity, [])
+            if ast.scalar(arity, "ast/variadic"):
+                names = [*names[:-1], "&", names[-1]]
+            shown.append(f"[{' '.join(names)}]")
+    return " or ".join(shown)
 
 
 def code_schema(database: Database) -> list[object]:

@@ -92,6 +92,7 @@ class Source:
     name: str
     text: str
     parts: tuple[Part, ...] = ()  # the files it was put together from
+    words: frozenset[str] = frozenset()  # its macros: names that a misspelt one may have meant
 
     @staticmethod
     def of_files(name: str, files: Iterable[tuple[str, str]]) -> Source:
@@ -107,7 +108,8 @@ class Source:
         """Return the source with another file at its end, and how many lines come before that."""
         parts = self.parts or (Part(1, self.name),)
         before = self.text.count("\n") + 1
-        return Source(self.name, f"{self.text}\n{text}", (*parts, Part(before + 1, name))), before
+        parts = (*parts, Part(before + 1, name))
+        return Source(self.name, f"{self.text}\n{text}", parts, self.words), before
 
     def line(self, number: int) -> str:
         """Return one line without its end; empty when the text has none such."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import NamedTuple, TypeAlias
 
@@ -777,7 +778,10 @@ def expand(
     )
     if found != known:
         return expand(forms, source, core=core, host=host, known=found)
-    return Expanded((*expander.prelude.values(), *out), expander.source)
+    words = expander.macros.table.keys() | SPECIAL.keys() | DERIVED.keys()
+    words = {word for word in words if "~" not in word}
+    whole = replace(expander.source, words=frozenset(words))
+    return Expanded((*expander.prelude.values(), *out), whole)
 
 
 # -- special forms --

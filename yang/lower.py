@@ -83,7 +83,7 @@ def lower(forms: Sequence[Form], source: Source) -> Tree:
     first = source.parts[1].line - 1 if len(source.parts) > 1 else len(lines)
     lines = lines[:first]
     span = Span(1, 1, len(lines), len(lines[-1]) + 1)
-    statements = [run(_lower(form)) for form in forms]
+    statements = [run(_any(form)) for form in forms]
     tree = make("program", span, {NAME: source.name, _STATEMENTS: pvector(statements)})
     walked = walk(tree)
     items = [item for item, _ in walked]
@@ -101,14 +101,17 @@ def lower(forms: Sequence[Form], source: Source) -> Tree:
         raise source.error(str(error), place) from None
 
 
+def _any(form: Form) -> Walk[Node]:
+    return _expanded(form) if form.origin else _lower(form)
+
+
+def _expanded(form: Form) -> Walk[Node]:
+    """Lower a form that macro calls expanded to; the node says so."""
+    node = yield _lower(form)
+    return node.set(ORIGIN, (*form.origin, *node.get(ORIGIN, ())))  # type: ignore[no-any-return]
+
+
 def _lower(form: Form) -> Walk[Node]:
-    node = yield _lower_plain(form)
-    if form.origin:
-        node = node.set(ORIGIN, (*form.origin, *node.get(ORIGIN, ())))
-    return node  # type: ignore[no-any-return]
-
-
-def _lower_plain(form: Form) -> Walk[Node]:
     if form.kind == "literal" or form.kind == "symbol":
         return _leaf(form)
         yield
@@ -136,7 +139,7 @@ def _all(forms: Sequence[Form]) -> Walk[list[Node]]:
     nodes: list[Node] = []
     for form in forms:
         plain = form.is_leaf and not form.origin
-        node = _leaf(form) if plain else (yield _lower(form))
+        node = _leaf(form) if plain else (yield _any(form))
         nodes.append(node)
     return nodes
 

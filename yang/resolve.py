@@ -134,5 +134,6 @@ def accepted(facts: Iterable[Fact]) -> str:
     """Return in words how many arguments a function takes."""
     counts = sorted(value for attribute, value in facts if attribute is HOST["arity"])  # type: ignore[type-var]
     least = [value for attribute, value in facts if attribute is HOST["variadic-from"]]
+    counts = [count for count in counts if not least or count < least[0]]  # type: ignore[operator]
     words = [str(count) for count in counts] + [f"{count} or more" for count in least]
     return " or ".join(words)
