@@ -49,3 +49,7 @@
 (defrecord R [n] P (m [this] (if (zero? n) :end (m (update this :n dec)))))
 (m (->R 1000))
 ; expect: :end
+(defrecord R [a])
+(deftype T [a])
+[(record? (->R 1)) (record? {:a 1}) (record? (->T 1))]
+; expect: [true false false]

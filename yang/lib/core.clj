@@ -161,7 +161,6 @@
 (defn indexed? [x] (vector? x))
 (defn map-entry? [x] (and (vector? x) (= 2 (count x))))
 (defn volatile? [x] (atom? x))
-(defn record? [_] false)
 (defn class? [_] false)
 (defn uri? [_] false)
 (defn special-symbol? [x]

@@ -30,11 +30,11 @@
   (impl/realize-deep form)
   [form (count-of)])
 
-;; ---- boxes: values of a kind of their own, which are no collections
+;; ---- boxes: opaque values of a kind, which are no collections
 
-(defn impl/box [kind content] (ex-info (name kind) {:yin.core/box kind :yin.core/content content}))
-(defn impl/box-kind [x] (get (ex-data x) :yin.core/box))
-(defn impl/box-content [x] (get (ex-data x) :yin.core/content))
+(defn impl/box [kind content] (opaque* kind (name kind) content))
+(defn impl/box-kind [x] (opaque-kind x))
+(defn impl/box-content [x] (opaque-content x))
 
 ;; ---- dynamic variables: an atom of [root bound?]
 ;;
@@ -236,6 +236,7 @@
                "Iterable" "Object"]
     (seq? x) ["LazySeq" "Cons" "ISeq" "Sequential" "List" "IPersistentCollection" "Seqable" "Collection" "Iterable" "Object"]
     (fn? x) ["AFn" "Fn" "IFn" "Object"]
+    (= (impl/box-kind x) :yin.core/pattern) ["Pattern" "Object"]
     (error? x) ["ExceptionInfo" "IExceptionInfo" "RuntimeException" "Exception" "Throwable" "Object"]
     (atom? x) ["Atom" "IAtom" "IDeref" "Object"]
     (inst? x) ["Date" "Inst" "Object"]
@@ -247,14 +248,14 @@
   [x]
   (if (map? x)
     (if (sorted? x) nil (get x :yin.core/type))
-    (if (error? x)
-      (if (= (impl/box-kind x) :yin.core/instance) (nth (impl/box-content x) 0) nil)
-      nil)))
+    (if (= (impl/box-kind x) :yin.core/instance) (nth (impl/box-content x) 0) nil)))
+
+(defn record? [x] (and (map? x) (some? (impl/type-of x))))
 
 (defn impl/methods-for
   "The methods of a protocol for a value, or nil."
   [protocol x]
-  (let [made (if (and (error? x) (= (impl/box-kind x) :yin.core/reified)) (get (impl/box-content x) (:on protocol)) nil)]
+  (let [made (if (= (impl/box-kind x) :yin.core/reified) (get (impl/box-content x) (:on protocol)) nil)]
     (if (nil? made)
       (let [all (deref (:implementations protocol))
             type (impl/type-of x)
@@ -350,15 +351,14 @@
 (defn impl/deref-with
   ([threads x] (impl/deref-with threads x impl/never))
   ([threads x otherwise]
-   (if (error? x)
-     (let [kind (impl/box-kind x)]
-       (cond
-         (= kind :yin.core/delay) (force x)
-         (or (= kind :yin.core/future) (= kind :yin.core/promise)) (impl/wait threads (impl/box-content x) otherwise)
-         (= kind :yin.core/var) (var-get x)
-         (= kind :yin.core/watched) (:value (deref (impl/box-content x)))
-         :else (unreduced x)))
-     (deref x))))
+   (let [kind (impl/box-kind x)]
+     (cond
+       (nil? kind) (deref x)
+       (= kind :yin.core/delay) (force x)
+       (or (= kind :yin.core/future) (= kind :yin.core/promise)) (impl/wait threads (impl/box-content x) otherwise)
+       (= kind :yin.core/var) (var-get x)
+       (= kind :yin.core/watched) (:value (deref (impl/box-content x)))
+       :else (deref x)))))
 
 (defn impl/deref-of [threads]
   (fn ([x] (impl/deref-with threads x)) ([x _ default] (impl/deref-with threads x (fn [] default)))))
