@@ -59,6 +59,8 @@ class Held:
     composites: tuple[Keyword, ...]  # that it is a part of
 
     def __init__(self, a: int, attribute: Attribute, schema: Schema, base: Base | None) -> None: ...
+    def __len__(self) -> int:
+        """Return about how many facts are kept in memory."""
     def live(self, e: int, /) -> list[int]:
         """Return the ids of the values an entity has now."""
     def owner(self, v: int, /) -> int | None:
@@ -128,6 +130,8 @@ class Writer:
         """Move all rows into the columns."""
     def rebase(self, tx_ends: Any, roots: Any, /) -> None:
         """Take other sequences that say the same; new database values share these."""
+    def forget(self) -> None:
+        """Let go of what is so now: it is looked up again when it is asked for."""
     def begin(self, t: int, instant_ms: int, /) -> Staged:
         """Begin a transaction."""
     def stage(

@@ -31,7 +31,7 @@ from datomstore.database import Database
 from datomstore.datom import TX_BASE as _TX_BASE
 from datomstore.facts import DatomRows
 from datomstore.intern import INLINE_BOUND as _INLINE_BOUND
-from datomstore.limits import LOOKUP_MISSES_MAX, PENDING_ROWS_MAX
+from datomstore.limits import HELD_READ_MAX, LOOKUP_MISSES_MAX, PENDING_ROWS_MAX
 from datomstore.live import scalars_of
 from datomstore.record import RECORD_VERSION as _RECORD_VERSION
 from datomstore.record import encode_record

@@ -32,6 +32,7 @@ cdef class Held:
     cdef IdMap owners  # unique value -> entity
     cdef object base, asked, asked_values
     cdef Py_ssize_t misses
+    cdef int64_t size  # facts of the base, -1 until it is asked for
 
     def __cinit__(self, int64_t a, attribute, schema, base):
         self.a = a
@@ -52,6 +53,11 @@ cdef class Held:
         self.base = base
         self.asked, self.asked_values = set(), set()
         self.misses = 0
+        self.size = -1
+
+    def __len__(self):
+        """Return about how many facts are kept in memory."""
+        return self.one.used + len(self.sets) + self.owners.used + len(self.asked) + len(self.asked_values)
 
     cdef inline bint takes(self, object value):
         """Return whether a value can be added as it is, without a further look."""
@@ -153,6 +159,10 @@ cdef class Held:
         """Read the whole attribute once it has been asked for often; return whether it was."""
         self.misses += 1
         if self.misses <= LOOKUP_MISSES_MAX:
+            return False
+        if self.size < 0:
+            self.size = self.base.database.count(None, self.a, None)
+        if self.size > HELD_READ_MAX:
             return False
         database, self.base = self.base.database, None
         rows = database.rows(None, self.a)

@@ -135,6 +135,12 @@ cdef class Writer:
         self.tx_ends, self.roots = tx_ends, roots
         self.committed = None
 
+    def forget(self):
+        """Let go of what is so now: it is looked up again when it is asked for."""
+        assert not self.staged, "nothing is staged while the write lock is free"
+        self.helds.clear()  # the resolver has this dictionary, too
+        self.helds_by_id.clear()
+
     @property
     def root(self):
         """Return the root after the newest transaction whose bytes are known."""

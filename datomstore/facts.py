@@ -182,9 +182,9 @@ class Facts:
     # -- stored runs --
 
     def find(self, value: object) -> int | None:
-        """Return the id of a value; None means that no fact can hold it. What is stored may be new to the process."""
+        """Return the id of a value; None means that no fact here can hold it. Raises TypeError for what is no value."""
         found = find(value)
-        if found is None:
+        if found is None:  # what is stored may be new to the process
             for table in {run.v.table for run in self._segments.runs}:
                 if isinstance(table, Dictionary):
                     found = table.find(value)

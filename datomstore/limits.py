@@ -55,3 +55,9 @@ ENDED_PIECE = (
 PENDING_ROWS_MAX = 4_096  # rows of committed transactions that wait to go into the columns together
 BACKLOG_WAIT_S = 10.0  # seconds that a writer waits for a merge before it goes on all the same
 REPLAY_ROWS = 1 << 17  # rows of a log that are decoded at once when a stream is opened
+HELD_READ_MAX = (
+    1 << 20
+)  # facts of an attribute that the writer reads at once; of more it asks one by one
+HELD_FACTS_MAX = (
+    1 << 21
+)  # live facts that the writer keeps in memory when a merge has taken the rows

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from datomstore.database import Database
 from datomstore.datom import FIRST_ENTITY, TX_BASE
 from datomstore.facts import Facts, Rows
 from datomstore.intern import intern, value_of, values_of
+from datomstore.limits import HELD_FACTS_MAX
 from datomstore.live import Base
 from datomstore.refused import CasFailed, TransactionError, UniqueConflict
 from datomstore.schema import (
@@ -61,6 +63,13 @@ class Transactor(Writer):
             self.instant_ms = database.instant_ms(self.t)
 
     # -- the life of a transaction --
+
+    def rebase(self, tx_ends: Any, roots: Any, /) -> None:
+        """Take other sequences that say the same; if much of what is so now is in memory, let go of it."""
+        super().rebase(tx_ends, roots)
+        if sum(map(len, self.helds.values())) > HELD_FACTS_MAX:
+            self.forget()
+            self.base = Base(self.database(), self.next_entity)
 
     def settle(self, staged: Staged) -> None:
         """Add what the facts of a transaction imply."""
