@@ -7,11 +7,11 @@ const schema = {
   p: { ...many, ...ref, ":db/isComponent": true },
 };
 
-function answer({ facts, query, rules, pull, entity }) {
+function answer({ facts, query, rules, input, pull, entity }) {
   try {
     const db = d.init_db(facts, schema);
     if (pull) return { value: d.pull(db, pull, entity) };
-    return { value: rules ? d.q(query, db, rules) : d.q(query, db) };
+    return { value: input === undefined ? d.q(query, db, rules) : d.q(query, db, rules, input) };
   } catch (error) {
     return { error: String(error.message || error).slice(0, 200) };
   }
