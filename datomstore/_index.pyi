@@ -228,6 +228,8 @@ class Segments:
         """Return one id: 0 is of the entity, 1 of the attribute, 2 of the value, 3 of the transaction."""
     def ids(self, column: int, rows: Rows) -> Ids: ...
     def span(self, column: int, low: int, high: int) -> Ids: ...
+    def signs(self, low: int, high: int) -> Ids:
+        """Return +1 for each row of a range that is an addition, -1 for each that is a retraction."""
 
 def sorted_offsets(
     name: str, e: Codes, a: Codes, v: Codes, offsets: Offsets | None = None

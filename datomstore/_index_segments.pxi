@@ -848,6 +848,20 @@ cdef class Segments:
                     )
         return out if whole else self.ids(column, np.arange(low, high, dtype=np.int64))
 
+    def signs(self, int64_t low, int64_t high):
+        """Return +1 for each row of a range that is an addition, -1 for each that is a retraction."""
+        cdef Ends ends = self.ended.view()
+        cdef cnp.ndarray out
+        cdef int64_t *signs
+        cdef int64_t row
+        if not 0 <= low <= high <= self.tail_end:
+            raise IndexError(f"rows {low} to {high} of {self.tail_end}")
+        out = empty_ids(high - low)
+        signs = <int64_t *> cnp.PyArray_DATA(out)
+        for row in range(low, high):
+            signs[row - low] = -1 if ended_by(&ends, row) == row + 1 else 1
+        return out
+
 
 cdef inline const int64_t *t_at(const Stretch *stretch, int64_t offset, int64_t hint) noexcept nogil:
     """Return where the transaction of a row stands; `hint` is where that of another one stood."""

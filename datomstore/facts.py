@@ -234,6 +234,12 @@ class Facts:
 
     # -- columns --
 
+    def changes(self, start: int, end: int) -> tuple[Ids, Ids, Ids, Ids]:
+        """Return entities, attributes and values of a range of rows, and +1 for additions, -1 for retractions."""
+        seen = self._segments
+        e, a, v = (seen.span(column, start, end) for column in range(3))
+        return e, a, v, seen.signs(start, end)
+
     @property
     def e(self) -> FactColumn:
         """Return the ids of the entities of rows."""

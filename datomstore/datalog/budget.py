@@ -48,13 +48,16 @@ class Budget:
     memory: int | None = None
 
 
+UNBOUNDED = Budget()
+
+
 class Meter:
     """What one query has used."""
 
     __slots__ = ("cancellation", "deadline", "limit", "memory", "rows", "rows_max", "seconds")
 
     def __init__(self, budget: Budget | None) -> None:
-        budget = budget or Budget()
+        budget = budget or UNBOUNDED
         self.cancellation = budget.cancellation
         self.rows = 0
         self.limit: int | None = None  # of rows, while one of several ways is tried

@@ -17,9 +17,9 @@ look-ups is planned once for each clause that can change, and kept.
 
 from __future__ import annotations
 
-from collections import Counter
+import operator
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -61,11 +61,20 @@ if TYPE_CHECKING:
     from datomstore.schema import Schema
 
 Row = tuple[int, ...]
-Derivations = Counter[Row]
+Derivations = dict[Row, int]
 Attributes = frozenset[int] | None  # ids; None is any
 SIGN = Symbol("sign")  # the column of +1 and -1: no variable has this name
 # Functions whose change is known by the entity they are asked.
 READS = frozenset({"get-else", "get-some", "missing?"})
+COMPARE: dict[str, Callable[[Any, Any], Any]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "=": operator.eq,
+    "not=": operator.ne,
+    "!=": operator.ne,
+}
 NONE = Relation({}, 0)
 Constants = tuple[int | None, ...] | None  # ids of a pattern's five places
 
@@ -83,16 +92,10 @@ class Transaction:
         self.before, self.after = before, after
         self.meter = meter
         self.cautious = cautious  # clauses stay in the order they are written in
-        facts = self.after.facts
-        self._start = self.before.count_rows
-        rows = slice(self._start, self.after.count_rows)
-        self.e: Ids = facts.e[rows]
-        self.a: Ids = facts.a[rows]
-        self.v: Ids = facts.v[rows]
-        self.added = facts.added[rows]
-        listed: list[int] = self.a.tolist()
-        self.attributes = frozenset(listed)
-        self._listed = listed if len(listed) <= FEW_ROWS else None
+        self._start, end = before.count_rows, after.count_rows
+        self.e, self.a, self.v, self.signs = after.facts.changes(self._start, end)
+        self.listed: list[int] = self.a.tolist()
+        self.attributes = frozenset(self.listed)
         self._t: Ids | None = None
 
     def touches(self, attributes: Attributes) -> bool:
@@ -101,16 +104,17 @@ class Transaction:
 
     def of_attribute(self, a: int) -> Rows:
         """Return the numbers of the facts of an attribute."""
-        if self._listed is None:
+        listed = self.listed
+        if len(listed) > FEW_ROWS:
             return np.flatnonzero(self.a == a).astype(np.int64)
-        return np.array([row for row, one in enumerate(self._listed) if one == a], np.int64)
+        return np.array([row for row, one in enumerate(listed) if one == a], np.int64)
 
     @property
     def t(self) -> Ids:
         """Return the transactions of the facts: of those that are retracted, the ones that added them."""
         if self._t is None:
             made = np.array(self.after.facts.t[self._start : self.after.count_rows])
-            for row in np.flatnonzero(~self.added).tolist():
+            for row in np.flatnonzero(self.signs < 0).tolist():
                 e, a, v = int(self.e[row]), int(self.a[row]), int(self.v[row])
                 was = self.before.rows(e, a, v)
                 if len(was):
@@ -234,7 +238,9 @@ class _Sided:
 class _Probe:
     """The facts of a pattern, by the database's own index."""
 
-    def __init__(self, clause: Pattern, constants: Constants, bound: frozenset[Symbol]) -> None:
+    def __init__(
+        self, clause: Pattern, constants: Constants, bound: frozenset[Symbol], schema: Schema
+    ) -> None:
         self.clause = clause
         self.constants = constants
         self.wanted: list[tuple[int, Symbol]] = []  # places that must agree with a column
@@ -259,14 +265,24 @@ class _Probe:
             value = [pair for pair in self.wanted if pair[0] == 2]
             self.by = next(iter(entity or value), None)
         self.compared = [pair for pair in self.wanted if pair != self.by]
+        # The variable of the one value that an entity has of an attribute, if nothing else is asked.
+        self.single: Symbol | None = None
+        if self.by is not None and self.by[0] == 0 and not self.compared:
+            named = clause.terms[1].value if isinstance(clause.terms[1], Constant) else None
+            one = isinstance(named, Keyword) and not schema[named].many
+            if one and [place for place, _ in self.reads] == [2]:
+                self.single = self.reads[0][1]
 
     def execute(self, relation: Relation, transaction: Transaction, *, before: bool) -> Relation:
         """Return the rows joined with the facts of one side."""
         database = transaction.before if before else transaction.after
-        meter, form = transaction.meter, self.clause.form
-        meter.spend(0, form)
         if self.constants is None:
             return NONE
+        meter, form = transaction.meter, self.clause.form
+        if self.single is not None and relation.count <= FEW_ROWS:
+            meter.spend(relation.count, form)
+            return self._one_each(relation, database, self.single)
+        meter.spend(0, form)
         e, a, v, t, _ = self.constants
         facts = database.facts
         if self.by is None:
@@ -304,6 +320,22 @@ class _Probe:
             made[name] = _column(facts, rows, place)
         return Relation(made, len(rows))
 
+    def _one_each(self, relation: Relation, database: Database, name: Symbol) -> Relation:
+        """Return the rows with the one value that each entity has, if it has any."""
+        assert self.by is not None, "it is looked up"
+        assert self.constants is not None, "some fact can match"
+        probe, rows = database.scan_bound(self.constants[1], e=relation.columns[self.by[1]])
+        values = database.facts.v[rows]
+        if len(rows) == relation.count:
+            column = np.empty(relation.count, np.int64)
+            column[probe] = values
+            return Relation({**relation.columns, name: column}, relation.count)
+        if not len(rows):
+            return NONE
+        made = {known: column[probe] for known, column in relation.columns.items()}
+        made[name] = values
+        return Relation(made, len(rows))
+
 
 def _column(facts: Facts, rows: Rows, place: int) -> Ids:
     if place == 4:
@@ -316,27 +348,41 @@ class _Test:
 
     def __init__(self, clause: Apply, step: Step) -> None:
         self.step = step
-        self.function = FUNCTIONS[clause.function]
         self.arguments = clause.arguments
+        self.function = FUNCTIONS[clause.function]
+        self.ids = [intern(t.value) if isinstance(t, Constant) else t for t in self.arguments]
+        plain = len(self.ids) == 2 and any(is_variable(term) for term in self.ids)
+        self.compare = COMPARE.get(clause.function) if plain else None
 
     def execute(self, relation: Relation, transaction: Transaction, *, before: bool) -> Relation:
         """Return the rows for which it holds."""
         if relation.count > FEW_ROWS:
             return self.step.execute(relation, transaction.meter)
+        terms = self.arguments
+        if self.compare is not None:
+            left, right = (relation.columns[t] if isinstance(t, Symbol) else t for t in self.ids)
+            if _all_even(left) and _all_even(right):
+                return _kept(relation, self.compare(left, right))
         columns = [
             [term.value] * relation.count
             if isinstance(term, Constant)
             else values_of(relation.columns[term])
-            for term in self.arguments
+            for term in terms
         ]
         try:
             held = [self.function(*row) for row in zip(*columns, strict=True)]
         except Exception:
             return self.step.execute(relation, transaction.meter)  # which says what is wrong
-        rows = [row for row, one in enumerate(held) if one is not None and one is not False]
-        if len(rows) == relation.count:
-            return relation
-        return relation.take(np.array(rows, np.int64))
+        return _kept(relation, np.array([one is not None and one is not False for one in held]))
+
+
+def _all_even(ids: Ids | int) -> bool:
+    """Return whether ids are those of small integers, whose order is that of the integers."""
+    return not (ids if isinstance(ids, int) else int(np.bitwise_or.reduce(ids))) & 1
+
+
+def _kept(relation: Relation, mask: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Relation:
+    return relation if mask.all() else relation.take(mask)
 
 
 _Operator = _Steady | _Sided | _Probe | _Test
@@ -354,6 +400,9 @@ class _Leg:
         self.operator = operator
         self.repeats = repeats
         self.needed: frozenset[Symbol] = frozenset()  # variables that are looked at further on
+        self.is_filter = (
+            False  # whether it can be asked of a transaction's facts before anything else
+        )
 
     def go(self, relation: Relation, transaction: Transaction, *, before: bool) -> Relation:
         """Return the rows after the join; where they are many, without variables that are not needed any more."""
@@ -404,6 +453,24 @@ class _Read:
         self.attributes = attributes
         self.inside: _Inside | None = None  # of a `not` or a call
         self.ways: dict[frozenset[Symbol], list[_Leg]] = {}
+        self.has_filtered = False  # the facts at hand
+        self.filters: list[_Filter] = []  # what the first of the joins ask of the facts themselves
+
+
+class _Filter(NamedTuple):
+    """A comparison of an entity or a value with a small integer."""
+
+    place: int
+    compare: Callable[[Any, Any], Any]
+    wanted: int  # an id
+    is_left: bool  # whether it stands before what it is compared with
+
+    def keep(self, rows: list[int], ids: list[int]) -> list[int]:
+        """Return the rows for which it holds."""
+        compare, wanted = self.compare, self.wanted
+        if self.is_left:
+            return [row for row in rows if compare(wanted, ids[row])]
+        return [row for row in rows if compare(ids[row], wanted)]
 
 
 class _Flat:
@@ -442,6 +509,7 @@ class _Flat:
         """Drop what is planned."""
         for read in self.reads:
             read.ways.clear()
+            read.filters.clear()
 
     # -- the whole --
 
@@ -463,7 +531,8 @@ class _Flat:
             if isinstance(read.clause, Pattern):
                 start = self._facts(read, transaction)
                 if start is not None:
-                    self._count(self._joined(read, start, transaction, None), net)
+                    found = self._joined(read, start, transaction, None)
+                    self._count(found, net)
                 continue
             concerned = self._concerned(read, transaction)
             if concerned is None:
@@ -482,7 +551,7 @@ class _Flat:
         columns = [found.columns[name].tolist() for name in self.outs]
         rows = zip(*columns, strict=True) if columns else [()] * found.count
         for row, sign in zip(rows, signs, strict=True):
-            net[row] += sign
+            net[row] = net.get(row, 0) + sign
 
     def _joined(
         self, read: _Read, start: Relation, transaction: Transaction, own: bool | None
@@ -495,8 +564,12 @@ class _Flat:
             if own is None:
                 rest.remove(read.clause)
             way = read.ways[names] = self._way(rest, names, transaction)
+            if own is None:
+                read.filters = _filters(read.clause, way)
         relation = start
         for leg in way:
+            if leg.is_filter and read.has_filtered:
+                continue
             before = leg.place > read.place and transaction.touches(self.attributes[leg.place])
             if leg.place == read.place:
                 before = bool(own)
@@ -534,7 +607,7 @@ class _Flat:
         attributes = self.attributes[place]
         if _is_followed(clause):
             assert isinstance(clause, Pattern), clause
-            return _Probe(clause, self.constants[place], names)
+            return _Probe(clause, self.constants[place], names, self.view.schema)
         if attributes is not None and not attributes and not isinstance(clause, (Not, Call)):
             (step,) = planner.steps([clause], names, self.kept, self.kept)
             if isinstance(clause, Apply) and _is_test(clause):
@@ -551,11 +624,9 @@ class _Flat:
         if constants is None:
             return None
         terms = clause.terms
-        rows = (
-            np.arange(len(transaction.e))
-            if constants[1] is None
-            else transaction.of_attribute(constants[1])
-        )
+        rows = self._rows_of(read, constants[1], transaction)
+        if not len(rows):
+            return None
         columns: dict[int, Ids] = {0: transaction.e[rows], 2: transaction.v[rows]}
         if constants[1] is None:
             columns[1] = transaction.a[rows]
@@ -563,7 +634,7 @@ class _Flat:
             columns[3] = transaction.t[rows]
         if len(terms) > 4:
             columns[4] = np.full(len(rows), TRUE, np.int64)
-        made: dict[Symbol, Ids] = {SIGN: np.where(transaction.added[rows], 1, -1)}
+        made: dict[Symbol, Ids] = {SIGN: transaction.signs[rows]}
         relation = Relation(made, len(rows))
         checks: list[np.ndarray[tuple[int], np.dtype[np.bool_]]] = []
         for place, column in columns.items():
@@ -578,6 +649,23 @@ class _Flat:
         if checks:
             relation = relation.take(np.logical_and.reduce(checks))
         return relation if relation.count else None
+
+    def _rows_of(self, read: _Read, a: int | None, transaction: Transaction) -> Rows:
+        """Return the numbers of the facts of an attribute, or of any, for which the filters hold."""
+        read.has_filtered = False
+        if a is None:
+            return np.arange(len(transaction.e), dtype=np.int64)
+        if not read.filters or len(transaction.listed) > FEW_ROWS:
+            return transaction.of_attribute(a)
+        rows = [row for row, one in enumerate(transaction.listed) if one == a]
+        for filtered in read.filters:
+            column = transaction.e if filtered.place == 0 else transaction.v
+            ids: list[int] = column.tolist()
+            if any(ids[row] & 1 for row in rows):  # of something else than a small integer
+                return transaction.of_attribute(a)
+            rows = filtered.keep(rows, ids)
+        read.has_filtered = True
+        return np.array(rows, np.int64)
 
     def _concerned(self, read: _Read, transaction: Transaction) -> Relation | None:
         """Return rows over some variables of a clause, all for which it may have changed among them."""
@@ -722,6 +810,7 @@ class View:
         database: Database,
     ) -> None:
         self.program = program
+        self.schema = database.schema
         self.outs = list(outs)
         self.others = others
         self.unfolder = Unfolder(program)
@@ -740,7 +829,7 @@ class View:
                 raise NotTold("a rule must be told arguments")
         self.bodies = [_Flat(self, body, outs) for body in bodies]
         self._source = None  # it keeps much that no change looks at
-        self.once = len(bodies) == 1 and self._tells(self.bodies[0], database.schema)
+        self.once = len(bodies) == 1 and self._tells(self.bodies[0], self.schema)
         self._planned_for = database.count_rows
         self._planned: Transaction | None = None
         self._planners: dict[bool, Planner] = {}
@@ -766,7 +855,7 @@ class View:
     def counts(self, database: Database, meter: Meter, *, cautious: bool = False) -> Derivations:
         """Return how many derivations each row has. Raises QueryError, NotTold if they are too many."""
         moment = Transaction(database, database, meter, cautious=cautious)
-        made: Derivations = Counter()
+        made: Derivations = {}
         for body in self.bodies:
             body.counts(moment, made)
         self._planned = None
@@ -793,7 +882,7 @@ class View:
             self._planned_for = rows
             for flat in (*self.bodies, *(flat for inside in self.insides for flat in inside.flats)):
                 flat.forget()
-        net: Derivations = Counter()
+        net: Derivations = {}
         for body in self.bodies:
             body.changes(transaction, net)
         self._planned = None  # nothing keeps the database values
@@ -841,6 +930,24 @@ def _follows(clause: Clause, known: set[Symbol], schema: Schema) -> set[Symbol]:
             found.add(terms[0])
     if settled(0) and settled(1) and settled(2):
         found |= {term for term in terms[3:4] if is_variable(term)}
+    return found
+
+
+def _filters(clause: Clause, way: Sequence[_Leg]) -> list[_Filter]:
+    """Return what the first joins of a way ask of a pattern's facts themselves, and mark them."""
+    assert isinstance(clause, Pattern), clause
+    found: list[_Filter] = []
+    for leg in way:
+        test = leg.operator
+        if not isinstance(test, _Test) or test.compare is None:
+            break
+        left, right = test.ids
+        known, wanted = (right, left) if isinstance(left, int) else (left, right)
+        places = [place for place in (0, 2) if clause.terms[place] is known]
+        if not isinstance(wanted, int) or wanted & 1 or not places:
+            break
+        leg.is_filter = True
+        found.append(_Filter(places[0], test.compare, wanted, isinstance(left, int)))
     return found
 
 

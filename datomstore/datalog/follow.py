@@ -211,22 +211,26 @@ class Subscription:
         excised = report.db_before is report.db_after
         if excised or report.db_after.schema is not self._database.schema:
             return self._anew(report.db_after)
-        with bounded_depth():
-            meter = Meter(self._budget)
-            transaction = Transaction(report.db_before, report.db_after, meter)
-            if not transaction.touches(self._reads):
-                return NO_ROWS, NO_ROWS
-            if transaction.touches(self._names):
+        try:
+            return self._changed(report)
+        except RecursionError:
+            raise QueryError("query/depth", "rules or values nested too deeply") from None
+
+    def _changed(self, report: TxReport) -> tuple[Set, Set]:
+        transaction = Transaction(report.db_before, report.db_after, Meter(self._budget))
+        if not transaction.touches(self._reads):
+            return NO_ROWS, NO_ROWS
+        if transaction.touches(self._names):
+            return self._anew(report.db_after)
+        if self._view is not None:
+            try:
+                return self._told(self._view, transaction)
+            except NotTold:
                 return self._anew(report.db_after)
-            if self._view is not None:
-                try:
-                    return self._told(self._view, transaction)
-                except NotTold:
-                    return self._anew(report.db_after)
-                except QueryError as error:
-                    if error.code not in FAILURES:
-                        raise
-                    return self._anew(report.db_after)
+            except QueryError as error:
+                if error.code not in FAILURES:
+                    raise
+                return self._anew(report.db_after)
         before, self._answers = self._answers, self._asked(report.db_after)
         return _difference(self._answers, before), _difference(before, self._answers)
 
@@ -265,7 +269,7 @@ class Subscription:
             come, gone = self._groups.change(new, lost)
         else:
             come, gone = _values(new, self._places), _values(lost, self._places)
-        plain = all(EXACT_TYPES.issuperset(map(type, row)) for row in (*come, *gone))
+        plain = EXACT_TYPES.issuperset({type(value) for row in (*come, *gone) for value in row})
         return (
             (Set.of_distinct(come), Set.of_distinct(gone))
             if plain
