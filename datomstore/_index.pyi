@@ -228,8 +228,12 @@ class Segments:
         """Return one id: 0 is of the entity, 1 of the attribute, 2 of the value, 3 of the transaction."""
     def ids(self, column: int, rows: Rows) -> Ids: ...
     def span(self, column: int, low: int, high: int) -> Ids: ...
+    def ones(self, a: int, entities: list[int], count: int, start: int = 0) -> list[int | None]:
+        """Return the id of the value that each entity has of an attribute, one of several; None where it has none."""
     def signs(self, low: int, high: int) -> Ids:
         """Return +1 for each row of a range that is an addition, -1 for each that is a retraction."""
+    def listed(self, low: int, high: int) -> tuple[list[int], list[int], list[int], list[int]]:
+        """Return lists of entities, attributes, values and signs of a range of rows."""
 
 def sorted_offsets(
     name: str, e: Codes, a: Codes, v: Codes, offsets: Offsets | None = None

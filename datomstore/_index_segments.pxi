@@ -248,6 +248,22 @@ cdef class Segments:
         finally:
             free(found.rows)
 
+    def ones(self, int64_t a, list entities, int64_t count, int64_t start=0):
+        """Return the id of the value that each entity has of an attribute, one of several; None where it has none."""
+        cdef Wanted wanted = Wanted(True, True, False, 0, a, 0)
+        cdef Sight sight = self.sight(count, start, False)
+        cdef Found found = Found(NULL, 0, 0)
+        cdef list out = []
+        try:
+            for e in entities:
+                wanted.e = e
+                found.count = 0
+                self.find(&wanted, &sight, &found)
+                out.append(self.value_at(2, found.rows[0]) if found.count else None)
+            return out
+        finally:
+            free(found.rows)
+
     def showing(self, rows, int64_t count, int64_t start=0, bint everything=False):
         """Return those of some rows that show in a view."""
         cdef Sight sight = self.sight(count, start, everything)
@@ -861,6 +877,23 @@ cdef class Segments:
         for row in range(low, high):
             signs[row - low] = -1 if ended_by(&ends, row) == row + 1 else 1
         return out
+
+    def listed(self, int64_t low, int64_t high):
+        """Return lists of entities, attributes, values and signs of a range of rows."""
+        cdef Ends ends = self.ended.view()
+        cdef list e = []
+        cdef list a = []
+        cdef list v = []
+        cdef list signs = []
+        cdef int64_t row
+        if not 0 <= low <= high <= self.tail_end:
+            raise IndexError(f"rows {low} to {high} of {self.tail_end}")
+        for row in range(low, high):
+            e.append(self.value_at(0, row))
+            a.append(self.value_at(1, row))
+            v.append(self.value_at(2, row))
+            signs.append(-1 if ended_by(&ends, row) == row + 1 else 1)
+        return e, a, v, signs
 
 
 cdef inline const int64_t *t_at(const Stretch *stretch, int64_t offset, int64_t hint) noexcept nogil:

@@ -334,6 +334,11 @@ class Database:
             return probe[keep], rows[keep]
         return probe, rows
 
+    def ones(self, a: int, entities: list[int]) -> list[int | None]:
+        """Return the id of the value that each of a few entities has of an attribute; None where it has none."""
+        assert not self._all, "a history has several"
+        return self._seen().ones(a, entities, self.count_rows, self.start)
+
     def rows_between(self, a: int, low: int, high: int) -> Rows:
         """Return the rows of an attribute whose values are integers from `low` to `high`, both included, in no order.
 

@@ -240,6 +240,12 @@ class Facts:
         e, a, v = (seen.span(column, start, end) for column in range(3))
         return e, a, v, seen.signs(start, end)
 
+    def listed_changes(
+        self, start: int, end: int
+    ) -> tuple[list[int], list[int], list[int], list[int]]:
+        """Return the same as lists, for a few rows."""
+        return self._segments.listed(start, end)
+
     @property
     def e(self) -> FactColumn:
         """Return the ids of the entities of rows."""

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -92,11 +93,18 @@ class Transaction:
         self.before, self.after = before, after
         self.meter = meter
         self.cautious = cautious  # clauses stay in the order they are written in
-        self._start, end = before.count_rows, after.count_rows
-        self.e, self.a, self.v, self.signs = after.facts.changes(self._start, end)
-        self.listed: list[int] = self.a.tolist()
-        self.attributes = frozenset(self.listed)
-        self._t: Ids | None = None
+        self._start, self._end = before.count_rows, after.count_rows
+        self.is_small = self._end - self._start <= FEW_ROWS
+        if self.is_small:  # one by one where that costs less than setting up columns
+            self.lists = after.facts.listed_changes(self._start, self._end)
+            self.attributes = frozenset(self.lists[1])
+        else:
+            self.attributes = frozenset(self.columns[1].tolist())
+
+    @cached_property
+    def columns(self) -> tuple[Ids, Ids, Ids, Ids]:
+        """Return entities, attributes, values and signs: +1 for what is added, -1 for what is retracted."""
+        return self.after.facts.changes(self._start, self._end)
 
     def touches(self, attributes: Attributes) -> bool:
         """Return whether the transaction has facts of one of some attributes."""
@@ -104,23 +112,18 @@ class Transaction:
 
     def of_attribute(self, a: int) -> Rows:
         """Return the numbers of the facts of an attribute."""
-        listed = self.listed
-        if len(listed) > FEW_ROWS:
-            return np.flatnonzero(self.a == a).astype(np.int64)
-        return np.array([row for row, one in enumerate(listed) if one == a], np.int64)
+        return np.flatnonzero(self.columns[1] == a).astype(np.int64)
 
-    @property
+    @cached_property
     def t(self) -> Ids:
         """Return the transactions of the facts: of those that are retracted, the ones that added them."""
-        if self._t is None:
-            made = np.array(self.after.facts.t[self._start : self.after.count_rows])
-            for row in np.flatnonzero(self.signs < 0).tolist():
-                e, a, v = int(self.e[row]), int(self.a[row]), int(self.v[row])
-                was = self.before.rows(e, a, v)
-                if len(was):
-                    made[row] = self.before.facts.t[was[0]]
-            self._t = made
-        return self._t
+        made = np.array(self.after.facts.t[self._start : self._end])
+        e, a, v, signs = self.columns
+        for row in np.flatnonzero(signs < 0).tolist():
+            was = self.before.rows(int(e[row]), int(a[row]), int(v[row]))
+            if len(was):
+                made[row] = self.before.facts.t[was[0]]
+        return made
 
 
 # -- what a clause reads --
@@ -454,7 +457,46 @@ class _Read:
         self.inside: _Inside | None = None  # of a `not` or a call
         self.ways: dict[frozenset[Symbol], list[_Leg]] = {}
         self.has_filtered = False  # the facts at hand
+        self.walk: _Walk | None = None
         self.filters: list[_Filter] = []  # what the first of the joins ask of the facts themselves
+
+
+class _Walk(NamedTuple):
+    """A way on which each fact goes by itself: from entities to the one value that each has, time and again."""
+
+    a: int  # of the pattern's facts
+    probes: list[tuple[int, int, _Leg]]  # column of the entities, attribute, join
+    outs: list[int]  # columns that are wanted
+    form: object
+
+    def go(self, flat: _Flat, read: _Read, transaction: Transaction, net: Derivations) -> bool:
+        """Add what the facts do to derivations; False if something has to be looked at as a whole."""
+        e, a, v, signs = transaction.lists
+        rows = [row for row, one in enumerate(a) if one == self.a]
+        for filtered in read.filters:
+            ids = e if filtered.place == 0 else v
+            if any(ids[row] & 1 for row in rows):  # of something else than a small integer
+                return False
+            rows = filtered.keep(rows, ids)
+        table: list[list[Any]] = [[e[row] for row in rows], [v[row] for row in rows]]
+        sign = [signs[row] for row in rows]
+        for column, attribute, leg in self.probes:
+            if not sign:
+                return True
+            transaction.meter.spend(len(sign), self.form)
+            before = leg.place > read.place and transaction.touches(flat.attributes[leg.place])
+            database = transaction.before if before else transaction.after
+            found = database.ones(attribute, table[column])
+            table.append(found)
+            if None in found:
+                kept = [place for place, one in enumerate(found) if one is not None]
+                table = [[one[place] for place in kept] for one in table]
+                sign = [sign[place] for place in kept]
+        for row, one in zip(
+            zip(*[table[out] for out in self.outs], strict=True), sign, strict=True
+        ):
+            net[row] = net.get(row, 0) + one
+        return True
 
 
 class _Filter(NamedTuple):
@@ -510,6 +552,7 @@ class _Flat:
         for read in self.reads:
             read.ways.clear()
             read.filters.clear()
+            read.walk = None
 
     # -- the whole --
 
@@ -529,6 +572,9 @@ class _Flat:
             if not transaction.touches(read.attributes):
                 continue
             if isinstance(read.clause, Pattern):
+                walk = read.walk if transaction.is_small else None
+                if walk is not None and walk.go(self, read, transaction, net):
+                    continue
                 start = self._facts(read, transaction)
                 if start is not None:
                     found = self._joined(read, start, transaction, None)
@@ -566,6 +612,7 @@ class _Flat:
             way = read.ways[names] = self._way(rest, names, transaction)
             if own is None:
                 read.filters = _filters(read.clause, way)
+                read.walk = self._walk(read.clause, way)
         relation = start
         for leg in way:
             if leg.is_filter and read.has_filtered:
@@ -601,6 +648,31 @@ class _Flat:
                 needed |= self.view.inputs.columns.keys()
         return way
 
+    def _walk(self, clause: Clause, way: Sequence[_Leg]) -> _Walk | None:
+        """Return a way as a walk, if it is one."""
+        assert isinstance(clause, Pattern), clause
+        e, named, v = clause.terms[:3]
+        plain = len(clause.terms) == 3 and is_variable(e) and is_variable(v) and e is not v
+        if not plain or not isinstance(named, Constant):
+            return None
+        known: list[Term] = [e, v]
+        probes: list[tuple[int, int, _Leg]] = []
+        for leg in way:
+            probe = leg.operator
+            if leg.is_filter:
+                continue
+            if not isinstance(probe, _Probe) or probe.single is None:
+                return None
+            assert probe.by is not None, "a value is looked up"
+            assert probe.constants is not None, "some fact can match"
+            assert probe.constants[1] is not None, "of one attribute"
+            probes.append((known.index(probe.by[1]), probe.constants[1], leg))
+            known.append(probe.single)
+        if not known or not all(name in known for name in self.outs):
+            return None
+        outs = [known.index(name) for name in self.outs]
+        return _Walk(intern(named.value), probes, outs, clause.form)
+
     def _operator(
         self, clause: Clause, place: int, names: frozenset[Symbol], planner: Planner
     ) -> _Operator:
@@ -627,14 +699,15 @@ class _Flat:
         rows = self._rows_of(read, constants[1], transaction)
         if not len(rows):
             return None
-        columns: dict[int, Ids] = {0: transaction.e[rows], 2: transaction.v[rows]}
+        e, a, v, signs = transaction.columns
+        columns: dict[int, Ids] = {0: e[rows], 2: v[rows]}
         if constants[1] is None:
-            columns[1] = transaction.a[rows]
+            columns[1] = a[rows]
         if len(terms) > 3 and terms[3] is not BLANK:
             columns[3] = transaction.t[rows]
         if len(terms) > 4:
             columns[4] = np.full(len(rows), TRUE, np.int64)
-        made: dict[Symbol, Ids] = {SIGN: transaction.signs[rows]}
+        made: dict[Symbol, Ids] = {SIGN: signs[rows]}
         relation = Relation(made, len(rows))
         checks: list[np.ndarray[tuple[int], np.dtype[np.bool_]]] = []
         for place, column in columns.items():
@@ -654,13 +727,13 @@ class _Flat:
         """Return the numbers of the facts of an attribute, or of any, for which the filters hold."""
         read.has_filtered = False
         if a is None:
-            return np.arange(len(transaction.e), dtype=np.int64)
-        if not read.filters or len(transaction.listed) > FEW_ROWS:
+            return np.arange(len(transaction.columns[0]), dtype=np.int64)
+        if not read.filters or not transaction.is_small:
             return transaction.of_attribute(a)
-        rows = [row for row, one in enumerate(transaction.listed) if one == a]
+        e, attributes, v, _ = transaction.lists
+        rows = [row for row, one in enumerate(attributes) if one == a]
         for filtered in read.filters:
-            column = transaction.e if filtered.place == 0 else transaction.v
-            ids: list[int] = column.tolist()
+            ids = e if filtered.place == 0 else v
             if any(ids[row] & 1 for row in rows):  # of something else than a small integer
                 return transaction.of_attribute(a)
             rows = filtered.keep(rows, ids)
@@ -770,9 +843,9 @@ def _entities_of(clause: Apply, transaction: Transaction) -> Relation | None:
     assert isinstance(entity, Symbol), entity
     read = _attributes_of(clause)
     wanted = [intern(term.value) for term in read if isinstance(term, Constant)]
-    found = transaction.e
+    found, attributes, *_ = transaction.columns
     if len(wanted) == len(read):
-        found = found[np.isin(transaction.a, wanted)]
+        found = found[np.isin(attributes, wanted)]
     return Relation({entity: np.unique(found)}, len(np.unique(found))) if len(found) else None
 
 

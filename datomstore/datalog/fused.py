@@ -146,8 +146,17 @@ class _Builder:
         begin = len(self.operations)
         self.operations.append(("not", {}))
         self._bound = set(step.shared)
+        # What it does not share is its own, also where it has the name of something outside.
+        hidden: dict[object, int] = {
+            name: register
+            for name, register in self._registers.items()
+            if isinstance(name, Symbol) and name not in self._bound
+        }
+        for name in hidden:
+            del self._registers[name]
         if not self.add_all(step.steps):
             return False
+        self._registers.update(hidden)
         self._bound = outside
         self.operations[begin][1]["partner"] = len(self.operations)
         self.operations.append(("end", {"partner": begin}))

@@ -331,3 +331,11 @@ def test_derive_answers_rules_whole() -> None:
     database = database_of(facts_of(chains(count=2, length=3)))
     found = derive(SHAPES["left"], ["p"], database)
     assert set(found["p"]) == closure({(a, b) for a, _, b in chains(count=2, length=3)})  # type: ignore[misc]
+
+
+def test_a_negation_in_a_rule_has_variables_of_its_own() -> None:
+    """One that is not shared may have the name of one outside, which keeps its value."""
+    database = database_of(facts_of([(1, EDGE, 2), (2, EDGE, 3), (4, EDGE, 4)]))
+    rules = "[[(apart [?d ?b]) (not-join [] [?b :a ?b] [?b :a 1])]]"
+    query = "[:find ?d ?b :in $ % [?d ...] [?b ...] :where (apart ?d ?b)]"
+    assert q(query, database, rules, [1, 2], [5, 6]) == Set(product([1, 2], [5, 6]))
