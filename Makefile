@@ -59,7 +59,8 @@ hostile: $(HOSTILE)/.built
 
 asan: $(ASAN)/.built
 	$(UNDER_ASAN) timeout 600 $(BIN)/pytest -q -p no:cacheprovider --timeout 300 tests/yind/cesk \
-		tests/conformance/test_language.py tests/hostile
+		tests/conformance/test_language.py tests/hostile tests/datomstore/datalog/test_tables.py \
+		tests/datomstore/datalog/test_joins.py tests/datomstore/datalog/test_lattices.py tests/datomstore/datalog/test_rules.py
 
 fuzz: $(ASAN)/.built
 	$(UNDER_ASAN) PYTHONPATH=.:tests/support $(BIN)/python -m fuzzing --seconds $(or $(SECONDS),60)

@@ -1,4 +1,4 @@
-"""Which build of the machine is tested: the one in the checkout, or the one in the folder that YIN_MACHINE names."""
+"""Which build of the extension modules is tested: the one in the checkout, or the one in the folder that YIN_MACHINE names."""
 
 from __future__ import annotations
 
@@ -11,26 +11,31 @@ from importlib.util import spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
-MODULE = "yind.cesk._core"
-
 
 class _Elsewhere(MetaPathFinder):
-    """Finds the machine in another folder, and nothing else."""
+    """Finds extension modules in another folder, and nothing else."""
 
-    def __init__(self, file: Path) -> None:
-        self._file = file
+    def __init__(self, files: dict[str, Path]) -> None:
+        self.files = files
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        return spec_from_file_location(MODULE, self._file) if fullname == MODULE else None
+        file = self.files.get(fullname)
+        return None if file is None else spec_from_file_location(fullname, file)
 
 
 def choose() -> None:
-    """Make later imports of the machine find the build that YIN_MACHINE names, if it names one."""
+    """Make later imports of extension modules find the build that YIN_MACHINE names, if it names one."""
     folder = os.environ.get("YIN_MACHINE")
     if folder is None or any(isinstance(finder, _Elsewhere) for finder in sys.meta_path):
         return
-    assert MODULE not in sys.modules, "the machine is imported already"
-    (file,) = Path(folder).glob("yind/cesk/_core*.so")
-    sys.meta_path.insert(0, _Elsewhere(file.absolute()))
+    built = Path(folder).absolute()
+    files = {
+        ".".join([*file.relative_to(built).parts[:-1], file.name.partition(".")[0]]): file
+        for package in ("datomstore", "yind")
+        for file in built.glob(f"{package}/**/*.so")
+    }
+    assert files, f"nothing is built in {folder}"
+    assert files.keys().isdisjoint(sys.modules), "a module is imported already"
+    sys.meta_path.insert(0, _Elsewhere(files))
