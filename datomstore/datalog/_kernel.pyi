@@ -14,6 +14,7 @@ class Table:
     arity: int
     count: int
     has_best: bool
+    size: int
     def __init__(
         self,
         arity: int,

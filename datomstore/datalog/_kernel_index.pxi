@@ -417,6 +417,17 @@ cdef void end_hashed(Hashed *it) noexcept:
     free(it.following)
 
 
+cdef int64_t hashed_size(Hashed *it) noexcept:
+    """Return about how many bytes an index takes."""
+    cdef int64_t total = (it.mask + 1) * sizeof(Slot)
+    total += it.group_capacity * sizeof(Group) + 8 * it.following_capacity
+    if it.layout != HASHES:
+        total += 4 * it.dense.width
+    if it.order != NULL:
+        total += 4 * it.covered
+    return total
+
+
 cdef class _Index:
     """Owns an index. Its table has it, so it must not keep the table: nothing would be let go before a collection."""
 

@@ -116,6 +116,21 @@ cdef class Table:
         return 0
 
     @property
+    def size(self):
+        """Bytes of its columns, and of what tells rows apart and finds them."""
+        cdef _Index index
+        cdef int64_t total = self.data.capacity * (8 * self.data.arity + (1 if self.data.best >= 0 else 0))
+        if self.seen.bits != NULL:
+            total += self.seen.left.width * self.seen.right.width // 8
+        if self.seen.keys != NULL:
+            total += 8 * (self.seen.mask + 1)
+        if self.data.seen != NULL:
+            total += hashed_size(&self.seen.whole)
+        for index in self.indexes.values():
+            total += hashed_size(&index.it)
+        return total
+
+    @property
     def has_best(self):
         """Whether rows give way to better ones."""
         return self.data.best >= 0

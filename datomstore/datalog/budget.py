@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
 
+from datomstore.datalog._kernel import Table
 from datomstore.datalog.errors import BudgetExceeded, QueryCancelled
 from datomstore.datalog.limits import JOIN_ROWS_MAX
 
@@ -39,7 +40,8 @@ class Cancellation:
 class Budget:
     """Rows made in all joins together, and seconds; None is no bound. A cancellation can be shared by several.
 
-    `memory` bounds the bytes of the rows that one join makes at a time, and of all that are found.
+    `memory` bounds the bytes of the rows that one join makes at a time, and of all that are found; and those of the
+    tables that recursive rules fill.
     """
 
     rows: int | None = None
@@ -54,7 +56,16 @@ UNBOUNDED = Budget()
 class Meter:
     """What one query has used."""
 
-    __slots__ = ("cancellation", "deadline", "limit", "memory", "rows", "rows_max", "seconds")
+    __slots__ = (
+        "cancellation",
+        "deadline",
+        "limit",
+        "memory",
+        "rows",
+        "rows_max",
+        "seconds",
+        "tables",
+    )
 
     def __init__(self, budget: Budget | None) -> None:
         budget = budget or UNBOUNDED
@@ -63,6 +74,7 @@ class Meter:
         self.limit: int | None = None  # of rows, while one of several ways is tried
         self.rows_max = budget.rows
         self.memory = budget.memory
+        self.tables: list[Table] = []  # that rules fill, if memory is bounded
         self.seconds = budget.seconds
         self.deadline = None if budget.seconds is None else perf_counter() + budget.seconds
 
@@ -83,6 +95,16 @@ class Meter:
     def room(self, rows: int, columns: int, clause: object) -> None:
         """Ask for memory for rows that are about to be made. Raises BudgetExceeded."""
         if self.memory is not None and rows * columns * ID_BYTES > self.memory:
+            raise BudgetExceeded(f"more than {self.memory} bytes of rows", clause)
+
+    def fills(self, table: Table) -> None:
+        """Note a table whose rows count as memory."""
+        if self.memory is not None and not any(table is held for held in self.tables):
+            self.tables.append(table)
+
+    def weigh(self, clause: object) -> None:
+        """Ask whether the tables are too large. Raises BudgetExceeded."""
+        if self.memory is not None and sum(t.size for t in self.tables) > self.memory:
             raise BudgetExceeded(f"more than {self.memory} bytes of rows", clause)
 
     def portion(self, most: int) -> int:

@@ -61,6 +61,7 @@ class Fixpoint:
     ) -> None:
         """Add a body. `eager`: all answers of rules it calls may be made, since most will be asked for."""
         assert self._parts is None, "it has run"
+        self.meter.fills(head)
         self._bodies.append(Body(planner, head, terms, body, outside, eager=eager))
 
     def run(self) -> None:

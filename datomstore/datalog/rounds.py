@@ -136,7 +136,7 @@ class Variant:
         try:
             while join.running:
                 meter.spend(join.run(meter.portion(JOIN_PAUSE_ROWS)), self.form)
-                bounded(head, most, self.form)
+                bounded(head, most, self.form, meter)
         except JoinGivenUp:
             self.gave_up = True
             return False
@@ -144,8 +144,9 @@ class Variant:
         return True
 
 
-def bounded(head: Table, most: int, form: object) -> None:
-    """Raise BudgetExceeded for a table that a join has made too large."""
+def bounded(head: Table, most: int, form: object, meter: Meter) -> None:
+    """Raise BudgetExceeded for a table that a join has made too large, or all of them."""
+    meter.weigh(form)
     if head.count > most:
         raise BudgetExceeded(f"more than {JOIN_ROWS_MAX} rows of one join", form)
 
@@ -319,7 +320,7 @@ class _Group:
         try:
             while walk.running:
                 meter.spend(walk.run(meter.portion(JOIN_PAUSE_ROWS)), form)
-                bounded(self.head, most, form)
+                bounded(self.head, most, form, meter)
         except JoinGivenUp:
             return False
         finally:
@@ -356,7 +357,7 @@ def _joined(variants: Sequence[Variant], joins: list[Join], meter: Meter) -> boo
         while rounds.running:
             meter.spend(rounds.run(meter.portion(JOIN_PAUSE_ROWS)), form)
             for key, head in heads.items():
-                bounded(head, most[key], form)
+                bounded(head, most[key], form, meter)
     except JoinGivenUp:
         variants[rounds.current].gave_up = True
         return False

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datomstore.datalog import q
+from datomstore.datalog import Budget, BudgetExceeded, q
 from datomstore.datalog._kernel import Table
 
 Edge = tuple[Any, Any]
@@ -83,3 +83,11 @@ def test_tables_of_any_width_hold_each_row_once(arity: int, data: st.DataObject)
         known |= set(batch)
     held = [table.column(place).tolist() for place in range(arity)]
     assert sorted(zip(*held, strict=True)) == sorted(known)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_tables_of_recursion_count_as_memory(shape: str) -> None:
+    chain = [(n, n + 1) for n in range(400)]
+    query = "[:find (count ?b) . :in $ % :with ?a :where (p ?a ?b)]"
+    with pytest.raises(BudgetExceeded, match="more than 200000 bytes"):
+        q(query, chain, SHAPES[shape], budget=Budget(memory=200_000))
