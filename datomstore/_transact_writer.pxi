@@ -121,8 +121,10 @@ cdef class Writer:
                 e, a, v, txs, ended = pending.columns(rows, ends)
                 self.columns.write(pending.start, e, a, v, txs, ended)
                 pending.written(rows, ends)
-            if self.columns.count < self.committed_end:
-                self.columns.count = self.committed_end
+            # The writer may have committed more meanwhile: those rows are not in the columns yet.
+            end = min(self.committed_end, pending.start)
+            if self.columns.count < end:
+                self.columns.count = end
 
     @property
     def committed_rows(self):

@@ -409,6 +409,7 @@ class Facts:
     def _seal(self) -> None:
         """Make a run of the committed rows of the tail. Only while settling."""
         seen, count = self._segments, self.count
+        assert count <= self._written, "what is committed is written"
         rows = count - seen.tail_start
         e, a, v, t = (column[:rows] for column in seen.tail)
         past, until = seen.ended.past(seen.tail_start, count, count)
