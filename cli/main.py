@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "stream": ("cli.commands.stream", "stream", "List, make, import, export and watch streams."),
     "q": ("cli.commands.query", "q", "Ask a Datalog query."),
     "verify": ("cli.commands.store", "verify", "Check stored streams."),
+    "rebuild": ("cli.commands.store", "rebuild", "Make indexes anew from the logs."),
     "compact": ("cli.commands.store", "compact", "Give back what is free in a data folder."),
     "backup": ("cli.commands.store", "backup", "Copy a node's data, running or not."),
     "restore": ("cli.commands.store", "restore", "Make a backup the data of a node."),

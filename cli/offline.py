@@ -68,9 +68,14 @@ def opened(folder: Path, *, create: bool = False) -> Iterator[Streams]:
     with translated():
         storage = LmdbStorage(folder)
         try:
-            yield Streams(storage, now_ms=lambda: time.time_ns() // 1_000_000)
-        finally:
+            streams = Streams(storage, now_ms=lambda: time.time_ns() // 1_000_000)
+        except BaseException:
             storage.close()
+            raise
+        try:
+            yield streams
+        finally:
+            streams.close()
 
 
 @contextmanager

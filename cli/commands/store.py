@@ -13,7 +13,7 @@ import click
 
 from cli.connect import cluster_of, connected
 from cli.errors import CliError, Exit
-from cli.offline import folder_of, opened, place_options, translated
+from cli.offline import chosen, folder_of, opened, place_options, translated
 from cli.output import Column, count, note, output_option, show_document, show_rows, size
 from cli.progress import progress
 
@@ -62,16 +62,47 @@ def verify(
 
 
 @click.command()
+@click.argument("streams", metavar="[STREAM]...", nargs=-1)
+@place_options
+@output_option
+@click.pass_context
+def rebuild(
+    ctx: click.Context,
+    streams: tuple[str, ...],
+    node: str | None,
+    data: Path | None,
+    output: str,
+    as_json: bool,
+) -> None:
+    """Make the indexes of stored streams anew from their logs."""
+    rows: list[dict[str, object]] = []
+    with opened(folder_of(ctx, node, data)) as found:
+        for name in streams or found.names():
+            found.rebuild(name)
+            stream = found.get(name)
+            rows.append({"name": name, "t": stream.t, "datoms": stream.stats().datoms})
+            note(f"{name}: rebuilt")
+    columns = [
+        Column("name", "STREAM"),
+        Column("t", "T", right=True, form=count),
+        Column("datoms", "DATOMS", right=True, form=count),
+    ]
+    show_rows("store.rebuild", rows, columns, output="json" if as_json else output, identity="name")
+
+
+@click.command()
 @place_options
 @output_option
 @click.pass_context
 def compact(
     ctx: click.Context, node: str | None, data: Path | None, output: str, as_json: bool
 ) -> None:
-    """Rewrite the data file without what is free in it, as after excisions and merges."""
+    """Merge the indexes of all streams, and rewrite the data file without what is free in it."""
     folder = folder_of(ctx, node, data)
     with opened(folder) as found:
         before = folder_bytes(folder)
+        for stream in chosen(found, ()):
+            found.merge(stream, whole=True)
         if not found.purge():
             raise CliError(f"{folder}: somebody reads it", exit_code=Exit.CONFLICT)
     after = folder_bytes(folder)

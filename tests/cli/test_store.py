@@ -184,6 +184,10 @@ def test_a_running_node_is_backed_up_and_the_copy_is_sound(yin: Yin, place: Path
     assert {row["name"]: row["t"] for row in listed}["people"] == 3
     assert yin("restore", "copy", "--data", "again").code == 6
     assert "now" in yin("compact", "--data", "again").out
+    rebuilt = json.loads(yin("rebuild", "--data", "again", "people", "--json").out)["items"]
+    assert [(row["name"], row["t"]) for row in rebuilt] == [("people", 3)]
+    assert yin("rebuild", "--data", "again", "nobody").code == 4
+    assert json.loads(yin("verify", "--data", "again", "--json").out)["ok"]
 
 
 def test_a_flipped_byte_is_found(yin: Yin, place: Path) -> None:
