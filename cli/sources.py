@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from cli.errors import CliError, Exit
 
+PROGRAM_SUFFIX = ".yin"  # after the hash of a program: its bytes, as nodes keep and ship them
 SUFFIXES = (".clj", ".cljc")  # of files that may be required
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def read_source(file: Path) -> str:
 def host_of(file: Path | None) -> Host:
     """Return what the compiler may ask: macros run on the machine, namespaces come from the program's folder."""
     from yang.host import Host
+    from yang.program import Program
     from yind.cesk.evaluate import evaluate
 
     folder = None if file is None else file.parent
@@ -46,7 +48,13 @@ def host_of(file: Path | None) -> Host:
                 return str(path), read_source(path)
         return None
 
-    return Host(evaluate, load)
+    def program(program_hash: bytes) -> Program | None:
+        path = None if folder is None else folder / f"{program_hash.hex()}{PROGRAM_SUFFIX}"
+        return (
+            Program.from_bytes(path.read_bytes()) if path is not None and path.is_file() else None
+        )
+
+    return Host(evaluate, load, program)
 
 
 def compile_or_fail(text: str, name: str, file: Path | None = None) -> Program:

@@ -20,7 +20,7 @@ from typing import NamedTuple, TypeAlias
 from datomstore.value import Keyword
 from yang.definitions import REWRITTEN, THREADS, VALUES, construct
 from yang.derived import DERIVED, WRITTEN_OUT
-from yang.errors import MacroFault, Source, SourceError, SourceErrors, raise_all
+from yang.errors import MacroFault, ProgramInvalid, Source, SourceError, SourceErrors, raise_all
 from yang.forms import (
     Expansion,
     Form,
@@ -36,6 +36,7 @@ from yang.host import ALONE, Host
 from yang.limits import ERRORS_SHOWN_MAX, MACRO_DEPTH_MAX
 from yang.macros import COUNTER, Macro, Macros, mentions
 from yang.namespaces import CORE, CORE_NAMESPACES, SLASHED, USER, Global, Globals
+from yang.program import HASH_SIZE, tree_of
 from yang.reader.clojure import read_source
 from yang.reader.resolve import resolve
 from yang.segment import Span
@@ -703,7 +704,32 @@ class Expander:
 
     def require_code(self, program_hash: str, span: Span) -> str:
         """Put the definitions of a program that is known by its hash before what follows; return its namespace."""
-        raise self.error("code by hash cannot be required here", span)
+        from yang.raised import core_forms  # which makes forms of what this module's output became
+
+        try:
+            digest = bytes.fromhex(program_hash)
+        except ValueError:
+            digest = b""
+        if len(digest) != HASH_SIZE:
+            raise self.error(f"{program_hash} is not the hash of a program", span)
+        namespace = f"code.{program_hash[:16].lower()}"
+        if namespace in self.loaded:
+            return namespace
+        program = self.host.program(digest) if self.host.program is not None else None
+        if program is None:
+            raise self.error(f"no program {program_hash[:12]} is known here", span)
+        if program.hash != digest:
+            raise self.error(f"another program than {program_hash[:12]} was found", span)
+        try:
+            forms = core_forms(tree_of(program))
+        except ProgramInvalid as error:
+            raise self.error(f"the program {program_hash[:12]}: {error}", span) from None
+        self.loaded.add(namespace)
+        here = self.namespace
+        self.globals.close_home()
+        entries: list[_Entry] = [(_placed(form, span), ()) for form in forms]
+        self._arriving += [lambda: self.enter(namespace), *entries, lambda: self.enter(here)]
+        return namespace
 
     def require_hint(self, namespace: str) -> str:
         """Return what could be required instead."""
@@ -734,6 +760,25 @@ class Expander:
             name.value, self.namespace, kind, is_private, form.meta, more, form.span.line
         )
         return name
+
+
+def _placed(form: Form, span: Span) -> Form:
+    """Return a form that comes from elsewhere with one place for all of it."""
+    placed: list[Form] = []
+    stack: list[tuple[Form, bool]] = [(form, False)]
+    while stack:
+        form, is_done = stack.pop()
+        if form.is_leaf:
+            placed.append(form._replace(span=span))
+        elif is_done:
+            count = len(form.value)
+            items = tuple(placed[len(placed) - count :])
+            del placed[len(placed) - count :]
+            placed.append(form._replace(value=items, span=span))
+        else:
+            stack.append((form, True))
+            stack.extend([(item, False) for item in reversed(form.value)])
+    return placed[0]
 
 
 def write_key(form: Form) -> str:

@@ -11,7 +11,9 @@ from yang.errors import Source, SourceError, SourceErrors
 from yang.expand import expand
 from yang.forms import text_of
 from yang.host import Host
-from yang.program import Program, tree_of
+from yang.lower import lower, tree_of_source
+from yang.program import Program, program_of, tree_of
+from yang.raised import core_forms
 from yang.reader.clojure import read
 from yind.cesk import Code, Machine, Status
 from yind.cesk.evaluate import evaluate
@@ -163,3 +165,46 @@ def test_fault_in_a_required_file_names_that_file() -> None:
     places = [(entry.source, entry.span[0]) for entry in machine.fault.trace]
     assert ("app.base.clj", 3) in places
     assert ("a.clj", 2) in places
+
+
+LIBRARY = """
+(def ^:private base [1 '(a "b") {:k #{1.5 nil}}])
+(defmacro twice [x] `(* 2 ~x))
+(defn fact [n] (if (zero? n) 1 (* n (fact (dec n)))))
+(defn all [& {:keys [a b] :or {b 5}}] [(twice a) b base])
+(defn caught [f] (try (f) (catch ArithmeticException e :divided) (catch :default e (ex-data e)) (finally nil)))
+(defn sum [n] (loop [i 0 total 0] (if (< i n) (recur (inc i) (+ total i)) total)))
+(defn even-count [xs] (letfn [(ev [l] (if (seq l) (od (rest l)) true)) (od [l] (if (seq l) (ev (rest l)) false))] (ev xs)))
+(throw-not 1)
+(defn throw-not [x] x)
+"""
+
+
+def test_core_forms_of_a_tree_lower_to_the_same_program() -> None:
+    tree = tree_of_source(LIBRARY, "library.clj", HOST)
+    text = "\n".join(text_of(form) for form in core_forms(tree))
+    source = Source("a.clj", text)
+    again = lower(expand(core_forms(tree), source).forms, source)
+    assert program_of(again).hash == program_of(tree).hash
+
+
+def test_code_is_required_by_its_hash() -> None:
+    program = compile_source(LIBRARY, "library.clj", host=HOST).program
+    text = f"""(ns a (:require ["{program.hash.hex()}" :as l :refer [fact]]))
+    (defn sum [] :mine)
+    [(fact 5) (l/all :a 2) (l/caught (fn [] (/ 1 0))) (l/sum 4) (sum) (l/even-count [1 2])]"""
+    host = HOST._replace(program={program.hash: program}.get)
+    segment = compile_source(text, "a.clj", host=host).segment
+    machine = Machine(Code(segment, Code(core_segment(), None)), memory_max=1 << 24)
+    assert machine.run(1_000_000) is Status.DONE
+    assert machine.result_text == ('[120 [4 5 [1 (a "b") {:k #{1.5 nil}}]] :divided 6 :mine true]')
+    assert "no program" in errors(text)[0].message
+
+
+def test_another_program_than_the_one_that_was_asked_for_is_refused() -> None:
+    program = compile_source("1", "a.clj").program
+    host = Host(evaluate, None, lambda digest: program)
+    with pytest.raises(SourceError, match="another program than 000000"):
+        compile_source(f'(require \'["{"00" * 32}" :as l])', "a.clj", host=host)
+    with pytest.raises(SourceError, match="is not the hash of a program"):
+        compile_source('(require \'["abc" :as l])', "a.clj", host=host)
