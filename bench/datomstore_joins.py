@@ -26,7 +26,7 @@ from datomstore import edn
 from datomstore.database import Database
 from datomstore.datalog import pull_many, q
 from datomstore.datom import TX_BASE
-from datomstore.facts import Facts
+from datomstore.facts import ORDERS, Facts
 from datomstore.intern import Ids, intern, intern_many
 from datomstore.value import Keyword
 
@@ -133,8 +133,9 @@ def _measure(
     loads = _load(rounds, columns, names)
     started = time.perf_counter()
     database = database_of(columns)
-    for order in ("eavt", "aevt", "avet", "vaet"):
-        database.facts.order(order, database.count_rows)
+    for run in database.facts.view(database.count_rows).runs:
+        for order in ORDERS:
+            run.order(order)
     rounds.note(
         "loading", f"bulk load, {size}", "ms", (time.perf_counter() - started) * 1000, loads
     )
