@@ -63,7 +63,7 @@ class Pages:
 
     def page_of(self, place: int) -> int:
         """Return the page of a value, counted from the blob's first."""
-        return int(np.searchsorted(self._firsts, place, "right")) - 1
+        return int(np.searchsorted(self._firsts, np.uint32(place), "right")) - 1
 
     def begin(self, page: int) -> int:
         """Return the first value of a page."""
@@ -84,7 +84,8 @@ class Pages:
     def candidates(self, hashed: int) -> list[int]:
         """Return the places of values with a hash."""
         hashes: Array = self.segment["hash"]
-        low, high = np.searchsorted(hashes, np.array([hashed, hashed + 1]), "left").tolist()
+        key = np.uint32(hashed)  # of the array's own type, or all of it would be converted first
+        low, high = int(np.searchsorted(hashes, key)), int(np.searchsorted(hashes, key, "right"))
         found: list[int] = self.segment["index"][low:high].tolist()
         return [place for place in found if place < self.count]
 
