@@ -48,14 +48,9 @@ def check(streams: Streams, name: str, *, progress: Progress | None = None) -> l
         _check_facts(transactions, faults)
         _check_attributes(database, faults)
         try:
-            stream = streams.get(name)
+            _check_stream(streams, streams.get(name), database, roots, faults)
         except StorageCorrupt as error:  # the log is well: segments can be made anew from it
-            return [*faults, Fault("segments", database.basis_t, str(error))]
-        _check_memory(stream, database, faults)
-        _check_orders(stream, faults)
-        if stream.kept is not None:
-            found = problems(streams.storage, stream.kept, stream.transactor.facts, roots)
-            faults += [Fault("segments", database.basis_t, problem) for problem in found]
+            faults.append(Fault("segments", database.basis_t, str(error)))
     return faults
 
 
@@ -127,6 +122,17 @@ def _check_composite(database: Database, attribute: Attribute, faults: list[Faul
         faults.append(
             Fault("attribute", database.basis_t, f"{attribute.ident!r} is not what its parts make")
         )
+
+
+def _check_stream(
+    streams: Streams, stream: Stream, database: Database, roots: list[bytes], faults: list[Fault]
+) -> None:
+    """Compare what answers queries with what the log makes."""
+    _check_memory(stream, database, faults)
+    _check_orders(stream, faults)
+    if stream.kept is not None:
+        found = problems(streams.storage, stream.kept, stream.transactor.facts, roots)
+        faults += [Fault("segments", database.basis_t, problem) for problem in found]
 
 
 def _check_memory(stream: Stream, database: Database, faults: list[Fault]) -> None:

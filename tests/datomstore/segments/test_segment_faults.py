@@ -58,7 +58,7 @@ def test_a_flipped_bit_of_a_segment_is_named_and_the_log_repairs_it(tmp_path: Pa
         flip(path, 64)  # the first byte of the first section
         streams = opened(tmp_path)
         with pytest.raises(StorageCorrupt, match=path.name):
-            streams.get("s")
+            everything(streams.get("s"))  # values are read when they are wanted
         (fault,) = check(streams, "s")
         assert fault.rule == "segments"
         assert path.name in fault.message
