@@ -348,7 +348,8 @@ class Streams:
     ) -> TxReport:
         """Commit a transaction: at once if nobody else writes, else together with those of others."""
         items = list(tx_data)
-        self._upkeep.keep_up(stream)
+        if self.merges:
+            self._upkeep.keep_up(stream)
         if not self._queue.led and self.write_lock.acquire(blocking=False):
             try:
                 report = self._commit_alone(stream, items, meta)
@@ -380,8 +381,9 @@ class Streams:
         transactor.commit(staged)
         stream.log_bytes += len(blob)
         self.committed(stream)
-        for listener in tuple(stream.listeners):
-            listener(report)
+        if stream.listeners:
+            for listener in tuple(stream.listeners):
+                listener(report)
         return report
 
     def _commit_together(
