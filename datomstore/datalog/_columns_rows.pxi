@@ -9,18 +9,39 @@
 cdef extern from "Python.h":
     bint PyFloat_CheckExact(object) noexcept
     double PyFloat_AS_DOUBLE(object) noexcept
-    void PyObject_GC_UnTrack(object) noexcept
+
+cdef extern from *:
+    """
+    /* A tuple of NULLs that the collector does not know. */
+    static inline PyObject *untracked_tuple(Py_ssize_t width) {
+    #if PY_VERSION_HEX < 0x030E0000
+        PyTupleObject *made;
+        if (width == 0) return PyTuple_New(0);
+        made = PyObject_GC_NewVar(PyTupleObject, &PyTuple_Type, width);
+        if (made != NULL) memset(made->ob_item, 0, width * sizeof(PyObject *));
+        return (PyObject *) made;
+    #else  /* which has more fields */
+        PyObject *made = PyTuple_New(width);
+        if (made != NULL) PyObject_GC_UnTrack(made);
+        return made;
+    #endif
+    }
+    """
+    object untracked_tuple(Py_ssize_t width)
 
 cdef enum:
     WIDTH_MAX = 512  # columns of one row
+    ONE_DIGIT = 1 << 30
 
 
 cdef inline object value_at(list table, int64_t one):
     """Return the value of an id. Raises IndexError."""
-    cdef int64_t place
+    cdef int64_t place = one >> 1
     if not one & 1:
-        return PyLong_FromLongLong(one >> 1)
-    place = one >> 1
+        # Of what is one digit for Python, this is the shorter way.
+        if -ONE_DIGIT < place < ONE_DIGIT:
+            return PyLong_FromLong(<long> place)
+        return PyLong_FromLongLong(place)
     # The table is looked at anew each time: making an object can let another thread append to it.
     if place < 0 or place >= PyList_GET_SIZE(table):
         raise IndexError("an id of no value")
@@ -46,12 +67,11 @@ def tuples_of(list columns not None, list table not None, int64_t start, int64_t
         at[place] = &view[0] if view.shape[0] else NULL
     made = PyList_New(stop - start)
     for i in range(start, stop):
-        row = PyTuple_New(width)
+        row = untracked_tuple(width)
         for place in range(width):
             value = value_at(table, at[place][i])
             Py_INCREF(value)
             PyTuple_SET_ITEM(row, place, value)
-        PyObject_GC_UnTrack(row)
         Py_INCREF(row)
         PyList_SET_ITEM(made, i - start, row)
     return made
@@ -80,7 +100,14 @@ def types_of(const int64_t[::1] column not None, list table not None):
     cdef object kind
     cdef set found = set()
     cdef bint small = False
-    for i in range(column.shape[0]):
+    cdef int64_t count = column.shape[0]
+    cdef int64_t odd = 0
+    with nogil:
+        for i in range(count):
+            odd |= column[i]
+    if not odd & 1:
+        return {int} if count else found
+    for i in range(count):
         one = column[i]
         if not one & 1:
             small = True
