@@ -80,6 +80,8 @@ class Extent:
         if found is None:
             facts, rows = self._database.facts, self.rows
             match place:
+                case 0:
+                    found = facts.e[rows]
                 case 1:
                     found = facts.a[rows]
                 case 2:

@@ -10,7 +10,7 @@ give about one row for each row, then larger ones by size; what shares no variab
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 from math import sqrt
@@ -29,6 +29,7 @@ from datomstore.datalog.errors import QueryError
 from datomstore.datalog.limits import ORDERS_MAX
 from datomstore.datalog.sources import DatabaseSource, Source
 from datomstore.datalog.steps import (
+    FLIPPED,
     Compute,
     Delta,
     DemandCall,
@@ -37,6 +38,7 @@ from datomstore.datalog.steps import (
     Match,
     Step,
     Without,
+    interval,
     is_bound,
 )
 from datomstore.datalog.syntax import (
@@ -130,7 +132,9 @@ class Planner:
             return list(body)  # these need nothing bound
         names, around = frozenset(bound), frozenset(outside)
         kept = self.answers.program.orders
-        key = (tuple(map(self._alike, body)), names, around, self.answers.cautious)
+        sizes = self._ranges(body)
+        alike = tuple(self._alike(part, place, sizes) for place, part in enumerate(body))
+        key = (alike, names, around, self.answers.cautious)
         places = kept.get(key)
         if places is None:
             ordered = self._ordered(body, names, around)
@@ -140,8 +144,28 @@ class Planner:
             return ordered
         return [body[place] for place in places]
 
-    def _alike(self, part: Part) -> object:
+    def _ranges(self, body: Sequence[Part]) -> dict[int, int]:
+        """Return sizes of patterns whose value is compared with integers, by place in the body."""
+        bounds: dict[Symbol, list[tuple[str, int]]] = {}
+        for part in body:
+            if isinstance(part, Apply) and part.binding is None and part.function in FLIPPED:
+                for name, variable, bound in _compared(part):
+                    bounds.setdefault(variable, []).append((name, bound))
+        found: dict[int, int] = {}
+        for place, part in enumerate(body if bounds else ()):
+            if not isinstance(part, Pattern) or len(part.terms) < 3:
+                continue
+            value, source = part.terms[2], self.find(part.source, part.form)
+            if isinstance(source, DatabaseSource) and is_variable(value) and value in bounds:
+                size = source.between(source.key_of(part), *interval(bounds[value]))
+                if size is not None:
+                    found[place] = size
+        return found
+
+    def _alike(self, part: Part, place: int, sizes: Mapping[int, int]) -> object:
         """Return the clause and about how large it is: what decides its place."""
+        if place in sizes:
+            return part, sizes[place].bit_length() // SIZE_BITS
         if isinstance(part, Stored):
             return part.terms, part.table.count.bit_length() // SIZE_BITS
         if isinstance(part, (Pattern, Call)):
@@ -168,6 +192,8 @@ class Planner:
             n for part in body if isinstance(part, Stored) for n in _variables(part)
         }
         waiting = [_Waiting(part, self._needs(part, clauses, visible)) for part in body]
+        for place, size in self._ranges(body).items():
+            waiting[place].size = size
         ordered: list[P] = []
         while waiting:
             ready = [item for item in waiting if item.needs <= names]
@@ -307,6 +333,19 @@ class Planner:
         if found is None:
             raise QueryError("query/unknown-source", f"no source {wanted.name}", form)
         return found
+
+
+def _compared(part: Apply) -> Iterator[tuple[str, Symbol, int]]:
+    """Yield the comparison of a variable with an integer that a predicate is, if it is one."""
+    if len(part.arguments) != 2:
+        return
+    left, right = part.arguments
+    for name, variable, bound in (
+        (part.function, left, right),
+        (FLIPPED[part.function], right, left),
+    ):
+        if is_variable(variable) and isinstance(bound, Constant) and type(bound.value) is int:
+            yield name, variable, bound.value
 
 
 def bound_places(call: Call, names: Collection[Symbol]) -> tuple[int, ...]:

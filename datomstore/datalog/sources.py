@@ -19,6 +19,7 @@ from datomstore.datalog.errors import QueryError
 from datomstore.datalog.extents import FALSE, TRUE, Extent, Key
 from datomstore.datalog.limits import (
     EXTENTS_BYTES_MAX,
+    FILTERED_FEW,
     ORDERS_MAX,
     PATCH_ROWS_MAX,
     SEEK_PART,
@@ -207,6 +208,24 @@ class DatabaseSource:
             return False
         sought = self._sought.get((key, by_entity), 0) + probes
         return sought * SEEK_PART <= count or count > SEEK_ROWS_MAX
+
+    def between(self, key: Key | None, low: int, high: int) -> int | None:
+        """Return about how many facts of an attribute have integers from `low` to `high`; None if it has other values too."""
+        if key is None or key[1] is None or key != (None, key[1], None, None, None):
+            return None
+        if self.database._all or not self.database.has_integers_only(key[1]):
+            return None
+        return self.database.count_between(key[1], low, high)
+
+    def few_between(self, key: Key | None, low: int, high: int) -> Rows | None:
+        """Return the rows of these facts if they are few among all, and not all are at hand anyway; else None."""
+        if key is None or key in self._extents:
+            return None
+        count = self.between(key, low, high)
+        if count is None or count * FILTERED_FEW > self.count(key):
+            return None
+        assert key[1] is not None, "of one attribute"
+        return self.database.rows_between(key[1], low, high)
 
     def entity_attribute(self, e: object, a: object) -> list[object]:
         """Return the values of an attribute of an entity: an id, an ident or a lookup ref."""

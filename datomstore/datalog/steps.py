@@ -42,7 +42,7 @@ from datomstore.datalog.syntax import (
 )
 from datomstore.errors import DatomstoreError
 from datomstore.facts import Rows
-from datomstore.intern import Ids, intern, intern_many, values_of
+from datomstore.intern import INLINE_BOUND, Ids, intern, intern_many, values_of
 from datomstore.value import Map, Set, Symbol
 
 Keep = frozenset[Symbol]
@@ -298,6 +298,10 @@ class Ranged:
         # Nothing of the pattern is known yet, and the constants are: rows that fail need not be made.
         source = self.match.source
         if relation.count == 1 and relation.columns.keys().isdisjoint(self._names):
+            few = self._few(relation)
+            if few is not None:
+                meter.spend(few.count, self.form)
+                return few
             extent = source.extent(self.match.key)
             if isinstance(extent, Extent):
                 rows = self._rows(extent, relation)
@@ -310,14 +314,32 @@ class Ranged:
                 relation = step.execute(relation, meter)
         return relation.keep(self.keep)
 
+    def _few(self, relation: Relation) -> Relation | None:
+        """Return the rows that pass, by the order of values, if that is the cheapest."""
+        source = self.match.source
+        if not isinstance(source, DatabaseSource) or self.match.width > 3:
+            return None
+        bounds = [self._bound(step, relation) for step in self.filters]
+        if any(bound & 1 for _, bound in bounds):
+            return None
+        low, high = interval((name, bound >> 1) for name, bound in bounds)
+        rows = source.few_between(self.match.key, low, high)
+        return (
+            None if rows is None else self._made(Extent(source.database, rows, {}), None, relation)
+        )
+
+    def _bound(self, step: Compute, relation: Relation) -> tuple[str, int]:
+        """Return a comparison as one of the pattern's value with an id."""
+        name, (left, right) = step.clause.function, step.arguments
+        if is_variable(right) and right in self._names:
+            name, right = FLIPPED[name], left
+        return name, int(column_of(right, relation)[0])
+
     def _rows(self, extent: Extent, relation: Relation) -> Rows | None:
         """Return the rows that pass; None if some values have to be looked at one by one."""
         rows: Rows | None = None
         for step in self.filters:
-            name, (left, right) = step.clause.function, step.arguments
-            if is_variable(right) and right in self._names:
-                name, right = FLIPPED[name], left
-            bound = int(column_of(right, relation)[0])
+            name, bound = self._bound(step, relation)
             if rows is None:
                 rows = extent.rows_where(self._place, name, bound)
                 if rows is None:
@@ -329,21 +351,38 @@ class Ranged:
                 rows = rows[vectors.COMPARE[name](values, np.full(len(values), bound))]
         return rows
 
-    def _made(self, extent: Extent, rows: Rows, relation: Relation) -> Relation:
+    def _made(self, extent: Extent, rows: Rows | None, relation: Relation) -> Relation:
+        count = extent.count if rows is None else len(rows)
         columns = {
-            name: np.full(len(rows), column[0])
+            name: np.full(count, column[0])
             for name, column in relation.columns.items()
             if name in self.keep
         }
         for place, name in self.match.terms:
             if name in self.keep:
                 assert isinstance(name, Symbol), name
-                columns[name] = extent.column(place)[rows]
+                columns[name] = _at(extent, place, rows)
         apart = self.match.tells_rows_apart(extent) and self.keep.issuperset(self._names)
-        return Relation(columns, len(rows), is_distinct=apart)
+        return Relation(columns, count, is_distinct=apart)
 
 
 FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
+
+
+def interval(comparisons: Iterable[tuple[str, int]]) -> tuple[int, int]:
+    """Return the least and the greatest integer for which all comparisons hold."""
+    low, high = -INLINE_BOUND, INLINE_BOUND
+    for name, bound in comparisons:
+        match name:
+            case "<":
+                high = min(high, bound - 1)
+            case "<=":
+                high = min(high, bound)
+            case ">":
+                low = max(low, bound + 1)
+            case _:
+                low = max(low, bound)
+    return low, high
 
 
 def merged(steps: Sequence[Step]) -> list[Step]:

@@ -79,3 +79,25 @@ def test_a_query_that_is_too_much_in_any_order_still_ends() -> None:
         q(query, hubs(), budget=Budget(rows=1_000_000))
     with pytest.raises(BudgetExceeded, match="of one join"):
         q("[:find ?a ?b ?c :where [?a _ ?x] [?b _ ?y] [?c _ ?z]]", hubs())
+
+
+def test_a_range_of_few_values_is_read_by_their_order() -> None:
+    database = people()
+    for query, first in (
+        ("[:find ?e ?n :where [?e :name ?n] [?e :age ?a] [(< ?a 3)]]", "[?e :age ?a]"),
+        ("[:find ?e ?n :where [?e :name ?n] [?e :age ?a] [(<= 48 ?a)]]", "[?e :age ?a]"),
+    ):
+        assert explain(query, database)[0].clause == first
+        assert set(q(query, database)) == set(q(query, database, written=True))
+    assert len(q("[:find ?e ?a :where [?e :age ?a] [(< 3 ?a)] [(< ?a 6)]]", database)) == 24
+    assert not q("[:find ?e ?a :where [?e :age ?a] [(< ?a 3)] [(< 6 ?a)]]", database)
+
+
+def test_a_range_over_other_numbers_too_is_compared_one_by_one() -> None:
+    rows: list[tuple[int, str, object]] = [(e, "size", e) for e in range(1, 200)]
+    rows += [(201, "size", 2.5), (202, "size", 1 << 70), (203, "size", 1.5)]
+    database = Database.from_datoms(facts(*rows))
+    found = q("[:find [?e ...] :where [?e :size ?s] [(< ?s 3)]]", database)
+    assert sorted(found) == [1, 2, 201, 203]
+    found = q("[:find [?e ...] :where [?e :size ?s] [(> ?s 198)]]", database)
+    assert sorted(found) == [199, 202]
