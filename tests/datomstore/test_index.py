@@ -27,6 +27,9 @@ VALUES = [
 ]
 ENTITIES = [e << 1 for e in (1, 2, 3, 5, 9, TX_BASE + 1, TX_BASE + 2)]
 
+# Every example is some hundreds of searches; to make a failing one smaller would take minutes.
+EXAMPLES = settings(max_examples=12, deadline=None, phases=[Phase.generate])
+
 adding = st.tuples(
     st.booleans(), st.sampled_from(ENTITIES), st.sampled_from(ATTRIBUTES), st.sampled_from(VALUES)
 )
@@ -184,7 +187,7 @@ class Model:
         self.check(self.view(past, everything=True), draw)
 
 
-@settings(max_examples=30, deadline=None, phases=[Phase.generate])
+@EXAMPLES
 @given(st.lists(transactions, max_size=10), st.data())
 def test_a_view_at_any_time_finds_what_all_rows_say(
     history: list[list[tuple[bool, int, int, int]]], data: st.DataObject
@@ -198,7 +201,7 @@ def test_a_view_at_any_time_finds_what_all_rows_say(
     model.check_all(data)
 
 
-@settings(max_examples=25, deadline=None, phases=[Phase.generate])
+@EXAMPLES
 @given(st.lists(st.tuples(transactions, st.booleans()), max_size=8), st.data())
 def test_rows_that_are_taken_back_leave_no_trace(
     history: list[tuple[list[tuple[bool, int, int, int]], bool]], data: st.DataObject
@@ -216,7 +219,7 @@ def test_rows_that_are_taken_back_leave_no_trace(
     model.check_all(data)
 
 
-@settings(max_examples=25, deadline=None, phases=[Phase.generate])
+@EXAMPLES
 @given(st.lists(transactions, max_size=6), st.lists(transactions, max_size=4), st.data())
 def test_forks_and_what_they_came_from_go_their_own_ways(
     history: list[list[tuple[bool, int, int, int]]],
@@ -305,7 +308,7 @@ def stored_run(
     return run, past
 
 
-@settings(max_examples=30, deadline=None, phases=[Phase.generate])
+@EXAMPLES
 @given(
     st.lists(transactions, max_size=8),
     st.lists(transactions, max_size=4),
