@@ -40,7 +40,9 @@ def write(facts: Facts, failures: list[object]) -> None:
         for t in range(TRANSACTIONS):
             start = facts.count
             for kept in (False, True) if t % 3 == 0 else (True,):
-                e, v, ends = [], [], []
+                e: list[int] = []
+                v: list[int] = []
+                ends: list[tuple[int, int]] = []
                 for entity in range(ENTITIES):
                     if t:
                         ends.append((start + len(e), start - ENTITIES + entity))
