@@ -231,6 +231,8 @@ def _form(value: object, span: Span, originals: Mapping[bytes, Form], depth: int
         if found is not None:
             return found
     if isinstance(value, Symbol):
+        if not value.name:
+            raise MacroFault("what the macro made has a symbol without a name")
         return symbol(value.name, span)
     if isinstance(value, tuple):
         kind = "list" if isinstance(value, List) else "vector"

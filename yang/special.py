@@ -278,7 +278,10 @@ def _outside(expander: Expander, form: Form, scope: Scope) -> Walk[Form]:
 
 def _raw(expander: Expander, form: Form, scope: Scope) -> Walk[Form]:
     """Return a global itself, also when it is a dynamic variable or hidden by a local."""
-    name: Form = form.value[1]
+    name: Form
+    (name,) = expander.count(form, 1, 1, "(global~ name)")
+    if name.kind != "symbol":
+        raise expander.error("global~ takes a name", name.span)
     if name.value in scope:
         expander.hidden.add(name.value)
     return name
@@ -287,7 +290,9 @@ def _raw(expander: Expander, form: Form, scope: Scope) -> Walk[Form]:
 
 def _define(expander: Expander, form: Form, scope: Scope) -> Walk[Form]:
     """Return the definition of a name that is made here."""
-    _, name, init = form.value
+    name, init = expander.count(form, 2, 2, "(define~ name value)")
+    if name.kind != "symbol":
+        raise expander.error("define~ takes a name", name.span)
     (value,) = yield expander.all([init], scope)
     return call(form.span, "def", name, value)
 

@@ -145,3 +145,11 @@ undefined-name
 ; expect error: k/x
 (fresh x 1)
 ; expect error: (fresh [x ...] goal ...)
+(defmacro m [] (list (symbol "global~"))) (m)
+; expect error: (global~ name)
+(defmacro m [] (list (symbol "define~") 1 2)) (m)
+; expect error: define~ takes a name
+(defmacro m [] (symbol "")) (m)
+; expect error: symbol
+(defmacro m [] (list (symbol "a b") 1)) (m)
+; expect error: a b
