@@ -61,7 +61,8 @@ cdef int reserve(Found *found, int64_t more) except -1 nogil:
 
 cdef cnp.ndarray taken(Found *found):
     cdef cnp.ndarray out = empty_ids(found.count)
-    memcpy(cnp.PyArray_DATA(out), found.rows, found.count * sizeof(int64_t))
+    if found.count:  # else there may be no rows to copy from
+        memcpy(cnp.PyArray_DATA(out), found.rows, found.count * sizeof(int64_t))
     return out
 
 
