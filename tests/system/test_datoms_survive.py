@@ -166,6 +166,11 @@ class Flushed(LmdbStorage):
                 yield found
             self._note_commit()
 
+    def append(self, stream: str, expected_t: int, blob: bytes, root: bytes) -> None:
+        with self._lock:
+            super().append(stream, expected_t, blob, root)
+            self._note_commit()
+
     def _note_commit(self) -> None:
         shutil.copyfile(self._path / "data.mdb", self._left / "copy")
         (self._left / "copy").replace(self._left / "data.mdb")
