@@ -11,6 +11,7 @@ expands to names functions as `yin.core/x`, which nothing shadows, and locals as
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -54,6 +55,10 @@ ALIASES = {
     "math": "clojure.math",
 }
 LIBRARIES = frozenset(f"clojure.{name}" for name in ("string", "set", "walk", "edn", "math"))
+CONSTANTS = {
+    "clojure.math/PI": math.pi,
+    "clojure.math/E": math.e,
+}  # the library's only names that are no functions
 _SLASHED = SLASHED
 
 # Of Clojure, and refused by name rather than compiled to something else. A program may define such a name itself.
@@ -317,7 +322,10 @@ class Expander:
             self._refuse(local, name, form.span)
             return form._replace(value=CORE + local)
         if namespace is not None:
-            return form._replace(value=f"{namespace}/{local}")
+            full = f"{namespace}/{local}"
+            if full in CONSTANTS:
+                return literal(CONSTANTS[full], form.span)
+            return form._replace(value=full)
         raise self.error(
             f"no namespace {before}, so no {name}",
             form.span,

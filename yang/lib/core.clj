@@ -434,6 +434,7 @@
 (defn rand-nth [coll] (nth coll (rand-int (count coll))))
 
 (defn shuffle [coll]
+  (if (nil? coll) (impl/refuse :type "shuffle: expected a collection, found nil") nil)
   (loop [items (vec coll) i (dec (count items))]
     (if (pos? i)
       (let [j (rand-int (inc i)) item (nth items i)]

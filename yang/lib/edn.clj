@@ -146,6 +146,7 @@
         whole (impl/edn-integer (if (ends-with? plain "N") (subs plain 0 (dec (count plain))) plain))
         value (cond
                 whole whole
+                (and (starts-with? plain "0") (impl/edn-digits plain 10)) nil  ; octal, but with an 8 or 9
                 slash (let [n (impl/edn-digits (subs plain 0 slash) 10) d (impl/edn-digits (subs plain (inc slash)) 10)]
                         (if (and n d) (/ n d) nil))
                 (some (fn [c] (contains? #{\_ \f \d \F \D \x \X} c)) plain) nil
@@ -218,7 +219,7 @@
     (cond
       reader (reader value)
       (= tag 'inst) (impl/edn-instant value)
-      (= tag 'uuid) (or (if (string? value) (parse-uuid value) nil) (impl/refuse :argument "#uuid takes the text of a uuid"))
+      (= tag 'uuid) (or (if (string? value) (parse-uuid value) nil) (impl/refuse :assert "#uuid takes the text of a uuid"))
       default (default tag value)
       :else (impl/edn-fail (str "No reader function for tag " tag)))))
 
@@ -269,6 +270,7 @@
       \# (impl/edn-dispatch state)
       \^ (do (impl/edn-value state) (impl/edn-value state))
       (\) \] \}) (impl/edn-fail (str "Unmatched delimiter: " c))
+      (\@ \` \~) (impl/edn-fail (str "Invalid leading character: " c))
       (let [text (str c (impl/edn-token state))]
         (if (or (impl/digit-of c 10) (and (or (= c \-) (= c \+)) (impl/digit-of after 10)))
           (impl/edn-number text)

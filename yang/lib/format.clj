@@ -222,7 +222,6 @@
   (impl/padded (cond
                  (nil? x) "null"
                  (char? x) (str x)
-                 (int? x) (str (char x))
                  :else (impl/format-fail (str "%c takes a character, not " (pr-str x))))
                flags width))
 

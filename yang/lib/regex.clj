@@ -12,7 +12,8 @@
 
 (defn impl/refuse [kind message] (throw (ex-info message {:fault kind})))
 
-;; ---- sets of characters: [:ranges [low high ...]] [:not s] [:or s ...] [:and s ...] [:kind "L"] [:fold s]
+;; ---- sets of characters: [:ranges [low high ...]] [:not s] [:or s ...] [:and s s] [:kind "L"], and
+;; [:fold s wide] in either case, of letters beyond ASCII only if that is wide
 
 (defn impl/rx-in-ranges? [ranges point]
   (let [n (count ranges)]
@@ -30,8 +31,9 @@
       (= kind :and) (and (impl/rx-in? (nth items 1) c) (impl/rx-in? (nth items 2) c))
       (= kind :kind) (starts-with? (char-kind c) (nth items 1))
       :else (or (impl/rx-in? (nth items 1) c)
-                (impl/rx-in? (nth items 1) (nth (upper-case (str c)) 0))
-                (impl/rx-in? (nth items 1) (nth (lower-case (str c)) 0))))))
+                (and (or (< (int c) 128) (nth items 2))
+                     (or (impl/rx-in? (nth items 1) (nth (upper-case (str c)) 0))
+                         (impl/rx-in? (nth items 1) (nth (lower-case (str c)) 0))))))))
 
 (defn impl/rx-any-in? [sets start c]
   (loop [i start]
@@ -244,11 +246,11 @@
 
 (defn impl/rx-set-node [state items]
   (let [items (impl/rx-simple items)]
-    [:set (if (impl/rx-flag? state \i) [:fold items] items)]))
+    [:set (if (impl/rx-flag? state \i) [:fold items (impl/rx-flag? state \u)] items)]))
 
 (defn impl/rx-char-node [state c]
   (if (and (impl/rx-flag? state \i) (not= (upper-case (str c)) (lower-case (str c))))
-    [:set [:fold [:ranges [(int c) (int c)]]]]
+    [:set [:fold [:ranges [(int c) (int c)]] (impl/rx-flag? state \u)]]
     [:char c]))
 
 (defn impl/rx-back-reference [state c]
@@ -309,6 +311,9 @@
 
 (defn impl/rx-capture [state name]
   (let [n (swap! (get state :groups) inc)]
+    (if (and name (contains? (deref (get state :names)) name))
+      (impl/rx-fail state (str "two groups are named " name))
+      nil)
     (if name (swap! (get state :names) assoc name n) nil)
     [:group n (impl/rx-inside state)]))
 
@@ -355,7 +360,7 @@
       \^ [:assert (if (impl/rx-flag? state \m) :line-start :start)]
       \$ [:assert (if (impl/rx-flag? state \m) :line-end :last-end)]
       \\ (impl/rx-escape state)
-      (\* \+ \?) (impl/rx-fail state (str "nothing before " c))
+      (\* \+ \? \{) (impl/rx-fail state (str "nothing before " c))
       (impl/rx-char-node state c))))
 
 (defn impl/rx-bounds
@@ -383,11 +388,10 @@
                  nil)]
     (if bounds
       (let [[least most] bounds mode (impl/rx-peek state)]
-        (recur state
-               (case mode
-                 \? (do (impl/rx-skip state 1) [:repeat node least most false])
-                 \+ (do (impl/rx-skip state 1) [:atomic [:repeat node least most true]])
-                 [:repeat node least most true])))
+        (case mode
+          \? (do (impl/rx-skip state 1) [:repeat node least most false])
+          \+ (do (impl/rx-skip state 1) [:atomic [:repeat node least most true]])
+          [:repeat node least most true]))
       node)))
 
 (defn impl/rx-sequence [state]

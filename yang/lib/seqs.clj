@@ -189,7 +189,10 @@
 
 (defn not-empty [coll] (if (seq coll) coll nil))
 (defn rseq [coll]
-  (if (sorted? coll) (sorted-from coll (dec (count coll)) false) (seq (reverse coll))))
+  (cond
+    (sorted? coll) (sorted-from coll (dec (count coll)) false)
+    (vector? coll) (seq (reverse coll))
+    :else (impl/refuse :type (str "rseq: expected a vector or a sorted collection, found " (pr-str coll)))))
 
 (defn dorun
   ([coll] (realize-all coll))

@@ -51,7 +51,20 @@
       (let [k (select-keys row ks)] (assoc found k (conj (get found k #{}) row))))
     {} relation))
 
-(defn clojure.set/join [left right]
+(defn impl/join-by [left right names]
+  (let [index (clojure.set/index left (keys names))]
+    (impl/fold-seq
+      (fn [found row]
+        (impl/fold-seq (fn [rows other] (conj rows (merge other row)))
+                       found
+                       (get index (clojure.set/rename-keys (select-keys row (vals names)) (clojure.set/map-invert names)))))
+      #{} right)))
+
+(defn clojure.set/join
+  ([left right] (impl/join-common left right))
+  ([left right names] (impl/join-by left right names)))
+
+(defn impl/join-common [left right]
   (if (and (seq left) (seq right))
     (let [common (clojure.set/intersection (set (keys (first left))) (set (keys (first right))))
           index (clojure.set/index left common)]

@@ -9,10 +9,15 @@
   ([coll] (join-text "" (impl/gathered coll)))
   ([separator coll] (join-text (str separator) (impl/gathered coll))))
 
-(defn clojure.string/upper-case [s] (upper-case (str s)))
-(defn clojure.string/lower-case [s] (lower-case (str s)))
+(defn impl/text-of
+  "The text of anything but nil."
+  [name x]
+  (if (nil? x) (impl/refuse :type (str name ": expected a string, found nil")) (str x)))
+
+(defn clojure.string/upper-case [s] (upper-case (impl/text-of "upper-case" s)))
+(defn clojure.string/lower-case [s] (lower-case (impl/text-of "lower-case" s)))
 (defn clojure.string/capitalize [s]
-  (let [text (str s)]
+  (let [text (impl/text-of "capitalize" s)]
     (if (< (count text) 2)
       (upper-case text)
       (str (upper-case (subs text 0 1)) (lower-case (subs text 1))))))
@@ -53,12 +58,12 @@
 
 (defn clojure.string/replace [s match replacement]
   (if (impl/pattern? match)
-    (impl/rx-replace (str s) match replacement true)
+    (impl/rx-replace (impl/text-of "replace" s) match replacement true)
     (replace-text s (if (char? match) (str match) match) (impl/replacement-for match replacement))))
 
 (defn clojure.string/replace-first [s match replacement]
   (if (impl/pattern? match)
-    (impl/rx-replace (str s) match replacement false)
+    (impl/rx-replace (impl/text-of "replace" s) match replacement false)
     (let [made (impl/replacement-for match replacement) text (str match) at (index-of s text)]
       (if (nil? at)
         s

@@ -14,7 +14,9 @@
 (count "😀")
 (char 65536)
 (str (filter odd? (range 9)))
-(format "%c" -1)
+(format "%d" 12345678901234567890)
+(compare \a \c)
+(compare "a" "c")
 ; collections
 (distinct #{1})
 (distinct (sorted-map :b 1 :a 2))
