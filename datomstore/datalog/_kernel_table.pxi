@@ -76,6 +76,30 @@ cdef class Table:
         """Say that no row will be added any more: indexes made from now on are those of fixed tables."""
         self.data.fixed = True
 
+    def restart(self):
+        """Have no rows and no indexes, as at the beginning. A join that has an index of it cannot be run any more."""
+        cdef int64_t place
+        cdef Buffer buffer
+        if self.data.best >= 0 or (self.data.arity and self.data.seen == NULL):
+            raise ValueError("only a table of rows that stay can begin again")
+        self.indexes = {}
+        self.data.count = 0
+        self.data.fixed = False
+        if not self.data.arity:
+            return
+        if self.seen.way != BY_KEYS or self.seen.used or self.seen.has_zero:
+            end_hashed(&self.seen.whole)
+            memset(&self.seen.whole, 0, sizeof(Hashed))
+            if begin_seen(&self.seen, 0) < 0 or begin_hashed(&self.seen.whole, &self.data, None, True) < 0:
+                raise MemoryError
+        self.seen.covered = 0
+        for place in range(self.data.arity):
+            buffer = self.columns[place]
+            if buffer.viewed or self.data.capacity > GROWS_SMALL:
+                self.columns = [None] * self.data.arity
+                self.grow(CAPACITY_MIN)
+                return
+
     cdef int grow(self, int64_t capacity) except -1:
         """Give every column more memory; whoever has a view of the old one keeps it."""
         cdef int64_t place

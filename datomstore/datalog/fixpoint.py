@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from datomstore.datalog._kernel import Table
-from datomstore.datalog.budget import Meter
 from datomstore.datalog.check import components, produces
 from datomstore.datalog.limits import ADORNMENTS_MAX
 from datomstore.datalog.plan import Part, Planner, Stored, bound_places
@@ -44,8 +43,8 @@ class Goal:
 class Fixpoint:
     """Bodies that are answered until nothing is new: those whose tables need one another together, the others in turn."""
 
-    def __init__(self, meter: Meter) -> None:
-        self.meter = meter
+    def __init__(self, evaluation: Evaluation) -> None:
+        self.evaluation = evaluation
         self._bodies: list[Body] = []
         self._parts: list[Component] | None = None
 
@@ -61,7 +60,7 @@ class Fixpoint:
     ) -> None:
         """Add a body. `eager`: all answers of rules it calls may be made, since most will be asked for."""
         assert self._parts is None, "it has run"
-        self.meter.fills(head)
+        self.evaluation.meter.fills(head)
         self._bodies.append(Body(planner, head, terms, body, outside, eager=eager))
 
     def run(self) -> None:
@@ -69,7 +68,18 @@ class Fixpoint:
         if self._parts is None:
             self._parts = _arranged(self._bodies)
         for part in self._parts:
-            part.run(self.meter)
+            part.run(self.evaluation.meter)
+
+    def tables(self) -> list[Table]:
+        """Return the tables that it fills."""
+        return [body.head for body in self._bodies]
+
+    def restart(self) -> None:
+        """Be as before it ran, with all that was planned."""
+        for body in self._bodies:
+            body.head.restart()
+        for part in self._parts or ():
+            part.restart()
 
 
 def _arranged(bodies: Sequence[Body]) -> list[Component]:
@@ -92,7 +102,7 @@ class Cycle:
         self.evaluation = evaluation
         self.number = evaluation.program.component[entry.name]
         self.goals = {(entry.name, entry.source, entry.places): entry}
-        self.fixpoint = Fixpoint(evaluation.meter)
+        self.fixpoint = Fixpoint(evaluation)
         waiting = [entry]
         while waiting:
             goal = waiting.pop()

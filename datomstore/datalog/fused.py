@@ -11,7 +11,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from datomstore.datalog._kernel import CALCULATIONS, TESTS, Join, Table
-from datomstore.datalog.steps import Compute, Delta, DemandCall, Keep, LookUp, Step, Without
+from datomstore.datalog.limits import KEPT_ROWS_MAX
+from datomstore.datalog.steps import (
+    Compute,
+    Delta,
+    DemandCall,
+    Keep,
+    LookUp,
+    Match,
+    Step,
+    Without,
+)
 from datomstore.datalog.syntax import BLANK, BindScalar, Constant, Term
 from datomstore.intern import intern
 from datomstore.value import Symbol
@@ -26,6 +36,7 @@ class Fused:
         self._values = builder.values
         self._operations = builder.operations
         self._look_ups = builder.look_ups
+        self._whole = builder.whole
         self._join: Join | None = None
 
     def join(self, rows: int) -> Join | None:
@@ -37,6 +48,27 @@ class Fused:
                 fields["table"] = step.table()
             self._join = Join(self._values, self._operations)
         return self._join
+
+    @property
+    def lasts(self) -> bool:
+        """Whether it is the same when rules are answered again: it has no table of the answers of others."""
+        return not self._whole
+
+    def restart(self) -> bool:
+        """Return whether the join is still right when the tables of rules begin again; if not, it is made anew.
+
+        A large table of facts is let go, since it is for its source to say how long it is kept.
+        """
+        stays = self._join is not None and all(
+            isinstance(step, Delta)
+            or (isinstance(step, Match) and fields["table"].count <= KEPT_ROWS_MAX)
+            for step, _, fields in self._look_ups
+        )
+        if not stays:
+            self._join = None
+            for _, _, fields in self._look_ups:
+                fields.pop("table", None)
+        return stays
 
 
 def fuse(
@@ -70,6 +102,7 @@ class _Builder:
         self.values: list[int] = []
         self.operations: list[Operation] = []
         self.look_ups: list[tuple[LookUp, tuple[int, ...], dict[str, Any]]] = []
+        self.whole = False  # whether it has the answers of a rule that was called with arguments
         self._registers: dict[object, int] = {}
         self._bound: set[Symbol] = set()
 
@@ -93,6 +126,7 @@ class _Builder:
                 table = step.whole(eager=self.eager)
                 if table is None:
                     return False
+                self.whole = True
                 self._look_up(step.lookup, table)
             elif isinstance(step, LookUp):
                 self._look_up(step)

@@ -55,6 +55,10 @@ ROWS_PORTION = (
     1 << 14
 )  # rows of a result that are made before other threads may run and the time is looked at
 PLANS_MAX = 256  # plans that are kept with a database value
+KEPT_BYTES_MAX = (
+    1 << 20
+)  # of the tables of rules in a plan that is kept: planning is a part of small queries alone
+KEPT_ROWS_MAX = 1 << 16  # facts of a pattern that such a plan holds on to
 BODIES_MAX = 16  # flat bodies that a followed query is unfolded to; beyond it calls stay calls
 PLAN_GROWTH = (
     4  # a followed query's orders of clauses are made anew when there are so many times more rows

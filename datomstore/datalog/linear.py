@@ -101,7 +101,7 @@ class Following:
         assert goal.asked is not None, goal.name
         self.goal = goal
         self.asked = goal.asked
-        self.fixpoint = Fixpoint(evaluation.meter)
+        self.fixpoint = Fixpoint(evaluation)
         seeds = [Symbol(f"?seed {place}") for place in range(len(goal.places))]
         start: Key = (goal.name, goal.source, goal.places)
         self.reached = {start: Table(2 * len(seeds))}

@@ -195,7 +195,9 @@ def _columns(
     query: Query, inputs: Sequence[object], meter: Meter, *, cautious: bool
 ) -> tuple[Column, ...]:
     plan = _plan(query, inputs, meter, cautious=cautious)
-    return columns_of(query, _run(plan, meter))
+    found = columns_of(query, _run(plan, meter))
+    _keep(plan)
+    return found
 
 
 @contextmanager
@@ -243,8 +245,12 @@ def explain(
 
 
 class _Plan(NamedTuple):
-    """A query that is ready to run; without its inputs, it can run again on the same sources."""
+    """A query that is ready to run; without its inputs, it can run again on the same sources.
 
+    One that calls rules has their tables, so it is kept only while it does not run.
+    """
+
+    evaluation: Evaluation
     planner: Planner
     relation: Relation
     ordered: list[Clause]
@@ -253,6 +259,7 @@ class _Plan(NamedTuple):
     wanted: list[Symbol]
     patience: int = 0  # rows that they may make before the written order is tried
     written: list[Step] | None = None  # if it is another one
+    place: tuple[dict[object, object], object] | None = None  # where it is kept after it has run
 
 
 def _run(plan: _Plan, meter: Meter) -> Relation:
@@ -281,10 +288,27 @@ def _answer(
     plan = _plan(query, inputs, meter, cautious=cautious)
     found = _run(plan, meter)
     if query.shape == "relation" and not query.keys and query.finds_variables:
-        return set_of(query, found, plan.wanted, meter)
-    sources, aggregates = plan.planner.answers.sources, _aggregates(query, inputs)
-    given = Given(sources, _patterns(query, inputs), aggregates, seed, meter)
-    return shaped(query, found, plan.wanted, given)
+        made: object = set_of(query, found, plan.wanted, meter)
+    else:
+        sources, aggregates = plan.planner.answers.sources, _aggregates(query, inputs)
+        given = Given(sources, _patterns(query, inputs), aggregates, seed, meter)
+        made = shaped(query, found, plan.wanted, given)
+    del found  # it may look at the tables of rules
+    _keep(plan)
+    return made
+
+
+def _keep(plan: _Plan) -> None:
+    """Keep a plan that has tables of rules, once it has run."""
+    if plan.place is not None and plan.evaluation.end():
+        kept, key = plan.place
+        _put(kept, key, plan._replace(relation=UNIT))
+
+
+def _put(kept: dict[object, object], key: object, plan: _Plan) -> None:
+    if len(kept) >= PLANS_MAX:
+        kept.clear()
+    kept[key] = plan
 
 
 def _patterns(query: Query, inputs: Sequence[object]) -> dict[Symbol, PullPattern]:
@@ -310,8 +334,12 @@ def _plan(query: Query, inputs: Sequence[object], meter: Meter, *, cautious: boo
     key = None if given.kept is None else (query, given.rules, cautious, *given.sources.values())
     if given.kept is not None:
         found = given.kept.get(key)
+        if isinstance(found, _Plan) and found.place is not None:
+            found = given.kept.pop(key, None)  # unless another thread was faster
         if found is not None:
             assert isinstance(found, _Plan), found
+            if found.place is not None:
+                found.evaluation.begin(meter)
             return found._replace(relation=_bound(query, given, meter))
     program = _program(query, given.rules)
     evaluation = Evaluation(program, given.sources, meter, cautious=cautious)
@@ -321,7 +349,7 @@ def _plan(query: Query, inputs: Sequence[object], meter: Meter, *, cautious: boo
     planner = Planner(evaluation, DEFAULT_SOURCE)
     ordered = planner.order(program.where, relation.columns, visible)
     steps = planner.steps(ordered, relation.columns, wanted, visible)
-    plan = _Plan(planner, relation, ordered, steps, merged(steps), wanted)
+    plan = _Plan(evaluation, planner, relation, ordered, steps, merged(steps), wanted)
     if not cautious and not any(map(_calls, ordered)):
         written = planner.written(program.where, relation.columns, visible)
         if written != ordered:
@@ -329,10 +357,10 @@ def _plan(query: Query, inputs: Sequence[object], meter: Meter, *, cautious: boo
             facts = sum(planner.size(part) for part in ordered if isinstance(part, Pattern))
             patience = max(PATIENCE_ROWS_MIN, PATIENCE_PART * (facts + relation.count))
             plan = plan._replace(patience=patience, written=others)
-    if given.kept is not None and not any(map(_calls, ordered)):
-        if len(given.kept) >= PLANS_MAX:
-            given.kept.clear()
-        given.kept[key] = plan._replace(relation=UNIT)
+    if given.kept is not None:
+        if any(map(_calls, ordered)):
+            return plan._replace(place=(given.kept, key))
+        _put(given.kept, key, plan._replace(relation=UNIT))
     return plan
 
 

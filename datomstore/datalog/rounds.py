@@ -45,6 +45,7 @@ class Body:
         self.outside = outside
         self.eager = eager
         self.stored = [part for part in parts if isinstance(part, Stored)]
+        self._steps: list[Step] | None = None
 
     def without(self, table: Table | None) -> Body:
         """Return the same body without what it reads of a table."""
@@ -57,8 +58,10 @@ class Body:
         """Return its steps in a good order; the first of them reads new rows, if there is one to do so."""
         keep = [term for term in self.terms if is_variable(term)]
         if first is None:
-            ordered = self.planner.order(self.parts, (), self.outside)
-            return self.planner.steps(ordered, (), keep, self.outside)
+            if self._steps is None:
+                ordered = self.planner.order(self.parts, (), self.outside)
+                self._steps = self.planner.steps(ordered, (), keep, self.outside)
+            return self._steps
         rest = [part for part in self.parts if part is not first]
         bound = {term for term in first.terms if is_variable(term)}
         ordered = [first, *self.planner.order(rest, bound, {*self.outside, *bound})]
@@ -99,6 +102,16 @@ class Variant:
         self.gave_up = False
         self._fused: Fused | None = None
         self._waits = True  # for rules it calls, whose answers are not all there yet
+
+    def restart(self) -> bool:
+        """Read from the beginning again; return whether the join is still the same."""
+        self.read_to = 0
+        if self._fused is None:
+            return False
+        if not self._fused.lasts:
+            self._fused, self._waits = None, True
+            return False
+        return self._fused.restart()
 
     def join(self, rows: int) -> Join | None:
         """Return the body as a join, if it can be one and is worth the indexes for so many rows."""
@@ -159,7 +172,10 @@ class Component:
         self.heads = {id(body.head): body.head for body in bodies}
         self._read: dict[int, int] | None = None  # rows read of each table of others
         self._variants: list[Variant] = []
+        self._own: int | None = None  # of them, those that are there from the beginning
+        self._plain: list[Body] = []  # bodies that read no table
         self._group: _Group | None = None
+        self._walks = False
         self._whole = False  # whether variants for the tables of others are there
 
     def run(self, meter: Meter) -> None:
@@ -168,13 +184,26 @@ class Component:
             self._begin(meter)
             return
         if self._outside() != self._read:
-            if self._group is not None and self._group.again(meter):
+            if self._walks and self._group is not None and self._group.again(meter):
                 self._read = self._outside()
                 return
             self._add_others()
             self._read = self._outside()
-        self._group = None
+        self._walks = False
         _rounds(self._variants, meter)
+
+    def restart(self) -> None:
+        """Be as before the first run, all tables being empty; the plans stay."""
+        if self._read is None:
+            return
+        self._read = None
+        self._whole = False
+        del self._variants[self._own :]
+        if self._group is not None:
+            self._group.restart()
+            return
+        for variant in self._variants:
+            variant.restart()
 
     def _outside(self) -> dict[int, int]:
         return {
@@ -186,21 +215,28 @@ class Component:
 
     def _begin(self, meter: Meter) -> None:
         self._read = self._outside()
+        if self._own is None:
+            self._make(meter)
+        else:
+            for body in self._plain:
+                body.answer(meter)
+        self._walks = self._group is not None and self._group.begin(meter)
+        if not self._walks:
+            _rounds(self._variants, meter)
+
+    def _make(self, meter: Meter) -> None:
+        """Plan the variants, and answer the bodies that have none: what these find tells sizes."""
         self._group = _Group.of(self.bodies) if len(self.heads) == 1 else None
         if self._group is not None:
-            self._variants = self._group.variants
-            if self._group.begin(meter):
-                return
-            self._group = None
-            _rounds(self._variants, meter)
-            return
-        for body in self.bodies:
+            self._variants = list(self._group.variants)
+        for body in () if self._group else self.bodies:
             own = [part for part in body.stored if id(part.table) in self.heads]
             firsts = own or body.stored[:1]
             self._variants.extend(Variant(body, first) for first in firsts)
             if not firsts:
+                self._plain.append(body)
                 body.answer(meter)
-        _rounds(self._variants, meter)
+        self._own = len(self._variants)
 
     def _add_others(self) -> None:
         """Have a variant for every table that a body reads: some that belong to others have grown."""
@@ -284,6 +320,14 @@ class _Group:
             return False
         return self._from([first.columns(meter) for first in self._firsts], meter)
 
+    def restart(self) -> None:
+        """Be as before the first walk."""
+        for first in self._firsts:
+            first.restart()
+        same = [variant.restart() for variant in self.variants]
+        if not all(same):
+            self._walk = None
+
     def _from(self, found: Sequence[list[Ids] | None], meter: Meter) -> bool:
         parts = [columns for columns in found if columns]
         if not parts:
@@ -322,6 +366,7 @@ class _Group:
                 meter.spend(walk.run(meter.portion(JOIN_PAUSE_ROWS)), form)
                 bounded(self.head, most, form, meter)
         except JoinGivenUp:
+            self._walk = None  # it stands in the middle of a group
             return False
         finally:
             walk.end()

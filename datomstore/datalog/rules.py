@@ -22,7 +22,7 @@ from datomstore.datalog.budget import Meter, Overrun
 from datomstore.datalog.check import Program, calls_of
 from datomstore.datalog.fixpoint import Cycle, Fixpoint, Goal, Key
 from datomstore.datalog.lattice import table_of
-from datomstore.datalog.limits import ASKED_PART, ASKED_ROWS_MIN, NESTED_MAX
+from datomstore.datalog.limits import ASKED_PART, ASKED_ROWS_MIN, KEPT_BYTES_MAX, NESTED_MAX
 from datomstore.datalog.linear import Following, linear_moves
 from datomstore.datalog.plan import Planner
 from datomstore.datalog.sources import Source
@@ -46,6 +46,20 @@ class _Demand:
         """Return how many arguments were given so far."""
         assert self.goal.asked is not None, self.goal.name
         return self.goal.asked.count + (self.following.asked.count if self.following else 0)
+
+    def fixpoints(self) -> list[Fixpoint]:
+        """Return what has been run, perhaps."""
+        made = [self.fixpoint] if self.fixpoint is not None else []
+        return made if self.following is None else [*made, self.following.fixpoint]
+
+    def restart(self) -> None:
+        """Be as before the first call."""
+        for fixpoint in self.fixpoints():
+            fixpoint.restart()
+        for goal in (self.goal, *((self.following.goal,) if self.following else ())):
+            assert goal.asked is not None, goal.name
+            goal.asked.restart()
+            goal.answers.restart()
 
     def answer(self, columns: list[Ids], count: int) -> Table:
         """Return a table that has at least the answers for these arguments."""
@@ -86,10 +100,40 @@ class Evaluation:
         self._whole = whole
         self._depth = 0
         self._goals: dict[tuple[str, Symbol], Goal] = {}
+        self._cycles: dict[tuple[str, Symbol], Cycle] = {}  # whole answers, that are all there
         self._demand: dict[Key, _Demand] = {}
         self._sizes: dict[tuple[str, Symbol], int] = {}
         self._firsts: dict[tuple[str, Symbol], int] = {}
         self._dear: set[tuple[str, Symbol]] = set()  # rules that all answers of are too much
+
+    # -- one query after another --
+
+    def end(self) -> bool:
+        """Empty all tables for another run; False if this one is not worth being kept, or has rows that gave way."""
+        if any(self.program.best(name) for name in self.program.rules):
+            return False
+        fixpoints = self._fixpoints()
+        if sum(t.size for made in fixpoints for t in made.tables()) > KEPT_BYTES_MAX:
+            return False
+        for cycle in self._cycles.values():
+            cycle.fixpoint.restart()
+        for demand in self._demand.values():
+            demand.restart()
+        self._goals.clear()
+        self._depth = 0
+        return True
+
+    def begin(self, meter: Meter) -> None:
+        """Be run for another query."""
+        self.meter = meter
+        if meter.memory is not None:
+            for fixpoint in self._fixpoints():
+                for table in fixpoint.tables():
+                    meter.fills(table)
+
+    def _fixpoints(self) -> list[Fixpoint]:
+        made = [cycle.fixpoint for cycle in self._cycles.values()]
+        return made + [part for demand in self._demand.values() for part in demand.fixpoints()]
 
     # -- what planners ask --
 
@@ -186,8 +230,12 @@ class Evaluation:
             return None
 
     def _complete(self, name: str, source: Symbol) -> None:
-        cycle = Cycle(self, self.new_goal(name, source, ()))
+        # One that is left in the middle is not used again.
+        cycle = self._cycles.pop((name, source), None)
+        if cycle is None:
+            cycle = Cycle(self, self.new_goal(name, source, ()))
         self.run(cycle.fixpoint)
+        self._cycles[name, source] = cycle
         for key, made in cycle.goals.items():
             if made.asked is None:
                 made.answers = made.answers.settled()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import pairwise, product
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from datomstore.datalog import Budget, BudgetExceeded, QueryError, derive, q
+from datomstore.datalog import Budget, BudgetExceeded, QueryError, columns, derive, q
 from datomstore.value import Keyword, List, Set, Symbol, hash_key
 from tests.datomstore.datalog.naive import Naive, opened, pattern_names
 from tests.datomstore.datalog.programs import (
@@ -74,9 +75,15 @@ def naive(facts: list[Row], rules: Sequence[Row], where: Sequence[Row]) -> set[o
 def engine(facts: list[Row], rules: Sequence[Row], where: Sequence[Row]) -> set[object]:
     names = sorted(set[str]().union(*(pattern_names(tuple(clause)) for clause in where)))
     find: Row = (Keyword("find"), *map(Symbol, names), Keyword("in"), Symbol("$"), Symbol("%"))
-    rows = q((*find, Keyword("where"), *where), database_of(facts), tuple(rules))
-    assert isinstance(rows, Set)
-    return {hash_key(row) for row in rows}
+    query, database, given_rules = (
+        (*find, Keyword("where"), *where),
+        database_of(facts),
+        tuple(rules),
+    )
+    first, again = (q(query, database, given_rules) for _ in range(2))  # then by the plan it kept
+    assert isinstance(first, Set)
+    assert first == again
+    return {hash_key(row) for row in first}
 
 
 CALLS = [
@@ -160,6 +167,35 @@ def test_every_shape_closes_the_graph(
     ends = {b for _, b in pairs}
     apart = {(x, y) for x in some for y in ends} - paths
     assert set(q(CALLERS[4], database, rules, some)) == apart
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("caller", [1, 2, 4])
+@given(
+    st.sets(st.tuples(st.integers(1, 9), st.integers(1, 9)), max_size=15),
+    st.lists(st.sets(st.integers(1, 9), min_size=1, max_size=9), min_size=2, max_size=5),
+    st.integers(1, 60),
+)
+@examples(10)
+def test_a_kept_plan_knows_nothing_of_the_query_before(
+    shape: str, caller: int, pairs: set[tuple[int, int]], asked: list[set[int]], rows: int
+) -> None:
+    facts = facts_of([(a, EDGE, b) for a, b in sorted(pairs)])
+    database = database_of(facts)
+    for some in asked:
+        with suppress(BudgetExceeded):
+            q(CALLERS[caller], database, SHAPES[shape], some, budget=Budget(rows=rows))
+        kept = q(CALLERS[caller], database, SHAPES[shape], some)
+        assert kept == q(CALLERS[caller], database_of(facts), SHAPES[shape], some)
+
+
+def test_columns_of_an_answer_stay_when_its_plan_runs_again() -> None:
+    database = database_of(facts_of([(n, EDGE, n + 1) for n in range(1, 6)]))
+    query = "[:find ?y :in $ % ?x :where (p ?x ?y)]"
+    (first,) = columns(query, database, SHAPES["right"], 1)
+    (second,) = columns(query, database, SHAPES["right"], 4)
+    assert sorted(first) == [2, 3, 4, 5, 6]
+    assert sorted(second) == [5, 6]
 
 
 @pytest.mark.parametrize("shape", SHAPES)
