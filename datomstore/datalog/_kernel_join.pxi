@@ -80,6 +80,7 @@ cdef struct Operation:
     bint linked  # PROBE: rows are a list
     int64_t given  # PROBE before EMIT: the place of the row emitted that its one column is, and nothing else; else -1
     bint live  # SCAN: rows that come meanwhile are read too
+    int64_t laps  # of a live SCAN: how often it came to the end of the rows that were there at the last
     int64_t partner  # of NOT its END, of END its NOT
     int64_t code  # TEST, CALC
     int64_t a
@@ -418,14 +419,16 @@ cdef inline bint next_row(Operation *it, int64_t *registers, int64_t *seen) noex
             if unified(it, registers, row):
                 return True
         return False
-    if it.live:
+    while True:
+        while it.cursor < it.end:
+            it.cursor += 1
+            seen[0] += 1
+            if unified(it, registers, it.cursor - 1):
+                return True
+        if not it.live or it.end == it.table.count:
+            return False
         it.end = it.table.count
-    while it.cursor < it.end:
-        it.cursor += 1
-        seen[0] += 1
-        if unified(it, registers, it.cursor - 1):
-            return True
-    return False
+        it.laps += 1
 
 
 cdef inline int emit(Operation *it, int64_t *registers) noexcept nogil:

@@ -21,6 +21,7 @@ cdef class Rounds:
     cdef int64_t count
     cdef readonly int64_t current  # the join that runs
     cdef int64_t idle  # joins that found nothing to read, one after the other
+    cdef readonly int64_t rounds  # that have ended
     cdef list kept
     cdef readonly bint running
 
@@ -47,7 +48,7 @@ cdef class Rounds:
         for join in self.kept:
             for table in join.noted:
                 table.ready()
-        self.current = self.idle = 0
+        self.current = self.idle = self.rounds = 0
         self.running = True
 
     def read_to(self):
@@ -84,7 +85,7 @@ cdef int go_round(Rounds rounds, int64_t rows_max, int64_t *visited) noexcept no
             end = join.operations[0].table.count
             if join.read_to == end:
                 rounds.idle += 1
-                rounds.current = (rounds.current + 1) % rounds.count
+                turn(rounds)
                 continue
             if begin_join(join, join.read_to, end) < 0:
                 return NO_MEMORY
@@ -97,8 +98,16 @@ cdef int go_round(Rounds rounds, int64_t rows_max, int64_t *visited) noexcept no
         join.underway = False
         join.read_to = join.operations[0].end
         rounds.idle = 0
-        rounds.current = (rounds.current + 1) % rounds.count
+        turn(rounds)
     return DONE
+
+
+cdef inline void turn(Rounds it) noexcept nogil:
+    """Go on to the next join."""
+    it.current += 1
+    if it.current == it.count:
+        it.current = 0
+        it.rounds += it.idle < it.count
 
 
 cdef class Walk:
@@ -120,6 +129,7 @@ cdef class Walk:
     cdef int64_t base_read
     cdef list base_kept
     cdef int64_t start  # of the rows of the group
+    cdef readonly int64_t rounds  # of the group that took most
     cdef bint inside
     cdef readonly bint running
 
@@ -171,6 +181,7 @@ cdef class Walk:
             join.it.operations[join.it.count - 1].trail = &self.trail
             join.it.straight = is_straight(&join.it, &self.trail)
         self.inside = False
+        self.rounds = 0
         self.start = self.head.data.count
         self.running = True
 
@@ -192,6 +203,7 @@ cdef class Walk:
         cdef int status
         with nogil:
             status = walk(self, rows_max, &visited)
+            count_rounds(self)
         if status != PAUSED:
             self.running = False
         if status == GIVEN_UP:
@@ -210,6 +222,7 @@ cdef int walk(Walk it, int64_t rows_max, int64_t *visited) noexcept nogil:
     while True:
         if not it.inside:
             leave(&it.trail, head, it.start)
+            count_rounds(it)
             if it.base_read == it.base_count:
                 return DONE
             it.start = head.count
@@ -220,6 +233,7 @@ cdef int walk(Walk it, int64_t rows_max, int64_t *visited) noexcept nogil:
             for i in range(it.count):
                 it.joins[i].read_to = it.start
                 it.joins[i].underway = False
+                it.joins[i].operations[0].laps = 0
         moved = True
         while moved:
             moved = False
@@ -228,7 +242,7 @@ cdef int walk(Walk it, int64_t rows_max, int64_t *visited) noexcept nogil:
                 if not join.underway:
                     if join.read_to == head.count:
                         continue
-                    join.operations[0].a = join.read_to
+                    join.operations[0].a = join.operations[0].end = join.read_to
                     join.level = 0
                     join.forward = True
                     join.underway = True
@@ -244,6 +258,14 @@ cdef int walk(Walk it, int64_t rows_max, int64_t *visited) noexcept nogil:
                 join.read_to = join.operations[0].cursor
                 join.underway = False
         it.inside = False
+
+
+cdef void count_rounds(Walk it) noexcept nogil:
+    """Note how many rounds the group took so far: rows are read in the order in which they were found."""
+    cdef int64_t i
+    for i in range(it.count):
+        if it.joins[i].operations[0].laps > it.rounds:
+            it.rounds = it.joins[i].operations[0].laps
 
 
 cdef bint is_straight(Running *join, Trail *trail) noexcept nogil:
@@ -282,6 +304,7 @@ cdef int stride(Running *join, int64_t rows_max, int64_t *visited) noexcept nogi
     cdef int64_t count = head.count
     cdef int64_t capacity = head.capacity
     cdef int64_t seen = visited[0]
+    cdef int64_t lap = scan.end
     cdef int64_t same
     cdef int64_t number
     cdef int64_t at
@@ -296,6 +319,9 @@ cdef int stride(Running *join, int64_t rows_max, int64_t *visited) noexcept nogi
             by = scan.unify[at].place
     wanted = head.at[by]
     while cursor < count and seen < rows_max:
+        if cursor == lap:
+            lap = count
+            scan.laps += 1
         number = number_of(&keys, wanted[cursor])
         cursor += 1
         seen += 1
@@ -326,6 +352,7 @@ cdef int stride(Running *join, int64_t rows_max, int64_t *visited) noexcept nogi
             at += 1
     head.count = count
     scan.a = cursor
+    scan.end = lap
     visited[0] = seen
     return DONE
 

@@ -1,6 +1,6 @@
 """How much a query may do.
 
-Is:     a bound on rows, bytes and seconds, a way to call a query off, and the meter that is asked before every join, and now and then inside of long ones.
+Is:     a bound on rows, bytes, rounds and seconds, a way to call a query off, and the meter that is asked before every join, and now and then inside of long ones.
 Is not: a bound on what a database keeps for further queries, which has its own (`limits`).
 Fits:   callers give a Budget; the evaluator spends from a Meter.
 """
@@ -14,7 +14,7 @@ from time import perf_counter
 
 from datomstore.datalog._kernel import Table
 from datomstore.datalog.errors import BudgetExceeded, QueryCancelled
-from datomstore.datalog.limits import JOIN_ROWS_MAX
+from datomstore.datalog.limits import JOIN_ROWS_MAX, ROUNDS_MAX, ROUNDS_PAUSE_ROWS
 
 ID_BYTES = 8
 
@@ -41,13 +41,15 @@ class Budget:
     """Rows made in all joins together, and seconds; None is no bound. A cancellation can be shared by several.
 
     `memory` bounds the bytes of the rows that one join makes at a time, and of all that are found; and those of the
-    tables that recursive rules fill.
+    tables that recursive rules fill. `rounds` bounds how often in turn one recursion goes on from what it found last:
+    about the length of the longest way that it follows.
     """
 
     rows: int | None = None
     seconds: float | None = None
     cancellation: Cancellation | None = None
     memory: int | None = None
+    rounds: int | None = None
 
 
 UNBOUNDED = Budget()
@@ -61,6 +63,7 @@ class Meter:
         "deadline",
         "limit",
         "memory",
+        "rounds_max",
         "rows",
         "rows_max",
         "seconds",
@@ -74,6 +77,7 @@ class Meter:
         self.limit: int | None = None  # of rows, while one of several ways is tried
         self.rows_max = budget.rows
         self.memory = budget.memory
+        self.rounds_max = ROUNDS_MAX if budget.rounds is None else budget.rounds
         self.tables: list[Table] = []  # that rules fill, if memory is bounded
         self.seconds = budget.seconds
         self.deadline = None if budget.seconds is None else perf_counter() + budget.seconds
@@ -107,8 +111,16 @@ class Meter:
         if self.memory is not None and sum(t.size for t in self.tables) > self.memory:
             raise BudgetExceeded(f"more than {self.memory} bytes of rows", clause)
 
+    def turn(self, rounds: int, clause: object) -> None:
+        """Ask whether a recursion may take so many rounds. Raises BudgetExceeded."""
+        if rounds > self.rounds_max:
+            raise BudgetExceeded(f"more than {self.rounds_max} rounds of a recursion", clause)
+
     def portion(self, most: int) -> int:
         """Return after how many rows, at most so many, to ask again."""
+        most = min(
+            most, max(ROUNDS_PAUSE_ROWS, self.rounds_max)
+        )  # every round takes a row at least
         bounds = [bound for bound in (self.rows_max, self.limit) if bound is not None]
         return max(1, min(most, min(bounds) - self.rows + 1)) if bounds else most
 

@@ -17,6 +17,8 @@ INTEGER_BITS_MAX = (
     1 << 16
 )  # of a product or power inside a query: more would stall it between two budget checks
 TEXT_LENGTH_MAX = 1 << 20  # characters that `str` may make
+ROUNDS_MAX = 1 << 24  # of one recursion, without any budget: rows run out before
+ROUNDS_PAUSE_ROWS = 1 << 12  # rows that a recursion visits at least before its rounds are looked at
 JOIN_PAUSE_ROWS = 1 << 16  # rows that a join visits before the budget is looked at
 DISTINCT_ROWS_MIN = 4_096  # rows of a join that are worth a sort for duplicates
 BINDING_ROWS_MAX = 1 << 16  # rows that one binding form makes of one value

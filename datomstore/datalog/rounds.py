@@ -364,6 +364,7 @@ class _Group:
         try:
             while walk.running:
                 meter.spend(walk.run(meter.portion(JOIN_PAUSE_ROWS)), form)
+                meter.turn(walk.rounds, form)
                 bounded(self.head, most, form, meter)
         except JoinGivenUp:
             self._walk = None  # it stands in the middle of a group
@@ -375,7 +376,7 @@ class _Group:
 
 def _rounds(variants: Sequence[Variant], meter: Meter) -> None:
     """Run variants until nothing is new: all rounds in one go where all of them are joins."""
-    running = True
+    running, turned = True, 0
     while running:
         joins: list[Join] = []
         for variant in variants:
@@ -389,6 +390,8 @@ def _rounds(variants: Sequence[Variant], meter: Meter) -> None:
         running = False
         for variant in variants:
             running |= variant.run(meter)
+        turned += running
+        meter.turn(turned, variants[0].form if variants else None)
 
 
 def _joined(variants: Sequence[Variant], joins: list[Join], meter: Meter) -> bool:
@@ -401,6 +404,7 @@ def _joined(variants: Sequence[Variant], joins: list[Join], meter: Meter) -> boo
     try:
         while rounds.running:
             meter.spend(rounds.run(meter.portion(JOIN_PAUSE_ROWS)), form)
+            meter.turn(rounds.rounds, form)
             for key, head in heads.items():
                 bounded(head, most[key], form, meter)
     except JoinGivenUp:

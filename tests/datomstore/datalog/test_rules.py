@@ -198,6 +198,28 @@ def test_columns_of_an_answer_stay_when_its_plan_runs_again() -> None:
     assert sorted(second) == [5, 6]
 
 
+@pytest.mark.parametrize("shape", [shape for shape in SHAPES if shape != "non-linear"])
+@pytest.mark.parametrize("query", [CALLERS[0], "[:find ?y :in $ % :where (p 1 ?y)]"])
+def test_a_recursion_ends_after_the_rounds_it_may_take(shape: str, query: str) -> None:
+    database = database_of(facts_of([(n, EDGE, n + 1) for n in range(1, 101)]))
+    for _ in range(2):  # the second time by the plan that was kept
+        with pytest.raises(BudgetExceeded, match="more than 20 rounds of a recursion") as error:
+            q(query, database, SHAPES[shape], budget=Budget(rounds=20))
+        assert error.value.code == "query/budget"
+        assert len(q(query, database, SHAPES[shape], budget=Budget(rounds=300))) >= 100
+
+
+def test_rounds_that_double_what_is_found_are_few() -> None:
+    database = database_of(facts_of([(n, EDGE, n + 1) for n in range(1, 101)]))
+    assert len(q(CALLERS[0], database, SHAPES["non-linear"], budget=Budget(rounds=20))) == 5_050
+
+
+def test_a_wide_graph_takes_few_rounds_of_many_rows() -> None:
+    edges = facts_of([(a, EDGE, b) for a in range(1, 60) for b in range(100, 160)])
+    answer = q(CALLERS[0], database_of(edges), SHAPES["right"], budget=Budget(rounds=2))
+    assert len(answer) == 59 * 60
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_cycle_of_three_is_complete(shape: str) -> None:
     database = database_of(facts_of([(1, EDGE, 2), (2, EDGE, 3), (3, EDGE, 1)]))
