@@ -274,7 +274,9 @@ class Program:
             wanted = {
                 n for clause in stuck for n in waits_for(clause, required, rule.body, parameters)
             }
-            more = (wanted & parameters) - reached
+            wanted = (wanted & parameters) - reached
+            # What a stuck clause binds once it goes on need not come from the caller.
+            more = wanted.difference(*map(produces, stuck)) or wanted
             if not more:
                 more = parameters - reached if not stuck else set()
             if not more:

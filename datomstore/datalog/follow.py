@@ -168,6 +168,11 @@ class Subscription:
             except (NotTold, BudgetExceeded) as reason:
                 self.how = f"asked again: {reason}"
                 return answers
+            except QueryError as error:  # what the query, in its own order, does not meet
+                if error.code not in FAILURES:
+                    raise
+                self.how = f"asked again: {error}"
+                return answers
         self._view = view
         self._answers = Set()
         return answers
