@@ -20,7 +20,7 @@ install: $(INSTALLED)
 	$(PYTHON) -m venv .venv
 
 $(INSTALLED): .venv/bin/python pyproject.toml setup.py $(CORE)
-	$(BIN)/pip install -q --disable-pip-version-check -U pip "setuptools>=77" "cython>=3.1,<4"
+	$(BIN)/pip install -q --disable-pip-version-check -U pip "setuptools>=77" "cython>=3.1,<4" "numpy>=2.0"
 	$(BIN)/pip install -q --disable-pip-version-check --no-build-isolation -e ".[dev]"
 	touch $@
 

@@ -47,7 +47,8 @@ class Form(NamedTuple):
     kind: FormKind
     value: Any
     span: Span
-    meta: tuple[tuple[Form, Form], ...] = ()  # what ^ says of it; of equal keys the last counts
+    # What ^ says of it, as pairs of forms; of equal keys the last counts. Any: mypy follows a tuple into itself for ever.
+    meta: tuple[tuple[Any, Any], ...] = ()
     origin: tuple[
         Expansion, ...
     ] = ()  # the macro calls it is the expansion of, the outermost first
