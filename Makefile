@@ -2,7 +2,8 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-CORE := $(wildcard yind/cesk/*.pyx yind/cesk/*.pxd yind/cesk/*.pxi yind/cesk/*.h datomstore/datalog/*.pyx datomstore/datalog/*.pxi)
+CORE := $(wildcard yind/cesk/*.pyx yind/cesk/*.pxd yind/cesk/*.pxi yind/cesk/*.h datomstore/*.pyx datomstore/*.pxd datomstore/*.pxi \
+	datomstore/datalog/*.pyx datomstore/datalog/*.pxi)
 
 .PHONY: install demo test check lint types layers hostile asan fuzz bench bench-machine bench-peers bench-datomstore bench-datomstore-peers \
 	soak soak-store bench-large peers-datascript clean clojure-differences clojure-recorded

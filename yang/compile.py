@@ -302,9 +302,9 @@ def _errors(derived: Mapping[str, Rows], analysis: Analysis, source: Source) -> 
             found.append((node, f"{len(children)} arguments; at most {OPERAND_COUNT_MAX}", None))
     found.sort(key=lambda row: (row[0], row[1]))
     names = {*names_known(analysis.core), *analysis.definitions, *source.words}
-    known = sorted(name for name in names if not name.startswith(("impl/", "long/")))
+    near = sorted(name for name in names if not name.startswith(("impl/", "long/")))
     return [
-        source.error(text, ast.span(node), hints.get(node) or (name and _suggestion(name, known)))
+        source.error(text, ast.span(node), hints.get(node) or (name and _suggestion(name, near)))
         for node, text, name in found[:ERRORS_SHOWN_MAX]
     ]
 

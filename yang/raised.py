@@ -37,8 +37,8 @@ def _form(item: Item, children: list[list[Form]]) -> Form:
         case "def":
             return call(span, "def", symbol(str(item.scalars[0]), span), *children[0])
         case "lambda":
-            name = () if item.scalars[0] is None else (symbol(str(item.scalars[0]), span),)
-            return call(span, "fn*", *name, *children[0])
+            own = () if item.scalars[0] is None else (symbol(str(item.scalars[0]), span),)
+            return call(span, "fn*", *own, *children[0])
         case "arity":
             parameters, body = children
             if item.scalars[0]:
@@ -54,9 +54,9 @@ def _form(item: Item, children: list[list[Form]]) -> Form:
             pairs = [part for pair in children[0] for part in pair.value]
             return call(span, head, vector(pairs, span), *children[1])
         case "catch":
-            name, class_ = (str(scalar) for scalar in item.scalars)
+            caught, class_ = (str(scalar) for scalar in item.scalars)
             matched = _class(class_, span)
-            return call(span, "catch", matched, symbol(name, span), *children[0])
+            return call(span, "catch", matched, symbol(caught, span), *children[0])
         case kind:  # if, do, recur, try, throw: their children in order
             return call(span, kind, *[child for role in children for child in role])
 

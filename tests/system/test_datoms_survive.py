@@ -232,7 +232,7 @@ def test_a_machine_that_loses_what_was_not_flushed_has_all_that_was_acknowledged
             import datomstore.storage.files as files
 
             engine = Flushed(folder, left)
-            files.os = FlushedOs(engine)  # type: ignore[assignment]
+            files.os = FlushedOs(engine)  # type: ignore[assignment, attr-defined]
             write_for_ever(engine, [n + 1 for n in last], acknowledge)
 
         heard = killed(write, chance.randrange(1, 150), chance.random() * 0.02)
@@ -279,9 +279,11 @@ def test_a_value_that_is_held_answers_the_same_while_much_is_written_and_merged(
     written = 0
     batch = 2_000
     while written < DATOMS:
-        changes = [(ADD, 10_000 + n % 1_000, NUMBER, written + n) for n in range(100)]
-        new = [(ADD, 20_000 + written + n, TEXT, f"new {written + n}") for n in range(batch - 200)]
-        stream.transact(changes + new)
+        changes: list[object] = [(ADD, 10_000 + n % 1_000, NUMBER, written + n) for n in range(100)]
+        changes += [
+            (ADD, 20_000 + written + n, TEXT, f"new {written + n}") for n in range(batch - 200)
+        ]
+        stream.transact(changes)
         written += batch
     streams.settle()
     done.set()

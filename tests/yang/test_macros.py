@@ -42,7 +42,10 @@ def errors(text: str) -> list[SourceError]:
     with pytest.raises((SourceError, SourceErrors)) as raised:
         compile_source(text, "a.clj", host=HOST)
     found = raised.value
-    return list(found.errors) if isinstance(found, SourceErrors) else [found]
+    if isinstance(found, SourceErrors):
+        return list(found.errors)
+    assert isinstance(found, SourceError)
+    return [found]
 
 
 @pytest.mark.parametrize(
