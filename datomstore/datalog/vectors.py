@@ -26,11 +26,12 @@ COMPARE: dict[str, Callable[[Ids, Ids], NDArray[np.bool_]]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
+# By `compare`, what is no number is neither below nor above another.
 DOUBLES: dict[str, Callable[[Doubles, Doubles], NDArray[np.bool_]]] = {
     "<": np.less,
-    "<=": np.less_equal,
+    "<=": lambda left, right: ~np.greater(left, right),
     ">": np.greater,
-    ">=": np.greater_equal,
+    ">=": lambda left, right: ~np.less(left, right),
 }
 DOUBLES_ROWS_MIN = 32
 _ID_BOUND = 2 * INLINE_BOUND

@@ -7,7 +7,7 @@ from collections import defaultdict
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from datomstore import edn
@@ -191,6 +191,7 @@ NUMBERS = st.one_of(
 @given(
     st.lists(NUMBERS, min_size=40, max_size=60), NUMBERS, st.sampled_from(["<", "<=", ">", ">="])
 )
+@example([0.0] * 39 + [float("nan")], 0.0, "<=")
 def test_doubles_compare_as_one_by_one(numbers: list[float], bound: float, name: str) -> None:
     left = ids([intern(number) for number in numbers])
     right = np.full(len(numbers), intern(bound), np.int64)
