@@ -65,3 +65,7 @@
 ; expect error: expected a vector, found a list
 (count-each {} [1] 0 2)
 ; expect error: index 2 out of bounds for length 1
+(re-seq #"\p{Lu}+|\p{Nd}" "abÄÖc9")
+; expect: ("ÄÖ" "9")
+(inst-ms (clojure.edn/read-string "#inst \"2026-11-21T01:00:00.5+01:00\""))
+; expect: 1795219200500
