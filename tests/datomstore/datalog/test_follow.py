@@ -309,7 +309,7 @@ def changes_are_those_between(
             now = Set(q(query, stream.db(), *inputs))
         except QueryError:
             assert changes[-1].error is not None
-            break
+            return None  # it has ended
         new = Set(row for row in now if row not in known)
         lost = Set(row for row in known if row not in now)
         if new or lost:

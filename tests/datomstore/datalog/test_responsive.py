@@ -31,13 +31,18 @@ def numbers() -> Database:
     return Database.from_datoms(facts)
 
 
+def _nothing() -> None:
+    """Take a turn."""
+
+
 @pytest.mark.parametrize("query", HEAVY)
 async def test_the_loop_goes_on_while_a_query_runs(query: str) -> None:
-    database, token = numbers(), Cancellation()
+    database, token, begun = numbers(), Cancellation(), trio.Event()
     given = (UP,) if "%" in query else ()
     ended: list[str] = []
 
     def work() -> None:
+        trio.from_thread.run_sync(begun.set)
         try:
             while True:  # until it is called off
                 q(query, database, *given, budget=Budget(cancellation=token))
@@ -46,8 +51,9 @@ async def test_the_loop_goes_on_while_a_query_runs(query: str) -> None:
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(trio.to_thread.run_sync, work)
-        for _ in range(20):
-            await trio.sleep(0.005)
+        await begun.wait()
+        for _ in range(20):  # the loop and a thread of its own have their turns beside the query
+            await trio.to_thread.run_sync(_nothing)
         assert not ended
         token.cancel()
     assert ended == ["query/cancelled"]
