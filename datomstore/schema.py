@@ -18,7 +18,7 @@ from uuid import UUID
 
 from datomstore.errors import DatomstoreError
 from datomstore.limits import LONG_BITS, TUPLE_ITEMS_MAX, TUPLE_ITEMS_MIN
-from datomstore.value import Char, Keyword, Symbol
+from datomstore.value import Char, Keyword, Map, Symbol
 
 IDENT = Keyword("db/ident")
 VALUE_TYPE = Keyword("db/valueType")
@@ -30,6 +30,8 @@ NO_HISTORY = Keyword("db/noHistory")
 TUPLE_ATTRS = Keyword("db/tupleAttrs")
 TUPLE_TYPES = Keyword("db/tupleTypes")
 TUPLE_TYPE = Keyword("db/tupleType")
+RULE = Keyword("db/rule")
+READING = Keyword("db/reading")
 DOC = Keyword("db/doc")
 TX_INSTANT = Keyword("db/txInstant")
 EXCISE = Keyword("db/excise")
@@ -49,6 +51,8 @@ PROPERTIES = (
     TUPLE_ATTRS,
     TUPLE_TYPES,
     TUPLE_TYPE,
+    RULE,
+    READING,
 )
 SCHEMA_ATTRIBUTES = frozenset({IDENT, INDEX, *PROPERTIES})
 
@@ -59,6 +63,8 @@ ONE = Keyword("db.cardinality/one")
 MANY = Keyword("db.cardinality/many")
 IDENTITY = Keyword("db.unique/identity")
 VALUE = Keyword("db.unique/value")
+
+NAME = Symbol("name")  # the reading of symbols and keywords as their names
 
 PYTHON_TYPES: dict[Keyword, tuple[type, ...]] = {
     Keyword("db.type/string"): (str,),
@@ -97,6 +103,8 @@ class Attribute:
     tuple_attrs: tuple[Keyword, ...] = ()  # a composite: its value is made of these
     tuple_types: tuple[Keyword, ...] = ()  # one type for each item
     tuple_type: Keyword | None = None  # one type for all items
+    rule: str | None = None  # rules that derive further facts when a query asks for the attribute
+    reading: Map | Symbol | None = None  # constants that stand for others in a query, or NAME
 
     @property
     def is_ref(self) -> bool:
@@ -111,11 +119,15 @@ class Attribute:
 class Schema:
     """Attributes by ident; what is not in it has the default properties."""
 
-    __slots__ = ("_attributes", "_defaults", "composites")
+    __slots__ = ("_attributes", "_defaults", "composites", "views")
 
     def __init__(self, attributes: Mapping[Keyword, Attribute] | None = None) -> None:
         self._attributes: dict[Keyword, Attribute] = dict(attributes or {})
         self.composites = [found for found in self._attributes.values() if found.tuple_attrs]
+        # Attributes that queries see otherwise than the facts have them.
+        self.views = frozenset(
+            found for found in self._attributes.values() if found.rule or found.reading is not None
+        )
         self._defaults: dict[Keyword, Attribute] = {}  # made once: every fact asks for its own
 
     def __getitem__(self, ident: Keyword) -> Attribute:
@@ -174,6 +186,11 @@ def attribute_of(ident: Keyword, properties: Mapping[Keyword, object]) -> Attrib
     if value_type is not None and value_type not in PYTHON_TYPES:
         known = ", ".join(sorted(repr(kind) for kind in PYTHON_TYPES))
         raise SchemaError(f"{ident!r}: no value type {value_type!r}; there are {known}")
+    rule, reading = properties.get(RULE), properties.get(READING)
+    if rule is not None and not isinstance(rule, str):
+        raise SchemaError(f"{ident!r}: {RULE!r} is the text of a vector of rules, not {rule!r}")
+    if not (reading is None or reading is NAME or isinstance(reading, Map)):
+        raise SchemaError(f"{ident!r}: {READING!r} is a map, or name, not {reading!r}")
     attribute = Attribute(
         ident,
         value_type=value_type,
@@ -184,6 +201,8 @@ def attribute_of(ident: Keyword, properties: Mapping[Keyword, object]) -> Attrib
         tuple_attrs=attrs,
         tuple_types=types,
         tuple_type=single,  # type: ignore[arg-type]
+        rule=rule,
+        reading=reading,
     )
     _check_consistent(attribute)
     return attribute
@@ -285,6 +304,8 @@ BUILTIN: dict[Keyword, Attribute] = {
         _builtin(TUPLE_ATTRS, "tuple"),
         _builtin(TUPLE_TYPES, "tuple"),
         _builtin(TUPLE_TYPE, "keyword"),
+        _builtin(RULE, "string"),
+        Attribute(READING),
         _builtin(DOC, "string"),
         _builtin(TX_INSTANT, "instant"),
         _builtin(EXCISE, "ref", many=True),

@@ -1,6 +1,6 @@
 """Meaning of rules before any data: what each needs bound, what each stands on, what may not be negated.
 
-Is:     `or` turned into rules, names and arities resolved, required parameters found, negation in cycles refused.
+Is:     `or` and derived attributes turned into rules, names and arities resolved, required parameters found, negation in cycles refused.
 Is not: an order of clauses (`plan`).
 Fits:   `query` makes one Program for each query and rule set and keeps it.
 Source: Tarjan's strongly connected components; stratified negation after Apt, Blair and Walker.
@@ -32,6 +32,7 @@ from datomstore.datalog.syntax import (
     inputs_of,
     positive_variables,
 )
+from datomstore.datalog.views import NO_VIEWS, Views, shown
 from datomstore.value import Symbol
 
 KNOWN = FUNCTIONS.keys() | SOURCE_FUNCTIONS
@@ -46,10 +47,12 @@ class Program:
         found: Iterable[Symbol],
         bound: Iterable[Symbol],
         rules: Rules,
+        views: Views = NO_VIEWS,
     ) -> None:
         self.rules: dict[str, tuple[Rule, ...]] = {}
         self.orders: dict[object, tuple[int, ...]] = {}  # what planners have decided
         self._given = rules
+        self._views = views
         self._made = 0
         self.bound = frozenset(bound)
         self.found = frozenset(found)
@@ -71,7 +74,9 @@ class Program:
         """Return the clauses with every `or` replaced by a call of a rule made for it."""
         lifted: list[Clause] = []
         for place, clause in enumerate(clauses):
-            if isinstance(clause, (Or, Not)):
+            if isinstance(clause, Pattern):
+                clause = self._views.asked(clause)
+            elif isinstance(clause, (Or, Not)):
                 others = set(outside)
                 for other_place, other in enumerate(clauses):
                     if other_place != place:
@@ -129,7 +134,11 @@ class Program:
         """Yield the clauses of a rule that is called for the first time."""
         known = self.rules.get(call.name)
         if known is None:
-            given = self._given.by_name.get(call.name) or standard_rules().get(call.name)
+            given = (
+                self._given.by_name.get(call.name)
+                or standard_rules().get(call.name)
+                or self._views.rules.get(call.name)
+            )
             if given is None:
                 raise QueryError("query/unknown-rule", f"no rule {call.name}", call.form)
             self.rules[call.name] = ()
@@ -389,7 +398,7 @@ def unbound(
 
 
 def _shown(name: str) -> str:
-    return "an or" if name.startswith("or ") else name.removeprefix(PREFIX)
+    return "an or" if name.startswith("or ") else shown(name.removeprefix(PREFIX))
 
 
 def _components(rules: dict[str, tuple[Rule, ...]]) -> dict[str, int]:

@@ -79,3 +79,4 @@ BATCH_ROWS = (
 )  # rows that one step works on at a time; more go through all further steps in parts
 BATCH_LEAST = 64  # rows that are never worth being parted
 FEW_ROWS = 64  # of a change, that are handled one by one: whole columns begin to pay beyond
+VIEWS_KEPT = 64  # sets of derived attributes that are kept parsed

@@ -52,6 +52,7 @@ from datomstore.value import Keyword, List, Map, Symbol, hash_key
 DOTS = Symbol("...")
 DOT = Symbol(".")
 PULL = Symbol("pull")
+QUOTE = Symbol("quote")
 CUSTOM = "aggregate"
 KEYS = ("keys", "strs", "syms")
 SECTIONS = ("find", *KEYS, "with", "in", "where")
@@ -295,6 +296,8 @@ def _term(item: object, form: object) -> Term:
         if item is BLANK or is_variable(item):
             return item
         raise _syntax(f"{item.name} is neither a variable (?{item.name}) nor a value", form)
+    if isinstance(item, List) and len(item) == 2 and item[0] is QUOTE:
+        return Constant(item[1])
     value = tuple(item) if isinstance(item, list) else item
     fault = oversize(value)
     if fault is not None:

@@ -54,6 +54,7 @@ from datomstore.datalog.syntax import (
     is_source,
     is_variable,
 )
+from datomstore.datalog.views import NO_VIEWS, Views, views_of
 from datomstore.intern import Ids, intern_many, values_of
 from datomstore.value import Map, Set, Symbol
 
@@ -122,8 +123,9 @@ def _is_fixed(source: object) -> bool:
     return isinstance(source, (str, tuple, Map))
 
 
-def _program(query: Query, rules: Rules) -> Program:
-    found = _programs.get(query, rules)
+def _program(query: Query, given: _Inputs) -> Program:
+    rules, views = given.rules, _views(given.sources)
+    found = _programs.get(query, rules, views)
     if found is None:
         bound = {
             n
@@ -131,10 +133,20 @@ def _program(query: Query, rules: Rules) -> Program:
             if not isinstance(item, Symbol)
             for n in binding_variables(item)
         }
-        found = Program(query.where, [*query.variables(), *query.with_], bound, rules)
-        _programs.put(found, query, rules)
+        found = Program(query.where, [*query.variables(), *query.with_], bound, rules, views)
+        _programs.put(found, query, rules, views)
     assert isinstance(found, Program), found
     return found
+
+
+def _views(sources: Mapping[Symbol, Source]) -> Views:
+    """Return the derived attributes of all databases of a query."""
+    found = [
+        source.database.schema.views
+        for source in sources.values()
+        if isinstance(source, DatabaseSource) and source.database.schema.views
+    ]
+    return views_of(frozenset().union(*found)) if found else NO_VIEWS
 
 
 def q(
@@ -341,7 +353,7 @@ def _plan(query: Query, inputs: Sequence[object], meter: Meter, *, cautious: boo
             if found.place is not None:
                 found.evaluation.begin(meter)
             return found._replace(relation=_bound(query, given, meter))
-    program = _program(query, given.rules)
+    program = _program(query, given)
     evaluation = Evaluation(program, given.sources, meter, cautious=cautious)
     relation = _bound(query, given, meter)
     wanted = list(dict.fromkeys([*query.variables(), *query.with_]))
@@ -429,7 +441,7 @@ def start(
 ) -> tuple[Evaluation, Relation]:
     """Return the evaluation of a query's program and the relation of its inputs' variables. Raises QueryError."""
     given = _given(query, inputs)
-    program = _program(query, given.rules)
+    program = _program(query, given)
     relation = _bound(query, given, meter, resolving=resolving)
     return Evaluation(program, given.sources, meter, cautious=cautious), relation
 

@@ -235,6 +235,30 @@ class DatabaseSource:
             return []
         return values_of(self.database.scan(found, attribute, None).v)
 
+    def ordered(self, e: object, attribute: object, order: object) -> tuple[object, ...]:
+        """Return the entities under an attribute, which may be read backwards, by their values of another one."""
+        backwards = _forwards(attribute)
+        if backwards is None:
+            found = self.entity_attribute(e, attribute)
+        else:
+            found = self._referring(e, backwards)
+        return tuple(sorted(found, key=lambda one: self.entity_attribute(one, order)))
+
+    def _referring(self, e: object, attribute: Keyword) -> list[object]:
+        entity, a = self.database.entid(e), find(attribute)
+        found = None if entity is None else find(entity)
+        if found is None or a is None:
+            return []
+        return values_of(self.database.scan(None, a, found).e)
+
+
+def _forwards(attribute: object) -> Keyword | None:
+    """Return `:a/b` of `:a/_b`, None of what is not read backwards."""
+    if not isinstance(attribute, Keyword) or not attribute.local_name.startswith("_"):
+        return None
+    space = attribute.name[: -len(attribute.local_name)]
+    return Keyword(space + attribute.local_name[1:])
+
 
 class Seek:
     """Facts of a database with a pattern's constants, as a table whose rows are those of the database."""

@@ -10,6 +10,7 @@ nothing for it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -25,26 +26,27 @@ def standard_rules() -> dict[str, tuple[Rule, ...]]:
     """Return the rules by their names, and once more by the names under which they call each other."""
     text = Path(__file__).with_name("standard.dl").read_text(encoding="utf-8")
     plain = parse_rules(text).by_name
-    names = frozenset(plain)
+    names = {name: PREFIX + name for name in plain}
     found: dict[str, tuple[Rule, ...]] = {}
     for name, rules in plain.items():
         inner = tuple(
-            replace(rule, name=PREFIX + name, body=_renamed(rule.body, names)) for rule in rules
+            replace(rule, name=PREFIX + name, body=renamed(rule.body, names)) for rule in rules
         )
         found[PREFIX + name] = inner
         found[name] = tuple(replace(rule, name=name) for rule in inner)
     return found
 
 
-def _renamed(body: tuple[Clause, ...], names: frozenset[str]) -> tuple[Clause, ...]:
+def renamed(body: tuple[Clause, ...], names: Mapping[str, str]) -> tuple[Clause, ...]:
+    """Return the clauses of a rule that calls others by other names."""
     return tuple(_with_names(clause, names) for clause in body)
 
 
-def _with_names(clause: Clause, names: frozenset[str]) -> Clause:
+def _with_names(clause: Clause, names: Mapping[str, str]) -> Clause:
     if isinstance(clause, Call) and clause.name in names:
-        return replace(clause, name=PREFIX + clause.name)
+        return replace(clause, name=names[clause.name])
     if isinstance(clause, Not):
-        return replace(clause, body=_renamed(clause.body, names))
+        return replace(clause, body=renamed(clause.body, names))
     if isinstance(clause, Or):
-        return replace(clause, branches=tuple(_renamed(b, names) for b in clause.branches))
+        return replace(clause, branches=tuple(renamed(b, names) for b in clause.branches))
     return clause

@@ -566,6 +566,8 @@ class Compute:
             return FUNCTIONS[self.clause.function]
         if self.clause.function == "fulltext":
             return lambda a, text: search(source.database, a, text)
+        if self.clause.function == "ordered":
+            return source.ordered
         if self.clause.function == "missing?":
             return lambda e, a: not source.entity_attribute(e, a)
         if self.clause.function == "get-else":

@@ -20,8 +20,8 @@ PROGRAM = (
      {:db/id 1002 :ast/type :lambda :ast/parent 1001}
      {:db/id 1003 :ast/type :application :ast/operator 1004 :ast/operands [1005 1006] :ast/parent 1002}
      {:db/id 1004 :ast/type :variable :ast/name "+" :ast/parent 1003}
-     {:db/id 1005 :ast/type :variable :ast/name "x" :ast/position 0 :ast/parent 1003 :scope/binder 1002}
-     {:db/id 1006 :ast/type :variable :ast/name "x" :ast/position 1 :ast/parent 1003 :scope/binder 1002}
+     {:db/id 1005 :ast/type :variable :ast/name "x" :ast/position 0 :ast/parent 1003 :scope/binder 1009}
+     {:db/id 1006 :ast/type :variable :ast/name "x" :ast/position 1 :ast/parent 1003 :scope/binder 1009}
      {:db/id 1011 :ast/type :def :ast/name "f" :ast/init 1012 :ast/parent 1000}
      {:db/id 1012 :ast/type :lambda :ast/parent 1011}
      {:db/id 1013 :ast/type :application :ast/operator 1014 :ast/operands [1015] :ast/parent 1012}
