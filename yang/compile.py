@@ -19,6 +19,7 @@ from typing import Any
 from datomstore.database import Database
 from datomstore.datalog import derive
 from datomstore.datom import Datom
+from datomstore.schema import VALUE_TYPE, attribute_of
 from datomstore.value import Keyword, Map
 from yang import rules
 from yang.analysis import (
@@ -37,6 +38,7 @@ from yang.assemble import Body, Lambda, assemble
 from yang.ast_datoms import ENTITY_BASE, SCHEMA, datoms_of, expansion_datoms
 from yang.errors import Source, SourceError, raise_all
 from yang.execution import (
+    CONTAINS,
     EXEC,
     HandlerRow,
     StepRow,
@@ -54,6 +56,7 @@ from yang.nodes import Tree
 from yang.program import Program, program_of, tree_of
 from yang.resolve import HOST, CoreLibrary, Fact, accepted, facts_of_name, names_known, plain_name
 from yang.segment import FunctionRef, Part, PrimitiveRef, Segment
+from yang.vocabulary import vocabulary
 
 SCOPE_RELATIONS = ("local", "body", "static", "group", "captured")
 EXECUTION_RELATIONS = (
@@ -71,15 +74,25 @@ EXECUTION_RELATIONS = (
 )
 CATCHES = "catches?"  # the core library's question whether a catch is meant
 
-_REF = {Keyword("db/valueType"): Keyword("db.type/ref")}
+PROGRAM_ROOT = Keyword("program/root")
+SOURCE_LANGUAGE = Keyword("ast/source-lang")
+
+_REF = {VALUE_TYPE: Keyword("db.type/ref")}
 _MANY = {Keyword("db/cardinality"): Keyword("db.cardinality/many")}
 CODE_SCHEMA: dict[Keyword, Any] = {  # attribute -> its schema in DataScript's form
     **SCHEMA,
     **dict.fromkeys((BINDER, BODY, STATIC, GROUP, CAPTURE_GROUP, CAPTURE_BINDER), _REF),
     HOST["arity"]: _MANY,
     **{EXEC[name]: _REF for name in ("node", "body", "target", "function", "args", "lambda")},
-    Keyword("contains"): _REF | _MANY,
+    CONTAINS: _REF | _MANY,
+    PROGRAM_ROOT: _REF,
+    **vocabulary(),
 }
+REFERENCES = frozenset(
+    ident
+    for ident, properties in CODE_SCHEMA.items()
+    if properties.get(VALUE_TYPE) is Keyword("db.type/ref")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,9 +351,9 @@ def code_schema(database: Database) -> list[object]:
     It has to be transacted before the first `code_datoms`.
     """
     return [
-        Map([(Keyword("db/ident"), attribute), *schema.items()])
-        for attribute, schema in CODE_SCHEMA.items()
-        if database.entid(attribute) is None
+        Map([(Keyword("db/ident"), ident), *properties.items()])
+        for ident, properties in CODE_SCHEMA.items()
+        if database.schema.get(ident) != attribute_of(ident, properties)
     ]
 
 
@@ -351,9 +364,13 @@ def code_datoms(compiled: Compiled, database: Database) -> list[object]:
     The database has the schema of `code_schema`.
     """
     shift = max(database.next_entity, ENTITY_BASE) - compiled.base
-    refs = {a for a, schema in CODE_SCHEMA.items() if Keyword("db/valueType") in schema}
     tree = tree_of(compiled.program)
     facts = datoms_of(tree, base=compiled.base, tx=TX, program_hash=compiled.program.hash)
+    facts += [
+        Datom(compiled.base, PROGRAM_ROOT, compiled.base, TX, True),
+        Datom(compiled.base, SOURCE_LANGUAGE, Keyword("clojure"), TX, True),
+        *compiled.ast_db.datoms("aevt", BINDER),
+    ]
     last = max([datom.e for datom in (*facts, *compiled.exec_datoms)])
     facts += expansion_datoms(tree, base=compiled.base, first=last + 1, tx=TX)
     add = Keyword("db/add")
@@ -362,7 +379,7 @@ def code_datoms(compiled: Compiled, database: Database) -> list[object]:
             add,
             datom.e + shift,
             datom.a,
-            datom.v + shift if datom.a in refs and isinstance(datom.v, int) else datom.v,
+            datom.v + shift if datom.a in REFERENCES and isinstance(datom.v, int) else datom.v,
         )
         for datom in (*facts, *compiled.exec_datoms)
     ]

@@ -30,8 +30,8 @@ class RuleFileError(Exception):
 
 
 def text_of(name: str) -> str:
-    """Return the text of one rule file."""
-    return (resources.files(__package__) / f"{name}.dl").read_text(encoding="utf-8")
+    """Return the text of a file of rules."""
+    return (resources.files(__package__) / name).read_text(encoding="utf-8")
 
 
 @cache
@@ -39,11 +39,16 @@ def load(*names: str) -> Rules:
     """Return the rules of these files, in order, as the engine takes them."""
     rules: list[tuple[object, ...]] = []
     for name in names:
-        value = read(text_of(name), source=f"{name}.dl")
-        if not isinstance(value, tuple):
-            raise RuleFileError(f"{name}.dl is not a vector of rules")
-        rules.extend(_spelt_out(rule, name) for rule in value)
+        value = read(text_of(f"{name}.dl"), source=f"{name}.dl")
+        rules += spelt_out(value, f"{name}.dl")
     return tuple(rules)
+
+
+def spelt_out(rules: object, file: str) -> Rules:
+    """Return rules without the shorthands. Raises RuleFileError."""
+    if not isinstance(rules, tuple):
+        raise RuleFileError(f"{file} does not hold a vector of rules")
+    return tuple(_spelt_out(rule, file) for rule in rules)
 
 
 @cache
@@ -51,13 +56,13 @@ def digest() -> bytes:
     """Return the hash of all rule files: compiled code depends on them."""
     whole = hashlib.sha256()
     for name in FILES:
-        whole.update(text_of(name).encode() + b"\0")
+        whole.update(text_of(f"{name}.dl").encode() + b"\0")
     return whole.digest()
 
 
 def _spelt_out(rule: object, file: str) -> tuple[object, ...]:
     if not isinstance(rule, tuple) or not rule or not isinstance(rule[0], List):
-        raise RuleFileError(f"{file}.dl holds what is not a rule: {rule!r}")
+        raise RuleFileError(f"{file} holds what is not a rule: {rule!r}")
     head, body = rule[0], rule[1:]
     arguments: list[object] = [head[0]]
     grounds: list[object] = []
