@@ -117,6 +117,7 @@ soak-store: install
 clojure-differences:
 	$(PYTHON) tests/conformance/clojure/generate.py
 	clojure tests/conformance/clojure/ask.clj $(filter-out %/ask.clj,$(sort $(wildcard tests/conformance/clojure/*.clj)))
+	CLASSPATH=examples clojure examples/catalogue.clj >tests/conformance/clojure/catalogue.output
 
 clojure-recorded:
 	if command -v clojure >/dev/null; then $(MAKE) clojure-differences && \

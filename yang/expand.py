@@ -157,6 +157,7 @@ class Expander:
         self._pending: deque[_Entry] = deque()  # top-level forms, and what is done between them
         self._arriving: list[_Entry] = []  # what comes before them
         self.loaded: set[str] = set()
+        self._files: dict[str, tuple[str, str]] = {}  # name and text of what namespaces are in
         self._made = 0
         self._depth = 0  # of macro calls in expansions
 
@@ -687,19 +688,31 @@ class Expander:
         self.globals.enter(namespace)
 
     def require_file(self, namespace: str, span: Span) -> bool:
-        """Put the forms of a namespace's file before what follows; whether there is such a file."""
-        if namespace in self.loaded or namespace in self.globals.namespaces:
+        """Put a namespace's file before what follows, if it is not there yet; whether there is such a file."""
+        if namespace in self.loaded:
             return True
-        found = self.host.load(namespace) if self.host.load is not None else None
-        if found is None:
-            return False
-        name, text = found
+        if namespace not in self._files:
+            if namespace in self.globals.namespaces:
+                return True
+            found = self.host.load(namespace) if self.host.load is not None else None
+            if found is None:
+                return False
+            self._files[namespace] = found
+        self.globals.close_home()
+        self.globals.namespaces.setdefault(namespace, type(self.globals.current)(namespace))
+        # Not at once: what is required before this one may require it, too.
+        self._arriving.append(lambda: self._load_file(namespace, span))
+        return True
+
+    def _load_file(self, namespace: str, span: Span) -> None:
+        """Put the forms of a namespace's file before what follows, unless they have been there."""
+        if namespace in self.loaded:
+            return
         self.loaded.add(namespace)
+        name, text = self._files[namespace]
         self.source, before = self.source.with_part(name, text)
         self.macros.source = self.source
         here = self.namespace
-        self.globals.close_home()
-        self.globals.namespaces.setdefault(namespace, type(self.globals.current)(namespace))
         forms = read_source(self.source, text, before)
 
         def leave() -> None:
@@ -709,7 +722,6 @@ class Expander:
                 raise self.error(f"{name} does not say (ns {namespace})", span)
 
         self._arriving += [lambda: self.enter(USER), *[(form, ()) for form in forms], leave]
-        return True
 
     def require_code(self, program_hash: str, span: Span) -> str:
         """Put the definitions of a program that is known by its hash before what follows; return its namespace."""

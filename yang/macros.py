@@ -157,7 +157,7 @@ class Macros:
         last = call(span, "yin.core/impl/macro-result", result, _thunk(count, span))
         statements = [form for name, form in self._definitions.items() if name in needed]
         statements = [needed.get(_defined(form), form) for form in statements]
-        added = [form for form in self._registrations if _names_in(form) & needed.keys()]
+        added = [form for form in self._registrations if _target(form) in needed]
         return compile_forms([*statements, *added, last], self.source)
 
     def _needed(self, names: list[str]) -> dict[str, Form]:
@@ -171,7 +171,7 @@ class Macros:
             needed[name] = self._definitions[name]
             left += _names_in(needed[name])
             for form in self._registrations:
-                if form.value[1].value == name:
+                if _target(form) == name:
                     left += _names_in(form)
         return needed
 
@@ -182,6 +182,12 @@ def _thunk(body: Form, span: Span) -> Form:
 
 def _defined(form: Form) -> str:
     return form.value[1].value  # type: ignore[no-any-return]
+
+
+def _target(registration: Form) -> str | None:
+    """Return the definition that a statement adds to, None if it is not known here."""
+    target: Form = registration.value[1]
+    return target.value if target.kind == "symbol" else None
 
 
 def _names_in(form: Form) -> set[str]:

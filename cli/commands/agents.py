@@ -27,6 +27,7 @@ from cli.output import Column, count, note, output_option, show_document, show_r
 from cli.sources import compile_or_fail, read_source
 from datomstore import edn
 from datomstore.value import Keyword, Map, Symbol
+from yang.program import Program
 
 ENDED = ("done", "failed", "killed")
 
@@ -115,9 +116,10 @@ def spawn_agent(
     memory: int | None = None,
     paused: bool = False,
     file: Path | None = None,
+    program: Program | None = None,
 ) -> bytes:
-    """Compile, send the program if the node lacks it, delegate the tokens to the node, start; return the agent's id."""
-    program = compile_or_fail(text, source_name, file)
+    """Compile (unless that is done), send the program if the node lacks it, delegate the tokens to the node, start; return the agent's id."""
+    program = program or compile_or_fail(text, source_name, file)
     target = cluster.node(node).key
     nonce = os.urandom(16)
     agent = agent_id(cluster.operator_key.public, program.hash, nonce, target)

@@ -65,7 +65,7 @@ def run(
         raise CliError("give a FILE or -e EXPR", exit_code=Exit.USAGE)
     text = expression if expression is not None else read_source(file)  # type: ignore[arg-type]
     source_name = str(file) if file is not None else "<expr>"
-    compile_or_fail(text, source_name, file)  # before a node is started for nothing
+    program = compile_or_fail(text, source_name, file)  # before a node is started for nothing
     with tempfile.TemporaryDirectory(prefix="yin-run-") as folder:
         cluster = create(Path(folder), name="run", now_s=time.time_ns() // 10**9)
         add_node(cluster, NODE, listen="127.0.0.1:0")
@@ -86,7 +86,7 @@ def run(
                 arguments=parse_arguments(arguments),
                 name=file.stem if file is not None else "expr",
                 memory=mem << 20,
-                file=file,
+                program=program,
             )
             place, row = await_agent(cluster, NODE, agent, follow=True)
         finish(place, row, output="json" if as_json else output, sources={source_name: text})

@@ -53,3 +53,8 @@
 (deftype T [a])
 [(record? (->R 1)) (record? {:a 1}) (record? (->T 1))]
 ; expect: [true false false]
+(defprotocol P (m [x]))
+(defrecord A [] P (m [_] 1))
+(defrecord B [])
+[(map (fn [x] (condp instance? x A :a B :b :none)) [(->A) (->B) 1]) (filter (partial instance? P) [1 (->A)])]
+; expect: [(:a :b :none) ({:yin.core/type user/A})]

@@ -25,6 +25,11 @@ FILES = {
     "app.base": "(ns app.base)\n(defn upper [x] (clojure.string/upper-case x))\n(defn fail [x] (str (/ x 0)))",
     "app.wrong": "(ns app.wrong)\n(defn f [x]\n  (undefined x))",
     "app.silent": "(def x 1)",
+    "app.first": "(ns app.first (:require [app.second :refer [two]])) (def one (dec two))",
+    "app.second": "(ns app.second) (def two 2)",
+    "app.shape": "(ns app.shape)\n(defprotocol Shape (area [this]))\n"
+    "(defrecord Square [side] Shape (area [_] (* side side)))\n"
+    "(defmacro square [side] `(->Square ~side))",
 }
 HOST = Host(evaluate, lambda name: (f"{name}.clj", FILES[name]) if name in FILES else None)
 
@@ -67,6 +72,10 @@ def errors(text: str) -> list[SourceError]:
         ("(ns a) (def x 1) (ns b (:require [a])) (alias 'q 'a) [q/x a/x ::q/y]", None),
         ("(ns a (:require [later :as-alias l])) (name ::l/x)", "x"),
         ("(ns a (:refer-clojure :exclude [map])) (defn map [x] x) (map 3)", 3),
+        # what the first requires is required later in the same form, too
+        ("(ns a (:require [app.first :as f] [app.second :as s])) [f/one s/two]", (1, 2)),
+        # a macro that mentions a record needs the record's constructor, not the protocol it extends
+        ("(ns a (:require [app.shape :as s])) (s/area (s/square 3))", 9),
     ],
 )
 def test_namespaces_mean_what_they_do_in_clojure(text: str, expected: object) -> None:

@@ -406,10 +406,12 @@
 ;; ---- output: lines of the agent's log, unless with-out-str gathers it
 
 (defn impl/say
-  "Give text to the innermost with-out-str; without one it is a line of the log."
+  "Give text to the innermost with-out-str; without one it is a line of the log, whose end it may have already."
   [text line]
   (let [said (try (suspend* :yin.core/out (if line (str text "\n") text)) (catch :default _ :nobody))]
-    (if (= said :nobody) (log! text) nil)))
+    (if (= said :nobody)
+      (log! (if (and (not line) (ends-with? text "\n")) (subs text 0 (dec (count text))) text))
+      nil)))
 
 (defn with-out-str*
   "What a function prints, as a string."

@@ -287,6 +287,11 @@
 (defn impl/instance? [type x]
   (if (symbol? type) (= (impl/type-of x) type) (some? (some (fn [name] (= name type)) (impl/class-names x)))))
 
+(defn instance?
+  "Is a value of a type, which is a value itself here: the name of a type, or a protocol."
+  [type x]
+  (if (map? type) (satisfies? type x) (impl/instance? type x)))
+
 (defn impl/instance [type values] (impl/box :yin.core/instance [type values]))
 (defn impl/field [x i] (nth (nth (impl/box-content x) 1) i))
 (defn impl/reified [methods] (impl/box :yin.core/reified methods))
