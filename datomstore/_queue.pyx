@@ -1,18 +1,19 @@
 # cython: language_level=3, boundscheck=False
-# Writers that wait for a commit they share.
+# Transactions that wait for a commit they share.
 #
-# Is:     a queue of requests, the passing on of the lead, and the waking of those whose request is done.
-# Is not: the commit (`streams`).
-# Fits:   a writer enters, leads or waits; whoever leads takes what waits, and says when it is done.
+# Is:     a queue of transactions, the waking of threads that wait for theirs, and the calling of those who do not wait.
+# Is not: the commit (`datomstore.writers`).
+# Fits:   writers enter, and wait or go on; whoever commits takes what waits, and says when it is done.
 #
-# To wake a hundred threads at once is dear: each needs the interpreter, finds another in it, and sleeps again. So who leads
-# wakes a few; each of these, when it has come back and is about to sleep itself, wakes one more. Those that nobody has woken
-# some commits later, or when no other commit follows, are woken then: nobody waits for long for a writer that has left.
+# To wake a hundred threads at once is dear: each needs the interpreter, finds another in it, and sleeps again. So who
+# commits wakes a few; each of these, when it has come back and is about to sleep itself, wakes one more. Those that nobody
+# has woken some commits later, or when no other commit follows, are woken then: nobody waits for long for one that has left.
 #
-# Nothing here lets another thread in between two of its steps but where it says `nogil`.
+# Nothing here lets another thread in between two of its steps but where it says `nogil`, or calls what was given to it.
 
-from cpython.exc cimport PyErr_CheckSignals
+from cpython.exc cimport PyErr_CheckSignals, PyErr_SetObject, PyErr_WriteUnraisable
 
+import threading
 from collections import deque
 
 cdef extern from "pythread.h" nogil:
@@ -27,64 +28,127 @@ cdef extern from "pythread.h" nogil:
     void PyThread_free_lock(PyThread_type_lock lock)
 
 cdef enum:
-    AWAKE = 3  # done requests that are woken at first
+    AWAKE = 3  # done threads that are woken at first
     PATIENCE = 8  # commits after which one is woken in any case
 
 
-cdef class Request:
-    """A transaction that waits for its turn."""
+def call_out(callback, argument):
+    """Call what must not be in the way: its error goes to `sys.unraisablehook`."""
+    try:
+        callback(argument)
+    except BaseException as error:
+        PyErr_SetObject(type(error), error)
+        PyErr_WriteUnraisable(callback)
+
+
+cdef class Commit:
+    """A transaction on its way to the log. Its methods are those of `concurrent.futures.Future`."""
 
     cdef readonly object stream, items, meta
     cdef readonly object report, error
-    cdef readonly bint done
-    cdef public bint leads  # the lead has been passed to it
-    cdef bint sleeps, woken
+    cdef readonly bint over  # it has its report or its error
+    cdef list callbacks  # None when they have been called
+    cdef bint asleep, woken
     cdef long long number  # of the commit that it was in
-    cdef PyThread_type_lock gate  # held until there is something to wake up for
+    cdef PyThread_type_lock gate  # of the one thread that sleeps; held until there is something to wake up for
 
-    def __cinit__(self, stream, items, meta):
+    def __cinit__(self, stream, items, meta, *, bint sleeps=False):
         self.stream, self.items, self.meta = stream, items, meta
-        self.gate = PyThread_allocate_lock()
-        if self.gate is NULL:
-            raise MemoryError
-        PyThread_acquire_lock_timed(self.gate, -1, False)
+        self.callbacks = []
+        if sleeps:
+            self.gate = PyThread_allocate_lock()
+            if self.gate is NULL:
+                raise MemoryError
+            PyThread_acquire_lock_timed(self.gate, -1, False)
 
     def __dealloc__(self):
         if self.gate is not NULL:
             PyThread_free_lock(self.gate)
 
     def finish(self, report):
-        self.report, self.done = report, True
+        self.report, self.over = report, True
 
     def fail(self, error):
-        self.error, self.done = error, True
+        self.error, self.over = error, True
+
+    def done(self):
+        """Return whether it has been committed or refused."""
+        return self.over
+
+    def result(self, timeout=None):
+        """Return its report when it is on disk. Raises TimeoutError, and what `transact` raises."""
+        error = self.exception(timeout)
+        if error is not None:
+            raise error
+        return self.report
+
+    def exception(self, timeout=None):
+        """Return why it was not committed, None if it was. Raises TimeoutError."""
+        if not self.over:
+            told = threading.Event()
+            self.add_done_callback(lambda _: told.set())
+            if not told.wait(timeout):
+                raise TimeoutError("the transaction is not on disk yet")
+        return self.error
+
+    def add_done_callback(self, callback):
+        """Call `callback` with this when it is over: in the thread that commits, or at once if it is already."""
+        if self.callbacks is None:
+            callback(self)
+        else:
+            self.callbacks.append(callback)
+
+    cdef int tell(self) except -1:
+        """Call those that wanted to be called; an error of one is not the others'."""
+        callbacks, self.callbacks = self.callbacks, None
+        for callback in callbacks:
+            call_out(callback, self)
+        return 0
 
 
 cdef class Queue:
-    """The requests of all writers."""
+    """The transactions of all writers."""
 
-    cdef readonly bint led  # some thread commits, or is about to
+    cdef readonly bint led  # some thread commits, or has been called to
     cdef list waiting
-    cdef object asleep  # requests that are done and not woken yet
+    cdef object asleep  # threads whose transactions are done and that are not woken yet
     cdef long long number  # of commits
 
     def __cinit__(self):
         self.waiting, self.asleep, self.number = [], deque(), 0
 
-    def enter(self, Request request):
-        """Let a request wait; return whether its writer leads."""
-        self.waiting.append(request)
+    @property
+    def count(self):
+        """Return how many wait."""
+        return len(self.waiting)
+
+    def streams(self):
+        """Return the streams of what waits."""
+        return {(<Commit> commit).stream for commit in self.waiting}
+
+    def enter(self, Commit commit):
+        """Let a transaction wait; return whether a thread has to be called to commit it."""
+        self.waiting.append(commit)
         if self.led:
             return False
         self.led = True
         return True
 
-    def wait(self, Request request):
-        """Sleep until the request is done or leads. Raises what a signal raises."""
-        cdef Request other = self.next_asleep()  # kept until its gate has been opened
-        cdef PyThread_type_lock other_gate = NULL if other is None else other.gate, gate = request.gate
+    def rest(self):
+        """Note that nobody commits if nothing waits; return whether that is so."""
+        self.led = len(self.waiting) > 0
+        return not self.led
+
+    def wait(self, Commit commit):
+        """Sleep until a transaction is over. Raises what a signal raises."""
+        cdef Commit other = self.next_asleep()  # kept until its gate has been opened
+        cdef PyThread_type_lock other_gate = NULL if other is None else other.gate, gate = commit.gate
         cdef PyLockStatus status = PY_LOCK_FAILURE
-        request.sleeps = True
+        if commit.over:
+            status = PY_LOCK_ACQUIRED
+            if other_gate is not NULL:
+                PyThread_release_lock(other_gate)
+        commit.asleep = True
         try:
             while status != PY_LOCK_ACQUIRED:
                 with nogil:
@@ -95,29 +159,24 @@ cdef class Queue:
                 if status == PY_LOCK_INTR:
                     PyErr_CheckSignals()
         finally:
-            request.sleeps = request.woken = False
+            commit.asleep = False
 
-    cdef Request next_asleep(self):
-        """Return a request that is to be woken, None if there is none."""
-        cdef Request request
+    cdef Commit next_asleep(self):
+        """Return a transaction whose thread is to be woken, None if there is none."""
+        cdef Commit commit
         while self.asleep:
-            request = self.asleep.popleft()
-            if request.sleeps and not request.woken:  # others see for themselves that they are done
-                request.woken = True
-                return request
+            commit = self.asleep.popleft()
+            if commit.asleep and not commit.woken:  # others see for themselves that they are done
+                commit.woken = True
+                return commit
         return None
 
-    cdef void wake(self, Request request):
-        if not request.woken:
-            request.woken = True
-            PyThread_release_lock(request.gate)
-
     cdef bint wake_next(self) except -1:
-        """Wake a request; return whether there was one."""
-        cdef Request request = self.next_asleep()
-        if request is None:
+        """Wake a thread; return whether there was one."""
+        cdef Commit commit = self.next_asleep()
+        if commit is None:
             return False
-        PyThread_release_lock(request.gate)
+        PyThread_release_lock(commit.gate)
         return True
 
     def take(self, Py_ssize_t most):
@@ -126,37 +185,25 @@ cdef class Queue:
         del self.waiting[:most]
         return group
 
-    def give_back(self, list requests):
-        """Let requests wait again, before all others."""
-        self.waiting[:0] = requests
+    def leave(self, Commit commit):
+        """Let a transaction wait no longer."""
+        if commit in self.waiting:
+            self.waiting.remove(commit)
 
-    def leave(self, Request request):
-        """Let a request wait no longer."""
-        if request in self.waiting:
-            self.waiting.remove(request)
-
-    def done(self, list group, Request mine):
-        """Wake the writers of a group that is done, some of them a little later."""
-        cdef Request request
-        self.number += 1
-        for request in group:
-            if request.done and request is not mine:
-                request.number = self.number
-                self.asleep.append(request)
+    def done(self, list group):
+        """Tell the writers of a group that is over: those that sleep a little later, a few at a time."""
+        cdef Commit commit
         cdef int awake = 0
+        self.number += 1
+        for commit in group:
+            commit.tell()
+            if commit.gate is not NULL:
+                commit.number = self.number
+                self.asleep.append(commit)
         while awake < AWAKE and self.wake_next():
             awake += 1
-        while self.asleep and (<Request> self.asleep[0]).number + PATIENCE <= self.number:
+        while self.asleep and (<Commit> self.asleep[0]).number + PATIENCE <= self.number:
             self.wake_next()
-
-    def pass_lead(self):
-        """Pass the lead to the writer that has waited longest, if any waits."""
-        cdef Request first
-        self.led = len(self.waiting) > 0
-        if self.led:
-            first = self.waiting[0]
-            first.leads = True
-            self.wake(first)
-        else:
+        if not self.waiting:
             while self.wake_next():
                 pass

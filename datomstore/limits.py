@@ -24,6 +24,8 @@ LOOKUP_MISSES_MAX = (
 )
 LOG_PAGE = 256  # transactions read from a log in one storage transaction
 GROUP_MAX = 1_000  # transactions of concurrent writers in one commit
+WAITING_MAX = 1 << 16  # transactions that may wait for a commit; further ones are refused
+WRITER_IDLE_S = 1.0  # seconds without work after which the thread that commits what waits ends
 PROOF_TRANSACTIONS_MAX = 1 << 20  # digests in a proof that is checked
 PURGE_WAIT_S = 5.0  # seconds that a purge waits for open transactions
 EXCHANGE_LINE_MAX = 1 << 28  # bytes of one transaction in a file that is imported

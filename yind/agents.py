@@ -12,7 +12,8 @@ from collections.abc import Iterator
 
 import trio
 
-from datomstore.streams import Batch, Streams
+from datomstore.batch import Batch
+from datomstore.streams import Streams
 from yind.agent import Agent, AgentRecord, State, decode_record, encode_record
 from yind.authority import Authority
 from yind.cesk import Status

@@ -18,7 +18,7 @@ import trio
 from capabilities.caveats import Verb
 from capabilities.errors import CapabilityError
 from capabilities.verify import VerifiedToken
-from datomstore.streams import Batch
+from datomstore.batch import Batch
 from datomstore.value import Map
 from protocol import handoff
 from protocol.errors import ProtocolError, Unreachable

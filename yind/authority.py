@@ -30,7 +30,8 @@ from capabilities.verify import (
     verify,
     verify_chain,
 )
-from datomstore.streams import Batch, Stream
+from datomstore.batch import Batch
+from datomstore.streams import Stream
 from datomstore.value import Keyword, Map
 from yind.agent import Agent
 from yind.clock import Clock

@@ -14,7 +14,8 @@ from typing import cast
 
 import trio
 
-from datomstore.streams import Batch, Streams
+from datomstore.batch import Batch
+from datomstore.streams import Streams
 from yang.compile import Compiled, code_datoms, code_schema, compile_program
 from yang.core import core_segment, core_source
 from yang.lower import tree_of_files

@@ -19,9 +19,10 @@ from collections.abc import Callable
 
 import trio
 
+from datomstore.batch import Batch, BatchClosed
 from datomstore.excision import ExcisionNotAlone
 from datomstore.storage import StorageError
-from datomstore.streams import Batch, BatchClosed, Streams
+from datomstore.streams import Streams
 
 Work = Callable[[Batch], None]
 

@@ -23,7 +23,7 @@ from capabilities.keys import PublicKey
 from capabilities.revocation import Revocation
 from capabilities.tokens import Token, agent_id
 from capabilities.verify import VerifiedToken
-from datomstore.streams import Batch
+from datomstore.batch import Batch
 from datomstore.value import Map
 from yang.program import Program
 from yind.agent import ENDED, Agent, AgentRecord, FaultData, State

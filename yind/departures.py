@@ -16,7 +16,7 @@ import structlog
 import trio
 
 from capabilities.keys import PublicKey
-from datomstore.streams import Batch
+from datomstore.batch import Batch
 from protocol import handoff
 from protocol.errors import ProtocolError
 from protocol.handoff import Source

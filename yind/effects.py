@@ -18,11 +18,11 @@ from datetime import UTC, datetime
 import trio
 
 from capabilities.caveats import Verb
+from datomstore.batch import Batch
 from datomstore.datalog import Budget, q
 from datomstore.datalog.errors import QueryError
 from datomstore.errors import DatomstoreError
 from datomstore.storage import StorageError
-from datomstore.streams import Batch
 from datomstore.value import Keyword, Map, Set
 from yind.agent import Agent, State
 from yind.agents import Agents, log_line

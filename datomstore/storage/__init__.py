@@ -14,7 +14,7 @@ then `keep_blob` in a transaction, or `drop_blob`. A blob that is kept twice has
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
@@ -47,6 +47,9 @@ class StorageTransaction(Protocol):
 
     def append(self, stream: str, expected_t: int, blob: bytes) -> int:
         """Append to a log that ends at `expected_t`; return the new end. Raises AppendConflict."""
+
+    def extend(self, stream: str, expected_t: int, blobs: Sequence[bytes]) -> int:
+        """Append many."""
 
     def replace(self, stream: str, t: int, blob: bytes) -> None:
         """Put another blob in the place of an old one: for excision alone. Raises StorageError if there is none."""
@@ -113,6 +116,12 @@ class Storage(Protocol):
 
     def append(self, stream: str, expected_t: int, blob: bytes, root: bytes) -> None:
         """Append to a log that ends at `expected_t` and set its root, durably, in a transaction of its own. Raises AppendConflict."""
+
+    def watch(self, stream: str, told: Callable[[int], object]) -> Callable[[], None]:
+        """Call `told` with the end of a log after it has durably grown, in the thread that wrote; return how to stop it.
+
+        Ends come in order, but one that is missing has been passed: read from the last one known.
+        """
 
     def transaction(self, *, write: bool) -> AbstractContextManager[StorageTransaction]:
         """Open a transaction."""

@@ -14,7 +14,7 @@ Fits:   `memory` and `lmdb` give it their four operations.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from datomstore.limits import SQUEEZE_MIN
@@ -36,6 +36,9 @@ class Ordered(Protocol):
 
     def put(self, key: bytes, value: bytes) -> None:
         """Set a value."""
+
+    def put_all(self, entries: list[tuple[bytes, bytes]]) -> None:
+        """Set values."""
 
     def delete(self, key: bytes) -> None:
         """Remove a key, if it is there."""
@@ -60,35 +63,40 @@ class KeyedTransaction:
     def __init__(self, ordered: Ordered, blobs: Blobs) -> None:
         self._map = ordered
         self._blobs = blobs
-        self._ends: dict[str, int] = {}  # of logs that this transaction has appended to
+        self.ends: dict[str, int] = {}  # of logs that this transaction has appended to
         self.kept: list[bytes] = []  # blobs that this transaction keeps once more
         self.made: list[bytes] = []  # of these, those it has written itself
         self.doomed: list[bytes] = []  # that nobody keeps after it
 
     def append(self, stream: str, expected_t: int, blob: bytes) -> int:  # noqa: D102
+        return self.extend(stream, expected_t, (blob,))
+
+    def extend(self, stream: str, expected_t: int, blobs: Sequence[bytes]) -> int:  # noqa: D102
         end = self.end(stream)
         if end != expected_t:
             raise AppendConflict(f"stream {stream!r} ends at {end}, not at {expected_t}")
-        t = end + 1
-        self._put_log(stream, t, blob)
-        self._ends[stream] = t
-        return t
+        prefix = log_key(stream, 0)[:-8]
+        self._map.put_all(
+            [
+                (prefix + t.to_bytes(8, "big"), log_entry(blob))
+                for t, blob in enumerate(blobs, end + 1)
+            ]
+        )
+        self.ends[stream] = end + len(blobs)
+        return end + len(blobs)
 
     def finish(self) -> None:
         """Write what is written once for many changes. Engines call it at the end."""
-        for stream, t in self._ends.items():
+        for stream, t in self.ends.items():
             self._map.put(b"e" + stream.encode(), t.to_bytes(8, "big"))
 
     def replace(self, stream: str, t: int, blob: bytes) -> None:  # noqa: D102
         if not 1 <= t <= self.end(stream):
             raise StorageError(f"stream {stream!r} has no transaction {t}")
-        self._put_log(stream, t, blob)
-
-    def _put_log(self, stream: str, t: int, blob: bytes) -> None:
         self._map.put(log_key(stream, t), log_entry(blob))
 
     def end(self, stream: str) -> int:  # noqa: D102
-        known = self._ends.get(stream)
+        known = self.ends.get(stream)
         if known is not None:
             return known
         return int.from_bytes(self._map.get(b"e" + stream.encode()) or b"", "big")

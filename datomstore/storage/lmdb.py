@@ -12,7 +12,7 @@ import fcntl
 import os
 import shutil
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import takewhile
 from pathlib import Path
@@ -30,6 +30,7 @@ from datomstore.storage import (
 )
 from datomstore.storage.files import BlobFiles, copy_blobs, flush_folder
 from datomstore.storage.keyed import KeyedTransaction
+from datomstore.storage.watches import Told, Watches
 
 BLOBS = "blobs"  # the folder of blobs
 PURGED = "purged.mdb"  # a copy on its way to become data.mdb
@@ -91,6 +92,13 @@ class _Mapped:
         except lmdb.Error as error:
             raise _ours(error) from error
 
+    def put_all(self, entries: list[tuple[bytes, bytes]]) -> None:
+        try:
+            with self._transaction.cursor() as cursor:
+                cursor.putmulti(entries)
+        except lmdb.Error as error:
+            raise _ours(error) from error
+
     def delete(self, key: bytes) -> None:
         try:
             self._transaction.delete(key)
@@ -131,6 +139,7 @@ class LmdbStorage:
         self._inside = 0  # open transactions
         self._closed_for_purge = False
         self._closed = False
+        self._watches = Watches()
         self._blobs = BlobFiles(path / BLOBS)
         with self._environment.begin() as transaction:
             kept = KeyedTransaction(_Mapped(transaction), self).blobs()
@@ -177,6 +186,7 @@ class LmdbStorage:
             self._blobs.settled(digest, kept=True)
         for digest in keyed.doomed:
             self._blobs.remove(digest)
+        self._watches.tell(keyed.ends)
 
     def append(self, stream: str, expected_t: int, blob: bytes, root: bytes) -> None:
         """Append to a log and set its root in a transaction of its own."""
@@ -189,6 +199,11 @@ class LmdbStorage:
                 keyed.finish()
         finally:
             self._leave()
+        self._watches.tell(keyed.ends)
+
+    def watch(self, stream: str, told: Told) -> Callable[[], None]:
+        """Call `told` with the end of a log when it has grown."""
+        return self._watches.add(stream, told)
 
     def create_blob(self) -> BlobWriter:
         """Begin a blob: a file that has no name yet."""

@@ -10,13 +10,14 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_left, insort
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock
 
 from datomstore.storage import AppendConflict, BlobWriter, Buffer, StorageTransaction
 from datomstore.storage.keyed import KeyedTransaction, log_entry
+from datomstore.storage.watches import Told, Watches
 
 _NO_T = bytes(8)
 MERGE_KEYS = 32  # new keys from which on they are sorted with the others at once
@@ -61,6 +62,10 @@ class _Writable:
         if key not in self._values:
             self._keys.add(key)
         self._values[key] = bytes(value)
+
+    def put_all(self, entries: list[tuple[bytes, bytes]]) -> None:
+        for key, value in entries:
+            self.put(key, value)
 
     def delete(self, key: bytes) -> None:
         if key in self._values:
@@ -120,6 +125,7 @@ class MemoryStorage:
         self._blobs: dict[bytes, bytes] = {}
         self._unkept: Counter[bytes] = Counter()  # written, but not yet kept by a transaction
         self._lock = RLock()
+        self._watches = Watches()
 
     @contextmanager
     def transaction(self, *, write: bool) -> Iterator[StorageTransaction]:
@@ -138,6 +144,7 @@ class MemoryStorage:
             self._unkept.subtract(transaction.kept)
             for digest in transaction.doomed:
                 self._forget(digest)
+        self._watches.tell(transaction.ends)
 
     def append(self, stream: str, expected_t: int, blob: bytes, root: bytes) -> None:
         """Append to a log and set its root in a transaction of its own."""
@@ -154,6 +161,11 @@ class MemoryStorage:
             key = log_key + t
             self._keys.add(key)
             values[key], values[end_key], values[root_key] = entry, t, root
+        self._watches.tell({stream: expected_t + 1})
+
+    def watch(self, stream: str, told: Told) -> Callable[[], None]:
+        """Call `told` with the end of a log when it has grown."""
+        return self._watches.add(stream, told)
 
     def _name(self, stream: str) -> tuple[bytes, bytes, bytes]:
         """Return the keys of a stream's end and root, and how those of its log begin."""

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from datomstore.batch import BatchClosed
 from datomstore.check import check
 from datomstore.datom import TX_BASE
 from datomstore.edn import read
@@ -18,7 +19,7 @@ from datomstore.roots import RootUnknown
 from datomstore.storage import Storage
 from datomstore.storage.lmdb import LmdbStorage
 from datomstore.storage.memory import MemoryStorage
-from datomstore.streams import BatchClosed, Stream, Streams
+from datomstore.streams import Stream, Streams
 from datomstore.transaction import TransactionError, TxReport
 from datomstore.value import Keyword, Map
 

@@ -216,3 +216,35 @@ def test_a_killed_writer_loses_nothing_it_acknowledged(tmp_path: Path) -> None:
         assert tx.get("agents", b"n") == b"%d" % len(kept)
     assert streams.get("s").transact([Map({Keyword("n"): 0})]).t == len(kept) + 1
     engine.close()
+
+
+def test_who_watches_a_log_is_told_where_it_ends_once_that_is_durable(storage: Storage) -> None:
+    told: list[int] = []
+
+    def tell(end: int) -> None:
+        with storage.transaction(write=False) as tx:
+            assert tx.end("s") == end
+        told.append(end)
+
+    stop = storage.watch("s", tell)
+    with storage.transaction(write=True) as tx:
+        tx.extend("s", 0, [b"1", b"2"])
+        tx.append("other", 0, b"1")
+        assert told == []
+    with suppress(KeyError), storage.transaction(write=True) as tx:
+        tx.append("s", 2, b"3")
+        raise KeyError
+    storage.append("s", 2, b"3", b"root")
+    stop()
+    storage.append("s", 3, b"4", b"root")
+    assert told == [2, 3]
+
+
+def test_an_error_of_who_watches_is_not_the_writers(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda found: said.append(found.exc_value))
+    storage.watch("s", lambda end: end // 0)
+    storage.append("s", 0, b"1", b"root")
+    assert [type(error) for error in said] == [ZeroDivisionError]

@@ -8,14 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from datomstore.batch import Batch, BatchOpen
 from datomstore.codec import CodecError
 from datomstore.intern import intern
 from datomstore.storage import Storage
 from datomstore.storage.lmdb import LmdbStorage
 from datomstore.storage.memory import MemoryStorage
 from datomstore.streams import (
-    Batch,
-    BatchOpen,
     StreamExists,
     StreamNameInvalid,
     Streams,

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 import trio
 
+from datomstore.batch import Batch
 from datomstore.errors import DatomstoreError
 from datomstore.excision import ExcisionNotAlone
 from datomstore.storage import StorageError
 from datomstore.storage.lmdb import LmdbStorage
 from datomstore.storage.memory import MemoryStorage
-from datomstore.streams import Batch, Streams
+from datomstore.streams import Streams
 from datomstore.value import Keyword, Map
 from yind.commits import GroupCommit, Work
 

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from datomstore.batch import BatchOpen
 from datomstore.check import check
 from datomstore.codec import pack
 from datomstore.segments.manifest import TABLE, decoded, encoded
 from datomstore.storage import BlobWriter, StorageCorrupt, StorageError
 from datomstore.storage.lmdb import LmdbStorage
 from datomstore.storage.memory import MemoryStorage
-from datomstore.streams import BatchOpen, Stream, Streams
+from datomstore.streams import Stream, Streams
 from datomstore.value import Keyword, Map
 
 A, NAME = Keyword("p/a"), Keyword("p/name")
