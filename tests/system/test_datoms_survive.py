@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+from datomstore._queue import Commit
 from datomstore.check import check
 from datomstore.datalog import q
 from datomstore.storage import StorageTransaction
@@ -31,7 +32,8 @@ SOAK = os.environ.get("YIN_SOAK") == "1"
 KILLS = 200 if SOAK else 8
 ROUNDS_OF_ONE_STORE = 8
 DATOMS = 1_000_000 if SOAK else 40_000
-WRITERS = 3
+WRITERS = 5
+THREADS = 3  # of the writers, the first; the others submit, and go on when they are called
 MAP_SIZE = 1 << 28
 MERGE_ROWS, BACKLOG_ROWS = 150, 1_000  # so small that there is always a merge under way
 
@@ -61,7 +63,18 @@ def write_for_ever(storage: LmdbStorage, first: list[int], acknowledge: int) -> 
             stream.transact(transaction(writer, number))
             os.write(acknowledge, _ACKNOWLEDGED.pack(writer, number))
 
-    threads = [threading.Thread(target=write, args=(writer,)) for writer in range(WRITERS)]
+    def submit(writer: int, number: int) -> None:
+        def go_on(commit: Commit) -> None:
+            if commit.error is not None:
+                os._exit(1)
+            os.write(acknowledge, _ACKNOWLEDGED.pack(writer, number))
+            submit(writer, number + 1)
+
+        stream.submit(transaction(writer, number)).add_done_callback(go_on)
+
+    for writer in range(THREADS, WRITERS):
+        submit(writer, first[writer])
+    threads = [threading.Thread(target=write, args=(writer,)) for writer in range(THREADS)]
     for thread in threads:
         thread.start()
     for thread in threads:
