@@ -1,6 +1,6 @@
 """Types of the index of facts (`_index.pyx`): columns of codes, runs with sorted orders, and the searches over them."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -136,6 +136,8 @@ class Ended:
         """Return what ended rows by rows below `count`, to which others may be added."""
     def set(self, row: int, by: int) -> None: ...
     def set_many(self, rows: Ids | Sequence[int], by: Ids | Sequence[int]) -> None: ...
+    def retract(self, pairs: Iterable[tuple[int, int]]) -> None:
+        """Note (row of a retraction, row that it ends) of a few."""
     def clear(self, row: int) -> None: ...
     def clear_from(self, start: int, end: int) -> None: ...
     def by(self, rows: Rows) -> Ids:
@@ -177,6 +179,15 @@ class Segments:
     @property
     def tail_end(self) -> int:
         """Return up to which row the tail has room."""
+    def write(
+        self,
+        start: int,
+        e: Sequence[int] | Ids,
+        a: Sequence[int] | Ids,
+        v: Sequence[int] | Ids,
+        t: int | Ids,
+    ) -> None:
+        """Put rows into the tail, from row `start` on; there is room."""
     def rows(
         self,
         e: int | None,
@@ -228,12 +239,38 @@ class Segments:
         """Return one id: 0 is of the entity, 1 of the attribute, 2 of the value, 3 of the transaction."""
     def ids(self, column: int, rows: Rows) -> Ids: ...
     def span(self, column: int, low: int, high: int) -> Ids: ...
-    def ones(self, a: int, entities: list[int], count: int, start: int = 0) -> list[int | None]:
-        """Return the id of the value that each entity has of an attribute, one of several; None where it has none."""
     def signs(self, low: int, high: int) -> Ids:
         """Return +1 for each row of a range that is an addition, -1 for each that is a retraction."""
-    def listed(self, low: int, high: int) -> tuple[list[int], list[int], list[int], list[int]]:
-        """Return lists of entities, attributes, values and signs of a range of rows."""
+    def attributes_of(self, low: int, high: int) -> set[int]:
+        """Return the ids of the attributes of a range of rows."""
+
+WALK_WIDTH_MAX: int  # columns of a walk
+
+class Walk:
+    """What a pattern's facts in a transaction lead to, row by row. Not for two threads at once."""
+
+    def __init__(
+        self,
+        width: int,
+        steps: Sequence[
+            tuple[str, Sequence[tuple[str, int]], Ids | str | None, bool, Sequence[int]]
+        ],
+        outs: Sequence[int],
+        rows_max: int,
+    ) -> None:
+        """`steps` are (kind, terms, what, is later, columns needed after it); a term is (kind, id or column).
+
+        The first step is "facts" of the transaction; "facts" after it are looked up by what is known of entity, attribute
+        and value; "rows" are joined with the rows of `what`, one behind another; a "test" compares two terms as `what`
+        says. What is later looks at what was before the transaction, if that has facts of its attribute.
+        """
+    @property
+    def made(self) -> int:
+        """Return how many rows the last walk has made."""
+    def go(self, facts: Segments, start: int, end: int, net: dict[tuple[int, ...], int]) -> bool:
+        """Add what a transaction's rows change to `net`: row of `outs` -> derivations; False, nothing added, if it cannot."""
+    def columns(self, facts: Segments, start: int, end: int) -> list[Ids] | None:
+        """Return the signs and `outs` of the rows at the end; None if it cannot go."""
 
 def sorted_offsets(
     name: str, e: Codes, a: Codes, v: Codes, offsets: Offsets | None = None

@@ -121,11 +121,21 @@ cdef class Ended:
         """Note which rows were ended by which."""
         cdef object given = as_ids(rows)
         cdef object ending = as_ids(by)
+        cdef const int64_t *ended = ids_in(given)
+        cdef const int64_t *enders = ids_in(ending)
+        cdef int64_t count = len(given)
         cdef int64_t i
-        if len(given) != len(ending):
+        if count != len(ending):
             raise ValueError("every row that ended was ended by one")
-        for i in range(len(given)):
-            self.note(ids_in(given)[i], ids_in(ending)[i])
+        for i in range(count):
+            self.note(ended[i], enders[i])
+
+    def retract(self, pairs):
+        """Note (row of a retraction, row that it ends) of a few."""
+        cdef int64_t row, it
+        for row, it in pairs:
+            self.note(row, row)
+            self.note(it, row)
 
     def clear(self, int64_t row):
         """Note that a row was not ended after all, or is none."""

@@ -188,6 +188,35 @@ cdef class Segments:
     def __dealloc__(self):
         free(self.stretches)
 
+    # -- the writer --
+
+    def write(self, int64_t start, e, a, v, t):
+        """Put rows into the tail, from row `start` on. `t` is the transaction's id, or an array with that of each row."""
+        cdef int64_t count = len(e)
+        cdef int64_t i, tx
+        cdef int64_t *times
+        cdef const Stretch *tail = &self.stretches[self.count]
+        if not tail.start <= start <= start + count <= tail.end:
+            raise IndexError(f"rows {start} to {start + count} of {tail.start} to {tail.end}")
+        for i, given in enumerate((e, a, v)):
+            self.put(<int64_t *> tail.columns[i].data + (start - tail.start), as_ids(given), count)
+        times = <int64_t *> tail.t + (start - tail.start)
+        if isinstance(t, int):
+            tx = t
+            for i in range(count):
+                times[i] = tx
+        else:
+            self.put(times, as_ids(t), count)
+
+    cdef int put(self, int64_t *out, given, int64_t count) except -1:
+        if len(given) != count:
+            raise ValueError("the columns of rows are equally long")
+        if count:
+            memcpy(out, ids_in(given), count * sizeof(int64_t))
+        return 0
+
+    # -- what it has --
+
     @property
     def ends(self):
         """Return for each run the row after the last that counts."""
@@ -245,22 +274,6 @@ cdef class Segments:
                     True,
                 )
                 out.append(new_tuple(Datom, parts))
-            return out
-        finally:
-            free(found.rows)
-
-    def ones(self, int64_t a, list entities, int64_t count, int64_t start=0):
-        """Return the id of the value that each entity has of an attribute, one of several; None where it has none."""
-        cdef Wanted wanted = Wanted(True, True, False, 0, a, 0)
-        cdef Sight sight = self.sight(count, start, False)
-        cdef Found found = Found(NULL, 0, 0)
-        cdef list out = []
-        try:
-            for e in entities:
-                wanted.e = e
-                found.count = 0
-                self.find(&wanted, &sight, &found)
-                out.append(self.value_at(2, found.rows[0]) if found.count else None)
             return out
         finally:
             free(found.rows)
@@ -422,6 +435,10 @@ cdef class Segments:
         """
         cdef Wanted wanted = as_wanted(e, a, v)
         cdef Sight sight = self.sight(count, start, everything)
+        return self.size(&wanted, &sight)
+
+    cdef int64_t size(self, const Wanted *asked, const Sight *sight) except -1:
+        cdef Wanted wanted = asked[0]
         cdef Found found = Found(NULL, 0, 0)
         cdef Run run
         cdef Order order
@@ -431,13 +448,13 @@ cdef class Segments:
         if wanted.by_e and not wanted.by_a:
             wanted.by_v = False
         if not wanted.by_e and not wanted.by_a and not wanted.by_v:
-            return max(0, count - start)
+            return max(0, sight.count - sight.start)
         try:
             if not wanted.by_a and not wanted.by_e:
-                self.find(&wanted, &sight, &found)
+                self.find(&wanted, sight, &found)
                 return found.count
             for i in range(self.count):
-                if self.stretches[i].end <= start or self.stretches[i].start >= count:
+                if self.stretches[i].end <= sight.start or self.stretches[i].start >= sight.count:
                     continue
                 run = self.runs[i]
                 codes[0] = run.e.encoded(wanted.e) if wanted.by_e else 0
@@ -446,7 +463,7 @@ cdef class Segments:
                 if NO_CODE == codes[0] or NO_CODE == codes[1] or NO_CODE == codes[2]:
                     continue
                 order = run.need(EAVT if wanted.by_e else AVET if wanted.by_v else AEVT)
-                for part in range(2 if everything or count < self.stretches[i].past_until else 1):
+                for part in range(2 if sight.everything or sight.count < self.stretches[i].past_until else 1):
                     low, high = 0, order.counts[part]
                     if wanted.by_e:
                         narrow(&run.e.it, order.rows[part], codes[0], &low, &high)
@@ -457,7 +474,7 @@ cdef class Segments:
                     if wanted.by_v:
                         narrow(&run.v.it, order.rows[part], codes[2], &low, &high)
                     sum_ += high - low
-            self.find_in_tail(&wanted, &sight, &found)
+            self.find_in_tail(&wanted, sight, &found)
             return sum_ + found.count
         finally:
             free(found.rows)
@@ -879,22 +896,19 @@ cdef class Segments:
             signs[row - low] = -1 if ended_by(&ends, row) == row + 1 else 1
         return out
 
-    def listed(self, int64_t low, int64_t high):
-        """Return lists of entities, attributes, values and signs of a range of rows."""
-        cdef Ends ends = self.ended.view()
-        cdef list e = []
-        cdef list a = []
-        cdef list v = []
-        cdef list signs = []
-        cdef int64_t row
+    def attributes_of(self, int64_t low, int64_t high):
+        """Return the ids of the attributes of a range of rows, as a set."""
+        cdef int64_t row, a
+        cdef int64_t before = NO_CODE
+        cdef set made = set()
         if not 0 <= low <= high <= self.tail_end:
             raise IndexError(f"rows {low} to {high} of {self.tail_end}")
         for row in range(low, high):
-            e.append(self.value_at(0, row))
-            a.append(self.value_at(1, row))
-            v.append(self.value_at(2, row))
-            signs.append(-1 if ended_by(&ends, row) == row + 1 else 1)
-        return e, a, v, signs
+            a = self.value_at(1, row)
+            if a != before:
+                made.add(a)
+                before = a
+        return made
 
 
 cdef inline const int64_t *t_at(const Stretch *stretch, int64_t offset, int64_t hint) noexcept nogil:

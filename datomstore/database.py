@@ -28,7 +28,7 @@ from datomstore.schema import IDENT, REF, TX_INSTANT, Schema
 from datomstore.value import Keyword, Map, Set
 
 if TYPE_CHECKING:
-    from datomstore._index import Segments
+    from datomstore._index import Segments, Walk
     from datomstore.entity import Entity
     from datomstore.segments.times import Appendable
     from datomstore.transaction import TxReport
@@ -334,10 +334,13 @@ class Database:
             return probe[keep], rows[keep]
         return probe, rows
 
-    def ones(self, a: int, entities: list[int]) -> list[int | None]:
-        """Return the id of the value that each of a few entities has of an attribute; None where it has none."""
-        assert not self._all, "a history has several"
-        return self._seen().ones(a, entities, self.count_rows, self.start)
+    def walk(self, walk: Walk, start: int, net: dict[tuple[int, ...], int]) -> bool:
+        """Have a walk add what the rows from `start` on change to `net`; return False, nothing added, if it cannot go."""
+        return walk.go(self._seen(), start, self.count_rows, net)
+
+    def walk_columns(self, walk: Walk, start: int) -> list[Ids] | None:
+        """Return the signs and columns that a walk from the rows from `start` on comes to; None if it cannot go."""
+        return walk.columns(self._seen(), start, self.count_rows)
 
     def rows_between(self, a: int, low: int, high: int) -> Rows:
         """Return the rows of an attribute whose values are integers from `low` to `high`, both included, in no order.

@@ -240,11 +240,9 @@ class Facts:
         e, a, v = (seen.span(column, start, end) for column in range(3))
         return e, a, v, seen.signs(start, end)
 
-    def listed_changes(
-        self, start: int, end: int
-    ) -> tuple[list[int], list[int], list[int], list[int]]:
-        """Return the same as lists, for a few rows."""
-        return self._segments.listed(start, end)
+    def attributes_of(self, start: int, end: int) -> set[int]:
+        """Return the ids of the attributes of a range of rows."""
+        return self._segments.attributes_of(start, end)
 
     @property
     def e(self) -> FactColumn:
@@ -307,17 +305,9 @@ class Facts:
         with self._lock:
             if end > self._segments.tail_end:
                 self._grow(end)
-            first = self._segments.tail_start
-            columns = self._tail
-            columns[0][start - first : end - first] = e
-            columns[1][start - first : end - first] = a
-            columns[2][start - first : end - first] = v
-            columns[3][start - first : end - first] = tx
+            self._segments.write(start, e, a, v, tx)
             self._written = end
-        ended = self._segments.ended
-        for row, it in ends:
-            ended.set(row, row)
-            ended.set(it, row)
+        self._segments.ended.retract(ends)
 
     def take_back(self, start: int) -> None:
         """Give up the staged rows from `start` on; their numbers come again. What they ended is `live_again` before."""

@@ -22,17 +22,11 @@ import numpy as np
 
 from datomstore.database import Database
 from datomstore.datalog.budget import Budget, Meter
-from datomstore.datalog.delta import (
-    Derivations,
-    NotTold,
-    Row,
-    Transaction,
-    View,
-    attributes_read,
-    names_read,
-    naming,
-    refused,
-)
+from datomstore.datalog.delta.bodies import Derivations, Row
+from datomstore.datalog.delta.reads import attributes_read, names_read, naming
+from datomstore.datalog.delta.refusal import NotTold, refused
+from datomstore.datalog.delta.transaction import Transaction
+from datomstore.datalog.delta.view import View
 from datomstore.datalog.errors import BudgetExceeded, QueryError
 from datomstore.datalog.groups import Answer, Groups
 from datomstore.datalog.query import FAILURES, bounded_depth, parse, q, start

@@ -80,3 +80,5 @@ BATCH_ROWS = (
 BATCH_LEAST = 64  # rows that are never worth being parted
 FEW_ROWS = 64  # of a change, that are handled one by one: whole columns begin to pay beyond
 VIEWS_KEPT = 64  # sets of derived attributes that are kept parsed
+WALK_FACTS_MAX = 256  # facts of a transaction that are followed row by row, in one call
+WALK_ROWS_MAX = 4_096  # ... and rows that this may make: beyond, whole columns are joined
