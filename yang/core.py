@@ -61,12 +61,12 @@ class CoreInvalid(YangError):
 @cache
 def core_library() -> CoreLibrary:
     """Return the core library. Cost: the first time ever, compiling it; then reading one file."""
-    path = _cache_folder() / f"core-{_digest().hex()[:32]}.segment"
+    path = cache_folder() / f"core-{sources_digest().hex()[:32]}.segment"
     with contextlib.suppress(OSError, ProgramInvalid):
         return _decoded(path.read_bytes())
     library = compile_library()
     with contextlib.suppress(OSError):
-        _write_whole(path, _encoded(library))
+        write_whole(path, _encoded(library))
     return library
 
 
@@ -116,7 +116,8 @@ def _exports(segment: Segment, names: set[str]) -> dict[str, Function]:
     return exports
 
 
-def _digest() -> bytes:
+def sources_digest() -> bytes:
+    """Return the hash of everything that the kept library, and what is known of it, depends on."""
     whole = hashlib.sha256(f"{ISA_VERSION}".encode())
     for name, data in sorted(_sources(resources.files("yang"))):
         whole.update(f"{name}:{len(data)}:".encode() + data)
@@ -131,12 +132,13 @@ def _sources(folder: Traversable) -> Iterator[tuple[str, bytes]]:
             yield entry.name, entry.read_bytes()
 
 
-def _cache_folder() -> Path:
+def cache_folder() -> Path:
+    """Return where files are that can be made again."""
     root = os.environ.get("XDG_CACHE_HOME")
     return (Path(root) if root else Path.home() / ".cache") / "yin"
 
 
-def _write_whole(path: Path, data: bytes) -> None:
+def write_whole(path: Path, data: bytes) -> None:
     """Write a file so that no reader ever sees a part of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent)

@@ -21,6 +21,7 @@ Rules = tuple[tuple[object, ...], ...]
 
 FILES = ("scope", "tail", "names", "conditions", "slots", "liveness", "execution", "errors")
 GROUND = Symbol("ground")
+_BEST = (Symbol("min"), Symbol("max"))  # of a value in a head: only the least, or greatest, stays
 
 
 class RuleFileError(Exception):
@@ -67,6 +68,9 @@ def _spelt_out(rule: object, file: str) -> tuple[object, ...]:
     arguments: list[object] = [head[0]]
     grounds: list[object] = []
     for place, argument in enumerate(head[1:]):
+        if isinstance(argument, List) and argument and argument[0] in _BEST:
+            arguments.append(argument)
+            continue
         if isinstance(argument, Symbol):
             repeated = argument in arguments
             variable = Symbol(f"{argument.name}-again{place}") if repeated else argument
