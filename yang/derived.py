@@ -696,7 +696,7 @@ def _suspending(tag: str) -> Derived:
 
 def _gensym(expander: Expander, form: Form) -> Form:
     expander.count(form, 0, 1, "(gensym prefix)")
-    function = symbol(expander.gensym_name(form.span), form.span)
+    function = call(form.span, "global~", symbol(expander.gensym_name(form.span), form.span))
     prefix = form.value[1] if len(form.value) > 1 else literal("G__", form.span)
     return _core(form.span, "impl/gensym", function, prefix)
 

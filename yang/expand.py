@@ -23,6 +23,7 @@ from yang.definitions import REWRITTEN, THREADS, VALUES
 from yang.derived import DERIVED, WRITTEN_OUT
 from yang.errors import MacroFault, ProgramInvalid, Source, SourceError, SourceErrors, raise_all
 from yang.forms import (
+    Exact,
     Expansion,
     Form,
     call,
@@ -113,6 +114,9 @@ Origin: TypeAlias = tuple[Expansion, ...]
 _Entry: TypeAlias = tuple[Form, Origin] | Callable[[], None]
 
 
+_STATED = Keyword("yin/in")
+
+
 class Known(NamedTuple):
     """What an expansion found out too late, and is done again with."""
 
@@ -198,6 +202,8 @@ class Expander:
 
     def local(self, form: Form) -> Form:
         """Return the symbol of a local as core forms have it."""
+        if form.value.__class__ is Exact:
+            return form._replace(value=form.value.plain)
         return form._replace(value=f"{form.value}~") if form.value in self.renamed else form
 
     # -- names --
@@ -222,7 +228,7 @@ class Expander:
     def name(self, form: Form, scope: Scope) -> Form:
         """Return a symbol as core forms have it: local, global of the program, or full name of a library's."""
         name: str = form.value
-        if name in scope:
+        if name in scope or name.__class__ is Exact:
             return self.local(form)
         if self.core:
             return self._core_name(form)
@@ -575,7 +581,7 @@ class Expander:
                 form = function_list(form)
                 continue
             head: Form = form.value[0]
-            if head.kind != "symbol":
+            if head.kind != "symbol" or head.value.__class__ is Exact:
                 break
             special = SPECIAL.get(head.value)
             if special is not None:
@@ -637,6 +643,7 @@ class Expander:
             entry = self._pending.popleft()
             try:
                 if isinstance(entry, tuple):
+                    self._enter_stated(entry[0])
                     self._statement(resolve(entry[0], self), entry[1], out)
                 else:
                     entry()
@@ -653,6 +660,8 @@ class Expander:
         none: Scope = frozenset()
         self._depth = 0
         while form.kind == "list" and form.value and form.value[0].kind == "symbol":
+            if form.value[0].value.__class__ is Exact:
+                break
             macro = self.macro_of(form.value[0], none)
             if macro is not None:
                 origin = (*origin, Expansion(macro.name, form))
@@ -669,6 +678,15 @@ class Expander:
         statement = _from(run(self.form(form, none)), origin)
         self.macros.note(statement)
         out.append(statement)
+
+    def _enter_stated(self, form: Form) -> None:
+        """Enter the namespace that `^{:yin/in name}` says of a form, for as long as that is expanded."""
+        here = self.namespace
+        for key, value in form.meta:
+            if key.kind == "literal" and key.value is _STATED and value.kind == "symbol":
+                self.globals.close_home()
+                self.enter(value.value)
+                self._arriving.append(lambda: self.enter(here))
 
     def later(self, action: Callable[[], None]) -> None:
         """Do something once what was required just now has been expanded."""

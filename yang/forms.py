@@ -16,11 +16,13 @@ form) is one whose tag means nothing here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple
 
 from datomstore import edn
 from datomstore.value import Keyword, List, Map, Set, Symbol
+from yang.limits import NAME_LENGTH_MAX
 from yang.segment import Span
 
 FormKind = Literal[
@@ -57,6 +59,37 @@ class Form(NamedTuple):
     def is_leaf(self) -> bool:
         """Return whether no forms are inside."""
         return self.kind in _LEAVES
+
+
+_NOT_IN_NAMES = frozenset(' \t\r\n\f\v,()[]{}"@^`;\\')
+
+
+def is_name(text: str) -> bool:
+    """Return whether a node may have this name."""
+    return 0 < len(text) <= NAME_LENGTH_MAX and _NOT_IN_NAMES.isdisjoint(text)
+
+
+class Exact(str):
+    """A name as the tree has it, which nothing resolves or shadows: what `#yin/name "and~1"` reads as.
+
+    Names that expansion made have a number after `~`. Read back they get an `r` there, so that none is the same as a
+    name made anew; `yang.lower` numbers both kinds again.
+    """
+
+    __slots__ = ()
+
+    @staticmethod
+    def of(text: str) -> Exact:
+        """Return the name that a text stands for."""
+        return Exact(_MADE.sub(r"\1~r\2", text))
+
+    @property
+    def plain(self) -> str:
+        """Return the name as nodes have it."""
+        return str.__str__(self)
+
+
+_MADE = re.compile(r"(.+)~(\d+)")
 
 
 class Expansion(NamedTuple):
@@ -207,7 +240,9 @@ def text_of(form: Form, indent: int = 0) -> str:
 def _leaf_text(form: Form) -> str:
     if form.kind == "auto":
         return f"::{form.value}"
-    return form.value if form.kind == "symbol" else edn.write(form.value)
+    if form.kind == "symbol":
+        return f'#yin/name "{form.value}"' if isinstance(form.value, Exact) else form.value
+    return edn.write(form.value)
 
 
 def _widths(root: Form) -> dict[int, int]:

@@ -7,6 +7,7 @@ Fits:   between `yang.expand` and `yang.ast_datoms`. `tree_of_source` runs all s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,13 +16,15 @@ from pyrsistent import pvector
 from datomstore.value import Keyword
 from yang.errors import ProgramInvalid, Source
 from yang.expand import expand
-from yang.forms import Form, text_of, value_of
+from yang.forms import Expansion, Form, text_of, value_of
 from yang.host import ALONE, Host
 from yang.nodes import (
     CLASS,
+    KINDS,
     NAME,
     VALUE,
     VARIADIC,
+    Item,
     Node,
     Tree,
     Written,
@@ -35,6 +38,10 @@ from yang.reader.clojure import read_source
 from yang.segment import Span
 from yang.walk import Walk, run
 
+_MADE = re.compile(r"(.+)~r?\d+")  # the names of `Expander.fresh`, and these as `Exact` reads them
+_NAMED = frozenset(
+    ["variable", "binding", "parameter", "lambda", "catch"]
+)  # what has or uses a local
 ORIGIN = Keyword("ast/expanded-from")  # of a node here: the macro calls it comes from
 _ARITIES = Keyword("ast/arities")
 _PARAMS = Keyword("ast/params")
@@ -83,22 +90,45 @@ def lower(forms: Sequence[Form], source: Source) -> Tree:
     first = source.parts[1].line - 1 if len(source.parts) > 1 else len(lines)
     lines = lines[:first]
     span = Span(1, 1, len(lines), len(lines[-1]) + 1)
-    statements = [run(_any(form)) for form in forms]
-    tree = make("program", span, {NAME: source.name, _STATEMENTS: pvector(statements)})
-    walked = walk(tree)
-    items = [item for item, _ in walked]
-    expansions = {
-        number: tuple(
-            [Written(one.macro, text_of(one.form), one.form.span) for one in node[ORIGIN]]
-        )
-        for number, (_, node) in enumerate(walked)
-        if ORIGIN in node
-    }
+    items = [Item(KINDS["program"], (source.name,), (len(forms),), span)]
+    expansions: dict[int, tuple[Written, ...]] = {}
+    for form in forms:
+        walked = walk(run(_any(form)))
+        for number, (_, node) in enumerate(walked, len(items)):
+            if ORIGIN in node:
+                expansions[number] = tuple([_written(one) for one in node[ORIGIN]])
+        items += numbered([item for item, _ in walked])
     try:
-        return Tree(items, tree, source.parts, expansions)
+        return Tree(items, None, source.parts, expansions)
     except ProgramInvalid as error:
         place = span if error.node is None else items[error.node].span
         raise source.error(str(error), place) from None
+
+
+def numbered(items: Sequence[Item]) -> list[Item]:
+    """Return the nodes of one statement with the names that expansion made numbered from 1 for each beginning.
+
+    So a statement is the same whatever stands before it, and whichever forms it was written with.
+    """
+    numbers: dict[str, str] = {}
+    counts: dict[str, int] = {}
+    out = list(items)
+    for at, item in enumerate(items):
+        name = item.scalars[0] if item.scalars else None
+        if not isinstance(name, str) or "~" not in name or item.kind.name not in _NAMED:
+            continue
+        made = _MADE.fullmatch(name)
+        if made is None:
+            continue
+        if name not in numbers:
+            counts[made[1]] = counts.get(made[1], 0) + 1
+            numbers[name] = f"{made[1]}~{counts[made[1]]}"
+        out[at] = item._replace(scalars=(numbers[name], *item.scalars[1:]))
+    return out
+
+
+def _written(one: Expansion) -> Written:
+    return Written(one.macro, text_of(one.form), one.form.span)
 
 
 def _any(form: Form) -> Walk[Node]:

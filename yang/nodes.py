@@ -21,7 +21,8 @@ from pyrsistent import PMap, pmap, pvector
 
 from datomstore.value import Char, Keyword, List, Map, Set, Symbol
 from yang.errors import ProgramInvalid
-from yang.limits import NAME_LENGTH_MAX, NODE_COUNT_MAX, TREE_DEPTH_MAX
+from yang.forms import is_name
+from yang.limits import NODE_COUNT_MAX, TREE_DEPTH_MAX
 from yang.segment import Part, Span
 
 Node: TypeAlias = PMap[Keyword, Any]
@@ -370,17 +371,10 @@ def _check_item(number: int, item: Item, node_count: int) -> None:
             continue
         if type(value) is not scalar.type:
             raise ProgramInvalid(f"node {number}: {scalar.attribute!r} is a {scalar.type.__name__}")
-        if isinstance(value, str) and item.kind.name != "program" and not _is_name(value):
+        if isinstance(value, str) and item.kind.name != "program" and not is_name(value):
             raise ProgramInvalid(f"node {number}: {scalar.attribute!r} is not a name")
     if item.kind.name == "arity" and item.scalars[0] and not item.counts[0]:
         raise ProgramInvalid(f"node {number}: variadic without a parameter")
-
-
-_NOT_IN_NAMES = frozenset(' \t\r\n\f\v,()[]{}"@^`;\\')
-
-
-def _is_name(text: str) -> bool:
-    return 0 < len(text) <= NAME_LENGTH_MAX and _NOT_IN_NAMES.isdisjoint(text)
 
 
 def _check_arities(

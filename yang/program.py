@@ -98,7 +98,12 @@ def hash_of(ast: bytes) -> bytes:
 
 
 def _encode(items: Sequence[Item]) -> bytes:
-    scalars: list[object] = [_FORMAT, len(items)]
+    return pack([_FORMAT, len(items)]) + canonical_items(items)
+
+
+def canonical_items(items: Sequence[Item]) -> bytes:
+    """Return the canonical bytes of some nodes: equal exactly if the nodes are, places aside."""
+    scalars: list[object] = []
     for item in items:
         scalars.append(item.kind.number)
         for scalar, value in zip(item.kind.scalars, item.scalars, strict=True):

@@ -14,7 +14,9 @@ from datomstore.datom import Datom
 from datomstore.value import Keyword, Symbol
 from yang.analysis import TX
 from yang.ast_datoms import datoms_of, expansion_datoms
+from yang.clojure import clojure_of
 from yang.compile import Compiled, compile_source
+from yang.disassemble import disassemble
 from yang.errors import Source
 from yang.execution import CONTAINS
 from yang.expand import expand
@@ -27,7 +29,7 @@ from yang.reader.clojure import read
 
 
 def render(text: str, source_name: str, emit: str, host: Host = ALONE) -> str:
-    """Return one station of the compiler as text; `emit` is forms, ast, datoms or exec.
+    """Return one station of the compiler as text; `emit` is one of `STATIONS`.
 
     Raises:
         SourceError, SourceErrors: the source does not get that far.
@@ -37,6 +39,11 @@ def render(text: str, source_name: str, emit: str, host: Host = ALONE) -> str:
 
 
 def render_forms(text: str, source_name: str, host: Host = ALONE) -> str:
+    """Return the forms that were read, as source text."""
+    return "\n".join(text_of(form) for form in read(text, source_name))
+
+
+def render_expanded(text: str, source_name: str, host: Host = ALONE) -> str:
     """Return the core forms, as source text."""
     forms = expand(read(text, source_name), Source(source_name, text), host=host).forms
     return "\n".join(text_of(form) for form in forms)
@@ -66,11 +73,24 @@ def render_exec(text: str, source_name: str, host: Host = ALONE) -> str:
     return "\n".join(_exec_lines(compile_source(text, source_name, host=host)))
 
 
+def render_asm(text: str, source_name: str, host: Host = ALONE) -> str:
+    """Return the packed instructions of the segment."""
+    return disassemble(compile_source(text, source_name, host=host).segment)
+
+
+def render_clojure(text: str, source_name: str, host: Host = ALONE) -> str:
+    """Return source text that compiles to the same hash."""
+    return clojure_of(tree_of_source(text, source_name, host)).removesuffix("\n")
+
+
 STATIONS: dict[str, Callable[[str, str, Host], str]] = {
     "forms": render_forms,
+    "expanded": render_expanded,
     "ast": render_ast,
     "datoms": render_datoms,
     "exec": render_exec,
+    "asm": render_asm,
+    "clojure": render_clojure,
 }
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from datomstore.value import Keyword
-from yang.forms import Form, call, literal, symbol, value_of, vector
+from yang.forms import Exact, Form, call, literal, symbol, value_of, vector
 from yang.macros import mentions
 from yang.namespaces import SLASHED
 from yang.types_and_protocols import construct
@@ -60,6 +60,9 @@ def _def(expander: Expander, form: Form, scope: Scope) -> Walk[Form]:
             raise expander.error("the form is (def name doc value); doc is a string", doc.span)
         entry = (literal(Keyword("doc"), doc.span), doc)
         name = name._replace(meta=(*name.meta, entry))
+    if name.value.__class__ is Exact:
+        (init,) = yield expander.all(rest or [literal(None, form.span)], scope)
+        return call(form.span, "def", name._replace(value=name.value.plain), init)
     if not rest:
         expander.define(name)
         return literal(None, form.span)  # a declaration

@@ -15,7 +15,7 @@ Walk: TypeAlias = Generator[Any, Any, T]  # yields the walk it waits for, is sen
 
 
 def run(walk: Walk[T]) -> T:
-    """Return what a walk returns. An error in an inner walk ends the whole."""
+    """Return what a walk returns. An error in an inner walk is raised where it is waited for."""
     stack: list[Walk[Any]] = [walk]
     value: Any = None
     while True:
@@ -26,6 +26,28 @@ def run(walk: Walk[T]) -> T:
             stack.pop()
             if not stack:
                 return value  # type: ignore[no-any-return]
+        except Exception as error:
+            stack.pop()
+            value = _raised(stack, error)
+            if not stack:
+                return value  # type: ignore[no-any-return]
         else:
             stack.append(inner)
             value = None
+
+
+def _raised(stack: list[Walk[Any]], error: Exception) -> Any:
+    """Raise an error in the walks that wait, the inner ones first; return what is sent where it was caught."""
+    while stack:
+        try:
+            inner = stack[-1].throw(error)
+        except StopIteration as stop:
+            stack.pop()
+            return stop.value
+        except Exception as following:
+            error = following
+            stack.pop()
+        else:
+            stack.append(inner)
+            return None
+    raise error

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from datomstore.value import Keyword
 from yang.errors import Source, SourceError, raise_all
-from yang.forms import Form, FormKind, literal, symbol, value_of
+from yang.forms import Exact, Form, FormKind, is_name, literal, symbol, value_of
 from yang.limits import ERRORS_SHOWN_MAX, NESTING_MAX, SOURCE_BYTES_MAX
 from yang.pause import collector_paused
 from yang.reader import literals
@@ -23,6 +23,8 @@ from yang.reader.tables import tables
 from yang.segment import Span
 
 FEATURES = frozenset({"yin", "default"})  # what reader conditionals choose among
+
+NAME_TAG = "#yin/name"  # before a string: the name of a node, as it is in the tree
 
 _CLOSERS = {
     "LIST_OPEN": ")",
@@ -382,6 +384,8 @@ class _Reading:
         mark, _, given = parts
         form = _single(mark, given)
         span = _between(mark.span, form.span)
+        if mark.text == NAME_TAG:
+            return _exact(form, span)
         reader = literals.TAGS.get(mark.text)
         if reader is None:
             return Form("tagged", (symbol(mark.text[1:], mark.span), form), span)
@@ -407,6 +411,13 @@ class _Reading:
         else:
             raise _Refused("metadata is a symbol, keyword, string or map", metadata.span)
         return form._replace(meta=(*form.meta, *entries))
+
+
+def _exact(form: Form, span: Span) -> Form:
+    """Return the symbol of `#yin/name "x"`."""
+    if form.kind != "literal" or not isinstance(form.value, str) or not is_name(form.value):
+        raise _Refused(f"{NAME_TAG} is followed by a name in a string", form.span)
+    return symbol(Exact.of(form.value), span)
 
 
 def _between(first: Span, last: Span) -> Span:

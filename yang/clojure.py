@@ -1,0 +1,192 @@
+"""A tree as Clojure source that compiles to the same hash.
+
+Is:     statements written by `yang.surface`, laid out, compiled again, and compared node by node with what they came from.
+Is not: the text a program was written in: comments, doc strings and macros are no part of a tree.
+Fits:   `yin compile --emit clojure`; `yang.edit` and the refactorings show programs with it.
+
+A statement is written in the plainest way that comes back the same: with the derived forms, in core forms, or at last with
+every name exact. Two notations are for what no other text means:
+
+    #yin/name "and~1"         a name as the tree has it, which nothing resolves or shadows
+    ^{:yin/in app.text} form  a form of another namespace
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from enum import IntEnum
+
+from datomstore.value import Keyword
+from yang.errors import ProgramInvalid, Source, SourceError, SourceErrors
+from yang.expand import expand
+from yang.forms import Form, literal, symbol
+from yang.host import ALONE
+from yang.layout import layout
+from yang.lower import lower
+from yang.nodes import Item, Tree
+from yang.program import canonical_items
+from yang.raised import core_forms
+from yang.reader.clojure import read_source
+from yang.resolve import names_known
+from yang.surface import CORE_FORMS, Program, Surface, exact_form
+from yang.walk import run
+
+_BINDERS = frozenset(["binding", "parameter", "lambda", "catch"])
+
+
+class Manner(IntEnum):
+    """How a statement is written, from the most readable to the most exact."""
+
+    SURFACE = 0
+    CORE = 1
+    EXACT = 2
+
+
+class NoSource(ProgramInvalid):
+    """A tree has a node that no source text makes; `node` says which."""
+
+    code = "program/no-source"
+
+
+def clojure_of(tree: Tree, *, core: bool = False) -> str:
+    """Return source text that compiles to the tree again, places aside. `core`: it is the core library's.
+
+    Cost: that of compiling the text up to the tree, up to three times.
+
+    Raises:
+        NoSource: no text makes this tree, which an edit or another front end may have made.
+    """
+    for number, item in enumerate(tree.items):
+        if item.kind.name == "variable" and item.scalars[0] in CORE_FORMS:
+            message = f"a variable called {item.scalars[0]}, which is a special form in every text"
+            raise NoSource(message, node=number)
+    if len(tree.items) == 1:
+        return ""
+    writing = _Writing(tree, core)
+    wrong = list(range(len(writing.forms)))
+    for manner in Manner:
+        for number in wrong:
+            writing.write(number, manner)
+        wrong = writing.different()
+        if not wrong:
+            return writing.text()
+    node = writing.starts[wrong[0]]
+    raise NoSource("no source text makes this statement", node=node)
+
+
+class _Writing:
+    """The texts of a program's statements."""
+
+    def __init__(self, tree: Tree, core: bool) -> None:
+        self.core = core
+        self.tree = tree
+        self.forms = core_forms(tree)
+        self.starts = [number for number, place in enumerate(tree.places) if place.depth == 1]
+        self.program = _program(tree.items, core)
+        self.namespaces = [_namespace(form, self.program) for form in self.forms]
+        self.texts = [""] * len(self.forms)
+
+    def write(self, number: int, manner: Manner) -> None:
+        """Write one statement."""
+        form = self.forms[number]
+        namespace = self.namespaces[number]
+        if manner is Manner.SURFACE:
+            form = run(Surface(self.program, namespace).statement(form))
+        elif manner is Manner.EXACT:
+            form = exact_form(form)
+        if namespace != self.program.home and manner is not Manner.EXACT:
+            key = literal(Keyword("yin/in"), form.span)
+            form = form._replace(meta=((key, symbol(namespace, form.span)), *form.meta))
+        self.texts[number] = layout(form)
+
+    def text(self) -> str:
+        """Return the whole text: a blank line before and after what takes several."""
+        parts: list[str] = []
+        for number, text in enumerate(self.texts):
+            if number:
+                wide = "\n" in text or "\n" in self.texts[number - 1]
+                parts.append("\n\n" if wide else "\n")
+            parts.append(text)
+        return "".join([*parts, "\n"])
+
+    def different(self) -> list[int]:
+        """Return the statements that do not come back as they were."""
+        found = self._compiled()
+        if isinstance(found, list):
+            return found
+        items = self.tree.items
+        ends = [*self.starts[1:], len(items)]
+        return [
+            number
+            for number, (start, end) in enumerate(zip(self.starts, ends, strict=True))
+            if canonical_items(items[start:end]) != canonical_items(found.get(number, ()))
+        ]
+
+    def _compiled(self) -> dict[int, list[Item]] | list[int]:
+        """Return the nodes that each statement's text makes, or the statements that make none."""
+        text = self.text()
+        source = Source("", text)
+        lines = self._first_lines()
+        try:
+            forms = expand(read_source(source), source, core=self.core, host=ALONE)
+            tree = lower(*forms)
+        except SourceError as error:
+            return [_statement_at(lines, error.line)]
+        except SourceErrors as errors:
+            return sorted({_statement_at(lines, error.line) for error in errors.errors})
+        found: dict[int, list[Item]] = {}
+        current: list[Item] = []
+        for item, place in zip(tree.items[1:], tree.places[1:], strict=True):
+            if place.depth == 1:
+                current = found.setdefault(_statement_at(lines, item.span.line), [])
+            current.append(item)
+        return found
+
+    def _first_lines(self) -> list[int]:
+        lines: list[int] = []
+        line = 1
+        for number, text in enumerate(self.texts):
+            if number:
+                wide = "\n" in text or "\n" in self.texts[number - 1]
+                line += 2 if wide else 1
+            lines.append(line)
+            line += text.count("\n")
+        return lines
+
+
+def _statement_at(lines: Sequence[int], line: int) -> int:
+    return max(bisect_right(lines, line) - 1, 0)
+
+
+def _program(items: Sequence[Item], core: bool) -> Program:
+    from yang.core import (
+        core_library,
+    )  # the library is compiled with modules that come before this one
+
+    defined = {str(item.scalars[0]) for item in items if item.kind.name == "def"}
+    bound = {
+        str(item.scalars[0])
+        for item in items
+        if item.kind.name in _BINDERS and item.scalars[0] is not None
+    }
+    dynamic = {
+        str(items[number].scalars[0])
+        for number in range(len(items) - 2)
+        if items[number].kind.name == "def"
+        and items[number + 1].kind.name == "application"
+        and items[number + 2].scalars[:1] == ("yin.core/impl/dynamic",)
+    }
+    local = {name.rpartition("/")[2] for name in defined}
+    names = frozenset() if core else frozenset(names_known(core_library()))
+    return Program(
+        frozenset(defined), frozenset(bound | local), frozenset(dynamic), names, is_core=core
+    )
+
+
+def _namespace(form: Form, program: Program) -> str:
+    """Return the namespace of a statement: that of the name it defines."""
+    if program.is_core or form.kind != "list" or not form.value or form.value[0].value != "def":
+        return program.home
+    before, slash, local = form.value[1].value.rpartition("/")
+    return before if slash and before and local else program.home
