@@ -118,7 +118,7 @@ class _Layout:
         if form.kind in ("list", "function"):
             parts = self.list_parts(form, inner, piece.reserve + 1)
         elif form.kind == "map" or piece.style == "bindings":
-            parts = _by_two(form.value, inner, piece.reserve + 1)
+            parts = self.by_two(form.value, inner, piece.reserve + 1)
         else:
             parts = self.items(form.value, inner, piece.reserve + 1)
         return [opener, *parts, _CLOSERS[form.kind]]
@@ -162,10 +162,30 @@ class _Layout:
         width = self.widths[id(items[0])]
         if head is None:
             return _lines(items, inner, reserve)
-        if width > HEAD_WIDTH:
+        if width > HEAD_WIDTH or self.is_far(items[1:], inner + width + 1, inner + 1):
             return [_Piece(items[0], 0), *_below(items[1:], inner + 1, reserve)]
         column = inner + width + 1
         return [_Piece(items[0], 0), " ", *_lines(items[1:], column, reserve)]
+
+    def by_two(self, items: Sequence[Form], indent: int, reserve: int) -> list[Entry]:
+        """Return forms in pairs: a pair on a line, or the second one below where it does not fit."""
+        out: list[Entry] = []
+        last = len(items) - 1
+        for position, item in enumerate(items):
+            if position % 2:
+                column = indent + self.widths[id(items[position - 1])] + 1
+                is_far = column > indent + 8 and self.is_far([item], column, indent + 2)
+                out.append(indent + 2 if is_far else " ")
+            elif position:
+                out.append(indent)
+            style = "bindings" if position and _is_let(items[position - 1]) else ""
+            out.append(_Piece(item, reserve if position == last else 0, style))
+        return out
+
+    def is_far(self, items: Sequence[Form], column: int, below: int) -> bool:
+        """Return whether a form fits below its head, but not beside it."""
+        widest = max(self.widths[id(item)] for item in items)
+        return column + widest > WIDTH - 2 and below + widest <= WIDTH - 2
 
     def body_parts(self, head: str, items: Sequence[Form], inner: int, reserve: int) -> list[Entry]:
         """Return a head with what stands on its line, and the body two columns in from its bracket."""
@@ -179,7 +199,7 @@ class _Layout:
         body = items[count + 1 :]
         indent = inner + 1
         if head in _CLAUSES:
-            return [*out, indent, *_by_two(body, indent, reserve)]
+            return [*out, indent, *self.by_two(body, indent, reserve)]
         return [*out, *_below(body, indent, reserve)]
 
 
@@ -202,18 +222,6 @@ def _lines(items: Sequence[Form], indent: int, reserve: int) -> list[Entry]:
 
 def _below(items: Sequence[Form], indent: int, reserve: int) -> list[Entry]:
     return [indent, *_lines(items, indent, reserve)] if items else []
-
-
-def _by_two(items: Sequence[Form], indent: int, reserve: int) -> list[Entry]:
-    """Return forms in pairs, a pair on a line."""
-    out: list[Entry] = []
-    last = len(items) - 1
-    for position, item in enumerate(items):
-        if position:
-            out.append(" " if position % 2 else indent)
-        style = "bindings" if position and _is_let(items[position - 1]) else ""
-        out.append(_Piece(item, reserve if position == last else 0, style))
-    return out
 
 
 def _is_let(form: Form) -> bool:
