@@ -4,6 +4,7 @@
 # Is not: the check (`yind.cesk.verify`).
 # Fits:   a Machine keeps its Code alive, and so everything its frames and constants point to.
 
+from yind.cesk.limits import UNITS_MAX as _UNITS_MAX
 from yind.cesk.verify import verify as _verify
 from yang.primitives import LONG_FORMS as _LONG_FORMS
 from yang.primitives import PRIMITIVE_NUMBERS as _PRIMITIVE_NUMBERS
@@ -24,7 +25,7 @@ cdef bint add_static(CodeInfo *code, Object *object) noexcept nogil:
         if statics == NULL:
             return False
         code.statics = statics
-    object.count = IMMORTAL | code.static_count
+    object.count = IMMORTAL | (code.static_base + code.static_count)
     code.statics[code.static_count] = object
     code.static_count += 1
     return True
@@ -78,17 +79,20 @@ cdef class Code:
     Args:
         segment: what the assembler made.
         core: the loaded core library, whose functions the segment names; None for the core library itself.
+        before: the last unit of the session that this segment continues; see `Machine.enter`.
 
     Raises:
-        CodeInvalid: the segment is not safe to run.
+        CodeInvalid: the segment is not safe to run, or the session has too many units.
     """
 
     cdef CodeInfo info
     cdef Heap heap  # of constants, names and closures, all immortal
     cdef readonly object segment
     cdef readonly Code core
+    cdef readonly Code before  # None outside of sessions, and for the first unit of one
+    cdef readonly uint32_t unit_count
     cdef readonly bytes program_hash
-    cdef tuple global_names  # of the core library and this segment: State.globals has one for each
+    cdef tuple global_names  # of the core library, the units before and this segment: State.globals has one for each
     cdef dict keywords  # of the core library, to its constants
 
     def __cinit__(self):
@@ -107,9 +111,10 @@ cdef class Code:
         c_free(self.info.long_forms)
         heap_free(&self.heap)
 
-    def __init__(self, segment, core):
+    def __init__(self, segment, core, before=None):
         if self.segment is not None:
             raise StateInvalid("the code is loaded already")
+        self._follow(core, before)
         core_names = {} if core is None else core_functions(core)
         _verify(segment, {name: core.segment.functions[index] for name, index in core_names.items()}.get)
         self.segment = segment
@@ -126,6 +131,21 @@ cdef class Code:
         self.info.long_finish = self._named("long/finish")
         self.info.long_effect = self._named("long/effect")
         self._load_long_forms()
+
+    def _follow(self, core, Code before):
+        self.before = before
+        self.unit_count = 1
+        if before is None:
+            return
+        if before.core is not core or core is None:
+            raise CodeInvalid("the units of a session have the same core library")
+        self.unit_count = before.unit_count + 1
+        if self.unit_count > _UNITS_MAX:
+            raise CodeInvalid(f"a session has at most {_UNITS_MAX} units")
+        self.info.before = &before.info
+        self.info.function_base = before.info.function_base + before.info.function_count
+        self.info.arity_base = before.info.arity_base + before.info.arity_count
+        self.info.static_base = before.info.static_base + before.info.static_count
 
     def _load_long_forms(self):
         """Find what stands in for host functions; the core library has all of it or none."""
@@ -203,7 +223,8 @@ cdef class Code:
         return operand
 
     def _load_globals(self):
-        names = list(self.core.global_names) if self.core is not None else []
+        known = self.core if self.before is None else self.before
+        names = [] if known is None else list(known.global_names)
         numbers = {name: number for number, name in enumerate(names)}
         own = self.segment.globals
         self.info.globals = <uint32_t *> self._array(len(own), sizeof(uint32_t))

@@ -297,11 +297,15 @@ cdef struct CodeInfo:
     uint32_t arity_count
     HandlerInfo *handlers
     uint32_t handler_count
-    uint32_t global_count  # of the core library and this segment together
+    uint32_t global_count  # of the core library, the units before and this segment together
     uint32_t *globals  # G operand -> index in State.globals
     uint32_t own_global_count
     Object **statics  # owned; the objects of constants that a value can be, by the low bits of their counts
     uint32_t static_count
+    CodeInfo *before  # the unit before this one in a session, or NULL
+    uint32_t function_base  # functions, bodies and statics of all units before: an image counts them through
+    uint32_t arity_base
+    uint32_t static_base
     Text **global_names  # immortal, by G operand
     FunctionInfo **long_forms  # by primitive: of the core library, or NULL; in the core library's own code only
     FunctionInfo *long_finish  # of the core library, or NULL
@@ -383,7 +387,7 @@ cdef struct State:
     Heap heap
     Frame *frame  # owned: runs, waits for an effect's answer, or faulted. NULL once DONE
     Value marks  # owned: MARK, the innermost prompt, or NIL; see _control.pxi
-    CodeInfo *code
+    CodeInfo *code  # of a session: the last unit
     CodeInfo *core  # NULL without a core library
     RunStatus status
     uint32_t effect  # number of the primitive

@@ -7,7 +7,7 @@
 #
 # An image is one canonical msgpack value, the same bytes for the same state. Code is not in it, but named by hash:
 #
-#     [version, ISA version, [program hash, core hash?], status, fuel spent, object count, objects, roots, globals, hash key]
+#     [version, ISA version, [program hash+, core hash?], status, fuel spent, object count, objects, roots, globals, hash key]
 #     roots   = [frame|nil, mark|nil, effect|nil, [argument*], error|nil, result|nil]
 #     globals = [number value ...] of those that are bound
 #
@@ -33,14 +33,16 @@
 #     CONTINUATION_PART frame mark|nil      MARK tag frame mark|nil
 #     SUSPENDED frame mark|nil value
 #
+# A session has several programs, the oldest first; functions, arities and constants are counted through all of them.
 # LIST_NEXT: the rest is the object before. A function or arity is 2 * index, plus one in the core library; pc counts in
-# the program's code. A frame without closure runs a function without captured values. HALT is the frame below all.
+# its own program's code. A frame without closure runs a function without captured values. HALT is the frame below all.
 # Positions are a bin of 1, 2 or 4 bytes each, as few as do for all of a page; hashes are not there, because the keys are.
 # A field that is a value: nil, false, true, integer, double, str (STRING), bin (BYTES), [] (EMPTY), or ext, see Ext.
 
 from yind.cesk.errors import ImageInvalid as _ImageInvalid
 from yind.cesk.errors import StateInvalid as _StateInvalid
 from yind.cesk.limits import IMAGE_BYTES_MAX as _IMAGE_BYTES_MAX
+from yind.cesk.limits import UNITS_MAX as _UNITS_MAX
 from yang.isa import ISA_VERSION as _ISA_VERSION
 
 cdef enum:
@@ -142,8 +144,8 @@ cdef tuple read_header(Reader *reader):
         raise _ImageInvalid("not an image")
     if number != _ISA_VERSION:
         raise _ImageInvalid(f"made for version {number} of the instructions, not {_ISA_VERSION}")
-    if not read_array(reader, 1, 2, &n):
-        raise _ImageInvalid("an image names its program and the core library")
+    if not read_array(reader, 1, _UNITS_MAX + 1, &n):
+        raise _ImageInvalid(f"an image names its programs, at most {_UNITS_MAX}, and the core library")
     program_hashes = []
     for _ in range(n):
         if not read_token(reader, &token) or token.kind != TOKEN_BIN or token.length != HASH_BYTES:
@@ -156,7 +158,7 @@ cdef tuple read_header(Reader *reader):
 
 
 cdef list image_programs(bytes image):
-    """Return the hashes of the programs an image needs: its own, then the core library's."""
+    """Return the hashes of the programs an image needs: its own, the oldest first, then the core library's."""
     cdef Reader reader
     memset(&reader, 0, sizeof(Reader))
     reader.at = <const uint8_t *> <const char *> image
@@ -197,14 +199,19 @@ cdef bytes checked_image(object image):
 
 cdef Code restored_code(list program_hashes, object code_of):
     """Return the code that the hashes name; its core library must be the same as well."""
-    cdef Code code
-    found = code_of(program_hashes[0])
-    if not isinstance(found, Code):
-        raise TypeError("code_of gives Code")
-    code = found
-    if code.program_hash != program_hashes[0]:
-        raise _ImageInvalid("the code is of another program")
+    cdef Code code = named_code(program_hashes[0], code_of)
+    for program_hash in program_hashes[1:-1]:
+        code = Code(named_code(program_hash, code_of).segment, code.core, code)
     cores = [] if code.core is None else [code.core.program_hash]
-    if cores != program_hashes[1:]:
+    if cores != program_hashes[1:][-1:]:
         raise _ImageInvalid("made with another core library")
     return code
+
+
+cdef Code named_code(bytes program_hash, object code_of):
+    found = code_of(program_hash)
+    if not isinstance(found, Code):
+        raise TypeError("code_of gives Code")
+    if (<Code> found).program_hash != program_hash:
+        raise _ImageInvalid("the code is of another program")
+    return found

@@ -337,17 +337,23 @@ cdef bint read_big(Reader *reader, Token *token, Value *value) noexcept nogil:
 cdef FunctionInfo *read_function(Reader *reader, uint32_t number) noexcept nogil:
     """Return the function that a number names, or NULL."""
     cdef CodeInfo *code = reader.state.core if number & 1 else reader.state.code
-    if code == NULL or number >> 1 >= code.function_count:
+    number >>= 1
+    while code != NULL and number < code.function_base:
+        code = code.before
+    if code == NULL or number - code.function_base >= code.function_count:
         return NULL
-    return &code.functions[number >> 1]
+    return &code.functions[number - code.function_base]
 
 
 cdef bint read_constant(Reader *reader, uint32_t number, Value *value) noexcept nogil:
     """Set value to an object of a constant, by its packed number."""
     cdef CodeInfo *code = reader.state.core if number & 1 else reader.state.code
-    if code == NULL or number >> 1 >= code.static_count:
+    number >>= 1
+    while code != NULL and number < code.static_base:
+        code = code.before
+    if code == NULL or number - code.static_base >= code.static_count:
         return refuse(reader, b"an ext names nothing that is there")
-    value[0] = pointer_value(code.statics[number >> 1])
+    value[0] = pointer_value(code.statics[number - code.static_base])
     return True
 
 

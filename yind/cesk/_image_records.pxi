@@ -649,10 +649,13 @@ cdef ArityInfo *read_arity(Reader *reader) noexcept nogil:
     if not read_number(reader, 0, 0xFFFFFFFF, &number):
         return NULL
     code = reader.state.core if number & 1 else reader.state.code
-    if code == NULL or number >> 1 >= code.arity_count:
+    number >>= 1
+    while code != NULL and number < code.arity_base:
+        code = code.before
+    if code == NULL or number - code.arity_base >= code.arity_count:
         refuse(reader, b"the code has no such body")
         return NULL
-    return &code.arities[number >> 1]
+    return &code.arities[number - code.arity_base]
 
 
 cdef bint read_frame(Reader *reader) noexcept nogil:

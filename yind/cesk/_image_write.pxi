@@ -249,15 +249,20 @@ cdef inline void write_nil(Writer *writer) noexcept nogil:
     out_head(writer.out, 0xC0, 0, 0)
 
 
-cdef inline uint32_t packed(State *state, CodeInfo *code, uint32_t index) noexcept nogil:
-    """Return how an image names a function or arity."""
-    return 2 * index + <uint32_t> (code != state.code)
+cdef inline uint32_t packed(State *state, CodeInfo *code, uint32_t number) noexcept nogil:
+    """Return how an image names a function or arity, by its number in the session."""
+    return 2 * number + <uint32_t> (code == state.core)
 
 
 cdef inline bint holds(CodeInfo *code, Object *object) noexcept nogil:
-    """Return whether an immortal object is of a constant of this code."""
+    """Return whether an immortal object is of a constant of this code, or of a unit before it."""
     cdef uint32_t number = object.count & ~IMMORTAL
-    return code != NULL and number < code.static_count and code.statics[number] == object
+    while code != NULL and number < code.static_base:
+        code = code.before
+    return (
+        code != NULL and number - code.static_base < code.static_count
+        and code.statics[number - code.static_base] == object
+    )
 
 
 cdef inline bint is_constant(State *state, Object *object) noexcept nogil:
@@ -343,7 +348,7 @@ cdef bint write_value(Writer *writer, Value value) noexcept nogil:
         return write_text(writer, <Text *> value.object)
     elif is_static_closure(value.object):
         function = (<Closure *> value.object).function
-        out_ext_number(out, EXT_FUNCTION, packed(writer.state, function.code, function.index))
+        out_ext_number(out, EXT_FUNCTION, packed(writer.state, function.code, function.code.function_base + function.index))
     else:
         out_ext_number(out, EXT_REFERENCE, writer.seen[seen_place(writer, value.object)].number)
     return True
@@ -456,12 +461,13 @@ cdef bint write_page(Writer *writer, MapPage *page) noexcept nogil:
 cdef bint write_frame(Writer *writer, Frame *frame) noexcept nogil:
     cdef bint running = frame == writer.state.frame and writer.state.status != STATUS_EFFECT
     cdef int32_t slot = 0 if running else frame.head.slot  # a running frame's slot means nothing
+    cdef CodeInfo *code = frame.arity.function.code
     if frame.arity == &HALT_ARITY:
         write_number(writer, RECORD_HALT)
         write_number(writer, HALT_CHECKED if pc_of(frame) == 1 else slot)
         return write_value(writer, frame.at[0])
     write_number(writer, FRAME)
-    write_number(writer, packed(writer.state, frame.arity.function.code, frame.arity.index))
+    write_number(writer, packed(writer.state, code, code.arity_base + frame.arity.index))
     write_number(writer, pc_of(frame))
     write_number(writer, slot)
     write_value(writer, pointer_value(frame.parent))
@@ -507,7 +513,7 @@ cdef bint write_slots(Writer *writer, const Value *slots, uint32_t n) noexcept n
 cdef bint write_record(Writer *writer, Object *object) noexcept nogil:
     """Write an object whose children are written."""
     cdef uint32_t kind = object.kind
-    cdef uint32_t function
+    cdef FunctionInfo *function
     if kind == LIST or kind == CONS:
         return write_pair(writer, object)
     if kind == FRAME:
@@ -532,8 +538,8 @@ cdef bint write_record(Writer *writer, Object *object) noexcept nogil:
     if is_leaf(kind):
         return write_leaf(writer, object)
     if kind == CLOSURE:
-        function = (<Closure *> object).function.index
-        write_number(writer, packed(writer.state, (<Closure *> object).function.code, function))
+        function = (<Closure *> object).function
+        write_number(writer, packed(writer.state, function.code, function.code.function_base + function.index))
     elif kind == MAP_ARRAY or kind == SORTED_LEAF:
         write_number(writer, object.length >> 1)
     elif kind == MAP_INDEX:

@@ -217,7 +217,7 @@ cdef class Machine:
             StateInvalid: the machine is running, or too large for an image.
         """
         self._stopped()
-        hashes = [self.code.program_hash]
+        hashes = [unit.program_hash for unit in self.units()]
         if self.code.core is not None:
             hashes.append(self.code.core.program_hash)
         self.running = True  # the writer works without the GIL
@@ -248,7 +248,7 @@ cdef class Machine:
 
     @staticmethod
     def programs_of(image):
-        """Return the hashes of the programs an image needs: its own, then the core library's.
+        """Return the hashes of the programs an image needs: its own, the oldest first, then the core library's.
 
         Raises:
             ImageInvalid: these bytes do not begin like an image.
@@ -337,6 +337,70 @@ cdef class Machine:
             freed = collect(self.state)
         self.running = False
         return freed
+
+    # ---- sessions
+
+    def units(self):
+        """Return the code it has entered so far, the oldest first."""
+        cdef Code unit = self.code
+        found = []
+        while unit is not None:
+            found.append(unit)
+            unit = unit.before
+        return found[::-1]
+
+    def enter(self, Code code not None, error_name=None):
+        """Begin the top level of a session's next unit, with the heap and the globals as they are.
+
+        What ran before is given up, wherever it was: that is how an evaluation is cancelled.
+
+        Args:
+            code: made with this machine's code as `before`.
+            error_name: the global that gets the error of a machine that faulted.
+
+        Raises:
+            StateInvalid: it is running, out of memory, or the code continues something else.
+        """
+        cdef Heap *heap = &self.state.heap
+        self._stopped()
+        if self.state.status == STATUS_OUT_OF_MEMORY:
+            raise StateInvalid("the machine is out of memory")
+        if code.before is not self.code:
+            raise StateInvalid("the code does not continue what ran here")
+        self._add_globals(code)
+        if error_name in code.global_names and self.state.status == STATUS_FAULT:
+            number = code.global_names.index(error_name)
+            set_value(heap, &self.state.globals[<uint32_t> number], retained(self.state.error))
+        self._give_up()
+        self.code = code
+        self.state.code = &code.info
+        self.state.status = STATUS_OUT_OF_FUEL
+        if begin(self.state) != OK:
+            self.state.status = STATUS_OUT_OF_MEMORY
+
+    cdef int _add_globals(self, Code code) except -1:
+        cdef uint32_t count = code.info.global_count
+        cdef Value *grown = <Value *> c_realloc(self.state.globals, (count or 1) * sizeof(Value))
+        if grown == NULL:
+            raise MemoryError
+        self.state.globals = grown
+        while self.state.global_count < count:
+            grown[self.state.global_count] = immediate(UNBOUND, 0)
+            self.state.global_count += 1
+        return 0
+
+    cdef void _give_up(self) noexcept:
+        """Release everything but the globals."""
+        cdef Heap *heap = &self.state.heap
+        cdef Frame *frame = self.state.frame
+        self.state.frame = NULL
+        if frame != NULL:
+            release(heap, pointer_value(frame))
+        set_value(heap, &self.state.marks, nil())
+        set_value(heap, &self.state.effect_arguments, nil())
+        set_value(heap, &self.state.error, nil())
+        set_value(heap, &self.state.result, nil())
+        self.state.effect = 0
 
     # ---- effects
 
@@ -480,10 +544,13 @@ cdef class Machine:
     # ---- looking
 
     cdef object _segment_of(self, CodeInfo *info):
-        if info == self.state.code:
-            return self.code.segment
+        cdef Code unit = self.code
         if info == self.state.core:
             return self.code.core.segment
+        while unit is not None:
+            if info == &unit.info:
+                return unit.segment
+            unit = unit.before
         return None
 
     def _trace(self):

@@ -12,6 +12,9 @@ FUNCTIONS_MAX = 1 << 20
 MEMORY_MAX = 1 << 34  # bytes of one agent: reference counts of 31 bits cannot overflow below it
 MEMORY_MIN = 1 << 12
 IMAGE_BYTES_MAX = 1 << 32
+UNITS_MAX = (
+    1000  # of a session: an image names each, and protocol.limits.HASHES_MAX is not far above
+)
 HOT_COUNT = (
     500  # calls of a function, or rounds of a loop, run directly: about what compiling it costs
 )
