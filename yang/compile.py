@@ -119,10 +119,10 @@ def compile_source(
     return _compile(program_of(tree), tree, core or _library(), source)
 
 
-def compile_forms(forms: Sequence[Form], source: Source) -> Segment:
-    """Return the code of core forms. Raises SourceError or SourceErrors."""
+def compile_forms(forms: Sequence[Form], source: Source) -> Compiled:
+    """Return the compiled program of core forms. Raises SourceError or SourceErrors."""
     tree = lower(forms, source)
-    return _compile(program_of(tree), tree, _library(), source).segment
+    return _compile(program_of(tree), tree, _library(), source)
 
 
 def compile_program(program: Program | Tree, *, core: CoreLibrary | None = None) -> Compiled:

@@ -44,6 +44,7 @@ FILES = (
     "sets.clj",
     "walk.clj",
     "edn.clj",
+    "show.clj",
     "control.clj",
     "logic.clj",
     "long.clj",

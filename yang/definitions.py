@@ -62,9 +62,12 @@ def with_redefs(expander: Expander, form: Form) -> Form:
     """Return a call that changes roots; the variables are dynamic from the beginning of the program on."""
     shape = "(with-redefs [variable value ...] body ...)"
     bindings, *body = expander.count(form, 1, None, shape)
+    pairs = expander.pairs(bindings, shape)
+    if expander.in_session and not any(expander.is_dynamic(name) for name, _ in pairs):
+        return _redefined(expander, form.span, pairs, body)
     cells: list[Form] = []
     values: list[Form] = []
-    for name, value in expander.pairs(bindings, shape):
+    for name, value in pairs:
         cells.append(raw(expander.changing_cell(name), name.span))
         values.append(value)
     span = form.span
@@ -78,8 +81,34 @@ def alter_var_root(expander: Expander, form: Form) -> Form:
     name = _variable(variable)
     if name is None:
         raise expander.error("alter-var-root takes #'name", variable.span)
+    span = form.span
+    if expander.in_session and not expander.is_dynamic(name):
+        value = symbol(expander.fresh("root"), span)
+        changed = Form("list", (function, raw(expander.own_name(name), span), *rest), span)
+        defined = call(span, "do", _set_global(expander, name, value), value)
+        return call(span, "let*", vector([value, changed], span), defined)
     cell = raw(expander.changing_cell(name), name.span)
-    return core(form.span, "impl/alter-root", cell, function, *rest)
+    return core(span, "impl/alter-root", cell, function, *rest)
+
+
+def _set_global(expander: Expander, name: Form, value: Form) -> Form:
+    return call(name.span, "define~", symbol(expander.own_name(name), name.span), value)
+
+
+def _redefined(
+    expander: Expander, span: Span, pairs: list[tuple[Form, Form]], body: list[Form]
+) -> Form:
+    """Return a body around which variables of a session are defined anew, and then again as they were."""
+    before = [symbol(expander.fresh("before"), span) for _ in pairs]
+    after = [symbol(expander.fresh("after"), span) for _ in pairs]
+    bound: list[Form] = []
+    for (name, value), old, new in zip(pairs, before, after, strict=True):
+        bound += [old, raw(expander.own_name(name), span), new, value]
+    names = [name for name, _ in pairs]
+    changed = [_set_global(expander, *pair) for pair in zip(names, after, strict=True)]
+    restored = [_set_global(expander, *pair) for pair in zip(names, before, strict=True)]
+    tried = call(span, "try", *changed, *body, call(span, "finally", *restored))
+    return call(span, "let*", vector(bound, span), tried)
 
 
 def set_bang(expander: Expander, form: Form) -> Form:
@@ -171,7 +200,7 @@ def defmulti(expander: Expander, form: Form) -> Form:
         hierarchy = _variable(hierarchy) or hierarchy
     table = hierarchy or raw(_hierarchy(expander, span).value, span)
     if hierarchy is not None:
-        table = core(span, "atom", hierarchy)
+        table = core(span, "volatile!", hierarchy)
     made = expander.define(name, "multimethod")
     cell = f"{made.value}~methods"
     expander.globals.table[made.value].more = cell

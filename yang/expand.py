@@ -13,14 +13,15 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from functools import cached_property
 from typing import NamedTuple, TypeAlias
 
 from datomstore.value import Keyword
 from yang.definitions import REWRITTEN, THREADS, VALUES
-from yang.derived import DERIVED, WRITTEN_OUT
+from yang.derived import DERIVED, WRITTEN_OUT, Derived
 from yang.errors import MacroFault, ProgramInvalid, Source, SourceError, SourceErrors, raise_all
 from yang.forms import (
     Exact,
@@ -141,10 +142,20 @@ class Expanded(NamedTuple):
 class Expander:
     """One expansion: what the program defined so far, its namespaces, its macros, and the count of made names."""
 
-    def __init__(self, source: Source, *, core: bool, known: Known, host: Host) -> None:
+    def __init__(
+        self,
+        source: Source,
+        *,
+        core: bool,
+        known: Known,
+        host: Host,
+        more: Mapping[str, Derived] | None = None,
+    ) -> None:
         self.source = source
         self.core = core
         self.host = host
+        self.in_session = more is not None  # definitions change while it goes on
+        self.syntax = DERIVED if more is None else {**DERIVED, **more}
         self.globals = Globals("yin.core" if core else USER)
         self.macros = Macros(host, source)
         self.defined: set[str] = set()
@@ -162,8 +173,11 @@ class Expander:
         self._arriving: list[_Entry] = []  # what comes before them
         self.loaded: set[str] = set()
         self._files: dict[str, tuple[str, str]] = {}  # name and text of what namespaces are in
+        self._again: set[str] = set()  # namespaces to be read again
         self._made = 0
         self._depth = 0  # of macro calls in expansions
+        self._whole = literal(None, Span(1, 1, 1, 1))  # the top-level form that is expanded now
+        self.written: dict[str, tuple[Form, Source]] = {}  # the forms that definitions stand in
 
     @property
     def namespace(self) -> str:
@@ -407,6 +421,18 @@ class Expander:
             raise self.error(f"{text_of(form)} is not dynamic", form.span, hint)
         return found.name
 
+    def is_dynamic(self, form: Form) -> bool:
+        """Return whether a name means a dynamic variable of the program."""
+        found = self._own_global(form)
+        return found is not None and found.name in self.dynamic
+
+    def own_name(self, form: Form) -> str:
+        """Return the global name of a variable of the program. Raises SourceError."""
+        found = self._own_global(form)
+        if found is None or found.kind != "value":
+            raise self.error(f"{text_of(form)} is not a variable of this program", form.span)
+        return found.name
+
     def changing_cell(self, form: Form) -> str:
         """Return the name of a variable whose root changes: all of the program reads it as a dynamic one."""
         found = self._own_global(form)
@@ -540,7 +566,7 @@ class Expander:
     def _derived(self, form: Form, scope: Scope) -> Callable[[Expander, Form], Form] | None:
         """Return the derived form that a head means, unless it is shadowed."""
         name: str = form.value[0].value
-        found = DERIVED.get(name)
+        found = self.syntax.get(name)
         if found is not None:
             return None if name in scope or self.is_own(name) else found
         found = WRITTEN_OUT.get((name, len(form.value) - 1))
@@ -555,7 +581,7 @@ class Expander:
         before, slash, local = name.partition("/")
         is_ours = not self.core and self.globals.namespace_of(before) is not None
         if slash and local and not is_ours and self.library_of(before) == "yin.core":
-            return DERIVED.get(local)
+            return self.syntax.get(local)
         return None
 
     def _rewritten(self, form: Form, scope: Scope) -> Form | None:
@@ -633,6 +659,46 @@ class Expander:
             raise self.error("a name in the bindings has no value", form.value[-1].span)
         return list(zip(form.value[::2], form.value[1::2], strict=True))
 
+    # -- what expansion found out, and expansion again --
+
+    def expanded(self, forms: Iterable[Form]) -> list[Form]:
+        """Return the core forms of top-level forms. Raises SourceError, or SourceErrors for all that is wrong."""
+        errors: list[SourceError] = []
+        out = self.statements(forms, errors)
+        raise_all(errors)
+        return out
+
+    def found_out(self) -> Known:
+        """Return what was known from the beginning together with what came out at the end."""
+        known = self._known
+        return Known(
+            known.own | (self.defined if self.written_out & self.defined else set()),
+            known.renamed | self.hidden,
+            known.dynamic | (self.dynamic & self.early),
+            self.features_needed(),
+        )
+
+    def source_with_words(self) -> Source:
+        """Return the source with the names that a misspelt one may have meant."""
+        words = self.macros.table.keys() | SPECIAL.keys() | self.syntax.keys()
+        return replace(self.source, words=frozenset(word for word in words if "~" not in word))
+
+    def branch(self, source: Source, known: Known) -> Expander:
+        """Return an expander for what follows, which changes nothing here: it may be given up."""
+        twin = copy(self)
+        twin.source = source
+        twin.globals = self.globals.branch()
+        twin.macros = self.macros.branch(source)
+        twin.defined, twin.early, twin.loaded = set(self.defined), set(self.early), set(self.loaded)
+        twin.written_out, twin.hidden = set(self.written_out), set(self.hidden)
+        twin.own, twin.renamed, twin._known = known.own, known.renamed, known
+        twin.dynamic, twin.features = self.dynamic | known.dynamic, set(known.features)
+        twin._wanted, twin.prelude = set(self._wanted), dict(self.prelude)
+        twin._pending, twin._arriving = deque(), []
+        twin._again, twin._files = set(), dict(self._files)
+        twin.written = dict(self.written)
+        return twin
+
     # -- the top level --
 
     def statements(self, forms: Iterable[Form], errors: list[SourceError]) -> list[Form]:
@@ -659,6 +725,7 @@ class Expander:
         """Expand one top-level form; the parts of a `do` are such forms themselves."""
         none: Scope = frozenset()
         self._depth = 0
+        self._whole = form
         while form.kind == "list" and form.value and form.value[0].kind == "symbol":
             if form.value[0].value.__class__ is Exact:
                 break
@@ -710,12 +777,13 @@ class Expander:
         if namespace in self.loaded:
             return True
         if namespace not in self._files:
-            if namespace in self.globals.namespaces:
+            if namespace in self.globals.namespaces and namespace not in self._again:
                 return True
             found = self.host.load(namespace) if self.host.load is not None else None
             if found is None:
                 return False
             self._files[namespace] = found
+        self._again.discard(namespace)
         self.globals.close_home()
         self.globals.namespaces.setdefault(namespace, type(self.globals.current)(namespace))
         # Not at once: what is required before this one may require it, too.
@@ -740,6 +808,22 @@ class Expander:
                 raise self.error(f"{name} does not say (ns {namespace})", span)
 
         self._arriving += [lambda: self.enter(USER), *[(form, ()) for form in forms], leave]
+
+    def include(self, name: str, text: str) -> None:
+        """Put the forms of a text before what follows; the namespace is then what it was."""
+        self.source, before = self.source.with_part(name, text)
+        self.macros.source = self.source
+        here = self.namespace
+        forms = read_source(self.source, text, before)
+        self._arriving += [*[(form, ()) for form in forms], lambda: self.enter(here)]
+
+    def forget(self, form: Form) -> None:
+        """Let a namespace's file be read again when it is required; what it defined stays until then."""
+        named = form.value[0] if form.kind == "vector" and form.value else form
+        if named.kind == "symbol":
+            self.loaded.discard(named.value)
+            self._files.pop(named.value, None)
+            self._again.add(named.value)
 
     def require_code(self, program_hash: str, span: Span) -> str:
         """Put the definitions of a program that is known by its hash before what follows; return its namespace."""
@@ -788,9 +872,11 @@ class Expander:
         }
         is_private = _is_true(flags.get("private"))
         if kind == "value" and _is_true(flags.get("dynamic")):
+            self._check_becomes_dynamic(name)
             self.dynamic.add(name.value)
         if name.value in self.dynamic:
             kind = "dynamic"
+        self.written[name.value] = (self._whole, self.source)
         before = self.globals.table.get(name.value)
         if before is not None and kind == "value" and before.kind == "macro":
             self.macros.table.pop(name.value, None)
@@ -799,6 +885,12 @@ class Expander:
             name.value, self.namespace, kind, is_private, form.meta, more, form.span.line
         )
         return name
+
+    def _check_becomes_dynamic(self, name: Form) -> None:
+        """Refuse to make a variable dynamic that code of a session reads as a constant already."""
+        if self.in_session and name.value in self.defined - self.dynamic:
+            message = f"{name.value} is defined already, and not as a dynamic variable"
+            raise self.error(message, name.span, "give it another name")
 
 
 def _placed(form: Form, span: Span) -> Form:
@@ -851,18 +943,8 @@ def expand(
         SourceError, SourceErrors: every top-level form is looked at, so errors of several are raised together.
     """
     expander = Expander(source, core=core, known=known, host=host)
-    errors: list[SourceError] = []
-    out = expander.statements(forms, errors)
-    raise_all(errors)
-    found = Known(
-        known.own | (expander.defined if expander.written_out & expander.defined else set()),
-        known.renamed | expander.hidden,
-        known.dynamic | (expander.dynamic & expander.early),
-        expander.features_needed(),
-    )
+    out = expander.expanded(forms)
+    found = expander.found_out()
     if found != known:
         return expand(forms, source, core=core, host=host, known=found)
-    words = expander.macros.table.keys() | SPECIAL.keys() | DERIVED.keys()
-    words = {word for word in words if "~" not in word}
-    whole = replace(expander.source, words=frozenset(words))
-    return Expanded((*expander.prelude.values(), *out), whole)
+    return Expanded((*expander.prelude.values(), *out), expander.source_with_words())

@@ -63,12 +63,20 @@ class Macros:
         self._segments: dict[int, Segment] = {}
         self._calls = 0
 
+    def branch(self, source: Source) -> Macros:
+        """Return the same macros for what follows; those that it defines are not here."""
+        twin = Macros(self.host, source)
+        twin.table, twin._definitions = dict(self.table), dict(self._definitions)
+        twin._registrations, twin._segments = list(self._registrations), dict(self._segments)
+        return twin
+
     def define(
         self, name: str, definition: Form, *, sees_locals: bool, arglists: tuple[Form, ...]
     ) -> None:
         """Take the core form `(def name (fn* ...))` of a macro."""
         self._definitions[name] = definition
-        self.table[name] = Macro(name, len(self.table), sees_locals, arglists)
+        number = 1 + max((macro.number for macro in self.table.values()), default=-1)
+        self.table[name] = Macro(name, number, sees_locals, arglists)
         self._segments.clear()
 
     def note(self, statement: Form) -> None:
@@ -158,7 +166,7 @@ class Macros:
         statements = [form for name, form in self._definitions.items() if name in needed]
         statements = [needed.get(_defined(form), form) for form in statements]
         added = [form for form in self._registrations if _target(form) in needed]
-        return compile_forms([*statements, *added, last], self.source)
+        return compile_forms([*statements, *added, last], self.source).segment
 
     def _needed(self, names: list[str]) -> dict[str, Form]:
         """Return the definitions that some need, themselves included."""
@@ -169,10 +177,10 @@ class Macros:
             if name in needed or name not in self._definitions:
                 continue
             needed[name] = self._definitions[name]
-            left += _names_in(needed[name])
+            left += names_in([needed[name]])
             for form in self._registrations:
                 if _target(form) == name:
-                    left += _names_in(form)
+                    left += names_in([form])
         return needed
 
 
@@ -190,9 +198,10 @@ def _target(registration: Form) -> str | None:
     return target.value if target.kind == "symbol" else None
 
 
-def _names_in(form: Form) -> set[str]:
+def names_in(forms: Iterable[Form]) -> set[str]:
+    """Return the symbols that occur in forms."""
     found: set[str] = set()
-    stack = [form]
+    stack = list(forms)
     while stack:
         form = stack.pop()
         if form.kind == "symbol":
@@ -204,7 +213,7 @@ def _names_in(form: Form) -> set[str]:
 
 def mentions(forms: Iterable[Form], name: str) -> bool:
     """Return whether a symbol occurs in forms as they are written."""
-    return any(name in _names_in(form) for form in forms)
+    return name in names_in(forms)
 
 
 # -- forms and data --

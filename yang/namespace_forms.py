@@ -110,9 +110,12 @@ def _quoted_symbol(expander: Expander, form: Form) -> str:
 
 
 def _require_all(expander: Expander, specifications: Sequence[Form], *, uses: bool = False) -> None:
+    again = {_keyword(form) for form in specifications} & {"reload", "reload-all"}
     for form in specifications:
         if form.kind == "literal" and _keyword(form) in _FLAGS:
             continue
+        if again and expander.in_session:
+            expander.forget(form)
         if form.kind == "list" and form.value:  # (prefix name [name :as x])
             prefix, *inner = form.value
             for item in inner:

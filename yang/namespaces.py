@@ -51,7 +51,22 @@ class Globals:
         self.namespaces = {home: Namespace(home)}
         self.current = self.namespaces[home]
         self.table: dict[str, Global] = {}
+        self.everywhere: frozenset[str] = (
+            frozenset()
+        )  # names of the home that all namespaces refer to
         self._is_home_open = True
+
+    def branch(self) -> Globals:
+        """Return the same namespaces and definitions for what follows; what it adds is not here."""
+        twin = Globals(self.home)
+        twin.namespaces = {
+            name: Namespace(name, dict(known.aliases), dict(known.referred))
+            for name, known in self.namespaces.items()
+        }
+        twin.current = twin.namespaces[self.current.name]
+        twin.table, twin.everywhere = dict(self.table), self.everywhere
+        twin._is_home_open = self._is_home_open
+        return twin
 
     def enter(self, name: str) -> Namespace:
         """Make a namespace the current one; the first of a program without definitions is its home."""
@@ -89,7 +104,7 @@ class Globals:
         own = self.global_name(name)
         if own in self.table:
             return own
-        return self.current.referred.get(name)
+        return self.current.referred.get(name, name if name in self.everywhere else None)
 
     def publics(self, namespace: str) -> dict[str, str]:
         """Return local and global names of what a namespace shows to others."""

@@ -109,6 +109,15 @@ def read_source(source: Source, text: str | None = None, lines_before: int = 0) 
     return forms
 
 
+def is_complete(text: str) -> bool:
+    """Return whether a text is to be read as it is; False if what is open at its end could still be closed."""
+    if len(text) > SOURCE_BYTES_MAX:
+        return True
+    reading = _Reading(0)
+    reading.parse(reading.scan(text))
+    return not (reading.is_cut or reading.is_open)
+
+
 def _errors(source: Source, faults: list[_Fault]) -> list[SourceError]:
     found = sorted(set(faults), key=lambda fault: fault.span)[:ERRORS_SHOWN_MAX]
     return [source.error(*fault) for fault in found]
@@ -129,6 +138,7 @@ class _Reading:
         self.is_cut = (
             False  # the text ends inside a string, so what is open is open because of that
         )
+        self.is_open = False  # it ends inside a form, and nothing before is misplaced
 
     # -- text to tokens --
 
@@ -236,6 +246,7 @@ class _Reading:
         """Note the fault of a token that cannot stand where it does; return where to go on, -1 for nowhere."""
         waiting = [entry for entry in values if isinstance(entry, _Mark)]
         at_end = number == len(tokens)
+        self.is_open = self.is_open or (at_end and not self.faults)
         if waiting and waiting[-1].type not in _CLOSERS:
             self._note(f"{waiting[-1].text} has no form after it", waiting[-1].span)
             start = waiting[0]
