@@ -7,7 +7,7 @@
 #
 # An image is one canonical msgpack value, the same bytes for the same state. Code is not in it, but named by hash:
 #
-#     [version, ISA version, [program hash+, core hash?], status, fuel spent, object count, objects, roots, globals, hash key]
+#     [version, ISA version, [program hash+, core hash?], status, fuel spent, count, objects, roots, globals, hash key]
 #     roots   = [frame|nil, mark|nil, effect|nil, [argument*], error|nil, result|nil]
 #     globals = [number value ...] of those that are bound
 #
