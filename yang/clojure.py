@@ -84,7 +84,7 @@ class _Writing:
         self.forms = core_forms(tree)
         self.starts = [number for number, place in enumerate(tree.places) if place.depth == 1]
         self.program = _program(tree.items, core)
-        self.namespaces = [_namespace(form, self.program) for form in self.forms]
+        self.namespaces = _namespaces(self.forms, self.program)
         self.texts = [""] * len(self.forms)
 
     def write(self, number: int, manner: Manner) -> None:
@@ -184,9 +184,34 @@ def _program(items: Sequence[Item], core: bool) -> Program:
     )
 
 
-def _namespace(form: Form, program: Program) -> str:
-    """Return the namespace of a statement: that of the name it defines."""
-    if program.is_core or form.kind != "list" or not form.value or form.value[0].value != "def":
+def _namespaces(forms: Sequence[Form], program: Program) -> list[str]:
+    """Return the namespace of each statement: that of the name it defines, or that of the one before if it names it."""
+    found: list[str] = []
+    here = program.home
+    for form in forms:
+        defined = _namespace_defined(form, program)
+        here = defined or (
+            here if here != program.home and _mentions(form, f"{here}/") else program.home
+        )
+        found.append(here)
+    return found
+
+
+def _namespace_defined(form: Form, program: Program) -> str | None:
+    if program.is_core:
         return program.home
+    if form.kind != "list" or not form.value or form.value[0].value != "def":
+        return None
     before, slash, local = form.value[1].value.rpartition("/")
     return before if slash and before and local else program.home
+
+
+def _mentions(form: Form, beginning: str) -> bool:
+    stack = [form]
+    while stack:
+        form = stack.pop()
+        if form.kind == "symbol" and form.value.startswith(beginning):
+            return True
+        if not form.is_leaf:
+            stack += form.value
+    return False

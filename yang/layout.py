@@ -16,7 +16,8 @@ from datomstore import edn
 from yang.forms import Exact, Form
 
 WIDTH = 100
-HEAD_WIDTH = 30  # after a longer one the arguments go below
+HEAD_WIDTH = 22  # after a longer one the arguments go below
+COLUMN_MAX = 56  # where arguments start beside their head, at most
 
 _OPENERS = {"list": "(", "vector": "[", "map": "{", "set": "#{", "function": "#("}
 _CLOSERS = {"list": ")", "vector": "]", "map": "}", "set": "}", "function": ")"}
@@ -185,7 +186,9 @@ class _Layout:
     def is_far(self, items: Sequence[Form], column: int, below: int) -> bool:
         """Return whether a form fits below its head, but not beside it."""
         widest = max(self.widths[id(item)] for item in items)
-        return column + widest > WIDTH - 2 and below + widest <= WIDTH - 2
+        if column + widest <= WIDTH - 2:
+            return False
+        return below + widest <= WIDTH - 2 or column > COLUMN_MAX
 
     def body_parts(self, head: str, items: Sequence[Form], inner: int, reserve: int) -> list[Entry]:
         """Return a head with what stands on its line, and the body two columns in from its bracket."""
