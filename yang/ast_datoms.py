@@ -12,7 +12,7 @@ machine can (a list and a vector, maps in another order, 0.0 and -0.0, NaN), :as
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from datomstore.datom import Datom
 from datomstore.value import Keyword, Map, Set
@@ -28,6 +28,7 @@ from yang.nodes import (
     TYPE,
     VALUE,
     Item,
+    Kind,
     Node,
     Tree,
     tree_of_node,
@@ -83,11 +84,7 @@ def _datoms_of(whole: Tree, base: int, tx: int, program_hash: bytes | None) -> l
         e = base + number
         span = item.span
         out.append(Datom(e, TYPE, _TYPES[item.kind.name], tx, True))
-        for scalar, value in zip(item.kind.scalars, item.scalars, strict=True):
-            if scalar.attribute is VALUE:
-                out.extend(Datom(e, a, v, tx, True) for a, v in _value_facts(value))
-            elif value is not None:
-                out.append(Datom(e, scalar.attribute, value, tx, True))
+        out += [Datom(e, a, v, tx, True) for a, v in scalar_facts(item.kind, item.scalars)]
         if place.role is not None:
             parent = base + place.parent
             out += (
@@ -133,6 +130,17 @@ def expansion_datoms(tree: Tree, *, base: int, first: int, tx: int) -> list[Dato
 
 
 _TYPES = {name: Keyword(name) for name in KINDS}
+
+
+def scalar_facts(kind: Kind, scalars: Sequence[object]) -> list[tuple[Keyword, object]]:
+    """Return what is said of a node's own fields."""
+    facts: list[tuple[Keyword, object]] = []
+    for scalar, value in zip(kind.scalars, scalars, strict=True):
+        if scalar.attribute is VALUE:
+            facts += _value_facts(value)
+        elif value is not None:
+            facts.append((scalar.attribute, value))
+    return facts
 
 
 def _value_facts(value: object) -> list[tuple[Keyword, object]]:

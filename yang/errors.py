@@ -79,6 +79,17 @@ class ProgramInvalid(YangError):
         self.node = node  # pre-order index of the node it was seen at
 
 
+class EditRefused(YangError):
+    """An edit would not lead to a program that means what it should; `span` says where, `entity` at which node."""
+
+    code = "edit/refused"
+
+    def __init__(self, message: str, *, span: Span, entity: int | None = None) -> None:
+        super().__init__(message)
+        self.span = span
+        self.entity = entity
+
+
 class MacroFault(YangError):
     """A macro failed while it ran, or came to what is no code."""
 
