@@ -5,7 +5,7 @@ INSTALLED := .venv/.installed
 CORE := $(wildcard yind/cesk/*.pyx yind/cesk/*.pxd yind/cesk/*.pxi yind/cesk/*.h datomstore/*.pyx datomstore/*.pxd datomstore/*.pxi \
 	datomstore/datalog/*.pyx datomstore/datalog/*.pxi)
 
-.PHONY: install demo test check lint types layers hostile asan fuzz bench bench-machine bench-peers bench-datomstore bench-datomstore-peers \
+.PHONY: install demo test check lint types layers hostile asan fuzz bench bench-machine bench-yang bench-peers bench-datomstore bench-datomstore-peers \
 	soak soak-store bench-large peers-datascript clean clojure-differences clojure-recorded
 
 # Builds for tests, each in a folder of its own; see setup.py.
@@ -71,6 +71,10 @@ bench: install
 
 bench-machine: install
 	$(BIN)/python -m bench machine
+
+# The compiler: seconds of each pass from text to code for 1,000 to 100,000 lines, and bytes of code as datoms.
+bench-yang: install
+	$(BIN)/python -m bench yang
 
 # The languages that `bench-machine` compares with; what Debian's list lacks is shown as `-` in the table.
 PEERS := lua5.4 guile-3.0 chezscheme erlang-base

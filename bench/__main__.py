@@ -1,7 +1,7 @@
-"""`python -m bench [executor] [store] [datomstore] [facts] [hop] [machine] [soak]`: figures beside those of peers, from the same run.
+"""`python -m bench [executor] [store] [datomstore] [facts] [hop] [machine] [yang] [soak]`: figures beside those of peers, from the same run.
 
-Without a name: the short overview over all parts. `machine` is the whole table of the executor, `datomstore` that of the
-store (with `--quick`, `--cpu` or `--groups=`), `soak` kills daemons.
+Without a name: the short overview over all parts. `machine` is the whole table of the executor, `yang` that of the compiler,
+`datomstore` that of the store (with `--quick`, `--cpu` or `--groups=`), `soak` kills daemons.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ PARTS = {
     "facts": ("bench.facts", "run"),
     "hop": ("bench.hop", "run"),
     "machine": ("bench.machine", "run"),
+    "yang": ("bench.yang", "run"),
     "soak": ("bench.soak", "run"),
 }
 OVERVIEW = ("executor", "store", "hop")

@@ -12,6 +12,7 @@ written; what the macro made has the place of the call.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as Set_
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -51,33 +52,56 @@ class Macro:
         return False
 
 
+@dataclass(slots=True, eq=False)
+class _Runner:
+    """A program that runs some macros, and the names that what is in it mentions."""
+
+    segment: Segment
+    names: Set_[str]
+    is_stale: bool = False  # one of the names has got another meaning
+
+
 class Macros:
-    """The macros of one program."""
+    """The macros of one program.
+
+    Each is run by a program that has what the macro needs and nothing else, so that it serves until one of the names in it
+    is defined anew. Macros that were defined one after another share one.
+    """
 
     def __init__(self, host: Host, source: Source) -> None:
         self.host = host
         self.source = source
         self.table: dict[str, Macro] = {}
+        self._number = 0  # of the next macro
         self._definitions: dict[str, Form] = {}  # core forms, macros among them
-        self._registrations: list[Form] = []  # statements that add to a definition
-        self._segments: dict[int, Segment] = {}
+        self._places: dict[str, int] = {}  # of definitions, in the order they first stood in
+        self._mentioned: dict[str, frozenset[str]] = {}  # by definition, once it was asked for
+        # Statements that add to a definition, by its name; with the place of each among all.
+        self._registrations: dict[str, list[tuple[int, Form]]] = {}
+        self._runners: dict[str, _Runner] = {}  # by macro
+        self._users: dict[str, list[_Runner]] = {}  # by a name that they mention
+        self._registered = 0
         self._calls = 0
 
     def branch(self, source: Source) -> Macros:
         """Return the same macros for what follows; those that it defines are not here."""
         twin = Macros(self.host, source)
-        twin.table, twin._definitions = dict(self.table), dict(self._definitions)
-        twin._registrations, twin._segments = list(self._registrations), dict(self._segments)
+        twin.table, twin._number = dict(self.table), self._number
+        twin._definitions, twin._places = dict(self._definitions), dict(self._places)
+        twin._mentioned, twin._runners = dict(self._mentioned), dict(self._runners)
+        twin._registrations = {name: list(forms) for name, forms in self._registrations.items()}
+        twin._registered = self._registered
+        twin._users = {name: list(runners) for name, runners in self._users.items()}
         return twin
 
     def define(
         self, name: str, definition: Form, *, sees_locals: bool, arglists: tuple[Form, ...]
     ) -> None:
         """Take the core form `(def name (fn* ...))` of a macro."""
-        self._definitions[name] = definition
-        number = 1 + max((macro.number for macro in self.table.values()), default=-1)
-        self.table[name] = Macro(name, number, sees_locals, arglists)
-        self._segments.clear()
+        self._define(name, definition)
+        self._runners.pop(name, None)
+        self.table[name] = Macro(name, self._number, sees_locals, arglists)
+        self._number += 1
 
     def note(self, statement: Form) -> None:
         """Take a top-level core form, which macros that follow may use."""
@@ -85,14 +109,29 @@ class Macros:
             return
         head, *rest = statement.value
         if head.kind == "symbol" and head.value == "def":
-            self._definitions[rest[0].value] = statement
-            self._segments.clear()
+            self._define(rest[0].value, statement)
         elif head.kind == "symbol" and head.value == "do":
             for inner in rest:
                 self.note(inner)
         elif head.kind == "symbol" and head.value.startswith("yin.core/impl/add-"):
-            self._registrations.append(statement)
-            self._segments.clear()
+            if rest[0].kind == "symbol":  # else what it adds to is not known here
+                self._register(rest[0].value, statement)
+
+    def _register(self, name: str, statement: Form) -> None:
+        self._registered += 1
+        self._registrations.setdefault(name, []).append((self._registered, statement))
+        self._forget(name)
+
+    def _define(self, name: str, definition: Form) -> None:
+        self._definitions[name] = definition
+        self._places.setdefault(name, len(self._places))
+        self._mentioned.pop(name, None)
+        self._forget(name)
+
+    def _forget(self, name: str) -> None:
+        """Let no program be used again in which a name had the meaning before this one."""
+        for runner in self._users.pop(name, ()):
+            runner.is_stale = True
 
     def expand(self, macro: Macro, form: Form, names: Iterable[str], made: int) -> tuple[Form, int]:
         """Return what a call expands to, and the count of made names after it.
@@ -131,17 +170,25 @@ class Macros:
         return _form(value, form.span, originals), count
 
     def _segment(self, macro: Macro) -> Segment:
-        """Return the program that runs a macro: of all macros so far, or of this one alone when those do not compile."""
-        found = self._segments.get(macro.number) or self._segments.get(-1)
-        if found is not None:
-            return found
-        try:
-            found = self._segments[-1] = self._compiled(list(self.table.values()))
-        except YangError:
-            found = self._segments[macro.number] = self._compiled([macro])
-        return found
+        """Return the program that runs a macro: with all that have none now, or alone when those do not compile."""
+        found = self._runners.get(macro.name)
+        if found is None or found.is_stale:
+            waiting = [one for one in self.table.values() if self._waits(one)]
+            try:
+                found = self._compiled(waiting)
+            except YangError:
+                waiting = [macro]
+                found = self._compiled(waiting)
+            self._runners.update(dict.fromkeys([one.name for one in waiting], found))
+            for name in found.names:
+                self._users.setdefault(name, []).append(found)
+        return found.segment
 
-    def _compiled(self, macros: list[Macro]) -> Segment:
+    def _waits(self, macro: Macro) -> bool:
+        runner = self._runners.get(macro.name)
+        return runner is None or runner.is_stale
+
+    def _compiled(self, macros: list[Macro]) -> _Runner:
         from yang.compile import compile_forms  # which expands with this module
 
         span = Span(1, 1, 1, 1)
@@ -163,10 +210,12 @@ class Macros:
             needed[COUNTER] = call(span, "def", cell, call(span, "yin.core/atom", count))
             count = call(span, "yin.core/deref", cell)
         last = call(span, "yin.core/impl/macro-result", result, _thunk(count, span))
-        statements = [form for name, form in self._definitions.items() if name in needed]
-        statements = [needed.get(_defined(form), form) for form in statements]
-        added = [form for form in self._registrations if _target(form) in needed]
-        return compile_forms([*statements, *added, last], self.source).segment
+        inside = sorted(needed, key=self._places.__getitem__)
+        added = sorted([entry for name in inside for entry in self._registrations.get(name, ())])
+        statements = [*[needed[name] for name in inside], *[form for _, form in added]]
+        segment = compile_forms([*statements, last], self.source).segment
+        names = set(inside).union(*[self._names_of(name) for name in inside])
+        return _Runner(segment, names | names_in([form for _, form in added]))
 
     def _needed(self, names: list[str]) -> dict[str, Form]:
         """Return the definitions that some need, themselves included."""
@@ -177,25 +226,22 @@ class Macros:
             if name in needed or name not in self._definitions:
                 continue
             needed[name] = self._definitions[name]
-            left += names_in([needed[name]])
-            for form in self._registrations:
-                if _target(form) == name:
-                    left += names_in([form])
+            left += self._names_of(name)
+            for _, form in self._registrations.get(name, ()):
+                left += names_in([form])
         return needed
+
+    def _names_of(self, definition: str) -> frozenset[str]:
+        """Return the names that a definition mentions."""
+        found = self._mentioned.get(definition)
+        if found is None:
+            found = frozenset(names_in([self._definitions[definition]]))
+            self._mentioned[definition] = found
+        return found
 
 
 def _thunk(body: Form, span: Span) -> Form:
     return call(span, "fn*", Form("list", (Form("vector", (), span), body), span))
-
-
-def _defined(form: Form) -> str:
-    return form.value[1].value  # type: ignore[no-any-return]
-
-
-def _target(registration: Form) -> str | None:
-    """Return the definition that a statement adds to, None if it is not known here."""
-    target: Form = registration.value[1]
-    return target.value if target.kind == "symbol" else None
 
 
 def names_in(forms: Iterable[Form]) -> set[str]:

@@ -23,6 +23,22 @@ def _core() -> Code:
     return Code(core_segment(), None)
 
 
+class _Loaded:
+    """The segment that was checked and loaded last: calls of macros that stand together run the same one."""
+
+    def __init__(self) -> None:
+        self._last: tuple[Segment, Code] | None = None
+
+    def code_of(self, segment: Segment) -> Code:
+        last = self._last
+        if last is None or last[0] is not segment:
+            last = self._last = segment, Code(segment, _core())
+        return last[1]
+
+
+_loaded = _Loaded()
+
+
 def evaluate(segment: Segment, given: Map) -> object:
     """Return the value of a program that is given a map as *args*.
 
@@ -30,7 +46,7 @@ def evaluate(segment: Segment, given: Map) -> object:
         MacroFault: it failed, asked for an effect, or used too much.
     """
     machine = Machine(
-        Code(segment, _core()),
+        _loaded.code_of(segment),
         memory_max=MACRO_MEMORY_MAX,
         fuel_max=MACRO_FUEL_MAX,
         globals={"*args*": given},
