@@ -9,53 +9,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
 
-from pyrsistent import pvector
-
-from datomstore.value import Keyword
 from yang.errors import ProgramInvalid, Source
 from yang.expand import expand
-from yang.forms import Expansion, Form, text_of, value_of
+from yang.forms import Expansion, Form, literal, text_of, value_of
 from yang.host import ALONE, Host
-from yang.nodes import (
-    CLASS,
-    KINDS,
-    NAME,
-    VALUE,
-    VARIADIC,
-    Item,
-    Node,
-    Tree,
-    Written,
-    kind_of,
-    make,
-    span_of,
-    walk,
-)
+from yang.nodes import KINDS, Item, Kind, Tree, Written
 from yang.pause import collector_paused
 from yang.reader.clojure import read_source
 from yang.segment import Span
-from yang.walk import Walk, run
 
-_MADE = re.compile(r"(.+)~r?\d+")  # the names of `Expander.fresh`, and these as `Exact` reads them
+_PROGRAM, _LITERAL, _VARIABLE = KINDS["program"], KINDS["literal"], KINDS["variable"]
+_DEF, _LAMBDA, _ARITY, _PARAMETER = (
+    KINDS["def"],
+    KINDS["lambda"],
+    KINDS["arity"],
+    KINDS["parameter"],
+)
+_APPLICATION, _IF, _DO, _RECUR = KINDS["application"], KINDS["if"], KINDS["do"], KINDS["recur"]
+_LET, _LOOP, _LETREC, _BINDING = KINDS["let"], KINDS["loop"], KINDS["letrec"], KINDS["binding"]
+_TRY, _CATCH, _THROW = KINDS["try"], KINDS["catch"], KINDS["throw"]
 _NAMED = frozenset(
     ["variable", "binding", "parameter", "lambda", "catch"]
 )  # what has or uses a local
-ORIGIN = Keyword("ast/expanded-from")  # of a node here: the macro calls it comes from
-_ARITIES = Keyword("ast/arities")
-_PARAMS = Keyword("ast/params")
-_BODY = Keyword("ast/body")
-_BINDINGS = Keyword("ast/bindings")
-_INIT = Keyword("ast/init")
-_OPERATOR = Keyword("ast/operator")
-_OPERANDS = Keyword("ast/operands")
-_STATEMENTS = Keyword("ast/statements")
-_TEST = Keyword("ast/test")
-_CONSEQUENT = Keyword("ast/consequent")
-_ALTERNATIVE = Keyword("ast/alternative")
-_CATCHES = Keyword("ast/catches")
-_OPERAND = Keyword("ast/operand")
+_MADE = re.compile(r"(.+)~r?\d+")  # the names of `Expander.fresh`, and these as `Exact` reads them
 _CONSTRUCTORS = {
     "vector": "yin.core/vector",
     "map": "yin.core/hash-map",
@@ -90,98 +67,262 @@ def lower(forms: Sequence[Form], source: Source) -> Tree:
     first = source.parts[1].line - 1 if len(source.parts) > 1 else len(lines)
     lines = lines[:first]
     span = Span(1, 1, len(lines), len(lines[-1]) + 1)
-    items = [Item(KINDS["program"], (source.name,), (len(forms),), span)]
-    expansions: dict[int, tuple[Written, ...]] = {}
+    lowering = _Lowering()
+    lowering.add(_PROGRAM, (source.name,), (len(forms),), span)
+    items = lowering.items
     for form in forms:
-        walked = walk(run(_any(form)))
-        for number, (_, node) in enumerate(walked, len(items)):
-            if ORIGIN in node:
-                expansions[number] = tuple([_written(one) for one in node[ORIGIN]])
-        items += numbered([item for item, _ in walked])
+        start = len(items)
+        lowering.statement(form)
+        _number(items, start)
     try:
-        return Tree(items, None, source.parts, expansions)
+        return Tree(items, None, source.parts, lowering.expansions())
     except ProgramInvalid as error:
         place = span if error.node is None else items[error.node].span
         raise source.error(str(error), place) from None
 
 
-def numbered(items: Sequence[Item]) -> list[Item]:
-    """Return the nodes of one statement with the names that expansion made numbered from 1 for each beginning.
+def _number(items: list[Item], start: int) -> None:
+    """Number the names that expansion made in the last statement from 1 for each beginning.
 
     So a statement is the same whatever stands before it, and whichever forms it was written with.
     """
     numbers: dict[str, str] = {}
     counts: dict[str, int] = {}
-    out = list(items)
-    for at, item in enumerate(items):
-        name = item.scalars[0] if item.scalars else None
-        if not isinstance(name, str) or "~" not in name or item.kind.name not in _NAMED:
+    for at in range(start, len(items)):
+        kind, scalars, _, _ = items[at]
+        if kind.name not in _NAMED or scalars[0] is None or "~" not in scalars[0]:  # type: ignore[operator]
             continue
+        name = str(scalars[0])
         made = _MADE.fullmatch(name)
         if made is None:
             continue
         if name not in numbers:
             counts[made[1]] = counts.get(made[1], 0) + 1
             numbers[name] = f"{made[1]}~{counts[made[1]]}"
-        out[at] = item._replace(scalars=(numbers[name], *item.scalars[1:]))
-    return out
+        items[at] = items[at]._replace(scalars=(numbers[name], *scalars[1:]))
 
 
-def _written(one: Expansion) -> Written:
-    return Written(one.macro, text_of(one.form), one.form.span)
+class _Lowering:
+    """One walk over core forms: the nodes so far, in pre-order, and what waits for its turn, the next one last.
+
+    What waits is a form, or a function of this class with a form for what is no form by itself: a binding, an arity, a
+    body. A node is noted before what is inside it, which is why its children are counted beforehand.
+    """
+
+    def __init__(self) -> None:
+        self.items: list[Item] = []
+        self._origins: dict[int, tuple[Expansion, ...]] = {}
+        self._waiting: list[Form | tuple[Callable[[_Lowering, Form], None], Form]] = []
+
+    def expansions(self) -> dict[int, tuple[Written, ...]]:
+        """Return the macro calls that nodes come from."""
+        return {
+            number: tuple([Written(one.macro, text_of(one.form), one.form.span) for one in calls])
+            for number, calls in self._origins.items()
+        }
+
+    def statement(self, form: Form) -> None:
+        """Note the nodes of one form. Cost: linear, no recursion."""
+        waiting = self._waiting
+        waiting.append(form)
+        while waiting:
+            entry = waiting.pop()
+            if type(entry) is Form:
+                self._form(entry)
+            else:
+                entry[0](self, entry[1])  # type: ignore[operator]
+
+    def add(
+        self, kind: Kind, scalars: tuple[object, ...], counts: tuple[int, ...], span: Span
+    ) -> None:
+        """Note the next node."""
+        self.items.append(Item(kind, scalars, counts, span))
+
+    def _form(self, form: Form) -> None:
+        kind, value, span, _, origin = form
+        if origin:
+            number = len(self.items)
+            self._origins[number] = (*self._origins.get(number, ()), *origin)
+        if kind == "symbol":
+            self.items.append(Item(_VARIABLE, (value,), (), span))
+        elif kind == "literal":
+            self.items.append(Item(_LITERAL, (value,), (), span))
+        elif kind != "list":
+            self._collection(form)
+        elif not value:
+            self.items.append(Item(_LITERAL, (value_of(form),), (), span))
+        else:
+            head = value[0]
+            special = _SPECIAL.get(head.value) if head.kind == "symbol" else None
+            if special is not None:
+                special(self, form)
+            else:
+                self.items.append(Item(_APPLICATION, (), (1, len(value) - 1), span))
+                self._waiting.extend(value[::-1])
+
+    def _collection(self, form: Form) -> None:
+        """Note a literal where all inside is constant, else a call of the constructor."""
+        if _is_constant(form):
+            try:
+                self.add(_LITERAL, (value_of(_unquoted(form)),), (), form.span)
+                return
+            except (
+                ValueError
+            ):  # equal keys or members, some of them quoted: the constructor decides
+                pass
+        self.add(_APPLICATION, (), (1, len(form.value)), form.span)
+        self.add(_VARIABLE, (_CONSTRUCTORS[form.kind],), (), form.span)
+        self._waiting.extend(form.value[::-1])
+
+    def _body(self, forms: Sequence[Form], span: Span) -> None:
+        """Note one node for the forms of a body: nil when there are none."""
+        if not forms:
+            self.add(_LITERAL, (None,), (), span)
+        elif len(forms) > 1:
+            self.add(_DO, (), (len(forms),), span)
+        self._waiting.extend(forms[::-1])
+
+    def quote(self, form: Form) -> None:
+        """Note a quoted value."""
+        self.add(_LITERAL, (value_of(form.value[1]),), (), form.span)
+
+    def if_(self, form: Form) -> None:
+        """Note a choice, nil being what a missing alternative gives."""
+        test, consequent, *rest = form.value[1:]
+        self.add(_IF, (), (1, 1, 1), form.span)
+        alternative = rest[0] if rest else literal(None, form.span)
+        self._waiting += (alternative, consequent, test)
+
+    def do(self, form: Form) -> None:
+        """Note a sequence."""
+        self._body(form.value[1:], form.span)
+
+    def def_(self, form: Form) -> None:
+        """Note a definition."""
+        _, name, init = form.value
+        self.add(_DEF, (name.value,), (1,), form.span)
+        self._waiting.append(init)
+
+    def let(self, form: Form) -> None:
+        """Note the bindings of a let; without any it is its body."""
+        if form.value[1].value:
+            self._binds(_LET, form)
+        else:
+            self.after_head(form)
+
+    def letrec(self, form: Form) -> None:
+        """Note functions that see one another."""
+        if form.value[1].value:
+            self._binds(_LETREC, form)
+        else:
+            self.after_head(form)
+
+    def loop(self, form: Form) -> None:
+        """Note the place that a recur goes to."""
+        self._binds(_LOOP, form)
+
+    def _binds(self, kind: Kind, form: Form) -> None:
+        bindings: tuple[Form, ...] = form.value[1].value
+        self.add(kind, (), (len(bindings) // 2, 1), form.span)
+        self._waiting.append((_Lowering.after_head, form))
+        for place in range(len(bindings) - 2, -1, -2):
+            pair = Form("vector", bindings[place : place + 2], form.span)
+            self._waiting.append((_Lowering.binding, pair))
+
+    def binding(self, pair: Form) -> None:
+        """Note one name with its value."""
+        name, init = pair.value
+        self.add(_BINDING, (name.value,), (1,), _join(name.span, init.span))
+        self._waiting.append(init)
+
+    def after_head(self, form: Form) -> None:
+        """Note the body that stands after two forms."""
+        self._body(form.value[2:], form.span)
+
+    def recur(self, form: Form) -> None:
+        """Note the way back to a loop."""
+        self.add(_RECUR, (), (len(form.value) - 1,), form.span)
+        self._waiting.extend(form.value[:0:-1])
+
+    def fn(self, form: Form) -> None:
+        """Note `(fn* name? ([parameters] body...) ...)`."""
+        arities = form.value[1:]
+        name = None
+        if arities and arities[0].kind == "symbol":
+            name, arities = arities[0].value, arities[1:]
+        self.add(_LAMBDA, (name,), (len(arities),), form.span)
+        self._waiting.extend([(_Lowering.arity, arity) for arity in arities[::-1]])
+
+    def arity(self, form: Form) -> None:
+        """Note one body of a function."""
+        parameters = form.value[0].value
+        names = [item for item in parameters if item.value != "&"]
+        is_variadic = len(names) != len(parameters)
+        self.add(_ARITY, (is_variadic,), (len(names), 1), form.span)
+        self.items += [Item(_PARAMETER, (name.value,), (), name.span) for name in names]
+        self._body(form.value[1:], form.span)
+
+    def try_(self, form: Form) -> None:
+        """Note `(try body... (catch Class name body...)... (finally body...)?)`.
+
+        With a finally it is a call of the core library's `finally*` with two functions.
+        """
+        parts = [part for part in form.value[1:] if _head(part) == "finally"]
+        if not parts:
+            self.attempt(form)
+            return
+        finalizer = parts[-1]
+        self.add(_APPLICATION, (), (1, 2), form.span)
+        self.add(_VARIABLE, ("yin.core/finally*",), (), form.span)
+        self._waiting.append((_Lowering.finalizer, finalizer))
+        self._thunk(form.span)
+        self.attempt(form)
+
+    def attempt(self, form: Form) -> None:
+        """Note a try and its catches."""
+        parts = form.value[1:]
+        catches = [part for part in parts if _head(part) == "catch"]
+        body = [part for part in parts if _head(part) not in ("catch", "finally")]
+        self.add(_TRY, (), (1, len(catches)), form.span)
+        self._waiting.extend([(_Lowering.catch, part) for part in catches[::-1]])
+        self._body(body, form.span)
+
+    def finalizer(self, form: Form) -> None:
+        """Note the function of a finally; as in a try, nothing in it is in tail position."""
+        body = _settled(form.value[1:], form.span)
+        self._thunk(body.span)
+        if _head(body) != "try" or any(_head(part) == "finally" for part in body.value):
+            self.add(_TRY, (), (1, 0), body.span)
+        self._body(form.value[1:], form.span)
+
+    def _thunk(self, span: Span) -> None:
+        self.add(_LAMBDA, (None,), (1,), span)
+        self.add(_ARITY, (False,), (0, 1), span)
+
+    def catch(self, form: Form) -> None:
+        """Note what is done about an error."""
+        _, class_, name, *body = form.value
+        self.add(_CATCH, (name.value, class_.value), (1,), form.span)
+        self._body(body, form.span)
+
+    def throw(self, form: Form) -> None:
+        """Note the raising of an error."""
+        self.add(_THROW, (), (1,), form.span)
+        self._waiting.append(form.value[1])
 
 
-def _any(form: Form) -> Walk[Node]:
-    return _expanded(form) if form.origin else _lower(form)
-
-
-def _expanded(form: Form) -> Walk[Node]:
-    """Lower a form that macro calls expanded to; the node says so."""
-    node = yield _lower(form)
-    return node.set(ORIGIN, (*form.origin, *node.get(ORIGIN, ())))  # type: ignore[no-any-return]
-
-
-def _lower(form: Form) -> Walk[Node]:
-    if form.kind == "literal" or form.kind == "symbol":
-        return _leaf(form)
-        yield
-    if form.kind != "list":
-        return (yield _collection(form))  # type: ignore[no-any-return]
-    items: tuple[Form, ...] = form.value
-    if not items:
-        return _literal(value_of(form), form.span)
-    head = items[0]
-    special = _SPECIAL.get(head.value) if head.kind == "symbol" else None
-    return (yield special(form) if special is not None else _application(form))  # type: ignore[no-any-return]
-
-
-def _leaf(form: Form) -> Node:
-    if form.kind == "literal":
-        return _literal(form.value, form.span)
-    return make("variable", form.span, {NAME: form.value})
-
-
-def _literal(value: object, span: Span) -> Node:
-    return make("literal", span, {VALUE: value})
-
-
-def _all(forms: Sequence[Form]) -> Walk[list[Node]]:
-    nodes: list[Node] = []
-    for form in forms:
-        plain = form.is_leaf and not form.origin
-        node = _leaf(form) if plain else (yield _any(form))
-        nodes.append(node)
-    return nodes
-
-
-def _body(forms: Sequence[Form], span: Span) -> Walk[Node]:
-    """Return one node for the forms of a body: nil when there are none."""
-    nodes = yield _all(forms)
-    if not nodes:
-        return _literal(None, span)
-    if len(nodes) == 1:
-        return nodes[0]  # type: ignore[no-any-return]
-    return make("do", span, {_STATEMENTS: pvector(nodes)})
+def _settled(forms: Sequence[Form], span: Span) -> Form:
+    """Return the form whose node is that of a body, or what has its place where there is no such form."""
+    while len(forms) == 1:
+        (form,) = forms
+        head = _head(form)
+        if head == "do":
+            forms, span = form.value[1:], form.span
+        elif head in ("let*", "letfn*") and not form.value[1].value:
+            forms, span = form.value[2:], form.span
+        else:
+            return form
+    return Form("vector", tuple(forms), span)  # several or none: neither a form nor a try
 
 
 def _is_constant(form: Form) -> bool:
@@ -211,139 +352,11 @@ def _unquoted(form: Form) -> Form:
     return form._replace(value=tuple([_unquoted(item) for item in form.value]))
 
 
-def _collection(form: Form) -> Walk[Node]:
-    if _is_constant(form):
-        try:
-            return _literal(value_of(_unquoted(form)), form.span)
-        except ValueError:  # equal keys or members, some of them quoted: the constructor decides
-            pass
-    constructor = make("variable", form.span, {NAME: _CONSTRUCTORS[form.kind]})
-    operands = yield _all(form.value)
-    return make("application", form.span, {_OPERATOR: constructor, _OPERANDS: pvector(operands)})
-
-
-def _application(form: Form) -> Walk[Node]:
-    operator, *operands = yield _all(form.value)
-    return make("application", form.span, {_OPERATOR: operator, _OPERANDS: pvector(operands)})
-
-
-def _quote(form: Form) -> Walk[Node]:
-    return _literal(value_of(form.value[1]), form.span)
-    yield
-
-
-def _if(form: Form) -> Walk[Node]:
-    test, consequent, *rest = yield _all(form.value[1:])
-    alternative = rest[0] if rest else _literal(None, form.span)
-    return make("if", form.span, {_TEST: test, _CONSEQUENT: consequent, _ALTERNATIVE: alternative})
-
-
-def _do(form: Form) -> Walk[Node]:
-    return (yield _body(form.value[1:], form.span))  # type: ignore[no-any-return]
-
-
-def _def(form: Form) -> Walk[Node]:
-    _, name, init = form.value
-    (node,) = yield _all([init])
-    return make("def", form.span, {NAME: name.value, _INIT: node})
-
-
-def _bindings(form: Form) -> Walk[Any]:
-    names, inits = form.value[::2], form.value[1::2]
-    nodes = yield _all(inits)
-    return pvector(
-        [
-            make("binding", _join(name.span, init.span), {NAME: name.value, _INIT: node})
-            for name, init, node in zip(names, inits, nodes, strict=True)
-        ]
-    )
-
-
 def _join(first: Span, last: Span) -> Span:
     """Return the span from one place to another, or the first when they are not in that order."""
     if (last.end_line, last.end_column) < (first.line, first.column):
         return first
     return Span(first.line, first.column, last.end_line, last.end_column)
-
-
-def _binding_form(kind: str) -> Callable[[Form], Walk[Node]]:
-    def lower_bindings(form: Form) -> Walk[Node]:
-        bindings = yield _bindings(form.value[1])
-        body = yield _body(form.value[2:], form.span)
-        if not bindings and kind != "loop":
-            return body  # type: ignore[no-any-return]
-        return make(kind, form.span, {_BINDINGS: bindings, _BODY: body})
-
-    return lower_bindings
-
-
-def _recur(form: Form) -> Walk[Node]:
-    operands = yield _all(form.value[1:])
-    return make("recur", form.span, {_OPERANDS: pvector(operands)})
-
-
-def _fn(form: Form) -> Walk[Node]:
-    """Lower `(fn* name? ([parameters] body...) ...)`."""
-    rest = form.value[1:]
-    fields: dict[Keyword, object] = {}
-    if rest and rest[0].kind == "symbol":
-        fields[NAME] = rest[0].value
-        rest = rest[1:]
-    arities: list[Node] = []
-    for arity in rest:
-        lowered = yield _arity(arity)
-        arities.append(lowered)
-    return make("lambda", form.span, {**fields, _ARITIES: pvector(arities)})
-
-
-def _arity(form: Form) -> Walk[Node]:
-    parameters, body_forms = form.value[0], form.value[1:]
-    names = [item for item in parameters.value if item.value != "&"]
-    body = yield _body(body_forms, form.span)
-    nodes = [make("parameter", name.span, {NAME: name.value}) for name in names]
-    variadic = len(names) != len(parameters.value)
-    return make("arity", form.span, {VARIADIC: variadic, _PARAMS: pvector(nodes), _BODY: body})
-
-
-def _try(form: Form) -> Walk[Node]:
-    """Lower `(try body... (catch Class name body...)... (finally body...)?)`.
-
-    With a finally it is a call of the core library's `finally*` with two functions.
-    """
-    body_forms: list[Form] = []
-    catches: list[Node] = []
-    finalizer: Node | None = None
-    for part in form.value[1:]:
-        head = _head(part)
-        if head == "catch":
-            catches.append((yield _catch(part)))
-        elif head == "finally":
-            finalizer = yield _body(part.value[1:], part.span)
-        else:
-            body_forms.append(part)
-    body = yield _body(body_forms, form.span)
-    attempt = make("try", form.span, {_BODY: body, _CATCHES: pvector(catches)})
-    if finalizer is None:
-        return attempt
-    operator = make("variable", form.span, {NAME: "yin.core/finally*"})
-    operands = pvector([_thunk(attempt), _thunk(finalizer)])
-    return make("application", form.span, {_OPERATOR: operator, _OPERANDS: operands})
-
-
-def _thunk(body: Node) -> Node:
-    """Return a function without parameters; as in a try, nothing in it is in tail position."""
-    span = span_of(body)
-    if kind_of(body).name != "try":
-        body = make("try", span, {_BODY: body, _CATCHES: pvector()})
-    arity = make("arity", span, {VARIADIC: False, _PARAMS: pvector(), _BODY: body})
-    return make("lambda", span, {_ARITIES: pvector([arity])})
-
-
-def _catch(form: Form) -> Walk[Node]:
-    _, class_, name, *body_forms = form.value
-    body = yield _body(body_forms, form.span)
-    fields = {NAME: name.value, CLASS: class_.value, _BODY: body}
-    return make("catch", form.span, fields)
 
 
 def _head(form: Form) -> str | None:
@@ -352,21 +365,16 @@ def _head(form: Form) -> str | None:
     return None
 
 
-def _throw(form: Form) -> Walk[Node]:
-    (operand,) = yield _all(form.value[1:])
-    return make("throw", form.span, {_OPERAND: operand})
-
-
-_SPECIAL: dict[str, Callable[[Form], Walk[Node]]] = {
-    "quote": _quote,
-    "if": _if,
-    "do": _do,
-    "def": _def,
-    "let*": _binding_form("let"),
-    "loop*": _binding_form("loop"),
-    "letfn*": _binding_form("letrec"),
-    "recur": _recur,
-    "fn*": _fn,
-    "try": _try,
-    "throw": _throw,
+_SPECIAL: dict[str, Callable[[_Lowering, Form], None]] = {
+    "quote": _Lowering.quote,
+    "if": _Lowering.if_,
+    "do": _Lowering.do,
+    "def": _Lowering.def_,
+    "let*": _Lowering.let,
+    "loop*": _Lowering.loop,
+    "letfn*": _Lowering.letrec,
+    "recur": _Lowering.recur,
+    "fn*": _Lowering.fn,
+    "try": _Lowering.try_,
+    "throw": _Lowering.throw,
 }

@@ -114,13 +114,14 @@ class Macros:
             for inner in rest:
                 self.note(inner)
         elif head.kind == "symbol" and head.value.startswith("yin.core/impl/add-"):
-            if rest[0].kind == "symbol":  # else what it adds to is not known here
-                self._register(rest[0].value, statement)
+            self._register(rest[0], statement)
 
-    def _register(self, name: str, statement: Form) -> None:
+    def _register(self, target: Form, statement: Form) -> None:
+        if target.kind != "symbol":
+            return  # what it adds to is not known here
         self._registered += 1
-        self._registrations.setdefault(name, []).append((self._registered, statement))
-        self._forget(name)
+        self._registrations.setdefault(target.value, []).append((self._registered, statement))
+        self._forget(target.value)
 
     def _define(self, name: str, definition: Form) -> None:
         self._definitions[name] = definition
