@@ -17,6 +17,7 @@ import numpy as np
 
 from datomstore.database import Database
 from datomstore.datalog._columns import COMPARISONS, Index, is_ascending, rows_where
+from datomstore.datalog._generic import Trie
 from datomstore.datalog._kernel import Table
 from datomstore.datalog.limits import FILTERED_FEW, FILTERED_IN_VAIN, GROUP_FILTERED_MAX
 from datomstore.datalog.relation import Spend
@@ -38,6 +39,7 @@ class Extent:
         "_indexes",
         "_ordered",
         "_table",
+        "_tries",
         "_vain",
         "count",
         "rows",
@@ -52,6 +54,7 @@ class Extent:
         self._indexes: dict[int, Index] = {}
         self._table: Table | None = None
         self._ordered: dict[int, Rows | None] = {}
+        self._tries: dict[tuple[int, ...], Trie] = {}
         self._vain: dict[int, int] = {}
 
     @staticmethod
@@ -72,7 +75,8 @@ class Extent:
     @property
     def size(self) -> int:
         """Return about how many bytes it takes."""
-        return 8 * self.count * (1 + len(self._columns) + len(self._indexes))
+        columns = 8 * self.count * (1 + len(self._columns) + len(self._indexes))
+        return columns + sum(trie.size for trie in self._tries.copy().values())
 
     def column(self, place: int) -> Ids:
         """Return entities, attributes, values, transactions, or whether the facts were added."""
@@ -98,6 +102,13 @@ class Extent:
         if self._table is None:
             self._table = Table.of([self.column(place) for place in range(5)])
         return self._table
+
+    def trie(self, places: tuple[int, ...]) -> Trie:
+        """Return the distinct rows over some columns in their order, for a join of several tables at once."""
+        found = self._tries.get(places)
+        if found is None:
+            found = self._tries[places] = Trie([self.column(place) for place in places])
+        return found
 
     def has_index(self, place: int) -> bool:
         """Return whether a look-up by one column finds its index made."""

@@ -82,3 +82,6 @@ FEW_ROWS = 64  # of a change, that are handled one by one: whole columns begin t
 VIEWS_KEPT = 64  # sets of derived attributes that are kept parsed
 WALK_FACTS_MAX = 256  # facts of a transaction that are followed row by row, in one call
 WALK_ROWS_MAX = 4_096  # ... and rows that this may make: beyond, whole columns are joined
+PAIRED_ROWS_MIN = 1 << 15  # rows that joins of two may always make of clauses that form a cycle ...
+PAIRED_PART = 8  # ... or so many times the facts of these, before all are joined together
+TRIE_ROWS_MAX = (1 << 31) - 1  # rows of a table that is joined with several others at once

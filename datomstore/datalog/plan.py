@@ -25,7 +25,9 @@ from datomstore.datalog.check import (
     unbound,
     waits_for,
 )
+from datomstore.datalog.cyclic import Cyclic
 from datomstore.datalog.errors import QueryError
+from datomstore.datalog.hypergraph import cyclic_core
 from datomstore.datalog.limits import ORDERS_MAX
 from datomstore.datalog.sources import DatabaseSource, Source
 from datomstore.datalog.steps import (
@@ -59,6 +61,7 @@ from datomstore.intern import Ids
 from datomstore.value import Symbol
 
 UNKNOWN_SIZE = 1_000  # rows of a table that is still being derived
+CYCLE_MIN = 3  # clauses of a cycle: two are joined by two
 SIZE_BITS = 3  # sizes are alike if they differ by less than a factor of about eight
 
 
@@ -85,7 +88,7 @@ class _Waiting(Generic[P]):
     def __init__(self, part: P, needs: Set[Symbol]) -> None:
         self.part = part
         self.needs = needs
-        self.variables = _variables(part) if isinstance(part, Stored) else all_variables(part)
+        self.variables = _seen(part)
         self.size: int | None = None
 
 
@@ -104,6 +107,9 @@ class Answers(Protocol):
 
     def size(self, name: str, source: Symbol) -> int:
         """Return about how many answers a rule has."""
+
+    def forget_asked(self) -> None:
+        """Ask rules anew from now on: some may have been left in the middle."""
 
     def places(self, name: str, bound: Sequence[int]) -> tuple[int, ...]:
         """Return which of the bound arguments a call tells its rule."""
@@ -205,7 +211,7 @@ class Planner:
             best = ready[0] if one else min(ready, key=lambda item: self._cost(item, names))
             waiting.remove(best)
             ordered.append(best.part)
-            names |= _variables(best.part) if isinstance(best.part, Stored) else produces(best.part)
+            names |= _names(best.part)
         return ordered
 
     def _needs(self, part: Part, body: Sequence[Clause], visible: set[Symbol]) -> Set[Symbol]:
@@ -249,8 +255,26 @@ class Planner:
         outside: Iterable[Symbol],
         *,
         delta: bool = False,
+        pairwise: bool = False,
     ) -> list[Step]:
-        """Return the operators of ordered clauses; `delta`: the first reads new rows only."""
+        """Return the operators of ordered clauses; `delta`: the first reads new rows only.
+
+        There is one for each clause, but for those from the first to the last that form a cycle, unless `pairwise`.
+        """
+        made = self._pairwise(ordered, bound, keep, outside, delta=delta)
+        if delta or pairwise or self.answers.cautious:
+            return made
+        return self._with_cycle(made, ordered, bound, outside)
+
+    def _pairwise(
+        self,
+        ordered: Sequence[Part],
+        bound: Iterable[Symbol],
+        keep: Iterable[Symbol],
+        outside: Iterable[Symbol],
+        *,
+        delta: bool = False,
+    ) -> list[Step]:
         clauses = [part for part in ordered if not isinstance(part, Stored)]
         visible = set(outside) | {
             n for part in ordered if isinstance(part, Stored) for n in _variables(part)
@@ -262,8 +286,45 @@ class Planner:
             made.append(
                 self._step(part, kept[place], names, clauses, visible, delta=delta and place == 0)
             )
-            names |= _variables(part) if isinstance(part, Stored) else produces(part)
+            names |= _names(part)
         return made
+
+    def _with_cycle(
+        self,
+        steps: list[Step],
+        ordered: Sequence[Part],
+        bound: Iterable[Symbol],
+        outside: Iterable[Symbol],
+    ) -> list[Step]:
+        """Return steps with those of clauses that form a cycle, and of what stands between them, as one."""
+        joined = [place for place, part in enumerate(ordered) if self._can_be_joined(part)]
+        if len(joined) < CYCLE_MIN:
+            return steps
+        core = cyclic_core([_names(ordered[place]) for place in joined])
+        if len(core) < CYCLE_MIN:
+            return steps
+        places = [joined[number] for number in core]
+        first, past = places[0], places[-1] + 1
+        members = [ordered[place] for place in places]
+        others = [ordered[place] for place in range(first, past) if place not in places]
+        after = steps[past - 1].keep
+        known = {name for part in members for name in _names(part)}
+        known.update(bound, *(_names(part) for part in ordered[:first]))
+        cyclic = Cyclic(
+            steps[first:past],
+            [steps[place] for place in places],
+            self._pairwise(others, known, after, outside),
+            _kept_before(others, after),
+            tuple(part.form for part in members),
+            self.answers.forget_asked,
+        )
+        return [*steps[:first], cyclic, *steps[past:]]
+
+    def _can_be_joined(self, part: Part) -> bool:
+        """Return whether all rows of a clause can be had without knowing anything."""
+        if isinstance(part, Call):
+            return not self.answers.program.required[part.name]
+        return isinstance(part, Pattern)
 
     def _step(
         self,
@@ -318,7 +379,8 @@ class Planner:
     ) -> Step:
         shared = sorted(shared_variables(part, body, visible | names) & names)
         ordered = self.order(part.body, shared, shared)
-        return Without(self.steps(ordered, shared, shared, shared), shared, part.form, keep)
+        steps = self.steps(ordered, shared, shared, shared, pairwise=True)
+        return Without(steps, shared, part.form, keep)
 
     # -- sources --
 
@@ -357,6 +419,10 @@ def _variables(part: Stored) -> set[Symbol]:
     return {term for term in part.terms if is_variable(term)}
 
 
+def _names(part: Part) -> Set[Symbol]:
+    return _variables(part) if isinstance(part, Stored) else produces(part)
+
+
 def blanked(terms: Sequence[Term]) -> list[Term]:
     """Return terms without constants: the table holds only facts that have them."""
     return [BLANK if isinstance(term, Constant) else term for term in terms]
@@ -368,5 +434,14 @@ def _kept_after(ordered: Sequence[Part], keep: Iterable[Symbol]) -> list[Keep]:
     kept: list[Keep] = []
     for part in reversed(ordered):
         kept.append(frozenset(needed))
-        needed |= _variables(part) if isinstance(part, Stored) else all_variables(part)
+        needed |= _seen(part)
     return kept[::-1]
+
+
+def _kept_before(parts: Sequence[Part], keep: Keep) -> Keep:
+    """Return the variables that are needed before some clauses."""
+    return keep.union(*(_seen(part) for part in parts))
+
+
+def _seen(part: Part) -> Set[Symbol]:
+    return _variables(part) if isinstance(part, Stored) else all_variables(part)

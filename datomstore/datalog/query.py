@@ -20,9 +20,11 @@ from datomstore.database import Database
 from datomstore.datalog.aggregates import Aggregator, aggregate_of
 from datomstore.datalog.budget import Budget, Meter, Overrun
 from datomstore.datalog.check import Program
+from datomstore.datalog.cyclic import Cyclic
 from datomstore.datalog.errors import QueryError, text_of
 from datomstore.datalog.limits import (
     JOIN_ROWS_MAX,
+    PAIRED_PART,
     PARSED_MAX,
     PATIENCE_GROWTH,
     PATIENCE_PART,
@@ -247,13 +249,36 @@ def explain(
     with bounded_depth():
         plan = _plan(parse(query), inputs, meter, cautious=written)
         relation = plan.relation
-        for part, step in zip(plan.ordered, plan.plain, strict=True):
-            estimated = plan.planner.size(part) if isinstance(part, (Pattern, Call)) else None
-            started = perf_counter()
-            relation = step.execute(relation, meter) if relation.count else relation
-            passed = (perf_counter() - started) * 1_000
-            reports.append(StepReport(text_of(part.form), estimated, relation.count, passed))
+        parts = iter(plan.ordered)
+        for step in plan.plain:
+            for clause, estimated, taken in _taken(step, parts, relation, plan.planner, meter):
+                started = perf_counter()
+                relation = taken.execute(relation, meter) if relation.count else relation
+                passed = (perf_counter() - started) * 1_000
+                reports.append(StepReport(clause, estimated, relation.count, passed))
     return tuple(reports)
+
+
+_Taken = tuple[str, int | None, Step]
+
+
+def _taken(
+    step: Step, parts: Iterator[Clause], relation: Relation, planner: Planner, meter: Meter
+) -> list[_Taken]:
+    """Return the steps that one of a plan comes to, with their clauses and the rows expected of these."""
+    if not isinstance(step, Cyclic):
+        return [_expected(step, next(parts), planner)]
+    clauses = [next(parts) for _ in step.pairwise]
+    chosen = step.chosen(relation, meter)
+    if chosen is step.pairwise:
+        return [_expected(*pair, planner) for pair in zip(chosen, clauses, strict=True)]
+    found: list[_Taken] = [(text_of(step.form), step.core.bound(), chosen[0])]
+    return found + [(text_of(taken.form), None, taken) for taken in chosen[1:]]
+
+
+def _expected(step: Step, clause: Clause, planner: Planner) -> _Taken:
+    estimated = planner.size(clause) if isinstance(clause, (Pattern, Call)) else None
+    return text_of(clause.form), estimated, step
 
 
 class _Plan(NamedTuple):
@@ -266,7 +291,7 @@ class _Plan(NamedTuple):
     planner: Planner
     relation: Relation
     ordered: list[Clause]
-    plain: list[Step]  # one for each clause
+    plain: list[Step]  # one for each clause, but for those that form a cycle
     steps: list[Step]
     wanted: list[Symbol]
     patience: int = 0  # rows that they may make before the written order is tried
@@ -365,10 +390,13 @@ def _plan(query: Query, inputs: Sequence[object], meter: Meter, *, cautious: boo
     if not cautious and not any(map(_calls, ordered)):
         written = planner.written(program.where, relation.columns, visible)
         if written != ordered:
-            others = merged(planner.steps(written, relation.columns, wanted, visible))
+            others = planner.steps(written, relation.columns, wanted, visible, pairwise=True)
             facts = sum(planner.size(part) for part in ordered if isinstance(part, Pattern))
-            patience = max(PATIENCE_ROWS_MIN, PATIENCE_PART * (facts + relation.count))
-            plan = plan._replace(patience=patience, written=others)
+            part = PATIENCE_PART
+            if any(isinstance(step, Cyclic) for step in steps):  # it tries another way by itself
+                part += PAIRED_PART
+            patience = max(PATIENCE_ROWS_MIN, part * (facts + relation.count))
+            plan = plan._replace(patience=patience, written=merged(others))
     if given.kept is not None:
         if any(map(_calls, ordered)):
             return plan._replace(place=(given.kept, key))

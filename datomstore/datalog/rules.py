@@ -187,6 +187,10 @@ class Evaluation:
             self._firsts[name, source] = found
         return found
 
+    def forget_asked(self) -> None:
+        """Ask rules anew from now on: some may have been left in the middle of a round."""
+        self._demand.clear()
+
     # -- whole answers --
 
     def new_goal(self, name: str, source: Symbol, places: Sequence[int]) -> Goal:
@@ -225,7 +229,7 @@ class Evaluation:
             with self.meter.within(max(ASKED_ROWS_MIN, 2 * self._facts_read(name, source))):
                 return self.complete(name, source)
         except Overrun:
-            self._demand.clear()  # some were left in the middle of a round
+            self.forget_asked()
             self._dear.add((name, source))
             return None
 
@@ -309,7 +313,7 @@ class Evaluation:
             with self.meter.within(max(ASKED_ROWS_MIN, self._facts_read(goal.name, goal.source))):
                 return demand.answer(columns, count)
         except Overrun:
-            self._demand.clear()  # some were left in the middle of a round
+            self.forget_asked()
             return self.complete(goal.name, goal.source)
 
     def _prefer_whole(self, demand: _Demand, count: int) -> bool:
