@@ -168,6 +168,17 @@ class Database:
         basis = ends[-1][0] if ends else 0
         return Database(facts, _schema(schema), ends, basis_t=basis, count=len(rows))
 
+    @staticmethod
+    def from_columns(e: Ids, a: Ids, v: Ids, tx: int, schema: Schema | None = None) -> Database:
+        """Return a database of the facts of one transaction, as ids, each once: nothing is checked or resolved."""
+        count = len(e)
+        facts = Facts.of_columns(
+            e, a, v, np.full(count, tx << 1, np.int64), np.ones(count, np.bool_)
+        )
+        facts.distinct = True
+        t = tx - TX_BASE if tx >= TX_BASE else tx
+        return Database(facts, schema or Schema(), [(t, count)], basis_t=t, count=count)
+
     def with_(self, tx_data: Iterable[object], *, now_ms: int = 0) -> TxReport:
         """Return the report of a transaction that happens in a fork: what would be if. A fork can be forked again."""
         from datomstore.transaction import speculate

@@ -7,19 +7,26 @@ Fits:   `yang.compile` calls it; `yind.cesk` checks and loads the segment.
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from yang.canonical import encode
-from yang.execution import OPERANDS, Step, Stream, constant_of
-from yang.isa import INSTRUCTION_FORMAT, OPCODES
+from yang.columns import Array
+from yang.execution import USED, Stream, operands_of, selector_of
+from yang.isa import INSTRUCTION_SIZE, INSTRUCTIONS, OPCODES
 from yang.segment import Arity, Function, FunctionRef, Handler, PrimitiveRef, Segment, Span
+
+CONSTANTS, GLOBALS, FUNCTIONS, SLOTS = map(operands_of, "KGFR")
+_POOLED = CONSTANTS | GLOBALS
+_PACKED = np.dtype([("opcode", "<u2"), ("n", "<u2"), ("operands", "<i4", 3)])  # INSTRUCTION_FORMAT
+assert _PACKED.itemsize == INSTRUCTION_SIZE, _PACKED
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A body as the facts have it; nodes are entities."""
+    """A body as the facts have it; nodes are pre-order numbers."""
 
     node: int
     parameter_count: int  # required ones
@@ -42,13 +49,12 @@ def assemble(
     *,
     program_hash: bytes,
     source_name: str,
-    base: int,
     top: Body,
     lambdas: Sequence[Lambda],
-    constants: Mapping[tuple[int, int], object],
-    names: Mapping[int, str],
+    constant: Callable[[int, int], object],
+    name: Callable[[int], str],
     spans: Sequence[Span],
-    slots: Mapping[int, int],
+    slots: Array,
 ) -> Segment:
     """Return the segment of a stream.
 
@@ -56,22 +62,19 @@ def assemble(
         stream: the ordered steps; a step's order becomes its pc.
         program_hash: the identity of the program.
         source_name: for people.
-        base: entity of the program's first node; nodes in the segment are counted from it.
         top: the program's top level, function 0.
         lambdas: the other functions, in the order of their numbers (from 1).
-        constants: by (node, selector).
-        names: of globals, by node.
-        spans: by node, counted from `base`.
-        slots: of names and values, by node.
+        constant: its value by node and selector.
+        name: of a global, by node.
+        spans: by node.
+        slots: of names and values, by node; -1 for none.
     """
     pool = _Pool()
-    number_of = {function.node: number for number, function in enumerate(lambdas, 1)}
-    operand_of = _Operands(pool, constants, names, number_of)
-    code = b"".join(_pack(step, operand_of) for step in stream.steps)
+    code = _packed(stream, pool, lambdas, constant, name)
     widths = _slot_counts(stream)
-    functions = [Function(None, 0, (), (_arity(top, stream, widths, base),))]
+    functions = [Function(None, 0, (), (_arity(top, stream, widths),))]
     for function in lambdas:
-        arities = tuple(_arity(body, stream, widths, base) for body in function.bodies)
+        arities = tuple(_arity(body, stream, widths) for body in function.bodies)
         functions.append(
             Function(function.name, len(function.captures), function.captures, arities)
         )
@@ -83,10 +86,10 @@ def assemble(
         globals=tuple(pool.globals),
         functions=tuple(functions),
         handlers=tuple(Handler(guard.start, guard.end, guard.target) for guard in stream.guards),
-        nodes=tuple(step.node - base for step in stream.steps),
+        nodes=tuple(stream.node.tolist()),
         spans=tuple(spans),
-        entries=tuple(stream.entries.get(base + number, -1) for number in range(len(spans))),
-        slots=tuple(slots.get(base + number, -1) for number in range(len(spans))),
+        entries=tuple(stream.entries.tolist()),
+        slots=tuple(slots.tolist()),
     )
 
 
@@ -120,38 +123,35 @@ def constant_key(value: object) -> object:
     return encode(value)
 
 
-@dataclass(frozen=True, slots=True)
-class _Operands:
-    pool: _Pool
-    constants: Mapping[tuple[int, int], object]
-    names: Mapping[int, str]
-    number_of: Mapping[int, int]
-
-    def __call__(self, step: Step, field: str, value: int) -> int:
-        match OPERANDS[step.instruction].get(field):
-            case None:
-                return 0
-            case "K":
-                key = constant_of(step)
-                assert key is not None
-                return self.pool.constant(self.constants[key])
-            case "G":
-                return self.pool.global_name(self.names[value])
-            case "F":
-                return self.number_of[value]
-            case _:
-                return value
-
-
-def _pack(step: Step, operand_of: _Operands) -> bytes:
-    return struct.pack(
-        INSTRUCTION_FORMAT,
-        OPCODES[step.instruction],
-        step.n,
-        operand_of(step, "a", step.a),
-        operand_of(step, "b", step.b),
-        operand_of(step, "c", step.c),
-    )
+def _packed(
+    stream: Stream,
+    pool: _Pool,
+    lambdas: Sequence[Lambda],
+    constant: Callable[[int, int], object],
+    name: Callable[[int], str],
+) -> bytes:
+    """Return the instructions, and number constants and globals in the order in which they first stand there."""
+    operands = np.where(USED[stream.opcode], stream.operands, 0)
+    number_of = np.zeros(len(stream.entries) + 1, np.int64)
+    for number, function in enumerate(lambdas, 1):
+        number_of[function.node] = number
+    functions = FUNCTIONS[stream.opcode]
+    operands[functions] = number_of[operands[functions]]
+    rows, places = np.nonzero(_POOLED[stream.opcode])
+    global_ = GLOBALS[stream.opcode[rows], places].tolist()
+    nodes, selectors = operands[rows, places].tolist(), stream.operands[rows, 2].tolist()
+    opcodes = stream.opcode[rows].tolist()
+    operands[rows, places] = [
+        pool.global_name(name(node))
+        if is_global
+        else pool.constant(constant(node, selector_of(INSTRUCTIONS[opcode].name, selector)))
+        for node, selector, opcode, is_global in zip(
+            nodes, selectors, opcodes, global_, strict=True
+        )
+    ]
+    packed = np.empty(len(stream), _PACKED)
+    packed["opcode"], packed["n"], packed["operands"] = stream.opcode, stream.n, operands
+    return packed.tobytes()
 
 
 # instruction -> (operand, slots beyond it that n counts): R[b] .. R[b + n] of a call
@@ -165,25 +165,25 @@ _RUNS = {
 }
 
 
-def slots_used(step: Step) -> int:
-    """Return one more than the highest slot a step names."""
-    operands = {"a": step.a, "b": step.b, "c": step.c}
-    kinds = OPERANDS[step.instruction]
-    used = max((operands[field] + 1 for field, kind in kinds.items() if kind == "R"), default=0)
-    if step.instruction in _RUNS:
-        field, more = _RUNS[step.instruction]
-        used = max(used, operands[field] + step.n + more) if step.n + more else used
+def slots_used(stream: Stream) -> Array:
+    """Return one more than the highest slot that each step names."""
+    used: Array = np.where(SLOTS[stream.opcode], stream.operands + 1, 0).max(axis=1, initial=0)
+    for instruction, (field, more) in _RUNS.items():
+        rows = stream.opcode == OPCODES[instruction]
+        count = stream.n[rows] + more
+        last = np.where(count > 0, stream.operands[rows, "abc".index(field)] + count, 0)
+        used[rows] = np.maximum(used[rows], last)
     return used
 
 
-def _slot_counts(stream: Stream) -> dict[int, int]:
-    widths: dict[int, int] = {}
-    for step in stream.steps:
-        widths[step.body] = max(widths.get(step.body, 0), slots_used(step))
-    return widths
+def _slot_counts(stream: Stream) -> Mapping[int, int]:
+    used = slots_used(stream)
+    return {
+        body: int(used[start:end].max(initial=0)) for body, (start, end) in stream.bodies.items()
+    }
 
 
-def _arity(body: Body, stream: Stream, widths: Mapping[int, int], base: int) -> Arity:
+def _arity(body: Body, stream: Stream, widths: Mapping[int, int]) -> Arity:
     entry, end = stream.bodies[body.node]
     slot_count = max(widths[body.node], body.parameter_count + body.variadic)
     names = tuple(body.slot_names.get(slot) for slot in range(slot_count))
@@ -193,6 +193,6 @@ def _arity(body: Body, stream: Stream, widths: Mapping[int, int], base: int) -> 
         entry=entry,
         end=end,
         slot_count=slot_count,
-        node=body.node - base,
+        node=body.node,
         slot_names=names,
     )

@@ -14,14 +14,15 @@ import difflib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from datomstore.database import Database
-from datomstore.datalog import derive
 from datomstore.datom import Datom
 from datomstore.schema import VALUE_TYPE, attribute_of
 from datomstore.value import Keyword, Map
-from yang import rules
 from yang.analysis import (
     BINDER,
     BODY,
@@ -32,46 +33,27 @@ from yang.analysis import (
     TX,
     Analysis,
     Ast,
-    Rows,
 )
 from yang.assemble import Body, Lambda, assemble
 from yang.ast_datoms import ENTITY_BASE, SCHEMA, datoms_of, expansion_datoms
+from yang.columns import Array, Columns
+from yang.derivation import SCOPE_RELATIONS, derived, linked
 from yang.errors import Source, SourceError, raise_all
-from yang.execution import (
-    CONTAINS,
-    EXEC,
-    HandlerRow,
-    StepRow,
-    Stream,
-    arrange,
-    constant_of,
-    exec_datoms,
-)
+from yang.execution import CONTAINS, EXEC, Stream, arrange, exec_datoms
 from yang.forms import Form
 from yang.host import ALONE, Host
 from yang.isa import OPERAND_COUNT_MAX
 from yang.limits import ERRORS_SHOWN_MAX
 from yang.lower import expanded_tree, lower, tree_of_files
 from yang.nodes import Tree
+from yang.pause import collector_paused
 from yang.program import Program, program_of, tree_of
 from yang.resolve import HOST, CoreLibrary, Fact, accepted, facts_of_name, names_known, plain_name
-from yang.segment import FunctionRef, Part, PrimitiveRef, Segment
+from yang.segment import FunctionRef, PrimitiveRef, Segment
+from yang.units import Derived, Names, Unit, Units, units_of
 from yang.vocabulary import vocabulary
 
-SCOPE_RELATIONS = ("local", "body", "static", "group", "captured")
-EXECUTION_RELATIONS = (
-    "step",
-    "handler",
-    "slot",
-    "destination",
-    "static-reference",
-    "host-reference",
-    "unresolved",
-    "recur-misplaced",
-    "recur-count",
-    "argument-count",
-    "own-argument-count",
-)
+UNITS = Units()  # of all programs that are compiled in this process
 CATCHES = "catches?"  # the core library's question whether a catch is meant
 
 PROGRAM_ROOT = Keyword("program/root")
@@ -95,16 +77,51 @@ REFERENCES = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Compiled:
-    """A program with everything that was derived from it."""
+    """A program with everything that was derived from it; nodes in tables are numbered in pre-order."""
 
     program: Program
-    ast_db: Database  # AST and scope facts; the root is entity `base`
+    tree: Tree
+    core: CoreLibrary | None
+    tables: Mapping[str, Array]  # what the rules derived, see `derivation.KEPT`
     stream: Stream
-    exec_datoms: list[Datom]
     segment: Segment
+    units: tuple[Unit, ...]
+    anew: Mapping[bytes, Derived]  # by key, of the units that were derived now
     base: int = ENTITY_BASE
+
+    @cached_property
+    def analysis(self) -> Analysis:
+        """What scope.dl derived, by entity."""
+        scope = {
+            name: [tuple(row) for row in (self.tables[name] + self.base).tolist()]
+            for name in SCOPE_RELATIONS
+        }
+        return Analysis(Ast(self.tree.items, self.tree.places, self.base), scope, self.core)
+
+    @cached_property
+    def ast_db(self) -> Database:
+        """AST and scope facts; the root is entity `base`."""
+        facts = datoms_of(self.tree, base=self.base, tx=TX, program_hash=self.program.hash)
+        return Database.from_datoms([*facts, *self.analysis.datoms()], CODE_SCHEMA)
+
+    @cached_property
+    def exec_datoms(self) -> list[Datom]:
+        """The facts of the execution stream; the entities of steps follow those of nodes."""
+        linking = _Linking(Columns(self.tree), self.tables, self.core)
+        children = self.analysis.ast.children("application")
+        return exec_datoms(
+            self.stream,
+            base=self.base,
+            first=self.base + len(self.tree.items),
+            tx=TX,
+            constant=lambda node, selector: linking.constant(node - self.base, selector),
+            name=lambda node: linking.name(node - self.base),
+            operator={node: found[0] for node, found in children.items()},
+            operands={node: found[1:] for node, found in children.items()},
+            functions=[self.base, *self.analysis.lambdas],
+        )
 
 
 def compile_source(
@@ -113,10 +130,14 @@ def compile_source(
     *,
     core: CoreLibrary | None = None,
     host: Host = ALONE,
+    units: Units | None = None,
 ) -> Compiled:
-    """Return the compiled program of a source text. Raises SourceError or SourceErrors."""
+    """Return the compiled program of a source text. Raises SourceError or SourceErrors.
+
+    `units`: where results of units are kept, if it is not the process.
+    """
     tree, source = expanded_tree(Source(source_name, text), host=host)
-    return _compile(program_of(tree), tree, core or _library(), source)
+    return _compile(program_of(tree), tree, core or _library(), source, units)
 
 
 def compile_forms(forms: Sequence[Form], source: Source) -> Compiled:
@@ -125,7 +146,9 @@ def compile_forms(forms: Sequence[Form], source: Source) -> Compiled:
     return _compile(program_of(tree), tree, _library(), source)
 
 
-def compile_program(program: Program | Tree, *, core: CoreLibrary | None = None) -> Compiled:
+def compile_program(
+    program: Program | Tree, *, core: CoreLibrary | None = None, units: Units | None = None
+) -> Compiled:
     """Return the compiled program of an AST; of a Program, its hash is checked.
 
     Raises:
@@ -134,7 +157,7 @@ def compile_program(program: Program | Tree, *, core: CoreLibrary | None = None)
     """
     tree = tree_of(program) if isinstance(program, Program) else program
     whole = program if isinstance(program, Program) else program_of(program)
-    return _compile(whole, tree, core or _library(), Source(whole.source_name, ""))
+    return _compile(whole, tree, core or _library(), Source(whole.source_name, ""), units)
 
 
 def compile_core(source: Source) -> Compiled:
@@ -149,123 +172,150 @@ def _library() -> CoreLibrary:
     return core_library()
 
 
-def _compile(program: Program, tree: Tree, core: CoreLibrary | None, source: Source) -> Compiled:
-    ast = Ast(tree.items, tree.places, ENTITY_BASE)
-    ast_datoms = datoms_of(tree, base=ENTITY_BASE, tx=TX, program_hash=program.hash)
-    scope = derive(
-        rules.load("scope"), SCOPE_RELATIONS, Database.from_datoms(ast_datoms, CODE_SCHEMA)
-    )
-    analysis = Analysis(ast, scope, core)
-    database = Database.from_datoms([*ast_datoms, *analysis.datoms()], CODE_SCHEMA)
-    stages = rules.load("tail", "names", "conditions", "slots", "liveness", "execution", "errors")
-    derived = derive(stages, EXECUTION_RELATIONS, database)
-    raise_all(_errors(derived, analysis, source))
-    stream = arrange(
-        _step_rows(derived["step"]),
-        [HandlerRow(*row) for row in derived["handler"]],
-        analysis.body_of,
-        ast.depths(),
-    )
-    return _assembled(program, database, stream, analysis, derived, tree.parts)
+def _compile(
+    program: Program,
+    tree: Tree,
+    core: CoreLibrary | None,
+    source: Source,
+    units: Units | None = None,
+) -> Compiled:
+    with collector_paused():
+        return _compiled(program, tree, core, source, UNITS if units is None else units)
 
 
-def _step_rows(rows: Rows) -> Iterable[StepRow]:
-    for node, position, rank, sequence, instruction, n, a, b, c in rows:
-        yield StepRow(node, position, rank, sequence, instruction.name, n, a, b, c)
+def _compiled(
+    program: Program, tree: Tree, core: CoreLibrary | None, source: Source, kept: Units
+) -> Compiled:
+    columns = Columns(tree)
+    names = Names(columns, core)
+    units = units_of(columns, names)
+    found = [kept.get(unit.key) for unit in units]
+    missing = [number for number, known in enumerate(found) if known is None]
+    if missing:
+        made, wrong = derived(columns, units, missing, names)
+        if wrong:
+            raise_all(_errors(wrong.rows, Ast(tree.items, tree.places, ENTITY_BASE), core, source))
+        raise_all(_too_many_operands(columns, source))
+        for number, new in zip(missing, made, strict=True):
+            kept.put(units[number].key, new)
+            found[number] = new
+    whole = [one for one in found if one is not None]
+    assert len(whole) == len(units), missing
+    anew = {units[number].key: whole[number] for number in missing}
+    tables = linked(units, whole)
+    stream, segment = _assembled(program, tree, columns, tables, core)
+    return Compiled(program, tree, core, tables, stream, segment, tuple(units), anew)
 
 
 def _assembled(
     program: Program,
-    database: Database,
-    stream: Stream,
-    analysis: Analysis,
-    derived: Mapping[str, Rows],
-    parts: tuple[Part, ...],
-) -> Compiled:
-    ast = analysis.ast
-    constants = _constants(stream, analysis, derived)
-    names = {
-        node: name
-        for kind in ("variable", "def")
-        for node in ast.nodes(kind)
-        if (name := ast.name(node)) is not None
-    }
+    tree: Tree,
+    columns: Columns,
+    tables: Mapping[str, Array],
+    core: CoreLibrary | None,
+) -> tuple[Stream, Segment]:
+    body_of = np.zeros(columns.count, np.int64)
+    node, body = tables["body"].T
+    body_of[node] = body
+    entered = np.concatenate([np.zeros(1, np.int64), node])
+    stream = arrange(tables["step"], tables["handler"], body_of, columns.depth, entered)
+    linking = _Linking(columns, tables, core)
+    slots = np.full(columns.count, -1, np.int64)
+    for relation in ("destination", "slot"):
+        node, slot = tables[relation].T
+        slots[node] = slot
     slot_names: dict[int, dict[int, str]] = defaultdict(dict)
-    for binder, slot in sorted(derived["slot"]):
-        slot_names[analysis.body_of[binder]][slot] = ast.name(binder) or "_"
+    for binder, slot in tables["slot"].tolist():
+        slot_names[int(body_of[binder])][slot] = columns.name(binder) or "_"
     segment = assemble(
         stream,
         program_hash=program.hash,
         source_name=program.source_name,
-        base=ast.base,
-        top=Body(ast.base, 0, False, slot_names[ast.base]),
-        lambdas=_lambdas(analysis, slot_names),
-        constants=constants,
-        names=names,
-        spans=[item.span for item in ast.items],
-        slots=dict([*derived["destination"], *derived["slot"]]),
+        top=Body(0, 0, False, slot_names[0]),
+        lambdas=linking.lambdas(slot_names),
+        constant=linking.constant,
+        name=linking.name,
+        spans=[item.span for item in columns.items],
+        slots=slots,
     )
-    segment = replace(segment, parts=parts)
-    children = ast.children("application")
-    facts = exec_datoms(
-        stream,
-        base=ast.base + len(ast.items),
-        tx=TX,
-        constants=constants,
-        names=names,
-        operator={node: found[0] for node, found in children.items()},
-        operands={node: found[1:] for node, found in children.items()},
-        functions=[ast.base, *analysis.lambdas],
-    )
-    return Compiled(program, database, stream, facts, segment)
+    return stream, replace(segment, parts=tree.parts)
 
 
-def _lambdas(analysis: Analysis, slot_names: Mapping[int, Mapping[int, str]]) -> list[Lambda]:
-    ast = analysis.ast
-    arities = ast.children("lambda")
-    parameters = ast.children("arity")
-    found: list[Lambda] = []
-    for node in analysis.lambdas:
-        bodies = []
-        for arity in arities[node]:
-            variadic: bool = ast.scalar(arity, "ast/variadic")
-            count = len(parameters[arity]) - 1 - variadic  # the last child is the body
-            bodies.append(Body(arity, count, variadic, slot_names.get(arity, {})))
-        binders = analysis.captured.get(analysis.group_of[node], [])
-        captures = tuple(ast.name(binder) or "_" for binder in binders)
-        found.append(Lambda(node, analysis.function_name(node), captures, tuple(bodies)))
-    return found
+class _Linking:
+    """What steps name: constants, functions and globals of a program."""
 
+    def __init__(
+        self, columns: Columns, tables: Mapping[str, Array], core: CoreLibrary | None
+    ) -> None:
+        self._columns = columns
+        self._core = core
+        self._names = Names(columns, core)
+        self._functions: list[int] = columns.of("lambda").tolist()
+        self._number_of = {node: number for number, node in enumerate(self._functions, 1)}
+        self._static: dict[int, int] = dict(tables["static"].tolist())
+        self._static_names = {columns.name(def_): fn for def_, fn in self._static.items()}
+        self._refers_static = set(tables["static-reference"][:, 0].tolist())
+        self._group_of: dict[int, int] = dict(tables["group"].tolist())
+        self._captured: dict[int, list[str]] = defaultdict(list)
+        for group, binder in tables["captured"].tolist():
+            self._captured[group].append(columns.name(binder) or "_")
 
-def _constants(
-    stream: Stream, analysis: Analysis, derived: Mapping[str, Rows]
-) -> dict[tuple[int, int], object]:
-    """Return the value of every constant the steps name, by (node, selector); see execution.dl."""
-    ast = analysis.ast
-    statics: dict[int, int] = dict(derived["static-reference"])
-    hosts: dict[int, int] = dict(derived["host-reference"])
-    constants: dict[tuple[int, int], object] = {}
-    for step in stream.steps:
-        key = constant_of(step)
-        if key is None:
-            continue
-        node, selector = key
-        value: object = None
-        match ast.kind(node):
+    def name(self, node: int) -> str:
+        """Return the name of a global."""
+        return str(self._columns.scalar(node))
+
+    def constant(self, node: int, selector: int) -> object:
+        """Return a constant of a node; see execution.dl."""
+        item = self._columns.items[node]
+        match item.kind.name:
             case "literal":
-                value = ast.scalar(node, "ast/value")
+                return item.scalars[0]
             case "lambda":
-                value = analysis.function_ref(node)
+                return self._function_ref(node)
             case "def":
-                value = analysis.function_ref(analysis.static[node])
+                return self._function_ref(self._static[node])
             case "catch":
-                value = ast.scalar(node, "ast/class") if selector else _catches(analysis)
-            case "variable" if node in statics:
-                value = analysis.function_ref(statics[node])
+                return item.scalars[1] if selector else self._catches()
+            case "variable" if node in self._refers_static:
+                name = self._names.meant(self.name(node))
+                return self._function_ref(self._static_names[name])
             case "variable":
-                value = _host_constant(analysis.hosts[hosts[node]])
-        constants[key] = value
-    return constants
+                return _host_constant(self._names.facts(self.name(node)))
+        return None
+
+    def _function_ref(self, function: int) -> FunctionRef:
+        return FunctionRef(False, self._number_of[function], self._function_name(function) or "")
+
+    def _function_name(self, function: int) -> str | None:
+        """Return a lambda's own name, or that of the definition it is."""
+        columns = self._columns
+        name, parent = columns.name(function), int(columns.parent[function])
+        if name is None and columns.items[parent].kind.name == "def":
+            return columns.name(parent)
+        return name
+
+    def _catches(self) -> FunctionRef:
+        if self._core is not None:
+            return FunctionRef(True, -1, CATCHES)
+        found = self._static_names.get(CATCHES)
+        if found is None:
+            raise LookupError(f"the core library does not define {CATCHES}")
+        return self._function_ref(found)
+
+    def lambdas(self, slot_names: Mapping[int, Mapping[int, str]]) -> list[Lambda]:
+        """Return the functions in the order of their numbers."""
+        found: list[Lambda] = []
+        for node in self._functions:
+            bodies = []
+            for arity in self._columns.arities(node):
+                item = self._columns.items[arity]
+                variadic = item.scalars[0] is True
+                bodies.append(
+                    Body(arity, item.counts[0] - variadic, variadic, slot_names.get(arity, {}))
+                )
+            captures = tuple(self._captured.get(self._group_of[node], ()))
+            found.append(Lambda(node, self._function_name(node), captures, tuple(bodies)))
+        return found
 
 
 def _host_constant(facts: Iterable[Fact]) -> object:
@@ -277,44 +327,47 @@ def _host_constant(facts: Iterable[Fact]) -> object:
     return PrimitiveRef(number)
 
 
-def _catches(analysis: Analysis) -> FunctionRef:
-    if analysis.core is not None:
-        return FunctionRef(True, -1, CATCHES)
-    for def_, function in analysis.static.items():
-        if analysis.ast.name(def_) == CATCHES:
-            return analysis.function_ref(function)
-    raise LookupError(f"the core library does not define {CATCHES}")
+def _too_many_operands(columns: Columns, source: Source) -> list[SourceError]:
+    found = []
+    for node in columns.of("application").tolist():
+        count = columns.items[node].counts[1] + 1
+        if count > OPERAND_COUNT_MAX:
+            text = f"{count} arguments; at most {OPERAND_COUNT_MAX}"
+            found.append(source.error(text, columns.items[node].span))
+    return found
 
 
-def _errors(derived: Mapping[str, Rows], analysis: Analysis, source: Source) -> list[SourceError]:
+def _errors(
+    wrong: Mapping[str, Sequence[tuple[int, ...]]],
+    ast: Ast,
+    core: CoreLibrary | None,
+    source: Source,
+) -> list[SourceError]:
     """Return what is wrong with the program, in the order of its text."""
+    definitions = {name for node in ast.nodes("def") if (name := ast.name(node)) is not None}
     found: list[tuple[int, str, str | None]] = []  # node, message, the name to find a near one for
     hints: dict[int, str] = {}
-    ast = analysis.ast
-    for (node,) in derived["unresolved"]:
+    for (node,) in wrong["unresolved"]:
         name = ast.name(node) or ""
         found.append((node, f"unresolved symbol: {name}", name))
-    for (node,) in derived["recur-misplaced"]:
+    for (node,) in wrong["recur-misplaced"]:
         found.append((node, "recur is not in tail position of a loop or function", None))
-    for node, expected, given in derived["recur-count"]:
+    for node, expected, given in wrong["recur-count"]:
         text = f"recur with {given} arguments, where there are {expected} to renew"
         found.append((node, text, None))
-    for node, given in derived["argument-count"]:
+    for node, given in wrong["argument-count"]:
         name = ast.name(node + 1) or ""  # the operator is the first child
         text = f"wrong number of arguments ({given}) passed to {plain_name(name)}"
         found.append((node, text, None))
-        known = facts_of_name(name, analysis.core, analysis.definitions)
+        known = facts_of_name(name, core, definitions)
         hints[node] = f"it takes {accepted(known)}"
-    for node, function, given in derived["own-argument-count"]:
+    for node, function, given in wrong["own-argument-count"]:
         name = ast.name(node + 1) or ""
         text = f"wrong number of arguments ({given}) passed to {name}"
         found.append((node, text, None))
         hints[node] = f"it takes {_arglists(function, ast)}"
-    for node, children in ast.children("application").items():
-        if len(children) > OPERAND_COUNT_MAX:
-            found.append((node, f"{len(children)} arguments; at most {OPERAND_COUNT_MAX}", None))
     found.sort(key=lambda row: (row[0], row[1]))
-    names = {*names_known(analysis.core), *analysis.definitions, *source.words}
+    names = {*names_known(core), *definitions, *source.words}
     near = sorted(name for name in names if not name.startswith(("impl/", "long/")))
     return [
         source.error(text, ast.span(node), hints.get(node) or (name and _suggestion(name, near)))
@@ -364,12 +417,15 @@ def code_datoms(compiled: Compiled, database: Database) -> list[object]:
     The database has the schema of `code_schema`.
     """
     shift = max(database.next_entity, ENTITY_BASE) - compiled.base
-    tree = tree_of(compiled.program)
+    tree = compiled.tree
     facts = datoms_of(tree, base=compiled.base, tx=TX, program_hash=compiled.program.hash)
     facts += [
         Datom(compiled.base, PROGRAM_ROOT, compiled.base, TX, True),
         Datom(compiled.base, SOURCE_LANGUAGE, Keyword("clojure"), TX, True),
-        *compiled.ast_db.datoms("aevt", BINDER),
+    ]
+    facts += [
+        Datom(variable, BINDER, binder, TX, True)
+        for variable, binder in (compiled.tables["local"] + compiled.base).tolist()
     ]
     last = max([datom.e for datom in (*facts, *compiled.exec_datoms)])
     facts += expansion_datoms(tree, base=compiled.base, first=last + 1, tx=TX)

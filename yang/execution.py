@@ -11,18 +11,21 @@ from there on.
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from datomstore.datom import Datom
 from datomstore.value import Keyword, Symbol
-from yang.isa import INSTRUCTIONS
+from yang.isa import INSTRUCTIONS, OPCODES
 from yang.primitives import PRIMITIVES
 from yang.segment import FunctionRef, PrimitiveRef
 
-Key = tuple[int, int, int]  # position, rank, sequence
+Array = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 
 # instruction -> operand field -> kind, as in the table: {"jump": {"a": "L"}}
 OPERANDS: dict[str, dict[str, str]] = {
@@ -33,32 +36,6 @@ OPERANDS: dict[str, dict[str, str]] = {
     }
     for row in INSTRUCTIONS
 }
-
-
-class StepRow(NamedTuple):
-    """A step as the rules derive it; `instruction` is the name of a row of the table."""
-
-    node: int
-    position: int
-    rank: int
-    sequence: int
-    instruction: str
-    n: int
-    a: int
-    b: int
-    c: int
-
-
-class HandlerRow(NamedTuple):
-    """A guarded range as the rules derive it."""
-
-    node: int  # the :try
-    start: int  # position; rank and sequence are 0
-    end: int
-    end_rank: int
-    end_sequence: int
-    target: int
-    target_sequence: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,106 +63,164 @@ class Guard(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """All steps of a program, by order, with its guards and the range of each body."""
+    """All steps of a program by order, as columns, with its guards and the range of each body.
 
-    steps: tuple[Step, ...]
+    Nodes are numbered in pre-order.
+    """
+
+    opcode: Array
+    node: Array
+    body: Array
+    n: Array
+    operands: Array  # rows of a, b, c; a place is the order of the step that it means
+    target: Array  # -1 where a step only goes on to the next one
     guards: tuple[Guard, ...]
     bodies: Mapping[int, tuple[int, int]]  # body -> first step, step after the last
-    entries: Mapping[int, int]  # node -> the step its evaluation begins with
+    entries: Array  # node -> the step its evaluation begins with, -1 if it has none
+
+    def __len__(self) -> int:
+        return len(self.opcode)
+
+    def steps(self, base: int) -> Iterator[Step]:
+        """Return the steps one by one; nodes are entities from `base` on."""
+        operands = self.operands + base * NAMES_NODE[self.opcode]
+        columns = (self.opcode, self.node + base, self.body + base, self.n, operands, self.target)
+        rows = zip(*(column.tolist() for column in columns), strict=True)
+        for order, (opcode, node, body, n, (a, b, c), target) in enumerate(rows):
+            goes = None if target < 0 else target
+            yield Step(order, INSTRUCTIONS[opcode].name, node, body, n, a, b, c, goes)
 
 
-def arrange(
-    rows: Iterable[StepRow],
-    handlers: Iterable[HandlerRow],
-    body_of: Mapping[int, int],
-    depth_of: Mapping[int, int],
-) -> Stream:
-    """Return the stream of derived steps. Cost: O(n log n)."""
-    by_body: dict[int, list[tuple[Key, StepRow]]] = {}
-    for row in rows:
-        key = (row.position, row.rank, row.sequence)
-        by_body.setdefault(body_of[row.node], []).append((key, row))
-    keys: dict[int, list[Key]] = {}
-    starts: dict[int, int] = {}
-    steps: list[Step] = []
-    for body in sorted(by_body):
-        entries = sorted(by_body[body])
-        entries = _without_idle_jumps(entries)
-        keys[body] = [key for key, _ in entries]
-        starts[body] = len(steps)
-        for key, row in entries:
-            steps.append(_step(len(steps), row, body, keys[body], starts[body]))
-            assert key <= keys[body][-1], key
-    bodies = {body: (starts[body], starts[body] + len(keys[body])) for body in keys}
-
-    def place(body: int, key: Key) -> int:
-        return starts[body] + bisect_left(keys[body], key)
-
-    ordered = sorted(handlers, key=lambda row: (-depth_of[row.node], row.node))
-    guards = (
-        Guard(
-            place(body_of[row.node], (row.start, 0, 0)),
-            place(body_of[row.node], (row.end, row.end_rank, row.end_sequence)),
-            place(body_of[row.node], (row.target, 0, row.target_sequence)),
-        )
-        for row in ordered
+def operands_of(kinds: str) -> Mask:
+    """Return by opcode and operand a, b, c whether it is of one of these kinds."""
+    return np.array(
+        [[OPERANDS[row.name].get(f) in tuple(kinds) for f in "abc"] for row in INSTRUCTIONS]
     )
-    begins = {node: place(body, (node, 0, 0)) for node, body in body_of.items() if body in keys}
-    return Stream(tuple(steps), tuple(row for row in guards if row.start < row.end), bodies, begins)
+
+
+NAMES_NODE = operands_of("KGF")
+NAMES_PLACE = operands_of("L")
+USED = operands_of("RKFGCPL")
+JUMP = OPCODES["jump"]
+
+
+class _Keys:
+    """Places of a program as single numbers, in the order of body, position, rank and sequence."""
+
+    def __init__(self, node_count: int, ranks: Array, sequences: Array) -> None:
+        self._nodes = node_count + 1
+        self._minor = np.unique(_minor(ranks, sequences))
+        assert self._nodes * self._nodes * (len(self._minor) + 1) < 1 << 63, node_count
+
+    def of(self, body: Array, position: Array, rank: Array, sequence: Array) -> Array:
+        """Return the numbers of places; one whose rank and sequence no step has is as the next that has."""
+        minor = np.searchsorted(self._minor, _minor(rank, sequence))
+        found: Array = (body * self._nodes + position) * (len(self._minor) + 1) + minor
+        return found
+
+
+def _minor(rank: Array, sequence: Array) -> Array:
+    return (rank << 32) + sequence
+
+
+def arrange(steps: Array, handlers: Array, body_of: Array, depth: Array, entered: Array) -> Stream:
+    """Return the stream of derived steps. Cost: O(n log n).
+
+    Args:
+        steps: rows of node, position, rank, sequence, opcode, n, a, b, c, see execution.dl.
+        handlers: rows of node, start, end, end rank, end sequence, target, target sequence.
+        body_of: by node.
+        depth: by node.
+        entered: nodes that are evaluated.
+    """
+    keys_of = _Keys(len(body_of), steps[:, 2], steps[:, 3])
+    body = body_of[steps[:, 0]]
+    keys = keys_of.of(body, *steps[:, 1:4].T)
+    order = np.lexsort((steps[:, 0], keys))
+    steps, body, keys = steps[order], body[order], keys[order]
+    labels = _labels(steps, body, keys_of)
+    idle = (steps[:, 4] == JUMP) & (np.searchsorted(keys, labels) == np.arange(len(keys)) + 1)
+    steps, body, keys, labels = steps[~idle], body[~idle], keys[~idle], labels[~idle]
+    opcode = steps[:, 4]
+    jumps = NAMES_PLACE[opcode]
+    goes: Mask = np.logical_or.reduce(jumps, axis=1)
+    target = np.where(goes, np.searchsorted(keys, labels), -1)
+    operands = np.where(jumps, target[:, None], steps[:, 6:9])
+    operands[_after_place(jumps)] = 0
+    bodies = _bodies(body)
+    return Stream(
+        opcode=opcode,
+        node=steps[:, 0],
+        body=body,
+        n=np.where(goes, 0, steps[:, 5]),
+        operands=operands,
+        target=target,
+        guards=_guards(handlers, body_of, depth, keys, keys_of),
+        bodies=bodies,
+        entries=_entries(entered, body_of, bodies, keys, keys_of),
+    )
+
+
+def _labels(steps: Array, body: Array, keys_of: _Keys) -> Array:
+    """Return the place that each step names, see execution.dl; -1 for a step that names none."""
+    jumps = NAMES_PLACE[steps[:, 4]]
+    sequence = steps[:, 5]
+    labels = np.full(len(steps), -1, np.int64)
+    for place in range(3):
+        rows = jumps[:, place]
+        position = steps[rows, 6 + place]
+        rank = steps[rows, 7 + place] if place < 2 else np.zeros(len(position), np.int64)
+        labels[rows] = keys_of.of(body[rows], position, rank, sequence[rows])
+    return labels
+
+
+def _after_place(jumps: Mask) -> Mask:
+    """Return where the rank of a place stood, or what no step of this kind uses."""
+    after: Mask = np.greater(np.cumsum(jumps, axis=1) - jumps, 0)
+    return after
+
+
+def _bodies(body: Array) -> dict[int, tuple[int, int]]:
+    found, first = np.unique(body, return_index=True)
+    ends = np.append(first[1:], len(body))
+    return dict(zip(found.tolist(), zip(first.tolist(), ends.tolist(), strict=True), strict=True))
+
+
+def _guards(
+    handlers: Array, body_of: Array, depth: Array, keys: Array, keys_of: _Keys
+) -> tuple[Guard, ...]:
+    handlers = handlers[np.lexsort((handlers[:, 0], -depth[handlers[:, 0]]))]
+    node, start, end, end_rank, end_sequence, target, target_sequence = handlers.T
+    body, zero = body_of[node], np.zeros(len(node), np.int64)
+    places = (
+        keys_of.of(body, start, zero, zero),
+        keys_of.of(body, end, end_rank, end_sequence),
+        keys_of.of(body, target, zero, target_sequence),
+    )
+    rows = zip(*(np.searchsorted(keys, place).tolist() for place in places), strict=True)
+    return tuple(guard for guard in map(Guard._make, rows) if guard.start < guard.end)
+
+
+def _entries(
+    entered: Array,
+    body_of: Array,
+    bodies: Mapping[int, tuple[int, int]],
+    keys: Array,
+    keys_of: _Keys,
+) -> Array:
+    entered = entered[np.isin(body_of[entered], np.array(list(bodies), np.int64))]
+    zero = np.zeros(len(entered), np.int64)
+    entries = np.full(len(body_of), -1, np.int64)
+    entries[entered] = np.searchsorted(keys, keys_of.of(body_of[entered], entered, zero, zero))
+    return entries
 
 
 CALLS = ("apply", "tail-apply", "call", "tail-call", "primitive", "primitive-read")
 
 
-def constant_of(step: Step) -> tuple[int, int] | None:
-    """Return node and selector of the constant that a step names, if it names one; see execution.dl."""
-    if step.instruction == "const":
-        return step.b, step.c
-    for field, kind in OPERANDS[step.instruction].items():
-        if kind == "K":
-            node: int = getattr(step, field)
-            return node, 0
-    return None
-
-
-def _label(row: StepRow) -> Key | None:
-    """Return the place a derived step names, see execution.dl."""
-    operands = OPERANDS[row.instruction]
-    if operands.get("a") == "L":
-        return row.a, row.b, row.n
-    if operands.get("b") == "L":
-        return row.b, row.c, row.n
-    if operands.get("c") == "L":
-        return row.c, 0, row.n
-    return None
-
-
-def _without_idle_jumps(entries: list[tuple[Key, StepRow]]) -> list[tuple[Key, StepRow]]:
-    """Return the steps without jumps to the step that follows anyway."""
-    keys = [key for key, _ in entries]
-    return [
-        (key, row)
-        for place, (key, row) in enumerate(entries)
-        if not (
-            row.instruction == "jump"
-            and (label := _label(row)) is not None
-            and bisect_left(keys, label) == place + 1
-        )
-    ]
-
-
-def _step(order: int, row: StepRow, body: int, keys: Sequence[Key], start: int) -> Step:
-    label = _label(row)
-    if label is None:
-        return Step(order, row.instruction, row.node, body, row.n, row.a, row.b, row.c, target=None)
-    place = bisect_left(keys, label)
-    assert place < len(keys), (row, "a jump past the end of its body")
-    target = start + place
-    if OPERANDS[row.instruction].get("a") == "L":
-        return Step(order, row.instruction, row.node, body, 0, target, 0, 0, target)
-    if OPERANDS[row.instruction].get("b") == "L":
-        return Step(order, row.instruction, row.node, body, 0, row.a, target, 0, target)
-    return Step(order, row.instruction, row.node, body, 0, row.a, row.b, target, target)
+def selector_of(instruction: str, c: int) -> int:
+    """Return which of its node's constants a step names; see execution.dl."""
+    return c if instruction == "const" else 0
 
 
 _ATTRIBUTES = (
@@ -199,26 +234,27 @@ def exec_datoms(
     stream: Stream,
     *,
     base: int,
+    first: int,
     tx: int,
-    constants: Mapping[tuple[int, int], object],
-    names: Mapping[int, str],
+    constant: Callable[[int, int], object],
+    name: Callable[[int], str],
     operator: Mapping[int, int],
     operands: Mapping[int, Sequence[int]],
     functions: Sequence[int],
 ) -> list[Datom]:
-    """Return the facts of a stream: step i is entity base + i, sets of arguments follow the steps.
+    """Return the facts of a stream: step i is entity first + i, sets of arguments follow the steps.
 
-    `constants` are by (node, selector), `names` the globals' by node, `operator` and `operands` the children of
+    `constant` is given node and selector, `name` the node of a global; `operator` and `operands` the children of
     applications, `functions` the lambdas by their number in the segment.
     """
     datoms: list[Datom] = []
-    next_entity = base + len(stream.steps)
+    next_entity = first + len(stream)
 
     def fact(entity: int, attribute: Keyword, value: object) -> None:
         datoms.append(Datom(entity, attribute, value, tx, True))
 
-    for step in stream.steps:
-        entity = base + step.order
+    for step in stream.steps(base):
+        entity = first + step.order
         fact(entity, EXEC["order"], step.order)
         fact(entity, EXEC["instruction"], Keyword(step.instruction))
         fact(entity, EXEC["node"], step.node)
@@ -229,15 +265,14 @@ def exec_datoms(
         for field, value in (("a", step.a), ("b", step.b), ("c", step.c)):
             kind = kinds.get(field)
             if kind == "K":
-                key = constant_of(step)
-                assert key is not None
-                _constant_facts(fact, entity, constants[key], functions)
+                found = constant(value, selector_of(step.instruction, step.c))
+                _constant_facts(fact, entity, found, functions)
             elif kind == "G":
-                fact(entity, EXEC["name"], names[value])
+                fact(entity, EXEC["name"], name(value))
             elif kind == "F":
                 fact(entity, EXEC["lambda"], value)
             elif kind == "L":
-                fact(entity, EXEC["target"], base + value)
+                fact(entity, EXEC["target"], first + value)
             elif kind is not None:
                 fact(entity, EXEC[field], value)
         if step.node in operator and step.instruction in CALLS:

@@ -124,7 +124,7 @@ def _exec_lines(compiled: Compiled) -> Iterator[str]:
         for number, function in enumerate(compiled.segment.functions)
         for arity in function.arities
     }
-    for step in compiled.stream.steps:
+    for step in compiled.stream.steps(compiled.base):
         if step.order in headings:
             yield headings[step.order]
         known = facts[first + step.order]

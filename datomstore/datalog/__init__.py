@@ -1,6 +1,6 @@
 """Datalog over databases and relations.
 
-Is:     `q` for queries, `columns` for their rows without tuples, `derive` for programs of rules, `pull` for trees of entities, `parse`, `explain`, `Budget`, `Rules` and the errors.
+Is:     `q` for queries, `columns` for their rows without tuples, `derive` and `derive_columns` for programs of rules, `pull` for trees of entities, `parse`, `explain`, `Budget`, `Rules` and the errors.
 Is not: writing (`datomstore.transaction`).
 Fits:   query -> parse -> check -> plan -> steps and fixpoints over columns of ids -> result.
 """
@@ -9,7 +9,7 @@ from datomstore.datalog.budget import Budget, Cancellation
 from datomstore.datalog.errors import BudgetExceeded, QueryCancelled, QueryError
 from datomstore.datalog.follow import Change, Subscription, follow
 from datomstore.datalog.pull import pull, pull_many
-from datomstore.datalog.query import StepReport, columns, derive, explain, parse, q, rules_of
+from datomstore.datalog.query import StepReport, columns, derive, derive_columns, explain, parse, q, rules_of
 from datomstore.datalog.syntax import Query, Rules
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "Subscription",
     "columns",
     "derive",
+    "derive_columns",
     "explain",
     "follow",
     "parse",

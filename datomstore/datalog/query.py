@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from datomstore.database import Database
+from datomstore.datalog._kernel import Table
 from datomstore.datalog.aggregates import Aggregator, aggregate_of
 from datomstore.datalog.budget import Budget, Meter, Overrun
 from datomstore.datalog.check import Program
@@ -36,7 +37,7 @@ from datomstore.datalog.plan import Planner
 from datomstore.datalog.pull_pattern import PullPattern, parse_pattern
 from datomstore.datalog.references import resolved
 from datomstore.datalog.relation import Relation
-from datomstore.datalog.results import Column, Given, columns_of, set_of, shaped
+from datomstore.datalog.results import Column, Given, column_of, columns_of, set_of, shaped
 from datomstore.datalog.rules import Evaluation
 from datomstore.datalog.sources import DatabaseSource, Source, source_of
 from datomstore.datalog.steps import Step, merged, run, unfold
@@ -529,19 +530,37 @@ def derive(
         return _derived(rules_of(rules), tuple(names), source_of(source), Meter(budget))
 
 
+def derive_columns(
+    rules: object, names: Iterable[str], source: Database, *, budget: Budget | None = None
+) -> dict[str, tuple[Column, ...]]:
+    """Return all answers of some rules as columns, see `columns`. Raises QueryError as `derive`."""
+    with bounded_depth():
+        tables = _tables(rules_of(rules), tuple(names), source_of(source), Meter(budget))
+        return {
+            name: tuple(column_of(table.column(place)) for place in range(table.arity))
+            for name, table in tables
+        }
+
+
 def _derived(
     rules: Rules, wanted: tuple[str, ...], source: Source, meter: Meter
 ) -> dict[str, list[tuple[object, ...]]]:
-    program = _derivation(rules, wanted)
-    evaluation = Evaluation(program, {DEFAULT_SOURCE: source}, meter, whole=True)
     answers: dict[str, list[tuple[Any, ...]]] = {}
-    for name in wanted:
-        if program.required[name]:
-            raise QueryError("query/unbound", f"rule {name} needs arguments")
-        table = evaluation.complete(name, DEFAULT_SOURCE)
+    for name, table in _tables(rules, wanted, source, meter):
         columns = [values_of(table.column(place)) for place in range(table.arity)]
         answers[name] = list(zip(*columns, strict=True))
     return answers
+
+
+def _tables(
+    rules: Rules, wanted: tuple[str, ...], source: Source, meter: Meter
+) -> Iterator[tuple[str, Table]]:
+    program = _derivation(rules, wanted)
+    evaluation = Evaluation(program, {DEFAULT_SOURCE: source}, meter, whole=True)
+    for name in wanted:
+        if program.required[name]:
+            raise QueryError("query/unbound", f"rule {name} needs arguments")
+        yield name, evaluation.complete(name, DEFAULT_SOURCE)
 
 
 def _derivation(rules: Rules, names: tuple[str, ...]) -> Program:

@@ -195,10 +195,11 @@ def columns_of(query: Query, found: Relation) -> tuple[Column, ...]:
     if not found.count:
         return tuple(np.empty(0, np.int64) for _ in names)
     distinct = found.distinct(list(dict.fromkeys(names)))
-    return tuple(_column(distinct.columns[name]) for name in names)
+    return tuple(column_of(distinct.columns[name]) for name in names)
 
 
-def _column(ids: Ids) -> Column:
+def column_of(ids: Ids) -> Column:
+    """Return a column of values: an array if all are small integers."""
     return ids >> 1 if inline([ids]) else values_of(ids)
 
 
