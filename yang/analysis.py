@@ -29,6 +29,7 @@ CAPTURE_BINDER = Keyword("capture/binder")
 CAPTURE_INDEX = Keyword("capture/index")
 CAPTURE_COUNT = Keyword("capture/count")
 
+SCOPE_RELATIONS = ("local", "body", "static", "group", "captured")  # of scope.dl
 LOOK_UP = "yin.core/get"  # what a call of a keyword does
 
 

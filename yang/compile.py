@@ -29,6 +29,7 @@ from yang.analysis import (
     CAPTURE_BINDER,
     CAPTURE_GROUP,
     GROUP,
+    SCOPE_RELATIONS,
     STATIC,
     TX,
     Analysis,
@@ -37,7 +38,7 @@ from yang.analysis import (
 from yang.assemble import Body, Lambda, assemble
 from yang.ast_datoms import ENTITY_BASE, SCHEMA, datoms_of, expansion_datoms
 from yang.columns import Array, Columns
-from yang.derivation import SCOPE_RELATIONS, derived, linked
+from yang.derivation import derived, linked
 from yang.errors import Source, SourceError, raise_all
 from yang.execution import CONTAINS, EXEC, Stream, arrange, exec_datoms
 from yang.forms import Form

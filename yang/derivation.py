@@ -26,6 +26,7 @@ from yang.analysis import (
     CAPTURE_INDEX,
     GROUP,
     LOOK_UP,
+    SCOPE_RELATIONS,
     STATIC,
     TX,
 )
@@ -38,7 +39,6 @@ from yang.units import OUTSIDE, Derived, Names, Unit
 
 BASE = ENTITY_BASE
 INIT, EVALUATED = Keyword("ast/init"), Keyword("ast/body")
-SCOPE_RELATIONS = ("local", "body", "static", "group", "captured")
 STEP_RELATIONS = (
     "step",
     "handler",

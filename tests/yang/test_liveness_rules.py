@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from datomstore.database import Database
 from datomstore.datalog import derive
 from yang import rules
-from yang.analysis import Analysis, Ast
+from yang.analysis import SCOPE_RELATIONS, Analysis, Ast
 from yang.ast_datoms import datoms_of
-from yang.compile import CODE_SCHEMA, SCOPE_RELATIONS, compile_source
+from yang.compile import CODE_SCHEMA, compile_source
 from yang.core import core_library
 from yang.disassemble import disassemble
 from yang.lower import tree_of_source

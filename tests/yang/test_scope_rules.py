@@ -12,8 +12,9 @@ from datomstore.database import Database
 from datomstore.datalog import derive
 from datomstore.value import Keyword
 from yang import rules
+from yang.analysis import SCOPE_RELATIONS
 from yang.ast_datoms import datoms_of
-from yang.compile import CODE_SCHEMA, SCOPE_RELATIONS
+from yang.compile import CODE_SCHEMA
 from yang.lower import tree_of_source
 from yang.nodes import KINDS, TYPE, Node
 
