@@ -31,6 +31,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "node": ("cli.commands.cluster", "node", "Add and list nodes."),
     "run": ("cli.commands.run", "run", "Run a program on an ephemeral node and print its value."),
     "compile": ("cli.commands.compile", "compile_", "Show what a program compiles to."),
+    "refactor": (
+        "cli.commands.refactor",
+        "refactor",
+        "Rename, or extract a function, in source files.",
+    ),
     "stream": ("cli.commands.stream", "stream", "List, make, import, export and watch streams."),
     "q": ("cli.commands.query", "q", "Ask a Datalog query."),
     "verify": ("cli.commands.store", "verify", "Check stored streams."),

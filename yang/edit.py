@@ -179,7 +179,7 @@ class Draft:
         return self._between(f"rename {before} to {name}", after, self.next_entity)
 
     def extract(self, entity: int, name: str) -> Edit:
-        """Return the edit that makes an expression a function: its free locals are the parameters, in order of use.
+        """Return the edit that makes an expression a function: its free locals are the parameters, in the order of the text.
 
         The expression stays itself, as the function's body; a call stands where it was.
 
@@ -384,7 +384,7 @@ def renaming(tree: Tree, number: int, name: str, refused: Refusal) -> list[int]:
         changed = [number, *scopes.uses(number)]
     else:
         raise refused(number, f"a {item.kind.name} has no name to change")
-    _check_meaning(tree, scopes, changed, name, refused)
+    refuse_other_meanings(tree, scopes, changed, name, refused)
     return changed
 
 
@@ -412,7 +412,7 @@ def _global_renaming(
     return [*defs, *[node for node, found in scopes.globals.items() if found == before]]
 
 
-def _check_meaning(
+def refuse_other_meanings(
     tree: Tree, scopes: Scopes, changed: Sequence[int], name: str, refused: Refusal
 ) -> None:
     """Refuse a change after which a variable has another binder than before."""
@@ -430,7 +430,7 @@ def _check_meaning(
 
 
 def extraction(tree: Tree, number: int, name: str, refused: Refusal) -> list[str]:
-    """Return the locals that an expression needs from outside, in order of use: the parameters of a function of it.
+    """Return the locals that an expression needs from outside, in the order of the text: the parameters of a function of it.
 
     Raises:
         EditRefused: it renews a loop or function around it, or the name of the function is taken.
@@ -442,14 +442,13 @@ def extraction(tree: Tree, number: int, name: str, refused: Refusal) -> list[str
         raise refused(number, f"{name} is defined already")
     if name in scopes.globals.values():
         raise refused(number, f"{name} means something else in this program already")
-    parameters: list[str] = []
-    for at in range(number, end + 1):
-        binder = scopes.binder_of.get(at)
-        if binder is None or number <= binder <= end:
-            continue
-        found = str(tree.items[at].scalars[0])
-        if found not in parameters:
-            parameters.append(found)
+    outside = [
+        at
+        for at in range(number, end + 1)
+        if at in scopes.binder_of and not number <= scopes.binder_of[at] <= end
+    ]
+    outside.sort(key=lambda at: (tree.items[at].span, at))
+    parameters = list(dict.fromkeys([str(tree.items[at].scalars[0]) for at in outside]))
     if any(found == name for found in _names_seen(tree, number)):
         raise refused(number, f"a local {name} hides the function here")
     return parameters

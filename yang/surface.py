@@ -85,7 +85,7 @@ class Surface:
 
     def local(self, form: Form) -> Form:
         """Return the symbol of a local where it is bound or used."""
-        is_plain = _is_readable(form.value) and "/" not in form.value
+        is_plain = is_readable(form.value) and "/" not in form.value
         return form if is_plain else _exactly(form)
 
     def name(self, form: Form, scope: Scope) -> Form:
@@ -94,7 +94,7 @@ class Surface:
         if name in scope:
             return self.local(form)
         known = self.program
-        if not _is_readable(name) or name in known.dynamic:
+        if not is_readable(name) or name in known.dynamic:
             return _exactly(form)
         if known.is_core:
             return form
@@ -215,7 +215,8 @@ CORE_FORMS = frozenset(
 # -- questions about forms --
 
 
-def _is_readable(name: str) -> bool:
+def is_readable(name: str) -> bool:
+    """Return whether a name is read as a symbol, and stands for itself."""
     return (
         _SYMBOL.fullmatch(name) is not None
         and name not in _CONSTANTS
@@ -529,7 +530,7 @@ class _Patterns:
             return (yield self.vector(name))  # type: ignore[no-any-return]
         if _is_made(name, "map"):
             return (yield self.map(name))  # type: ignore[no-any-return]
-        if "~" in name.value or not _is_readable(name.value) or "/" in name.value:
+        if "~" in name.value or not is_readable(name.value) or "/" in name.value:
             raise NoPattern
         return name
 
@@ -1122,7 +1123,7 @@ def _definition_name(surface: Surface, name: Form) -> Form:
         if plain == name.value:
             return _exactly(name)
     is_plain = (
-        _is_readable(plain) and plain not in SPECIAL and ("/" not in plain or plain in SLASHED)
+        is_readable(plain) and plain not in SPECIAL and ("/" not in plain or plain in SLASHED)
     )
     return name._replace(value=plain) if is_plain else _exactly(name)
 
@@ -1249,7 +1250,7 @@ def _is_data(form: Form) -> bool:
 def _dynamic_value(surface: Surface, form: Form, scope: Scope) -> Walk[Form | None]:
     (name,) = form.value[1:]
     is_known = name.kind == "symbol" and name.value in surface.program.dynamic
-    if not is_known or name.value in scope or not _is_readable(name.value):
+    if not is_known or name.value in scope or not is_readable(name.value):
         return None
     known = surface.program._replace(dynamic=frozenset())
     return Surface(known, surface.namespace).name(name, scope)
