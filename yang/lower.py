@@ -73,7 +73,7 @@ def lower(forms: Sequence[Form], source: Source) -> Tree:
     for form in forms:
         start = len(items)
         lowering.statement(form)
-        _number(items, start)
+        number_made(items, start)
     try:
         return Tree(items, None, source.parts, lowering.expansions())
     except ProgramInvalid as error:
@@ -81,7 +81,7 @@ def lower(forms: Sequence[Form], source: Source) -> Tree:
         raise source.error(str(error), place) from None
 
 
-def _number(items: list[Item], start: int) -> None:
+def number_made(items: list[Item], start: int = 0) -> None:
     """Number the names that expansion made in the last statement from 1 for each beginning.
 
     So a statement is the same whatever stands before it, and whichever forms it was written with.

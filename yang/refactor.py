@@ -19,7 +19,7 @@ from yang.edit import draft_of, extraction, refuse_other_meanings
 from yang.errors import EditRefused, ProgramInvalid, Source, SourceError, SourceErrors
 from yang.forms import Form
 from yang.host import ALONE, Host
-from yang.lower import expanded_tree, numbered
+from yang.lower import expanded_tree, number_made
 from yang.nodes import Item, Tree
 from yang.program import canonical_items, program_of
 from yang.reader.clojure import read_source
@@ -640,9 +640,10 @@ def _statements(tree: Tree, made: str) -> tuple[list[bytes], list[bytes]]:
     others: list[bytes] = []
     new: list[bytes] = []
     for start, end in zip(starts, [*starts[1:], len(tree.items)], strict=True):
-        items = tree.items[start:end]
+        items = list(tree.items[start:end])
+        number_made(items)
         is_new = items[0].kind.name == "def" and items[0].scalars[0] == made
-        (new if is_new else others).append(canonical_items(numbered(items)))
+        (new if is_new else others).append(canonical_items(items))
     return others, new
 
 
