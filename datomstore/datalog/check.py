@@ -51,6 +51,7 @@ class Program:
     ) -> None:
         self.rules: dict[str, tuple[Rule, ...]] = {}
         self.orders: dict[object, tuple[int, ...]] = {}  # what planners have decided
+        self.planned: set[int] = set()  # rules, by identity, for which there was an order
         self._given = rules
         self._views = views
         self._made = 0

@@ -16,7 +16,7 @@ from datomstore.datalog.check import components, produces
 from datomstore.datalog.limits import ADORNMENTS_MAX
 from datomstore.datalog.plan import Part, Planner, Stored, bound_places
 from datomstore.datalog.rounds import Body, Component
-from datomstore.datalog.syntax import Call, Rule, Term, all_variables
+from datomstore.datalog.syntax import Call, Pattern, Rule, Term, all_variables
 from datomstore.value import Symbol
 
 if TYPE_CHECKING:
@@ -112,6 +112,8 @@ class Cycle:
     def _add(self, goal: Goal, rule: Rule) -> list[Goal]:
         """Add the variants of a rule; return the goals it is the first to call."""
         planner = Planner(self.evaluation, goal.source)
+        if self._finds_nothing(planner, rule):
+            return []
         fresh: list[Goal] = []
         body: list[Part] = []
         told = goal.told(rule)
@@ -119,6 +121,7 @@ class Cycle:
             body.append(Stored(goal.asked, told, rule.form))
         bound = set(told)
         ordered = planner.order(rule.body, told, rule.parameters)
+        self.evaluation.program.planned.add(id(rule))
         for place, clause in enumerate(ordered):
             if not isinstance(clause, Call) or not self._calls_within(clause):
                 body.append(clause)
@@ -138,6 +141,21 @@ class Cycle:
         eager = goal.asked is None
         self.fixpoint.add(planner, goal.answers, parameters, body, parameters, eager=eager)
         return fresh
+
+    def _finds_nothing(self, planner: Planner, rule: Rule) -> bool:
+        """Return whether a rule whose plan has been made before reads what has no rows at all."""
+        if not self.evaluation.is_whole:
+            return False
+        if id(rule) not in self.evaluation.program.planned:
+            return False  # it may be one that cannot be planned, which is an error
+        for clause in rule.body:
+            if isinstance(clause, Pattern) and not planner.size(clause):
+                return True
+            if isinstance(clause, Call) and self.evaluation.is_empty(
+                clause.name, planner.source_of(clause)
+            ):
+                return True
+        return False
 
     def _supplement(
         self, planner: Planner, rule: Rule, body: list[Part], names: list[Symbol]

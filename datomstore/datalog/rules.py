@@ -173,6 +173,16 @@ class Evaluation:
             found = self._sizes[name, source] = max(sizes, default=0)
         return found
 
+    @property
+    def is_whole(self) -> bool:
+        """Return whether every rule is answered for all arguments, those it calls first."""
+        return self._whole
+
+    def is_empty(self, name: str, source: Symbol) -> bool:
+        """Return whether all answers of a rule are there, and are none."""
+        goal = self._goals.get((name, source))
+        return goal is not None and not goal.answers.count
+
     def _found_first(self, name: str, source: Symbol) -> int:
         """Return how many rows the smallest patterns of a rule's bodies have: what its answers are made from."""
         found = self._firsts.get((name, source))
