@@ -27,7 +27,6 @@ import yang.compile
 import yang.lower
 from bench.report import Report
 from bench.yang_source import source_of
-from datomstore.database import Database
 from datomstore.datalog.rules import Evaluation
 from datomstore.datom import Datom
 from datomstore.storage.lmdb import LmdbStorage
@@ -40,24 +39,27 @@ from yang.compile import CODE_SCHEMA, Compiled, code_schema
 from yang.core import core_library, core_source
 from yang.host import Host
 from yang.nodes import Item, Tree
-from yang.program import tree_of
+from yang.units import Units
 from yind.cesk.evaluate import evaluate
 
 SIZES = (1_000, 10_000, 100_000)
 RUNS = {1_000: 5, 10_000: 3, 100_000: 1}
 BATCH = 50_000  # facts of one transaction
 HOST = Host(evaluate)
+RULES = "rules"  # of files, each of which is a pass of its own
 # What is timed: where a name is looked up, and the pass it is.
 STATIONS: tuple[tuple[Any, str, str], ...] = (
     (yang.lower, "read_source", "read"),
     (yang.lower, "expand", "expand"),
     (yang.lower, "lower", "lower"),
     (yang.compile, "program_of", "hash"),
-    (yang.compile, "datoms_of", "datoms"),
-    (Database, "from_datoms", "datoms"),
+    (yang.compile, "Columns", "columns"),
+    (yang.compile, "units_of", "units"),
+    (yang.compile, "derived", "facts and tables"),
+    (Evaluation, "_complete", RULES),
+    (yang.compile, "linked", "link"),
     (yang.compile, "arrange", "arrange"),
     (yang.compile, "assemble", "assemble"),
-    (yang.compile, "exec_datoms", "exec datoms"),
 )
 
 
@@ -95,11 +97,9 @@ def _measured(text: str, runs: int) -> tuple[dict[str, float], Compiled]:
     found: list[Mapping[str, float]] = []
     for _ in range(runs):
         gc.collect()
+        yang.compile.UNITS = Units()  # nothing is known from the run before
         with _timed() as seconds:
-            started = time.process_time()
             compiled = yang.compile.compile_source(text, "bench", host=HOST)
-            whole = time.process_time() - started
-        seconds["other"] = whole - sum(seconds.values())
         found.append(seconds)
     names = found[0]
     return {name: statistics.median(one[name] for one in found) for name in names}, compiled
@@ -126,45 +126,52 @@ def _add_library(report: Report) -> None:
 # -- time of passes --
 
 
-@contextmanager
-def _timed() -> Iterator[dict[str, float]]:
-    """Time the stations while the block runs; a station inside another counts for the outer one."""
-    seconds: dict[str, float] = defaultdict(float)
-    is_inside = False
+class _Clock:
+    """Seconds by pass: of stations inside one another the inner one's are its own, but for those inside `expand`."""
 
-    def timed(work: Callable[..., Any], name: Callable[..., str]) -> Callable[..., Any]:
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
+        self._passes = ["other"]
+        self._at = time.process_time()
+        self._files = {
+            repr(rule[0][0]): f"{file}.dl"  # type: ignore[index]
+            for file in rules.FILES
+            for rule in rules.load(file)
+        }
+
+    def timed(self, work: Callable[..., Any], name: str) -> Callable[..., Any]:
+        """Return a function that counts its time for a pass."""
+
         def call(*given: Any, **named: Any) -> Any:
-            nonlocal is_inside
-            if is_inside:
-                return work(*given, **named)
-            is_inside = True
-            started = time.process_time()
+            self.turn()
+            is_apart = "expand" in self._passes
+            shown = self._files[given[1]] if name == RULES else name
+            self._passes.append(self._passes[-1] if is_apart else shown)
             try:
                 return work(*given, **named)
             finally:
-                seconds[name(*given)] += time.process_time() - started
-                is_inside = False
+                self.turn()
+                self._passes.pop()
 
         return call
 
-    def named(name: str) -> Callable[..., str]:
-        return lambda *_: name
+    def turn(self) -> None:
+        """Count the time since the last turn."""
+        now = time.process_time()
+        self.seconds[self._passes[-1]] += now - self._at
+        self._at = now
 
-    files = {
-        str(rule[0][0]): f"{file}.dl"  # type: ignore[index]
-        for file in rules.FILES
-        for rule in rules.load(file)
-    }
+
+@contextmanager
+def _timed() -> Iterator[dict[str, float]]:
+    """Time the stations while the block runs."""
+    clock = _Clock()
     kept = [(owner, name, owner.__dict__[name]) for owner, name, _ in STATIONS]
-    kept.append((Evaluation, "_complete", Evaluation._complete))
     try:
-        for owner, name, shown in STATIONS:
-            work = timed(getattr(owner, name), named(shown))
-            setattr(owner, name, staticmethod(work) if isinstance(owner, type) else work)
-        Evaluation._complete = timed(  # type: ignore[method-assign]
-            Evaluation._complete, lambda _, relation, source: files[relation]
-        )
-        yield seconds
+        for (owner, name, work), (_, _, shown) in zip(kept, STATIONS, strict=True):
+            setattr(owner, name, clock.timed(work, shown))
+        yield clock.seconds
+        clock.turn()
     finally:
         for owner, name, work in kept:
             setattr(owner, name, work)
@@ -175,7 +182,7 @@ def _timed() -> Iterator[dict[str, float]]:
 
 def _add_sizes(report: Report, text: str, compiled: Compiled) -> dict[str, object]:
     """Add what a program takes in each of its forms; return the ratios to the tree."""
-    tree = tree_of(compiled.program)
+    tree = compiled.tree
     ast = datoms_of(tree, base=compiled.base, tx=0, program_hash=compiled.program.hash)
     ast += expansion_datoms(tree, base=compiled.base, first=ENTITY_BASE * 8, tx=0)
     sizes = {
