@@ -5,8 +5,8 @@ INSTALLED := .venv/.installed
 CORE := $(wildcard yind/cesk/*.pyx yind/cesk/*.pxd yind/cesk/*.pxi yind/cesk/*.h datomstore/*.pyx datomstore/*.pxd datomstore/*.pxi \
 	datomstore/datalog/*.pyx datomstore/datalog/*.pxi)
 
-.PHONY: install demo test check lint types layers hostile asan fuzz bench bench-machine bench-yang bench-peers bench-datomstore bench-datomstore-peers \
-	soak soak-store bench-large peers-datascript clean clojure-differences clojure-recorded
+.PHONY: install demo test check lint types layers hostile asan fuzz bench bench-machine bench-yang bench-authority bench-peers \
+	bench-datomstore bench-datomstore-peers soak soak-store bench-large peers-datascript clean clojure-differences clojure-recorded
 
 # Builds for tests, each in a folder of its own; see setup.py.
 HOSTILE := build/hostile
@@ -96,6 +96,15 @@ build/peers/.installed:
 build/datascript/.installed:
 	if npm install --silent --no-fund --no-audit --prefix build/datascript datascript@1.8.1; then touch $@; \
 	else echo "DataScript needs npm and its registry: left out"; fi
+
+# Checks of tokens beside bare signatures and Biscuit.
+bench-authority: install build/biscuit/.installed
+	$(BIN)/python -m bench authority
+
+build/biscuit/.installed:
+	$(PYTHON) -m venv build/biscuit
+	if build/biscuit/bin/pip install -q --disable-pip-version-check biscuit-python==0.4.0; then touch $@; \
+	else echo "bench-authority: biscuit-python is not available, left out"; rm -rf build/biscuit; fi
 
 bench-peers:
 	apt-get update -q

@@ -1,4 +1,4 @@
-"""`python -m bench [executor] [store] [datomstore] [facts] [hop] [machine] [yang] [soak]`: figures beside those of peers, from the same run.
+"""`python -m bench [authority] [executor] [store] [datomstore] [facts] [hop] [machine] [yang] [soak]`: figures beside those of peers.
 
 Without a name: the short overview over all parts. `machine` is the whole table of the executor, `yang` that of the compiler,
 `datomstore` that of the store (with `--quick`, `--cpu` or `--groups=`), `soak` kills daemons.
@@ -12,6 +12,7 @@ import sys
 from bench.report import last_line
 
 PARTS = {
+    "authority": ("bench.authority", "run"),
     "executor": ("bench.machine", "overview"),
     "store": ("bench.store", "run"),
     "datomstore": ("bench.datomstore", "run"),

@@ -2,7 +2,7 @@
 
 Is:     one decision: every block must allow it, and nothing must have revoked any of them.
 Is not: verification of the token (`verify`), or a place where a clock is read.
-Fits:   the daemon asks on every request and effect, at the moment of use; no answer is kept.
+Fits:   the daemon asks on every request and effect, at the moment of use, through a handle (`capabilities.handles`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from capabilities.budget import Meter
-from capabilities.caveats import Caveats, Resource, Verb
+from capabilities.caveats import Caveats, Resource, Rights, Verb
 from capabilities.errors import TokenRefused
 from capabilities.keys import PublicKey
 from capabilities.patterns import allows_attribute, matches
@@ -48,7 +48,7 @@ class Request:
             raise ValueError(f"{self.verb!r} is not one verb")
         if self.attribute is not None and self.attribute.startswith(":"):
             raise ValueError(f"attribute {self.attribute!r} is written without its colon")
-        if any(amount < 0 for amount in self.cost.values()):
+        if self.cost and min(self.cost.values()) < 0:
             raise ValueError(f"a cost is negative: {dict(self.cost)}")
 
 
@@ -61,6 +61,10 @@ class Authorized(NamedTuple):
 
 class Revocations(Protocol):
     """What knows whether a block has been revoked, such as `revocation.RevocationSet`."""
+
+    @property
+    def generation(self) -> int:
+        """Return a number that is another whenever more may be revoked."""
 
     def revokes(self, chain: VerifiedChain, index: int) -> bool:
         """Return whether somebody entitled to it has revoked the block."""
@@ -84,31 +88,43 @@ def authorize(
 
 
 def _check(caveats: Caveats, request: Request, index: int) -> None:
-    def refuse(caveat: str, message: str) -> TokenRefused:
-        return TokenRefused(message, block=index, caveat=caveat)
+    """Return if a block allows the request. Raises TokenRefused."""
+    refused = _refusal(caveats, request)
+    if refused is not None:
+        caveat, message = refused
+        raise TokenRefused(message, block=index, caveat=caveat)
 
+
+def _refusal(caveats: Caveats, request: Request) -> tuple[str, str] | None:
+    """Return the first caveat that does not allow the request, and why; None if all do."""
     if caveats.exp is not None and request.now_s > caveats.exp:
-        raise refuse("exp", f"expired {request.now_s - caveats.exp} s ago")
+        return "exp", f"expired {request.now_s - caveats.exp} s ago"
     if caveats.nbf is not None and request.now_s < caveats.nbf:
-        raise refuse("nbf", f"holds only in {caveats.nbf - request.now_s} s")
+        return "nbf", f"holds only in {caveats.nbf - request.now_s} s"
     if caveats.revage is not None:
         age = request.revocation_age_s
         if age is None or age > caveats.revage:
-            raise refuse("revage", f"asks for a list of revocations at most {caveats.revage} s old")
+            return "revage", f"asks for a list of revocations at most {caveats.revage} s old"
     if caveats.at is not None and request.at not in caveats.at:
-        raise refuse("at", "does not hold on this node")
+        return "at", "does not hold on this node"
     if caveats.agent is not None and request.agent != caveats.agent:
-        raise refuse("agent", "belongs to another agent")
-    if caveats.rights is not None and not any(
-        right.verbs & request.verb and matches(right.pattern, request.stream)
-        for right in caveats.rights
-    ):
-        raise refuse("rights", f"forbids {_what(request)}")
+        return "agent", "belongs to another agent"
+    if caveats.rights is not None and not _covered(caveats.rights, request):
+        return "rights", f"forbids {_what(request)}"
     if caveats.attrs is not None and request.verb & ABOUT_FACTS:
         if request.attribute is None:
-            raise refuse("attrs", f"forbids {_what(request)} without naming the attribute")
+            return "attrs", f"forbids {_what(request)} without naming the attribute"
         if not allows_attribute(caveats.attrs, request.attribute):
-            raise refuse("attrs", f"forbids {_what(request)}, attribute :{request.attribute}")
+            return "attrs", f"forbids {_what(request)}, attribute :{request.attribute}"
+    return None
+
+
+def _covered(rights: tuple[Rights, ...], request: Request) -> bool:
+    """Return whether an entry has the verb and matches the stream."""
+    verb = request.verb._value_  # an enumeration's own operators are slow
+    return any(
+        right.verbs._value_ & verb and matches(right.pattern, request.stream) for right in rights
+    )
 
 
 def _what(request: Request) -> str:
@@ -117,6 +133,8 @@ def _what(request: Request) -> str:
 
 
 def _debit(token: VerifiedToken, request: Request, meter: Meter | None) -> None:
+    if not request.cost:
+        return
     if meter is not None:
         meter.debit(token, request.cost)
         return

@@ -80,6 +80,7 @@ class RevocationSet:
     def __init__(self) -> None:
         self._by_block: dict[bytes, dict[PublicKey, Revocation]] = {}
         self._count = 0
+        self.generation = 0  # raised by every statement
 
     def add(self, revocation: Revocation) -> bool:
         """Keep a statement and return whether it is new. Raises TokenInvalid when the set is full."""
@@ -89,6 +90,7 @@ class RevocationSet:
             raise TokenInvalid(f"the set holds {REVOCATIONS_MAX} revocations already")
         self._by_block.setdefault(revocation.block_id, {})[revocation.revoker] = revocation
         self._count += 1
+        self.generation += 1
         return True
 
     def __contains__(self, revocation: Revocation) -> bool:

@@ -6,7 +6,8 @@ Is not: whether it allows a request: `authorize` answers that, each time anew.
 Fits:   bytes come in, a VerifiedToken comes out or TokenInvalid; nothing else makes a VerifiedToken.
 
 A block whose signature has been checked under its prefix stays checked: the cache is keyed by block id, which covers
-the root and every body up to the block. Trust in the root and the proof of holding are never cached.
+the root and every body up to the block; and a token all of whose blocks have been is known again by its very bytes. Trust in
+the root and the proof of holding are never cached.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from itertools import pairwise
 
 from capabilities.errors import TokenInvalid, TokenRefused
 from capabilities.keys import PublicKey
-from capabilities.limits import VERIFIED_CACHE_MAX
+from capabilities.limits import VERIFIED_CACHE_MAX, VERIFIED_TOKENS_MAX
 from capabilities.tokens import (
     D_SEAL,
     D_SIGNATURE,
@@ -69,9 +70,12 @@ class BlockCache:
     handed the token next would refuse it; so another signature is checked like a first one.
     """
 
-    def __init__(self, size_max: int = VERIFIED_CACHE_MAX) -> None:
+    def __init__(
+        self, size_max: int = VERIFIED_CACHE_MAX, tokens_max: int = VERIFIED_TOKENS_MAX
+    ) -> None:
         self._blocks: OrderedDict[bytes, tuple[Block, bytes]] = OrderedDict()
-        self._size_max = size_max
+        self._tokens: OrderedDict[bytes, tuple[VerifiedChain, Proof]] = OrderedDict()
+        self._size_max, self._tokens_max = size_max, tokens_max
 
     def get(self, identity: bytes, signature: bytes) -> Block | None:
         """Return a block that has been checked with this signature."""
@@ -86,6 +90,21 @@ class BlockCache:
         self._blocks[block.id] = (block, signature)
         if len(self._blocks) > self._size_max:
             self._blocks.popitem(last=False)
+
+    def token(self, data: bytes) -> tuple[VerifiedChain, Proof] | None:
+        """Return the chain and the proof of a token whose blocks have all been checked, and that hangs together."""
+        found = self._tokens.get(data)
+        if found is not None:
+            self._tokens.move_to_end(data)
+        return found
+
+    def add_token(self, data: bytes, chain: VerifiedChain, proof: Proof) -> None:
+        """Keep a checked token, unless its bytes have a secret in them."""
+        if isinstance(proof, Bearer):
+            return
+        self._tokens[data] = chain, proof
+        if len(self._tokens) > self._tokens_max:
+            self._tokens.popitem(last=False)
 
     def __len__(self) -> int:
         return len(self._blocks)
@@ -111,9 +130,8 @@ def verify(
     Cost: one signature check a block not in the cache, about 0.1 ms each.
     Raises TokenInvalid.
     """
-    envelope = open_envelope(data)
-    chain = _chain(envelope, roots, cache)
-    _check_proof(envelope.proof, chain, presenter, challenge)
+    chain, proof = _opened(data, roots, cache)
+    _check_proof(proof, chain, presenter, challenge)
     return VerifiedToken(chain.root, chain.blocks)
 
 
@@ -121,7 +139,7 @@ def verify_chain(
     data: bytes, *, roots: Container[PublicKey], cache: BlockCache | None = None
 ) -> VerifiedChain:
     """Return the blocks of a token, whoever shows them: to look at, or to revoke. Raises TokenInvalid."""
-    return _chain(open_envelope(data), roots, cache)
+    return _opened(data, roots, cache)[0]
 
 
 def check_hop(token: VerifiedChain, to: PublicKey) -> None:
@@ -138,11 +156,28 @@ def allows_hop(token: VerifiedChain, to: PublicKey) -> bool:
     return _structure(token.blocks, keys) is None
 
 
-def _chain(
-    envelope: Envelope, roots: Container[PublicKey], cache: BlockCache | None
-) -> VerifiedChain:
-    if envelope.root not in roots:
-        raise TokenInvalid(f"root {envelope.root.text[:12]} is not trusted here")
+def _opened(
+    data: bytes, roots: Container[PublicKey], cache: BlockCache | None
+) -> tuple[VerifiedChain, Proof]:
+    """Return the chain of a token's bytes, every signature checked now or before, and its proof, unchecked."""
+    known = None if cache is None else cache.token(data)
+    if known is not None:
+        _check_trusted(known[0].root, roots)
+        return known
+    envelope = open_envelope(data)
+    _check_trusted(envelope.root, roots)
+    chain = _chain(envelope, cache)
+    if cache is not None:
+        cache.add_token(data, chain, envelope.proof)
+    return chain, envelope.proof
+
+
+def _check_trusted(root: PublicKey, roots: Container[PublicKey]) -> None:
+    if root not in roots:
+        raise TokenInvalid(f"root {root.text[:12]} is not trusted here")
+
+
+def _chain(envelope: Envelope, cache: BlockCache | None) -> VerifiedChain:
     blocks: list[Block] = []
     previous, signer = envelope.root.bytes, envelope.root
     for index, (body, signature) in enumerate(envelope.signed):

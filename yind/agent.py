@@ -23,7 +23,7 @@ from enum import StrEnum
 
 import msgspec
 
-from capabilities.verify import VerifiedToken
+from capabilities.handles import Handle
 from yind.cesk import Fault, Machine
 
 
@@ -145,11 +145,11 @@ def decode_record(data: bytes) -> AgentRecord:
 
 @dataclass(slots=True, eq=False)
 class Agent:
-    """A record, and while it has not ended, its machine and verified tokens."""
+    """A record, and while it has not ended, its machine and the handles of its tokens."""
 
     record: AgentRecord
     machine: Machine | None = None  # restored when it is first needed
-    tokens: list[VerifiedToken] = field(default_factory=list)
+    tokens: list[Handle] = field(default_factory=list)
     requested: State | None = None  # PAUSED or KILLED, honoured at the end of a slice
     requested_reason: str = ""
     running: bool = False  # a worker or an effect owns it now

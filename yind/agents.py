@@ -80,7 +80,7 @@ class Agents:
         """Restore machine and tokens of an agent whose state is on disk only. May take milliseconds."""
         record = agent.record
         if not agent.tokens:
-            agent.tokens = [self._authority.verify_own(token) for token in record.tokens]
+            agent.tokens = [self._authority.handle_own(token, record.id) for token in record.tokens]
         if agent.machine is None:
             agent.machine = self._code.restore(
                 record.image, memory_max=record.memory_max, fuel_max=record.fuel_max

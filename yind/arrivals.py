@@ -17,7 +17,7 @@ import trio
 
 from capabilities.caveats import Verb
 from capabilities.errors import CapabilityError
-from capabilities.verify import VerifiedToken
+from capabilities.handles import Handle
 from datomstore.batch import Batch
 from datomstore.value import Map
 from protocol import handoff
@@ -70,7 +70,7 @@ class Arrivals:
         self._limits = limits
         self._targets: dict[bytes, Target] = {}
         self._offers: dict[Attempt, Offer] = {}  # checked, not yet taken
-        self._checked: dict[Attempt, tuple[Machine, list[VerifiedToken]]] = {}  # while they were
+        self._checked: dict[Attempt, tuple[Machine, list[Handle]]] = {}  # while they were
         self._checking = trio.Semaphore(ARRIVALS_MAX)
         self._nursery: trio.Nursery | None = None
         self._ready: Callable[[Agent], None] = lambda agent: None
@@ -174,7 +174,7 @@ class Arrivals:
                 raise HopRefused("the source sent another program")
             await self._code.admit(program, self._agents.write)
 
-    async def _restored(self, offer: Offer) -> tuple[Machine, list[VerifiedToken]]:
+    async def _restored(self, offer: Offer) -> tuple[Machine, list[Handle]]:
         """Return machine and tokens of an offer in which everything is as it must be."""
         agent = self._agents.get(offer.agent)
         if agent is not None and not agent.ended and not self._departures.holds(offer.agent):
@@ -186,10 +186,8 @@ class Arrivals:
         if len(offer.tokens) > TOKENS_PER_AGENT_MAX:
             raise HopRefused(f"{len(offer.tokens)} tokens; at most {TOKENS_PER_AGENT_MAX}")
         luggage, image = opened(offer)
-        tokens = [self._authority.verify_own(token) for token in offer.tokens]
-        self._authority.allow(
-            tokens, Verb.MIGRATE, self._node, who=offer.agent.hex()[:12], agent_id=offer.agent
-        )
+        tokens = [self._authority.handle_own(token, offer.agent) for token in offer.tokens]
+        self._authority.allow(tokens, Verb.MIGRATE, self._node, who=offer.agent.hex()[:12])
         memory_max = min(luggage.memory_max, self._limits.memory_max)
         machine = await trio.to_thread.run_sync(
             lambda: self._code.restore(image, memory_max=memory_max, fuel_max=luggage.fuel_max)

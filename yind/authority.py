@@ -15,10 +15,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from capabilities.authorize import Request, authorize
 from capabilities.budget import Meter
 from capabilities.caveats import Caveats, Verb
 from capabilities.errors import CapabilityError, TokenRefused
+from capabilities.handles import Handle
 from capabilities.keys import PrivateKey, PublicKey
 from capabilities.revocation import Revocation, RevocationSet
 from capabilities.tokens import Token
@@ -73,7 +73,8 @@ class Authority:
     def load(self, batch: Batch) -> None:
         """Read what earlier runs of this node knew."""
         if (revocations := batch.get(TABLE, REVOCATIONS)) is not None:
-            self.revoked = RevocationSet.decode(revocations)
+            for statement in RevocationSet.decode(revocations):
+                self.revoked.add(statement)
         if (meter := batch.get(TABLE, METER)) is not None:
             self._meter.load(meter)
 
@@ -87,9 +88,15 @@ class Authority:
         """Return the blocks of a token, whoever shows it. Raises TokenInvalid."""
         return verify_chain(data, roots=self._roots, cache=self._cache)
 
-    def verify_own(self, data: bytes) -> VerifiedToken:
-        """Return the verified token that is bound to this node. Raises TokenInvalid."""
-        return self.verify(data, self._key.public)
+    def handle(self, token: VerifiedToken, agent: bytes | None) -> Handle:
+        """Return the handle of a token for an agent on this node, or for None for who is at the other end of a connection."""
+        return Handle(
+            token, at=self._key.public, agent=agent, revoked=self.revoked, meter=self._meter
+        )
+
+    def handle_own(self, data: bytes, agent: bytes) -> Handle:
+        """Return the handle of an agent's token, which is bound to this node. Raises TokenInvalid."""
+        return self.handle(self.verify(data, self._key.public), agent)
 
     def hand_on(self, data: bytes, verified: VerifiedToken, to: PublicKey, name: str) -> bytes:
         """Return a token of this node, bound to another one. Raises Denied when it may not go there."""
@@ -115,66 +122,42 @@ class Authority:
 
     def allow_agent(self, agent: Agent, verb: Verb, resource: str) -> None:
         """Let an agent do something, or raise Denied; the decision is audited either way."""
-        self.allow(agent.tokens, verb, resource, who=agent.text_id, agent_id=agent.record.id)
+        self.allow(agent.tokens, verb, resource, who=agent.text_id)
 
     def permits_agent(self, agent: Agent, verb: Verb, resource: str) -> bool:
         """Return whether an agent could do something, without an entry in the audit stream."""
-        return self.permits(agent.tokens, verb, resource, agent.record.id)
+        return self.permits(agent.tokens, verb, resource)
 
-    def permits(
-        self,
-        tokens: Iterable[VerifiedToken],
-        verb: Verb,
-        resource: str,
-        agent_id: bytes | None = None,
-    ) -> bool:
+    def permits(self, tokens: Iterable[Handle], verb: Verb, resource: str) -> bool:
         """Return whether the tokens allow something, without an entry in the audit stream."""
         try:
-            self._decide(tokens, verb, resource, agent_id)
+            self._decide(tokens, verb, resource)
         except Denied:
             return False
         return True
 
-    def allow(
-        self,
-        tokens: Iterable[VerifiedToken],
-        verb: Verb,
-        resource: str,
-        *,
-        who: str,
-        agent_id: bytes | None = None,
-    ) -> None:
+    def allow(self, tokens: Iterable[Handle], verb: Verb, resource: str, *, who: str) -> None:
         """Return if one of the tokens allows it; raise Denied with the reason of the nearest one."""
         try:
-            block = self._decide(tokens, verb, resource, agent_id)
+            block = self._decide(tokens, verb, resource)
         except Denied as refusal:
             self._note(who, verb, resource, allowed=False, reason=str(refusal), block=None)
             raise
         self._note(who, verb, resource, allowed=True, reason="", block=block)
 
-    def _decide(
-        self, tokens: Iterable[VerifiedToken], verb: Verb, resource: str, agent_id: bytes | None
-    ) -> bytes:
+    def _decide(self, tokens: Iterable[Handle], verb: Verb, resource: str) -> bytes:
         """Return the id of the last block of the token that allows it. Raises Denied."""
-        right = f"{verb_name(verb)} {resource}"
-        request = Request(
-            verb=verb,
-            stream=resource,
-            at=self._key.public,
-            agent=agent_id,
-            now_s=self._clock.now_ms() // 1000,
-            revocation_age_s=self.revocation_age_s(),
-        )
+        now_s, age_s = self._clock.now_ms() // 1000, self.revocation_age_s()
         refusals: list[Denied] = []
-        for token in tokens:
+        for handle in tokens:
             try:
-                authorize(token, request, revoked=self.revoked, meter=self._meter)
+                return handle.authorize(verb, resource, now_s, revocation_age_s=age_s)
             except TokenRefused as refused:
+                right = f"{verb_name(verb)} {resource}"
                 revoked = refused.caveat == "revoked"
                 refusals.append(Denied(f"{right}: {refused}", right=right, revoked=revoked))
-            else:
-                return token.blocks[-1].id
         if not refusals:
+            right = f"{verb_name(verb)} {resource}"
             raise Denied(f"{right}: no token was presented", right=right)
         raise next((refusal for refusal in refusals if refusal.revoked), refusals[-1])
 

@@ -19,6 +19,7 @@ import trio
 
 from capabilities.caveats import Verb
 from capabilities.errors import CapabilityError
+from capabilities.handles import Handle
 from capabilities.keys import PublicKey
 from capabilities.revocation import Revocation
 from capabilities.tokens import Token, agent_id
@@ -146,7 +147,9 @@ class Control:
         tokens = fields.items("tokens")
         if len(tokens) > TOKENS_PER_AGENT_MAX:
             raise RequestInvalid(f"{len(tokens)} tokens; at most {TOKENS_PER_AGENT_MAX}")
-        session.tokens = [self._verify(session.peer, token) for token in tokens]
+        session.tokens = [
+            self._authority.handle(self._verify(session.peer, token), None) for token in tokens
+        ]
         return Map({"tokens": len(tokens)})
 
     def _verify(self, presenter: PublicKey, token: object) -> VerifiedToken:
@@ -158,8 +161,8 @@ class Control:
             self._authority.refuse(presenter.text, "present", self._node, str(error))
             raise
 
-    def _verify_for(self, agent: bytes, token: object) -> VerifiedToken:
-        """Return the verified token of an agent.
+    def _verify_for(self, agent: bytes, token: object) -> Handle:
+        """Return the handle of an agent's token.
 
         It has to name the agent: a token that is merely bound to this node could be given to any agent of the node by
         anybody who has seen its bytes.
@@ -167,7 +170,7 @@ class Control:
         verified = self._verify(self._key, token)
         if all(block.caveats.agent != agent for block in verified.blocks):
             raise RequestInvalid("a token given to an agent has a block that names the agent")
-        return verified
+        return self._authority.handle(verified, agent)
 
     async def node_info(self, session: Session, fields: Fields, send: SendItem) -> object:
         """Say who this node is."""

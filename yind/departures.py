@@ -181,8 +181,8 @@ class Departures:
             raise HopRefused(f"{target!r} is no other node of this cluster")
         record = agent.record
         tokens = tuple(
-            self._authority.hand_on(data, verified, member.key, target)
-            for data, verified in zip(record.tokens, agent.tokens, strict=True)
+            self._authority.hand_on(data, handle.token, member.key, target)
+            for data, handle in zip(record.tokens, agent.tokens, strict=True)
         )
         try:  # nothing has begun yet: a node that cannot be reached is an answer, not a wait
             await self._peers.channel(target)

@@ -86,8 +86,8 @@ class Revocations:
         """Ask an agent that holds a revoked token to pause at the end of its slice."""
         if agent.ended or agent.record.state is State.PAUSED:
             return False
-        for token in agent.tokens:
-            block = self._authority.revoked_block(token)
+        for handle in agent.tokens:
+            block = self._authority.revoked_block(handle.token)
             if block is not None:
                 agent.requested = State.PAUSED
                 agent.requested_reason = f"token revoked: block {block}"

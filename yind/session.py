@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from capabilities.handles import Handle
 from capabilities.keys import PublicKey
-from capabilities.verify import VerifiedToken
 
 
 @dataclass(slots=True)
 class Session:
-    """The authenticated key at the other end, and its tokens."""
+    """The authenticated key at the other end, and the handles of its tokens."""
 
     peer: PublicKey
-    tokens: list[VerifiedToken] = field(default_factory=list)
+    tokens: list[Handle] = field(default_factory=list)

@@ -1,0 +1,106 @@
+"""A token as the node keeps it for who uses it: often asked, so what has been found stays found while it can.
+
+Is:     a verified token, at this node and for one agent or none; and for which verbs and streams every block allows it.
+Is not: an answer from before: time, revocations and budgets are looked at each time, and a refusal is always found anew.
+Fits:   agents and sessions hold handles, never bytes; `authorize` decides what a handle does not know.
+
+What a block says of verbs, streams, nodes and agents does not change, so that all blocks allow a verb on a stream is kept.
+What may change is kept as bounds: the seconds between which every block holds, the age of our list of revocations that all
+accept, and the generation of that list in which none was revoked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from capabilities.authorize import Request, Revocations, authorize
+from capabilities.budget import Meter
+from capabilities.caveats import Resource, Verb
+from capabilities.keys import PublicKey
+from capabilities.limits import HANDLE_STREAMS_MAX
+from capabilities.verify import VerifiedToken
+
+FREE: Mapping[Resource, int] = {}
+
+
+class Handle:
+    """The right to ask for what a token allows."""
+
+    __slots__ = (
+        "_age_max",
+        "_agent",
+        "_allowed",
+        "_at",
+        "_from_s",
+        "_generation",
+        "_meter",
+        "_revoked",
+        "_until_s",
+        "tip",
+        "token",
+    )
+
+    def __init__(
+        self,
+        token: VerifiedToken,
+        *,
+        at: PublicKey,
+        agent: bytes | None,
+        revoked: Revocations,
+        meter: Meter | None = None,
+    ) -> None:
+        """Take a token; `at` is the node that executes what is asked for, `agent` the id of the agent that asks."""
+        self.token, self.tip = token, token.blocks[-1].id
+        self._at, self._agent, self._revoked, self._meter = at, agent, revoked, meter
+        caveats = [block.caveats for block in token.blocks]
+        self._from_s = max((one.nbf for one in caveats if one.nbf is not None), default=0)
+        self._until_s = min(one.exp for one in caveats if one.exp is not None)
+        self._age_max = min((one.revage for one in caveats if one.revage is not None), default=None)
+        self._allowed: dict[str, int] = {}  # stream -> verbs
+        self._generation = -1  # of the revocations, as of `_allowed`
+
+    def authorize(
+        self,
+        verb: Verb,
+        stream: str,
+        now_s: int,
+        *,
+        attribute: str | None = None,
+        cost: Mapping[Resource, int] = FREE,
+        revocation_age_s: int | None = None,
+    ) -> bytes:
+        """Return the id of the last block of the token, which allows this; see `Request`. Raises TokenRefused."""
+        if (
+            self._allowed.get(stream, 0) & verb._value_
+            and self._from_s <= now_s <= self._until_s
+            and self._generation == self._revoked.generation
+            and attribute is None
+            and not cost
+            and (
+                self._age_max is None
+                or (revocation_age_s is not None and revocation_age_s <= self._age_max)
+            )
+        ):
+            return self.tip
+        request = Request(
+            verb=verb,
+            stream=stream,
+            at=self._at,
+            agent=self._agent,
+            now_s=now_s,
+            attribute=attribute,
+            cost=cost,
+            revocation_age_s=revocation_age_s,
+        )
+        generation = self._revoked.generation
+        authorize(self.token, request, revoked=self._revoked, meter=self._meter)
+        if attribute is None:
+            self._keep(verb, stream, generation)
+        return self.tip
+
+    def _keep(self, verb: Verb, stream: str, generation: int) -> None:
+        """Note that every block allows a verb on a stream."""
+        if generation != self._generation or len(self._allowed) >= HANDLE_STREAMS_MAX:
+            self._allowed.clear()
+            self._generation = generation
+        self._allowed[stream] = self._allowed.get(stream, 0) | verb.value
