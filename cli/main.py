@@ -36,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "refactor",
         "Rename, or extract a function, in source files.",
     ),
+    "lint": ("cli.commands.lint", "lint", "Tell what is wrong, dead, unused or odd in programs."),
     "stream": ("cli.commands.stream", "stream", "List, make, import, export and watch streams."),
     "q": ("cli.commands.query", "q", "Ask a Datalog query."),
     "verify": ("cli.commands.store", "verify", "Check stored streams."),

@@ -195,7 +195,7 @@ def _compiled(
     if missing:
         made, wrong = derived(columns, units, missing, names)
         if wrong:
-            raise_all(_errors(wrong.rows, Ast(tree.items, tree.places, ENTITY_BASE), core, source))
+            raise_all(mistakes(wrong.rows, Ast(tree.items, tree.places, ENTITY_BASE), core, source))
         raise_all(_too_many_operands(columns, source))
         for number, new in zip(missing, made, strict=True):
             kept.put(units[number].key, new)
@@ -338,13 +338,13 @@ def _too_many_operands(columns: Columns, source: Source) -> list[SourceError]:
     return found
 
 
-def _errors(
+def mistakes(
     wrong: Mapping[str, Sequence[tuple[int, ...]]],
     ast: Ast,
     core: CoreLibrary | None,
     source: Source,
 ) -> list[SourceError]:
-    """Return what is wrong with the program, in the order of its text."""
+    """Return what is wrong with the program, in the order of its text, given the rows of ERROR_RELATIONS."""
     definitions = {name for node in ast.nodes("def") if (name := ast.name(node)) is not None}
     found: list[tuple[int, str, str | None]] = []  # node, message, the name to find a near one for
     hints: dict[int, str] = {}

@@ -104,6 +104,7 @@ class Source:
     text: str
     parts: tuple[Part, ...] = ()  # the files it was put together from
     words: frozenset[str] = frozenset()  # its macros: names that a misspelt one may have meant
+    macro_uses: frozenset[str] = frozenset()  # names that those mention
 
     @staticmethod
     def of_files(name: str, files: Iterable[tuple[str, str]]) -> Source:

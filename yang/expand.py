@@ -679,9 +679,10 @@ class Expander:
         )
 
     def source_with_words(self) -> Source:
-        """Return the source with the names that a misspelt one may have meant."""
+        """Return the source with the names that a misspelt one may have meant, and those that macros mention."""
         words = self.macros.table.keys() | SPECIAL.keys() | self.syntax.keys()
-        return replace(self.source, words=frozenset(word for word in words if "~" not in word))
+        words = {word for word in words if "~" not in word}
+        return replace(self.source, words=frozenset(words), macro_uses=self.macros.mentioned())
 
     def branch(self, source: Source, known: Known) -> Expander:
         """Return an expander for what follows, which changes nothing here: it may be given up."""

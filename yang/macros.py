@@ -103,6 +103,10 @@ class Macros:
         self.table[name] = Macro(name, self._number, sees_locals, arglists)
         self._number += 1
 
+    def mentioned(self) -> frozenset[str]:
+        """Return the names that the macros themselves mention: what only these use is in no tree."""
+        return frozenset().union(*(self._names_of(name) for name in self.table))
+
     def note(self, statement: Form) -> None:
         """Take a top-level core form, which macros that follow may use."""
         if statement.kind != "list" or not statement.value:

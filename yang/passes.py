@@ -57,6 +57,16 @@ _TABLE = (
         ("tail",),
         ("static-reference", "global-reference", "host-reference", "unresolved", "calls"),
     ),
+    Pass(
+        "errors",
+        ("tail", "names"),
+        (
+            "recur-misplaced",
+            "recur-count",
+            "argument-count",
+            "own-argument-count",
+        ),
+    ),
     Pass("flow", ("callgraph", "tail", "names"), ("comes-from", "passes-on", "renewed")),
     Pass(
         "variables",
@@ -136,6 +146,22 @@ _TABLE = (
         ("size", "single-use-function", "inline-candidate"),
         (("size", "fn/size", 1), ("inline-candidate", "inline/function", 1)),
     ),
+    Pass(
+        "lint",
+        (
+            "dead",
+            "inline",
+            "types",
+            "effects",
+            "callgraph",
+            "variables",
+            "constants",
+            "flow",
+            "tail",
+            "names",
+        ),
+        ("finding",),
+    ),
 )
 PASSES: dict[str, Pass] = {row.name: row for row in _TABLE}
 RELATIONS: dict[str, Pass] = {relation: row for row in _TABLE for relation in row.relations}
@@ -159,16 +185,22 @@ SCHEMA: dict[Keyword, dict[Keyword, Any]] = {
     Keyword("fn/size"): {},
     Keyword("inline/function"): _REF | _MANY,
 }
+MACRO_USES = Keyword("program/macro-uses")
+FACTS_SCHEMA = CODE_SCHEMA | host_facts.SCHEMA | {MACRO_USES: _MANY}
 
 
 @dataclass(slots=True, weakref_slot=True)
 class Subject:
     """A program under analysis: its tree, and the facts that the passes read."""
 
-    ast: Ast
-    scope: Mapping[str, Rows]  # what scope.dl derives
+    analysis: Analysis  # the nodes, and what scope.dl derives of them
     facts: Database  # AST, scope, and what the host knows of names
     _known: dict[str, Rows] = field(default_factory=dict)
+
+    @property
+    def ast(self) -> Ast:
+        """Return the nodes by entity."""
+        return self.analysis.ast
 
     def rows(self, relation: str) -> Rows:
         """Return the answers of one relation of a pass. Raises PassUnknown."""
@@ -253,8 +285,8 @@ def files_of(passes: Iterable[str]) -> tuple[str, ...]:
     return tuple(row.name for row in _TABLE if row.name in wanted)
 
 
-def subject_of(program: Program | Tree) -> Subject:
-    """Return a program's facts, ready for passes.
+def subject_of(program: Program | Tree, *, macro_uses: Iterable[str] = ()) -> Subject:
+    """Return a program's facts, ready for passes. `macro_uses`: definitions that its macros mention, which are no part of it.
 
     Raises:
         ProgramInvalid: the bytes are no program.
@@ -263,11 +295,14 @@ def subject_of(program: Program | Tree) -> Subject:
     from yang.summaries import library_signatures
 
     tree = tree_of(program) if isinstance(program, Program) else program
-    return subject(tree, core_library(), library_signatures())
+    return subject(tree, core_library(), library_signatures(), macro_uses)
 
 
 def subject(
-    tree: Tree, core: CoreLibrary | None, library: Mapping[str, Sequence[Signature]]
+    tree: Tree,
+    core: CoreLibrary | None,
+    library: Mapping[str, Sequence[Signature]],
+    macro_uses: Iterable[str] = (),
 ) -> Subject:
     """Return a tree's facts, given what is known of the core library; while that is analysed itself, nothing."""
     ast = Ast(tree.items, tree.places, ENTITY_BASE)
@@ -280,4 +315,5 @@ def subject(
         free = max(datom.e for datom in datoms) + 1
         datoms += host_facts.host_datoms(analysis, free, library)
         datoms += host_facts.query_datoms(ast)
-        return Subject(ast, scope, Database.from_datoms(datoms, CODE_SCHEMA | host_facts.SCHEMA))
+        datoms += [Datom(ENTITY_BASE, MACRO_USES, name, TX, True) for name in sorted(macro_uses)]
+        return Subject(analysis, Database.from_datoms(datoms, FACTS_SCHEMA))

@@ -153,7 +153,7 @@ _CALLS: dict[str, tuple[tuple[int, int], ...]] = {
     "sorted-empty": ((1, 1),),
 }
 _STREAMS = {"transact!": ((0, "stream/write"),)}  # those of q are told by its query
-_NEVER = frozenset({"abort*", "suspend*"})
+_NEVER = frozenset({"abort*"})  # a continuation of suspend* goes on where it was left
 
 
 def _by_name(table: dict[str, str]) -> dict[str, str]:

@@ -43,7 +43,7 @@ def derive_signatures() -> Summaries:
     answers = library.relations(
         ["body-effect", "returns", "called-parameter", "throws", "counted", "gives-back"]
     )
-    functions = library.scope["static"]
+    functions = library.analysis.scope["static"]
     effects, kinds = _grouped(answers["body-effect"]), _grouped(answers["returns"])
     called = {parameter for (parameter,) in answers["called-parameter"]}
     failing = {node for (node,) in answers["throws"]}

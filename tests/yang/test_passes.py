@@ -272,11 +272,9 @@ def test_kinds_of_a_program_s_value(text: str, kinds: list[str]) -> None:
     subject = analysed(text)
     last = max(node for node in subject.ast.children("program")[subject.ast.base])
     assert sorted(kind.name for node, kind in subject.rows("kind") if node == last) == kinds
-    certain = dict(subject.rows("certainty")).get(last)
-    expected = {0: None}.get(
-        len(kinds), "static" if len(kinds) == 1 and kinds != ["any"] else "dynamic"
-    )
-    assert (certain and certain.name) == expected
+    found = next((certainty for node, certainty in subject.rows("certainty") if node == last), None)
+    expected = "static" if len(kinds) == 1 and kinds != ["any"] else "dynamic"
+    assert found is (Keyword(expected) if kinds else None)
 
 
 # -- dead code --
