@@ -6,7 +6,7 @@ Is not: the scheduler, nor what effects do.
 Fits:   `yind.agents` keeps them; `yind.scheduler` runs them; `yind.control` shows them.
 
     ready ----> waiting (a timer, another node)  ----> ready
-      |  \----> paused (by a person, a missing right, a revoked token) ----> ready
+      |  \----> paused (by a person, a missing right, a revoked token; a session between entries) ----> ready
       |  \----> moved (handed off; only the tombstone stays)
       +----> done | failed | killed              (the machine is gone, the result stays)
 
@@ -113,6 +113,7 @@ class AgentRecord(msgspec.Struct):
     moved_to: str | None = None
     denied_right: str | None = None  # "read alpha/stdlib": what a paused agent lacks
     wake_ms: int | None = None  # a sleeping agent's deadline, so that a restart does not sleep anew
+    session: bool = False  # at the end of a unit, and at an error, it waits for the next one
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -20,6 +20,7 @@ from yang.compile import Compiled, code_datoms, code_schema, compile_program
 from yang.core import core_segment, core_source
 from yang.lower import tree_of_files
 from yang.program import Program, tree_of
+from yang.session import LAST_ERROR
 from yind.cesk import Code, Machine
 from yind.cesk.hybrid import HybridMachine
 from yind.cesk.limits import HOT_COUNT
@@ -126,6 +127,16 @@ class CodeLibrary:
             hot_count=None if mode == "direct" else HOT_COUNT,
         )
         return cast(Machine, hybrid)  # it has the same interface
+
+    def enter(self, machine: Machine, program_hash: bytes) -> None:
+        """Let a session's machine begin a known program as its next unit.
+
+        Raises:
+            CodeUnknown: the program is not known here.
+            MachineError: the session has too many units, or its machine cannot go on.
+        """
+        code = Code(self.code_of(program_hash).segment, self._core, machine.code)
+        machine.enter(code, LAST_ERROR)
 
     def restore(self, image: bytes, *, memory_max: int, fuel_max: int | None) -> Machine:
         """Return the machine of an image. Raises ImageInvalid or CodeUnknown."""

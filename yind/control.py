@@ -30,11 +30,12 @@ from yang.program import Program
 from yind.agent import ENDED, Agent, AgentRecord, FaultData, State
 from yind.agents import Agents
 from yind.authority import Authority
+from yind.cesk.errors import MachineError
 from yind.clock import Clock
 from yind.code import CodeLibrary
 from yind.config import AgentLimits
 from yind.effects import Effects, verbs_of
-from yind.errors import AgentState, RequestInvalid
+from yind.errors import AgentState, Denied, RequestInvalid
 from yind.limits import (
     AGENT_COUNT_MAX,
     FOLLOW_BUFFER,
@@ -343,13 +344,14 @@ class Control:
             fuel_max=fuel_max,
             since_ms=self._clock.now_ms(),
             tokens=[bytes(token) for token in tokens],  # type: ignore[call-overload]
+            session=bool(fields.get("session", bool, False)),
         )
         arguments = fields.get("arguments", Map, Map({}))
         machine = await trio.to_thread.run_sync(
             partial(
                 self._code.machine_of,
                 program,
-                self._limits.mode,
+                "compiled" if record.session else self._limits.mode,
                 memory_max=memory_max,
                 fuel_max=fuel_max,
                 globals={"*args*": arguments},
@@ -473,6 +475,40 @@ class Control:
         self._scheduler.ready(agent)
         return summary(agent)
 
+    async def agent_enter(self, session: Session, fields: Fields, send: SendItem) -> object:
+        """Let a session run its next unit; what it still did is given up. Only its owner may: the unit gets its tokens."""
+        agent = self._agent(session, fields, Verb.SPAWN)
+        self._check_may_enter(session, agent)
+        program = Program.from_bytes(fields.data("program"))
+        await self._code.admit(program, self._agents.write)
+        self._check_may_enter(session, agent)  # others were at work meanwhile
+        self._agents.load(agent)
+        record, machine = agent.record, agent.machine
+        assert machine is not None, agent.text_id
+        try:
+            self._code.enter(machine, program.hash)
+        except MachineError as error:
+            raise RequestInvalid(f"the session cannot go on: {error}") from error
+        record.result = record.fault = record.fault_data = record.denied_right = None
+        record.wake_ms = agent.requested = None  # what concerned the unit before
+        agent.become(State.READY, self._clock.now_ms())
+        await self._agents.commit(agent)
+        self._scheduler.ready(agent)
+        return summary(agent)
+
+    def _check_may_enter(self, session: Session, agent: Agent) -> None:
+        record = agent.record
+        if record.owner != session.peer.bytes:
+            reason = "only the owner of a session enters code into it"
+            self._authority.refuse(session.peer.text, "enter", agent.text_id, reason)
+            raise Denied(reason, right=f"enter {agent.text_id}")
+        if not record.session:
+            raise AgentState(f"agent {agent.text_id} is no session")
+        if record.state is not State.PAUSED:
+            raise AgentState(
+                f"agent {agent.text_id} is {record.state}, it does not wait for an entry"
+            )
+
     async def agent_migrate(self, session: Session, fields: Fields, send: SendItem) -> object:
         """Move an agent that did not ask for it."""
         agent = self._agent(session, fields, Verb.SPAWN)
@@ -542,6 +578,7 @@ VERBS: dict[str, Verb_] = {
     "agent.pause": Control.agent_pause,
     "agent.resume": Control.agent_resume,
     "agent.kill": Control.agent_kill,
+    "agent.enter": Control.agent_enter,
     "agent.migrate": Control.agent_migrate,
     "agent.hops": Control.agent_hops,
     "token.revoke": Control.token_revoke,
@@ -596,6 +633,7 @@ def summary(agent: Agent) -> Map:
             "moved_to": record.moved_to,
             "denied_right": record.denied_right,
             "log_lines": record.log_dropped + len(record.log),
+            "session": record.session,
         }
     )
 

@@ -35,6 +35,7 @@ class Luggage(msgspec.Struct, frozen=True):
     hop_count: int
     log: list[str]
     log_dropped: int
+    session: bool = False
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -60,6 +61,7 @@ def offer_of(
         hop_count=record.hop_count,
         log=record.log,
         log_dropped=record.log_dropped,
+        session=record.session,
     )
     programs = tuple(Machine.programs_of(record.image))
     body = continuation.seal(record.image, programs, _encoder.encode(luggage))
@@ -112,4 +114,5 @@ def record_of(offer: Offer, memory_max: int, now_ms: int) -> AgentRecord:
         log=luggage.log,
         log_dropped=luggage.log_dropped,
         wake_ms=luggage.wake_ms,
+        session=luggage.session,
     )

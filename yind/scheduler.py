@@ -28,6 +28,7 @@ from yind.errors import Denied, EffectInvalid, HopRefused, YindError
 from yind.limits import AGENT_COUNT_MAX, CHECKPOINT_S, FUEL_AT_ONCE
 
 Following = Callable[[], Awaitable[None]]
+WAITS_FOR_ENTRY = "a session, waits for the next entry"
 
 _log = structlog.get_logger()
 
@@ -125,10 +126,15 @@ class Scheduler:
                 return partial(self._perform, agent, machine)
             case Status.DONE:
                 agent.record.result = machine.result_text
+                if agent.record.session:
+                    return partial(self._agents.pause, agent, WAITS_FOR_ENTRY)
                 return partial(self._agents.end, agent, State.DONE)
             case Status.FAULT:
                 fault = machine.fault
                 agent.record.fault_data = fault_data(fault)
+                if agent.record.session:
+                    agent.record.fault = str(fault)
+                    return partial(self._agents.pause, agent, WAITS_FOR_ENTRY)
                 return partial(self._fail, agent, fault.message, trace=str(fault))
             case _:
                 budget = agent.record.memory_max

@@ -22,6 +22,7 @@ from cli.cluster import ALL_VERBS, Cluster, add_node, create
 from datomstore.value import Map
 from protocol.transport import Channel, SendItem, client_context, connect
 from yang.compile import compile_source
+from yang.program import Program
 from yind import config as configuration
 from yind.clock import System
 from yind.node import Node, run_node
@@ -117,6 +118,17 @@ class Fleet:
     ) -> bytes:
         """Start an agent and return its id; it gets the tokens given, or none."""
         program = compile_source(source, "test.clj").program
+        return await self.spawn_program(name, program, *tokens, arguments=arguments, **fields)
+
+    async def spawn_program(
+        self,
+        name: str,
+        program: Program,
+        *tokens: Token,
+        arguments: Map | None = None,
+        **fields: object,
+    ) -> bytes:
+        """Start an agent of a program, as `spawn` does."""
         nonce = os.urandom(16)
         key = self.cluster.node(name).key
         agent = agent_id(self.cluster.operator_key.public, program.hash, nonce, key)

@@ -54,9 +54,7 @@ class Code:
     before: Code | None
     unit_count: int
     program_hash: bytes
-    def __init__(
-        self, segment: Segment, core: Code | None, before: Code | None = None
-    ) -> None: ...
+    def __init__(self, segment: Segment, core: Code | None, before: Code | None = None) -> None: ...
 
 class Machine:
     code: Code
