@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "cluster": ("cli.commands.cluster", "cluster", "Make a cluster."),
     "node": ("cli.commands.cluster", "node", "Add and list nodes."),
     "run": ("cli.commands.run", "run", "Run a program on an ephemeral node and print its value."),
+    "repl": ("cli.commands.repl", "repl", "Enter code and see its value, here or on a node."),
     "compile": ("cli.commands.compile", "compile_", "Show what a program compiles to."),
     "refactor": (
         "cli.commands.refactor",

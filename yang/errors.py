@@ -123,6 +123,17 @@ class Source:
         parts = (*parts, Part(before + 1, name))
         return Source(self.name, f"{self.text}\n{text}", parts, self.words), before
 
+    def texts(self) -> dict[str, str]:
+        """Return the text of each file, by its name."""
+        if not self.parts:
+            return {self.name: self.text}
+        lines = self.text.split("\n")
+        ends = [part.line - 1 for part in self.parts[1:]] + [len(lines)]
+        return {
+            part.name: "\n".join(lines[part.line - 1 : end])
+            for part, end in zip(self.parts, ends, strict=True)
+        }
+
     def line(self, number: int) -> str:
         """Return one line without its end; empty when the text has none such."""
         lines = self.text.split("\n")

@@ -23,7 +23,7 @@ from yang.expand import expand
 from yang.forms import text_of
 from yang.host import ALONE, Host
 from yang.lower import tree_of_source
-from yang.nodes import Item
+from yang.nodes import Item, Tree
 from yang.program import program_of
 from yang.reader.clojure import read
 
@@ -51,7 +51,11 @@ def render_expanded(text: str, source_name: str, host: Host = ALONE) -> str:
 
 def render_ast(text: str, source_name: str, host: Host = ALONE) -> str:
     """Return the tree, one node a line: type, scalars, place in the source."""
-    tree = tree_of_source(text, source_name, host)
+    return tree_text(tree_of_source(text, source_name, host))
+
+
+def tree_text(tree: Tree) -> str:
+    """Return a tree, one node a line."""
     lines: list[str] = []
     for item, place in zip(tree.items, tree.places, strict=True):
         role = f"{place.role.name.removeprefix('ast/')}: " if place.role else ""

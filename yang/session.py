@@ -27,8 +27,10 @@ from yang.errors import Source
 from yang.expand import ALIASES, Expander, Known
 from yang.forms import Form, call, literal, symbol, vector
 from yang.host import ALONE, Host
+from yang.lower import lower
 from yang.macros import names_in
 from yang.namespaces import SLASHED
+from yang.nodes import Tree
 from yang.program import Program
 from yang.reader.clojure import read_source
 from yang.segment import Segment, Span
@@ -142,6 +144,23 @@ class Session:
             if found == known:
                 return expander, known, statements or [literal(None, forms[-1].span)]
             known = found
+
+    # -- looking at code without entering it --
+
+    def core_forms(self, source: Source) -> list[Form]:
+        """Return the core forms of a text. Raises SourceError or SourceErrors; the session stays as it is."""
+        forms = read_source(source)
+        return self._expanded(source, forms)[2] if forms else []
+
+    def tree(self, source: Source) -> Tree:
+        """Return the AST of a text, as `core_forms` does."""
+        return lower(self.core_forms(source), source)
+
+    def segment(self, source: Source) -> Segment:
+        """Return the code of a text, as `core_forms` does."""
+        forms = self.core_forms(source)
+        shared = names_in(forms) & (self._defined | _definitions(forms))
+        return compile_forms([_declarations(shared, Span(1, 1, 1, 1)), *forms], source).segment
 
     # -- what people ask --
 

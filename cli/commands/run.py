@@ -1,28 +1,21 @@
 """`yin run`: a program on an ephemeral node.
 
-Is:     a cluster of one node in a temporary folder, for as long as the program runs.
+Is:     a program, its agent on a node that lives as long as that, its value.
 Is not: an interpreter inside the command: the daemon that runs the program is a child process.
-Fits:   on `cli.fleet` and `yin spawn`'s parts. The agent may do everything on its own node, which holds nothing.
+Fits:   on `cli.ephemeral` and `yin spawn`'s parts. The agent may do everything on its own node, which holds nothing.
 """
 
 from __future__ import annotations
 
-import tempfile
-import time
 from pathlib import Path
 
 import click
 
-from capabilities.caveats import Caveats, Rights
-from capabilities.tokens import mint
-from cli.cluster import ALL_VERBS, add_node, create
 from cli.commands.agents import await_agent, finish, parse_arguments, spawn_agent
+from cli.ephemeral import NODE, ephemeral_node
 from cli.errors import CliError, Exit
-from cli.fleet import running
 from cli.output import output_option
 from cli.sources import compile_or_fail, read_source
-
-NODE = "local"
 
 
 @click.command()
@@ -66,27 +59,17 @@ def run(
     text = expression if expression is not None else read_source(file)  # type: ignore[arg-type]
     source_name = str(file) if file is not None else "<expr>"
     program = compile_or_fail(text, source_name, file)  # before a node is started for nothing
-    with tempfile.TemporaryDirectory(prefix="yin-run-") as folder:
-        cluster = create(Path(folder), name="run", now_s=time.time_ns() // 10**9)
-        add_node(cluster, NODE, listen="127.0.0.1:0")
-        with running(
-            cluster,
-            [NODE],
-            extra=("--memory-max", str(mem << 20), "--storage", "memory", "--mode", mode),
-        ):
-            exp = time.time_ns() // 10**9 + 24 * 3600
-            rights = Caveats(exp=exp, rights=(Rights(ALL_VERBS, "**"),))
-            token = mint(cluster.root_key, cluster.operator_key.public, rights)
-            agent = spawn_agent(
-                cluster,
-                NODE,
-                text,
-                source_name,
-                tokens=[token],
-                arguments=parse_arguments(arguments),
-                name=file.stem if file is not None else "expr",
-                memory=mem << 20,
-                program=program,
-            )
-            place, row = await_agent(cluster, NODE, agent, follow=True)
+    with ephemeral_node(memory_max=mem << 20, mode=mode) as own:
+        agent = spawn_agent(
+            own.cluster,
+            NODE,
+            text,
+            source_name,
+            tokens=[own.token],
+            arguments=parse_arguments(arguments),
+            name=file.stem if file is not None else "expr",
+            memory=mem << 20,
+            program=program,
+        )
+        place, row = await_agent(own.cluster, NODE, agent, follow=True)
         finish(place, row, output="json" if as_json else output, sources={source_name: text})

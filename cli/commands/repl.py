@@ -1,0 +1,149 @@
+"""`yin repl`: enter code, see its value, on a node of one's own or on one of the cluster.
+
+Is:     where entries come from (a terminal, or standard input as a script) and where texts go.
+Is not: what an entry does (`cli.repl.entries`).
+Fits:   on `cli.repl`. Without --node an ephemeral node is started, as for `yin run`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import click
+
+from capabilities.tokens import Token
+from cli.cluster import Cluster
+from cli.commands.token import read_token
+from cli.connect import cluster_of
+from cli.ephemeral import NODE, ephemeral_node
+from cli.errors import Exit
+from cli.repl.entries import COMMAND, Console, Entries
+from cli.repl.evaluation import Evaluation
+from cli.sources import host_of, read_source
+
+SCRIPT = "<stdin>"
+
+
+@click.command()
+@click.option("--node", metavar="NODE", help="Evaluate on this node. [default: one of its own]")
+@click.option(
+    "--token",
+    "tokens",
+    multiple=True,
+    metavar="@FILE|-",
+    help="What the code may do on the node; may be given again.",
+)
+@click.option(
+    "--load", "files", multiple=True, type=click.Path(path_type=Path), help="A file to load first."
+)
+@click.option(
+    "--mem",
+    type=click.IntRange(1),
+    default=256,
+    show_default=True,
+    metavar="MB",
+    help="How large the heap may grow.",
+)
+@click.option("--fuel", type=click.IntRange(1), help="How much may be computed in all.")
+@click.option("--keep", is_flag=True, help="Leave the session's agent on its node at the end.")
+@click.option(
+    "--color",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    show_default=True,
+    help="[env: NO_COLOR]",
+)
+@click.pass_context
+def repl(
+    ctx: click.Context,
+    node: str | None,
+    tokens: tuple[str, ...],
+    files: tuple[Path, ...],
+    mem: int,
+    fuel: int | None,
+    keep: bool,
+    color: str,
+) -> int:
+    """Evaluate what is typed; with standard input from elsewhere, run it as a script."""
+    with ExitStack() as stack:
+        cluster, place, given = stack.enter_context(_place(ctx, node, tokens, mem << 20))
+        is_script = not sys.stdin.isatty()
+        in_color = _in_color(color)
+        from yang.session import Session
+
+        session = Session(host_of(Path.cwd() / "session"), lambda path: read_source(Path(path)))
+        evaluation = Evaluation(
+            cluster,
+            place,
+            session.first,
+            tokens=given,
+            memory_max=mem << 20,
+            fuel_max=fuel,
+            printed=click.echo,
+        )
+        if not keep:
+            stack.callback(evaluation.end)
+        entries = Entries(session, evaluation, _console(in_color), is_script=is_script)
+        for file in files:
+            code = entries.enter(read_source(file), str(file))
+            if code is not Exit.OK:
+                return code
+        return _script(entries) if is_script else _conversation(entries, in_color=in_color)
+
+
+@contextmanager
+def _place(
+    ctx: click.Context, node: str | None, tokens: tuple[str, ...], memory_max: int
+) -> Iterator[tuple[Cluster, str, list[Token]]]:
+    """Yield the cluster, the node and the tokens of a session."""
+    if node is not None:
+        yield cluster_of(ctx), node, [read_token(token) for token in tokens]
+        return
+    with ephemeral_node(memory_max=memory_max) as own:
+        yield own.cluster, NODE, [own.token]
+
+
+def _in_color(wish: str) -> bool:
+    if wish == "auto":
+        return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    return wish == "always"
+
+
+def _console(in_color: bool) -> Console:
+    def value(text: str) -> None:
+        from cli.repl.prompt import coloured
+
+        click.echo(coloured(text))
+
+    def wrong(text: str) -> None:
+        click.echo(click.style(text, fg="red") if in_color else text, err=True)
+
+    return Console(value if in_color else click.echo, wrong, click.echo)
+
+
+def _script(entries: Entries) -> Exit:
+    """Evaluate standard input up to the first thing that goes wrong."""
+    return entries.enter(sys.stdin.read(), SCRIPT)
+
+
+def _conversation(entries: Entries, *, in_color: bool) -> Exit:
+    """Evaluate entries until there are no more."""
+    from cli.repl.prompt import Terminal, history_path, open_history
+
+    terminal = Terminal(entries, history=open_history(history_path()), in_color=in_color)
+    click.echo(f"yin session; {COMMAND}help tells what there is, Ctrl-D leaves", err=True)
+    while True:
+        try:
+            text = terminal.read()
+        except KeyboardInterrupt:
+            continue
+        except EOFError:
+            return Exit.OK
+        if text.strip() == f"{COMMAND}quit":
+            return Exit.OK
+        if text.strip():
+            entries.enter(text)
