@@ -179,7 +179,8 @@ class Scheduler:
         try:
             await self._effects.perform(agent, machine)
         except Denied as refusal:
-            log_line(agent.record, f"paused: {refusal}")
+            if not agent.record.session:  # whose log is what its owner sees it print
+                log_line(agent.record, f"paused: {refusal}")
             await self._agents.pause(agent, str(refusal), denied_right=refusal.right)
         except (EffectInvalid, HopRefused) as error:
             machine.resume_error(str(error), Map({}))

@@ -19,7 +19,6 @@ from pathlib import Path
 from prompt_toolkit import PromptSession
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion, PathCompleter
 from prompt_toolkit.document import Document
-from prompt_toolkit.filters import Condition, has_completions
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.input import Input
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
@@ -114,11 +113,7 @@ def key_bindings() -> KeyBindings:
     """Return what Enter does."""
     bindings = KeyBindings()
 
-    @Condition
-    def nothing_chosen() -> bool:
-        return True
-
-    @bindings.add("enter", filter=~has_completions | nothing_chosen)
+    @bindings.add("enter")
     def _enter(event: KeyPressEvent) -> None:
         buffer = event.current_buffer
         state = buffer.complete_state
@@ -194,4 +189,6 @@ def _continued(width: int, line: int, is_soft: int) -> str:
 
 def coloured(text: str) -> str:
     """Return a value's text with colours."""
-    return str(highlight(text, ClojureLexer(stripnl=False), TerminalFormatter())).rstrip("\n")
+    return str(
+        highlight(text, ClojureLexer(stripnl=False, ensurenl=False), TerminalFormatter())
+    ).rstrip("\n")

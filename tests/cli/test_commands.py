@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -303,3 +304,67 @@ def test_run_prints_the_value(
     capsys.readouterr()
     assert _run("run", "-e", program) == 0
     assert capsys.readouterr().out == value + "\n"
+
+
+# -- sessions --
+
+
+@pytest.fixture
+def repl(yin: Yin, monkeypatch: pytest.MonkeyPatch) -> Yin:
+    """A session whose standard input is a script."""
+
+    def run(script: str, *arguments: str) -> Answer:
+        monkeypatch.setattr("sys.stdin", io.StringIO(script))
+        return yin("repl", *arguments)
+
+    return run
+
+
+def test_a_script_runs_on_a_node_of_its_own(repl: Yin) -> None:
+    answer = repl('(def x 20)\n(println "hi" x)\n(+ x 3)')
+    assert (answer.code, answer.out, answer.err) == (0, "hi 20\n23\n", "")
+
+
+def test_a_script_runs_on_a_node_with_the_rights_of_a_token(repl: Yin) -> None:
+    count = '(q \'[:find (count ?e) . :where [?e :people/name _]] "people")'
+    answer = repl(f'(here) {count} (hop! "beta") (here)', "--node", "alpha", "--token", "@all")
+    assert (answer.code, answer.out) == (0, '"alpha"\n2\n"beta"\n"beta"\n')
+    answer = repl(f"1 {count} 2", "--node", "alpha")
+    assert (answer.code, answer.out) == (5, "1\n")
+    assert "denied on alpha: read alpha/people" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("script", "code", "said"),
+    [
+        ("(+ 1\n  yyy)", 1, "<stdin>:2:3: unresolved symbol: yyy\n    yyy)\n    ^"),
+        ("(+ 1", 1, "( is not closed"),
+        (
+            "(defn f [x]\n  (/ x 0))\n(f 1)",
+            9,
+            "at f (<stdin>:2:3)\n        (/ x 0))\n        ^^^^^^^",
+        ),
+    ],
+)
+def test_a_script_that_fails_says_where_and_how(
+    repl: Yin, script: str, code: int, said: str
+) -> None:
+    answer = repl(f"{script}\n(println :not-reached)", "--node", "alpha")
+    assert (answer.code, answer.out) == (code, "")
+    assert said in answer.err
+
+
+def test_a_session_can_be_kept_and_moved(repl: Yin, yin: Yin) -> None:
+    assert repl("(def x 1)", "--node", "alpha", "--token", "@all", "--keep").code == 0
+    rows = json.loads(yin("ps", "--json").out)["items"]
+    (kept,) = [row for row in rows if row["session"] and row["state"] == "paused"]
+    assert "waits for the next entry" in kept["reason"]
+    assert yin("migrate", kept["id"][:12], "gamma").code == 0
+    assert "gamma" in yin("show", kept["id"][:12]).out
+    assert yin("kill", kept["id"][:12]).code == 0
+
+
+def test_files_are_loaded_before_a_script(repl: Yin, place: Path) -> None:
+    (place / "shop.clj").write_text("(ns shop)\n(defn price [n] (* n 3))\n")
+    answer = repl("(shop/price 5)", "--load", "shop.clj", "--node", "alpha")
+    assert (answer.code, answer.out) == (0, "15\n")

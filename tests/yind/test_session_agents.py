@@ -28,7 +28,7 @@ class Person:
         self.session = Session()
         self.agent = b""
 
-    async def begin(self, *tokens: Token, **fields: object) -> None:
+    async def begin(self, *tokens: Token, **fields: Any) -> None:
         source = self.session.first.program
         self.agent = await self.nodes.spawn_program(
             self.node, source, *tokens, session=True, **fields
@@ -53,7 +53,7 @@ class Person:
         return row
 
 
-async def person(nodes: Fleet, name: str = "alpha", *tokens: Token, **fields: object) -> Person:
+async def person(nodes: Fleet, name: str = "alpha", *tokens: Token, **fields: Any) -> Person:
     found = Person(nodes, name)
     await found.begin(*tokens, **fields)
     return found
