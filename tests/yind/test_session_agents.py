@@ -210,4 +210,4 @@ def _spawning(nodes: Fleet, node: Any, stranger: Connection) -> Any:
     """Return a token that lets a stranger spawn on the node."""
     rights = Caveats(exp=NOW_S + 3600, rights=(Rights(Verb.SPAWN, "**"),))
     token = mint(nodes.cluster.root_key, stranger.peer, rights)
-    return node.authority.verify(token.to_bytes(), stranger.peer)
+    return node.authority.handle(node.authority.verify(token.to_bytes(), stranger.peer), None)
