@@ -6,6 +6,7 @@
 # Fits:   `extents` keeps tries of facts; `cyclic` runs the join in portions.
 # Source: Ngo, Re, Rudra: Skew strikes back (the generic join); Veldhuizen: Leapfrog Triejoin (the search outwards).
 
+cimport cython
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset

@@ -19,6 +19,8 @@
 cdef enum:
     LEVELS_MAX = 64
     SIDES_MAX = 512
+    MARKED_PART = 4  # a range is marked by bits once a fourth as many ids as it has are asked
+    BIT_WORTH = 3  # log2 of how many bits are asked in the time of one search
     CLOSE_BITS = 64  # numbers of ids for each id of a level, up to which a range of it is marked by bits
 
 
@@ -69,15 +71,30 @@ cdef inline int32_t found_from(const int64_t *keys, int32_t at, int32_t high, in
     return low
 
 
+cdef inline bint bit_of(const Span *span, const uint64_t *bits, int64_t one) noexcept nogil:
+    cdef uint64_t number = number_in(span, one)
+    return number < span.width and (bits[number >> 6] >> (number & 63)) & 1
+
+
 cdef inline bint has_bit(const Side *side, int64_t one) noexcept nogil:
-    cdef uint64_t number = number_in(&side.span, one)
-    return number < side.span.width and (side.bits[number >> 6] >> (number & 63)) & 1
+    return bit_of(&side.span, side.bits, one)
 
 
 cdef inline int32_t place_of(const Side *side, int64_t one) noexcept nogil:
     """Return where an id stands in a side that has addresses, -1 if nowhere."""
     cdef uint64_t number = number_in(&side.span, one)
     return side.places[number] if number < side.span.width else -1
+
+
+cdef uint64_t *bits_for(Span *span, const Side *side) except? NULL:
+    """Return a zero for each number of an id of a side; NULL: they lie too far apart. The caller owns it."""
+    cdef uint64_t *bits
+    if not side.count or not spanned(span, side.keys, side.count, <uint64_t> CLOSE_BITS * side.count):
+        return NULL
+    bits = <uint64_t *> calloc((span.width >> 6) + 1, sizeof(uint64_t))
+    if bits == NULL:
+        raise MemoryError
+    return bits
 
 
 cdef void clear(Side *side) noexcept nogil:
@@ -102,6 +119,7 @@ cdef inline bint is_marked(const Side *side) noexcept nogil:
     return side.marked_high > side.marked_low
 
 
+@cython.final
 cdef class GenericJoin:
     """The rows over all variables that agree with every trie."""
 
@@ -114,6 +132,24 @@ cdef class GenericJoin:
     cdef int64_t room
     cdef readonly int64_t visited  # ids that led
     cdef readonly int64_t matched  # rows over the first variables, however many
+    # The last variable: ids of the sides that stay while the one before moves on, and of those that move.
+    cdef bint sweeps
+    cdef int fixed[SIDES_MAX]
+    cdef int fixed_count
+    cdef int moving[SIDES_MAX]
+    cdef int moving_count
+    cdef bint begun
+    cdef const int64_t *ids  # that all fixed sides have
+    cdef int64_t ids_count
+    cdef int64_t *buffer  # owned; of them, if there are several sides
+    cdef Span span
+    cdef uint64_t *bits  # owned; of these ids if `marked`; NULL: they lie too far apart
+    cdef bint marked
+    cdef int64_t asked
+    cdef Side *leader  # NULL: the fixed ones lead
+    cdef const int64_t *leads
+    cdef int64_t left
+    cdef int32_t cursor
     cdef tuple tries  # whose arrays the sides point into
     cdef tuple keeps
 
@@ -142,8 +178,37 @@ cdef class GenericJoin:
                 places[trie, level] = number, place
                 number += 1
             self.levels[place].past = number
+        if self.depth > 1 and self.kept == self.depth - 1:
+            self.begin_sweep()
         self.level = 0
         self.enter(&self.levels[0])
+        if self.sweeps and self.depth == 2 and not self.fix():
+            self.level = -1
+
+    cdef int begin_sweep(self) except -1:
+        """Tell the sides of the last variable apart, and have memory for what the fixed ones have in common."""
+        cdef Level *last = &self.levels[self.depth - 1]
+        cdef Level *before = &self.levels[self.depth - 2]
+        cdef Side *side
+        cdef int64_t least = 0
+        cdef int number
+        for number in range(last.first, last.past):
+            side = &self.sides[number]
+            if before.first <= side.above < before.past:
+                self.moving[self.moving_count] = number
+                self.moving_count += 1
+            else:
+                least = min(least, side.count) if self.fixed_count else side.count
+                self.fixed[self.fixed_count] = number
+                self.fixed_count += 1
+        self.sweeps = self.fixed_count > 0 and self.moving_count > 0
+        if not self.sweeps:
+            return 0
+        self.buffer = <int64_t *> calloc(max(least, 1), sizeof(int64_t))
+        if self.buffer == NULL:
+            raise MemoryError
+        self.bits = bits_for(&self.span, &self.sides[self.fixed[0]])
+        return 0
 
     cdef int begin_side(self, int number, int which, int level, int place, dict places) except -1:
         cdef Side *side = &self.sides[number]
@@ -161,18 +226,18 @@ cdef class GenericJoin:
             side.above, above_place = places[which, level - 1]
             side.steady = above_place < place - 1
         elif trie.address():
-            side.places, side.span = &trie.places[0], trie.span
+            side.places, side.span = trie.places, trie.span
             return 0
-        if side.steady and side.count and spanned(&side.span, side.keys, side.count, <uint64_t> CLOSE_BITS * side.count):
-            side.bits = <uint64_t *> calloc((side.span.width >> 6) + 1, sizeof(uint64_t))
-            if side.bits == NULL:
-                raise MemoryError
+        if side.steady and place < self.depth - 1:
+            side.bits = bits_for(&side.span, side)
         return 0
 
     def __dealloc__(self):
         cdef int number
         for number in range(SIDES_MAX):
             free(self.sides[number].bits)
+        free(self.buffer)
+        free(self.bits)
 
     @property
     def running(self):
@@ -203,7 +268,9 @@ cdef class GenericJoin:
         cdef Level *current
         while self.level >= 0 and self.visited < most and self.made < self.room:
             current = &self.levels[self.level]
-            if self.level == self.depth - 1 and self.kept == self.level:
+            if self.sweeps and self.level == self.depth - 2:
+                self.sweep(most)
+            elif self.level == self.depth - 1 and self.kept == self.level:
                 self.finish(current)
             elif not self.advance(current):
                 self.level -= 1
@@ -211,11 +278,20 @@ cdef class GenericJoin:
                 self.matched += 1
                 self.level += 1
                 self.enter(&self.levels[self.level])
+                if self.sweeps and self.level == self.depth - 2 and not self.fix():
+                    self.level -= 1
             else:
                 self.matched += 1
                 self.emit(current, self.made, self.made + 1)
                 self.made += 1
                 self.level = self.kept  # one way to go on is as good as all of them
+
+    cdef inline void find_range(self, Side *side, int32_t *low, int32_t *high) noexcept nogil:
+        """Find where the ids of a side stand below the one chosen above."""
+        low[0], high[0] = 0, side.count
+        if side.starts != NULL:
+            low[0] = side.starts[self.sides[side.above].at]
+            high[0] = side.starts[self.sides[side.above].at + 1]
 
     cdef void enter(self, Level *level) noexcept nogil:
         """Begin a level: find the ranges, and the side that leads."""
@@ -227,9 +303,7 @@ cdef class GenericJoin:
         level.leader = level.first
         for number in range(level.first, level.past):
             side = &self.sides[number]
-            low, high = 0, side.count
-            if side.starts != NULL:
-                low, high = side.starts[self.sides[side.above].at], side.starts[self.sides[side.above].at + 1]
+            self.find_range(side, &low, &high)
             if low != side.low or high != side.high:
                 side.low, side.high, side.asked = low, high, 0
                 if side.bits != NULL:
@@ -249,6 +323,23 @@ cdef class GenericJoin:
     cdef bint advance(self, Level *level) noexcept nogil:
         """Go on to the next id that all sides have; False if there is none."""
         cdef Side *leader = &self.sides[level.leader]
+        cdef Side *other = leader
+        cdef int32_t at = leader.at
+        cdef int32_t place = -1
+        if level.past - level.first == 2:
+            other = &self.sides[level.first + (level.leader == level.first)]
+        if other.places == NULL or other == leader:
+            return self.advance_all(level, leader)
+        while place < 0 and at + 1 < leader.high:
+            at += 1
+            place = place_of(other, leader.keys[at])
+        self.visited += at - leader.at
+        leader.at, other.at = at, place
+        level.value = leader.keys[at] if place >= 0 else 0
+        return place >= 0
+
+    cdef bint advance_all(self, Level *level, Side *leader) noexcept nogil:
+        """Go on to the next id of any number of sides."""
         cdef Side *side
         cdef int64_t one
         cdef int number
@@ -282,12 +373,140 @@ cdef class GenericJoin:
                 return True
         return False
 
+    # -- the last two variables --
+
+    cdef bint fix(self) noexcept nogil:
+        """Have the ids of the last variable that do not depend on the one before; False if there are none."""
+        cdef Side *side
+        cdef int32_t low
+        cdef int32_t high
+        cdef bint changed = False
+        cdef int number
+        for number in range(self.fixed_count):
+            side = &self.sides[self.fixed[number]]
+            self.find_range(side, &low, &high)
+            changed |= low != side.low or high != side.high
+            side.low = side.at = low
+            side.high = high
+        if changed or not self.begun:
+            self.begun = True
+            self.unmark()
+            self.intersect_fixed()
+        if not self.marked and self.bits != NULL:
+            side = &self.sides[self.levels[self.depth - 2].leader]
+            self.asked += side.high - side.low
+            if MARKED_PART * self.asked >= self.ids_count:
+                self.mark()
+        return self.ids_count > 0
+
+    cdef void intersect_fixed(self) noexcept nogil:
+        cdef Side *least = &self.sides[self.fixed[0]]
+        cdef Side *side
+        cdef int number
+        for number in range(1, self.fixed_count):
+            side = &self.sides[self.fixed[number]]
+            if side.high - side.low < least.high - least.low:
+                least = side
+        self.ids, self.ids_count = least.keys + least.low, least.high - least.low
+        for number in range(self.fixed_count):
+            side = &self.sides[self.fixed[number]]
+            if side != least:
+                self.ids_count = common(side, self.ids, self.ids_count, self.buffer)
+                self.ids = self.buffer
+        self.visited += least.high - least.low if self.fixed_count > 1 else 0
+        self.asked = 0
+
+    cdef void mark(self) noexcept nogil:
+        """Have a bit for each of these ids."""
+        cdef int64_t i
+        cdef uint64_t number
+        for i in range(self.ids_count):
+            number = number_in(&self.span, self.ids[i])
+            self.bits[number >> 6] |= (<uint64_t> 1) << (number & 63)
+        self.marked = True
+
+    cdef void unmark(self) noexcept nogil:
+        cdef int64_t i
+        if self.marked:
+            for i in range(self.ids_count):
+                self.bits[number_in(&self.span, self.ids[i]) >> 6] = 0
+        self.marked = False
+
+    cdef void sweep(self, int64_t most) noexcept nogil:
+        """Go on with the last two variables, until there is no room or the variables before have to move on."""
+        cdef Level *level = &self.levels[self.depth - 2]
+        cdef int64_t count
+        cdef int64_t found
+        while self.made < self.room and self.visited < most:
+            if not self.left:
+                if not self.advance(level):
+                    self.level -= 1
+                    return
+                self.matched += 1
+                self.lead()
+            count = min(self.left, self.room - self.made)
+            found = self.agreeing(count, self.levels[self.depth - 1].column + self.made)
+            self.visited += count
+            self.leads += count
+            self.left -= count
+            if found:
+                self.matched += found
+                self.emit(NULL, self.made, self.made + found)
+                self.made += found
+
+    cdef void lead(self) noexcept nogil:
+        """Choose the fewest ids of the last variable, where the variable before stands now."""
+        cdef Side *least = NULL
+        cdef Side *side
+        cdef int number
+        for number in range(self.moving_count):
+            side = &self.sides[self.moving[number]]
+            self.find_range(side, &side.low, &side.high)
+            side.at = side.low
+            if least == NULL or side.high - side.low < least.high - least.low:
+                least = side
+        self.leader = least
+        self.left, self.leads = least.high - least.low, least.keys + least.low
+        self.cursor = 0
+        # A bit is asked faster than a range is searched.
+        if self.ids_count < (self.left >> BIT_WORTH if self.marked else self.left):
+            self.leader = NULL
+            self.left, self.leads = self.ids_count, self.ids
+
+    cdef int64_t agreeing(self, int64_t count, int64_t *found) noexcept nogil:
+        """Write those of the next ids that lead which all others have; return how many."""
+        cdef const int64_t *ids = self.leads
+        cdef Side *side
+        cdef int64_t i
+        cdef int64_t made = 0
+        cdef int number
+        if self.leader != NULL:
+            if self.marked:
+                for i in range(count):
+                    found[made] = ids[i]
+                    made += bit_of(&self.span, self.bits, ids[i])
+            else:
+                for i in range(count):
+                    self.cursor = found_from(self.ids, self.cursor, <int32_t> self.ids_count, ids[i])
+                    if self.cursor == self.ids_count:
+                        break
+                    found[made] = ids[i]
+                    made += self.ids[self.cursor] == ids[i]
+            count, ids = made, found
+        for number in range(self.moving_count):
+            side = &self.sides[self.moving[number]]
+            if side != self.leader and count:
+                count = common(side, ids, count, found)
+                ids = found
+        return count
+
     cdef void finish(self, Level *level) noexcept nogil:
         """Find ids of the last variable, as many as there is room for."""
         cdef Side *leader = &self.sides[level.leader]
         cdef int64_t *found = level.column + self.made
         cdef int64_t count = min(<int64_t> (leader.high - leader.at - 1), self.room - self.made)
         cdef const int64_t *ids = leader.keys + leader.at + 1
+        cdef int64_t i
         cdef int number
         leader.at += <int32_t> count
         self.visited += count
@@ -296,8 +515,8 @@ cdef class GenericJoin:
                 count = common(&self.sides[number], ids, count, found)
                 ids = found
         if ids != found:
-            for number in range(count):
-                found[number] = ids[number]
+            for i in range(count):
+                found[i] = ids[i]
         self.matched += count
         if count:
             self.emit(NULL, self.made, self.made + count)

@@ -103,7 +103,8 @@ cdef class Trie:
     cdef list keys  # of each level, int64
     cdef list starts  # of each level but the last, int32: one more than keys
     cdef Span span  # of the first level
-    cdef const int32_t[::1] places  # of the first level: where an id stands, by its number; -1: nowhere
+    cdef object addresses  # of the first level, int32: where an id stands, by its number, -1 for nowhere; or None
+    cdef const int32_t *places  # the same
 
     def __init__(self, columns):
         """Make it of columns of one length, below 2**31."""
@@ -169,9 +170,8 @@ cdef class Trie:
     @property
     def size(self):
         """Return how many bytes it takes."""
-        return sum(level.nbytes for level in self.keys) + sum(level.nbytes for level in self.starts) + (
-            0 if self.places is None else self.places.nbytes
-        )
+        arrays = self.keys + self.starts
+        return sum(array.nbytes for array in arrays) + (0 if self.addresses is None else self.addresses.nbytes)
 
     def width(self, int level):
         """Return how many ids stand in a level."""
@@ -182,15 +182,18 @@ cdef class Trie:
         cdef const int64_t[::1] keys = self.keys[0]
         cdef int32_t[::1] places
         cdef int32_t i
-        if self.places is not None or not keys.shape[0]:
-            return self.places is not None
+        if self.addresses is not None or not keys.shape[0]:
+            return self.addresses is not None
         if not spanned(&self.span, &keys[0], keys.shape[0], <uint64_t> (SPREAD_MAX * keys.shape[0] + SPREAD_FREE)):
             return False
-        places = np.full(self.span.width, -1, np.int32)
+        made = np.full(self.span.width, -1, np.int32)
+        places = made
         with nogil:
             for i in range(<int32_t> keys.shape[0]):
                 places[number_in(&self.span, keys[i])] = i
-        self.places = places
+        if self.addresses is None:  # another thread may have been faster, and what it made is looked at
+            self.places = &places[0]
+            self.addresses = made
         return True
 
     def ends(self):

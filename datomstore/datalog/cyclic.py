@@ -178,8 +178,10 @@ class _Core:
 
     def _beside(self, found: Relation, relation: Relation, meter: Meter) -> Relation:
         """Return rows with what the relation before knows besides, and the predicates asked."""
-        names = list(relation.columns)
-        table = Table.of([relation.columns[name] for name in names], relation.count)
+        wanted = found.columns.keys() | self._found_keep
+        names = [name for name in relation.columns if name in wanted]
+        before = relation.distinct(names)
+        table = Table.of([before.columns[name] for name in names], before.count)
         step = LookUp(lambda: table, names, self.form, self._found_keep)
         return run(self.filters, step.execute(found, meter), meter).keep(self.keep)
 
