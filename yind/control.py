@@ -407,30 +407,34 @@ class Control:
         return outcome(agent)
 
     async def agent_follow(self, session: Session, fields: Fields, send: SendItem) -> object:
-        """Send the agent's log lines and changes of state until it settles here."""
+        """Send the agent's log lines, numbered from one, and changes of state until it settles here.
+
+        A follower that is slow gets what the agent still keeps, and sees by the numbers what it has missed.
+        """
         agent = self._agent(session, fields, Verb.QUERY)
-        events, receive = trio.open_memory_channel[dict[str, object]](FOLLOW_BUFFER)
         seen = fields.number("seen", 0) or 0
-        for line in agent.record.log[max(0, seen - agent.record.log_dropped) :]:
-            await send(Map({"kind": "log", "line": line}))
-        if _settled(agent):
-            return outcome(agent)
+        news: list[dict[str, object]] = []
+        arrived = trio.Event()
 
         def watch(event: dict[str, object]) -> None:
-            try:
-                events.send_nowait(event)
-            except trio.WouldBlock:
-                events.close()  # too slow: the follower asks again from what it has seen
+            if event["kind"] != "log" and len(news) < FOLLOW_BUFFER:
+                news.append(event)
+            arrived.set()
 
         agent.watchers.add(watch)
         try:
-            async for event in receive:
-                await send(Map({key: _plain(value) for key, value in event.items()}))
-                if _settled(agent) and not receive.statistics().current_buffer_used:
-                    break
+            while True:
+                arrived = trio.Event()
+                seen = await _send_lines(agent.record, seen, send)
+                while news:
+                    await send(Map({key: _plain(value) for key, value in news.pop(0).items()}))
+                if arrived.is_set():
+                    continue
+                if _settled(agent):
+                    return outcome(agent)
+                await arrived.wait()
         finally:
             agent.watchers.discard(watch)
-        return outcome(agent)
 
     async def agent_pause(self, session: Session, fields: Fields, send: SendItem) -> object:
         """Stop an agent at the end of its slice, its state kept."""
@@ -585,6 +589,15 @@ VERBS: dict[str, Verb_] = {
     "revocation.digest": Control.revocation_digest,
     "revocation.list": Control.revocation_list,
 }
+
+
+async def _send_lines(record: AgentRecord, seen: int, send: SendItem) -> int:
+    """Send the log's lines after so many; return how many there are now."""
+    while seen < record.log_dropped + len(record.log):
+        seen = max(seen, record.log_dropped) + 1
+        line = record.log[seen - 1 - record.log_dropped]
+        await send(Map({"kind": "log", "line": line, "number": seen}))
+    return seen
 
 
 def _settled(agent: Agent) -> bool:

@@ -215,6 +215,7 @@ class Effects:
         log_line(agent.record, line)
         agent.notify({"kind": "log", "line": line})
         machine.resume(None)
+        await trio.lowlevel.checkpoint()  # so that followers of one who says much keep up
 
     def check_stream(self, name: object) -> str:
         """Return a stream's local name; "here/name" is accepted for a stream of this node."""

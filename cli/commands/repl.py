@@ -20,9 +20,9 @@ from cli.cluster import Cluster
 from cli.commands.token import read_token
 from cli.connect import cluster_of
 from cli.ephemeral import NODE, ephemeral_node
-from cli.errors import Exit
+from cli.errors import CliError, Exit
 from cli.repl.entries import COMMAND, Console, Entries
-from cli.repl.evaluation import Evaluation
+from cli.repl.evaluation import INTERRUPTED, Evaluation, SessionOver
 from cli.sources import host_of, read_source
 
 SCRIPT = "<stdin>"
@@ -146,4 +146,16 @@ def _conversation(entries: Entries, *, in_color: bool) -> Exit:
         if text.strip() == f"{COMMAND}quit":
             return Exit.OK
         if text.strip():
-            entries.enter(text)
+            _entered(entries, text)
+
+
+def _entered(entries: Entries, text: str) -> None:
+    """Evaluate an entry; what a node refuses, or a person gives up, is told and the session goes on."""
+    try:
+        entries.enter(text)
+    except KeyboardInterrupt:
+        entries.console.wrong(INTERRUPTED)
+    except SessionOver:
+        raise
+    except CliError as error:
+        entries.console.wrong("\n  try: ".join(filter(None, [str(error), error.hint])))

@@ -151,14 +151,20 @@ class Evaluation:
                 body = Map({"id": self.agent.hex(), "seen": self._lines})
                 for item in (stream := client.stream("agent.follow", body)):
                     if item["kind"] == "log":
-                        self._lines += 1
-                        self._printed(item["line"])
+                        self._print(item["number"], item["line"])
                 row: Map = stream.result
-            self._lines = max(self._lines, row["log_lines"] if row["state"] == "moved" else 0)
             if row["state"] == "moved":
                 self.node = row["moved_to"]
             elif row["state"] == "paused" or row["state"] in ENDED:
                 return row
+
+    def _print(self, number: int, line: str) -> None:
+        """Hand on a line; what came too fast to be kept is told."""
+        missed = number - self._lines - 1
+        if missed > 0:
+            self._printed(f"... {missed:,} lines were printed too fast to be kept")
+        self._lines = number
+        self._printed(line)
 
     def _cancelled(self) -> Map:
         """Stop the agent where it is, and return its summary."""
