@@ -35,7 +35,8 @@ from datomstore.value import Keyword
 from yang import rules
 from yang.ast_datoms import ENTITY_BASE, datoms_of, expansion_datoms
 from yang.canonical import encode
-from yang.compile import CODE_SCHEMA, Compiled, code_schema
+from yang.code_schema import CODE_SCHEMA, code_schema
+from yang.compile import Compiled
 from yang.core import core_library, core_source
 from yang.host import Host
 from yang.nodes import Item, Tree

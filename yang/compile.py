@@ -15,32 +15,24 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from datomstore.database import Database
 from datomstore.datom import Datom
-from datomstore.schema import VALUE_TYPE, attribute_of
-from datomstore.value import Keyword, Map
 from yang.analysis import (
-    BINDER,
-    BODY,
-    CAPTURE_BINDER,
-    CAPTURE_GROUP,
-    GROUP,
     SCOPE_RELATIONS,
-    STATIC,
     TX,
     Analysis,
     Ast,
 )
 from yang.assemble import Body, Lambda, assemble
-from yang.ast_datoms import ENTITY_BASE, SCHEMA, datoms_of, expansion_datoms
+from yang.ast_datoms import ENTITY_BASE, datoms_of
+from yang.code_schema import CODE_SCHEMA
 from yang.columns import Array, Columns
 from yang.derivation import derived, linked
 from yang.errors import Source, SourceError, raise_all
-from yang.execution import CONTAINS, EXEC, Stream, arrange, exec_datoms
+from yang.execution import Stream, arrange, exec_datoms
 from yang.forms import Form
 from yang.host import ALONE, Host
 from yang.isa import OPERAND_COUNT_MAX
@@ -52,30 +44,9 @@ from yang.program import Program, program_of, tree_of
 from yang.resolve import HOST, CoreLibrary, Fact, accepted, facts_of_name, names_known, plain_name
 from yang.segment import FunctionRef, PrimitiveRef, Segment
 from yang.units import Derived, Names, Unit, Units, units_of
-from yang.vocabulary import vocabulary
 
 UNITS = Units()  # of all programs that are compiled in this process
 CATCHES = "catches?"  # the core library's question whether a catch is meant
-
-PROGRAM_ROOT = Keyword("program/root")
-SOURCE_LANGUAGE = Keyword("ast/source-lang")
-
-_REF = {VALUE_TYPE: Keyword("db.type/ref")}
-_MANY = {Keyword("db/cardinality"): Keyword("db.cardinality/many")}
-CODE_SCHEMA: dict[Keyword, Any] = {  # attribute -> its schema in DataScript's form
-    **SCHEMA,
-    **dict.fromkeys((BINDER, BODY, STATIC, GROUP, CAPTURE_GROUP, CAPTURE_BINDER), _REF),
-    HOST["arity"]: _MANY,
-    **{EXEC[name]: _REF for name in ("node", "body", "target", "function", "args", "lambda")},
-    CONTAINS: _REF | _MANY,
-    PROGRAM_ROOT: _REF,
-    **vocabulary(),
-}
-REFERENCES = frozenset(
-    ident
-    for ident, properties in CODE_SCHEMA.items()
-    if properties.get(VALUE_TYPE) is Keyword("db.type/ref")
-)
 
 
 @dataclass(frozen=True)
@@ -397,46 +368,3 @@ def _arglists(function: int, ast: Ast) -> str:
                 names = [*names[:-1], "&", names[-1]]
             shown.append(f"[{' '.join(names)}]")
     return " or ".join(shown)
-
-
-def code_schema(database: Database) -> list[object]:
-    """Return transaction data for the schema of code facts that a database lacks; mostly nothing.
-
-    It has to be transacted before the first `code_datoms`.
-    """
-    return [
-        Map([(Keyword("db/ident"), ident), *properties.items()])
-        for ident, properties in CODE_SCHEMA.items()
-        if database.schema.get(ident) != attribute_of(ident, properties)
-    ]
-
-
-def code_datoms(compiled: Compiled, database: Database) -> list[object]:
-    """Return transaction data that adds a program's AST and execution facts to a database.
-
-    Entities are numbered from the first free one, in one run: nodes, then steps, then sets of arguments.
-    The database has the schema of `code_schema`.
-    """
-    shift = max(database.next_entity, ENTITY_BASE) - compiled.base
-    tree = compiled.tree
-    facts = datoms_of(tree, base=compiled.base, tx=TX, program_hash=compiled.program.hash)
-    facts += [
-        Datom(compiled.base, PROGRAM_ROOT, compiled.base, TX, True),
-        Datom(compiled.base, SOURCE_LANGUAGE, Keyword("clojure"), TX, True),
-    ]
-    facts += [
-        Datom(variable, BINDER, binder, TX, True)
-        for variable, binder in (compiled.tables["local"] + compiled.base).tolist()
-    ]
-    last = max([datom.e for datom in (*facts, *compiled.exec_datoms)])
-    facts += expansion_datoms(tree, base=compiled.base, first=last + 1, tx=TX)
-    add = Keyword("db/add")
-    return [
-        (
-            add,
-            datom.e + shift,
-            datom.a,
-            datom.v + shift if datom.a in REFERENCES and isinstance(datom.v, int) else datom.v,
-        )
-        for datom in (*facts, *compiled.exec_datoms)
-    ]

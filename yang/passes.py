@@ -25,7 +25,7 @@ from datomstore.value import Keyword
 from yang import host_facts, rules
 from yang.analysis import SCOPE_RELATIONS, TX, Analysis, Ast, Rows
 from yang.ast_datoms import ENTITY_BASE, datoms_of
-from yang.compile import CODE_SCHEMA
+from yang.code_schema import CODE_SCHEMA
 from yang.nodes import Tree
 from yang.pause import collector_paused
 from yang.program import Program, tree_of

@@ -16,11 +16,14 @@ import trio
 
 from datomstore.batch import Batch
 from datomstore.streams import Streams
-from yang.compile import Compiled, code_datoms, code_schema, compile_program
+from yang.code_schema import code_schema
+from yang.compile import Compiled, compile_program
 from yang.core import core_segment, core_source
 from yang.lower import tree_of_files
 from yang.program import Program, tree_of
 from yang.session import LAST_ERROR
+from yang.stored import CodeFacts, code_datoms, code_facts
+from yang.units import Units
 from yind.cesk import Code, Machine
 from yind.cesk.hybrid import HybridMachine
 from yind.cesk.limits import HOT_COUNT
@@ -29,6 +32,7 @@ from yind.errors import YindError
 
 MODES = ("direct", "compiled", "hybrid")
 PROGRAM_TABLE = "program"
+UNIT_TABLE = "unit"  # what was derived of the units of programs, by their keys
 CODE_STREAM = "code"
 
 Write = Callable[[Callable[[Batch], None]], Awaitable[None]]
@@ -48,6 +52,8 @@ class CodeLibrary:
         self._programs: dict[bytes, Program] = {}
         self._codes: dict[bytes, Code] = {}
         self._lock = threading.Lock()
+        self._units = Units(find=self._kept_unit)
+        self.units_derived = 0  # that no earlier program, and no earlier run of the node, had
         self._core = Code(core_segment(), None)
         self._codes[self._core.program_hash] = self._core
 
@@ -68,25 +74,40 @@ class CodeLibrary:
         """Compile a program whose hash has been checked, and keep it and its datoms durably."""
         if self.knows(program.hash):
             return
-        compiled = await trio.to_thread.run_sync(compile_program, program)
+        compiled, facts = await trio.to_thread.run_sync(self._compiled, program)
         code = Code(compiled.segment, self._core)
 
         def stage(batch: Batch) -> None:
             batch.put(PROGRAM_TABLE, program.hash, program.to_bytes())
-            self._append(batch, compiled)
+            for key, derived in compiled.anew.items():
+                batch.put(UNIT_TABLE, key, derived.to_bytes())
+            self._append(batch, facts)
 
         await write(stage)
         with self._lock:
             self._programs[program.hash] = program
             self._codes[program.hash] = code
 
-    def _append(self, batch: Batch, compiled: Compiled) -> None:
+    def _compiled(self, program: Program) -> tuple[Compiled, CodeFacts]:
+        compiled = self._compile(program)
+        return compiled, code_facts(compiled)
+
+    def _compile(self, program: Program) -> Compiled:
+        compiled = compile_program(program, units=self._units)
+        self.units_derived += len(compiled.anew)
+        return compiled
+
+    def _kept_unit(self, key: bytes) -> bytes | None:
+        with self._streams.storage.transaction(write=False) as storage:
+            return storage.get(UNIT_TABLE, key)
+
+    def _append(self, batch: Batch, facts: CodeFacts) -> None:
         stream = self._streams.open(CODE_STREAM)
         database = stream.db()
         schema = code_schema(database)
         if schema:
             database = batch.transact(stream, schema).db_after
-        batch.transact(stream, code_datoms(compiled, database))
+        batch.transact(stream, code_datoms(facts, database))
 
     def code_of(self, program_hash: bytes) -> Code:
         """Return the loaded code of a known program. Raises CodeUnknown."""
@@ -96,7 +117,7 @@ class CodeLibrary:
                 program = self._programs.get(program_hash)
                 if program is None:
                     raise CodeUnknown(f"program {program_hash.hex()[:12]} is not known here")
-                code = Code(compile_program(program).segment, self._core)
+                code = Code(self._compile(program).segment, self._core)
                 self._codes[program_hash] = code
             return code
 

@@ -10,7 +10,8 @@ import pytest
 from datomstore.database import Database
 from datomstore.datalog import q
 from datomstore.value import Keyword, Symbol
-from yang.compile import CODE_SCHEMA, Compiled, compile_core, compile_program, compile_source
+from yang.code_schema import CODE_SCHEMA
+from yang.compile import Compiled, compile_core, compile_program, compile_source
 from yang.disassemble import disassemble
 from yang.errors import Source, SourceError, SourceErrors
 from yang.isa import INSTRUCTION_FORMAT, INSTRUCTION_SIZE

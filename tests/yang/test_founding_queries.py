@@ -12,8 +12,10 @@ from datomstore import edn
 from datomstore.database import Database
 from datomstore.datalog import q
 from datomstore.value import Keyword, Symbol
-from yang.compile import code_datoms, code_schema, compile_source
+from yang.code_schema import code_schema
+from yang.compile import compile_source
 from yang.host import Host
+from yang.stored import code_datoms, code_facts
 from yind.cesk.evaluate import evaluate
 
 PRINTED = Path(__file__).with_name("founding_queries.txt")
@@ -72,7 +74,7 @@ def code() -> Database:
     ):
         database = database.with_(code_schema(database)).db_after
         compiled = compile_source(source, "p.clj", host=Host(evaluate))
-        database = database.with_(code_datoms(compiled, database)).db_after
+        database = database.with_(code_datoms(code_facts(compiled), database)).db_after
     return database
 
 

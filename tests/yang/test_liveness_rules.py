@@ -15,7 +15,8 @@ from datomstore.datalog import derive
 from yang import rules
 from yang.analysis import SCOPE_RELATIONS, Analysis, Ast
 from yang.ast_datoms import datoms_of
-from yang.compile import CODE_SCHEMA, compile_source
+from yang.code_schema import CODE_SCHEMA
+from yang.compile import compile_source
 from yang.core import core_library
 from yang.disassemble import disassemble
 from yang.lower import tree_of_source

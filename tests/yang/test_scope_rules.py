@@ -14,7 +14,7 @@ from datomstore.value import Keyword
 from yang import rules
 from yang.analysis import SCOPE_RELATIONS
 from yang.ast_datoms import datoms_of
-from yang.compile import CODE_SCHEMA
+from yang.code_schema import CODE_SCHEMA
 from yang.lower import tree_of_source
 from yang.nodes import KINDS, TYPE, Node
 
