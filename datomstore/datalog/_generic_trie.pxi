@@ -113,7 +113,6 @@ cdef class Trie:
         cdef const int64_t[::1] view
         cdef bint sorted_already
         cdef int place
-        self.places = None
         self.depth = len(columns)
         if not 0 < self.depth <= LEVELS_MAX or count >= 1 << 31:
             raise ValueError("so many columns or rows have no trie")
