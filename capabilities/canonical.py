@@ -33,45 +33,47 @@ def decode(data: bytes) -> object:
         again = msgpack.packb(value, use_bin_type=True)
     # The decoder's errors are ValueErrors; an unhashable map key is a TypeError, a strange timestamp an OverflowError.
     except (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException):
-        raise TokenInvalid("the bytes are not msgpack of the kind tokens use") from None
+        raise TokenInvalid(
+            "the bytes are not msgpack of the kind tokens use", why="encoding"
+        ) from None
     if again != data:
-        raise TokenInvalid("the encoding is not canonical")
+        raise TokenInvalid("the encoding is not canonical", why="encoding")
     return value
 
 
 def octets(value: object, size: int, what: str) -> bytes:
     """Return a byte string of exactly `size` bytes. Raises TokenInvalid."""
     if type(value) is not bytes or len(value) != size:
-        raise TokenInvalid(f"{what} is not {size} bytes")
+        raise TokenInvalid(f"{what} is not {size} bytes", why="shape")
     return value
 
 
 def unsigned(value: object, what: str, *, most: int = 2**64 - 1) -> int:
     """Return an integer from 0 to `most`; a boolean is none. Raises TokenInvalid."""
     if type(value) is not int or not 0 <= value <= most:
-        raise TokenInvalid(f"{what} is not an integer from 0 to {most}")
+        raise TokenInvalid(f"{what} is not an integer from 0 to {most}", why="shape")
     return value
 
 
 def array(value: object, what: str, *, most: int) -> list[object]:
     """Return a list of 0 to `most` items. Raises TokenInvalid."""
     if type(value) is not list or len(value) > most:
-        raise TokenInvalid(f"{what} is not a list of at most {most}")
+        raise TokenInvalid(f"{what} is not a list of at most {most}", why="shape")
     return value
 
 
 def tuple_of(value: object, size: int, what: str) -> list[object]:
     """Return a list of exactly `size` items. Raises TokenInvalid."""
     if type(value) is not list or len(value) != size:
-        raise TokenInvalid(f"{what} is not a list of {size}")
+        raise TokenInvalid(f"{what} is not a list of {size}", why="shape")
     return value
 
 
 def ascending(value: object, what: str) -> dict[int, object]:
     """Return a map whose keys are unsigned integers in ascending order. Raises TokenInvalid."""
     if type(value) is not dict:
-        raise TokenInvalid(f"{what} is not a map")
+        raise TokenInvalid(f"{what} is not a map", why="shape")
     keys = [unsigned(key, f"a key of {what}") for key in value]
     if any(left >= right for left, right in pairwise(keys)):
-        raise TokenInvalid(f"the keys of {what} do not ascend")
+        raise TokenInvalid(f"the keys of {what} do not ascend", why="encoding")
     return value

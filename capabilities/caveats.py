@@ -102,7 +102,7 @@ def decode_caveats(value: object) -> Caveats:
     found: dict[str, Any] = {}
     for number, item in ascending(value, "the caveats").items():
         if number not in _DECODE:
-            raise TokenInvalid(f"caveat {number} is unknown to this version")
+            raise TokenInvalid(f"caveat {number} is unknown to this version", why="caveat")
         name, read = _DECODE[number]
         found[name] = read(item)
     return Caveats(**found)
@@ -153,9 +153,9 @@ def _right(value: object) -> Rights:
     mask, pattern = tuple_of(value, 2, "a right")
     verbs = unsigned(mask, "a right's verbs", most=VERBS_ALL)
     if verbs == 0:
-        raise TokenInvalid("a right names no verb")
+        raise TokenInvalid("a right names no verb", why="caveat")
     if type(pattern) is not str:
-        raise TokenInvalid("a right's pattern is not text")
+        raise TokenInvalid("a right's pattern is not text", why="caveat")
     check_pattern(pattern)
     return Rights(Verb(verbs), pattern)
 
@@ -165,7 +165,7 @@ def _keys(name: str) -> Callable[[object], frozenset[PublicKey]]:
         items = array(value, name, most=KEY_SET_MAX)
         raw = [octets(item, HASH_SIZE, f"a key of {name}") for item in items]
         if any(left >= right for left, right in pairwise(raw)):
-            raise TokenInvalid(f"the keys of {name} do not ascend")
+            raise TokenInvalid(f"the keys of {name} do not ascend", why="encoding")
         return frozenset(checked_key(item) for item in raw)
 
     return read
@@ -176,13 +176,13 @@ def checked_key(raw: bytes) -> PublicKey:
     try:
         return public_key(raw)
     except KeyInvalid as error:
-        raise TokenInvalid(str(error)) from None
+        raise TokenInvalid(str(error), why="key") from None
 
 
 def _budget(value: object) -> dict[Resource, int]:
     items = ascending(value, "budget")
     if not items:
-        raise TokenInvalid("an empty budget says nothing")
+        raise TokenInvalid("an empty budget says nothing", why="caveat")
     most = max(Resource)
     return {
         Resource(unsigned(key, "a resource", most=most)): unsigned(amount, "an amount")
@@ -193,11 +193,11 @@ def _budget(value: object) -> dict[Resource, int]:
 def _attrs(value: object) -> tuple[str, ...]:
     items = array(value, "attrs", most=ATTRIBUTES_MAX)
     if not items:
-        raise TokenInvalid("an empty list of attributes says nothing")
+        raise TokenInvalid("an empty list of attributes says nothing", why="caveat")
     patterns = []
     for item in items:
         if type(item) is not str:
-            raise TokenInvalid("an attribute pattern is not text")
+            raise TokenInvalid("an attribute pattern is not text", why="caveat")
         check_attribute_pattern(item)
         patterns.append(item)
     return tuple(patterns)
@@ -205,7 +205,7 @@ def _attrs(value: object) -> tuple[str, ...]:
 
 def _note(value: object) -> str:
     if type(value) is not str or len(value.encode(errors="replace")) > NOTE_BYTES_MAX:
-        raise TokenInvalid(f"the note is not text of at most {NOTE_BYTES_MAX} bytes")
+        raise TokenInvalid(f"the note is not text of at most {NOTE_BYTES_MAX} bytes", why="caveat")
     return value
 
 

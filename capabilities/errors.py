@@ -28,20 +28,27 @@ class MemberInvalid(CapabilityError):
 
 
 class TokenInvalid(CapabilityError):
-    """The bytes are no valid token; `block` says where, when it is one block's fault."""
+    """The bytes are no valid token; `why` says what is wrong, `block` where, when it is one block's fault.
 
-    code = "token/bad"
+    Bytes: too-long, encoding, shape, version, text. A block: key, caveat. The chain: root, signature, hops, depth, via, sealed.
+    The proof: holder, possession, secret, seal. A list: full. The code is `token/bad-` and one of these.
+    """
 
-    def __init__(self, message: str, *, block: int | None = None) -> None:
+    def __init__(self, message: str, *, why: str, block: int | None = None) -> None:
         super().__init__(message if block is None else f"block {block}: {message}")
-        self.block = block
+        self.message, self.why, self.block = message, why, block
+        self.code = f"token/bad-{why}"
+
+    def in_block(self, block: int) -> TokenInvalid:
+        """Return the error as one of a block."""
+        return TokenInvalid(self.message, why=self.why, block=block)
 
 
 class TokenRefused(CapabilityError):
-    """The token is valid and does not allow the request; `block` and `caveat` say why."""
+    """The token is valid and does not allow the request; `block` and `caveat` say why, as does the code."""
 
     def __init__(self, message: str, *, block: int, caveat: str) -> None:
         super().__init__(f"block {block} {message}")
         self.block = block
         self.caveat = caveat
-        self.code = "token/revoked" if caveat == "revoked" else "token/refused"
+        self.code = f"token/{caveat}"

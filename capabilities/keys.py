@@ -64,7 +64,7 @@ class PublicKey:
         try:
             self._key.verify(signature, message)
         except InvalidSignature:
-            raise TokenInvalid("the signature is wrong") from None
+            raise TokenInvalid("the signature is wrong", why="signature") from None
 
     @property
     def text(self) -> str:

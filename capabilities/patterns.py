@@ -16,9 +16,9 @@ def check_pattern(pattern: str) -> None:
     _check_text(pattern)
     segments = pattern.split("/")
     if "" in segments:
-        raise TokenInvalid(f"pattern {pattern!r} has an empty segment")
+        raise TokenInvalid(f"pattern {pattern!r} has an empty segment", why="caveat")
     if "**" in segments[:-1]:
-        raise TokenInvalid(f"pattern {pattern!r} has ** before its end")
+        raise TokenInvalid(f"pattern {pattern!r} has ** before its end", why="caveat")
 
 
 def matches(pattern: str, name: str) -> bool:
@@ -41,7 +41,9 @@ def check_attribute_pattern(pattern: str) -> None:
     _check_text(pattern)
     positive = pattern.removeprefix("!")
     if not positive or positive.startswith((":", "/")) or "*" in positive.removesuffix("/*"):
-        raise TokenInvalid(f"attribute pattern {pattern!r} is not ns/*, ns/name or name")
+        raise TokenInvalid(
+            f"attribute pattern {pattern!r} is not ns/*, ns/name or name", why="caveat"
+        )
 
 
 def allows_attribute(patterns: tuple[str, ...], attribute: str) -> bool:
@@ -63,6 +65,6 @@ def _check_text(pattern: str) -> None:
     try:
         size = len(pattern.encode())
     except UnicodeEncodeError:
-        raise TokenInvalid("a pattern is not UTF-8") from None
+        raise TokenInvalid("a pattern is not UTF-8", why="caveat") from None
     if not 1 <= size <= PATTERN_BYTES_MAX:
-        raise TokenInvalid(f"a pattern is 1 to {PATTERN_BYTES_MAX} bytes, not {size}")
+        raise TokenInvalid(f"a pattern is 1 to {PATTERN_BYTES_MAX} bytes, not {size}", why="caveat")

@@ -56,7 +56,7 @@ class Revocation:
     def from_bytes(data: bytes) -> Revocation:
         """Return the statement of canonical bytes. Raises TokenInvalid, also for a wrong signature."""
         if len(data) > REVOCATION_BYTES_MAX:
-            raise TokenInvalid("the revocation is too long")
+            raise TokenInvalid("the revocation is too long", why="too-long")
         return _revocation(decode(data))
 
 
@@ -87,7 +87,7 @@ class RevocationSet:
         if revocation in self:
             return False
         if self._count >= REVOCATIONS_MAX:
-            raise TokenInvalid(f"the set holds {REVOCATIONS_MAX} revocations already")
+            raise TokenInvalid(f"the set holds {REVOCATIONS_MAX} revocations already", why="full")
         self._by_block.setdefault(revocation.block_id, {})[revocation.revoker] = revocation
         self._count += 1
         self.generation += 1

@@ -142,7 +142,7 @@ class Token:
             TokenInvalid: the token is sealed, or full.
         """
         if isinstance(self.proof, Sealed):
-            raise TokenInvalid("the token is sealed: it cannot be extended")
+            raise TokenInvalid("the token is sealed: it cannot be extended", why="sealed")
         if signer.public != self.holder:
             raise KeyInvalid("the token is bound to another key, so this one cannot extend it")
         block, signed = _sign(signer, self.ids[-1], holder, caveats, nonce)
@@ -179,7 +179,8 @@ class Token:
         if len(data) > TOKEN_BYTES_MAX or len(self.signed) > BLOCKS_MAX:
             raise TokenInvalid(
                 f"the token has {len(self.signed)} blocks and {len(data)} bytes; "
-                f"at most {BLOCKS_MAX} and {TOKEN_BYTES_MAX}"
+                f"at most {BLOCKS_MAX} and {TOKEN_BYTES_MAX}",
+                why="too-long",
             )
         return data
 
@@ -202,17 +203,17 @@ class Token:
     def from_text(text: str) -> Token:
         """Return the token of a line, unverified. Raises TokenInvalid."""
         if not text.startswith(TEXT_PREFIX):
-            raise TokenInvalid(f"the text of a token begins with {TEXT_PREFIX}")
+            raise TokenInvalid(f"the text of a token begins with {TEXT_PREFIX}", why="text")
         body = text[len(TEXT_PREFIX) :]
         if len(body) > 2 * TOKEN_BYTES_MAX:
-            raise TokenInvalid("the token is too long")
+            raise TokenInvalid("the token is too long", why="too-long")
         try:
             data = base64.b64decode(body + "=" * (-len(body) % 4), altchars=b"-_", validate=True)
         except (ValueError, binascii.Error):
-            raise TokenInvalid("the text of the token is not base64url") from None
+            raise TokenInvalid("the text of the token is not base64url", why="text") from None
         token = Token.from_bytes(data)
         if token.to_text() != text:
-            raise TokenInvalid("the text of the token is not canonical")
+            raise TokenInvalid("the text of the token is not canonical", why="text")
         return token
 
 
@@ -258,13 +259,15 @@ def block_id(previous: bytes, body: bytes) -> bytes:
 def open_envelope(data: bytes) -> Envelope:
     """Return the parts of a token, blocks unopened. Raises TokenInvalid."""
     if len(data) > TOKEN_BYTES_MAX:
-        raise TokenInvalid(f"the token has {len(data)} bytes; at most {TOKEN_BYTES_MAX}")
+        raise TokenInvalid(
+            f"the token has {len(data)} bytes; at most {TOKEN_BYTES_MAX}", why="too-long"
+        )
     version, root, signed, proof = tuple_of(decode(data), 4, "the token")
     if type(version) is not int or version != VERSION:
-        raise TokenInvalid(f"version {version!r} is not {VERSION}")
+        raise TokenInvalid(f"version {version!r} is not {VERSION}", why="version")
     blocks = array(signed, "the list of blocks", most=BLOCKS_MAX)
     if not blocks:
-        raise TokenInvalid("the token has no block")
+        raise TokenInvalid("the token has no block", why="shape")
     key = checked_key(octets(root, KEY_SIZE, "the root key"))
     return Envelope(key, tuple(_signed_in(block) for block in blocks), _proof_in(proof))
 
@@ -282,14 +285,15 @@ def open_block(previous: bytes, body: bytes, index: int) -> Block:
         if index == 0:
             _check_first(block.caveats)
     except TokenInvalid as error:
-        raise TokenInvalid(str(error), block=index) from None
+        raise error.in_block(index) from None
     return block
 
 
 def _check_first(caveats: Caveats) -> None:
     if caveats.exp is None or caveats.rights is None:
         raise TokenInvalid(
-            "the first block says when the token ends (exp) and what it allows (rights)"
+            "the first block says when the token ends (exp) and what it allows (rights)",
+            why="caveat",
         )
 
 
@@ -299,7 +303,9 @@ def _sign(
     nonce = os.urandom(NONCE_SIZE) if nonce is None else octets(nonce, NONCE_SIZE, "the nonce")
     body = encode([holder.bytes, nonce, encode_caveats(caveats)])
     if len(body) > BLOCK_BYTES_MAX:
-        raise TokenInvalid(f"the block has {len(body)} bytes; at most {BLOCK_BYTES_MAX}")
+        raise TokenInvalid(
+            f"the block has {len(body)} bytes; at most {BLOCK_BYTES_MAX}", why="too-long"
+        )
     identity = block_id(previous, body)
     signature = signer.sign(D_SIGNATURE + identity)
     return Block(identity, holder, nonce, caveats), SignedBlock(body, signature)
@@ -308,7 +314,7 @@ def _sign(
 def _signed_in(value: object) -> SignedBlock:
     body, signature = tuple_of(value, 2, "a signed block")
     if type(body) is not bytes or len(body) > BLOCK_BYTES_MAX:
-        raise TokenInvalid(f"a block is not at most {BLOCK_BYTES_MAX} bytes")
+        raise TokenInvalid(f"a block is not at most {BLOCK_BYTES_MAX} bytes", why="too-long")
     return SignedBlock(body, octets(signature, SIGNATURE_SIZE, "a signature"))
 
 
@@ -328,7 +334,7 @@ def _proof_in(value: object) -> Proof:
     parts = array(value, "the proof", most=2)
     match parts:
         case [kind, *_] if type(kind) is not int:
-            raise TokenInvalid("the proof's kind is not a number")
+            raise TokenInvalid("the proof's kind is not a number", why="shape")
         case [0, seed]:
             return Bearer(PrivateKey(octets(seed, KEY_SIZE, "the secret")))
         case [1, signature]:
@@ -337,4 +343,4 @@ def _proof_in(value: object) -> Proof:
             return Channel()
         case [3, signature]:
             return Sealed(octets(signature, SIGNATURE_SIZE, "the seal"))
-    raise TokenInvalid("the kind of proof is unknown")
+    raise TokenInvalid("the kind of proof is unknown", why="shape")

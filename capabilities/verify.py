@@ -174,7 +174,7 @@ def _opened(
 
 def _check_trusted(root: PublicKey, roots: Container[PublicKey]) -> None:
     if root not in roots:
-        raise TokenInvalid(f"root {root.text[:12]} is not trusted here")
+        raise TokenInvalid(f"root {root.text[:12]} is not trusted here", why="root")
 
 
 def _chain(envelope: Envelope, cache: BlockCache | None) -> VerifiedChain:
@@ -192,7 +192,8 @@ def _chain(envelope: Envelope, cache: BlockCache | None) -> VerifiedChain:
         blocks.append(block)
         previous, signer = block.id, block.key
     if (found := _structure(blocks, [block.key for block in blocks])) is not None:
-        raise TokenInvalid(found[2], block=found[0])
+        index, caveat, message = found
+        raise TokenInvalid(message, why=caveat, block=index)
     return VerifiedChain(envelope.root, tuple(blocks))
 
 
@@ -200,7 +201,7 @@ def _check_signature(signer: PublicKey, signature: bytes, message: bytes, index:
     try:
         signer.verify(signature, message)
     except TokenInvalid as error:
-        raise TokenInvalid(str(error), block=index) from None
+        raise error.in_block(index) from None
 
 
 def _structure(
@@ -232,18 +233,30 @@ def _check_proof(
     match proof:
         case Channel():
             if presenter != holder:
-                raise TokenInvalid("the token is bound to another key than its presenter's")
+                raise TokenInvalid(
+                    "the token is bound to another key than its presenter's", why="holder"
+                )
         case Possession(signature):
             if challenge is None:
-                raise TokenInvalid("a proof of possession was not asked for")
-            holder.verify(signature, possession_message(tip, challenge.verifier, challenge.nonce))
+                raise TokenInvalid("a proof of possession was not asked for", why="possession")
+            message = possession_message(tip, challenge.verifier, challenge.nonce)
+            _check_signed(holder, signature, message, "possession")
         case Bearer(secret):
             _check_transferable(chain)
             if secret.public != holder:
-                raise TokenInvalid("the secret does not belong to the token's last key")
+                raise TokenInvalid(
+                    "the secret does not belong to the token's last key", why="secret"
+                )
         case Sealed(signature):
             _check_transferable(chain)
-            holder.verify(signature, D_SEAL + tip)
+            _check_signed(holder, signature, D_SEAL + tip, "seal")
+
+
+def _check_signed(holder: PublicKey, signature: bytes, message: bytes, why: str) -> None:
+    try:
+        holder.verify(signature, message)
+    except TokenInvalid as error:
+        raise TokenInvalid(error.message, why=why) from None
 
 
 def _check_transferable(chain: VerifiedChain) -> None:
@@ -253,4 +266,4 @@ def _check_transferable(chain: VerifiedChain) -> None:
     """
     for index, block in enumerate(chain.blocks):
         if block.caveats.via is not None:
-            raise TokenInvalid("via asks for a presenter who is known", block=index)
+            raise TokenInvalid("via asks for a presenter who is known", why="via", block=index)

@@ -9,7 +9,16 @@ from datomstore.datalog.budget import Budget, Cancellation
 from datomstore.datalog.errors import BudgetExceeded, QueryCancelled, QueryError
 from datomstore.datalog.follow import Change, Subscription, follow
 from datomstore.datalog.pull import pull, pull_many
-from datomstore.datalog.query import StepReport, columns, derive, derive_columns, explain, parse, q, rules_of
+from datomstore.datalog.query import (
+    StepReport,
+    columns,
+    derive,
+    derive_columns,
+    explain,
+    parse,
+    q,
+    rules_of,
+)
 from datomstore.datalog.syntax import Query, Rules
 
 __all__ = [

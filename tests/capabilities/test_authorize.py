@@ -66,7 +66,7 @@ def test_a_refusal_says_block_verb_and_stream() -> None:
     token = narrowed(Caveats(), Caveats(rights=(Rights(Verb.READ, "beta/*"),)))
     with pytest.raises(TokenRefused, match=r"^block 2 forbids append on stream beta/orders$") as e:
         authorize(token, request(verb=Verb.APPEND, stream="beta/orders"), revoked=NOBODY_REVOKED)
-    assert (e.value.code, e.value.block, e.value.caveat) == ("token/refused", 2, "rights")
+    assert (e.value.code, e.value.block, e.value.caveat) == ("token/rights", 2, "rights")
 
 
 @pytest.mark.parametrize("block", [0, 1, 2])
