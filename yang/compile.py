@@ -108,8 +108,9 @@ def compile_source(
 
     `units`: where results of units are kept, if it is not the process.
     """
-    tree, source = expanded_tree(Source(source_name, text), host=host)
-    return _compile(program_of(tree), tree, core or _library(), source, units)
+    with collector_paused():
+        tree, source = expanded_tree(Source(source_name, text), host=host)
+        return _compile(program_of(tree), tree, core or _library(), source, units)
 
 
 def compile_forms(forms: Sequence[Form], source: Source) -> Compiled:

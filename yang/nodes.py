@@ -134,6 +134,12 @@ ROLES_MANY: frozenset[Keyword] = frozenset(
 _TYPES = {name: Keyword(name) for name in KINDS}
 
 
+_VARIABLE, _ARITY, _LAMBDA, _LETREC = (
+    KINDS[name] for name in ("variable", "arity", "lambda", "letrec")
+)
+(_INIT,) = KINDS["binding"].roles
+
+
 def make(kind: str, span: Span, fields: Mapping[Keyword, object]) -> Node:
     """Return a node; `fields` are scalars and, per role, a node or a vector of nodes."""
     return pmap(
@@ -199,6 +205,10 @@ class Place(NamedTuple):
     index: int  # type: ignore[assignment]  # among all children of the parent
     depth: int
     end: int  # pre-order index of the last descendant, or its own
+
+
+# parent, role, position, index, depth
+_Slot: TypeAlias = tuple[int, Role | None, int, int, int]
 
 
 class Written(NamedTuple):
@@ -317,43 +327,63 @@ def places(items: Sequence[Item]) -> list[Place]:
         raise ProgramInvalid(f"{len(items)} nodes; a program has 1 to {NODE_COUNT_MAX}")
     if items[0].kind.name != "program":
         raise ProgramInvalid(f"the root is :{items[0].kind.name}, not :program")
-    ends = list(range(len(items)))
-    above: list[tuple[int, Role | None, int, int, int]] = []
+    count = len(items)
+    roles: list[Keyword | None] = [None] * count
+    parents, positions, indexes, depths = ([0] * count for _ in range(4))
+    names: set[object] = set()  # that have been looked at
+    arities: list[int] = []
+    of_letrec: int | None = None  # the first node that a :letrec binds and that is no function
     # Slots still to be filled, the next one last: (parent, role, position, index, depth).
-    slots: list[tuple[int, Role | None, int, int, int]] = [(-1, None, 0, 0, 0)]
+    slots: list[_Slot] = [(-1, None, 0, 0, 0)]
     for number, item in enumerate(items):
         if not slots:
             raise ProgramInvalid(f"node {number} has no parent")
-        slot = slots.pop()
-        _, role, _, _, depth = slot
-        if role is not None and item.kind.name not in role.kinds:
-            raise ProgramInvalid(f"node {number}: :{item.kind.name} as {role.attribute!r}")
-        if depth > TREE_DEPTH_MAX:
-            message = f"nested deeper than {TREE_DEPTH_MAX} after expansion"
-            raise ProgramInvalid(message, node=number)
-        above.append(slot)
-        _check_item(number, item, len(items))
-        slots.extend(reversed(_child_slots(number, item, depth + 1)))
+        parent, role, positions[number], indexes[number], depth = slots.pop()
+        kind, scalars, counts, _ = item
+        if role is not None:
+            if kind.name not in role.kinds:
+                raise ProgramInvalid(f"node {number}: :{kind.name} as {role.attribute!r}")
+            if depth > TREE_DEPTH_MAX:
+                message = f"nested deeper than {TREE_DEPTH_MAX} after expansion"
+                raise ProgramInvalid(message, node=number)
+            roles[number] = role.attribute
+            if kind is not _LAMBDA and role is _INIT and items[parents[parent]].kind is _LETREC:
+                of_letrec = number if of_letrec is None else of_letrec
+        parents[number], depths[number] = parent, depth
+        if counts or kind is not _VARIABLE or scalars[0] not in names:
+            _check_item(number, item, count)
+            names.update(scalars if kind is _VARIABLE else ())
+        if counts:
+            slots += _child_slots(number, item, depth + 1)
+            if kind is _ARITY:
+                arities.append(number)
     if slots:
         raise ProgramInvalid(f"{len(slots)} nodes are missing")
-    _check_letrec(items, above)
-    _check_arities(items, above)
-    for number in range(len(items) - 1, 0, -1):
-        parent = above[number][0]
-        ends[parent] = max(ends[parent], ends[number])
-    return [
-        Place(parent, role.attribute if role else None, position, index, depth, ends[number])
-        for number, (parent, role, position, index, depth) in enumerate(above)
-    ]
+    if of_letrec is not None:
+        raise ProgramInvalid(f"node {of_letrec}: :letrec binds a :{items[of_letrec].kind.name}")
+    _check_arities([(parents[number], items[number]) for number in arities])
+    ends = _ends(parents)
+    rows = zip(parents, roles, positions, indexes, depths, ends, strict=True)
+    return list(map(Place._make, rows))
 
 
-def _child_slots(
-    number: int, item: Item, depth: int
-) -> list[tuple[int, Role | None, int, int, int]]:
-    slots: list[tuple[int, Role | None, int, int, int]] = []
+def _ends(parents: Sequence[int]) -> list[int]:
+    """Return the last descendant of each node, or its own number."""
+    ends = list(range(len(parents)))
+    for number in range(len(parents) - 1, 0, -1):
+        parent, end = parents[number], ends[number]
+        if end > ends[parent]:
+            ends[parent] = end
+    return ends
+
+
+def _child_slots(number: int, item: Item, depth: int) -> list[_Slot]:
+    """Return the places of a node's children, the first one last."""
+    slots: list[_Slot] = []
     for role, count in zip(item.kind.roles, item.counts, strict=True):
         for position in range(count):
             slots.append((number, role, position, len(slots), depth))
+    slots.reverse()
     return slots
 
 
@@ -377,16 +407,13 @@ def _check_item(number: int, item: Item, node_count: int) -> None:
         raise ProgramInvalid(f"node {number}: variadic without a parameter")
 
 
-def _check_arities(
-    items: Sequence[Item], above: Sequence[tuple[int, Role | None, int, int, int]]
-) -> None:
-    """Refuse lambdas with two arities for the same call."""
+def _check_arities(arities: Sequence[tuple[int, Item]]) -> None:
+    """Refuse lambdas with two arities for the same call; of each arity its lambda is given."""
     taken: dict[int, dict[bool, list[int]]] = {}
-    for number, item in enumerate(items):
-        if item.kind.name == "arity":
-            variadic = item.scalars[0] is True
-            of_lambda = taken.setdefault(above[number][0], {False: [], True: []})
-            of_lambda[variadic].append(item.counts[0] - variadic)
+    for function, item in arities:
+        variadic = item.scalars[0] is True
+        of_lambda = taken.setdefault(function, {False: [], True: []})
+        of_lambda[variadic].append(item.counts[0] - variadic)
     for number, counts in taken.items():
         fixed, rest = counts[False], counts[True]
         if (
@@ -395,17 +422,3 @@ def _check_arities(
             or (rest and max(fixed, default=0) > rest[0])
         ):
             raise ProgramInvalid("two arities for the same call", node=number)
-
-
-def _check_letrec(
-    items: Sequence[Item], above: Sequence[tuple[int, Role | None, int, int, int]]
-) -> None:
-    """The bindings of a :letrec are lambdas: they see each other before any is evaluated."""
-    for number, item in enumerate(items):
-        if number < 2 or item.kind.name == "lambda":
-            continue
-        parent = above[number][0]
-        if items[parent].kind.name == "binding":
-            grandparent = above[parent][0]
-            if items[grandparent].kind.name == "letrec":
-                raise ProgramInvalid(f"node {number}: :letrec binds a :{item.kind.name}")

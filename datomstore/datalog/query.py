@@ -561,6 +561,7 @@ def _tables(
         if program.required[name]:
             raise QueryError("query/unbound", f"rule {name} needs arguments")
         yield name, evaluation.complete(name, DEFAULT_SOURCE)
+    evaluation.let_go()
 
 
 def _derivation(rules: Rules, names: tuple[str, ...]) -> Program:

@@ -123,6 +123,12 @@ class Evaluation:
         self._depth = 0
         return True
 
+    def let_go(self) -> None:
+        """Forget all tables and plans. They hold one another and this, so they would wait for the cycle collector."""
+        self._goals.clear()
+        self._cycles.clear()
+        self._demand.clear()
+
     def begin(self, meter: Meter) -> None:
         """Be run for another query."""
         self.meter = meter
