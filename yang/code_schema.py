@@ -20,6 +20,7 @@ from yang.vocabulary import vocabulary
 
 PROGRAM_ROOT = Keyword("program/root")
 SOURCE_LANGUAGE = Keyword("ast/source-lang")
+DEFINITION = Keyword("scope/definition")  # what a name means that no scope binds
 UNIT_HASH = Keyword("unit/hash")  # of a top-level statement, see `yang.units`
 
 _REF = {VALUE_TYPE: Keyword("db.type/ref")}
@@ -30,6 +31,7 @@ CODE_SCHEMA: dict[Keyword, Any] = {  # attribute -> its schema in DataScript's f
     HOST["arity"]: _MANY,
     **{EXEC[name]: _REF for name in ("node", "body", "target", "function", "args", "lambda")},
     CONTAINS: _REF | _MANY,
+    DEFINITION: _REF | _MANY,
     PROGRAM_ROOT: _REF,
     **vocabulary(),
 }

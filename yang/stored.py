@@ -20,13 +20,14 @@ from datomstore.value import Keyword
 from yang.analysis import BINDER, TX
 from yang.ast_datoms import END, ENTITY_BASE, datoms_of, expansion_datoms
 from yang.ast_datoms import tree_of as tree_of_facts
-from yang.code_schema import PROGRAM_ROOT, REFERENCES, SOURCE_LANGUAGE, UNIT_HASH
+from yang.code_schema import DEFINITION, PROGRAM_ROOT, REFERENCES, SOURCE_LANGUAGE, UNIT_HASH
+from yang.columns import Columns
 from yang.compile import Compiled, compile_program
 from yang.errors import ProgramInvalid
 from yang.execution import EXEC
 from yang.nodes import Tree
 from yang.pause import collector_paused
-from yang.units import Units
+from yang.units import Names, Units
 
 _ADD = Keyword("db/add")
 
@@ -60,7 +61,20 @@ def code_facts(compiled: Compiled) -> CodeFacts:
         found.references.extend(
             (variable, BINDER, binder) for variable, binder in compiled.tables["local"].tolist()
         )
+        found.references.extend(_definitions(compiled))
     return found
+
+
+def _definitions(compiled: Compiled) -> Iterator[tuple[int, Keyword, int]]:
+    """Yield for every name that no scope binds the definitions that it means."""
+    columns = Columns(compiled.tree)
+    names = Names(columns, compiled.core)
+    bound = set(compiled.tables["local"][:, 0].tolist())
+    for variable in columns.of("variable").tolist():
+        if variable not in bound:
+            meant = names.meant(str(columns.scalar(variable)))
+            for definition in columns.definitions.get(meant, ()):
+                yield variable, DEFINITION, definition
 
 
 def _last_step_or_set(compiled: Compiled) -> int:

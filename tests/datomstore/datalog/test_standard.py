@@ -25,7 +25,7 @@ PROGRAM = (
      {:db/id 1011 :ast/type :def :ast/name "f" :ast/init 1012 :ast/parent 1000}
      {:db/id 1012 :ast/type :lambda :ast/parent 1011}
      {:db/id 1013 :ast/type :application :ast/operator 1014 :ast/operands [1015] :ast/parent 1012}
-     {:db/id 1014 :ast/type :variable :ast/name "twice" :ast/parent 1013}
+     {:db/id 1014 :ast/type :variable :ast/name "twice" :ast/parent 1013 :scope/definition 1001}
      {:db/id 1015 :ast/type :application :ast/operator 1016 :ast/operands [1017 1018]
       :ast/position 0 :ast/parent 1013}
      {:db/id 1016 :ast/type :variable :ast/name "+" :ast/parent 1015}
@@ -34,7 +34,7 @@ PROGRAM = (
      {:db/id 1021 :ast/type :def :ast/name "loop" :ast/init 1022 :ast/parent 1000}
      {:db/id 1022 :ast/type :lambda :ast/parent 1021}
      {:db/id 1023 :ast/type :application :ast/operator 1024 :ast/parent 1022}
-     {:db/id 1024 :ast/type :variable :ast/name "loop" :ast/parent 1023}
+     {:db/id 1024 :ast/type :variable :ast/name "loop" :ast/parent 1023 :scope/definition 1021}
      {:db/id 2001 :exec/node 1017 :exec/instruction :const :exec/order 0}
      {:db/id 2002 :exec/node 1018 :exec/instruction :const :exec/order 1}
      {:db/id 2003 :exec/node 1015 :exec/instruction :add :exec/order 2}

@@ -118,11 +118,11 @@ STEPS = """[:find ?step ?instruction ?order
 
 
 def test_rules_that_everybody_has_need_not_be_passed() -> None:
-    facts = """[{:db/id 59 :ast/type :program}
-                {:db/id 60 :ast/type :def :ast/name "f" :ast/init 61 :ast/parent 59}
+    facts = """[{:db/id 60 :ast/type :def :ast/name "f" :ast/init 61}
                 {:db/id 61 :ast/type :lambda :ast/parent 60 :node/type :lambda :node/size 4}
-                {:db/id 62 :ast/type :application :ast/operator 63 :ast/parent 59}
-                {:db/id 63 :ast/type :variable :ast/name "f" :ast/parent 62}]"""
+                {:db/id 62 :ast/type :application :ast/operator 63}
+                {:db/id 63 :ast/type :variable :ast/name "f" :ast/parent 62
+                 :scope/definition 60}]"""
     known = database().with_(edn.read(facts)).db_after  # type: ignore[arg-type]
     assert set(q(SINGLE_USE, known)) == {(61,)}
     assert {row[0] for row in q(STEPS, known, 1)} >= {13}
