@@ -141,6 +141,18 @@ def value_table():
     return _values
 
 
+def values_of_rows(rows, tuple places, set types):
+    """Return the values at some places of rows of ids, as tuples; the types of these are added to `types`."""
+    cdef tuple row
+    cdef list made = []
+    for row in rows:
+        found = tuple([value_at(row[place]) for place in places])
+        for value in found:
+            types.add(type(value))
+        made.append(found)
+    return made
+
+
 def values_of(ids):
     """Return the values of a column of ids."""
     cdef const int64_t[:] column

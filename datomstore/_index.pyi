@@ -267,10 +267,18 @@ class Walk:
     @property
     def made(self) -> int:
         """Return how many rows the last walk has made."""
-    def go(self, facts: Segments, start: int, end: int, net: dict[tuple[int, ...], int]) -> bool:
-        """Add what a transaction's rows change to `net`: row of `outs` -> derivations; False, nothing added, if it cannot."""
     def columns(self, facts: Segments, start: int, end: int) -> list[Ids] | None:
         """Return the signs and `outs` of the rows at the end; None if it cannot go."""
+
+class Walks:
+    """The walks from all clauses of a query, each to the same kind of rows."""
+
+    def __init__(self, walks: Iterable[Walk]) -> None: ...
+    @property
+    def made(self) -> int:
+        """Return how many rows the last changes took."""
+    def changes(self, facts: Segments, start: int, end: int) -> dict[tuple[int, ...], int] | None:
+        """Return what a transaction's rows change, row of ids -> derivations; None if one of the walks cannot go."""
 
 def sorted_offsets(
     name: str, e: Codes, a: Codes, v: Codes, offsets: Offsets | None = None

@@ -911,6 +911,35 @@ cdef class Segments:
         return made
 
 
+cdef int write_facts(
+    object segments, int64_t start, const int64_t *facts, int64_t count, const int64_t *txs, int64_t tx_count,
+    const int64_t *ends, int64_t end_count
+) except -1:
+    """Put rows into the tail, from row `start` on, and note what they end.
+
+    A fact is e, a, v; `txs` are (first row, transaction's id), of which the first may have begun before; `ends` are (row
+    of a retraction, row that it ends).
+    """
+    cdef Segments into = <Segments?> segments
+    cdef const Stretch *tail = &into.stretches[into.count]
+    cdef int64_t offset = start - tail.start
+    cdef int64_t tx = 0
+    cdef int64_t i, column
+    if not tail.start <= start <= start + count <= tail.end:
+        raise IndexError(f"rows {start} to {start + count} of {tail.start} to {tail.end}")
+    for column in range(3):
+        for i in range(count):
+            (<int64_t *> tail.columns[column].data)[offset + i] = facts[3 * i + column]
+    for i in range(count):
+        while tx + 1 < tx_count and txs[2 * tx + 2] <= start + i:
+            tx += 1
+        (<int64_t *> tail.t)[offset + i] = txs[2 * tx + 1]
+    for i in range(end_count):
+        into.ended.note(ends[2 * i], ends[2 * i])
+        into.ended.note(ends[2 * i + 1], ends[2 * i])
+    return 0
+
+
 cdef inline const int64_t *t_at(const Stretch *stretch, int64_t offset, int64_t hint) noexcept nogil:
     """Return where the transaction of a row stands; `hint` is where that of another one stood."""
     cdef int64_t low = 0

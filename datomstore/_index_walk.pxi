@@ -94,6 +94,8 @@ cdef class Walk:
         if any(not 0 <= out < width for out in self.outs):
             raise ValueError("no such column")
         self.count = len(steps)
+        if not self.count or len(steps[0][1]) < 2:
+            raise ValueError("a walk begins with a transaction's facts")
         self.steps = <WalkStep *> calloc(max(1, self.count), sizeof(WalkStep))
         if self.steps == NULL:
             raise MemoryError()
@@ -140,17 +142,15 @@ cdef class Walk:
 
     # -- what it finds --
 
-    def go(self, Segments facts not None, int64_t start, int64_t end, dict net):
-        """Add to `net` how many derivations each row of `outs` has more or fewer; False, and nothing added, if it cannot go."""
+    cdef int add(self, dict net) except -1:
+        """Add to `net` how many derivations each row at the end has more or fewer."""
         cdef int64_t i
         cdef int64_t *row
-        if not self.walked(facts, start, end):
-            return False
         for i in range(self.now.count):
             row = self.now.cells + i * (self.width + 1)
             key = tuple([row[1 + <int64_t> out] for out in self.outs])
             net[key] = net.get(key, 0) + row[0]
-        return True
+        return 0
 
     def columns(self, Segments facts not None, int64_t start, int64_t end):
         """Return the signs and `outs` of the rows at the end, None if it cannot go."""
@@ -341,6 +341,33 @@ cdef class Walk:
             self.slots, self.slot_count = slots, size
         memset(self.slots, 0xFF, size * sizeof(int32_t))
         return 0
+
+
+cdef class Walks:
+    """The walks from all clauses of a query, each to the same kind of rows.
+
+    `made` are the rows that the last changes took.
+    """
+
+    cdef tuple walks
+    cdef readonly int64_t made
+
+    def __cinit__(self, walks):
+        self.walks = tuple(walks)
+
+    def changes(self, Segments facts not None, int64_t start, int64_t end):
+        """Return what the rows of a transaction change, row of ids -> derivations; None if one of the walks cannot go."""
+        cdef dict net = {}
+        cdef Walk walk
+        self.made = 0
+        for walk in self.walks:
+            if has_attribute(facts, &walk.steps[0].terms[1], start, end):
+                goes = walk.walked(facts, start, end)
+                self.made += walk.made
+                if not goes:
+                    return None
+                walk.add(net)
+        return net
 
 
 cdef inline bint given(const Term *term, const int64_t *row, int64_t *out) noexcept nogil:

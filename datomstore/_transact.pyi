@@ -6,6 +6,7 @@ from typing import Any, Generic, TypeVar, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from datomstore._index import Segments
 from datomstore.database import Database
 from datomstore.datom import Datom
 from datomstore.facts import Facts
@@ -85,6 +86,13 @@ class Staged:
     reshaped: list[Keyword]  # attributes kept in another way since
     excised: NDArray[np.int64] | None  # the rows they ask to remove
     root: bytes | None  # after it, once its bytes are known
+
+class Pending:
+    """Rows that are not in the columns yet."""
+
+    start: int  # number of the first row
+    def write(self, segments: Segments, rows: int, ends: int) -> None:
+        """Put the first rows, and what they end, into the columns."""
 
 class Writer:
     """Appends rows to a Facts. Not thread-safe: its owner lets one transaction in at a time; anybody may read."""
@@ -196,7 +204,16 @@ class TxReport:
     @property
     def db_after(self) -> Database: ...
     @property
+    def schema(self) -> Schema:
+        """Return the schema after it."""
+    @property
+    def attributes(self) -> set[int]:
+        """Return the ids of the attributes of its datoms, without a look at a database."""
+    @property
     def datoms(self) -> Sequence[Datom]: ...
+    @property
+    def rewrites(self) -> bool:
+        """Return whether it is an excision: what is before it is gone, and both databases are the one after."""
     def with_(
         self,
         *,

@@ -16,14 +16,13 @@ from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy, memmove
 
 from datomstore._ids cimport intern_id, value_at
+from datomstore._index cimport write_facts
 
 from bisect import bisect_right
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from operator import eq
 from threading import RLock
-
-import numpy as np
 
 from datomstore import codec
 from datomstore.codec import CodecError, pack

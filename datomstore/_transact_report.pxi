@@ -38,6 +38,29 @@ cdef class TxReport:
         return self.after
 
     @property
+    def schema(self):
+        """Return the schema after it."""
+        return self.db_after.schema if self.schema_after is None else self.schema_after
+
+    @property
+    def rewrites(self):
+        """Return whether both databases are the one after it."""
+        return self.after is not None and self.after is self.before
+
+    @property
+    def attributes(self):
+        """Return the ids of the attributes of its datoms."""
+        cdef Pending pending = self.writer.pending
+        cdef int64_t row
+        cdef set found
+        if self.start < pending.start:
+            return self.writer.facts.attributes_of(self.start, self.end)
+        found = set()
+        for row in range(self.start - pending.start, self.end - pending.start):
+            found.add(pending.rows[row].a)
+        return found
+
+    @property
     def datoms(self):
         """Return the datoms it added and retracted."""
         if self.facts is None:

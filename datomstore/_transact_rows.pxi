@@ -13,7 +13,7 @@ cdef struct Pair:
 
 
 cdef class Pending:
-    cdef int64_t start  # number of the first row
+    cdef readonly int64_t start  # number of the first row
     cdef Py_ssize_t count, room
     cdef Row* rows
     cdef Py_ssize_t end_count, end_room
@@ -68,23 +68,12 @@ cdef class Pending:
         while self.tx_count and self.txs[self.tx_count - 1].row >= row:
             self.tx_count -= 1
 
-    cdef object columns(self, Py_ssize_t n, Py_ssize_t end_count):
-        """Return the first rows as (e, a, v, transactions, ends): arrays, but of one transaction only its id."""
-        cdef Py_ssize_t i, tx_count = 0
-        made = np.empty((3, n), np.int64)
-        cdef int64_t[:, ::1] into = made
-        for i in range(n):
-            into[0, i], into[1, i], into[2, i] = self.rows[i].e, self.rows[i].a, self.rows[i].v
-        while tx_count < self.tx_count and self.txs[tx_count].row < self.start + n:
-            tx_count += 1
-        if tx_count == 1:
-            txs = self.txs[0].other
-        else:
-            starts = np.array([self.txs[i].row for i in range(tx_count)] + [self.start + n])
-            starts[0] = self.start  # of the first, some rows may be in the columns already
-            txs = np.repeat(np.array([self.txs[i].other for i in range(tx_count)], np.int64), np.diff(starts))
-        ends = [(self.ends[i].row, self.ends[i].other) for i in range(end_count)]
-        return made[0], made[1], made[2], txs, ends
+    def write(self, segments, Py_ssize_t rows, Py_ssize_t ends):
+        """Put the first rows, and what they end, into the columns."""
+        write_facts(
+            segments, self.start, <int64_t*> self.rows, rows, <int64_t*> self.txs, self.tx_count,
+            <int64_t*> self.ends, ends
+        )
 
     cdef void written(self, Py_ssize_t rows, Py_ssize_t ends) noexcept:
         """The first rows, and what they end, are in the columns."""

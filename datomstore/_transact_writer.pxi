@@ -118,8 +118,7 @@ cdef class Writer:
         with self.gate:
             rows, ends = pending.count, pending.end_count
             if rows:
-                e, a, v, txs, ended = pending.columns(rows, ends)
-                self.columns.write(pending.start, e, a, v, txs, ended)
+                self.columns.take(pending, rows, ends)
                 pending.written(rows, ends)
             # The writer may have committed more meanwhile: those rows are not in the columns yet.
             end = min(self.committed_end, pending.start)

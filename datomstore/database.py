@@ -28,7 +28,7 @@ from datomstore.schema import IDENT, REF, TX_INSTANT, Schema
 from datomstore.value import Keyword, Map, Set
 
 if TYPE_CHECKING:
-    from datomstore._index import Segments, Walk
+    from datomstore._index import Segments, Walk, Walks
     from datomstore.entity import Entity
     from datomstore.segments.times import Appendable
     from datomstore.transaction import TxReport
@@ -345,9 +345,9 @@ class Database:
             return probe[keep], rows[keep]
         return probe, rows
 
-    def walk(self, walk: Walk, start: int, net: dict[tuple[int, ...], int]) -> bool:
-        """Have a walk add what the rows from `start` on change to `net`; return False, nothing added, if it cannot go."""
-        return walk.go(self._seen(), start, self.count_rows, net)
+    def changes(self, walks: Walks, start: int) -> dict[tuple[int, ...], int] | None:
+        """Return what walks say that the rows from `start` on change; None if one of them cannot go."""
+        return walks.changes(self._seen(), start, self.count_rows)
 
     def walk_columns(self, walk: Walk, start: int) -> list[Ids] | None:
         """Return the signs and columns that a walk from the rows from `start` on comes to; None if it cannot go."""

@@ -47,6 +47,7 @@ from datomstore.value import Keyword
 
 if TYPE_CHECKING:
     from datomstore._index import Offsets
+    from datomstore._transact import Pending
 
 NEVER = np.iinfo(np.int64).max
 Rows = NDArray[np.int64]  # row numbers
@@ -300,14 +301,30 @@ class Facts:
         it ends), and all other rows are additions.
         """
         end = start + len(e)
+        self._put_much_away()
+        with self._lock:
+            segments = self._reaching(end)
+            segments.write(start, e, a, v, tx)
+            segments.ended.retract(ends)
+            self._written = end
+
+    def take(self, pending: Pending, rows: int, ends: int) -> None:
+        """Have a writer put its first rows, and what they end, behind what is committed or staged."""
+        end = pending.start + rows
+        self._put_much_away()
+        with self._lock:
+            pending.write(self._reaching(end), rows, ends)
+            self._written = end
+
+    def _put_much_away(self) -> None:
         if self.count - self._segments.tail_start >= RUN_ROWS_MIN:
             self._put_away()
-        with self._lock:
-            if end > self._segments.tail_end:
-                self._grow(end)
-            self._segments.write(start, e, a, v, tx)
-            self._written = end
-        self._segments.ended.retract(ends)
+
+    def _reaching(self, end: int) -> Segments:
+        """Return the segments, whose tail has room for all rows below `end`. Only with the lock."""
+        if end > self._segments.tail_end:
+            self._grow(end)
+        return self._segments
 
     def take_back(self, start: int) -> None:
         """Give up the staged rows from `start` on; their numbers come again. What they ended is `live_again` before."""

@@ -15,7 +15,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from datomstore._ids import find, intern, intern_many, value_of, value_table, values_of
+from datomstore._ids import (
+    find,
+    intern,
+    intern_many,
+    value_of,
+    value_table,
+    values_of,
+    values_of_rows,
+)
 
 __all__ = [
     "INLINE_BOUND",
@@ -26,6 +34,7 @@ __all__ = [
     "value_of",
     "value_table",
     "values_of",
+    "values_of_rows",
 ]
 
 INLINE_BOUND = 1 << 61  # integers below it in magnitude are their own ids

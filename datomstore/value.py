@@ -256,8 +256,8 @@ class Set:
     @classmethod
     def of_distinct(cls, members: Collection[object]) -> Set:
         """Return a set of values no two of which are equal; it keeps the collection, and finds keys when it is asked for one."""
-        made = cls()
-        made._by_key, made._listed = None, members
+        made = cls.__new__(cls)
+        made._by_key, made._listed, made._hash = None, members, None
         return made
 
     @property

@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,3 +34,19 @@ def tuples_of(
 ) -> list[tuple[object, ...]]: ...
 def values_in(column: Ids, table: list[object], start: int, stop: int) -> list[object]: ...
 def types_of(column: Ids, table: list[object]) -> set[type]: ...
+
+class Counts:
+    """Rows of ids, each with a number above 0: how many derivations it has. For one thread at a time."""
+
+    def __init__(self, width: int) -> None: ...
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[tuple[int, ...]]: ...
+    def add(self, columns: Sequence[Ids], signs: Ids) -> bool:
+        """Add numbers to rows; return False, and no more is added, when one would fall below 0."""
+    def turn(
+        self, net: dict[tuple[int, ...], int]
+    ) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]] | None:
+        """Add numbers to rows; return the rows that were not there before and those that are not any more.
+
+        None, and no more is added, when a number would fall below 0.
+        """

@@ -1,7 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
 # Whole columns of ids at once: looked up, compared, grouped, and made into rows of values.
 #
-# Is:     Index (where in a column a key stands), filters, totals by group, and the tuples of a result.
+# Is:     Index (where in a column a key stands), filters, totals by group, the tuples of a result, and counts of rows.
 # Is not: tables that grow, or joins in one loop (`_kernel`).
 # Fits:   `sources` keeps an Index with the facts of a pattern; `vectors`, `aggregates` and `results` do the rest with it.
 #
@@ -13,6 +13,8 @@ from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
 from cpython.tuple cimport PyTuple_SET_ITEM
 from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memcmp, memcpy
 
 import numpy as np
 
@@ -20,3 +22,4 @@ include "_columns_index.pxi"
 include "_columns_compare.pxi"
 include "_columns_groups.pxi"
 include "_columns_rows.pxi"
+include "_columns_counts.pxi"

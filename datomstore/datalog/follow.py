@@ -21,9 +21,10 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from datomstore.database import Database
+from datomstore.datalog._columns import Counts
 from datomstore.datalog.budget import Budget, Meter
 from datomstore.datalog.delta.bodies import Derivations, Row
-from datomstore.datalog.delta.reads import attributes_read, names_read, naming
+from datomstore.datalog.delta.reads import attributes_read, names_read, naming, touches
 from datomstore.datalog.delta.refusal import NotTold, refused
 from datomstore.datalog.delta.transaction import Transaction
 from datomstore.datalog.delta.view import View
@@ -32,7 +33,7 @@ from datomstore.datalog.groups import Answer, Groups
 from datomstore.datalog.query import FAILURES, bounded_depth, parse, q, start
 from datomstore.datalog.references import depends_on_names, resolved
 from datomstore.datalog.syntax import DEFAULT_SOURCE, Aggregate, Pull
-from datomstore.intern import intern, value_of, values_of
+from datomstore.intern import intern, value_of, values_of_rows
 from datomstore.streams import Listener
 from datomstore.transaction import TxReport
 from datomstore.value import EXACT_TYPES, Set, hash_key
@@ -83,7 +84,7 @@ class Subscription:
         if any(isinstance(element, Aggregate) for element in parsed.find):
             names += parsed.with_  # without an aggregate, what differs only in these is one row
         self._wanted = list(dict.fromkeys(names))
-        self._places = [self._wanted.index(name) for name in parsed.variables()]
+        self._places = tuple(self._wanted.index(name) for name in parsed.variables())
         self._place = parsed.inputs.index(DEFAULT_SOURCE)
         self._inputs = inputs
         self._budget = budget
@@ -128,9 +129,11 @@ class Subscription:
 
     def _begin(self, database: Database) -> Set:
         """Choose how the query is followed from this value on, and return its answers."""
-        self._database = database
+        self._began: Database = database
+        self._seen: TxReport | None = None  # since then
+        self._schema = database.schema
         self._view: View | None = None
-        self._counts: Derivations | None = None  # of every row, where it can have several
+        self._counts: Counts | None = None  # of every row, where it can have several
         self._groups: Groups | None = None
         self._alike: Counter[object] | None = None  # rows whose values others may equal, by key
         self._answers = answers = self._asked(database)
@@ -202,26 +205,28 @@ class Subscription:
                 self.stop()
                 self._callback(Change(report.t, Set(), Set(), error))
                 return
-            self._database = report.db_after
+            self._seen = report
             if added or removed:
                 self._callback(Change(report.t, added, removed))
 
     def _changes(self, report: TxReport) -> tuple[Set, Set]:
-        excised = report.db_before is report.db_after
-        if excised or report.db_after.schema is not self._database.schema:
+        """Return what comes and goes. A transaction that concerns nothing of the query makes no database value."""
+        if report.rewrites or report.schema is not self._schema:
             return self._anew(report.db_after)
+        attributes = report.attributes
+        if not touches(attributes, self._reads):
+            return NO_ROWS, NO_ROWS
         try:
-            return self._changed(report)
+            return self._changed(report, attributes)
         except RecursionError:
             raise QueryError("query/depth", "rules or values nested too deeply") from None
 
-    def _changed(self, report: TxReport) -> tuple[Set, Set]:
-        transaction = Transaction(report.db_before, report.db_after, Meter(self._budget))
-        if not transaction.touches(self._reads):
-            return NO_ROWS, NO_ROWS
-        if transaction.touches(self._names):
+    def _changed(self, report: TxReport, attributes: set[int]) -> tuple[Set, Set]:
+        if touches(attributes, self._names):
             return self._anew(report.db_after)
         if self._view is not None:
+            meter = Meter(self._budget)
+            transaction = Transaction(report.db_before, report.db_after, attributes, meter)
             try:
                 return self._told(self._view, transaction)
             except NotTold:
@@ -235,45 +240,30 @@ class Subscription:
 
     def _anew(self, database: Database) -> tuple[Set, Set]:
         """Begin again with a database value; return what differs from the answers before."""
-        before = self._answers if self._view is None else self._asked(self._database)
+        known = self._began if self._seen is None else self._seen.db_after
+        before = self._answers if self._view is None else self._asked(known)
         after = self._begin(database)
         return _difference(after, before), _difference(before, after)
 
     def _told(self, view: View, transaction: Transaction) -> tuple[Set, Set]:
         """Return the answers that come and go, from the changed derivations of rows."""
-        new: list[Row] = []
-        lost: list[Row] = []
-        counts = self._counts
-        for row, change in view.changes(transaction).items():
-            if not change:
-                continue
-            if counts is None:
-                if abs(change) > 1:
-                    raise NotTold
-                (new if change > 0 else lost).append(row)
-                continue
-            before = counts.get(row, 0)
-            after = before + change
-            if after < 0:
-                raise NotTold
-            if after:
-                counts[row] = after
-            else:
-                del counts[row]
-            if not before:
-                new.append(row)
-            elif not after:
-                lost.append(row)
+        net = view.changes(transaction)
+        turned = _turned(net) if self._counts is None else self._counts.turn(net)
+        if turned is None:
+            raise NotTold
+        new, lost = turned
+        if not new and not lost:
+            return NO_ROWS, NO_ROWS
+        types: set[type] = set()
         if self._groups is not None:
             come, gone = self._groups.change(new, lost)
+            types.update(type(value) for row in (*come, *gone) for value in row)
         else:
-            come, gone = _values(new, self._places), _values(lost, self._places)
-        plain = EXACT_TYPES.issuperset({type(value) for row in (*come, *gone) for value in row})
-        return (
-            (Set.of_distinct(come), Set.of_distinct(gone))
-            if plain
-            else self._alone(view, come, gone, transaction)
-        )
+            come = values_of_rows(new, self._places, types)
+            gone = values_of_rows(lost, self._places, types)
+        if types <= EXACT_TYPES:
+            return Set.of_distinct(come), Set.of_distinct(gone)
+        return self._alone(view, come, gone, transaction)
 
     def _alone(
         self, view: View, come: list[Answer], gone: list[Answer], transaction: Transaction
@@ -314,7 +304,7 @@ class Subscription:
         counts = self._counts
         if counts is None:
             counts = _counted(view, transaction.after, transaction.meter)
-        return _values(list(counts), self._places)
+        return values_of_rows(counts, self._places, set())
 
 
 NO_ROWS = Set()
@@ -324,7 +314,7 @@ def _nothing() -> None:
     """Stop nothing."""
 
 
-def _counted(view: View, database: Database, meter: Meter) -> Derivations:
+def _counted(view: View, database: Database, meter: Meter) -> Counts:
     """Return how many derivations each row has; a function that fails is kept behind the clauses written before it."""
     try:
         return view.counts(database, meter)
@@ -334,11 +324,18 @@ def _counted(view: View, database: Database, meter: Meter) -> Derivations:
     return view.counts(database, meter, cautious=True)
 
 
-def _values(rows: list[Row], places: list[int]) -> list[Answer]:
-    if not rows:
-        return []
-    columns = list(zip(*rows, strict=True))
-    return list(zip(*(values_of(columns[place]) for place in places), strict=True))
+def _turned(net: Derivations) -> tuple[list[Row], list[Row]] | None:
+    """Return the rows that are new and those that are lost, of rows with one derivation at most; None if one has more."""
+    new: list[Row] = []
+    lost: list[Row] = []
+    for row, change in net.items():
+        if change == 1:
+            new.append(row)
+        elif change == -1:
+            lost.append(row)
+        elif change:
+            return None
+    return new, lost
 
 
 def _difference(left: Set, right: Set) -> Set:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from datomstore.datalog._columns import Counts
 from datomstore.datalog._kernel import Table
 from datomstore.datalog.check import bind, produces
 from datomstore.datalog.delta.dependence import is_flat
@@ -41,6 +42,7 @@ from datomstore.intern import Ids, intern
 from datomstore.value import Symbol
 
 if TYPE_CHECKING:
+    from datomstore._index import Walk
     from datomstore.datalog.delta.view import View
 
 Row = tuple[int, ...]
@@ -56,7 +58,8 @@ class _Read:
         self.attributes = attributes
         self.inside: Inside | None = None  # of a `not` or a call
         self.ways: dict[frozenset[Symbol], list[Leg]] = {}
-        self.walk: Compiled | None = None  # its way, where rows are few
+        self.way: list[Leg] | None = None  # of a pattern's facts
+        self.walk: Compiled | None = None  # the same, where rows are few
 
 
 class Body:
@@ -95,17 +98,20 @@ class Body:
         """Drop what is planned."""
         for read in self.reads:
             read.ways.clear()
-            read.walk = None
+            read.way = read.walk = None
 
     # -- the whole --
 
-    def counts(self, moment: Transaction, net: Derivations) -> None:
+    def counts(self, moment: Transaction, counts: Counts) -> None:
         """Add the derivations of every row of `outs` in one database."""
         way = self._way([*self.view.stored, *self.clauses], frozenset(), moment)
         relation = Relation({SIGN: np.ones(1, np.int64)}, 1)
         for leg in way:
             relation = leg.go(relation, moment, before=False)
-        self._count(relation, net)
+        if relation.count:
+            columns = [relation.columns[name] for name in self.outs]
+            goes = counts.add(columns, relation.columns[SIGN])
+            assert goes, "nothing is taken away"
 
     # -- changes --
 
@@ -130,21 +136,31 @@ class Body:
         self, read: _Read, clause: Pattern, transaction: Transaction, net: Derivations
     ) -> None:
         """Add what the facts of a pattern do."""
-        walk = read.walk
-        if walk is not None and transaction.is_small:
-            if not walk.rest:
-                if walk.add(transaction, net):
-                    return
-            else:
-                found = walk.rows(transaction)
-                if found is not None:
-                    self._count(self._joined(read, found, walk.rest, transaction), net)
-                    return
+        if self.constants[read.place] is None:
+            return  # no fact can match
+        way = self._way_of(read, clause, transaction)
+        if read.walk is not None and transaction.is_small:
+            found = read.walk.rows(transaction)
+            if found is not None:
+                self._count(self._joined(read, found, read.walk.rest, transaction), net)
+                return
         start = self._facts(read, transaction)
         if start is not None:
-            names = frozenset(start.columns) - {SIGN}
-            way = self._way_from(read, names, transaction, itself=False)
             self._count(self._joined(read, start, way, transaction), net)
+
+    def walks(self, transaction: Transaction) -> list[Walk] | None:
+        """Return the walks from all clauses that can change, None if these are not all there is."""
+        made: list[Walk] = []
+        for read in self.reads:
+            if not isinstance(read.clause, Pattern):
+                return None
+            if self.constants[read.place] is None:
+                continue  # no fact can match
+            self._way_of(read, read.clause, transaction)
+            if read.walk is None or read.walk.rest:
+                return None
+            made.append(read.walk.walk)
+        return made
 
     def _count(self, found: Relation, net: Derivations) -> None:
         if not found.count:
@@ -175,6 +191,15 @@ class Body:
             relation = leg.go(relation, transaction, before=before)
         return relation
 
+    def _way_of(self, read: _Read, clause: Pattern, transaction: Transaction) -> list[Leg]:
+        """Return the way from a pattern's facts, and have it compiled."""
+        if read.way is None:
+            names = frozenset(filter(is_variable, clause.terms))
+            read.way = way = self._way_from(read, names, transaction, itself=False)
+            ids, needed = self.constants[read.place], self._needed(way, 0)
+            read.walk = compiled(clause, ids, read.place, way, needed, self.outs)
+        return read.way
+
     def _way_from(
         self, read: _Read, names: frozenset[Symbol], transaction: Transaction, *, itself: bool
     ) -> list[Leg]:
@@ -185,10 +210,6 @@ class Body:
             if not itself:
                 rest.remove(read.clause)
             way = read.ways[names] = self._way(rest, names, transaction)
-            if isinstance(read.clause, Pattern):
-                ids = self.constants[read.place]
-                needed = self._needed(way, 0)
-                read.walk = compiled(read.clause, ids, read.place, way, needed, self.outs)
         return way
 
     def _way(

@@ -7,7 +7,7 @@ Fits:   `follow` asks nothing of a transaction that has no facts of these attrib
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from typing import TYPE_CHECKING
 
 from datomstore.datalog.builtins import SOURCE_FUNCTIONS
@@ -32,6 +32,11 @@ if TYPE_CHECKING:
 Attributes = frozenset[int] | None  # ids; None is any
 # Functions whose change is known by the entity they are asked.
 READS = frozenset({"get-else", "get-some", "missing?"})
+
+
+def touches(found: Set[int], wanted: Attributes) -> bool:
+    """Return whether facts of some attributes are of one that is wanted."""
+    return wanted is None or not wanted.isdisjoint(found)
 
 
 def attributes_read(program: Program, clauses: Iterable[Clause]) -> Attributes:

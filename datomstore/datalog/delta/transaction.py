@@ -7,30 +7,42 @@ Fits:   `follow` makes one after every commit; all of `delta` asks it.
 
 from __future__ import annotations
 
+from collections.abc import Set
 from functools import cached_property
 
 import numpy as np
 
 from datomstore.database import Database
 from datomstore.datalog.budget import Meter
-from datomstore.datalog.delta.reads import Attributes
+from datomstore.datalog.delta.reads import Attributes, touches
 from datomstore.datalog.limits import WALK_FACTS_MAX
 from datomstore.facts import Rows
 from datomstore.intern import Ids
 
 
 class Transaction:
-    """One transaction as a followed query sees it: both database values, and its facts as ids."""
+    """One transaction as a followed query sees it: both database values, and its facts as ids.
+
+    Args:
+        attributes: the ids of those of the facts.
+        cautious: clauses stay in the order they are written in.
+    """
 
     def __init__(
-        self, before: Database, after: Database, meter: Meter, *, cautious: bool = False
+        self,
+        before: Database,
+        after: Database,
+        attributes: Set[int],
+        meter: Meter,
+        *,
+        cautious: bool = False,
     ) -> None:
         self.before, self.after = before, after
         self.meter = meter
-        self.cautious = cautious  # clauses stay in the order they are written in
+        self.cautious = cautious
         self.start, self.end = before.count_rows, after.count_rows  # rows of the facts
         self.is_small = self.end - self.start <= WALK_FACTS_MAX
-        self.attributes = after.facts.attributes_of(self.start, self.end)
+        self.attributes = attributes
 
     @cached_property
     def columns(self) -> tuple[Ids, Ids, Ids, Ids]:
@@ -39,7 +51,7 @@ class Transaction:
 
     def touches(self, attributes: Attributes) -> bool:
         """Return whether the transaction has facts of one of some attributes."""
-        return attributes is None or not attributes.isdisjoint(self.attributes)
+        return touches(self.attributes, attributes)
 
     def of_attribute(self, a: int | None) -> Rows:
         """Return the numbers of the facts of an attribute, or of all."""

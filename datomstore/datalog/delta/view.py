@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from datomstore._index import Walks
 from datomstore.database import Database
+from datomstore.datalog._columns import Counts
 from datomstore.datalog._kernel import Table
 from datomstore.datalog.budget import Meter
 from datomstore.datalog.check import Program, bind
@@ -74,6 +76,9 @@ class View:
         self._source = None  # it keeps much that no change looks at
         self.once = len(bodies) == 1 and self._tells(self.bodies[0], self.schema)
         self._planned_for = database.count_rows
+        self._has_walks = False  # whether it is known if there are any
+        self._walks: Walks | None = None  # from all clauses that can change
+        self._form = program.where[0].form if program.where else None
         self._planned: Transaction | None = None
         self._planners: dict[bool, Planner] = {}
 
@@ -95,10 +100,10 @@ class View:
         key = self._source.key_of(clause)
         return None if key is None or key[4] not in (None, TRUE) else key
 
-    def counts(self, database: Database, meter: Meter, *, cautious: bool = False) -> Derivations:
+    def counts(self, database: Database, meter: Meter, *, cautious: bool = False) -> Counts:
         """Return how many derivations each row has. Raises QueryError, NotTold if they are too many."""
-        moment = Transaction(database, database, meter, cautious=cautious)
-        made: Derivations = {}
+        moment = Transaction(database, database, frozenset(), meter, cautious=cautious)
+        made = Counts(len(self.outs))
         for body in self.bodies:
             body.counts(moment, made)
         self._planned = None
@@ -120,11 +125,15 @@ class View:
 
     def changes(self, transaction: Transaction) -> Derivations:
         """Return how many derivations more or fewer each row has, of those of which a transaction changes any."""
-        rows = transaction.after.count_rows
-        if rows > PLAN_GROWTH * self._planned_for:
-            self._planned_for = rows
-            for flat in (*self.bodies, *(flat for inside in self.insides for flat in inside.flats)):
-                flat.forget()
+        if transaction.end > PLAN_GROWTH * self._planned_for:
+            self._forget(transaction.end)
+        if not self._has_walks:
+            self._find_walks(transaction)
+        if self._walks is not None and transaction.is_small:
+            found = transaction.after.changes(self._walks, transaction.start)
+            transaction.meter.spend(self._walks.made, self._form)
+            if found is not None:
+                return found
         net: Derivations = {}
         for body in self.bodies:
             body.changes(transaction, net)
@@ -132,6 +141,21 @@ class View:
         for inside in self.insides:
             inside.found = None
         return net
+
+    def _forget(self, rows: int) -> None:
+        """Drop what is planned: there are many more rows now."""
+        self._planned_for = rows
+        self._has_walks = False
+        for flat in (*self.bodies, *(flat for inside in self.insides for flat in inside.flats)):
+            flat.forget()
+
+    def _find_walks(self, transaction: Transaction) -> None:
+        """Have all ways compiled, and keep the walks if they are all there is to ask."""
+        self._has_walks = True
+        parts = [body.walks(transaction) for body in self.bodies]
+        walks = [walk for part in parts for walk in part or ()]
+        self._walks = None if None in parts else Walks(walks)
+        self._planned = None
 
     def _tells(self, body: Body, schema: Schema) -> bool:
         """Return whether a row has one derivation at most: all variables follow from it."""

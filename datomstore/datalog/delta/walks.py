@@ -50,12 +50,6 @@ class Compiled:
             return None
         return Relation(dict(zip([SIGN, *self.names], found, strict=True)), len(found[0]))
 
-    def add(self, transaction: Transaction, net: dict[tuple[int, ...], int]) -> bool:
-        """Add to the derivations of rows, if the walk is the whole way; return False, nothing added, if it cannot go."""
-        goes = transaction.after.walk(self.walk, transaction.start, net)
-        transaction.meter.spend(self.walk.made, self.form)
-        return goes
-
 
 def compiled(
     clause: Pattern,

@@ -251,6 +251,41 @@ def test_a_budget_holds_for_each_transaction() -> None:
     assert stream.listeners == []
 
 
+def test_one_fact_that_changes_thousands_of_answers_is_told() -> None:
+    stream = stream_of("[" + " ".join(f"[:db/add {1000 + n} :b 1]" for n in range(5_000)) + "]")
+    changes: list[Change] = []
+    query = "[:find ?e ?x :where [?x :a ?v] [?e :b ?v] [(< ?e 5999)]]"
+    assert follow(query, stream, changes.append).incremental
+    stream.transact(read("[[:db/add 1 :a 1] [:db/add 2 :a 2]]"))
+    stream.transact(read("[[:db/retract 1 :a 1] [:db/add 3 :a 1]]"))
+    answers = q(query, stream.db())
+    assert len(changes) == 2
+    assert (len(changes[0].added), changes[1].added) == (4_999, answers)
+    assert changes[1].removed == changes[0].added
+
+
+def test_what_a_transaction_leaves_as_it_was_is_not_looked_up() -> None:
+    stream = stream_of("[{:db/id 1001 :age 5} {:db/id 1002 :age 5 :b [1 2 3]}]")
+    changes: list[Change] = []
+    query = "[:find ?e ?b :where [?e :age ?a] [(< ?a 10)] [?e :b ?b]]"
+    follow(query, stream, changes.append, budget=Budget(rows=20))
+    for age in range(9):  # 2 facts each time, which come to nothing
+        stream.transact([Map([(Keyword("db/id"), 1002), (Keyword("age"), age)])])
+    assert changes == []
+    stream.transact(read("[[:db/add 1002 :age 11]]"))
+    assert told(changes) == [([], [(1002, 1), (1002, 2), (1002, 3)])]
+
+
+def test_an_excision_after_other_transactions_takes_what_they_added() -> None:
+    stream = stream_of("[{:db/id 2001 :age 1}]")
+    changes: list[Change] = []
+    follow("[:find ?e ?a :where [?e :age ?a]]", stream, changes.append)
+    stream.transact(read("[{:db/id 2002 :age 2}]"))
+    stream.transact(read("[{:db/id 2003 :name 3}]"))
+    stream.transact(read("[{:db/excise 2002}]"))
+    assert told(changes) == [([(2002, 2)], []), ([], [(2002, 2)])]
+
+
 def test_a_query_without_the_stream_is_refused() -> None:
     with pytest.raises(QueryError, match=r"reads \$"):
         follow("[:find ?x :in ?x]", stream_of(), print, 1)
