@@ -63,3 +63,4 @@ HELD_READ_MAX = (
 HELD_FACTS_MAX = (
     1 << 21
 )  # live facts that the writer keeps in memory when a merge has taken the rows
+CHECKED_ROWS = 1 << 16  # of a stream that is checked, held at a time

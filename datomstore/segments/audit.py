@@ -9,24 +9,28 @@ Fits:   `datomstore.check`; what is found is said, and nothing is changed.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from datomstore.codec import pack
 from datomstore.facts import Facts
 from datomstore.segments import dictionary, run
-from datomstore.segments.blob import Segment
+from datomstore.segments.blob import Array, Segment
 from datomstore.segments.dictionary import Pages, hash_of
 from datomstore.segments.kept import Kept, blob
 from datomstore.segments.run import ORDERS, Stored
 from datomstore.storage import Storage, StorageCorrupt
 
+_PIECE = 1 << 20  # hashes that are compared at a time
 
-def problems(storage: Storage, kept: Kept, facts: Facts, roots: list[bytes]) -> Iterator[str]:
+
+def problems(storage: Storage, kept: Kept, facts: Facts, roots: Sequence[bytes]) -> Iterator[str]:
     """Yield what is wrong with segments; `roots` are those that the log makes."""
     manifest = kept.manifest
-    if roots[manifest.t - 1] != manifest.root or list(kept.roots()) != roots[: manifest.t]:
+    mine = kept.roots()
+    well = len(mine) == manifest.t and roots[manifest.t - 1] == manifest.root
+    if not well or any(mine[place] != roots[place] for place in range(manifest.t)):
         yield f"the segments are of another log than that which leads to {manifest.root.hex()}"
     kinds = [(digest, run.KIND) for digest, _ in manifest.runs]
     kinds += [(values.digest, dictionary.KIND) for values in manifest.dictionaries]
@@ -50,24 +54,27 @@ def _bytes_of(storage: Storage, digest: bytes, kind: bytes) -> Iterator[str]:
 
 
 def _values_of(pages: Pages) -> Iterator[str]:
-    """Compare the index of hashes with the values."""
-    hashes = np.zeros(pages.count, np.uint32)
-    place = 0
+    """Compare the index of hashes with the values, page by page."""
+    place, found = 0, True
     try:
         for number in range(pages.pages()):
             for value in pages.page(number):
-                hashes[place] = hash_of(pack(value))
+                found &= place in pages.candidates(hash_of(pack(value)))
                 place += 1
     except StorageCorrupt as error:
         yield str(error)
         return
-    order = np.argsort(hashes, kind="stable")
-    index = pages.segment["index"]
-    kept = np.array_equal(pages.segment["hash"], hashes[order])
-    if not kept or not np.array_equal(np.sort(index), np.arange(pages.count)):
+    # As many hashes as values, ascending, and each value among those of its hash: so no other is.
+    if not found or not _ascends(pages.segment["hash"]):
         yield f"the values from {pages.first} on are not found by their hashes"
-    elif not np.array_equal(hashes[index], hashes[order]):
-        yield f"the values from {pages.first} on are found in other places"
+
+
+def _ascends(column: Array) -> bool:
+    for start in range(0, len(column) - 1, _PIECE):
+        after = column[start + 1 : start + 1 + _PIECE]
+        if (after < column[start : start + len(after)]).any():
+            return False
+    return True
 
 
 def _parts_of(stored: Stored, facts: Facts) -> Iterator[str]:

@@ -125,11 +125,30 @@ class Dictionary:
         """Return a value. Raises StorageCorrupt."""
         if number >= self.stored:
             return self._fresh[number - self.stored]
+        first, values = self._page_with(number)
+        return values[number - first]
+
+    def values(self, numbers: Ids) -> list[object]:
+        """Return the values of numbers, ascending: every page is read once. Raises StorageCorrupt."""
+        made: list[object] = []
+        first = 0
+        page: tuple[object, ...] = ()
+        with self._lock:
+            for number in numbers.tolist():
+                if number >= self.stored:
+                    made.append(self._fresh[number - self.stored])
+                    continue
+                if not first <= number < first + len(page):
+                    first, page = self._page_with(number)
+                made.append(page[number - first])
+        return made
+
+    def _page_with(self, number: int) -> tuple[int, tuple[object, ...]]:
+        """Return the number of the first value of a page, and its values. Raises StorageCorrupt."""
         with self._lock:
             place, blob = self._blob_of(number)
             page = blob.page_of(number - blob.first)
-            values = self._page(place, page)
-            return values[number - blob.first - blob.begin(page)]
+            return blob.first + blob.begin(page), self._page(place, page)
 
     def numbers_of(self, ids: Ids, /) -> Ids:
         """Return the number of each id, -1 for a value that is not here."""
