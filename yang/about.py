@@ -22,6 +22,7 @@ from yang.reader.clojure import read_source
 from yang.resolve import CORE_ONLY
 from yang.segment import Span, place_in
 from yang.special import SPECIAL
+from yang.usage import USAGE
 
 LIBRARY = "clojure.core"
 DEFINING = frozenset({"def", "defn", "defn-", "defmacro", "defmulti", "defonce"})
@@ -90,12 +91,17 @@ def _said(form: Form) -> tuple[tuple[str, ...], str]:
 def library() -> dict[str, About]:
     """Return what is known of the library's names, by full name. Cost: reads its sources, once."""
     found = {f"{LIBRARY}/{row.name}": _host_function(row) for row in _named_primitives()}
-    for name in (*SPECIAL, *DERIVED):
+    for name in (*SPECIAL, *DERIVED, *USAGE):
         if "~" not in name:
-            kind = "special form" if name in SPECIAL else "syntax"
-            found[f"{LIBRARY}/{name}"] = About(f"{LIBRARY}/{name}", kind)
+            found[f"{LIBRARY}/{name}"] = _syntax(name)
     found.update({about.name: about for about in _written()})
     return found
+
+
+def _syntax(name: str) -> About:
+    kind = "special form" if name in SPECIAL else "syntax"
+    shape, doc = USAGE.get(name, ("", ""))
+    return About(f"{LIBRARY}/{name}", kind, (f"{name} {shape}",) if shape else (), doc)
 
 
 def _named_primitives() -> Iterator[Primitive]:

@@ -46,6 +46,7 @@ OWN_NAMES = frozenset({"*1", "*2", "*3", LAST_ERROR, LENGTH, LEVEL})
 # In a session any code may come later, so what it could need is there from the beginning.
 FEATURES = frozenset({"references", "watches"})
 _SILENT = frozenset({"ns", "in-ns", "require", "use", "refer", "alias", "comment"})
+_GROUP_MAX = 500  # forms of a unit
 
 Read = Callable[[str], str]
 
@@ -94,18 +95,20 @@ class Session:
 
     # -- compiling --
 
-    def units(self, source: Source, *, shows: bool = True) -> Iterator[Unit]:
+    def units(self, source: Source, *, shows: bool = True, grouped: bool = False) -> Iterator[Unit]:
         """Yield the units of an entry; each is compiled when those before it have been taken.
 
         Args:
             source: what was entered.
             shows: the value of a unit is the text to show for it; else it is the value itself, which is not kept.
+            grouped: definitions are in one unit with what follows them, as in a file; else each form is one.
 
         Raises:
             SourceError, SourceErrors: nothing of the form where the error is has become part of the session.
         """
-        for form in read_source(source):
-            yield self._unit(source, (form,), shows=shows)
+        forms = read_source(source)
+        for group in _groups(forms) if grouped else [(form,) for form in forms]:
+            yield self._unit(source, group, shows=shows)
 
     def _compiled(self, source: Source) -> list[Unit]:
         return [self._unit(source, read_source(source), shows=False)]
@@ -257,6 +260,24 @@ class Session:
             changed = call(form.span, "do", call(form.span, "define~", name, cell), value)
             return call(form.span, "let*", vector([value, form.value[2]], form.span), changed)
         return DERIVED["set!"](expander, form)
+
+
+def _groups(forms: tuple[Form, ...]) -> Iterator[tuple[Form, ...]]:
+    """Yield forms with the definitions before them."""
+    group: list[Form] = []
+    for form in forms:
+        group.append(form)
+        if not _is_definition(form) or len(group) == _GROUP_MAX:
+            yield tuple(group)
+            group = []
+    if group:
+        yield tuple(group)
+
+
+def _is_definition(form: Form) -> bool:
+    """Return whether a form looks as if it defined something; a guess, which decides nothing but groups."""
+    head = form.value[0] if form.kind == "list" and form.value else form
+    return head.kind == "symbol" and head.value.startswith(("def", "extend", "declare"))
 
 
 def _shown(form: Form, expander: Expander) -> str | None:

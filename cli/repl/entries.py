@@ -78,7 +78,7 @@ class Entries:
     def _evaluate(self, source: Source) -> Exit:
         try:
             self.keywords.update(keywords_in(read_source(source)))
-            for unit in self.session.units(source):
+            for unit in self.session.units(source, grouped=self._is_script):
                 outcome = self.evaluation.evaluate(unit)
                 if outcome.kind is not Kind.VALUE:
                     self.console.wrong(outcome.text)

@@ -12,8 +12,11 @@ from sessions import Entered
 
 from datomstore.edn import read as read_edn
 from yang.core import core_source
-from yang.errors import SourceErrors, YangError
+from yang.derived import DERIVED
+from yang.errors import Source, SourceErrors, YangError
 from yang.reader.clojure import is_complete, read
+from yang.special import SPECIAL
+from yang.usage import USAGE
 
 PROGRAMS = Path(__file__).parent.parent / "programs"
 
@@ -246,7 +249,7 @@ def test_doc_tells_arguments_and_doc_string(session: Entered) -> None:
     assert asked(session, "(doc map)")[1] == "clojure.core/map"
     assert asked(session, "(doc clojure.string/join)")[1] == "clojure.string/join"
     assert asked(session, "(doc sleep)")[3] == "effect"
-    assert asked(session, "(doc when)")[2] == "syntax"
+    assert asked(session, "(doc when)")[2:4] == ["(when test body ...)", "syntax"]
     assert asked(session, "(doc nothing)") == []
 
 
@@ -283,7 +286,19 @@ def test_every_name_that_can_be_written_is_known(session: Entered) -> None:
     assert not [name for name in names if name.startswith("impl/")]
 
 
+def test_usage_is_told_of_forms_that_there_are() -> None:
+    known = {*DERIVED, *SPECIAL, "doc", "source", "apropos", "dir", "load-file"}
+    assert USAGE.keys() - known == set()
+
+
 # -- whole files and forms one by one --
+
+
+def test_definitions_are_grouped_with_what_follows_them(session: Entered) -> None:
+    text = "(def x 1) (defmacro m [] x) (defn f [] (m)) (f) (f) (def y 2)"
+    units = list(session.session.units(Source("script", text), grouped=True))
+    assert [unit.shown for unit in units] == [None, None, "#'user/y"]
+    assert [session.outcome(unit).value for unit in units] == ["1", "1", None]
 
 
 FILES = ("references", "macros", "protocols", "closures", "names")
