@@ -109,3 +109,12 @@ hidden
 ; expect: (2)
 (let [x 1] (def y x) (inc y))
 ; expect: 2
+(let [y (inc 1)] (def z y))
+z
+; expect: 2
+(loop [i 0] (if (< i 3) (recur (inc i)) (def last-one i)))
+last-one
+; expect: 3
+(let [k 2] (letfn [(g [] k)] (def f (fn [] [(g) k]))))
+(f)
+; expect: [2 2]
