@@ -11,14 +11,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
-import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
-from pathlib import Path
 from typing import Any
 
 import msgpack
@@ -27,6 +24,7 @@ from datomstore.value import Keyword
 from yang.canonical import decode, encode
 from yang.errors import ProgramInvalid, Source, YangError
 from yang.isa import ISA_VERSION
+from yang.kept import find, keep
 from yang.limits import PROGRAM_BYTES_MAX
 from yang.resolve import CoreLibrary
 from yang.segment import Arity, Function, FunctionRef, Handler, Part, PrimitiveRef, Segment, Span
@@ -62,12 +60,13 @@ class CoreInvalid(YangError):
 @cache
 def core_library() -> CoreLibrary:
     """Return the core library. Cost: the first time ever, compiling it; then reading one file."""
-    path = cache_folder() / f"core-{sources_digest().hex()[:32]}.segment"
-    with contextlib.suppress(OSError, ProgramInvalid):
-        return _decoded(path.read_bytes())
+    name = f"core-{sources_digest().hex()[:32]}.segment"
+    kept = find(name)
+    if kept is not None:
+        with contextlib.suppress(ProgramInvalid):
+            return _decoded(kept)
     library = compile_library()
-    with contextlib.suppress(OSError):
-        write_whole(path, _encoded(library))
+    keep(name, _encoded(library))
     return library
 
 
@@ -131,25 +130,6 @@ def _sources(folder: Traversable) -> Iterator[tuple[str, bytes]]:
             yield from _sources(entry)
         elif entry.name.endswith(_SUFFIXES):
             yield entry.name, entry.read_bytes()
-
-
-def cache_folder() -> Path:
-    """Return where files are that can be made again."""
-    root = os.environ.get("XDG_CACHE_HOME")
-    return (Path(root) if root else Path.home() / ".cache") / "yin"
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that no reader ever sees a part of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.replace(name, path)
-    except OSError:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def _encoded(library: CoreLibrary) -> bytes:

@@ -17,7 +17,8 @@ from functools import cache
 import msgpack
 
 from yang.analysis import Ast
-from yang.core import cache_folder, core_source, sources_digest, write_whole
+from yang.core import core_source, sources_digest
+from yang.kept import find, keep
 from yang.lower import tree_of_files
 from yang.passes import subject
 from yang.signatures import Signature
@@ -28,12 +29,13 @@ Summaries = Mapping[str, Sequence[Signature]]
 @cache
 def library_signatures() -> Summaries:
     """Return the signatures of the core library's functions. Cost: the first time ever, analysing it; then reading a file."""
-    path = cache_folder() / f"core-{sources_digest().hex()[:32]}.signatures"
-    with contextlib.suppress(OSError, ValueError, TypeError, msgpack.UnpackException):
-        return _decoded(path.read_bytes())
+    name = f"core-{sources_digest().hex()[:32]}.signatures"
+    kept = find(name)
+    if kept is not None:
+        with contextlib.suppress(ValueError, TypeError, msgpack.UnpackException):
+            return _decoded(kept)
     found = derive_signatures()
-    with contextlib.suppress(OSError):
-        write_whole(path, _encoded(found))
+    keep(name, _encoded(found))
     return found
 
 

@@ -2,20 +2,25 @@
 
 Is:     lark's terminals as one regular expression, lark's parse table with small tuples for its actions.
 Is not: what a rule means (`yang.reader.clojure`).
-Fits:   loaded once per process. Lark's own loops make an object per token and per rule; reading 10,000 lines with them took
+Fits:   loaded once per process, and made once for each version of the grammar and of lark: they are kept as a file. Lark's own loops make an object per token and per rule; reading 10,000 lines with them took
         twice as long as with the two loops that run these tables.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from lark import Lark
-from lark.lexer import PatternStr, TerminalDef
-from lark.parsers.lalr_analysis import Shift
+import msgpack
+
+from yang.kept import find, keep
+
+if TYPE_CHECKING:
+    from lark.lexer import TerminalDef
 
 
 class Reduce(NamedTuple):
@@ -41,34 +46,61 @@ class Tables(NamedTuple):
 
 @cache
 def tables() -> Tables:
-    """Return the tables of Clojure's grammar. Cost: some 20 ms, once."""
-    grammar = Path(__file__).with_name("clojure.lark").read_text(encoding="utf-8")
+    """Return the tables of Clojure's grammar. Cost: some 5 ms, once; the first time ever, some 60 ms."""
+    grammar = Path(__file__).with_name("clojure.lark").read_bytes()
+    whole = hashlib.sha256(grammar + Path(__file__).read_bytes() + version("lark").encode())
+    name = f"reader-{whole.hexdigest()[:32]}.tables"
+    kept = find(name)
+    if kept is not None:
+        return _decoded(kept)
+    made = made_of(grammar.decode())
+    keep(name, _encoded(made))
+    return made
+
+
+def made_of(grammar: str) -> Tables:
+    """Return the tables of a grammar, made now."""
+    from lark import Lark  # which takes as long to import as all the rest of the reader
+
     lark = Lark(grammar, parser="lalr", lexer="basic")
     terminals = sorted(lark.terminals, key=_rank)
     scanner = "|".join(f"(?P<{t.name}>{t.pattern.to_regexp()})" for t in terminals)
     table = lark.parser.parser.parser.parse_table
     actions = {
-        state: {symbol: _action(action, argument) for symbol, (action, argument) in row.items()}
+        state: {symbol: _action(argument) for symbol, (_, argument) in row.items()}
         for state, row in table.states.items()
     }
+    return _tables(scanner, actions, table.start_states["start"], table.end_states["start"])
+
+
+def _tables(scanner: str, actions: dict[int, dict[str, Action]], start: int, end: int) -> Tables:
     used = {a for row in actions.values() for a in row.values() if isinstance(a, Reduce)}
-    return Tables(
-        re.compile(scanner),
-        actions,
-        table.start_states["start"],
-        table.end_states["start"],
-        frozenset([action.rule for action in used if action.rule is not None]),
-    )
+    rules = frozenset([action.rule for action in used if action.rule is not None])
+    return Tables(re.compile(scanner), actions, start, end, rules)
+
+
+def _encoded(made: Tables) -> bytes:
+    packed: bytes = msgpack.packb([made.scanner.pattern, made.actions, made.start, made.end])
+    return packed
+
+
+def _decoded(data: bytes) -> Tables:
+    scanner, rows, start, end = msgpack.unpackb(data, use_list=False, strict_map_key=False)
+    actions = {
+        state: {s: a if isinstance(a, int) else Reduce(*a) for s, a in row.items()}
+        for state, row in rows.items()
+    }
+    return _tables(scanner, actions, start, end)
 
 
 def _rank(terminal: TerminalDef) -> tuple[int, int]:
     """Order as lark does: by priority, then fixed texts, a longer one before its beginnings; else as in the file."""
     pattern = terminal.pattern
-    return -terminal.priority, -len(pattern.value) if isinstance(pattern, PatternStr) else 0
+    return -terminal.priority, -len(pattern.value) if pattern.type == "str" else 0
 
 
-def _action(action: object, argument: Any) -> Action:
-    if action is Shift:
+def _action(argument: Any) -> Action:
+    if isinstance(argument, int):  # a shift
         return int(argument)
     origin = str(argument.origin.name)
     names = [str(symbol.name) for symbol in argument.expansion]
