@@ -55,8 +55,14 @@ _NAN = struct.unpack("<d", struct.pack("<Q", 0x7FF8 << 48))[0]
 
 def pack(scalars: Iterable[object]) -> bytes:
     """Return the bytes of scalars, one after the other."""
-    packer = msgpack.Packer(use_bin_type=True)
-    return b"".join([packer.pack(scalar) for scalar in scalars])
+    items = list(scalars)
+    array: bytes = msgpack.packb(items, use_bin_type=True)
+    return array[_head(len(items)) :]
+
+
+def _head(count: int) -> int:
+    """Return how many bytes msgpack has before the items of an array."""
+    return 1 if count < 1 << 4 else 3 if count < 1 << 16 else 5
 
 
 def unpack(data: bytes, size_max: int) -> Iterator[object]:

@@ -40,7 +40,7 @@ from yang.limits import ERRORS_SHOWN_MAX
 from yang.lower import expanded_tree, lower, tree_of_files
 from yang.nodes import Tree
 from yang.pause import collector_paused
-from yang.program import Program, program_of, tree_of
+from yang.program import Program, canonical_statements, program_of, tree_of
 from yang.resolve import HOST, CoreLibrary, Fact, accepted, facts_of_name, names_known, plain_name
 from yang.segment import FunctionRef, PrimitiveRef, Segment
 from yang.units import Derived, Names, Unit, Units, units_of
@@ -110,13 +110,13 @@ def compile_source(
     """
     with collector_paused():
         tree, source = expanded_tree(Source(source_name, text), host=host)
-        return _compile(program_of(tree), tree, core or _library(), source, units)
+        return _compile(None, tree, core or _library(), source, units)
 
 
 def compile_forms(forms: Sequence[Form], source: Source) -> Compiled:
     """Return the compiled program of core forms. Raises SourceError or SourceErrors."""
     tree = lower(forms, source)
-    return _compile(program_of(tree), tree, _library(), source)
+    return _compile(None, tree, _library(), source)
 
 
 def compile_program(
@@ -129,14 +129,15 @@ def compile_program(
         SourceError, SourceErrors: names without meaning and the like, without the text of the lines.
     """
     tree = tree_of(program) if isinstance(program, Program) else program
-    whole = program if isinstance(program, Program) else program_of(program)
-    return _compile(whole, tree, core or _library(), Source(whole.source_name, ""), units)
+    known = program if isinstance(program, Program) else None
+    name = str(tree.items[0].scalars[0] or "")
+    return _compile(known, tree, core or _library(), Source(name, ""), units)
 
 
 def compile_core(source: Source) -> Compiled:
     """Return the compiled core library, which knows only itself and the host functions."""
     tree = tree_of_files(source, core=True)
-    return _compile(program_of(tree), tree, None, source)
+    return _compile(None, tree, None, source)
 
 
 def _library() -> CoreLibrary:
@@ -146,7 +147,7 @@ def _library() -> CoreLibrary:
 
 
 def _compile(
-    program: Program,
+    program: Program | None,
     tree: Tree,
     core: CoreLibrary | None,
     source: Source,
@@ -157,11 +158,13 @@ def _compile(
 
 
 def _compiled(
-    program: Program, tree: Tree, core: CoreLibrary | None, source: Source, kept: Units
+    program: Program | None, tree: Tree, core: CoreLibrary | None, source: Source, kept: Units
 ) -> Compiled:
+    statements = canonical_statements(tree)
+    whole_program = program_of(tree, statements) if program is None else program
     columns = Columns(tree)
     names = Names(columns, core)
-    units = units_of(columns, names)
+    units = units_of(columns, names, statements)
     found = [kept.get(unit.key) for unit in units]
     missing = [number for number, known in enumerate(found) if known is None]
     if missing:
@@ -176,8 +179,8 @@ def _compiled(
     assert len(whole) == len(units), missing
     anew = {units[number].key: whole[number] for number in missing}
     tables = linked(units, whole)
-    stream, segment = _assembled(program, tree, columns, tables, core)
-    return Compiled(program, tree, core, tables, stream, segment, tuple(units), anew)
+    stream, segment = _assembled(whole_program, tree, columns, tables, core)
+    return Compiled(whole_program, tree, core, tables, stream, segment, tuple(units), anew)
 
 
 def _assembled(

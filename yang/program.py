@@ -60,10 +60,13 @@ class Program:
         return program
 
 
-def program_of(tree: Tree | Node) -> Program:
-    """Return the program of a tree. Raises ProgramInvalid for one that is too large to ship."""
+def program_of(tree: Tree | Node, statements: Sequence[bytes] | None = None) -> Program:
+    """Return the program of a tree. Raises ProgramInvalid for one that is too large to ship.
+
+    `statements`: the canonical bytes of what stands at its top level, if they are known.
+    """
     items = tree.items if isinstance(tree, Tree) else tree_of_node(tree).items
-    ast = _encode(items)
+    ast = _encode(items) if statements is None else _joined(items, statements)
     if len(ast) > PROGRAM_BYTES_MAX:
         raise ProgramInvalid(f"{len(ast)} bytes; at most {PROGRAM_BYTES_MAX} are taken")
     name = items[0].scalars[0]
@@ -99,6 +102,21 @@ def hash_of(ast: bytes) -> bytes:
 
 def _encode(items: Sequence[Item]) -> bytes:
     return pack([_FORMAT, len(items)]) + canonical_items(items)
+
+
+def _joined(items: Sequence[Item], statements: Sequence[bytes]) -> bytes:
+    return b"".join([pack([_FORMAT, len(items)]), canonical_items(items[:1]), *statements])
+
+
+def canonical_statements(tree: Tree) -> list[bytes]:
+    """Return the canonical bytes of each statement at a program's top level."""
+    found: list[bytes] = []
+    start = 1
+    while start < len(tree.items):
+        end = tree.places[start].end + 1
+        found.append(canonical_items(tree.items[start:end]))
+        start = end
+    return found
 
 
 def canonical_items(items: Sequence[Item]) -> bytes:

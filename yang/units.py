@@ -25,10 +25,8 @@ import numpy as np
 from datomstore.value import Keyword
 from yang import rules
 from yang.columns import Array, Columns
-from yang.errors import ProgramInvalid
 from yang.isa import ISA_VERSION
 from yang.limits import UNITS_BYTES_MAX
-from yang.program import canonical_items
 from yang.resolve import CoreLibrary, Fact, facts_of_name, plain_name
 
 OUTSIDE = -1  # the program's own body, which no unit has
@@ -178,18 +176,18 @@ def _plain(value: object) -> object:
     return value.name if isinstance(value, Keyword) else value
 
 
-def units_of(columns: Columns, names: Names) -> list[Unit]:
-    """Return the units of a program, in order. Cost: linear."""
+def units_of(columns: Columns, names: Names, statements: Sequence[bytes]) -> list[Unit]:
+    """Return the units of a program, whose statements have these canonical bytes, in order. Cost: linear."""
     starts = np.flatnonzero(columns.parent == 0)
     if not len(starts):
-        return [Unit(0, 1, (), _key(columns, names, 0, 1, (), last=True))]  # an empty program
+        return [Unit(0, 1, (), _key([b""], last=True))]  # an empty program
     found: list[Unit] = []
     mentioned = _mentioned(columns, starts)
-    for start, mentions in zip(starts.tolist(), mentioned, strict=True):
+    for start, mentions, nodes in zip(starts.tolist(), mentioned, statements, strict=True):
         end = int(columns.end[start]) + 1
         ordered = tuple(sorted(mentions))
-        key = _key(columns, names, start, end, ordered, last=end == columns.count)
-        found.append(Unit(start, end, ordered, key))
+        parts = [nodes, *(names.interface(name) for name in ordered)]
+        found.append(Unit(start, end, ordered, _key(parts, last=end == columns.count)))
     return found
 
 
@@ -202,22 +200,6 @@ def _mentioned(columns: Columns, starts: Array) -> list[set[str]]:
     return found
 
 
-def _key(
-    columns: Columns, names: Names, start: int, end: int, mentions: Sequence[str], *, last: bool
-) -> bytes:
-    parts = [
-        canonical_items(columns.items[start:end] if start else ()),
-        *(names.interface(name) for name in mentions),
-    ]
-    whole = hashlib.sha256(_DOMAIN + rules.digest())
-    whole.update(repr((ISA_VERSION, last, [len(part) for part in parts])).encode())
-    for part in parts:
-        whole.update(part)
-    return whole.digest()
-
-
-def checked(table: Array, count: int) -> Array:
-    """Return a table of a unit that was kept. Raises ProgramInvalid if its nodes are not the unit's."""
-    if len(table) and not 0 <= int(table[:, 0].min()) <= int(table[:, 0].max()) < count:
-        raise ProgramInvalid("a unit that was kept is another one's")
-    return table
+def _key(parts: Sequence[bytes], *, last: bool) -> bytes:
+    head = repr((ISA_VERSION, last, [len(part) for part in parts])).encode()
+    return hashlib.sha256(b"".join([_DOMAIN, rules.digest(), head, *parts])).digest()
