@@ -42,11 +42,11 @@ FILES = (
     "sets.clj",
     "walk.clj",
     "edn.clj",
-    "show.clj",
     "control.clj",
     "logic.clj",
     "long.clj",
     "definitions.clj",
+    "show.clj",
 )
 _SUFFIXES = (".py", ".dl", ".lark", ".clj")
 

@@ -247,7 +247,8 @@ class Session:
         try:
             text = self._read(asked.value)
         except (OSError, ValueError) as error:
-            raise expander.error(f"{asked.value} cannot be read: {error}", asked.span) from None
+            why = getattr(error, "strerror", None) or error
+            raise expander.error(f"{asked.value} cannot be read: {why}", asked.span) from None
         expander.include(asked.value, text)
         return literal(None, form.span)
 

@@ -23,7 +23,8 @@ from cli.ephemeral import NODE, ephemeral_node
 from cli.errors import CliError, Exit
 from cli.repl.entries import COMMAND, Console, Entries
 from cli.repl.evaluation import INTERRUPTED, Evaluation, SessionOver
-from cli.sources import host_of, read_source
+from cli.sources import host_of
+from datomstore import edn
 
 SCRIPT = "<stdin>"
 
@@ -75,7 +76,9 @@ def repl(
         in_color = _in_color(color)
         from yang.session import Session
 
-        session = Session(host_of(Path.cwd() / "session"), lambda path: read_source(Path(path)))
+        session = Session(
+            host_of(Path.cwd() / "session"), lambda path: Path(path).read_text(encoding="utf-8")
+        )
         evaluation = Evaluation(
             cluster,
             place,
@@ -89,7 +92,7 @@ def repl(
             stack.callback(evaluation.end)
         entries = Entries(session, evaluation, _console(in_color), is_script=is_script)
         for file in files:
-            code = entries.enter(read_source(file), str(file))
+            code = entries.enter(f"(load-file {edn.write(str(file))})")
             if code is not Exit.OK:
                 return code
         return _script(entries) if is_script else _conversation(entries, in_color=in_color)

@@ -5,18 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from language import HOST, RUNNING, Case, cases_of, check
+from language import HOST, MEMORY, RUNNING, Case, cases_of, check, core_code, outcome_of
 from sessions import Entered
 
 from datomstore.edn import read as read_edn
+from yang.compile import compile_source
 from yang.core import core_source
 from yang.derived import DERIVED
 from yang.errors import Source, SourceErrors, YangError
 from yang.reader.clojure import is_complete, read
 from yang.special import SPECIAL
 from yang.usage import USAGE
+from yind.cesk import Code, Machine
 
 PROGRAMS = Path(__file__).parent.parent / "programs"
 
@@ -159,6 +161,8 @@ def test_what_an_entry_did_before_its_error_stays(session: Entered) -> None:
         ("{:a [1 #{2} '(3)]}", "{:a [1 #{2} (3)]}"),
         ("(sorted-map 2 :b 1 :a)", "{1 :a, 2 :b}"),
         ("(iterate vector 1)", "#"),
+        ("(atom [1 (atom 2)])", "#atom[[1 #atom[2]]]"),
+        ("(let [a (atom nil)] (reset! a a))", "#atom[#atom["),
         ("(lazy-seq nil)", "()"),
     ],
 )
@@ -309,6 +313,51 @@ CASES += [case for case in RUNNING if case.file in FILES and not case.is_error][
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_the_forms_of_a_file_one_by_one_come_to_the_value_of_the_file(case: Case) -> None:
     check(case, list(Entered().values(case.source))[-1])
+
+
+STATEMENTS = (
+    "(def {new} {number})",
+    "(def {new} [{old} {number}])",
+    "(def {new} (atom {old}))",
+    "(defn {new} [x] [x {old}])",
+    "(defn {new} ([] (delay {old})) ([x & more] (cons {old} more)))",
+    "(defmacro {new} [x] `(vector ~x {old}))",
+    "(def {new} (let [{old} {number}] (fn [x] [{old} x])))",
+    "(def {new} (lazy-seq (cons {old} nil)))",
+    "(when true (def {new} {old}))",
+    "(defmulti {new} identity) (defmethod {new} :default [x] {old})",
+    "(defonce {new} {old})",
+)
+
+
+@st.composite
+def programs(draw: st.DrawFn) -> str:
+    """Return definitions, each with what was defined before, some of them anew; and what the last are good for."""
+    names, macros, lines = ["seed"], set(), ["(def seed 0)"]
+    for _ in range(draw(st.integers(1, 6))):
+        statement = draw(st.sampled_from(STATEMENTS))
+        new = draw(st.sampled_from([*"abcd"]))
+        old = draw(st.sampled_from([name for name in names if name not in macros and name != new]))
+        if new in names:  # of another kind, and earlier code would have to be compiled anew
+            continue
+        lines.append(statement.format(new=new, old=old, number=draw(st.integers(0, 9))))
+        names.append(new)
+        if "defmacro" in statement:
+            macros.add(new)
+    values = " ".join(
+        f"(if (vector? {name}) (count {name}) (number? {name}))"
+        for name in names
+        if name not in macros
+    )
+    calls = " ".join(f"(try (count ({name} 5)) (catch Exception e :no))" for name in names)
+    return "\n".join([*lines, f"[{values} {calls}]"])
+
+
+@settings(max_examples=15, deadline=None)
+@given(programs())
+def test_forms_one_by_one_come_to_what_they_do_together(text: str) -> None:
+    whole = Machine(Code(compile_source(text, host=HOST).segment, core_code()), memory_max=MEMORY)
+    assert list(Entered().values(text))[-1] == outcome_of(whole)
 
 
 # -- completeness --

@@ -24,6 +24,8 @@
   (let [show (fn [item] (impl/show-value item length (if level (dec level) nil) left))
         entry (fn [[k v]] (str (show k) " " (show v)))]
     (cond
+      (neg? (deref left)) "#"
+      (= (impl/box-kind x) :yin.core/watched) (str "#atom[" (show (:value (deref (impl/box-content x)))) "]")
       (not (coll? x)) (impl/show-leaf x)
       (and level (<= level 0)) "#"
       (map? x) (str "{" (impl/show-items x length left entry ", ") "}")
