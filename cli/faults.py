@@ -16,6 +16,8 @@ WINDOW = 120  # characters of a long line that are shown, around the place
 
 def fault_text(row: Mapping[str, object] | Map, sources: Mapping[str, str]) -> str:
     """Return the fault of an agent's row; `sources` are texts by the names that the trace has for them."""
+    from yang.advice import advice_running
+
     fault = row.get("fault_data")
     if not isinstance(fault, Map):
         return str(row["fault"])
@@ -28,6 +30,9 @@ def fault_text(row: Mapping[str, object] | Map, sources: Mapping[str, str]) -> s
         lines.append(f"caused by: {cause['message']}")
         if cause["data"]:
             lines.append(f"  {cause['data']}")
+    hint = advice_running(str(fault["message"]))
+    if hint is not None:
+        lines.append(f"hint: {hint}")
     return "\n".join(lines)
 
 

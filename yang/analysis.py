@@ -66,6 +66,10 @@ class Ast:
         """Return the node around a node."""
         return self.places[node - self.base].parent + self.base
 
+    def end(self, node: int) -> int:
+        """Return the last node inside a node, or itself."""
+        return self.places[node - self.base].end + self.base
+
     def nodes(self, kind: str) -> list[int]:
         """Return the nodes of a kind, in order."""
         return [

@@ -10,7 +10,6 @@ Fits:   `cli` and `yind` compile here; `yang.render` shows the stations.
 
 from __future__ import annotations
 
-import difflib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -31,13 +30,15 @@ from yang.ast_datoms import ENTITY_BASE, datoms_of
 from yang.code_schema import CODE_SCHEMA
 from yang.columns import Array, Columns
 from yang.derivation import derived, linked
-from yang.errors import Source, SourceError, raise_all
+from yang.errors import Source, SourceError, SourceErrors, errors_in, raise_all
 from yang.execution import Stream, arrange, exec_datoms
+from yang.expand import Rest
 from yang.forms import Form
 from yang.host import ALONE, Host
 from yang.isa import OPERAND_COUNT_MAX
 from yang.limits import ERRORS_SHOWN_MAX
 from yang.lower import expanded_tree, lower, tree_of_files
+from yang.near import hint_of
 from yang.nodes import Tree
 from yang.pause import collector_paused
 from yang.program import Program, canonical_statements, program_of, tree_of
@@ -108,9 +109,34 @@ def compile_source(
 
     `units`: where results of units are kept, if it is not the process.
     """
+    library = core or _library()
     with collector_paused():
-        tree, source = expanded_tree(Source(source_name, text), host=host)
-        return _compile(None, tree, core or _library(), source, units)
+        try:
+            tree, source = expanded_tree(Source(source_name, text), host=host)
+        except (SourceError, SourceErrors) as error:
+            raise_all(_with_later_errors(error, library))
+            raise
+        return _compile(None, tree, library, source, units)
+
+
+def _with_later_errors(raised: SourceError | SourceErrors, core: CoreLibrary) -> list[SourceError]:
+    """Return the errors of an expansion, and those that can be found in what it left: not what follows from the first."""
+    found = errors_in(raised)
+    rest = raised.rest
+    if not isinstance(rest, Rest):
+        return found
+    try:
+        tree = lower(rest.forms, rest.source)
+        _compile(None, tree, core, rest.source, Units())
+    except (SourceError, SourceErrors) as later:
+        found += [
+            error
+            for error in errors_in(later)
+            if error.unresolved is None or not rest.may_have(error.unresolved)
+        ]
+    order = list(dict.fromkeys([error.source for error in found]))
+    found.sort(key=lambda error: (order.index(error.source), error.line, error.column))
+    return found[:ERRORS_SHOWN_MAX]
 
 
 def compile_forms(forms: Sequence[Form], source: Source) -> Compiled:
@@ -325,11 +351,12 @@ def mistakes(
     hints: dict[int, str] = {}
     for (node,) in wrong["unresolved"]:
         name = ast.name(node) or ""
-        found.append((node, f"unresolved symbol: {name}", name))
+        found.append((node, f"unresolved symbol: {source.written(ast.span(node), name)}", name))
     for (node,) in wrong["recur-misplaced"]:
         found.append((node, "recur is not in tail position of a loop or function", None))
     for node, expected, given in wrong["recur-count"]:
-        text = f"recur with {given} arguments, where there are {expected} to renew"
+        count = f"{given} argument{'s' * (given != 1)}"
+        text = f"recur with {count}, where there are {expected} to renew"
         found.append((node, text, None))
     for node, given in wrong["argument-count"]:
         name = ast.name(node + 1) or ""  # the operator is the first child
@@ -344,16 +371,30 @@ def mistakes(
         hints[node] = f"it takes {_arglists(function, ast)}"
     found.sort(key=lambda row: (row[0], row[1]))
     names = {*names_known(core), *definitions, *source.words}
-    near = sorted(name for name in names if not name.startswith(("impl/", "long/")))
-    return [
-        source.error(text, ast.span(node), hints.get(node) or (name and _suggestion(name, near)))
-        for node, text, name in found[:ERRORS_SHOWN_MAX]
-    ]
+    near = {name for name in names if not name.startswith(("impl/", "long/"))}
+    errors: list[SourceError] = []
+    for node, text, name in found[:ERRORS_SHOWN_MAX]:
+        hint = hints.get(node)
+        if name is not None:
+            hint = hint_of(name, near, _locals_around(node, ast))
+        errors.append(source.error(text, ast.span(node), hint))
+        errors[-1].unresolved = name
+    return errors
 
 
-def _suggestion(name: str, known: Sequence[str]) -> str | None:
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
-    return f"did you mean {close[0]}?" if close else None
+def _locals_around(node: int, ast: Ast) -> set[str]:
+    """Return the names of locals in the statement that a node is in."""
+    top = node
+    while ast.kind(ast.parent(top)) != "program":
+        top = ast.parent(top)
+    return {
+        name
+        for kind in ("parameter", "binding", "catch")
+        for binder in ast.nodes(kind)
+        if top <= binder <= ast.end(top)
+        and (name := ast.name(binder)) is not None
+        and "~" not in name
+    }
 
 
 def _arglists(function: int, ast: Ast) -> str:

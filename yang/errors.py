@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from yang.advice import advice
 from yang.segment import Part, Span, place_in
 
+ANYTHING = "*"  # among missing namespaces: one was referred to as a whole
 _WINDOW = 160  # characters of a long line that are shown, around the place
 
 
@@ -19,6 +21,7 @@ class YangError(Exception):
     """Root. `code` is stable and documented."""
 
     code = "compile/error"
+    rest: object = None  # what an expansion with errors has left, for later stations to look at (`yang.expand.Rest`)
 
 
 class SourceError(YangError):
@@ -43,6 +46,7 @@ class SourceError(YangError):
         self.column = column
         self.text_line = text_line
         self.hint = hint
+        self.unresolved: str | None = None  # the name that nothing has, if it is about one
 
     def __str__(self) -> str:
         lines = [f"{self.source}:{self.line}:{self.column}: {self.message}"]
@@ -139,6 +143,12 @@ class Source:
         lines = self.text.split("\n")
         return lines[number - 1].rstrip("\r") if 0 < number <= len(lines) else ""
 
+    def written(self, span: Span, name: str) -> str:
+        """Return a name as it is written at a place: behind an alias, or by itself; as it is when it is not there."""
+        text = self.line(span.line)[span.column - 1 : span.end_column - 1]
+        local = name.rpartition("/")[2]
+        return text if text and text.rpartition("/")[2] == local else name
+
     def error(self, message: str, span: Span, hint: str | None = None) -> SourceError:
         """Return (not raise) the error of a place."""
         name, place = place_in(self.parts, self.name, span)
@@ -148,13 +158,24 @@ class Source:
             line=place.line,
             column=place.column,
             text_line=self.line(span.line),
-            hint=hint,
+            hint=hint or advice(message),
         )
 
 
-def raise_all(errors: Sequence[SourceError]) -> None:
-    """Raise the errors there are: one as itself, several together."""
-    if len(errors) == 1:
-        raise errors[0]
-    if errors:
-        raise SourceErrors(errors)
+def raise_all(errors: Sequence[SourceError], rest: object = None) -> None:
+    """Raise the errors there are, each once: one as itself, several together."""
+    distinct = list({str(error): error for error in errors}.values())
+    if not distinct:
+        return
+    raised: SourceError | SourceErrors = (
+        distinct[0] if len(distinct) == 1 else SourceErrors(distinct)
+    )
+    raised.rest = rest
+    raise raised
+
+
+def errors_in(raised: YangError) -> list[SourceError]:
+    """Return the errors that were raised together, or the one."""
+    if isinstance(raised, SourceErrors):
+        return list(raised.errors)
+    return [raised] if isinstance(raised, SourceError) else []

@@ -22,7 +22,16 @@ from typing import NamedTuple, TypeAlias
 from datomstore.value import Keyword
 from yang.definitions import REWRITTEN, THREADS, VALUES
 from yang.derived import DERIVED, WRITTEN_OUT, Derived
-from yang.errors import MacroFault, ProgramInvalid, Source, SourceError, SourceErrors, raise_all
+from yang.errors import (
+    ANYTHING,
+    MacroFault,
+    ProgramInvalid,
+    Source,
+    SourceError,
+    SourceErrors,
+    errors_in,
+    raise_all,
+)
 from yang.forms import (
     Exact,
     Expansion,
@@ -38,6 +47,7 @@ from yang.host import ALONE, Host
 from yang.limits import ERRORS_SHOWN_MAX, MACRO_DEPTH_MAX
 from yang.macros import COUNTER, Macro, Macros
 from yang.namespaces import CORE, CORE_NAMESPACES, SLASHED, USER, Global, Globals
+from yang.near import near_hint
 from yang.program import HASH_SIZE, tree_of
 from yang.reader.clojure import read_source
 from yang.reader.resolve import resolve
@@ -139,6 +149,20 @@ class Expanded(NamedTuple):
     source: Source
 
 
+class Rest(NamedTuple):
+    """What is left of an expansion with errors: enough to find those of later stations, too."""
+
+    forms: tuple[Form, ...]
+    source: Source
+    unsure: frozenset[str]  # names that a form with errors may define
+    missing: frozenset[str]  # namespaces that were not found, of which nothing is known
+
+    def may_have(self, name: str) -> bool:
+        """Return whether a name that is not defined may be so because of an error."""
+        namespace = name.rpartition("/")[0]
+        return name in self.unsure or namespace in self.missing or ANYTHING in self.missing
+
+
 class Expander:
     """One expansion: what the program defined so far, its namespaces, its macros, and the count of made names."""
 
@@ -174,6 +198,10 @@ class Expander:
         self.loaded: set[str] = set()
         self._files: dict[str, tuple[str, str]] = {}  # name and text of what namespaces are in
         self._again: set[str] = set()  # namespaces to be read again
+        self.errors: list[SourceError] = []
+        self.unsure: set[str] = set()
+        self.missing: set[str] = set()
+        self.broken: set[str] = set()  # macros with errors inside
         self._made = 0
         self._depth = 0  # of macro calls in expansions
         self._whole = literal(None, Span(1, 1, 1, 1))  # the top-level form that is expanded now
@@ -356,6 +384,10 @@ class Expander:
     def _namespace_hint(self, before: str) -> str:
         if before[:1].isupper():
             return "there are no classes of Java here"
+        known = {*self.globals.current.aliases, *ALIASES, *self.globals.namespaces, *LIBRARIES}
+        near = near_hint(before, known)
+        if near is not None:
+            return near
         return f"(:require [some.namespace :as {before}]); there are {', '.join(sorted(LIBRARIES))}"
 
     def gensym_name(self, span: Span) -> str:
@@ -551,6 +583,8 @@ class Expander:
 
     def expand_macro(self, macro: Macro, form: Form, scope: Scope) -> Form:
         """Return what a macro makes of a call. Raises SourceError."""
+        if macro.name in self.broken:
+            return literal(None, form.span)
         self._depth += 1
         if self._depth > MACRO_DEPTH_MAX:
             message = f"macros expand to macro calls more than {MACRO_DEPTH_MAX} deep"
@@ -560,6 +594,8 @@ class Expander:
         except MacroFault as fault:
             raise self.error(f"in the macro {form.value[0].value}: {fault}", form.span) from None
         except (SourceError, SourceErrors) as error:
+            if self.errors:  # what the macro needs does not compile, which is told already
+                return literal(None, form.span)
             raise error from None
         return expanded
 
@@ -619,6 +655,8 @@ class Expander:
                 continue
             derived = self._derived(form, scope)
             if derived is None:
+                if head.value in UNSUPPORTED:
+                    self.leaf(head, scope)  # is refused, unless it is the program's own
                 break
             form = derived(self, form)
         if form.is_leaf:
@@ -640,7 +678,15 @@ class Expander:
         """Expand forms in order."""
         out: list[Form] = []
         for form in forms:
-            expanded = self.leaf(form, scope) if form.is_leaf else (yield self.form(form, scope))
+            try:
+                expanded = (
+                    self.leaf(form, scope) if form.is_leaf else (yield self.form(form, scope))
+                )
+            except (SourceError, SourceErrors) as error:
+                if len(self.errors) >= ERRORS_SHOWN_MAX:
+                    raise
+                self.note(error)
+                expanded = literal(None, form.span)
             out.append(expanded)
         return tuple(out)
 
@@ -648,7 +694,11 @@ class Expander:
         """Return the arguments of a form. Raises SourceError if there are too few or too many."""
         arguments: tuple[Form, ...] = form.value[1:]
         if len(arguments) < least or (most is not None and len(arguments) > most):
-            raise self.error(f"the form is {shape}", form.span)
+            some = f"{len(arguments)} form{'s' * (len(arguments) != 1)} after its head"
+            bound = f"at least {least}" if len(arguments) < least else f"at most {most}"
+            raise self.error(
+                f"the form is {shape}", form.span, f"this has {some}; {bound} belong there"
+            )
         return arguments
 
     def pairs(self, form: Form, shape: str) -> list[tuple[Form, Form]]:
@@ -663,9 +713,12 @@ class Expander:
 
     def expanded(self, forms: Iterable[Form]) -> list[Form]:
         """Return the core forms of top-level forms. Raises SourceError, or SourceErrors for all that is wrong."""
-        errors: list[SourceError] = []
-        out = self.statements(forms, errors)
-        raise_all(errors)
+        out = self.statements(forms)
+        if self.errors:
+            whole = (*self.prelude.values(), *out)
+            source = self.source_with_words()
+            rest = Rest(whole, source, frozenset(self.unsure), frozenset(self.missing))
+            raise_all(self.errors[:ERRORS_SHOWN_MAX], rest)
         return out
 
     def found_out(self) -> Known:
@@ -696,17 +749,19 @@ class Expander:
         twin.dynamic, twin.features = self.dynamic | known.dynamic, set(known.features)
         twin._wanted, twin.prelude = set(self._wanted), dict(self.prelude)
         twin._pending, twin._arriving = deque(), []
+        twin.errors, twin.unsure, twin.missing = [], set(self.unsure), set(self.missing)
+        twin.broken = set(self.broken)
         twin._again, twin._files = set(), dict(self._files)
         twin.written = dict(self.written)
         return twin
 
     # -- the top level --
 
-    def statements(self, forms: Iterable[Form], errors: list[SourceError]) -> list[Form]:
-        """Return the core forms of top-level forms; what is wrong goes to `errors`."""
+    def statements(self, forms: Iterable[Form]) -> list[Form]:
+        """Return the core forms of top-level forms; what is wrong is noted, and nil in its place."""
         out: list[Form] = []
         self._pending.extend([(form, ()) for form in forms])
-        while self._pending and len(errors) < ERRORS_SHOWN_MAX:
+        while self._pending and len(self.errors) < ERRORS_SHOWN_MAX:
             entry = self._pending.popleft()
             try:
                 if isinstance(entry, tuple):
@@ -714,13 +769,29 @@ class Expander:
                     self._statement(resolve(entry[0], self), entry[1], out)
                 else:
                     entry()
-            except SourceError as error:
-                errors.append(error)
-            except SourceErrors as several:
-                errors += several.errors
+            except (SourceError, SourceErrors) as error:
+                self.note(error)
+                if isinstance(entry, tuple):
+                    self._note_unsure(entry[0])
             self._pending.extendleft(reversed(self._arriving))
             self._arriving.clear()
         return out
+
+    def note(self, error: SourceError | SourceErrors) -> None:
+        """Take an error, after which expansion goes on."""
+        self.errors += errors_in(error)
+
+    def _note_unsure(self, form: Form) -> None:
+        """Note what a form that could not be expanded would have defined."""
+        names = form.value[1:] if form.kind == "list" else ()
+        for name in names[:1]:
+            if name.kind == "symbol":
+                self.unsure.add(self.globals.global_name(name.value))
+
+    def miss(self, namespace: str) -> None:
+        """Take a namespace that was not found for one that has every name."""
+        self.missing.add(namespace)
+        self.globals.namespaces.setdefault(namespace, type(self.globals.current)(namespace))
 
     def _statement(self, form: Form, origin: Origin, out: list[Form]) -> None:
         """Expand one top-level form; the parts of a `do` are such forms themselves."""
@@ -764,8 +835,10 @@ class Expander:
         """Refuse a name that a namespace does not have, once it has been expanded."""
 
         def check() -> None:
-            if name not in self.globals.table:
-                raise self.error(f"{namespace} has no {form.value}", form.span)
+            if name not in self.globals.table and namespace not in self.missing:
+                self.unsure.add(name)
+                hint = near_hint(form.value, self.globals.publics(namespace))
+                raise self.error(f"{namespace} has no {form.value}", form.span, hint)
 
         self.later(check)
 
@@ -800,12 +873,15 @@ class Expander:
         self.source, before = self.source.with_part(name, text)
         self.macros.source = self.source
         here = self.namespace
+        self.missing.add(namespace)  # until it is known to be whole
         forms = read_source(self.source, text, before)
 
         def leave() -> None:
             said = self.namespace
             self.enter(here)
-            if said != namespace:
+            if said == namespace:
+                self.missing.discard(namespace)
+            else:
                 raise self.error(f"{name} does not say (ns {namespace})", span)
 
         self._arriving += [lambda: self.enter(USER), *[(form, ()) for form in forms], leave]

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from datomstore.value import Keyword
+from yang.errors import ANYTHING
 from yang.forms import Form, literal, text_of
 
 if TYPE_CHECKING:
@@ -146,10 +147,8 @@ def _require_one(expander: Expander, form: Form, *, uses: bool) -> None:
             expander.globals.namespaces.setdefault(
                 namespace, type(expander.globals.current)(namespace)
             )
-        elif not known and not expander.require_file(namespace, name.span):
-            raise expander.error(
-                f"no namespace {namespace} to require", name.span, expander.require_hint(namespace)
-            )
+        elif not known:
+            _require_file(expander, namespace, name)
     for key in ("as", "as-alias"):
         if key in options:
             short = options[key]
@@ -158,6 +157,14 @@ def _require_one(expander: Expander, form: Form, *, uses: bool) -> None:
             expander.globals.current.aliases[short.value] = namespace
     if uses or "refer" in options or "only" in options:
         _refer(expander, namespace, name, options)
+
+
+def _require_file(expander: Expander, namespace: str, name: Form) -> None:
+    """Load a namespace's file. One that is not there is told once, and taken to have every name."""
+    if not expander.require_file(namespace, name.span):
+        hint = expander.require_hint(namespace)
+        expander.note(expander.error(f"no namespace {namespace} to require", name.span, hint))
+        expander.miss(namespace)
 
 
 def _options(expander: Expander, rest: Sequence[Form]) -> dict[str, Form]:
@@ -200,6 +207,8 @@ def _refer(expander: Expander, namespace: str, place: Form, options: Mapping[str
     hidden = {item.value for item in options["exclude"].value} if "exclude" in options else set()
 
     def refer_to_all() -> None:
+        if namespace in expander.missing:
+            expander.missing.add(ANYTHING)
         for local, full in expander.globals.publics(namespace).items():
             if local not in hidden:
                 current.referred[new.get(local, local)] = full

@@ -121,7 +121,10 @@ def _defmacro(expander: Expander, form: Form, scope: Scope) -> Walk[Form]:
     found = expander.define(name._replace(meta=meta), "macro")
     sees_locals = mentions(rest, "&env")
     placeholder = expander.globals.table[found.value]
+    error_count = len(expander.errors)
     function = yield expander.form(call(form.span, "yin.core/fn", *arities), scope)
+    if len(expander.errors) > error_count:
+        expander.broken.add(placeholder.name)
     expander.macros.define(
         placeholder.name,
         call(form.span, "def", found._replace(meta=()), function),

@@ -288,3 +288,11 @@ def test_errors_of_several_forms_come_together() -> None:
 def test_long_chains_need_no_python_stack() -> None:
     assert core("(-> a " + "(f) " * 5_000 + ")").startswith("(f (f (f")
     assert core("(cond " + "a b " * 5_000 + ")").endswith("nil" + ")" * 5_000)
+
+
+def test_expansion_goes_on_after_an_error_in_a_form() -> None:
+    text = "(defn f [x]\n (let [y] 1)\n (if))\n(def 5)\n(f (let x))"
+    with pytest.raises(SourceErrors) as raised:
+        expand(read(text), Source("a.clj", text))
+    places = [(error.line, error.column) for error in raised.value.errors]
+    assert places == [(2, 8), (3, 2), (4, 6), (5, 9)]

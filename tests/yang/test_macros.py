@@ -99,7 +99,7 @@ def test_namespaces_mean_what_they_do_in_clojure(text: str, expected: object) ->
         (
             "(ns a (:require [app.text :as t]))\n(t/nothing 1)",
             2,
-            "unresolved symbol: app.text/nothing",
+            "unresolved symbol: t/nothing",
         ),
         ("(ns a)\n(b/c 1)", 2, "no namespace b, so no b/c"),
         ("(ns a (:import java.util.Date))", 1, ":import in ns is not supported"),

@@ -170,7 +170,7 @@ def test_error_shows_file_line_and_caret() -> None:
 def test_caret_of_a_long_line_stays_in_view() -> None:
     with pytest.raises(SourceError) as raised:
         read("a " * 10_000 + ")")
-    _, shown, caret = str(raised.value).split("\n")
+    _, shown, caret, _hint = str(raised.value).split("\n")
     assert len(shown) < 200
     assert shown[caret.index("^")] == ")"
 
