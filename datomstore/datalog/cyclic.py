@@ -9,12 +9,12 @@ In `[?a :edge ?b] [?b :edge ?c] [?a :edge ?c]` any two clauses make a row for ea
 a node with many edges has its square. All three together never have more rows than m ** 1.5 of m edges.
 
 Joins of two are fast where no node has many edges, and a look-up counts the rows it is about to make. So these are
-tried first, with some times as many rows as there are facts to read; what would be more was not made, and the clauses
-are joined together. A plan that is kept remembers it.
+tried first: with HUBS_PART times as many rows as there are facts to read, and if there is no hub, with PAIRED_PART
+times. What would be more was not made, and the clauses are joined together. A plan that is kept remembers it.
 
 Invariants:
     the rows are the same either way, over the variables of `keep`
-    what is tried in vain makes at most PAIRED_PART times the facts of the clauses, or PAIRED_ROWS_MIN rows
+    what is tried in vain makes at most that many rows, or PAIRED_ROWS_MIN
     an order of variables is chosen by counts alone, so the same database has the same order
 """
 
@@ -29,9 +29,11 @@ from datomstore.datalog._generic import GenericJoin, Trie
 from datomstore.datalog._kernel import Table
 from datomstore.datalog.budget import ID_BYTES, Meter, Overrun
 from datomstore.datalog.errors import BudgetExceeded
-from datomstore.datalog.extents import Extent
+from datomstore.datalog.extents import Extent, most_rows
 from datomstore.datalog.limits import (
     DISTINCT_ROWS_MIN,
+    HUB_ROWS,
+    HUBS_PART,
     JOIN_PAUSE_ROWS,
     JOIN_ROWS_MAX,
     PAIRED_PART,
@@ -82,6 +84,7 @@ class Cyclic:
         self._merged = merged(pairwise)
         self._forget = forget
         self._together_from: int | None = None  # rows before it, of which two by two was too much
+        self._is_even = False  # whether no node has many edges, as far as that has been asked
 
     def execute(self, relation: Relation, meter: Meter) -> Relation:
         """Return the rows after this step, over at most the variables of `keep`."""
@@ -102,19 +105,25 @@ class Cyclic:
         if members is None:
             return run(self._merged, relation, meter)
         before = meter.rows
-        try:
-            with meter.within(self._patience(members, relation, meter)):
-                return run(self._merged, relation, meter)
-        except Overrun:
-            meter.rows = before  # what was too much was not made
-            self._forget()
-            self._together_from = relation.count if known is None else min(known, relation.count)
-            return None
+        for part in (HUBS_PART, PAIRED_PART)[self._is_even :]:
+            try:
+                with meter.within(self._patience(part, members, relation, meter)):
+                    return run(self._merged, relation, meter)
+            except Overrun:
+                meter.rows = before  # what was too much was not made
+                self._forget()
+            self._is_even = all(one.most() <= HUB_ROWS for one in members)
+            if not self._is_even:
+                break
+        self._together_from = relation.count if known is None else min(known, relation.count)
+        return None
 
-    def _patience(self, members: Sequence[Atom], relation: Relation, meter: Meter) -> int:
+    def _patience(
+        self, part: int, members: Sequence[Atom], relation: Relation, meter: Meter
+    ) -> int:
         """Return how many rows joins of two may make: not more than a budget has left, which the other way may do with."""
         facts = sum(member.rows for member in members) + relation.count
-        most = max(PAIRED_ROWS_MIN, PAIRED_PART * facts)
+        most = max(PAIRED_ROWS_MIN, part * facts)
         if meter.rows_max is not None:
             most = min(most, meter.rows_max - meter.rows)
         if meter.memory is not None:
@@ -271,7 +280,12 @@ def _of_table(step: LookUp, table: Table | Extent) -> Atom:
             mask &= table.column(first) == table.column(place)
         return Trie([table.column(place)[mask] for place in wanted])
 
-    return Atom(tuple(places), table.count, trie)
+    def most() -> int:
+        if isinstance(table, Extent):
+            return max(table.most(place) for place in places.values())
+        return max(most_rows(table.column(place)) for place in places.values())
+
+    return Atom(tuple(places), table.count, trie, most)
 
 
 def _rows(relation: Relation, names: Sequence[Symbol]) -> Atom:
@@ -281,4 +295,4 @@ def _rows(relation: Relation, names: Sequence[Symbol]) -> Atom:
         columns: list[Ids] = [relation.columns[name] for name in wanted]
         return Trie(columns)
 
-    return Atom(tuple(names), relation.count, trie)
+    return Atom(tuple(names), relation.count, trie, lambda: 1)

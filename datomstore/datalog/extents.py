@@ -110,6 +110,11 @@ class Extent:
             found = self._tries[places] = Trie([self.column(place) for place in places])
         return found
 
+    def most(self, place: int) -> int:
+        """Return how many rows have the commonest id of a column; all of them where that is not known."""
+        index = self._index(place)
+        return index.most if index.usable else self.count
+
     def has_index(self, place: int) -> bool:
         """Return whether a look-up by one column finds its index made."""
         return place in self._indexes or (
@@ -160,7 +165,7 @@ class Extent:
     def _most(self, place: int) -> int:
         """Return how many rows have the commonest id of a column."""
         index = self._index(place)
-        return index.most if index.usable else self.count + GROUP_FILTERED_MAX
+        return index.most if index.usable else self.count + GROUP_FILTERED_MAX  # more than any
 
     # -- comparison with a constant --
 
@@ -216,6 +221,12 @@ class Extent:
             2: np.insert(np.delete(values, gone), at, facts.v[fresh]),
         }
         return Extent(database, np.insert(np.delete(self.rows, gone), at, fresh), columns)
+
+
+def most_rows(column: Ids) -> int:
+    """Return how many rows have the commonest id of a column; all of them where that is not known."""
+    index = Index(column)
+    return index.most if index.usable else len(column)
 
 
 def _within(column: Ids, ordered: Rows, name: str, bound: int) -> Rows:

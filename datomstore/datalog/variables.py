@@ -14,20 +14,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
+from math import log2
 from typing import NamedTuple
 
 from datomstore.datalog._generic import Trie, paired_rows
 from datomstore.value import Symbol
 
+ROW_WORTH = 8.0  # ids that are visited in the time of going on with one of them
 TAIL_WORTH = 2.0  # times the cost that an order may have whose last variables are not kept: they are asked only once
 
 
 class Atom(NamedTuple):
-    """A table of the join: its variables, about how many rows it has, and these as a trie by an order of variables."""
+    """A table of the join: its variables, about how many rows it has, and these as a trie by an order of variables.
+
+    `most` tells how many rows the commonest id of any of its variables has.
+    """
 
     names: tuple[Symbol, ...]
     rows: int
     trie: Callable[[tuple[Symbol, ...]], Trie]
+    most: Callable[[], int]
 
 
 def chosen(atoms: Sequence[Atom], kept: AbstractSet[Symbol]) -> list[Symbol]:
@@ -39,11 +45,6 @@ def chosen(atoms: Sequence[Atom], kept: AbstractSet[Symbol]) -> list[Symbol]:
     best = min(ways, key=lambda way: way.cost)
     tail = min(tails, key=lambda way: way.cost, default=best)
     return tail.order if tail.cost <= TAIL_WORTH * best.cost else best.order
-
-
-class _Way(NamedTuple):
-    order: list[Symbol]
-    cost: float
 
 
 class _Counted:
@@ -79,50 +80,94 @@ class _Counted:
         return self._pairs[key] / max(1, other.count)
 
 
+class _Side(NamedTuple):
+    """A table that has the next variable: ids it has there for each row, and the variable it is come to by, if any."""
+
+    fan: float
+    number: int
+    by: Symbol | None
+
+
+class _Walk:
+    """An order as far as it goes."""
+
+    def __init__(self, counted: _Counted, first: Symbol) -> None:
+        self.counted = counted
+        among = [number for number, atom in enumerate(counted.atoms) if first in atom.names]
+        self.rows = float(min(counted.width(number, first) for number in among))
+        self.cost = ROW_WORTH * self.rows
+        self.order = [first]
+        self._rows_at = {first: self.rows}
+        self._came: dict[Symbol, int | None] = {first: None}  # by which table
+        self._via = dict(self._came)  # ... or gone on from by
+
+    def move(self, name: Symbol) -> _Move:
+        """Return what it is to go on with a variable."""
+        sides = [
+            self._side(number, name)
+            for number, atom in enumerate(self.counted.atoms)
+            if name in atom.names
+        ]
+        widest = max(self.counted.width(side.number, name) for side in sides)
+        leader = min(sides, key=lambda side: side.fan)
+        visits = self.rows * leader.fan
+        after, asked = visits, 0.0
+        for side in sides:
+            if side is not leader:
+                after *= min(1.0, side.fan / max(1, widest))
+                asked += self._asked(side, leader, visits)
+        return _Move(visits + asked + ROW_WORTH * after, after, name, leader)
+
+    def _side(self, number: int, name: Symbol) -> _Side:
+        """Return how a table is come to by the variable that leaves least of it."""
+        names = self.counted.atoms[number].names
+        whole = _Side(float(self.counted.width(number, name)), number, None)
+        known = [other for other in self.order if other in names]
+        ways = [_Side(self.counted.fan_out(number, o, self._via[o]), number, o) for o in known]
+        return min(ways, default=whole, key=lambda side: side.fan)
+
+    def _asked(self, side: _Side, leader: _Side, visits: float) -> float:
+        """Return what it costs to ask a side for the ids of another: a search, or marks that are made for each range."""
+        if side.by is None:  # it has addresses
+            return 0.0
+        searched = visits * log2(1 + side.fan)
+        if side.by is self.order[-1] or leader.by is not self.order[-1]:
+            return searched
+        range_ = self.counted.fan_out(side.number, side.by, self._came[side.by])
+        return min(searched, self._rows_at[side.by] * range_)
+
+    def take(self, move: _Move) -> None:
+        """Go on."""
+        name, leader = move.name, move.leader
+        self.cost += move.cost
+        self.rows = move.after
+        self.order.append(name)
+        self._rows_at[name] = move.after
+        self._came[name] = self._via[name] = leader.number
+        if leader.by is not None:
+            self._via[leader.by] = (
+                leader.number
+            )  # what has many edges has been come through more often
+
+
+class _Move(NamedTuple):
+    cost: float
+    after: float
+    name: Symbol
+    leader: _Side
+
+
 def _way(
     counted: _Counted,
     first: Symbol,
     names: Sequence[Symbol],
     late: AbstractSet[Symbol] | None = None,
-) -> _Way:
+) -> _Walk:
     """Return the order that begins with a variable and goes on with what costs least. `late`: the others come last."""
-    among = [number for number, atom in enumerate(counted.atoms) if first in atom.names]
-    rows = cost = float(min(counted.width(number, first) for number in among))
-    via: dict[Symbol, int | None] = {first: None}
-    order = [first]
-    while len(order) < len(names):
-        left = [name for name in names if name not in via]
+    walk = _Walk(counted, first)
+    while len(walk.order) < len(names):
+        left = [name for name in names if name not in walk.order]
         if late is not None:
             left = [name for name in left if name in late] or left
-        visits, after, name, by, at = min(
-            (_move(counted, name, rows, via) for name in left), key=lambda move: move[:2]
-        )
-        cost += visits
-        rows = after
-        order.append(name)
-        via[name] = by
-        if at is not None:
-            via[at] = by
-    return _Way(order, cost)
-
-
-_Move = tuple[float, float, Symbol, int, Symbol | None]
-
-
-def _move(counted: _Counted, name: Symbol, rows: float, via: dict[Symbol, int | None]) -> _Move:
-    """Return what the next variable costs: visits, rows after it, itself, the table that leads, and from where."""
-    ranges: list[tuple[float, int, Symbol | None]] = []
-    widest = 1
-    for number, atom in enumerate(counted.atoms):
-        if name not in atom.names:
-            continue
-        widest = max(widest, counted.width(number, name))
-        known = [other for other in atom.names if other in via]
-        fans = [(counted.fan_out(number, other, via[other]), number, other) for other in known]
-        ranges.append(min(fans, default=(float(counted.width(number, name)), number, None)))
-    fan, number, at = min(ranges, key=lambda one: one[0])
-    after = rows * fan
-    for other, which, _ in ranges:
-        if which != number:
-            after *= min(1.0, other / widest)
-    return rows * fan, after, name, number, at
+        walk.take(min(map(walk.move, left), key=lambda move: move.cost))
+    return walk

@@ -44,6 +44,7 @@ def all_together() -> Iterator[None]:
     """Join cycles all together, however few rows two by two would make."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cyclic, "PAIRED_ROWS_MIN", 0)
+        patch.setattr(cyclic, "HUBS_PART", 0)
         patch.setattr(cyclic, "PAIRED_PART", 0)
         yield
 
