@@ -63,6 +63,7 @@ KEYS = (
     Key("rules_vs_datalevin", "rules", 2, (DATALEVIN,)),
     Key("add_vs_best", "add", 2, (DATASCRIPT, DATALEVIN)),
     Key("closure_vs_duckdb", "closure", 1, (DUCKDB,)),
+    Key("cyclic_vs_duckdb", "cyclic", 1, (DUCKDB,)),
     Key("ast_rules_vs_duckdb", "ast", 1, (DUCKDB,)),
     Key("joins_1m_vs_best", "joins_1m", 1.5, PEERS),
     Key("aggregate_vs_duckdb", "aggregate", 3, (DUCKDB,)),

@@ -128,12 +128,16 @@ def tree(nodes: int) -> Edges:
     return Edges(children // 2, children)
 
 
-def power_law(nodes: int, edges: int) -> Edges:
-    """Return a graph in which few nodes have most edges; from smaller numbers to larger ones."""
+def power_law(nodes: int, edges: int, power: float = 2.2, *, both_ways: bool = False) -> Edges:
+    """Return a graph in which few nodes have most edges, the fewer the higher the power.
+
+    Edges go from smaller numbers to larger ones, or `both_ways`, so that a node with many edges has many in and out.
+    """
     chance = np.random.default_rng(5)
-    ends = (nodes * chance.random((edges * 2, 2)) ** 2.2).astype(np.int64) + 1
-    ends.sort(axis=1)
-    distinct = np.unique(ends[ends[:, 0] < ends[:, 1]], axis=0)
+    ends = (nodes * chance.random((edges * 2, 2)) ** power).astype(np.int64) + 1
+    if not both_ways:
+        ends.sort(axis=1)
+    distinct = np.unique(ends[ends[:, 0] != ends[:, 1]], axis=0)
     kept = distinct[np.sort(chance.permutation(len(distinct))[:edges])]
     return Edges(kept[:, 0].copy(), kept[:, 1].copy())
 

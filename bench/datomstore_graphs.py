@@ -43,6 +43,20 @@ REACH_SQL = """with recursive reach(b) as (
 TRIANGLES = "[:find ?a ?b ?c :where [?a :edge ?b] [?b :edge ?c] [?a :edge ?c]]"
 TRIANGLES_SQL = """select x.a, x.b, y.b as c from edge x join edge y on x.b = y.a
                    join edge z on z.a = x.a and z.b = y.b"""
+CLIQUES = """[:find ?a ?b ?c ?d :where [?a :edge ?b] [?b :edge ?c] [?a :edge ?c]
+              [?a :edge ?d] [?b :edge ?d] [?c :edge ?d]]"""
+CLIQUES_SQL = """select u.a, u.b, v.b as c, w.b as d from edge u join edge v on v.a = u.b
+                 join edge x on x.a = u.a and x.b = v.b join edge w on w.a = v.b
+                 join edge y on y.a = u.a and y.b = w.b join edge z on z.a = u.b and z.b = w.b"""
+SQUARES = "[:find ?a ?b ?c ?d :where [?a :edge ?b] [?b :edge ?c] [?c :edge ?d] [?a :edge ?d]]"
+SQUARES_SQL = """select u.a, u.b, v.b as c, w.b as d from edge u join edge v on v.a = u.b
+                 join edge w on w.a = v.b join edge x on x.a = u.a and x.b = w.b"""
+CYCLES = {
+    "triangles": (TRIANGLES, TRIANGLES_SQL),
+    "4-cliques": (CLIQUES, CLIQUES_SQL),
+    "4-cycles": (SQUARES, SQUARES_SQL),
+}
+HUBS, HUBS_BOTH_WAYS = 3.5, 3.0  # powers: the greatest node has one edge in twenty
 POINTS_TO = """[[(points ?v ?h) [?v :new ?h]]
                 [(points ?v ?h) [?v :assign ?w] (points ?w ?h)]
                 [(points ?v ?h) [?v :load ?p] (points ?p ?g) (heap ?g ?h)]
@@ -172,11 +186,25 @@ def run(rounds: Rounds) -> None:
     load(rounds, {"edge": edges})
     database = database_of({"edge": edges})
     measure(rounds, "closure", "triangles, 100 k", database, TRIANGLES, None, TRIANGLES_SQL)
+    _cycles(rounds, part)
     _points_to(rounds)
     _growth(rounds)
     _shapes(rounds)
     for peer in (DUCKDB, SQLITE):
         rounds.ask(peer, "reset")
+
+
+def _cycles(rounds: Rounds, part: int) -> None:
+    """Clauses that form cycles, over a graph with hubs: two by two they make far more rows than there are answers."""
+    edges = power_law(50_000 // part, 100_000 // part, HUBS)
+    load(rounds, {"edge": edges})
+    database = database_of({"edge": edges})
+    for what, (query, sql) in CYCLES.items():
+        measure(rounds, "cyclic", f"{what} at hubs, 100 k", database, query, None, sql)
+    edges = power_law(50_000 // part, 100_000 // part, HUBS_BOTH_WAYS, both_ways=True)
+    load(rounds, {"edge": edges})
+    what = "triangles at hubs both ways, 100 k"
+    measure(rounds, "cyclic", what, database_of({"edge": edges}), TRIANGLES, None, TRIANGLES_SQL)
 
 
 def _points_to(rounds: Rounds) -> None:
