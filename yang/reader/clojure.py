@@ -19,7 +19,7 @@ from yang.forms import Exact, Form, FormKind, is_name, literal, symbol, value_of
 from yang.limits import ERRORS_SHOWN_MAX, NESTING_MAX, SOURCE_BYTES_MAX
 from yang.pause import collector_paused
 from yang.reader import literals
-from yang.reader.tables import tables
+from yang.reader.tables import APPEND, tables
 from yang.segment import Span
 
 FEATURES = frozenset({"yin", "default"})  # what reader conditionals choose among
@@ -154,7 +154,7 @@ class _Reading:
                 position = self._skip(text, position, _span_at(text, position, self.lines_before))
                 continue
             name = found.lastgroup
-            end = found.end()
+            position, end = found.span(name)  # type: ignore[arg-type]
             if name == "BLANK":
                 newlines = text.count("\n", position, end)
                 if newlines:
@@ -163,7 +163,7 @@ class _Reading:
                 position = end
                 continue
             column = position - line_start + 1
-            piece = found.group()
+            piece = text[position:end]
             if "\n" in piece:
                 start_line = line
                 line += piece.count("\n")
@@ -200,18 +200,22 @@ class _Reading:
     def parse(self, tokens: list[Token]) -> tuple[Form, ...]:
         """Return the forms of tokens; after a fault, what could still be read."""
         _, actions, start, end, names = tables()
-        states, values = [start], []
+        states: list[Any] = [start]
+        values: Parts = []
         rules = {name: getattr(self, f"_{name}") for name in names}
         is_deep = False
         number, count = 0, len(tokens)
+        following: list[Token] = [*tokens, ("$END", None)]
         while True:
-            type_, token = tokens[number] if number < count else ("$END", None)
-            row = actions[states[-1]]
-            action = row.get(type_)
+            type_, token = following[number]
+            action = actions[states[-1]].get(type_)
             if action.__class__ is int:
+                number += 1
+                if action == APPEND:
+                    values[-1].append(token)
+                    continue
                 states.append(action)
                 values.append(token)
-                number += 1
                 if len(states) > NESTING_MAX:
                     is_deep = True
             elif action is not None:
@@ -224,11 +228,15 @@ class _Reading:
                     except _Refused as refused:
                         self.faults.append(refused.fault)
                         value = literal(None, refused.fault.span)
-                    values.append(value)
                 else:
                     states.pop()
+                    value = values.pop()
                 state = actions[states[-1]][origin]
-                states.append(state)  # type: ignore[arg-type]
+                if state == APPEND:
+                    self._items_form([values[-1], value])
+                    continue
+                values.append(value)
+                states.append(state)
                 if type_ == "$END" and state == end:
                     break
             else:

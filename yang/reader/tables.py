@@ -31,7 +31,8 @@ class Reduce(NamedTuple):
     origin: str
 
 
-Action: TypeAlias = int | Reduce  # an int is the state after a shift
+Action: TypeAlias = int | Reduce  # an int is the state after a shift or a reduction, or APPEND
+APPEND = -1  # put the form into the list of forms before it; the state stays
 
 
 class Tables(NamedTuple):
@@ -64,13 +65,48 @@ def made_of(grammar: str) -> Tables:
 
     lark = Lark(grammar, parser="lalr", lexer="basic")
     terminals = sorted(lark.terminals, key=_rank)
-    scanner = "|".join(f"(?P<{t.name}>{t.pattern.to_regexp()})" for t in terminals)
+    one = "|".join(f"(?P<{t.name}>{t.pattern.to_regexp()})" for t in terminals)
+    scanner = f"[ ,]*(?:{one})"  # most of what is blank stands before a form in the same line
     table = lark.parser.parser.parser.parse_table
     actions = {
         state: {symbol: _action(argument) for symbol, (_, argument) in row.items()}
         for state, row in table.states.items()
     }
-    return _tables(scanner, actions, table.start_states["start"], table.end_states["start"])
+    return _tables(
+        scanner, shortened(actions), table.start_states["start"], table.end_states["start"]
+    )
+
+
+def shortened(actions: dict[int, dict[str, Action]]) -> dict[int, dict[str, Action]]:
+    """Return actions without the steps that every form takes on its way into a list of forms.
+
+    A form that is complete goes through states that can only hand it on, and then into the list that stands before it;
+    what is there to be done is then APPEND, by a shift or by the way on after a reduction.
+    """
+    ways = {state: way for state, row in actions.items() if (way := _only_way(row)) is not None}
+
+    def target(row: dict[str, Action], state: int) -> int:
+        way = ways.get(state)
+        while way is not None and way.rule is None:
+            after = row[way.origin]
+            assert isinstance(after, int), way
+            state = after
+            way = ways.get(state)
+        return APPEND if way is not None and way.rule == "items_form" else state
+
+    return {
+        number: {
+            symbol: target(row, action) if isinstance(action, int) else action
+            for symbol, action in row.items()
+        }
+        for number, row in actions.items()
+    }
+
+
+def _only_way(row: dict[str, Action]) -> Reduce | None:
+    """Return the reduction that a state makes whatever follows, if it is such a state."""
+    way, *others = set(row.values()) or (None,)
+    return way if isinstance(way, Reduce) and not others else None
 
 
 def _tables(scanner: str, actions: dict[int, dict[str, Action]], start: int, end: int) -> Tables:
