@@ -16,6 +16,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from threading import Lock
 from typing import NamedTuple
 
@@ -32,6 +33,12 @@ from yang.resolve import CoreLibrary, Fact, facts_of_name, plain_name
 OUTSIDE = -1  # the program's own body, which no unit has
 _DOMAIN = b"yin/1/unit\0"
 _NUMBER = np.dtype("<i4")  # of kept tables: a program has at most a million nodes
+
+
+@cache
+def version() -> bytes:
+    """Return the hash of what keys have in common: results of another compiler have no use."""
+    return hashlib.sha256(_DOMAIN + rules.digest() + repr(ISA_VERSION).encode()).digest()
 
 
 class Unit(NamedTuple):
@@ -201,5 +208,5 @@ def _mentioned(columns: Columns, starts: Array) -> list[set[str]]:
 
 
 def _key(parts: Sequence[bytes], *, last: bool) -> bytes:
-    head = repr((ISA_VERSION, last, [len(part) for part in parts])).encode()
-    return hashlib.sha256(b"".join([_DOMAIN, rules.digest(), head, *parts])).digest()
+    head = repr((last, [len(part) for part in parts])).encode()
+    return hashlib.sha256(b"".join([version(), head, *parts])).digest()

@@ -23,7 +23,7 @@ from yang.lower import tree_of_files
 from yang.program import Program, tree_of
 from yang.session import LAST_ERROR
 from yang.stored import CodeFacts, code_datoms, code_facts
-from yang.units import Units
+from yang.units import Units, version
 from yind.cesk import Code, Machine
 from yind.cesk.hybrid import HybridMachine
 from yind.cesk.limits import HOT_COUNT
@@ -32,7 +32,7 @@ from yind.errors import YindError
 
 MODES = ("direct", "compiled", "hybrid")
 PROGRAM_TABLE = "program"
-UNIT_TABLE = "unit"  # what was derived of the units of programs, by their keys
+UNIT_TABLE = "unit"  # key of a unit -> what was derived of it; b"" -> whose results they are
 CODE_STREAM = "code"
 
 Write = Callable[[Callable[[Batch], None]], Awaitable[None]]
@@ -61,6 +61,10 @@ class CodeLibrary:
         """Read what earlier runs of this node knew; compiling waits until it is needed."""
         for key, value in batch.scan(PROGRAM_TABLE):
             self._programs[key] = Program.from_bytes(value)
+        if batch.get(UNIT_TABLE, b"") != version():  # another compiler's
+            for key, _ in list(batch.scan(UNIT_TABLE)):
+                batch.delete(UNIT_TABLE, key)
+            batch.put(UNIT_TABLE, b"", version())
 
     def knows(self, program_hash: bytes) -> bool:
         """Return whether a program need not be sent here."""

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from fleet import fleet
 
-from yind.code import UNIT_TABLE
+from datomstore.storage.memory import MemoryStorage
+from datomstore.streams import Streams
+from yind.code import UNIT_TABLE, CodeLibrary
 from yind.node import Node
 
 NOTES = '(defn note [n] (transact! "orders" [{:n n}]))\n(defn twice [n] (note n) (note n))\n'
@@ -14,7 +16,7 @@ NOTES = '(defn note [n] (transact! "orders" [{:n n}]))\n(defn twice [n] (note n)
 
 def units_kept(node: Node) -> int:
     with node.storage.transaction(write=False) as storage:
-        return len(list(storage.scan(UNIT_TABLE)))
+        return sum(key != b"" for key, _ in storage.scan(UNIT_TABLE))
 
 
 async def test_code_is_asked_which_functions_reach_a_stream(tmp_path: Path) -> None:
@@ -52,3 +54,16 @@ async def test_a_node_that_starts_again_assembles_what_it_has_kept(tmp_path: Pat
         _, row = await nodes.settled("alpha", agent)
         assert row["result"] == "7"
         assert nodes.nodes["alpha"].code.units_derived == 0
+
+
+def test_what_another_compiler_derived_is_forgotten() -> None:
+    streams = Streams(MemoryStorage(), now_ms=lambda: 0)
+    for is_known in (False, True):
+        with streams.batch() as batch:
+            CodeLibrary(streams).recover(batch)
+            assert (batch.get(UNIT_TABLE, b"key") == b"tables") is is_known
+            batch.put(UNIT_TABLE, b"key", b"tables")
+    with streams.batch() as batch:
+        batch.put(UNIT_TABLE, b"", b"another version")
+        CodeLibrary(streams).recover(batch)
+        assert batch.get(UNIT_TABLE, b"key") is None
