@@ -29,7 +29,9 @@ from yang.program import canonical_items
 from yang.raised import core_forms
 from yang.reader.clojure import read_source
 from yang.resolve import names_known
-from yang.surface import CORE_FORMS, Program, Surface, exact_form
+from yang.surface.exact import CORE_FORMS, exact_form
+from yang.surface.rules import surface_of
+from yang.surface.writer import Program
 from yang.walk import run
 
 _BINDERS = frozenset(["binding", "parameter", "lambda", "catch"])
@@ -92,7 +94,7 @@ class _Writing:
         form = self.forms[number]
         namespace = self.namespaces[number]
         if manner is Manner.SURFACE:
-            form = run(Surface(self.program, namespace).statement(form))
+            form = run(surface_of(self.program, namespace).statement(form))
         elif manner is Manner.EXACT:
             form = exact_form(form)
         if namespace != self.program.home and manner is not Manner.EXACT:

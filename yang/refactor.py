@@ -26,7 +26,7 @@ from yang.reader.clojure import read_source
 from yang.scopes import BINDERS, Scopes, scopes_of
 from yang.segment import Part, Span
 from yang.special import SPECIAL
-from yang.surface import is_readable
+from yang.surface.questions import is_readable
 
 WIDTH = 100
 _DELIMITERS = frozenset(" \t\r\n\f\v,()[]{}\"@^`~;\\'#")
