@@ -886,6 +886,21 @@ class Expander:
 
         self._arriving += [lambda: self.enter(USER), *[(form, ()) for form in forms], leave]
 
+    def adopt(self, name: str, init: Form, has_methods: bool) -> None:
+        """Note a definition whose code is there already, by its global name and core form."""
+        before, slash, _ = name.partition("/")
+        namespace = before if slash and name not in _SLASHED else self.globals.home
+        self.globals.namespaces.setdefault(namespace, type(self.globals.current)(namespace))
+        head = init.value[0].value if init.kind == "list" and init.value else ""
+        kind = "multimethod" if has_methods else "value"
+        if head == f"{CORE}impl/dynamic":
+            kind = "dynamic"
+            self.dynamic.add(name)
+        self.defined.add(name)
+        known = Global(name, namespace, kind, more=f"{name}~methods" if has_methods else None)
+        known.is_function = head == "fn*"
+        self.globals.table[name] = known
+
     def include(self, name: str, text: str) -> None:
         """Put the forms of a text before what follows; the namespace is then what it was."""
         self.source, before = self.source.with_part(name, text)

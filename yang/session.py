@@ -15,7 +15,7 @@ code before it. Macros run while a unit is compiled and see the definitions of u
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -31,7 +31,8 @@ from yang.lower import lower
 from yang.macros import names_in
 from yang.namespaces import SLASHED
 from yang.nodes import Tree
-from yang.program import Program
+from yang.program import Program, tree_of
+from yang.raised import core_forms
 from yang.reader.clojure import read_source
 from yang.segment import Segment, Span
 from yang.special import SPECIAL
@@ -116,7 +117,7 @@ class Session:
     def _unit(self, source: Source, forms: tuple[Form, ...], *, shows: bool) -> Unit:
         expander, known, statements = self._expanded(source, forms)
         span = forms[-1].span
-        shown = _shown(forms[-1], expander)
+        shown = _shown(forms[-1], statements[-1], expander)
         if shown is not None:
             statements.append(literal(None, span))
         elif shows:
@@ -147,6 +148,21 @@ class Session:
             if found == known:
                 return expander, known, statements or [literal(None, forms[-1].span)]
             known = found
+
+    def adopt(self, program: Program) -> None:
+        """Take over what a unit of an earlier session defined; macros and texts are not in it.
+
+        Raises:
+            ProgramInvalid: it is no program.
+        """
+        declarations, *forms = core_forms(tree_of(program))
+        found = dict(_defined_in(forms))
+        self._defined |= _definitions([declarations, *forms])
+        for name, init in found.items():
+            if "~" not in name and name not in OWN_NAMES:
+                self._expander.adopt(name, init, f"{name}~methods" in found)
+        for form in forms:
+            self._expander.macros.note(form)
 
     # -- looking at code without entering it --
 
@@ -277,17 +293,16 @@ def _groups(forms: tuple[Form, ...]) -> Iterator[tuple[Form, ...]]:
 
 def _is_definition(form: Form) -> bool:
     """Return whether a form looks as if it defined something; a guess, which decides nothing but groups."""
-    head = form.value[0] if form.kind == "list" and form.value else form
-    return head.kind == "symbol" and head.value.startswith(("def", "extend", "declare"))
+    return (_head(form) or "").startswith(("def", "extend", "declare"))
 
 
-def _shown(form: Form, expander: Expander) -> str | None:
-    """Return what is shown for a form instead of its value, None if its value is."""
-    if form.kind != "list" or not form.value or form.value[0].kind != "symbol":
-        return None
-    head: str = form.value[0].value
+def _shown(form: Form, statement: Form, expander: Expander) -> str | None:
+    """Return what is shown for a form, or the last statement of what it loads, instead of its value; None if that is."""
+    head = _head(form) or ""
     if head in _SILENT and not expander.is_own(head):
         return "nil"
+    if _head(statement) == "def" and statement.value[1].value in expander.globals.table:
+        return f"#'{expander.var_name(statement.value[1].value)}"
     if not head.startswith("def") and head != "declare":
         return None
     name = form.value[-1 if head == "declare" else 1] if len(form.value) > 1 else form
@@ -317,19 +332,27 @@ def _dynamic(name: str, span: Span) -> Form:
     return call(span, "yin.core/dynamic-value", symbol(name, span))
 
 
-def _definitions(forms: list[Form]) -> set[str]:
-    """Return the names that core forms define."""
-    found: set[str] = set()
-    stack = list(forms)
+def _defined_in(forms: Iterable[Form]) -> Iterator[tuple[str, Form]]:
+    """Yield names and values of the definitions in core forms, in the order of the text."""
+    stack = [*forms][::-1]
     while stack:
         form = stack.pop()
-        if form.is_leaf or not form.value:
+        if form.is_leaf or _head(form) == "quote":
             continue
-        stack += form.value
-        head = form.value[0]
-        if form.kind == "list" and head.kind == "symbol" and head.value == "def":
-            found.add(form.value[1].value)
-    return found
+        stack += form.value[::-1]
+        if _head(form) == "def":
+            yield form.value[1].value, form.value[2]
+
+
+def _definitions(forms: Iterable[Form]) -> set[str]:
+    return {name for name, _ in _defined_in(forms)}
+
+
+def _head(form: Form) -> str | None:
+    """Return the name of the symbol a list starts with."""
+    if form.kind == "list" and form.value and form.value[0].kind == "symbol":
+        return form.value[0].value  # type: ignore[no-any-return]
+    return None
 
 
 def _declarations(names: set[str], span: Span) -> Form:

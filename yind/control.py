@@ -385,6 +385,9 @@ class Control:
             assert agent.machine is not None, agent.text_id
             frames = tuple(_frame(view) for view in agent.machine.frames())
         record = agent.record
+        programs: tuple[bytes, ...] = (record.program,)
+        if record.session and agent.machine is not None and not agent.running:
+            programs = tuple(code.program_hash for code in agent.machine.units())
         details = Map(
             {
                 "frames": frames,
@@ -394,6 +397,7 @@ class Control:
                 "tokens": tuple(token.ids[-1] for token in map(Token.from_bytes, record.tokens)),
                 "memory_max": record.memory_max,
                 "program": record.program,
+                "programs": programs,
             }
         )
         return Map([*summary(agent).items(), *details.items()])

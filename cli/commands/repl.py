@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 
@@ -50,6 +51,7 @@ SCRIPT = "<stdin>"
     help="How large the heap may grow.",
 )
 @click.option("--fuel", type=click.IntRange(1), help="How much may be computed in all.")
+@click.option("--resume", "agent", metavar="AGENT", help="Go on with a session that was kept.")
 @click.option("--keep", is_flag=True, help="Leave the session's agent on its node at the end.")
 @click.option(
     "--color",
@@ -66,30 +68,38 @@ def repl(
     files: tuple[Path, ...],
     mem: int,
     fuel: int | None,
+    agent: str | None,
     keep: bool,
     color: str,
 ) -> int:
     """Evaluate what is typed; with standard input from elsewhere, run it as a script."""
-    with ExitStack() as stack:
-        cluster, place, given = stack.enter_context(_place(ctx, node, tokens, mem << 20))
-        is_script = not sys.stdin.isatty()
-        in_color = _in_color(color)
-        from yang.session import Session
+    from yang.session import Session
 
-        session = Session(
-            host_of(Path.cwd() / "session"), lambda path: Path(path).read_text(encoding="utf-8")
+    if agent is not None and (node or tokens or fuel):
+        raise CliError(
+            "a session that is resumed has its node, tokens and fuel", exit_code=Exit.USAGE
         )
-        evaluation = Evaluation(
-            cluster,
-            place,
-            session.first,
-            tokens=given,
-            memory_max=mem << 20,
-            fuel_max=fuel,
-            printed=click.echo,
-        )
+    session = Session(
+        host_of(Path.cwd() / "session"), lambda path: Path(path).read_text(encoding="utf-8")
+    )
+    with ExitStack() as stack:
+        if agent is not None:
+            evaluation = Evaluation.resumed(cluster_of(ctx), agent, session, printed=click.echo)
+        else:
+            place = stack.enter_context(_place(ctx, node, tokens, mem << 20))
+            evaluation = Evaluation.begun(
+                place.cluster,
+                place.node,
+                session.first,
+                tokens=place.tokens,
+                memory_max=mem << 20,
+                fuel_max=fuel,
+                printed=click.echo,
+            )
         if not keep:
             stack.callback(evaluation.end)
+        is_script = not sys.stdin.isatty()
+        in_color = _in_color(color)
         entries = Entries(session, evaluation, _console(in_color), is_script=is_script)
         for file in files:
             code = entries.enter(f"(load-file {edn.write(str(file))})")
@@ -98,16 +108,24 @@ def repl(
         return _script(entries) if is_script else _conversation(entries, in_color=in_color)
 
 
+class Place(NamedTuple):
+    """Where a session begins, and with which tokens."""
+
+    cluster: Cluster
+    node: str
+    tokens: list[Token]
+
+
 @contextmanager
 def _place(
     ctx: click.Context, node: str | None, tokens: tuple[str, ...], memory_max: int
-) -> Iterator[tuple[Cluster, str, list[Token]]]:
-    """Yield the cluster, the node and the tokens of a session."""
+) -> Iterator[Place]:
+    """Yield the place that the command line means."""
     if node is not None:
-        yield cluster_of(ctx), node, [read_token(token) for token in tokens]
+        yield Place(cluster_of(ctx), node, [read_token(token) for token in tokens])
         return
     with ephemeral_node(memory_max=memory_max) as own:
-        yield own.cluster, NODE, [own.token]
+        yield Place(own.cluster, NODE, [own.token])
 
 
 def _in_color(wish: str) -> bool:

@@ -15,12 +15,13 @@ from typing import NamedTuple
 from capabilities.tokens import Token, agent_id
 from cli.cluster import Cluster
 from cli.commands.agents import ENDED, delegate
-from cli.connect import connected
+from cli.connect import connected, find_agent
 from cli.errors import CliError, Exit
 from cli.faults import fault_text
 from datomstore import edn
 from datomstore.value import Map
-from yang.session import Unit
+from yang.program import Program
+from yang.session import Session, Unit
 
 INTERRUPTED = "interrupted"
 
@@ -57,7 +58,19 @@ class Evaluation:
     """The agent of a session."""
 
     def __init__(
-        self,
+        self, cluster: Cluster, node: str, agent: bytes, *, printed: Callable[[str], None]
+    ) -> None:
+        """Take an agent; `printed` gets each line that it prints, at once."""
+        self.cluster = cluster
+        self.node = node
+        self.agent = agent
+        self.fuel_used = 0
+        self._printed = printed
+        self._lines = 0  # printed so far
+        self._units: dict[bytes, Unit] = {}
+
+    @staticmethod
+    def begun(
         cluster: Cluster,
         node: str,
         first: Unit,
@@ -66,8 +79,8 @@ class Evaluation:
         memory_max: int,
         fuel_max: int | None,
         printed: Callable[[str], None],
-    ) -> None:
-        """Start the agent on a node. Raises CliError.
+    ) -> Evaluation:
+        """Start an agent for a session. Raises CliError.
 
         Args:
             cluster: whose nodes it may travel to.
@@ -78,19 +91,13 @@ class Evaluation:
             fuel_max: what it may compute in all, None for as much as the node allows.
             printed: gets each line that it prints, at once.
         """
-        self.cluster = cluster
-        self.node = node
-        self.fuel_used = 0
-        self._printed = printed
-        self._lines = 0  # printed so far
-        self._units = {first.program.hash: first}
         program, nonce = first.program, os.urandom(16)
         key = cluster.node(node).key
-        self.agent = agent_id(cluster.operator_key.public, program.hash, nonce, key)
+        agent = agent_id(cluster.operator_key.public, program.hash, nonce, key)
         body: dict[str, object] = {
             "program": program.hash,
             "nonce": nonce,
-            "tokens": tuple(delegate(cluster, token, key, self.agent) for token in tokens),
+            "tokens": tuple(delegate(cluster, token, key, agent) for token in tokens),
             "name": "repl",
             "memory_max": memory_max,
             "session": True,
@@ -100,7 +107,28 @@ class Evaluation:
         with connected(cluster, node) as client:
             client.request("code.put", Map({"program": program.to_bytes()}))
             client.request("agent.spawn", Map(body))
-        self._settled()
+        found = Evaluation(cluster, node, agent, printed=printed)
+        found._settled()
+        return found
+
+    @staticmethod
+    def resumed(
+        cluster: Cluster, name: str, session: Session, *, printed: Callable[[str], None]
+    ) -> Evaluation:
+        """Take up a session that was kept: its definitions become those of `session`. Raises CliError."""
+        node, row = find_agent(cluster, name)
+        if not row["session"] or row["state"] != "paused":
+            raise CliError(
+                f"agent {name} is no session that waits for an entry", exit_code=Exit.CONFLICT
+            )
+        found = Evaluation(cluster, node, row["id"], printed=printed)
+        found._lines, found.fuel_used = row["log_lines"], row["fuel_used"]
+        with connected(cluster, node) as client:
+            details = client.request("agent.show", Map({"id": row["id"].hex()}))
+            for program_hash in details["programs"][1:]:  # after that of every session
+                answer = client.request("code.get", Map({"hash": program_hash}))
+                session.adopt(Program.from_bytes(answer["program"]))
+        return found
 
     def evaluate(self, unit: Unit) -> Outcome:
         """Return what a unit came to. An interrupt from the keyboard cancels it. Raises SessionOver or CliError."""

@@ -359,9 +359,15 @@ def test_a_session_can_be_kept_and_moved(repl: Yin, yin: Yin) -> None:
     rows = json.loads(yin("ps", "--json").out)["items"]
     (kept,) = [row for row in rows if row["session"] and row["state"] == "paused"]
     assert "waits for the next entry" in kept["reason"]
-    assert yin("migrate", kept["id"][:12], "gamma").code == 0
-    assert "gamma" in yin("show", kept["id"][:12]).out
-    assert yin("kill", kept["id"][:12]).code == 0
+    agent = kept["id"][:12]
+    assert yin("migrate", agent, "gamma").code == 0
+    assert "gamma" in yin("show", agent).out
+    assert repl("(def y [x (here)])", "--resume", agent, "--keep").code == 0
+    answer = repl("(conj y x)", "--resume", agent)
+    assert (answer.code, answer.out) == (0, '[1 "gamma" 1]\n')
+    answer = repl("1", "--resume", agent)
+    assert answer.code == 6
+    assert "is no session that waits for an entry" in answer.err
 
 
 def test_files_are_loaded_before_a_script(repl: Yin, place: Path) -> None:

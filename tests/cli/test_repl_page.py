@@ -54,7 +54,7 @@ def _node() -> Iterator[Ephemeral]:
 def test_a_transcript_is_what_a_session_shows(node: Ephemeral, block: str) -> None:
     lines: list[str] = []
     session = Session(host_of(None))
-    evaluation = Evaluation(
+    evaluation = Evaluation.begun(
         node.cluster,
         NODE,
         session.first,

@@ -234,6 +234,31 @@ def test_an_error_in_a_loaded_file_is_told_there() -> None:
     assert "a.clj:2:2: unresolved symbol: oops" in session.enter('(load-file "a.clj")')
 
 
+# -- a session that goes on with the definitions of another --
+
+
+def test_definitions_are_taken_over_from_units() -> None:
+    first = Entered()
+    texts = (
+        "(def x nil) (def y '(def quoted 1)) (defn f [n] [n x]) (def ^:dynamic *d* 1)",
+        "(defn rd [] *d*) (defmulti m :k) (defmethod m 1 [_] :one) (ns app.a) (defn g [] :g)",
+        "(def fut (future 1)) (declare never)",
+    )
+    second = Entered()
+    second.machine = first.machine
+    for text in texts:
+        for unit in list(first.session.units(Source("entry", text))):
+            assert first.outcome(unit).error is None
+            second.session.adopt(unit.program)
+    assert second.enter("[(f 1) (rd) (app.a/g) @app.a/fut y]") == "[[1 nil] 1 :g 1 (def quoted 1)]"
+    assert second.enter("(binding [*d* 2] (rd))") == "2"
+    assert second.enter("(defmethod m 2 [_] :two) [(m {:k 1}) (m {:k 2})]") == "[:one :two]"
+    assert second.enter("(defmacro twice [n] `(do ~(f n) ~(f n))) (twice 2)") == "[2 nil]"
+    assert "unresolved symbol: quoted" in second.enter("quoted")
+    second.enter("(def x 5)")
+    assert second.enter("(f 1)") == "[1 5]"
+
+
 # -- what people ask --
 
 
