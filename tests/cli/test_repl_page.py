@@ -44,6 +44,11 @@ def entries_of(block: str) -> Iterator[Entry]:
             shown.append(line)
 
 
+def without_hints(text: str) -> list[str]:
+    """Return the lines that say what happened: advice may get better without the page."""
+    return [line for line in text.split("\n") if not line.strip().startswith("hint: ")]
+
+
 @pytest.fixture(scope="module", name="node")
 def _node() -> Iterator[Ephemeral]:
     with ephemeral_node(memory_max=MEMORY) as own:
@@ -68,5 +73,5 @@ def test_a_transcript_is_what_a_session_shows(node: Ephemeral, block: str) -> No
         assert session.namespace == entry.namespace
         lines.clear()
         entries.enter(entry.text)
-        assert "\n".join(lines) == entry.shown
+        assert without_hints("\n".join(lines)) == without_hints(entry.shown)
     evaluation.end()
