@@ -35,6 +35,7 @@ from datomstore.value import Keyword, Symbol
 from tests.datomstore.datalog.naive import Naive
 
 TRIANGLES = "[:find ?a ?b ?c :where [?a :edge ?b] [?b :edge ?c] [?a :edge ?c]]"
+SQUARES = "[:find ?a ?b ?c ?d :where [?a :edge ?b] [?b :edge ?c] [?c :edge ?d] [?d :edge ?a]]"
 TOGETHER = "[[?a :edge ?b] [?b :edge ?c] [?a :edge ?c]]"
 SCHEMA: Any = edn.read("{:edge {:db/cardinality :db.cardinality/many}}")
 
@@ -391,6 +392,26 @@ def test_a_hub_is_joined_all_together_and_explained_so() -> None:
     assert len(explain(TRIANGLES, database, written=True)) == 3
 
 
+@pytest.mark.parametrize("spokes", [5, 100, 600])
+def test_a_cycle_makes_no_more_rows_than_its_clauses_as_they_are_written(spokes: int) -> None:
+    database = hub(spokes)
+    for query in (TRIANGLES, SQUARES):
+        planned, written = (
+            sum(step.rows for step in explain(query, database, written=as_written))
+            for as_written in (False, True)
+        )
+        assert planned <= written
+        assert q(query, database) == q(query, database, written=True)
+
+
+def test_a_cycle_is_joined_anew_after_a_transaction() -> None:
+    database = hub(300)
+    assert len(q(TRIANGLES, database)) == 1
+    after = database.with_([(Keyword("db/add"), 1_001, Keyword("edge"), 100_001)]).db_after
+    assert sorted(q(TRIANGLES, after)) == [(1_000, 1, 100_000), (1_001, 1, 100_001)]
+    assert len(q(TRIANGLES, database)) == 1
+
+
 def test_what_follows_a_cycle_is_explained_behind_it() -> None:
     database = hub(600)
     query = (
@@ -421,9 +442,6 @@ def test_a_plan_that_is_kept_does_not_try_in_vain_again() -> None:
 
 def dense(nodes: int) -> Database:
     return graph(*((a, b) for a in range(1, nodes + 1) for b in range(1, nodes + 1) if a != b))
-
-
-SQUARES = "[:find ?a ?b ?c ?d :where [?a :edge ?b] [?b :edge ?c] [?c :edge ?d] [?d :edge ?a]]"
 
 
 def test_a_budget_of_rows_ends_a_join_of_all() -> None:
