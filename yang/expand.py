@@ -53,7 +53,7 @@ from yang.reader.clojure import read_source
 from yang.reader.resolve import resolve
 from yang.segment import Span
 from yang.special import SPECIAL, global_name
-from yang.types_and_protocols import construct
+from yang.types_and_protocols import CLASS_NAMES, FULL_NAMES, IMPORTED, construct
 from yang.walk import Walk, run
 
 Scope: TypeAlias = frozenset[str]
@@ -287,6 +287,8 @@ class Expander:
         if name == "gensym":
             counter = symbol(self.gensym_name(form.span), form.span)
             return call(form.span, "yin.core/impl/gensym-of", counter)
+        if name in FULL_NAMES:
+            return call(form.span, "quote", form)
         self._refuse(name, name, form.span)
         if name == "*ns*":
             return call(form.span, "quote", symbol(self.namespace, form.span))
@@ -325,6 +327,9 @@ class Expander:
         if own in self.dynamic:
             return call(form.span, "yin.core/dynamic-value", form._replace(value=own))
         self.early.add(own)
+        if name in IMPORTED and own not in self.own:
+            self.written_out.add(own)
+            return call(form.span, "quote", form._replace(value=CLASS_NAMES[name]))
         if self.namespace == self.globals.home:
             return form
         if name in self.core_names:
@@ -638,6 +643,7 @@ class Expander:
     def form(self, form: Form, scope: Scope) -> Walk[Form]:
         """Expand one form."""
         origin: Origin = ()
+        described = form if form.meta and is_function(form) else None
         while (form.kind == "list" and form.value) or form.kind == "function":
             if form.kind == "function":
                 form = function_list(form)
@@ -647,7 +653,11 @@ class Expander:
                 break
             special = SPECIAL.get(head.value)
             if special is not None:
-                return self._done((yield special(self, form, scope)), origin)
+                made = yield special(self, form, scope)
+                if described is not None:
+                    metadata = yield self._metadata(described, scope)
+                    made = call(form.span, "yin.core/with-meta", made, metadata)
+                return self._done(made, origin)
             macro = self.macro_of(head, scope)
             if macro is not None:
                 origin = (*origin, Expansion(macro.name, form))
@@ -661,7 +671,17 @@ class Expander:
             form = derived(self, form)
         if form.is_leaf:
             return self._done(self.leaf(form, scope), origin)
-        return self._done(form._replace(value=(yield self.all(form.value, scope))), origin)
+        made = form._replace(value=(yield self.all(form.value, scope)))
+        if form.meta and form.kind != "list":
+            made = call(form.span, "yin.core/with-meta", made, (yield self._metadata(form, scope)))
+        return self._done(made, origin)
+
+    def _metadata(self, form: Form, scope: Scope) -> Walk[Form]:
+        """Return the map that ^ gives a form."""
+        entries = {text_of(key): (key, value) for key, value in form.meta}
+        parts = [part for entry in entries.values() for part in entry]
+        expanded = yield self.all(parts, scope)
+        return Form("map", expanded, form.span)
 
     def _done(self, form: Form, origin: Origin) -> Form:
         """Return a core form that macro calls expanded to."""
@@ -1007,6 +1027,13 @@ def _placed(form: Form, span: Span) -> Form:
 def write_key(form: Form) -> str:
     """Return the name of a keyword form."""
     return form.value.name  # type: ignore[no-any-return]
+
+
+def is_function(form: Form) -> bool:
+    """Return whether a form is `(fn ...)` or `#(...)`."""
+    if form.kind == "function":
+        return True
+    return form.kind == "list" and bool(form.value) and form.value[0].value in ("fn", "fn*")
 
 
 def _is_true(form: Form | None) -> bool:

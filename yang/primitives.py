@@ -405,6 +405,8 @@ PRIMITIVES: tuple[Primitive, ...] = (
     ),
     Primitive("char-kind", 1, 1, PURE, "general category of a character in Unicode, as Lu"),
     Primitive("inst-of-ms", 1, 1, PURE, "instant of milliseconds since 1970"),
+    Primitive("meta", 1, 1, PURE, "metadata of a value, or nil"),
+    Primitive("with-meta", 2, 2, PURE, "the value with a map as its metadata, or nil for none"),
 )
 
 # What does the work of a host function when it is too much for one instruction: a function of the core library that
@@ -470,5 +472,36 @@ LONG_FORMS: dict[str, str] = {
     "sorted-map": "long/sorted-map",
     "sorted-set": "long/sorted-set",
 }
+
+# Metadata. A host function takes a value with metadata as it is where it is an item that it keeps, compares or prints; by
+# position, None: any. All other arguments it takes bare.
+TAKES_WHOLE: dict[str, frozenset[int] | None] = {
+    **dict.fromkeys(
+        [
+            *("=", "not=", "identical?", "hash", "compare", "str", "pr-str", "print-str"),
+            *("list", "vector", "hash-map", "hash-set", "sorted-map", "sorted-set"),
+            *("atom", "reset!", "compare-and-set!", "opaque*", "whole", "small", "meta"),
+        ]
+    ),
+    **dict.fromkeys(["conj", "assoc", "dissoc", "disj"], frozenset(range(1, 5))),
+    **dict.fromkeys(["get", "nth", "find", "contains?"], frozenset((1, 2))),
+    "cons": frozenset((0,)),
+    "with-meta": frozenset((0,)),
+    "sorted-insert": frozenset((2, 3)),
+    "sorted-replace": frozenset((2,)),
+}
+# What these give has the metadata of the argument at a place.
+KEEPS_METADATA: dict[str, int] = {
+    **dict.fromkeys(("conj", "assoc", "dissoc", "disj", "empty"), 0),
+    **dict.fromkeys(("pop", "seq"), 0),  # not what was popped off a list; of what is a seq already
+    "fold-items": 1,
+}
+
+
+def takes_bare(name: str, place: int) -> bool:
+    """Return whether a host function takes the argument at a place without its metadata."""
+    whole = TAKES_WHOLE.get(name, frozenset())
+    return whole is not None and place not in whole
+
 
 PRIMITIVE_NUMBERS: dict[str, int] = {row.name: number for number, row in enumerate(PRIMITIVES)}

@@ -11,7 +11,17 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from datomstore.value import Keyword
-from yang.forms import Exact, Form, call, literal, symbol, value_of, vector
+from yang.forms import (
+    Exact,
+    Form,
+    call,
+    function_list,
+    literal,
+    symbol,
+    text_of,
+    value_of,
+    vector,
+)
 from yang.macros import mentions
 from yang.namespaces import SLASHED
 from yang.types_and_protocols import construct
@@ -29,8 +39,40 @@ def _quote(expander: Expander, form: Form, scope: Scope) -> Walk[Form]:
         value_of(quoted)
     except ValueError as error:
         raise expander.error(str(error), quoted.span) from None
-    return form
+    return _with_metadata(quoted) if _has_metadata(quoted) else form
     yield
+
+
+def _has_metadata(form: Form) -> bool:
+    """Return whether ^ stands anywhere in a form."""
+    stack = [form]
+    while stack:
+        form = stack.pop()
+        if form.meta:
+            return True
+        if not form.is_leaf:
+            stack += form.value
+    return False
+
+
+_MAKERS = {"list": "list", "vector": "vector", "map": "hash-map", "set": "hash-set"}
+
+
+def _with_metadata(form: Form) -> Form:
+    """Return the code of a quoted form in which there is metadata. Recursion is bounded by the reader's NESTING_MAX."""
+    span = form.span
+    if not _has_metadata(form._replace(meta=())):
+        made = call(span, "quote", form._replace(meta=()))
+    elif form.kind == "function":
+        made = _with_metadata(function_list(form))
+    else:
+        parts = [_with_metadata(item) for item in form.value]
+        made = call(span, f"yin.core/{_MAKERS[form.kind]}", *parts)
+    if not form.meta:
+        return made
+    entries = {text_of(key): (key, value) for key, value in form.meta}
+    parts = [_with_metadata(part) for entry in entries.values() for part in entry]
+    return call(span, "yin.core/with-meta", made, Form("map", tuple(parts), span))
 
 
 def _if(expander: Expander, form: Form, scope: Scope) -> Walk[Form]:

@@ -158,67 +158,30 @@ def _type(expander: Expander, form: Form) -> Form:
     return literal(name, form.span)
 
 
-CLASSES = frozenset(
-    [
-        "String",
-        "CharSequence",
-        "Comparable",
-        "Object",
-        "Long",
-        "Integer",
-        "Number",
-        "Double",
-        "Ratio",
-        "Boolean",
-        "Character",
-        "Keyword",
-        "Named",
-        "IFn",
-        "Symbol",
-        "PersistentVector",
-        "APersistentVector",
-        "IPersistentVector",
-        "Vector",
-        "Indexed",
-        "Associative",
-        "List",
-        "Sequential",
-        "IPersistentCollection",
-        "Seqable",
-        "Collection",
-        "Iterable",
-        "Counted",
-        "PersistentArrayMap",
-        "PersistentHashMap",
-        "PersistentTreeMap",
-        "APersistentMap",
-        "IPersistentMap",
-        "Map",
-        "PersistentHashSet",
-        "PersistentTreeSet",
-        "APersistentSet",
-        "IPersistentSet",
-        "Set",
-        "PersistentList",
-        "IPersistentList",
-        "ISeq",
-        "LazySeq",
-        "Cons",
-        "AFn",
-        "Fn",
-        "ExceptionInfo",
-        "IExceptionInfo",
-        "RuntimeException",
-        "Exception",
-        "Throwable",
-        "Atom",
-        "IAtom",
-        "IDeref",
-        "Date",
-        "Inst",
-        "UUID",
-    ]
-)
+_JAVA_LANG = """
+    String CharSequence Comparable Object Long Integer Number Double Boolean Character Iterable
+    RuntimeException Exception Throwable
+"""
+_JAVA_UTIL = """
+    List Collection Map Set Date UUID
+"""
+_CLOJURE_LANG = """
+    Ratio Keyword Named IFn Symbol PersistentVector APersistentVector IPersistentVector Vector
+    Indexed Associative Sequential IPersistentCollection Seqable Counted PersistentArrayMap
+    PersistentHashMap PersistentTreeMap APersistentMap IPersistentMap PersistentHashSet
+    PersistentTreeSet APersistentSet IPersistentSet PersistentList IPersistentList ISeq LazySeq
+    Cons AFn Fn ExceptionInfo IExceptionInfo Atom IAtom IDeref Inst
+"""
+# What of Clojure's classes may be extended and asked for; their names are symbols here.
+CLASS_NAMES: dict[str, str] = {
+    **{name: f"java.lang.{name}" for name in _JAVA_LANG.split()},
+    **{name: f"java.util.{name}" for name in _JAVA_UTIL.split()},
+    **{name: f"clojure.lang.{name}" for name in _CLOJURE_LANG.split()},
+    "Pattern": "java.util.regex.Pattern",
+}
+CLASSES = frozenset(CLASS_NAMES)
+FULL_NAMES = frozenset(CLASS_NAMES.values())
+IMPORTED = frozenset(name for name, full in CLASS_NAMES.items() if full.startswith("java.lang."))
 
 
 def extend_type(expander: Expander, form: Form) -> Form:
@@ -346,6 +309,9 @@ def instance(expander: Expander, form: Form) -> Form | None:
     found = expander.global_of(type_, frozenset())
     if found is not None and found.kind == "protocol":
         return core(form.span, "satisfies?", type_, value)
+    is_type = found is not None and found.kind == "type"
+    if not is_type and type_.value.rpartition(".")[2] not in CLASSES:
+        return None
     return core(form.span, "impl/instance?", _type(expander, type_), value)
 
 

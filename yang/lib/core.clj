@@ -161,7 +161,10 @@
 (defn indexed? [x] (vector? x))
 (defn map-entry? [x] (and (vector? x) (= 2 (count x))))
 (defn volatile? [x] (atom? x))
-(defn class? [_] false)
+(defn class?
+  "Is the name of one of Clojure's classes, which are symbols here."
+  [x]
+  (and (symbol? x) (or (starts-with? (name x) "java.") (starts-with? (name x) "clojure.lang."))))
 (defn uri? [_] false)
 (defn special-symbol? [x]
   (contains? '#{& . case* catch def deftype* do finally fn* if let* letfn* loop* monitor-enter monitor-exit new quote recur
@@ -216,7 +219,7 @@
 (defn set
   "In a loop, because of many items the host function would be one long instruction."
   [coll]
-  (if (set? coll) coll (into #{} coll)))
+  (if (set? coll) (with-meta coll nil) (into #{} coll)))
 
 (defn mapv
   ([f coll]
@@ -279,11 +282,16 @@
     (assoc m k (apply update-in (get m k) ks f more))
     (assoc m k (apply f (get m k) more))))
 
-(defn update-vals [m f] (impl/fold-seq (fn [found [k v]] (assoc found k (f v))) {} m))
-(defn update-keys [m f] (impl/fold-seq (fn [found [k v]] (assoc found (f k) v)) {} m))
+(defn vary-meta
+  "The value with what f makes of its metadata."
+  [x f & more]
+  (with-meta x (apply f (meta x) more)))
+
+(defn update-vals [m f] (impl/fold-seq (fn [found [k v]] (assoc found k (f v))) (with-meta {} (meta m)) m))
+(defn update-keys [m f] (impl/fold-seq (fn [found [k v]] (assoc found (f k) v)) (with-meta {} (meta m)) m))
 
 (defn select-keys [m ks]
-  (loop [found {} left (seq ks)]
+  (loop [found (with-meta {} (meta m)) left (seq ks)]
     (if left
       (let [entry (find m (first left))]
         (recur (if entry (conj found entry) found) (next left)))
@@ -366,7 +374,7 @@
    (let [items (vec coll)]
      (if (empty? items)
        ()
-       (seq (impl/sort-part order items 0 (count items)))))))
+       (with-meta (seq (impl/sort-part order items 0 (count items))) (meta coll))))))
 
 (defn sort-by
   ([f coll] (sort-by f compare coll))

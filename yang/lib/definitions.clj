@@ -290,7 +290,44 @@
 (defn instance?
   "Is a value of a type, which is a value itself here: the name of a type, or a protocol."
   [type x]
-  (if (map? type) (satisfies? type x) (impl/instance? type x)))
+  (cond
+    (map? type) (satisfies? type x)
+    (class? type) (impl/instance? (impl/class-name type) x)
+    :else (impl/instance? type x)))
+
+(defn impl/class-name
+  "What stands behind the last dot of a class's name."
+  [class]
+  (last (split-text (name class) ".")))
+
+(defn impl/class-of
+  "The name that Clojure's class of a value has, which is none of the program's types."
+  [x]
+  (let [name (first (impl/class-names x))]
+    (case name
+      ("String" "Long" "Double" "Boolean" "Character") (symbol (str "java.lang." name))
+      ("Date" "UUID") (symbol (str "java.util." name))
+      "Pattern" 'java.util.regex.Pattern
+      "PersistentArrayMap" (cond
+                             (sorted? x) 'clojure.lang.PersistentTreeMap
+                             (< (count x) 9) 'clojure.lang.PersistentArrayMap
+                             :else 'clojure.lang.PersistentHashMap)
+      "PersistentHashSet" (if (sorted? x) 'clojure.lang.PersistentTreeSet 'clojure.lang.PersistentHashSet)
+      (symbol (str (if (= name "Object") "java.lang." "clojure.lang.") name)))))
+
+(defn class
+  "The type of a value: the symbol of one of the program's types, or the name of Clojure's class as a symbol."
+  [x]
+  (let [type (if (nil? x) nil (impl/type-of x))]
+    (cond
+      (nil? x) nil
+      (some? type) type
+      :else (impl/class-of x))))
+
+(defn type
+  "What the metadata of a value says is its type, or its class."
+  [x]
+  (or (get (meta x) :type) (class x)))
 
 (defn impl/instance [type values] (impl/box :yin.core/instance [type values]))
 (defn impl/field [x i] (nth (nth (impl/box-content x) 1) i))

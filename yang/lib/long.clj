@@ -247,9 +247,15 @@
         (hash-map (first left)))
       m)))
 
+(defn impl/keeping-meta
+  "What f makes of a collection without its metadata, and of more; with it."
+  [f coll & more]
+  (with-meta (apply f (with-meta coll nil) more) (meta coll)))
+
 (defn long/conj
   ([coll item]
    (cond
+     (some? (meta coll)) (impl/keeping-meta long/conj coll item)
      (sorted-calls? coll) (impl/sorted-add coll item)
      (and (map? coll) (map? item)) (impl/poured coll item)
      :else (whole conj coll item)))
@@ -258,7 +264,11 @@
      (if left (recur (conj coll (first left)) (next left)) coll))))
 
 (defn long/assoc
-  ([m k v] (if (sorted-calls? m) (impl/sorted-put m k v) (whole assoc m k v)))
+  ([m k v]
+   (cond
+     (some? (meta m)) (impl/keeping-meta long/assoc m k v)
+     (sorted-calls? m) (impl/sorted-put m k v)
+     :else (whole assoc m k v)))
   ([m k v & more]
    (loop [m (assoc m k v) left more]
      (if left
@@ -269,14 +279,22 @@
 
 (defn long/dissoc
   ([m] m)
-  ([m k] (if (sorted-calls? m) (impl/sorted-take m k) (whole dissoc m k)))
+  ([m k]
+   (cond
+     (some? (meta m)) (impl/keeping-meta long/dissoc m k)
+     (sorted-calls? m) (impl/sorted-take m k)
+     :else (whole dissoc m k)))
   ([m k & more]
    (loop [m (dissoc m k) left more]
      (if left (recur (dissoc m (first left)) (next left)) m))))
 
 (defn long/disj
   ([coll] coll)
-  ([coll x] (if (sorted-calls? coll) (impl/sorted-take coll x) (whole disj coll x)))
+  ([coll x]
+   (cond
+     (some? (meta coll)) (impl/keeping-meta long/disj coll x)
+     (sorted-calls? coll) (impl/sorted-take coll x)
+     :else (whole disj coll x)))
   ([coll x & more]
    (loop [coll (disj coll x) left more]
      (if left (recur (disj coll (first left)) (next left)) coll))))

@@ -139,7 +139,11 @@
 (defn into
   ([] [])
   ([to] to)
-  ([to from] (impl/fold conj to from))
+  ([to from]
+   (let [metadata (meta to)]
+     (if (nil? metadata)
+       (impl/fold conj to from)
+       (with-meta (impl/fold conj (with-meta to nil) from) metadata))))
   ([to xform from] (transduce xform (completing conj) to from)))
 
 (defn run! [f coll]
@@ -605,7 +609,7 @@
    (map (fn [x] (let [found (find replacements x)] (if found (val found) x)))))
   ([replacements coll]
   (let [one (fn [x] (let [found (find replacements x)] (if found (val found) x)))]
-    (if (vector? coll) (mapv one coll) (map one coll)))))
+    (if (vector? coll) (with-meta (mapv one coll) (meta coll)) (map one coll)))))
 
 (defn sequence
   ([coll] (if (seq? coll) coll (or (seq coll) ())))

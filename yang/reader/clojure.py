@@ -418,6 +418,8 @@ class _Reading:
     def _meta(self, parts: Parts) -> Form:
         mark, _, given, _, described = parts
         metadata, form = _single(mark, given), _single(mark, described)
+        if form.kind in ("literal", "auto"):
+            raise _Refused("metadata stands before a symbol or a collection", form.span)
         if metadata.kind == "map":
             items = metadata.value
             entries = tuple(zip(items[::2], items[1::2], strict=True))

@@ -262,12 +262,12 @@ cdef Outcome call_with_continuation(State *state, Value function, int32_t slot) 
 cdef Outcome look_up(Heap *heap, Value callee, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
     """Call a keyword, symbol, map, set or vector: `get`, with an optional default except for vectors."""
     cdef Value collection = callee
-    cdef Value key = arguments[0]
+    cdef Value key = arguments[0]  # the key itself may have metadata
     cdef Value *found = NULL
     cdef int64_t rank = 0
     cdef Outcome outcome
     if callee.tag == KEYWORD or callee.tag == SYMBOL:
-        collection = arguments[0]
+        collection = bare(arguments[0])
         key = callee
     result[0] = nil()
     if collection.tag == VECTOR:
@@ -303,7 +303,7 @@ cdef Outcome call_primitive(State *state, uint32_t number, Value *arguments, uin
     if primitive.kind == 2:
         return ask(state, number, arguments, n, slot)
     state.heap.steps = 0
-    outcome = primitive.function(&state.heap, arguments, n, &result)
+    outcome = run_primitive(&state.heap, number, arguments, n, &result)
     if outcome != OK:
         release(&state.heap, result)
         return call_long_form(state, number, arguments, n, slot) if outcome == DEFER else outcome
@@ -330,7 +330,7 @@ cdef Outcome do_whole(State *state, uint32_t number, Value *arguments, uint32_t 
     cdef Outcome outcome
     heap.steps = 0
     heap.steps_max = STEPS_MAX_WHOLE
-    outcome = PRIMITIVE_TABLE[number].function(heap, arguments, n, &result)
+    outcome = run_primitive(heap, number, arguments, n, &result)
     heap.steps_max = STEPS_MAX
     if outcome != OK:
         release(heap, result)
@@ -565,6 +565,10 @@ cdef Outcome call(State *state, Value callee, Value *arguments, uint32_t n, int3
     cdef Value result = nil()
     cdef Outcome outcome
     while True:
+        if unlikely(state.heap.described):
+            callee = bare(callee)
+            if callee.tag == PRIMITIVE and PRIMITIVE_TABLE[callee.integer].kind == 1:
+                bare_functions(&state.heap, arguments, n)
         if HOSTILE and callee.tag == PRIMITIVE:
             hostile_primitive(<uint32_t> callee.integer)
         if callee.tag == CLOSURE:
@@ -630,6 +634,7 @@ cdef Outcome check_data(Heap *heap, Value value, bint data_only) noexcept nogil:
     cdef bint more = False
     cdef Outcome outcome = OK
     while True:
+        value = bare(value)
         if data_only and (value.tag == PRIMITIVE or value.tag >= CLOSURE):
             outcome = fault_type(heap, b"effect", b"data", value)
         elif value.tag == EMPTY or LIST <= value.tag <= SORTED_SET:

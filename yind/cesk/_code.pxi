@@ -42,7 +42,7 @@ cdef Outcome make_immortal(CodeInfo *code, Heap *heap, Value value) noexcept nog
     cdef uint32_t i
     while True:
         if value.tag >= HEAP and value.object.count < IMMORTAL:
-            if value.tag >= VECTOR_NODE and not is_vector_part(value.tag):
+            if is_inner(value.tag) and not is_vector_part(value.tag):
                 value.object.count = IMMORTAL
             elif not add_static(code, value.object):
                 return NO_MEMORY

@@ -210,6 +210,7 @@ cdef object python_value(Heap *heap, Value source):
     heap.steps = 0
     try:
         while True:
+            value = bare(value)
             if value.tag == UNBOUND:  # all parts of a collection are done, the last one first
                 count = value.integer
                 parts = done[len(done) - count :]

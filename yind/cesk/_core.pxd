@@ -38,6 +38,7 @@
 #     ERROR         -                                      message, data, cause; text, kind (a KEYWORD) and content of an
 #                                                          opaque value, such as a pattern
 #     FRAME         parent, arity, closure, resume         slots; `slot` is where a callee's value goes
+#     DESCRIBED     -                                      a value, and its metadata: MAP or SORTED_MAP; see `_described.pxi`
 #
 # Of vectors some kinds hold plain pointers, and some leaves hold items without pointers:
 #     VECTOR          count, shift, then root (VECTOR_NODE or NULL) and tail (a leaf, NULL when empty)
@@ -145,7 +146,8 @@ cdef enum Tag:
     VECTOR_WORDS = 48
     VECTOR_OBJECTS = 49
     MAP_PAGE = 50
-    TAG_COUNT = 51
+    DESCRIBED = 51  # no inner object
+    TAG_COUNT = 52
 
 cdef enum Spare:
     VACANT = 1  # of a NIL in a slot: not bound yet, or taken; no program sees it
@@ -343,6 +345,7 @@ cdef struct Heap:
     uint64_t steps  # of work in the running instruction, see spend()
     uint64_t steps_max
     uint32_t key_depth  # nesting of key comparisons
+    bint described  # a value with metadata has been made, or read
     bint fixed_layout  # of constants, which agents with different keys share: their maps have no keyed nodes
     uint64_t hash_key[2]  # of this agent, see keyed_hash
     const char *fault_kind  # set by fault()
@@ -358,6 +361,8 @@ cdef struct PrimitiveInfo:
     uint32_t least
     uint32_t most  # 0xFFFFFFFF: any number
     uint32_t kind  # 0 pure, 1 control, 2 effect
+    uint32_t bare  # a bit for each argument of which it takes the bare value
+    uint32_t keeps  # the argument whose metadata its value has, too; BARE_MAX: none
     const char *name
 
 # A walk over any collection, string, seq or nil. Everything in it is borrowed.

@@ -41,12 +41,15 @@ cdef Outcome missing_primitive(Heap *heap, const Value *arguments, uint32_t n, V
 
 
 cdef void set_primitive(
-    uint32_t number, PrimitiveFunction function, uint32_t least, uint32_t most, uint32_t kind, const char *name
+    uint32_t number, PrimitiveFunction function, uint32_t least, uint32_t most, uint32_t kind, uint32_t bare_mask,
+    uint32_t keeps, const char *name,
 ) noexcept:
     PRIMITIVE_TABLE[number].function = function
     PRIMITIVE_TABLE[number].least = least
     PRIMITIVE_TABLE[number].most = most
     PRIMITIVE_TABLE[number].kind = kind
+    PRIMITIVE_TABLE[number].bare = bare_mask
+    PRIMITIVE_TABLE[number].keeps = keeps
     PRIMITIVE_TABLE[number].name = name
 
 

@@ -64,6 +64,8 @@ cdef Outcome cursor_enter(Heap *heap, Cursor *cursor, Value source) noexcept nog
         cursor.end = map_count(cursor.at)
         cursor.entry = NULL
         return OK
+    if source.tag == DESCRIBED:
+        return cursor_enter(heap, cursor, bare(source))
     cursor.kind = NIL
     return fault_type(heap, b"seq", b"a collection", source)
 

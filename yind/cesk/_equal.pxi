@@ -152,6 +152,8 @@ cdef Outcome hash_nested(Heap *heap, Value value, uint32_t depth, uint32_t *resu
             outcome = hash_nested(heap, (<Values *> value.object).at[1], depth, &second)
         result[0] = mix((<uint64_t> part << 32 | second) ^ 0xA5A5)
         return outcome
+    if value.tag == DESCRIBED:
+        return hash_nested(heap, bare(value), depth, result)
     if value.tag >= CLOSURE:  # addresses differ between nodes, so they do not count
         state = (<Closure *> value.object).function.index if value.tag == CLOSURE else 0
         result[0] = mix(state << 8 | value.tag)
@@ -275,6 +277,8 @@ cdef Outcome keyed_nested(Heap *heap, Value value, uint32_t depth, uint64_t *res
         if outcome != OK:
             return outcome
         sip_text(&sip, <Text *> value.object)
+    elif value.tag == DESCRIBED:
+        return keyed_nested(heap, bare(value), depth, result)
     elif value.tag >= CLOSURE:
         sip_word(&sip, (<Closure *> value.object).function.index if value.tag == CLOSURE else 0)
     elif depth >= KEY_DEPTH_MAX:
@@ -333,6 +337,8 @@ cdef inline Outcome keys_equal(Heap *heap, Value a, Value b, bint *result) noexc
     """As `equal`, quick for simple keys."""
     cdef Outcome outcome
     if a.tag != b.tag:
+        if unlikely(a.tag == DESCRIBED or b.tag == DESCRIBED):
+            return keys_equal(heap, bare(a), bare(b), result)
         if not (is_sequential(a.tag) and is_sequential(b.tag)) and plain_tag(a.tag) != plain_tag(b.tag):
             result[0] = False
             return OK
@@ -375,6 +381,8 @@ cdef inline Outcome equal_or_later(Heap *heap, Value a, Value b, bint *result) n
 
 cdef Outcome equal_step(Heap *heap, Value a, Value b, bint *result) noexcept nogil:
     """Compare two values; pairs of nested ones are pushed."""
+    a = bare(a)
+    b = bare(b)
     if a.tag != b.tag or is_sequential(a.tag):
         if is_sequential(a.tag) and is_sequential(b.tag):
             return equal_items(heap, a, b, result)
@@ -495,7 +503,7 @@ cdef int64_t items_wanted(Heap *heap, Value a, Value b, int64_t done) noexcept n
 cdef Outcome equal_entries(Heap *heap, Cursor *left, Cursor *right, bint *result) noexcept nogil:
     """Compare the items of two cursors of which one at least gives entries of a map."""
     cdef Cursor *entry = left if left.pairs else right
-    cdef Value other = right.item if left.pairs else left.item
+    cdef Value other = bare(right.item if left.pairs else left.item)
     cdef Outcome outcome
     if left.pairs and right.pairs:
         outcome = equal_or_later(heap, left.item, right.item, result)
@@ -667,6 +675,8 @@ cdef Outcome compare_values(Heap *heap, Value a, Value b, bint total, int *resul
     cdef Outcome outcome = OK
     result[0] = 0
     while True:
+        a = bare(a)
+        b = bare(b)
         if a.tag == VECTOR and b.tag == VECTOR:
             n = vector_count(a)
             if n != vector_count(b):

@@ -37,7 +37,7 @@ cdef extern from *:
         [27] = 32, [28] = 0, [29] = 32, [30] = 32, [31] = 32, [32] = 32, [33] = 32,
         [34] = 16, [35] = 16, [36] = 16, [37] = 0, [38] = 16, [39] = 16,
         [40] = 16, [41] = 16, [42] = 16, [43] = 16, [44] = 16, [45] = 48, [46] = 16, [47] = 0, [48] = 0, [49] = 0,
-        [50] = 0,
+        [50] = 0, [51] = 16,
     };
     /* Bytes before the pointers of an object, by kind; 0: it has none but in values. */
     static const uint8_t POINTERS_AT[56] = { [28] = 32, [37] = 16, [49] = 16 };
@@ -134,6 +134,16 @@ cdef inline bint is_sorted(uint32_t tag) noexcept nogil:
     return tag == SORTED_MAP or tag == SORTED_SET
 
 
+cdef inline bint is_inner(uint32_t tag) noexcept nogil:
+    """Return whether objects of a kind are never in a slot."""
+    return tag >= VECTOR_NODE and tag != DESCRIBED
+
+
+cdef inline Value bare(Value value) noexcept nogil:
+    """Return a value without its metadata (borrowed)."""
+    return (<Values *> value.object).at[0] if unlikely(value.tag == DESCRIBED) else value
+
+
 cdef inline uint32_t plain_tag(uint32_t tag) noexcept nogil:
     """Return MAP or SET for the sorted kinds, which equal the plain ones; any other tag as it is."""
     return MAP if tag == SORTED_MAP else SET if tag == SORTED_SET else tag
@@ -226,6 +236,7 @@ cdef inline bint is_error(Value value) noexcept nogil:
 
 cdef const char *type_name(Value value) noexcept nogil:
     """Return the kind of a value for messages."""
+    value = bare(value)
     if value.tag == NIL:
         return b"nil"
     if value.tag == FALSE or value.tag == TRUE:

@@ -31,7 +31,7 @@
 #     CAPTURES n value*                     HALT slot value
 #     CONTINUATION frame mark|nil           ERROR message data cause
 #     CONTINUATION_PART frame mark|nil      MARK tag frame mark|nil
-#     SUSPENDED frame mark|nil value
+#     SUSPENDED frame mark|nil value         DESCRIBED value metadata
 #
 # A session has several programs, the oldest first; functions, arities and constants are counted through all of them.
 # LIST_NEXT: the rest is the object before. A function or arity is 2 * index, plus one in the core library; pc counts in
@@ -46,7 +46,7 @@ from yind.cesk.limits import UNITS_MAX as _UNITS_MAX
 from yang.isa import ISA_VERSION as _ISA_VERSION
 
 cdef enum:
-    IMAGE_VERSION = 4
+    IMAGE_VERSION = 5
     IMAGE_PARTS = 10
     IMAGE_ROOTS = 6
     HASH_BYTES = 32

@@ -428,7 +428,7 @@ cdef bint read_value(Reader *reader, Value *value) noexcept nogil:
         return False
     if value.spare == VACANT:
         return refuse(reader, b"a vacant slot outside of a frame")
-    return value.tag < VECTOR_NODE or refuse(reader, b"an inner object stands where a value should")
+    return not is_inner(value.tag) or refuse(reader, b"an inner object stands where a value should")
 
 
 cdef bint read_values(Reader *reader, Value *values, uint32_t n) noexcept nogil:
@@ -445,7 +445,7 @@ cdef bint read_slots(Reader *reader, Value *slots, uint32_t n) noexcept nogil:
     for i in range(n):
         if not read_any(reader, &slots[i]):
             return False
-        if slots[i].tag >= VECTOR_NODE:
+        if is_inner(slots[i].tag):
             return refuse(reader, b"an inner object stands where a value should")
     return True
 

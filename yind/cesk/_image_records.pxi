@@ -704,6 +704,18 @@ cdef bint read_halt(Reader *reader) noexcept nogil:
     return True
 
 
+cdef bint read_described(Reader *reader) noexcept nogil:
+    """Read a value with metadata."""
+    cdef Values *described
+    if not read_simple(reader, DESCRIBED, 2):
+        return False
+    described = <Values *> last_entry(reader).object
+    reader.state.heap.described = True
+    if not may_be_described(described.at[0].tag):
+        return refuse(reader, b"a value that cannot have metadata")
+    return is_map(described.at[1].tag) or refuse(reader, b"metadata that is no map")
+
+
 # ---- all of them
 
 cdef bint read_record(Reader *reader) noexcept nogil:
@@ -764,6 +776,8 @@ cdef bint read_record(Reader *reader) noexcept nogil:
         return read_mark(reader)
     if kind == ERROR:
         return read_simple(reader, ERROR, 3)
+    if kind == DESCRIBED:
+        return read_described(reader)
     if kind == FRAME:
         return read_frame(reader)
     if kind == RECORD_HALT:

@@ -267,7 +267,7 @@ cdef inline bint holds(CodeInfo *code, Object *object) noexcept nogil:
 
 cdef inline bint is_constant(State *state, Object *object) noexcept nogil:
     """Return whether an object is of a constant, and one that a value can be, or a part of a vector."""
-    if object.count < IMMORTAL or (object.kind >= VECTOR_NODE and not is_vector_part(object.kind)):
+    if object.count < IMMORTAL or (is_inner(object.kind) and not is_vector_part(object.kind)):
         return False
     return holds(state.code, object) or holds(state.core, object)
 

@@ -587,7 +587,7 @@ cdef RunStatus run_state(State *state) noexcept nogil:
                 if HOSTILE:
                     hostile_primitive(<uint32_t> place.integer)
                 heap.steps = 0
-                outcome = PRIMITIVE_TABLE[place.integer].function(heap, place + 1, n, &value)
+                outcome = run_primitive(heap, place.integer, place + 1, n, &value)
                 if likely(outcome == OK):
                     release_values(heap, place + 1, n)
                     put_made(heap, &frame.at[slot], &value)
@@ -650,7 +650,7 @@ cdef RunStatus run_state(State *state) noexcept nogil:
             place = slot_at(frame, step.c)
             if PRIMITIVE_TABLE[step.b].kind == 0:
                 heap.steps = 0
-                outcome = PRIMITIVE_TABLE[step.b].function(heap, place, step.n, &value)
+                outcome = run_primitive(heap, step.b, place, step.n, &value)
                 if likely(outcome == OK):
                     release_values(heap, place, step.n)
                     put_made(heap, slot_at(frame, step.a), &value)
@@ -674,7 +674,7 @@ cdef RunStatus run_state(State *state) noexcept nogil:
         elif opcode == OP_PRIMITIVE_READ:
             here(OP_PRIMITIVE_READ)
             heap.steps = 0
-            outcome = PRIMITIVE_TABLE[step.b].function(heap, slot_at(frame, step.c), 1, &value)
+            outcome = run_primitive(heap, step.b, slot_at(frame, step.c), 1, &value)
         # Host functions: what is quickly done; the rest goes to the place of all host functions.
         elif opcode == QUICK_FIRST:
             here(QUICK_FIRST)

@@ -103,6 +103,7 @@ cdef Outcome conj_to_map(Heap *heap, Value *handle, Value item) noexcept nogil:
     cdef Cursor cursor
     cdef bint more = False
     cdef Outcome outcome
+    item = bare(item)
     if item.tag == NIL:
         return OK
     if item.tag == VECTOR:

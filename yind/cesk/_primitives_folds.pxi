@@ -37,7 +37,7 @@ cdef Outcome fold_one(Heap *heap, int64_t number, Value *result, Value item) noe
             return OK
     pair[0] = result[0]
     pair[1] = item
-    outcome = PRIMITIVE_TABLE[number].function(heap, pair, 2, &made)
+    outcome = run_primitive(heap, number, pair, 2, &made)
     if outcome == OK:
         set_value(heap, result, made)
     else:

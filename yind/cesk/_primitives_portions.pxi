@@ -86,7 +86,7 @@ cdef Outcome primitive_whole(Heap *heap, const Value *arguments, uint32_t n, Val
     if n - 1 < primitive.least or n - 1 > primitive.most or function.integer == PRIMITIVE_WHOLE:
         return fault_type(heap, b"portion", b"other arguments", function)
     heap.steps_max = STEPS_MAX_WHOLE
-    outcome = primitive.function(heap, arguments + 1, n - 1, result)
+    outcome = run_primitive(heap, function.integer, arguments + 1, n - 1, result)
     heap.steps_max = steps_max
     return FAILED if outcome == DEFER else outcome
 
@@ -101,7 +101,7 @@ cdef Outcome primitive_small(Heap *heap, const Value *arguments, uint32_t n, Val
     primitive = &PRIMITIVE_TABLE[function.integer]
     if n - 1 < primitive.least or n - 1 > primitive.most or function.integer == PRIMITIVE_SMALL:
         return fault_type(heap, b"portion", b"other arguments", function)
-    outcome = primitive.function(heap, arguments + 1, n - 1, result)
+    outcome = run_primitive(heap, function.integer, arguments + 1, n - 1, result)
     if outcome != DEFER:
         return outcome
     set_value(heap, result, nil())
@@ -148,7 +148,7 @@ cdef Outcome primitive_check_some(Heap *heap, const Value *arguments, uint32_t n
     cdef Outcome outcome = expect_stack(heap, left, 1)
     if outcome != OK:
         return outcome
-    value = stack_item(&left)
+    value = bare(stack_item(&left))
     left = retained(left)
     if value.tag != EMPTY and not LIST <= value.tag <= SORTED_SET:
         outcome = check_data(heap, value, data_only)
@@ -421,8 +421,8 @@ cdef Outcome primitive_equal_some(Heap *heap, const Value *arguments, uint32_t n
     if outcome != OK:
         return outcome
     kind = stack_item(&left)
-    a = stack_item(&left)
-    b = stack_item(&left)
+    a = bare(stack_item(&left))
+    b = bare(stack_item(&left))
     if kind.tag != INT or kind.integer < 0:
         return fault_type(heap, b"portion", b"a kind", kind)
     if kind.integer > EQUAL_BYTES:
@@ -476,8 +476,8 @@ cdef Outcome primitive_compare_some(Heap *heap, const Value *arguments, uint32_t
     if outcome != OK:
         return outcome
     start = stack_item(&left)
-    a = stack_item(&left)
-    b = stack_item(&left)
+    a = bare(stack_item(&left))
+    b = bare(stack_item(&left))
     if start.tag != INT or start.integer < 0:
         return fault_type(heap, b"portion", b"an index", start)
     left = retained(left)

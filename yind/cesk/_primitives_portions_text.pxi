@@ -449,10 +449,11 @@ cdef Outcome print_opened(
     Heap *heap, Buffer *buffer, Value value, bint readable, Value *stack, uint32_t *depth
 ) noexcept nogil:
     """Print the beginning of a value that is not small; the rest goes on the stack."""
-    cdef Values *error = <Values *> value.object
+    cdef Values *error = <Values *> bare(value).object
     cdef Value rest = nil()
     cdef Mark closer
     cdef Outcome outcome = OK
+    value = bare(value)
     if value.tag == EMPTY or LIST <= value.tag <= SORTED_SET:
         outcome = seq_of(heap, value, SEQ_ITEMS, &rest)
         if outcome != OK:

@@ -646,6 +646,7 @@ cdef Outcome print_part(Heap *heap, Buffer *buffer, Value value, bint readable, 
         if value.integer == CLOSE_ATOM:
             depth[0] -= 1
         return put_words(heap, buffer, MARKS[<int> value.integer])
+    value = bare(value)
     if LIST <= value.tag <= SORTED_SET:
         return open_collection(heap, buffer, value)
     if value.tag == ERROR:
@@ -695,6 +696,7 @@ cdef Outcome glimpse(Heap *heap, Buffer *buffer, Value value, size_t enough) noe
 
 cdef Outcome put_str(Heap *heap, Buffer *buffer, Value value) noexcept nogil:
     """Add a value as Clojure's str has it: nothing for nil, strings and characters as they are, else as EDN."""
+    value = bare(value)
     if value.tag == NIL:
         return OK
     if value.tag == STRING:

@@ -68,7 +68,7 @@ cdef class StateBuilder:
     cdef Value *_at(self, number) except NULL:
         """Return a part that a program may see (borrowed)."""
         cdef Value *value = self._any(number)
-        if value.tag >= VECTOR_NODE:
+        if is_inner(value.tag):
             raise StateInvalid(f"part {number} is no value")
         return value
 
@@ -197,6 +197,14 @@ cdef class StateBuilder:
         parts[1] = self._at(data)[0]
         parts[2] = self._at(cause)[0]
         return self._add(give_values(self._heap(), ERROR, parts, 3, &made), made)
+
+    def described(self, value, metadata):
+        """Make a value with metadata."""
+        cdef Value parts[2]
+        cdef Value made = nil()
+        parts[0] = self._at(value)[0]
+        parts[1] = self._at(metadata)[0]
+        return self._add(primitive_with_meta(self._heap(), parts, 2, &made), made)
 
     def atom(self):
         """Make an atom that holds nil."""

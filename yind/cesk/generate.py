@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 
 from yang.isa import INSTRUCTIONS
-from yang.primitives import PRIMITIVE_NUMBERS, PRIMITIVES, Kind
+from yang.primitives import KEEPS_METADATA, PRIMITIVE_NUMBERS, PRIMITIVES, Kind, takes_bare
 
 FOLDER = Path(__file__).parent
 SIGNS = {
@@ -29,6 +29,7 @@ SIGNS = {
 }
 DEFINITION = re.compile(r"^cdef (?:inline )?Outcome (primitive_\w+)\(", re.MULTILINE)
 COUNT_MAX = 0xFFFFFFFF
+BARE_MAX = 5  # ORDER: bare
 
 
 def entry_name(name: str) -> str:
@@ -169,6 +170,11 @@ def defined_entries() -> set[str]:
     }
 
 
+def bare_mask(name: str) -> int:
+    """Return a bit for each argument that a host function takes without its metadata."""
+    return sum(1 << place for place in range(BARE_MAX) if takes_bare(name, place))
+
+
 def table_text() -> str:
     """Return `_table.pxi`: numbers and the table of functions. ORDER: primitives."""
     defined = defined_entries()
@@ -189,7 +195,8 @@ def table_text() -> str:
         function = name if name in defined else "missing_primitive"
         most = COUNT_MAX if row.most is None else row.most
         lines.append(
-            f'    set_primitive({number}, {function}, {row.least}, {most}, {c_kind(row.kind)}, b"{row.name}")'
+            f"    set_primitive({number}, {function}, {row.least}, {most}, {c_kind(row.kind)}, "
+            f'{bare_mask(row.name)}, {KEEPS_METADATA.get(row.name, BARE_MAX)}, b"{row.name}")'
         )
     return "\n".join([*lines, "", "", "fill_primitive_table()", ""])
 

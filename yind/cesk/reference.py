@@ -36,8 +36,9 @@ from yang.resolve import CORE_ONLY, CORE_PREFIXES, HOST_GLOBALS
 from yang.segment import Part, PrimitiveRef, Span, place_in
 from yind.cesk._core import Fault, FrameView, Status, TraceEntry
 from yind.cesk.errors import StateInvalid, ValueInvalid
-from yind.cesk.reference_primitives import FUNCTIONS as PURE_FUNCTIONS
+from yind.cesk.reference_metadata import call_pure
 from yind.cesk.reference_values import (
+    FUNCTION_KINDS,
     MAPS,
     SETS,
     VECTORS,
@@ -53,6 +54,7 @@ from yind.cesk.reference_values import (
     Store,
     Value,
     all_items,
+    bare,
     check_data,
     from_edn,
     is_error,
@@ -702,6 +704,7 @@ class ReferenceMachine:
     # -- application: one case for each kind of function --
 
     def _apply(self, function: Value, arguments: tuple[Value, ...], site: Site | None) -> None:
+        function = bare(function)
         if isinstance(function, Closure):
             self._apply_closure(function, arguments, site)
         elif isinstance(function, PrimitiveRef):
@@ -755,6 +758,7 @@ class ReferenceMachine:
             spread = all_items(self.store, arguments[-1])
             self.control = Apply(arguments[0], (*arguments[1:-1], *spread), site)
         elif primitive.name == "call/cc":
+            arguments = _bare_functions(arguments)
             if not isinstance(arguments[0], Closure | Continuation):
                 raise type_fault("call/cc", "a function", arguments[0])
             self._wait(site)
@@ -762,11 +766,13 @@ class ReferenceMachine:
         elif primitive.kind is Kind.CONTROL:
             self._apply_control(primitive.name, site, *arguments)
         else:
-            self.control = Give(PURE_FUNCTIONS[primitive.name](self.store, *arguments))
+            self.control = Give(call_pure(self.store, primitive.name, *arguments))
 
     # -- delimited control --
 
     def _apply_control(self, name: str, site: Site | None, tag: Value, *arguments: Value) -> None:
+        arguments = _bare_functions(arguments)
+        tag = _bare_functions((tag,))[0]
         if not isinstance(tag, Keyword | Symbol | Atom) and not (
             name == "prompt*" and isinstance(tag, Closure)
         ):
@@ -835,13 +841,13 @@ class ReferenceMachine:
             return _item_at(function, arguments[0])
         if isinstance(function, SETS):
             _check_count("a set", arguments, 1, 1)
-            return PURE_FUNCTIONS["get"](self.store, function, *arguments)
+            return call_pure(self.store, "get", function, *arguments)
         if isinstance(function, MAPS):
             _check_count("a map", arguments, 1, 2)
-            return PURE_FUNCTIONS["get"](self.store, function, *arguments)
+            return call_pure(self.store, "get", function, *arguments)
         if isinstance(function, Keyword | Symbol):
             _check_count(type_name(function), arguments, 1, 2)
-            return PURE_FUNCTIONS["get"](self.store, arguments[0], function, *arguments[1:])
+            return call_pure(self.store, "get", arguments[0], function, *arguments[1:])
         raise GuestFault("not-a-function", f"{type_name(function)} is not a function")
 
     # -- effects --
@@ -1006,6 +1012,14 @@ def _names_host(site: Site) -> bool:
         operator.name not in site.node.code.defined
         and isinstance(function, PrimitiveRef)
         and PRIMITIVES[function.number].kind is not Kind.CONTROL
+    )
+
+
+def _bare_functions(arguments: tuple[Value, ...]) -> tuple[Value, ...]:
+    """Return the arguments of a control function, which calls functions and gives all else away."""
+    return tuple(
+        bare(argument) if isinstance(bare(argument), FUNCTION_KINDS) else argument
+        for argument in arguments
     )
 
 

@@ -29,6 +29,7 @@ from yind.cesk.reference_values import (
     Store,
     Value,
     all_items,
+    bare,
     pairs_of,
 )
 
@@ -73,6 +74,7 @@ def _of_bytes(content: bytes, tag: int) -> int:
 
 
 def _hashed(store: Store, value: Value, depth: int) -> Walk[int]:
+    value = bare(value)
     simple = _of_simple(value)
     if simple is not None:
         return simple

@@ -29,6 +29,7 @@ from yind.cesk.reference_values import (
     GuestFault,
     Store,
     Value,
+    bare,
     equal,
     is_integer,
     is_number,
@@ -269,7 +270,7 @@ def total_order(store: Store, a: Value, b: Value) -> int:
 def _compare_values(a: Value, b: Value, *, total: bool) -> int:
     stack = [(a, b)]
     while stack:
-        a, b = stack.pop()
+        a, b = (bare(value) for value in stack.pop())
         if isinstance(a, VECTORS) and isinstance(b, VECTORS):
             if len(a) != len(b):
                 return -1 if len(a) < len(b) else 1

@@ -51,6 +51,7 @@ from yind.cesk.reference_values import (
     CallOut,
     Closure,
     Continuation,
+    Described,
     Empty,
     ErrorValue,
     GuestFault,
@@ -66,6 +67,7 @@ from yind.cesk.reference_values import (
     Store,
     Value,
     all_items,
+    bare,
     is_error,
     is_integer,
     is_number,
@@ -215,6 +217,7 @@ def _with_entry(store: Store, target: Value, key: Value, value: Value) -> Value:
 
 
 def _conj_entries(store: Store, target: Value, item: Value) -> Value:
+    item = bare(item)
     if item is None:
         return target
     if isinstance(item, VECTORS):
@@ -652,3 +655,23 @@ def _suspended_with(store: Store, value: Value) -> Value:
     if not isinstance(value, Continuation) or not value.suspended_with:
         raise type_fault("suspended-with", "a continuation of suspend*", value)
     return value.suspended_with[0]
+
+
+# ---- metadata, see reference_metadata
+
+
+@primitive("meta")
+def _meta(store: Store, value: Value) -> Value:
+    return value.metadata if isinstance(value, Described) else None
+
+
+@primitive("with-meta")
+def _with_meta(store: Store, value: Value, metadata: Value) -> Value:
+    value = bare(value)
+    if not isinstance(value, (*COLLECTIONS, *FUNCTION_KINDS, Symbol)):
+        raise type_fault("with-meta", "a collection, symbol or function", value)
+    if metadata is None:
+        return value
+    if not isinstance(metadata, MAPS):
+        raise type_fault("with-meta", "a map", metadata)
+    return Described(value, metadata)

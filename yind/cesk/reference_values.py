@@ -8,6 +8,7 @@ Source: Clojure 1.11: `=`, `hash`, `pr-str`, `seq`.
     nil, booleans, numbers, strings, characters, keywords, symbols, instants, uuids, bytes    as in datomstore.value
     vector   PVector (pyrsistent)          list, cons   Pair, EMPTY at the end
     map      HashMap, SortedMap            set          HashSet, SortedSet
+    with metadata   Described
     other seqs   Slice (of a collection or string), Range, Lazy
     function Closure, Continuation, PrimitiveRef         atom   Atom         error   ErrorValue
 
@@ -198,6 +199,19 @@ class Continuation:
     suspended_with: tuple[Value, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Described:
+    """A collection, symbol or function with metadata, a map; equality, hash and text do not see it."""
+
+    value: Value
+    metadata: Value
+
+
+def bare(value: Value) -> Value:
+    """Return a value without its metadata."""
+    return value.value if isinstance(value, Described) else value
+
+
 SEQS = (Pair, Empty, Slice, Range, Lazy)
 INDEXED: tuple[type[PVector[Any]] | type[str], ...] = (*VECTORS, str)
 SEQUENTIALS = (*VECTORS, *SEQS)
@@ -268,6 +282,7 @@ def opaque_of(value: Value) -> ErrorValue | None:
 
 def type_name(value: Value) -> str:
     """Return the kind of a value for messages."""
+    value = bare(value)
     if opaque_of(value) is not None:
         return "an opaque value"
     if isinstance(value, Pair) and value.is_list:
@@ -332,6 +347,8 @@ def items(store: Store, source: Value) -> Iterator[Value]:
             source = source.rest
         elif isinstance(source, Lazy):
             source = realised(store, source)
+        elif isinstance(source, Described):
+            source = source.value
         else:
             yield from indexed_items(source)
             return
@@ -433,6 +450,7 @@ _END = object()
 
 
 def _equal(store: Store, left: Value, right: Value) -> Walk[bool]:
+    left, right = bare(left), bare(right)
     if isinstance(left, _ATOMIC) or isinstance(right, _ATOMIC):
         return type(left) is type(right) and bool(left == right)
     if left is right:
@@ -489,6 +507,7 @@ def key_of(store: Store, value: Value) -> Key:
 def _key(store: Store, value: Value, depth: int) -> Walk[Key]:
     if depth > KEY_DEPTH_MAX:
         raise GuestFault("limit", "keys are nested too deeply")
+    value = bare(value)
     if isinstance(value, _ATOMIC):
         return _key_of_atomic(value)
     if isinstance(value, SEQUENTIALS):
@@ -547,6 +566,7 @@ def text_of(store: Store, value: Value, *, readable: bool) -> str:
 
 
 def _write(store: Store, value: Value, readable: bool, out: list[str], depth: int) -> Walk[None]:
+    value = bare(value)
     if isinstance(value, str) and not readable:
         out.append(value)
     elif isinstance(value, Char) and not readable:
@@ -612,6 +632,7 @@ def _function_text(value: Value) -> str:
 
 def str_of(store: Store, value: Value) -> str:
     """Return a value as Clojure's `str` has it: nothing for nil, strings and characters as they are."""
+    value = bare(value)
     if value is None:
         return ""
     if isinstance(value, str):
@@ -667,6 +688,7 @@ def to_edn(store: Store, value: Value) -> object:
 
 
 def _to_edn(store: Store, value: Value) -> Walk[object]:
+    value = bare(value)
     if isinstance(value, _ATOMIC):
         return value
     if isinstance(value, MAPS):
@@ -687,7 +709,7 @@ def check_data(store: Store, value: Value, *, data_only: bool) -> None:
     """Go through a value. Raises Force at an unrealised lazy seq; if data_only, GuestFault at what has no EDN form."""
     stack = [value]
     while stack:
-        value = stack.pop()
+        value = bare(stack.pop())
         if isinstance(value, COLLECTIONS):
             if isinstance(value, MAPS):
                 stack.extend(part for entry in pairs_of(value) for part in entry)

@@ -62,6 +62,7 @@ from yind.cesk.reference_values import (
     Atom,
     Closure,
     Continuation,
+    Described,
     Environment,
     ErrorValue,
     HashMap,
@@ -455,6 +456,8 @@ class _Transfer:
                 made = yield self._slice(items, start)
             case Range(start, end, step):
                 made = self.make.range(*(yield self._all((start, end, step))))
+            case Described(inner, metadata):
+                made = self.make.described(*(yield self._all((inner, metadata))))
             case ErrorValue(message, data, cause):
                 made = self.make.error(*(yield self._all((message, data, cause))))
             case Closure():

@@ -28,8 +28,7 @@
 (hash "abc")
 (format "%h" "abc")
 ; not here
-(class 1)
 (.length "abc")
-(with-meta [1] {:a 1})
+
 (aget (int-array [1 2]) 0)
 (bigdec 1)

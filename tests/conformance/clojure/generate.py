@@ -22,6 +22,34 @@ def _words(text: str) -> list[str]:
 
 
 POOLS: dict[str, list[str]] = {
+    "mc": [
+        *(
+            "[]",
+            "[1 2]",
+            "'()",
+            "'(1 2)",
+            "{}",
+            "{:a 1}",
+            "#{}",
+            "#{1}",
+            "(sorted-map :a 1)",
+            "(sorted-set 2 1)",
+        ),
+        *(
+            "(list 1 2)",
+            "(vec (range 40))",
+            "(zipmap (range 3) (range 3))",
+            "[[1] [2]]",
+            "(range 3)",
+        ),
+    ],
+    "mv": ["[]", "[3 1 2]", "'(2 1)", "(vec (range 35))", "[1]", "(list 4 3)"],
+    "mm": ["{}", "{:a 1}", "{:a 1, :b 2}", "(sorted-map :a 1)", "(hash-map :a 1)", "{:b [1]}"],
+    "mk": _words("empty identity seq rest vec set sort reverse count first not-empty list* doall"),
+    "md": ["{:a 1}", ":b", "{:a 1 :b [2]}", "String", '{:doc "d"}', ":c/d"],
+    "ml": ["[1 2]", "{:a 1}", "#{1}", "[]", "{}", "(fn [x] x)", "#{}", "[[1]]"],
+    "mq": ["[1 2]", "{:a 1}", "#{1}", "sym", "ns/sym", "[]"],
+    "mf": ["inc", "(fn [x] (str x))", "identity", "(comp inc inc)", "(partial + 1)", "str"],
     "n": _words(
         "0 1 -1 2 3 7 -7 10 100 255 1/2 -3/4 7/3 0.0 0.5 -2.5 3.0 1.0E10 1.0E-5 123.456 9007199254740993"
     ),
@@ -350,6 +378,42 @@ POOLS: dict[str, list[str]] = {
 # File -> templates; `*9` at the end: so many expressions instead of the usual number.
 USUAL = 11
 TEMPLATES: dict[str, str] = {
+    "metadata": """
+(let [x (with-meta {mc} {:m 1})] (meta ({mk} x))) *40
+(let [x (with-meta {mc} {:m 1})] [(= x {mc}) (= {mc} x) (= (hash x) (hash {mc})) (contains? (hash-set x) {mc}) (get {{mc} :found} x) (pr-str x)]) *16
+(let [x (with-meta {mv} {:m 1})] [(meta (conj x 9)) (conj x 9)]) *8
+(let [x (with-meta {mv} {:m 1})] [(meta (into x [7 8])) (into x (range 3))]) *8
+(let [x (with-meta {mm} {:m 1})] [(meta (assoc x :k 1)) (meta (dissoc x :a)) (meta (merge x {:q 1})) (meta (merge {:q 1} x)) (merge x {:q 1})]) *8
+(let [x (with-meta {mm} {:m 1})] (map meta [(update x :z (constantly 1)) (assoc-in x [:p :q] 1) (select-keys x [:a]) (update-vals x str) (update-keys x str) (into {} x) (zipmap (keys x) (vals x))])) *8
+(meta (vary-meta (with-meta {mc} {:m 1}) assoc :n 2)) *14
+(meta (vary-meta {mc} assoc :n 2)) *14
+(meta (with-meta (with-meta {mc} {:m 1}) nil)) *10
+(meta (with-meta {mc} {})) *8
+(with-meta {mc} {c}) *24
+(with-meta {x} {:a 1}) *30
+(meta {x}) *20
+(let [x (with-meta {mc} {:m 1})] [(count x) (first x) (seq x) (empty? x)]) *16
+(let [x (with-meta {mv} {:m 1})] [(map meta [(rest x) (next x) (reverse x) (map identity x) (filter some? x) (sort x) (vec x) (set x) (cons 1 x) (concat x x) (mapv identity x) (empty x)])]) *10
+(let [[a & more :as all] (with-meta {mv} {:m 1})] [a more (meta all) (meta more)]) *8
+(let [{:keys [a b] :as m} (with-meta {mm} {:m 1})] [a b (meta m)]) *8
+(meta ^{md} {ml}) *24
+(meta (quote ^{md} {mq})) *16
+(map meta [^{md} {ml} ^{md} {ml}]) *10
+(let [f (with-meta {mf} {:f 1})] [(f 1) (meta f) (map f [1 2]) (fn? f) (apply f [3])]) *8
+(meta (first (conj {mv} (with-meta {mc} {:i 1})))) *6
+(let [i (with-meta {mc} {:i 1})] (map meta [(first [i]) (:k {:k i}) (peek [i]) (last [i]) (val (first {:k i})) (first (list i)) (get [i] 0) (deref (atom i)) (some identity [i]) (reduce conj i [])])) *12
+(meta (get (assoc {} :k (with-meta {mc} {:i 1})) :k)) *6
+[(keyword? (with-meta (quote a) {:m 1})) (symbol? (with-meta (quote a) {:m 1})) (name (with-meta (quote a/b) {:m 1})) (= (quote a) (with-meta (quote a) {:m 1}))] *1
+(meta (walk/postwalk identity (with-meta {mv} {:m 1}))) *6
+(meta (walk/postwalk identity (with-meta (quote (1 2)) {:m 1}))) *1
+(meta (set/union (with-meta #{1 2 3} {:m 1}) (hash-set 4))) *1
+(map meta [(set/difference (with-meta #{1 2} {:m 1}) (hash-set 1)) (set/intersection (with-meta #{1 2} {:m 1}) (hash-set 1)) (set/rename-keys (with-meta {:a 1} {:m 1}) {:a :b})]) *1
+(meta (swap! (atom (with-meta [] {:m 1})) conj 1)) *1
+(meta (reduce (fn [v x] (conj v x)) (with-meta [] {:m 1}) (range 50))) *1
+(meta (transduce (map inc) conj (with-meta [] {:m 1}) [1 2])) *1
+(meta (into (with-meta [] {:m 1}) (map inc) [1 2])) *1
+(map meta [(partition 2 (with-meta [1 2] {:m 1})) (subvec (with-meta [1 2] {:m 1}) 1) (pop (with-meta [1 2] {:m 1})) (pop (with-meta (quote (1 2)) {:m 1})) (replace {1 2} (with-meta [1 2] {:m 1})) (disj (with-meta #{1 2} {:m 1}) 1)]) *1
+""",
     "numbers": """
 (+ {n} {n}) *14
 (- {n} {n}) *14

@@ -48,6 +48,7 @@ EVERYTHING = """
           l (map (fn [x] (+ x (count v))) (range 10 50 3)) a (atom nil) r (/ 3 7) b (reduce * (range 1 40)) c \\x
           sq (seq m) sv (rest (seq v)) st (rest "héllo") k (call/cc (fn [k] k)) rng (range 0 100 7) d (double 1.5)
           fs (reduce conj #{} (map (fn [i] (fn [] i)) (range 12)))
+          md (with-meta [(with-meta 'a {:tag 1})] (with-meta {:m l} {:n 1})) mf (with-meta (fn [x] (+ x (count v))) {:f 1})
           sm (into (sorted-map) m) ss (into (sorted-set-by >) (range 30)) sr (next (rseq sm)) sk (keys (dissoc sm [1 "1"]))]
       (reset! a [a l])
       (first l)
@@ -55,7 +56,7 @@ EVERYTHING = """
         (+ 1 (prompt :q (try (let [h (here)] (swap! g assoc :h h) (control0 :p part (swap! g assoc :part part) (part 1))
                                (count (concat l (map inc sv))))
                              (finally (swap! g assoc :f 1))))))
-      (if (fn? k) (k 5) [k (count s) (count fs) r b c d rng st (first sq) (disj ss 3) (first sr) (count sk)]))"""
+      (if (fn? k) (k 5) [k (count s) (count fs) r b c d rng st (first sq) (disj ss 3) (first sr) (count sk) (conj md 1) (meta md) (mf 1) (meta mf)]))"""
 
 
 @cache
@@ -159,7 +160,7 @@ def test_bytes_that_are_no_image_are_refused(image: bytes) -> None:
 RATIO, LIST, CONS, LAZY, RANGE, SEQ, VECTOR, MAP, SET = range(22, 31)
 SORTED_MAP, SORTED_SET, CLOSURE, CONTINUATION, ATOM, ERROR, VECTOR_NODE, VECTOR_LEAF = range(31, 39)
 MAP_ARRAY, MAP_NODE, MAP_INDEX, SORTED_NODE, SORTED_LEAF, CAPTURES, FRAME, MARK = range(39, 47)
-MAP_PAGE = 50
+MAP_PAGE, DESCRIBED = 50, 51
 LIST_NEXT, CONS_NEXT, LAZY_REALIZED, FILL, HALT, CONTINUATION_PART = range(64, 70)
 
 
@@ -529,7 +530,14 @@ BAD_VALUES = {
         2,
         "nothing refers",
     ),
-    "a record of no kind": ([51], None, 0, "unknown kind"),
+    "metadata of a number": (
+        [MAP, None, None, DESCRIBED, 1, reference(0)],
+        None,
+        2,
+        "cannot have metadata",
+    ),
+    "metadata that is a list": ([DESCRIBED, [], []], None, 1, "no map"),
+    "a record of no kind": ([52], None, 0, "unknown kind"),
     "a record that is cut": ([LIST, 1], None, 0, "array"),
     "more objects than announced": (leaf_and_vector([1]), reference(1), 1, "more objects"),
     "fewer objects than announced": (leaf_and_vector([1]), reference(1), 3, "fewer objects"),
@@ -687,9 +695,9 @@ def test_a_closure_with_too_few_captured_values_is_refused() -> None:
 def test_longer_forms_of_a_number_are_refused() -> None:
     machine = stopped("1")
     image = machine.image()
-    assert image[:2] == b"\x9a\x04"
+    assert image[:2] == b"\x9a\x05"
     with pytest.raises(ImageInvalid, match="not an image"):
-        Machine.restore(b"\x9a\xcc\x04" + image[2:], lambda _: machine.code, memory_max=MEMORY_MAX)
+        Machine.restore(b"\x9a\xcc\x05" + image[2:], lambda _: machine.code, memory_max=MEMORY_MAX)
 
 
 def test_an_image_says_where_it_is_wrong() -> None:
