@@ -365,6 +365,21 @@ def _macroexpand(*, once: bool) -> Rewriting:
     return rewrite
 
 
+def _resolve(expander: Expander, form: Form) -> Form | None:
+    """Return what a quoted name means here, nil for nothing; names are known only while a program is compiled."""
+    name = _quoted_argument(expander, form)
+    if name.kind != "symbol":
+        raise expander.error("a name is resolved", name.span)
+    if expander.global_of(name, frozenset()) is not None:
+        return call(form.span, "var", name)
+    plain = name.value.removeprefix("clojure.core/")
+    if plain in expander.core_names:
+        return name
+    before, slash, _ = name.value.partition("/")
+    is_library = bool(slash) and expander.library_of(before) not in (None, "yin.core")
+    return name if is_library and name.value in expander.core_names else literal(None, form.span)
+
+
 def _eval(expander: Expander, form: Form) -> Form:
     code = _quoted_argument(expander, form)
     return Form("list", (_thunk(form.span, [code]),), form.span)
@@ -425,6 +440,9 @@ REWRITTEN: dict[str, Rewriting] = {
     "reset!": _renamed("watches", "impl/watched-reset"),
     "reset-vals!": _renamed("watches", "impl/watched-reset-vals"),
     "compare-and-set!": _renamed("watches", "impl/watched-compare"),
+    "resolve": _resolve,
+    "requiring-resolve": _resolve,
+    "future-done?": _needing("references", "impl/realized?"),
     "macroexpand": _macroexpand(once=False),
     "macroexpand-1": _macroexpand(once=True),
 }

@@ -619,6 +619,18 @@ def _comment(expander: Expander, form: Form) -> Form:
     return _nil(form.span)
 
 
+def _time(expander: Expander, form: Form) -> Form:
+    """Return the value, after a line of the log that says how long it took."""
+    (timed,) = expander.count(form, 1, 1, "(time expression)")
+    return _core(form.span, "impl/timed", _thunk(form.span, [timed]))
+
+
+def _locking(expander: Expander, form: Form) -> Form:
+    """Return the body: what runs is not interrupted by another thread of its agent."""
+    lock, *body = expander.count(form, 1, None, "(locking x body ...)")
+    return call(form.span, "do", lock, *body)
+
+
 # -- control --
 
 
@@ -740,6 +752,8 @@ DERIVED: dict[str, Derived] = {
     "lazy-seq": _lazy_seq,
     "lazy-cat": _lazy_cat,
     "comment": _comment,
+    "time": _time,
+    "locking": _locking,
     "ns": namespace_forms.ns,
     "in-ns": namespace_forms.in_ns,
     "require": namespace_forms.require,

@@ -94,23 +94,18 @@ UNSUPPORTED = frozenset(
         "load-file",
         "load-reader",
         "load-string",
-        "locking",
         "memfn",
-        "pmap",
         "proxy",
         "proxy-super",
         "pvalues",
         "pcalls",
         "read-line",
         "refer-clojure",
-        "requiring-resolve",
-        "resolve",
         "send",
         "send-off",
         "slurp",
         "spit",
         "sync",
-        "time",
         "with-bindings",
         "with-in-str",
         "with-local-vars",
@@ -643,7 +638,7 @@ class Expander:
     def form(self, form: Form, scope: Scope) -> Walk[Form]:
         """Expand one form."""
         origin: Origin = ()
-        described = form if form.meta and is_function(form) else None
+        described = form if form.meta and _is_described(form) and is_function(form) else None
         while (form.kind == "list" and form.value) or form.kind == "function":
             if form.kind == "function":
                 form = function_list(form)
@@ -672,13 +667,14 @@ class Expander:
         if form.is_leaf:
             return self._done(self.leaf(form, scope), origin)
         made = form._replace(value=(yield self.all(form.value, scope)))
-        if form.meta and form.kind != "list":
+        if form.meta and form.kind != "list" and _is_described(form):
             made = call(form.span, "yin.core/with-meta", made, (yield self._metadata(form, scope)))
         return self._done(made, origin)
 
     def _metadata(self, form: Form, scope: Scope) -> Walk[Form]:
         """Return the map that ^ gives a form."""
         entries = {text_of(key): (key, value) for key, value in form.meta}
+        entries.pop(f":{_STATED.name}", None)
         parts = [part for entry in entries.values() for part in entry]
         expanded = yield self.all(parts, scope)
         return Form("map", expanded, form.span)
@@ -1027,6 +1023,11 @@ def _placed(form: Form, span: Span) -> Form:
 def write_key(form: Form) -> str:
     """Return the name of a keyword form."""
     return form.value.name  # type: ignore[no-any-return]
+
+
+def _is_described(form: Form) -> bool:
+    """Return whether ^ says anything of a form but the namespace it is in."""
+    return any(key.kind != "literal" or key.value is not _STATED for key, _ in form.meta)
 
 
 def is_function(form: Form) -> bool:

@@ -55,3 +55,10 @@
 (defonce x 2)
 x
 ; expect: 1
+(defn f [x] (inc x))
+[(pmap inc [1 2]) (replicate 2 :x) (locking 1 2 3) ((resolve 'f) 1) ((resolve 'inc) 1) (resolve 'nope) ((resolve 'clojure.string/upper-case) "a") (pmap + [1 2] [3 4])]
+; expect: [(2 3) (:x :x) 3 2 2 nil "A" (4 6)]
+(iteration (fn [k] (if (< (or k 0) 3) {:v (or k 0) :k (inc (or k 0))} nil)) :vf :v :kf :k)
+; expect: (0 1 2)
+[(with-out-str (time 1)) (time (+ 1 2)) (let [f (future 1)] @f [(future-done? f) (future-cancelled? f)])]
+; expect: ["Elapsed time: 0.0 msecs\n" 3 [true false]]

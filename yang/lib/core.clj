@@ -438,6 +438,13 @@
 (defn println-str [& xs] (str (apply print-str xs) "\n"))
 (defn prn-str [& xs] (str (apply pr-str xs) "\n"))
 
+(defn impl/timed
+  "What a function gives; how long it took is said."
+  [f]
+  (let [start (now) value (f)]
+    (println (str "Elapsed time: " (double (- (inst-ms (now)) (inst-ms start))) " msecs"))
+    value))
+
 ;; ---- chance
 
 (defn rand-int [n] (int (* (rand) n)))

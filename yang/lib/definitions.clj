@@ -337,6 +337,7 @@
 
 (defn impl/delayed [body] (impl/box :yin.core/delay (atom [nil body])))
 (defn delay? [x] (= (impl/box-kind x) :yin.core/delay))
+(defn future-cancelled? [_] false)
 (defn future? [x] (= (impl/box-kind x) :yin.core/future))
 
 (defn impl/outcome-value [outcome]

@@ -711,3 +711,25 @@
   ([start end step]
    (let [compact (number-range start end step)]
      (if (nil? compact) (impl/range-of start end step) compact))))
+
+;; ---- of other threads and sources
+
+(defn pmap
+  "As map: an agent has one thread."
+  ([f coll] (map f coll))
+  ([f coll & more] (apply map f coll more)))
+
+(defn replicate [n x] (repeat n x))
+
+(defn iteration
+  "The values of steps, each from the token that the one before gave."
+  [step & options]
+  (let [{:keys [vf kf somef initk] :or {vf identity kf identity somef some? initk nil}} (apply hash-map options)
+        after (fn after [made]
+                (lazy-seq
+                  (if (somef made)
+                    (cons (vf made)
+                          (let [token (kf made)]
+                            (if (some? token) (after (step token)) nil)))
+                    nil)))]
+    (lazy-seq (after (step initk)))))
