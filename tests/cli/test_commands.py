@@ -171,6 +171,7 @@ def test_a_failed_agent_leaves_its_trace(yin: Yin) -> None:
         "  at top level (<expr>:1:27)",
         "      (defn f [x] (/ x 0)) (inc (f 1))",
         "                                ^^^^^",
+        "hint: test with zero? before; (/ 1.0 0) gives ##Inf",
     ]
     agent = answer.err.split()[1]
     shown = yin("show", agent).out
