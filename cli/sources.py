@@ -7,6 +7,7 @@ Fits:   `yin run`, `yin spawn`, `yin compile`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,29 @@ def read_source(file: Path) -> str:
         raise CliError(f"{file}: {error.strerror}", exit_code=Exit.NOT_FOUND) from error
     except UnicodeDecodeError as error:
         raise CliError(f"{file}: not UTF-8 at byte {error.start}") from error
+
+
+class SourceTexts(Mapping[str, str]):
+    """The text of a program and, read when they are asked for, of the files in its folder that it may have required."""
+
+    def __init__(self, name: str, text: str, file: Path | None) -> None:
+        self._texts = {name: text}
+        self._folder = None if file is None else file.parent.resolve()
+
+    def __getitem__(self, name: str) -> str:
+        if name not in self._texts:
+            path = Path(name)
+            inside = self._folder is not None and path.resolve().is_relative_to(self._folder)
+            if not inside or path.suffix not in SUFFIXES or not path.is_file():
+                raise KeyError(name)
+            self._texts[name] = read_source(path)
+        return self._texts[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._texts)
+
+    def __len__(self) -> int:
+        return len(self._texts)
 
 
 def host_of(file: Path | None) -> Host:

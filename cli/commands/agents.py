@@ -24,7 +24,7 @@ from cli.connect import cluster_of, connected, find_agent
 from cli.errors import CliError, Exit
 from cli.faults import fault_text
 from cli.output import Column, count, note, output_option, show_document, show_rows, size
-from cli.sources import compile_or_fail, read_source
+from cli.sources import SourceTexts, compile_or_fail, read_source
 from datomstore import edn
 from datomstore.value import Keyword, Map, Symbol
 from yang.program import Program
@@ -100,7 +100,12 @@ def spawn(
         return
     note(f"agent {agent.hex()[:12]} on {node}")
     place, row = await_agent(cluster, node, agent, follow=follow)
-    finish(place, row, output="json" if as_json else output, sources={source_name: text})
+    finish(
+        place,
+        row,
+        output="json" if as_json else output,
+        sources=SourceTexts(source_name, text, file),
+    )
 
 
 def spawn_agent(

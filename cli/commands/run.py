@@ -15,7 +15,7 @@ from cli.commands.agents import await_agent, finish, parse_arguments, spawn_agen
 from cli.ephemeral import NODE, ephemeral_node
 from cli.errors import CliError, Exit
 from cli.output import output_option
-from cli.sources import compile_or_fail, read_source
+from cli.sources import SourceTexts, compile_or_fail, read_source
 
 
 @click.command()
@@ -72,4 +72,9 @@ def run(
             program=program,
         )
         place, row = await_agent(own.cluster, NODE, agent, follow=True)
-        finish(place, row, output="json" if as_json else output, sources={source_name: text})
+        finish(
+            place,
+            row,
+            output="json" if as_json else output,
+            sources=SourceTexts(source_name, text, file),
+        )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from cli.faults import fault_text
+from cli.sources import SourceTexts
 from datomstore.value import Map
 
 SOURCE = "(defn f [x]\n\t(/ x\n    0))\n" + "(+ 1 " * 60 + "(f 1)" + ")" * 60
@@ -64,3 +67,13 @@ def test_data_and_causes_are_told() -> None:
         "caused by: two",
         "  {:b 2}",
     ]
+
+
+def test_a_required_file_shows_its_line_too(tmp_path: Path) -> None:
+    required, elsewhere = tmp_path / "app.clj", tmp_path.parent / "other.clj"
+    required.write_text("(ns app)\n(first 5)\n")
+    sources = SourceTexts("main.clj", "(ns main)", tmp_path / "main.clj")
+    span = (2, 1, 2, 10)
+    for source, shown in ((required, ["      (first 5)", "      ^^^^^^^^^"]), (elsewhere, [])):
+        at = Map({"function": "f", "source": str(source), "span": span, "times": 1})
+        assert fault_text(row(at), sources).splitlines()[2:] == shown
