@@ -176,7 +176,9 @@ class Draft:
             node = after[entities[at]]
             after[entities[at]] = node._replace(scalars=(name, *node.scalars[1:]))
         before = tree.items[number].scalars[0]
-        return self._between(f"rename {before} to {name}", after, self.next_entity)
+        return self._between(
+            f"rename {before} to {name}", Draft(self.root, after, self.next_entity)
+        )
 
     def extract(self, entity: int, name: str) -> Edit:
         """Return the edit that makes an expression a function: its free locals are the parameters, in the order of the text.
@@ -186,6 +188,10 @@ class Draft:
         Raises:
             EditRefused: the expression renews a loop outside of it, or the name is taken.
         """
+        return self._between(f"extract {name}", self.extracted(entity, name))
+
+    def extracted(self, entity: int, name: str) -> Draft:
+        """Return the draft after `extract`."""
         self._expression(entity)
         entities = self.entities()
         tree = Tree(self._items(entities))
@@ -211,7 +217,7 @@ class Draft:
         (statements,) = root.children
         at = statements.index(statement if statement != entity else call_top)
         after[self.root] = root._replace(children=((*statements[:at], top, *statements[at:]),))
-        return self._between(f"extract {name}", after, next_entity)
+        return Draft(self.root, after, next_entity)
 
     def applied(self, edit: Edit) -> Draft:
         """Return the draft after an edit. Raises EditRefused if the edit is of another draft."""
@@ -276,23 +282,37 @@ class Draft:
         for number in gone:
             del after[number]
         _put(after, self._place(entity), top)
-        return self._between(what, after, next_entity)
+        return self._between(what, Draft(self.root, after, next_entity))
 
-    def _between(self, what: str, nodes: dict[int, DraftNode], next_entity: int) -> Edit:
-        """Return the edit from this draft to one with other nodes, which is checked."""
-        after = Draft(self.root, nodes, next_entity)
+    def _between(self, what: str, after: Draft) -> Edit:
+        """Return the edit from this draft to another one, which is checked."""
         entities = after.entities()
         try:
             Tree(after._items(entities))
         except ProgramInvalid as error:
             place = entities[error.node] if error.node is not None else self.root
             raise EditRefused(f"{what}: {error}", span=after.span(place), entity=place) from None
-        before, following = self.facts(), after.facts()
-        return Edit(
-            what,
-            tuple(sorted(before - following, key=_key)),
-            tuple(sorted(following - before, key=_key)),
+        touched = self._touched(after)
+        before, following = (
+            {fact for entity in touched if entity in draft.nodes for fact in draft._facts(entity)}
+            for draft in (self, after)
         )
+        retracted = sorted(before - following, key=_key)
+        return Edit(what, tuple(retracted), tuple(sorted(following - before, key=_key)))
+
+    def _touched(self, after: Draft) -> set[int]:
+        """Return the nodes that another draft has differently or elsewhere, or that one of both lacks."""
+        changed = [
+            entity
+            for entity in self.nodes.keys() | after.nodes.keys()
+            if self.nodes.get(entity) is not after.nodes.get(entity)
+        ]
+        touched = set(changed)
+        for draft in (self, after):
+            for entity in changed:
+                node = draft.nodes.get(entity)
+                touched.update(child for role in (node.children if node else ()) for child in role)
+        return touched
 
 
 # -- drafts in streams --

@@ -147,6 +147,13 @@ def test_name_among_keys_is_bound_with_its_key_spelled_out() -> None:
             "(when-let [x (first [1])] (println x) x)",
         ),
         (
+            "(defmacro m [] `(f 1)) (defn f [x] x) [(m) (f 2)]",
+            "f [x]",
+            0,
+            "g",
+            "(defmacro m [] `(g 1)) (defn g [x] x) [(m) (g 2)]",
+        ),
+        (
             "(defmacro twice [x] `(helper ~x)) (defn helper [x] (* 2 x)) (helper 1)",
             "helper 1",
             0,
@@ -172,12 +179,12 @@ def test_every_way_to_write_a_name_is_found(
         ("(def a 1) (inc a)", "a 1", "inc", "inc means something else here already"),
         ("(inc 1)", "inc", "add", "inc is of the library, not of this program"),
         ('(f "a" 1)(def f 1)', "1)(", "x", "there is no name here|1 is no name"),
-        ("#(+ % 1)", "%", "x", "% is written|would be another program|cannot be"),
+        ("#(+ % 1)", "%", "x", "% is made by|would be another program|cannot be"),
         ("(def a 1)", "a 1", "if", "if cannot be a name"),
         ("(def a 1)", "a 1", "1a", "1a cannot be a name"),
         ("(def a 1)", "a 1", "a", "a has this name already"),
         ("(defn f [a] (when a 1))", "a]", "when", "with the name when"),
-        ("(defrecord P [x]) (->P 1)", "P [", "Q", "would be another program|is written"),
+        ("(defrecord P [x]) (->P 1)", "P [", "Q", "would be another program|is made by"),
     ],
 )
 def test_rename_that_would_change_the_program_is_refused(
