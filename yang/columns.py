@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,13 +55,11 @@ class Columns:
         self.items: Sequence[Item] = tree.items
         self.count = len(tree.items)
         self.kind = np.array([item.kind.number for item in tree.items], np.int64)
-        self.role = np.array([_ROLE_NUMBERS[place.role] for place in tree.places], np.int64)
-        fields = "parent", "position", "index", "depth", "end"
-        numbers_of = attrgetter(*fields)
-        places = np.array([numbers_of(place) for place in tree.places], np.int64)
-        self.parent, self.position, self.index, self.depth, self.end = np.ascontiguousarray(
-            places.T
-        )
+        placed = tree.placed
+        self.role = np.array([_ROLE_NUMBERS[role] for role in placed.roles], np.int64)
+        self.parent, self.position = _array(placed.parents), _array(placed.positions)
+        self.index, self.depth = _array(placed.indexes), _array(placed.depths)
+        self.end = _array(placed.ends)
 
     def of(self, *kinds: str) -> Array:
         """Return the nodes of some kinds, in order."""
@@ -102,6 +99,10 @@ class Columns:
     def body(self, arity: int) -> int:
         """Return the node that an arity evaluates: its last child, after parameters without children."""
         return arity + 1 + self.items[arity].counts[0]
+
+
+def _array(column: Sequence[int]) -> Array:
+    return np.array(column, np.int64)
 
 
 class Facts:

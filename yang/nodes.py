@@ -207,6 +207,17 @@ class Place(NamedTuple):
     end: int  # pre-order index of the last descendant, or its own
 
 
+class Placed(NamedTuple):
+    """Where all nodes of a tree stand: the columns of their places."""
+
+    parents: list[int]
+    roles: list[Keyword | None]
+    positions: list[int]
+    indexes: list[int]
+    depths: list[int]
+    ends: list[int]
+
+
 # parent, role, position, index, depth
 _Slot: TypeAlias = tuple[int, Role | None, int, int, int]
 
@@ -230,7 +241,7 @@ class Tree:
     Beside it, for people and queries: the files it was written in, and what macro calls its nodes come from. Equal to another tree exactly if all nodes, values and spans are. Raises ProgramInvalid when made of what is no tree.
     """
 
-    __slots__ = ("_root", "expansions", "items", "parts", "places")
+    __slots__ = ("_places", "_root", "expansions", "items", "parts", "placed")
 
     def __init__(
         self,
@@ -242,8 +253,16 @@ class Tree:
         self.parts = tuple(parts)
         self.expansions = expansions or {}
         self.items = tuple(items)
-        self.places = tuple(places(items))
+        self.placed = placed(items)
+        self._places: tuple[Place, ...] | None = None
         self._root = root
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """Return where each node stands."""
+        if self._places is None:
+            self._places = tuple(map(Place._make, zip(*self.placed, strict=True)))
+        return self._places
 
     @property
     def root(self) -> Node:
@@ -317,7 +336,7 @@ def build(items: Sequence[Item]) -> Node:
     return tree
 
 
-def places(items: Sequence[Item]) -> list[Place]:
+def placed(items: Sequence[Item]) -> Placed:
     """Return where each node of a pre-order list stands, and check that the list is one tree of the table's shape.
 
     Raises:
@@ -362,9 +381,7 @@ def places(items: Sequence[Item]) -> list[Place]:
     if of_letrec is not None:
         raise ProgramInvalid(f"node {of_letrec}: :letrec binds a :{items[of_letrec].kind.name}")
     _check_arities([(parents[number], items[number]) for number in arities])
-    ends = _ends(parents)
-    rows = zip(parents, roles, positions, indexes, depths, ends, strict=True)
-    return list(map(Place._make, rows))
+    return Placed(parents, roles, positions, indexes, depths, _ends(parents))
 
 
 def _ends(parents: Sequence[int]) -> list[int]:

@@ -113,7 +113,7 @@ def canonical_statements(tree: Tree) -> list[bytes]:
     found: list[bytes] = []
     start = 1
     while start < len(tree.items):
-        end = tree.places[start].end + 1
+        end = tree.placed.ends[start] + 1
         found.append(canonical_items(tree.items[start:end]))
         start = end
     return found
