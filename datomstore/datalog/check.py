@@ -51,6 +51,8 @@ class Program:
     ) -> None:
         self.rules: dict[str, tuple[Rule, ...]] = {}
         self.orders: dict[object, tuple[int, ...]] = {}  # what planners have decided
+        # What `rules` answers before a rule, itself last.
+        self.callees: dict[tuple[str, Symbol], list[tuple[str, Symbol]]] = {}
         self.planned: set[int] = set()  # rules, by identity, for which there was an order
         self._given = rules
         self._views = views

@@ -11,7 +11,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
+from functools import lru_cache
 from typing import TypeVar
+
+from datomstore.datalog.limits import CORES_KEPT
 
 V = TypeVar("V")
 
@@ -22,7 +25,12 @@ def cyclic_core(edges: Sequence[AbstractSet[V]]) -> list[int]:
     An ear is an edge whose variables, but for those it has alone, are all in one other edge. Without ears, and with the
     edges beside it that have no variable of their own, the core is what two by two may make too many rows of.
     """
-    left = {number: frozenset(edge) for number, edge in enumerate(edges)}
+    return list(_core(tuple(frozenset(edge) for edge in edges)))
+
+
+@lru_cache(CORES_KEPT)
+def _core(edges: tuple[frozenset[V], ...]) -> tuple[int, ...]:
+    left = dict(enumerate(edges))
     while True:
         times = Counter(one for edge in left.values() for one in edge)
         inner = {n: frozenset(v for v in edge if times[v] > 1) for n, edge in left.items()}
@@ -31,7 +39,7 @@ def cyclic_core(edges: Sequence[AbstractSet[V]]) -> list[int]:
             break
         del left[ear]
     reached = frozenset(one for edge in left.values() for one in edge)
-    return [n for n, edge in enumerate(edges) if n in left or (edge and reached >= edge)]
+    return tuple([n for n, edge in enumerate(edges) if n in left or (edge and reached >= edge)])
 
 
 def _is_ear(number: int, inner: dict[int, frozenset[V]]) -> bool:

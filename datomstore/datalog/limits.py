@@ -44,6 +44,8 @@ PULL_DEPTH_MAX = 150  # entities inside one another in one pull
 PULL_ENTITIES_MAX = 1 << 20  # maps that one pull makes
 FUNCTION_ROWS_MAX = 8_192  # rows on which a function is applied before the time is looked at
 EXTENTS_BYTES_MAX = 1 << 30  # of the facts of patterns that are kept with one database value
+EXTENT_ROW_BYTES_MAX = 1 << 10  # of one row in columns, indexes and tries: more than it ever takes
+CORES_KEPT = 4_096  # cycles that clauses were found to form, for all queries
 SEEK_ROWS_MAX = 1 << 23  # facts of a pattern beyond which look-ups never make an index of them
 PATCH_ROWS_MAX = (
     4_096  # rows behind a database value up to which what was kept of it is brought up to date

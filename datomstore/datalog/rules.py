@@ -275,6 +275,9 @@ class Evaluation:
 
         In this order no fixpoint has to start another one, so the depth of strata never becomes one of Python calls.
         """
+        kept = self.program.callees.get((name, source))
+        if kept is not None:
+            return kept
         found = {(name, source)}
         waiting = [(name, source)]
         while waiting:
@@ -287,7 +290,9 @@ class Evaluation:
                             found.add(key)
                             waiting.append(key)
         complete = [key for key in found if not self.program.required[key[0]]]
-        return sorted(complete, key=lambda key: self.program.component[key[0]])
+        ordered = sorted(complete, key=lambda key: self.program.component[key[0]])
+        self.program.callees[name, source] = ordered
+        return ordered
 
     # -- answers for some arguments --
 

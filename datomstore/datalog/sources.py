@@ -18,6 +18,7 @@ from datomstore.datalog._kernel import Table
 from datomstore.datalog.errors import QueryError
 from datomstore.datalog.extents import FALSE, TRUE, Extent, Key
 from datomstore.datalog.limits import (
+    EXTENT_ROW_BYTES_MAX,
     EXTENTS_BYTES_MAX,
     FILTERED_FEW,
     ORDERS_MAX,
@@ -147,11 +148,18 @@ class DatabaseSource:
         found = self._extents.get(key)
         if found is None:
             found = self._made(key)
-            taken = found.size + sum(extent.size for extent in self._extents.copy().values())
-            while taken > EXTENTS_BYTES_MAX and self._extents:
-                taken -= self._extents.popitem(last=False)[1].size  # what was made first
+            self._make_room(found.size)
             self._extents[key] = found
         return found
+
+    def _make_room(self, wanted: int) -> None:
+        """Forget what was made first while all that is kept takes too many bytes."""
+        rows = len(self._extents) * self.database.count_rows
+        if wanted + rows * EXTENT_ROW_BYTES_MAX <= EXTENTS_BYTES_MAX:
+            return  # however it is indexed
+        taken = wanted + sum(extent.size for extent in self._extents.copy().values())
+        while taken > EXTENTS_BYTES_MAX and self._extents:
+            taken -= self._extents.popitem(last=False)[1].size
 
     def _made(self, key: Key) -> Extent:
         earlier = self._earlier.pop(key, None)
