@@ -215,6 +215,8 @@ def _entries(
     return entries
 
 
+# Steps of a call that are not the call itself, whatever instruction does that.
+AROUND_CALLS = ("const", "move", "take", "jump", "branch-false", "branch-true", "return")
 CALLS = ("apply", "tail-apply", "call", "tail-call", "primitive", "primitive-read")
 
 
@@ -275,7 +277,7 @@ def exec_datoms(
                 fact(entity, EXEC["target"], first + value)
             elif kind is not None:
                 fact(entity, EXEC[field], value)
-        if step.node in operator and step.instruction in CALLS:
+        if step.node in operator and step.instruction not in AROUND_CALLS:
             fact(entity, EXEC["function"], operator[step.node])
             fact(entity, EXEC["args"], next_entity)
             for operand in operands[step.node]:

@@ -214,6 +214,23 @@ def test_arguments_of_a_call_can_be_asked_for() -> None:
     assert set(found) == {("twice", 21)}
 
 
+def test_a_call_that_is_one_instruction_has_its_function_and_arguments() -> None:
+    source = "(def f (fn* f ([x] (if (< x 9) (f (inc x)) (- x 1))))) (f 1)"
+    found = q(
+        """[:find ?instruction ?name
+            :where [?call :exec/function ?function] [?function :ast/name ?name]
+                   [?call :exec/args ?args] [?args :contains _] [?call :exec/instruction ?instruction]]""",
+        facts_of(compiled(source)),
+    )
+    assert {(instruction.name, name) for instruction, name in found} == {
+        ("unless-less-constant", "<"),
+        ("loop", "f"),
+        ("increment", "inc"),
+        ("decrement", "-"),
+        ("tail-call", "f"),
+    }
+
+
 def test_a_jump_refers_to_the_step_it_goes_to() -> None:
     database = facts_of(compiled("(if *args* 2 3)"))
     found = q(
