@@ -1,7 +1,7 @@
 """A tree as Clojure source that compiles to the same hash.
 
 Is:     statements written by `yang.surface`, laid out, compiled again, and compared node by node with what they came from.
-Is not: the text a program was written in: comments, doc strings and macros are no part of a tree.
+Is not: the text a program was written in: comments, doc strings and macros are no part of a tree (macros can be added).
 Fits:   `yin compile --emit clojure`; `yang.edit` and the refactorings show programs with it.
 
 A statement is written in the plainest way that comes back the same: with the derived forms, in core forms, or at last with
@@ -14,14 +14,14 @@ every name exact. Two notations are for what no other text means:
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
 
 from datomstore.value import Keyword
 from yang.errors import ProgramInvalid, Source, SourceError, SourceErrors
 from yang.expand import expand
 from yang.forms import Form, literal, symbol
-from yang.host import ALONE
+from yang.host import ALONE, Host
 from yang.layout import layout
 from yang.lower import lower
 from yang.nodes import Item, Tree
@@ -29,6 +29,7 @@ from yang.program import canonical_items
 from yang.raised import core_forms
 from yang.reader.clojure import read_source
 from yang.resolve import names_known
+from yang.segment import Span
 from yang.surface.exact import CORE_FORMS, exact_form
 from yang.surface.rules import surface_of
 from yang.surface.writer import Program
@@ -40,9 +41,10 @@ _BINDERS = frozenset(["binding", "parameter", "lambda", "catch"])
 class Manner(IntEnum):
     """How a statement is written, from the most readable to the most exact."""
 
-    SURFACE = 0
-    CORE = 1
-    EXACT = 2
+    WRITTEN = 0  # macros and their calls as they were
+    SURFACE = 1
+    CORE = 2
+    EXACT = 3
 
 
 class NoSource(ProgramInvalid):
@@ -51,10 +53,15 @@ class NoSource(ProgramInvalid):
     code = "program/no-source"
 
 
-def clojure_of(tree: Tree, *, core: bool = False) -> str:
+def clojure_of(
+    tree: Tree, *, core: bool = False, source: Source | None = None, host: Host = ALONE
+) -> str:
     """Return source text that compiles to the tree again, places aside. `core`: it is the core library's.
 
-    Cost: that of compiling the text up to the tree, up to three times.
+    With the source that the tree was made of, and a host that runs macros, their definitions and calls stay as they
+    were written; a tree itself has neither, only what the calls expanded to.
+
+    Cost: that of compiling the text up to the tree, up to four times.
 
     Raises:
         NoSource: no text makes this tree, which an edit or another front end may have made.
@@ -65,7 +72,7 @@ def clojure_of(tree: Tree, *, core: bool = False) -> str:
             raise NoSource(message, node=number)
     if len(tree.items) == 1:
         return ""
-    writing = _Writing(tree, core)
+    writing = _Writing(tree, core, macros_of(source) if source is not None else {}, host)
     wrong = list(range(len(writing.forms)))
     for manner in Manner:
         for number in wrong:
@@ -80,21 +87,31 @@ def clojure_of(tree: Tree, *, core: bool = False) -> str:
 class _Writing:
     """The texts of a program's statements."""
 
-    def __init__(self, tree: Tree, core: bool) -> None:
+    def __init__(self, tree: Tree, core: bool, macros: Mapping[Span, str], host: Host) -> None:
         self.core = core
+        self.host = host
         self.tree = tree
-        self.forms = core_forms(tree)
+        self.forms = core_forms(tree, origins=True)
         self.starts = [number for number, place in enumerate(tree.places) if place.depth == 1]
         self.program = _program(tree.items, core)
         self.namespaces = _namespaces(self.forms, self.program)
         self.texts = [""] * len(self.forms)
+        self.macros = {
+            number: macros[form.span]
+            for number, form in enumerate(self.forms)
+            if form.span in macros and form.kind == "literal"
+        }
 
     def write(self, number: int, manner: Manner) -> None:
         """Write one statement."""
         form = self.forms[number]
         namespace = self.namespaces[number]
-        if manner is Manner.SURFACE:
-            form = run(surface_of(self.program, namespace).statement(form))
+        if manner is Manner.WRITTEN and number in self.macros:
+            self.texts[number] = self.macros[number]
+            return
+        if manner <= Manner.SURFACE:
+            keeps = manner is Manner.WRITTEN and bool(self.macros)
+            form = run(surface_of(self.program, namespace, keeps_calls=keeps).statement(form))
         elif manner is Manner.EXACT:
             form = exact_form(form)
         if namespace != self.program.home and manner is not Manner.EXACT:
@@ -131,7 +148,7 @@ class _Writing:
         source = Source("", text)
         lines = self._first_lines()
         try:
-            forms = expand(read_source(source), source, core=self.core, host=ALONE)
+            forms = expand(read_source(source), source, core=self.core, host=self.host)
             tree = lower(*forms)
         except SourceError as error:
             return [_statement_at(lines, error.line)]
@@ -155,6 +172,20 @@ class _Writing:
             lines.append(line)
             line += text.count("\n")
         return lines
+
+
+def macros_of(source: Source) -> dict[Span, str]:
+    """Return the texts of the macros that a source defines at its top level, by their places."""
+    lines = source.text.split("\n")
+    found: dict[Span, str] = {}
+    for form in read_source(source):
+        head = form.value[0] if form.kind == "list" and form.value else form
+        if head.kind == "symbol" and head.value == "defmacro":
+            text = lines[form.span.line - 1 : form.span.end_line]
+            text[-1] = text[-1][: form.span.end_column - 1]
+            text[0] = text[0][form.span.column - 1 :]
+            found[form.span] = "\n".join(text)
+    return found
 
 
 def _statement_at(lines: Sequence[int], line: int) -> int:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
 from datomstore import edn
-from yang.forms import Exact, Form
+from yang.forms import Exact, Form, text_of
 
 WIDTH = 100
 HEAD_WIDTH = 22  # after a longer one the arguments go below
@@ -107,7 +107,7 @@ class _Layout:
         form = piece.form
         if form.meta:
             return self.described(piece, column)
-        if form.is_leaf:
+        if _is_leaf(form):
             return [_leaf_text(form)]
         prefix = _prefix_of(form)
         if prefix is not None:
@@ -134,7 +134,7 @@ class _Layout:
 
     def items(self, items: Sequence[Form], indent: int, reserve: int) -> list[Entry]:
         """Return the items of a vector or set: as many leaves on a line as fit, collections each on its own."""
-        if not all(item.is_leaf for item in items):
+        if not all(_is_leaf(item) for item in items):
             return _lines(items, indent, reserve)
         out: list[Entry] = []
         column = indent
@@ -260,7 +260,14 @@ def _is_pattern(text: str) -> bool:
     return not escaped
 
 
+def _is_leaf(form: Form) -> bool:
+    """Return whether a form is printed as a whole: leaves, and what only the arguments of macros have."""
+    return form.kind not in _OPENERS
+
+
 def _leaf_text(form: Form) -> str:
+    if not form.is_leaf or form.kind == "auto":
+        return text_of(form)
     if form.kind == "symbol":
         return f'#yin/name "{form.value}"' if isinstance(form.value, Exact) else form.value
     return edn.write(form.value)
@@ -288,8 +295,8 @@ def _flat(root: Form) -> str:
             continue
         if form.meta:
             parts.append(_meta_text(form))
-        prefix = None if form.is_leaf else _prefix_of(form)
-        if form.is_leaf:
+        prefix = None if _is_leaf(form) else _prefix_of(form)
+        if _is_leaf(form):
             parts.append(_leaf_text(form))
         elif prefix == '#"':
             parts.append(f'#"{form.value[1].value}"')
@@ -312,12 +319,12 @@ def _widths(root: Form) -> dict[int, int]:
     while stack:
         form = stack.pop()
         order.append(form)
-        if not form.is_leaf:
+        if not _is_leaf(form):
             stack.extend(form.value)
     widths: dict[int, int] = {}
     for form in reversed(order):
         before = len(_meta_text(form)) if form.meta else 0
-        if form.is_leaf:
+        if _is_leaf(form):
             widths[id(form)] = before + len(_leaf_text(form))
             continue
         prefix = _prefix_of(form)

@@ -7,24 +7,42 @@ Fits:   `yang.expand` requires code by hash through it. Lowering the forms gives
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from datomstore.value import Keyword, List, Map, Set, Symbol
-from yang.forms import Form, call, literal, symbol, vector
+from yang.errors import SourceError, SourceErrors
+from yang.forms import Expansion, Form, call, literal, symbol, vector
 from yang.macros import form_of
-from yang.nodes import Item, Tree
+from yang.nodes import Item, Tree, Written
+from yang.reader.clojure import read
 from yang.segment import Span
 
 _QUOTED = (Symbol, List, tuple, Map, Set)
 
 
-def core_forms(tree: Tree) -> tuple[Form, ...]:
-    """Return the top-level core forms of a tree. Cost: linear, no recursion: from the last node to the first."""
+def core_forms(tree: Tree, *, origins: bool = False) -> tuple[Form, ...]:
+    """Return the top-level core forms of a tree, with `origins` also the macro calls that they come from.
+
+    Cost: linear, no recursion: from the last node to the first.
+    """
     built: list[Form] = []
-    for item in reversed(tree.items):
+    for number in range(len(tree.items) - 1, -1, -1):
+        item = tree.items[number]
         children = [[built.pop() for _ in range(count)] for count in item.counts]
         if item.kind.name == "program":
             return tuple(children[0])
-        built.append(_form(item, children))
+        form = _form(item, children)
+        calls = tree.expansions.get(number, ()) if origins else ()
+        built.append(form._replace(origin=_origin(calls)) if calls else form)
     raise AssertionError("a tree begins with its program")
+
+
+def _origin(calls: Sequence[Written]) -> tuple[Expansion, ...]:
+    """Return the macro calls of a node as forms; of one whose text is none, nothing is known."""
+    try:
+        return tuple([Expansion(one.macro, read(one.text)[0]) for one in calls])
+    except (SourceError, SourceErrors, IndexError):
+        return ()
 
 
 def _form(item: Item, children: list[list[Form]]) -> Form:

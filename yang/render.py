@@ -84,7 +84,9 @@ def render_asm(text: str, source_name: str, host: Host = ALONE) -> str:
 
 def render_clojure(text: str, source_name: str, host: Host = ALONE) -> str:
     """Return source text that compiles to the same hash."""
-    return clojure_of(tree_of_source(text, source_name, host)).removesuffix("\n")
+    source = Source(source_name, text)
+    tree = tree_of_source(text, source_name, host)
+    return clojure_of(tree, source=source, host=host).removesuffix("\n")
 
 
 STATIONS: dict[str, Callable[[str, str, Host], str]] = {

@@ -186,6 +186,26 @@ def test_names_of_other_namespaces_are_written_in_theirs(tmp_path: Path) -> None
     assert program_of(tree_of_source(again)).hash == program_of(tree).hash
 
 
+def test_macros_and_their_calls_stay_where_the_source_is_known() -> None:
+    text = """(defmacro unless
+  "The other way round."
+  [test then]
+  `(if ~test nil ~then))
+
+(defn f [x]
+  (unless (neg? x) (unless (zero? x) (/ 1 x))))
+"""
+    source, host = Source("a.clj", text), host_of(None)
+    tree = tree_of_source(text, "a.clj", host)
+    assert clojure_of(tree, source=source, host=host) == text.replace(
+        "(defn f [x]\n  (unless", "(defn f [x] (unless"
+    )
+    alone = clojure_of(tree)
+    assert alone == "nil\n(defn f [x] (cond (neg? x) nil (zero? x) nil :else (/ 1 x)))\n"
+    again = tree_of_source(alone)
+    assert program_of(again).hash == program_of(tree).hash
+
+
 def test_names_that_nothing_made_are_exact() -> None:
     text = '(let* [#yin/name "odd~7" 1] (f #yin/name "odd~7"))'
     assert written(text) == '(let* [#yin/name "odd~1" 1] (f #yin/name "odd~1"))\n'

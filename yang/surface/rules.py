@@ -182,6 +182,8 @@ CALLS.update(
 APPLIED.append(write_for)
 
 
-def surface_of(program: Program, namespace: str) -> Surface:
-    """Return what writes one statement that stands in a namespace."""
-    return Surface(program, namespace)
+def surface_of(program: Program, namespace: str, *, keeps_calls: bool = False) -> Surface:
+    """Return what writes one statement that stands in a namespace; `keeps_calls` of macros, too, as they were written."""
+    surface = Surface(program, namespace)
+    surface.keeps_calls = keeps_calls
+    return surface

@@ -60,6 +60,7 @@ class Surface:
     def __init__(self, program: Program, namespace: str) -> None:
         self.program = program
         self.namespace = namespace
+        self.keeps_calls = False  # of macros, where the text has their definitions
         self.in_function = False  # inside of #( ), which stands in no other
 
     # -- names --
@@ -117,6 +118,8 @@ class Surface:
 
     def form(self, form: Form, scope: Scope) -> Walk[Form]:
         """Return a core form as it is written."""
+        if form.origin and self.keeps_calls:
+            return form.origin[0].form
         if form.kind == "symbol":
             return self.name(form, scope)
         if form.kind != "list" or not form.value:
