@@ -8,18 +8,20 @@ Fits:   on `cli.connect`; an agent that travels in the middle of a unit is follo
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from enum import Enum
 from typing import NamedTuple
 
 from capabilities.tokens import Token, agent_id
 from cli.cluster import Cluster
 from cli.commands.agents import ENDED, delegate
-from cli.connect import connected, find_agent
+from cli.connect import connected, find_agent, translated
 from cli.errors import CliError, Exit
 from cli.faults import fault_text
 from datomstore import edn
 from datomstore.value import Map
+from protocol.client import Client
 from yang.program import Program
 from yang.session import Session, Unit
 
@@ -68,6 +70,9 @@ class Evaluation:
         self._printed = printed
         self._lines = 0  # printed so far
         self._units: dict[bytes, Unit] = {}
+        self._call = ExitStack()
+        self._called = ""  # the node at the other end of the connection
+        self._client: Client
 
     @staticmethod
     def begun(
@@ -109,6 +114,7 @@ class Evaluation:
             client.request("agent.spawn", Map(body))
         found = Evaluation(cluster, node, agent, printed=printed)
         found._settled()
+        found._hang_up()
         return found
 
     @staticmethod
@@ -137,7 +143,10 @@ class Evaluation:
             self._enter(unit)
             row = self._settled()
         except KeyboardInterrupt:
+            self._hang_up()  # in the middle of an answer
             row = self._cancelled()
+        finally:
+            self._hang_up()
         self.fuel_used = row["fuel_used"]
         return self._outcome(row)
 
@@ -153,19 +162,40 @@ class Evaluation:
 
     # -- the agent --
 
+    @contextmanager
+    def _connected(self) -> Iterator[Client]:
+        """Yield the connection to the agent's node, kept until the evaluation is over or something goes wrong."""
+        if self._called != self.node:
+            self._hang_up()
+            self._client = self._call.enter_context(connected(self.cluster, self.node))
+            self._called = self.node
+        try:
+            with translated(self.node):
+                yield self._client
+        except BaseException:
+            self._hang_up()
+            raise
+
+    def _hang_up(self) -> None:
+        self._called = ""
+        self._call.close()
+
     def _enter(self, unit: Unit) -> None:
-        row = self._followed()
-        if row["state"] != "paused":  # somebody let it go on, or ended it
-            row = self._cancelled() if row["state"] not in ENDED else row
-        self._check_goes_on(row)
         body = Map({"id": self.agent.hex(), "program": unit.program.to_bytes()})
-        with connected(self.cluster, self.node) as client:
-            client.request("agent.enter", body)
+        try:
+            with self._connected() as client:
+                client.request("agent.enter", body)
+        except CliError as error:
+            if error.exit_code is not Exit.CONFLICT:
+                raise
+            self._check_goes_on(self._cancelled())  # it has moved, or somebody let it go on
+            with self._connected() as client:
+                client.request("agent.enter", body)
 
     def _followed(self) -> Map:
         """Return the agent's summary from the node where it is now."""
         while True:
-            with connected(self.cluster, self.node) as client:
+            with self._connected() as client:
                 body = Map({"id": self.agent.hex(), "timeout_ms": 0})
                 row: Map = client.request("agent.wait", body)
             if row["state"] != "moved":
@@ -175,7 +205,7 @@ class Evaluation:
     def _settled(self) -> Map:
         """Return the agent's summary when it has stopped; what it prints is handed on meanwhile."""
         while True:
-            with connected(self.cluster, self.node) as client:
+            with self._connected() as client:
                 body = Map({"id": self.agent.hex(), "seen": self._lines})
                 for item in (stream := client.stream("agent.follow", body)):
                     if item["kind"] == "log":
@@ -200,7 +230,7 @@ class Evaluation:
             row = self._followed()
             if row["state"] == "paused" or row["state"] in ENDED:
                 return row
-            with connected(self.cluster, self.node) as client:
+            with self._connected() as client:
                 body = Map({"id": self.agent.hex(), "reason": INTERRUPTED})
                 client.request("agent.pause", body)
 

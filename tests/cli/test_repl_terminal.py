@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-PATIENCE_S = 50.0
+PATIENCE_S = 100.0
 # A process gets a terminal of its own, so that its keys are signals to it.
 CHILD = """
 import fcntl, sys, termios
@@ -74,6 +74,7 @@ def _person(tmp_path: Path) -> Iterator[Person]:
         process.wait(PATIENCE_S)
 
 
+@pytest.mark.timeout(240)
 def test_an_entry_an_interrupt_and_the_end(person: Person, tmp_path: Path) -> None:
     person.see("user=>")
     person.type("(def a\r20)\r")
