@@ -20,7 +20,7 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import takewhile
 
 import numpy as np
@@ -65,6 +65,7 @@ class Cyclic:
         rest: steps for the others after these.
         keep: variables that are needed after the members.
         form: the members as they were written.
+        facts: about how many rows the members have.
         forget: told when rules may have been left in the middle of being asked.
     """
 
@@ -75,6 +76,7 @@ class Cyclic:
         rest: Sequence[Step],
         keep: Keep,
         form: object,
+        facts: int,
         forget: Callable[[], None],
     ) -> None:
         self.form = form
@@ -82,6 +84,7 @@ class Cyclic:
         self.pairwise = list(pairwise)
         self.core = _Core(members, rest, keep, form)
         self._merged = merged(pairwise)
+        self._facts = facts
         self._forget = forget
         self._together_from: int | None = None  # rows before it, of which two by two was too much
         self._is_even = False  # whether no node has many edges, as far as that has been asked
@@ -101,35 +104,37 @@ class Cyclic:
         known = self._together_from
         if known is not None and relation.count >= known:
             return None
-        members = self.core.members()
-        if members is None:
-            return run(self._merged, relation, meter)
-        before = meter.rows
+        before, left = meter.rows, self._left(relation, meter)
         for part in (HUBS_PART, PAIRED_PART)[self._is_even :]:
+            patience = max(PAIRED_ROWS_MIN, part * (self._facts + relation.count))
             try:
-                with meter.within(self._patience(part, members, relation, meter)):
+                with meter.within(min(patience, left)):
                     return run(self._merged, relation, meter)
             except Overrun:
                 meter.rows = before  # what was too much was not made
                 self._forget()
+            members = self.core.members()  # not sooner: few rows are looked up without them
+            if members is None:
+                return run(self._merged, relation, meter)
+            if left < patience:
+                return None
             self._is_even = all(one.most() <= HUB_ROWS for one in members)
             if not self._is_even:
                 break
         self._together_from = relation.count if known is None else min(known, relation.count)
         return None
 
-    def _patience(
-        self, part: int, members: Sequence[Atom], relation: Relation, meter: Meter
-    ) -> int:
-        """Return how many rows joins of two may make: not more than a budget has left, which the other way may do with."""
-        facts = sum(member.rows for member in members) + relation.count
-        most = max(PAIRED_ROWS_MIN, part * facts)
+    def _left(self, relation: Relation, meter: Meter) -> int:
+        """Return how many rows a budget has left, which may be too few for joins of two and do for the other way."""
+        left = JOIN_ROWS_MAX
+        if meter.limit is not None:
+            left = min(left, meter.limit - meter.rows)
         if meter.rows_max is not None:
-            most = min(most, meter.rows_max - meter.rows)
+            left = min(left, meter.rows_max - meter.rows)
         if meter.memory is not None:
-            width = len({name for member in members for name in member.names} | {*relation.columns})
-            most = min(most, meter.memory // (ID_BYTES * (width + 2)))
-        return max(0, most)
+            width = len(self.core.names | {*relation.columns}) + 2
+            left = min(left, meter.memory // (ID_BYTES * width))
+        return max(0, left)
 
 
 class _Core:
@@ -140,6 +145,7 @@ class _Core:
     ) -> None:
         self.form = form
         self._members = members
+        self.names = {name for step in members for name in _variables(step)}
         # Predicates right behind are asked portion by portion, so that what they refuse takes no memory.
         self.filters = list(takewhile(_is_predicate, rest))
         self.keep = self.filters[-1].keep if self.filters else keep
@@ -241,6 +247,12 @@ class _Core:
         if whole.count > DISTINCT_ROWS_MIN and repeated(columns, whole.count):
             return whole.distinct(list(whole.columns))
         return whole
+
+
+def _variables(step: Step) -> Iterator[Symbol]:
+    look_up = step.lookup if isinstance(step, DemandCall) else step
+    assert isinstance(look_up, LookUp), step
+    return (term for _, term in look_up.terms if isinstance(term, Symbol))
 
 
 def _is_predicate(step: Step) -> bool:

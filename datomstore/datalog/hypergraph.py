@@ -17,6 +17,7 @@ from typing import TypeVar
 from datomstore.datalog.limits import CORES_KEPT
 
 V = TypeVar("V")
+CYCLE_MIN = 3  # edges of a cycle: two of the same variables are joined as they are
 
 
 def cyclic_core(edges: Sequence[AbstractSet[V]]) -> list[int]:
@@ -25,23 +26,28 @@ def cyclic_core(edges: Sequence[AbstractSet[V]]) -> list[int]:
     An ear is an edge whose variables, but for those it has alone, are all in one other edge. Without ears, and with the
     edges beside it that have no variable of their own, the core is what two by two may make too many rows of.
     """
-    return list(_core(tuple(frozenset(edge) for edge in edges)))
+    if len(edges) < CYCLE_MIN:
+        return []
+    return list(_core(tuple([frozenset(edge) for edge in edges])))
 
 
 @lru_cache(CORES_KEPT)
 def _core(edges: tuple[frozenset[V], ...]) -> tuple[int, ...]:
-    left = dict(enumerate(edges))
-    while True:
-        times = Counter(one for edge in left.values() for one in edge)
-        inner = {n: frozenset(v for v in edge if times[v] > 1) for n, edge in left.items()}
-        ear = next((n for n in inner if _is_ear(n, inner)), None)
-        if ear is None:
-            break
-        del left[ear]
+    left: dict[int, frozenset[V]] = dict(enumerate(edges))
+    times = Counter(one for edge in edges for one in edge)
+    if sum(len([one for one in edge if times[one] > 1]) > 1 for edge in edges) < CYCLE_MIN:
+        return ()  # the most bodies, and soon told
+    ear: int | None = -1
+    while ear is not None:
+        ear = next((number for number in left if _is_ear(number, left, times)), None)
+        if ear is not None:
+            times.subtract(left.pop(ear))
     reached = frozenset(one for edge in left.values() for one in edge)
     return tuple([n for n, edge in enumerate(edges) if n in left or (edge and reached >= edge)])
 
 
-def _is_ear(number: int, inner: dict[int, frozenset[V]]) -> bool:
-    edge = inner[number]
-    return not edge or any(other >= edge for n, other in inner.items() if n != number)
+def _is_ear(number: int, left: dict[int, frozenset[V]], times: Counter[V]) -> bool:
+    inner = [one for one in left[number] if times[one] > 1]
+    if len(inner) < 2:
+        return True
+    return any(other.issuperset(inner) for n, other in left.items() if n != number)

@@ -61,7 +61,6 @@ from datomstore.intern import Ids
 from datomstore.value import Symbol
 
 UNKNOWN_SIZE = 1_000  # rows of a table that is still being derived
-CYCLE_MIN = 3  # clauses of a cycle: two are joined by two
 SIZE_BITS = 3  # sizes are alike if they differ by less than a factor of about eight
 
 
@@ -298,10 +297,8 @@ class Planner:
     ) -> list[Step]:
         """Return steps with those of clauses that form a cycle, and of what stands between them, as one."""
         joined = [place for place, part in enumerate(ordered) if self._can_be_joined(part)]
-        if len(joined) < CYCLE_MIN:
-            return steps
         core = cyclic_core([_names(ordered[place]) for place in joined])
-        if len(core) < CYCLE_MIN:
+        if not core:
             return steps
         places = [joined[number] for number in core]
         first, past = places[0], places[-1] + 1
@@ -316,6 +313,7 @@ class Planner:
             self._pairwise(others, known, after, outside),
             _kept_before(others, after),
             tuple(part.form for part in members),
+            sum(self.size(part) for part in members),
             self.answers.forget_asked,
         )
         return [*steps[:first], cyclic, *steps[past:]]

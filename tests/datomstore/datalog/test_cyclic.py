@@ -430,6 +430,15 @@ def test_a_rule_without_recursion_joins_its_cycle_together() -> None:
     assert list(found) == [(1_000, 100_000)]
 
 
+def test_a_rule_is_not_answered_whole_for_a_cycle_from_one_node() -> None:
+    rules = "[[(link ?a ?b) [?a :edge ?b]] [(link ?a ?b) [?b :edge ?a]]]"
+    query = "[:find ?b ?c :in $ % ?a :where (link ?a ?b) (link ?b ?c) (link ?c ?a)]"
+    edges = [(n, n + 1) for n in range(1, 3_000)] + [(1, 3)]
+    # The whole rule has 6,000 answers.
+    found = q(query, graph(*edges), rules, 1, budget=Budget(rows=400))
+    assert sorted(found) == [(2, 3), (3, 2)]
+
+
 def test_a_plan_that_is_kept_does_not_try_in_vain_again() -> None:
     database = hub(600)
     assert len(columns(TRIANGLES, database)[0]) == 1
