@@ -15,6 +15,7 @@ from functools import cmp_to_key
 from random import Random
 
 from datomstore import edn
+from datomstore.codec import pack
 from datomstore.datalog.builtins import FUNCTIONS, FunctionError, compare, number
 from datomstore.datalog.errors import QueryError
 from datomstore.datalog.limits import VALUE_ITEMS_MAX
@@ -61,6 +62,23 @@ def _frequencies(values: Sequence[object]) -> Map:
     return Map((value, counts[hash_key(value)]) for value in values)
 
 
+def _extreme(name: str) -> Aggregator:
+    """Return min or max; of values that are equal, as 1 and 1.0, it is the same one whatever their order."""
+    choose = FUNCTIONS[name]
+
+    def chosen(values: Sequence[object]) -> object:
+        best = choose(*values)
+        if not isinstance(best, (int, float, Fraction, tuple)):
+            return best
+        alike = [value for value in values if value == best]
+        plain = type(best) is int or (type(best) is float and best != 0)
+        if plain and all(type(value) is type(best) for value in alike):
+            return best
+        return min(alike, key=pack, default=best)
+
+    return chosen
+
+
 # Those without arguments before the variable.
 AGGREGATES: dict[str, Aggregator] = {
     "count": len,
@@ -74,8 +92,8 @@ AGGREGATES: dict[str, Aggregator] = {
     "median": _median,
     "variance": _variance,
     "stddev": lambda values: _variance(values) ** 0.5,
-    "min": lambda values: FUNCTIONS["min"](*values),
-    "max": lambda values: FUNCTIONS["max"](*values),
+    "min": _extreme("min"),
+    "max": _extreme("max"),
     "rand": lambda values: values[0],
     "sample": Set,
     "clojure.string/join": lambda values: _join("", values),

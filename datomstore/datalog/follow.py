@@ -23,20 +23,25 @@ import numpy as np
 from datomstore.database import Database
 from datomstore.datalog._columns import Counts
 from datomstore.datalog.budget import Budget, Meter
+from datomstore.datalog.check import Program
 from datomstore.datalog.delta.bodies import Derivations, Row
+from datomstore.datalog.delta.closure import Closure
 from datomstore.datalog.delta.reads import attributes_read, names_read, naming, touches
 from datomstore.datalog.delta.refusal import NotTold, refused
 from datomstore.datalog.delta.transaction import Transaction
 from datomstore.datalog.delta.view import View
 from datomstore.datalog.errors import BudgetExceeded, QueryError
 from datomstore.datalog.groups import Answer, Groups
+from datomstore.datalog.limits import CLOSURE_ROWS_MIN, CLOSURE_ROWS_TIMES
 from datomstore.datalog.query import FAILURES, bounded_depth, parse, q, start
 from datomstore.datalog.references import depends_on_names, resolved
+from datomstore.datalog.relation import Relation
+from datomstore.datalog.sources import Source
 from datomstore.datalog.syntax import DEFAULT_SOURCE, Aggregate, Pull
 from datomstore.intern import intern, value_of, values_of_rows
 from datomstore.streams import Listener
 from datomstore.transaction import TxReport
-from datomstore.value import EXACT_TYPES, Set, hash_key
+from datomstore.value import EXACT_TYPES, Set, Symbol, hash_key
 
 
 class Change(NamedTuple):
@@ -91,6 +96,7 @@ class Subscription:
         self._callback = callback
         self._lock = RLock()
         self._waiting: deque[TxReport] | None = deque()  # None once the first answers are there
+        self._closes = False  # whether there is a closure where facts are only added
         self._stop = stream.listen(self._committed)
         try:
             database = stream.db()
@@ -127,8 +133,11 @@ class Subscription:
 
     # -- how it is followed --
 
-    def _begin(self, database: Database) -> Set:
-        """Choose how the query is followed from this value on, and return its answers."""
+    def _begin(self, database: Database, *, closing: bool = True) -> Set:
+        """Choose how the query is followed from this value on, and return its answers.
+
+        `closing` is whether to keep what recursive rules have, if that can be.
+        """
         self._began: Database = database
         self._seen: TxReport | None = None  # since then
         self._schema = database.schema
@@ -136,6 +145,8 @@ class Subscription:
         self._counts: Counts | None = None  # of every row, where it can have several
         self._groups: Groups | None = None
         self._alike: Counter[object] | None = None  # rows whose values others may equal, by key
+        self._closure: Closure | None = None  # has the answers, where there is one
+        self._closes = self._closes and not closing
         self._answers = answers = self._asked(database)
         meter = Meter(self._budget)
         with bounded_depth():
@@ -154,11 +165,15 @@ class Subscription:
             pulls = any(isinstance(element, Pull) for element in self._query.find)
             self._reads = None if pulls or reads is None else reads | self._names
             why = "it pulls" if pulls else refused(program)
-            if why is not None:
-                self.how = f"asked again: {why}"
-                return answers
             inputs = resolved(named, self._query.where, sources)
             others = {n: s for n, s in sources.items() if n is not DEFAULT_SOURCE}
+            if why is not None:
+                self.how = f"asked again: {why}"
+                if not pulls and closing:
+                    self._close(program, inputs, others, database)
+                if self._closes:
+                    self.how += "; what new facts add is derived from them"
+                return answers
             try:
                 view = View(program, self._wanted, inputs, others, database)
                 self._keep(view, database, meter)
@@ -173,6 +188,29 @@ class Subscription:
         self._view = view
         self._answers = Set()
         return answers
+
+    def _close(
+        self, program: Program, inputs: Relation, others: dict[Symbol, Source], database: Database
+    ) -> None:
+        """Keep what rules have, so that new facts need not be asked for."""
+        if any(isinstance(element, Aggregate) for element in self._query.find):
+            return
+        meter = Meter(self._budget)
+        most = max(CLOSURE_ROWS_MIN, CLOSURE_ROWS_TIMES * len(self._answers))
+        try:
+            closure = Closure(program, self._wanted, inputs, others, database, meter, most)
+        except (NotTold, BudgetExceeded):
+            return
+        except QueryError as error:
+            if error.code not in FAILURES:
+                raise
+            return
+        types: set[type] = set()
+        values_of_rows(closure.rows(), self._places, types)
+        if types <= EXACT_TYPES:
+            self._closure = closure
+            self._closes = True
+            self._answers = Set()
 
     def _keep(self, view: View, database: Database, meter: Meter) -> None:
         """Keep what the answers' changes need beside the changed facts."""
@@ -235,15 +273,51 @@ class Subscription:
                 if error.code not in FAILURES:
                     raise
                 return self._anew(report.db_after)
+        if self._closes:
+            return self._closed(report, attributes)
         before, self._answers = self._answers, self._asked(report.db_after)
         return _difference(self._answers, before), _difference(before, self._answers)
 
-    def _anew(self, database: Database) -> tuple[Set, Set]:
+    def _closed(self, report: TxReport, attributes: set[int]) -> tuple[Set, Set]:
+        """Return what new facts add to what is kept; it is let go when facts go, and kept again with the next that come."""
+        meter = Meter(self._budget)
+        transaction = Transaction(report.db_before, report.db_after, attributes, meter)
+        if not transaction.only_adds(self._reads):
+            return self._anew(report.db_after, closing=False)
+        if self._closure is not None:
+            added = self._grown(self._closure, transaction)
+            if added is not None:
+                return added, NO_ROWS
+            self._answers = self._asked(transaction.before)
+            self._closure = None  # it may have some of the new rows
+        return self._anew(report.db_after)
+
+    def _grown(self, closure: Closure, transaction: Transaction) -> Set | None:
+        """Return the answers that new facts add; None if that fails, or an answer may equal another."""
+        types: set[type] = set()
+        try:
+            found = values_of_rows(closure.grow(transaction), self._places, types)
+        except (NotTold, BudgetExceeded):
+            return None  # asking may take less
+        except QueryError as error:
+            if error.code not in FAILURES:
+                raise
+            return None
+        return Set.of_distinct(found) if types <= EXACT_TYPES else None
+
+    def _anew(self, database: Database, *, closing: bool = True) -> tuple[Set, Set]:
         """Begin again with a database value; return what differs from the answers before."""
-        known = self._began if self._seen is None else self._seen.db_after
-        before = self._answers if self._view is None else self._asked(known)
-        after = self._begin(database)
+        before = self._known()
+        after = self._begin(database, closing=closing)
         return _difference(after, before), _difference(before, after)
+
+    def _known(self) -> Set:
+        """Return the answers before a transaction that is being looked at."""
+        if self._closure is not None:
+            return Set.of_distinct(values_of_rows(self._closure.rows(), self._places, set()))
+        if self._view is None:
+            return self._answers
+        return self._asked(self._began if self._seen is None else self._seen.db_after)
 
     def _told(self, view: View, transaction: Transaction) -> tuple[Set, Set]:
         """Return the answers that come and go, from the changed derivations of rows."""

@@ -89,3 +89,7 @@ HUBS_PART = 2  # ... or so many times the facts of these, before all are joined 
 PAIRED_PART = 8  # ... which pays later where there are no hubs
 HUB_ROWS = 64  # rows of one id that make it a hub
 TRIE_ROWS_MAX = (1 << 31) - 1  # rows of a table that is joined with several others at once
+CLOSURE_ROWS_MIN = (
+    1 << 14
+)  # rows that may always be made to keep what rules of a followed query have
+CLOSURE_ROWS_TIMES = 64  # ... or so many times its answers: more are mostly about what is not asked

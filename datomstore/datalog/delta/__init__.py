@@ -21,5 +21,6 @@ look-ups is planned once for each clause that can change, and kept.
     bodies       a body's changes: the sum over its clauses
     view         the bodies of a query together
     dependence   whether a row has one derivation only
+    closure      rules that are recursive, while facts are only added
     refusal      which queries cannot be followed so
 """

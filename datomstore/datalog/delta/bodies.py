@@ -7,7 +7,7 @@ Fits:   a View has one for each flat body, and one for each body inside of a `no
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -104,7 +104,7 @@ class Body:
 
     def counts(self, moment: Transaction, counts: Counts) -> None:
         """Add the derivations of every row of `outs` in one database."""
-        way = self._way([*self.view.stored, *self.clauses], frozenset(), moment)
+        way = self.way([*self.view.stored, *self.clauses], frozenset(), moment)
         relation = Relation({SIGN: np.ones(1, np.int64)}, 1)
         for leg in way:
             relation = leg.go(relation, moment, before=False)
@@ -209,10 +209,10 @@ class Body:
             rest: list[Part] = [*self.view.stored, *self.clauses]
             if not itself:
                 rest.remove(read.clause)
-            way = read.ways[names] = self._way(rest, names, transaction)
+            way = read.ways[names] = self.way(rest, names, transaction)
         return way
 
-    def _way(
+    def way(
         self, parts: Sequence[Part], names: frozenset[Symbol], transaction: Transaction
     ) -> list[Leg]:
         """Return the joins with some clauses in the order that is best from here."""
@@ -235,10 +235,10 @@ class Body:
         """Return the variables that are wanted, or looked at by the joins of a way from one on."""
         needed = self.wanted
         for leg in way[number:]:
-            if leg.place >= 0:
-                needed |= all_variables(self.clauses[leg.place])
+            if isinstance(leg.operator, Given):
+                needed |= set(filter(is_variable, leg.operator.terms))
             else:
-                needed |= self.view.inputs.columns.keys()
+                needed |= all_variables(self.clauses[leg.place])
         return needed
 
     def _operator(
@@ -308,6 +308,14 @@ class Body:
         }
         return Relation(columns, found.count).distinct(sorted(columns))
 
+    def changed_patterns(self, transaction: Transaction) -> Iterator[tuple[int, Relation]]:
+        """Yield the places of patterns that a transaction has facts of, with these and their signs."""
+        for read in self.reads:
+            if isinstance(read.clause, Pattern) and transaction.touches(read.attributes):
+                start = self._facts(read, transaction)
+                if start is not None:
+                    yield read.place, start
+
     def touched(self, transaction: Transaction) -> list[Relation]:
         """Return rows over some of `outs`, among them all that have another derivation now, or lost one."""
         found: list[Relation] = []
@@ -342,7 +350,7 @@ class Body:
                 rest = [part for part in rest if not isinstance(part, Not)]
                 _, stuck = bind(rest, set(names), self.view.program.required, set(self.names))
                 parts = [part for part in rest if part not in stuck]
-                way = read.ways[names] = self._way(parts, names, transaction)
+                way = read.ways[names] = self.way(parts, names, transaction)
             for leg in way:
                 start = leg.go(start, transaction, before=before)
         if not start.count:

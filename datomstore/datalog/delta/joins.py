@@ -57,7 +57,7 @@ class Steady:
 
 
 class Given:
-    """The rows of the query's inputs."""
+    """The rows of a table: of the query's inputs, or of a rule whose rows are kept."""
 
     def __init__(self, stored: Stored, keep: frozenset[Symbol]) -> None:
         self.table = stored.table

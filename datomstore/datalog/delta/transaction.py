@@ -53,6 +53,14 @@ class Transaction:
         """Return whether the transaction has facts of one of some attributes."""
         return touches(self.attributes, attributes)
 
+    def only_adds(self, attributes: Attributes) -> bool:
+        """Return whether no fact of some attributes goes."""
+        _, a, _, signs = self.columns
+        gone = a[signs < 0]
+        if attributes is None:
+            return not len(gone)
+        return attributes.isdisjoint(gone.tolist())
+
     def of_attribute(self, a: int | None) -> Rows:
         """Return the numbers of the facts of an attribute, or of all."""
         if a is None:

@@ -82,7 +82,7 @@ class View:
         self._planned: Transaction | None = None
         self._planners: dict[bool, Planner] = {}
 
-    def rule(self, name: str, source: Symbol) -> Inside:
+    def rule(self, name: str, source: Symbol) -> Inside | None:
         """Return the bodies of a rule over some source."""
         found = self._rules.get((name, source))
         if found is None:
