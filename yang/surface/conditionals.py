@@ -106,6 +106,58 @@ def write_case(surface: Surface, form: Form, scope: Scope) -> Walk[Form | None]:
     return surface.made(form, "case", *parts)
 
 
+def write_condp(surface: Surface, form: Form, scope: Scope) -> Walk[Form | None]:
+    """Write tests of one value by one predicate."""
+    pairs = pairs_of(form.value[1])
+    if (
+        len(pairs) != 2
+        or not is_made(pairs[0][0], "predicate")
+        or not is_made(pairs[1][0], "value")
+    ):
+        return None
+    (predicate, function), (name, subject) = pairs
+    parts = yield surface.all([function, subject], scope)
+    scope = scope | names_of(pairs)
+    rest = form.value[2]
+    while True:
+        clause = _condp_clause(rest, predicate.value, name.value)
+        if clause is None:
+            break
+        test, result, hands_on, rest = clause
+        parts.append((yield surface.form(test, scope)))
+        if hands_on:
+            parts.append(literal(Keyword(">>"), test.span))
+        parts.append((yield surface.form(result, scope)))
+    message = _failure(rest, "case")
+    if message is None or not is_core(message, "str", None, name.value):
+        parts.append((yield surface.form(rest, scope)))
+    return surface.made(form, "condp", *parts)
+
+
+def _condp_clause(form: Form, predicate: str, name: str) -> tuple[Form, Form, bool, Form] | None:
+    """Return test, result, whether the result is a function of what the predicate gave, and what comes else."""
+
+    def tested(call: Form) -> Form | None:
+        is_test = is_call(call, predicate, 2) and is_name(call.value[2], name)
+        return call.value[1] if is_test else None
+
+    if is_call(form, "if", 3):
+        test = tested(form.value[1])
+        return None if test is None else (test, form.value[2], False, form.value[3])
+    if not is_call(form, "let*", 2) or len(form.value[1].value) != 2:
+        return None
+    (found, call), choice = form.value[1].value, form.value[2]
+    test = tested(call)
+    is_shape = is_made(found, "found") and is_call(choice, "if", 3)
+    if test is None or not is_shape or not is_name(choice.value[1], found.value):
+        return None
+    handed = choice.value[2]
+    is_handed = handed.kind == "list" and len(handed.value) == 2
+    if not is_handed or not is_name(handed.value[1], found.value):
+        return None
+    return test, handed.value[0], True, choice.value[3]
+
+
 def _constants(test: Form, name: str) -> list[Form] | None:
     """Return the constants that a test of `case` compares with."""
     found: list[Form] = []

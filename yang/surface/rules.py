@@ -12,6 +12,7 @@ from yang.surface.chains import cond_step, some_step, write_doto, write_threaded
 from yang.surface.conditionals import (
     write_and_or,
     write_case,
+    write_condp,
     write_if,
     write_if_binding,
     write_when_first,
@@ -157,7 +158,12 @@ _LETS: tuple[LetRule, ...] = (
     write_control,
     write_pattern_loop,
 )
-_LETS_OF_MANY: tuple[LetRule, ...] = (*_THREADS, write_binding, write_pattern_loop)
+_LETS_OF_MANY: tuple[LetRule, ...] = (
+    *_THREADS,
+    write_binding,
+    write_condp,
+    write_pattern_loop,
+)
 
 CALLS.update(
     {
