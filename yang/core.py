@@ -26,6 +26,7 @@ from yang.errors import ProgramInvalid, Source, YangError
 from yang.isa import ISA_VERSION
 from yang.kept import find, keep
 from yang.limits import PROGRAM_BYTES_MAX
+from yang.pause import collector_paused
 from yang.resolve import CoreLibrary
 from yang.segment import Arity, Function, FunctionRef, Handler, Part, PrimitiveRef, Segment, Span
 
@@ -63,7 +64,7 @@ def core_library() -> CoreLibrary:
     name = f"core-{sources_digest().hex()[:32]}.segment"
     kept = find(name)
     if kept is not None:
-        with contextlib.suppress(ProgramInvalid):
+        with contextlib.suppress(ProgramInvalid), collector_paused():
             return _decoded(kept)
     library = compile_library()
     keep(name, _encoded(library))
@@ -170,7 +171,7 @@ def _decoded(data: bytes) -> CoreLibrary:
             ),
             handlers=tuple(Handler(*handler) for handler in fields["handlers"]),
             nodes=fields["nodes"],
-            spans=tuple(Span(*span) for span in fields["spans"]),
+            spans=tuple(map(Span._make, fields["spans"])),
             parts=tuple(Part(*part) for part in fields["parts"]),
             entries=fields["entries"],
             slots=fields["slots"],

@@ -2,7 +2,7 @@
 
 Is:     lark's terminals as one regular expression, lark's parse table with small tuples for its actions.
 Is not: what a rule means (`yang.reader.clojure`).
-Fits:   loaded once per process, and made once for each version of the grammar and of lark: they are kept as a file. Lark's own loops make an object per token and per rule; reading 10,000 lines with them took
+Fits:   loaded once per process, and made once for each version of the grammar: they are kept as a file. Lark's own loops make an object per token and per rule; reading 10,000 lines with them took
         twice as long as with the two loops that run these tables.
 """
 
@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import re
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -49,7 +48,7 @@ class Tables(NamedTuple):
 def tables() -> Tables:
     """Return the tables of Clojure's grammar. Cost: some 5 ms, once; the first time ever, some 60 ms."""
     grammar = Path(__file__).with_name("clojure.lark").read_bytes()
-    whole = hashlib.sha256(grammar + Path(__file__).read_bytes() + version("lark").encode())
+    whole = hashlib.sha256(grammar + Path(__file__).read_bytes())
     name = f"reader-{whole.hexdigest()[:32]}.tables"
     kept = find(name)
     if kept is not None:
