@@ -34,6 +34,7 @@ from yind.limits import (
     LOG_LINE_BYTES_MAX,
     QUERY_ROWS_MAX,
     QUERY_SECONDS_MAX,
+    SESSION_TEXT_BYTES_MAX,
     SLEEP_MS_MAX,
     STREAM_NAME_PATTERN,
     SYSTEM_STREAMS,
@@ -210,10 +211,13 @@ class Effects:
         (line,) = arguments
         if not isinstance(line, str):
             raise EffectInvalid("log!: a line is a string")
-        if len(line.encode()) > LOG_LINE_BYTES_MAX:
-            raise EffectInvalid(f"log!: the line is longer than {LOG_LINE_BYTES_MAX} bytes")
-        log_line(agent.record, line)
-        agent.notify({"kind": "log", "line": line})
+        session = agent.record.session  # which prints what its owner wants to see
+        most = SESSION_TEXT_BYTES_MAX if session else LOG_LINE_BYTES_MAX
+        if len(line.encode()) > most:
+            raise EffectInvalid(f"log!: the line is longer than {most} bytes")
+        for piece in _pieces(line) if session else (line,):
+            log_line(agent.record, piece)
+            agent.notify({"kind": "log", "line": piece})
         machine.resume(None)
         await trio.lowlevel.checkpoint()  # so that followers of one who says much keep up
 
@@ -269,6 +273,12 @@ _OPERATIONS: dict[str, frozenset[Verb]] = {
     "db.fn/retractEntity": frozenset({Verb.RETRACT}),
     "db.fn/retractAttribute": frozenset({Verb.RETRACT}),
 }
+
+
+def _pieces(line: str) -> list[str]:
+    """Return a text in pieces that a log takes as lines."""
+    size = LOG_LINE_BYTES_MAX // 4  # characters, which have at most four bytes
+    return [line[start : start + size] for start in range(0, len(line), size)] or [""]
 
 
 def verbs_of(tx_data: tuple[object, ...]) -> set[Verb]:

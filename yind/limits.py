@@ -15,6 +15,7 @@ CHECKPOINT_S = (
 AGENT_MEMORY_MAX = 512 << 20  # bytes of heap for one agent unless its spawner asks for less
 AGENT_COUNT_MAX = 100_000  # agents known to a node, tombstones not counted
 LOG_LINE_BYTES_MAX = 8_192  # of one `log!`
+SESSION_TEXT_BYTES_MAX = 1 << 18  # of one `log!` of a session, which takes several lines
 LOG_LINES_KEPT = 1_000  # per agent; older lines are dropped, the count is kept
 QUERY_SECONDS_MAX = 20.0  # one `q` of an agent or of the command line
 QUERY_ROWS_MAX = 5_000_000  # rows any step of a query may hold

@@ -105,6 +105,17 @@ async def test_an_effect_without_the_right_waits_for_a_token_or_is_given_up(
         assert (await ann.enter("1"))["denied_right"] is None
 
 
+async def test_a_session_prints_what_is_longer_than_a_line_of_a_log(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        ann = await person(nodes)
+        row = await ann.enter('(println (apply str (repeat 5000 "äx"))) (println "")')
+        assert row["fault"] is None
+        log = (await nodes.ask("alpha", "agent.show", id=ann.agent.hex()))["log"]
+        assert ("".join(log), log[-1]) == ("äx" * 5000, "")
+        row = await ann.enter('(println (apply str (repeat 300000 "x")))')
+        assert "longer than 262144 bytes" in row["fault"]
+
+
 async def test_a_session_survives_a_crash_of_its_node(tmp_path: Path) -> None:
     async with fleet(tmp_path, "alpha") as nodes:
         ann = await person(nodes)
