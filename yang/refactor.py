@@ -541,8 +541,12 @@ def _expression(whole: _Text, form: Form) -> int:
     """Return the node that a form is. Raises SourceError if it is no expression."""
     items = whole.tree.items
     exact = [number for number, item in enumerate(items) if item.span == form.span]
+    if exact and items[exact[0]].kind.name == "def":
+        raise whole.error(
+            "this is a definition already", _start(form), "select an expression in it"
+        )
     for number in exact or _outermost(whole, form):
-        if _is_expression(whole, number) and items[number].kind.name != "def":
+        if _is_expression(whole, number):
             return number
     raise whole.error("this is no expression", _start(form), "patterns, names and clauses are none")
 

@@ -238,6 +238,7 @@ def test_extracted_lines_are_indented_anew_and_keep_their_comments() -> None:
         (TEXT, "(* width height)", "area", "area is defined already"),
         (TEXT, "(* width height)", "pos?", "pos\\? means something else"),
         (TEXT, "(* width height)", "if", "if cannot be a name"),
+        ("(defn g [x] x)", "(defn g [x] x)", "f", "this is a definition already"),
         ("(-> 1 (+ 2))", "(+ 2)", "f", "extracted, it would be another program"),
         ("(map #(+ % 1) [1])", "(+ % 1)", "f", "this is not one form"),
         ("(let [f 1] (+ 1 2))", "(+ 1 2)", "f", "a local f hides the function here"),
