@@ -137,13 +137,14 @@ def scalar_facts(kind: Kind, scalars: Sequence[object]) -> list[tuple[Keyword, o
     facts: list[tuple[Keyword, object]] = []
     for scalar, value in zip(kind.scalars, scalars, strict=True):
         if scalar.attribute is VALUE:
-            facts += _value_facts(value)
+            facts += value_facts(value)
         elif value is not None:
             facts.append((scalar.attribute, value))
     return facts
 
 
-def _value_facts(value: object) -> list[tuple[Keyword, object]]:
+def value_facts(value: object) -> list[tuple[Keyword, object]]:
+    """Return what is said of a literal's value."""
     facts: list[tuple[Keyword, object]] = [(VALUE_KIND, value_kind(value))]
     if value is not None:
         facts.append((VALUE, value))

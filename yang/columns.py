@@ -7,7 +7,7 @@ Fits:   `yang.derivation` gives the rules these facts; nodes are numbered in pre
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from datomstore.database import Database
 from datomstore.intern import intern, intern_many
+from datomstore.schema import Schema
 from datomstore.value import Keyword
 from yang.ast_datoms import DEPTH, END, INDEX, PARENT, POSITION, ROLE, VALUE_KIND
 from yang.nodes import (
@@ -164,17 +165,25 @@ class Facts:
         self._say_values(CLASS, [(node, items[node].scalars[1]) for node in those(kind == _CATCH)])
         literals = [(node, items[node].scalars[0]) for node in those(kind == _LITERAL)]
         self._say_values(VALUE_KIND, [(node, value_kind(value)) for node, value in literals])
-        self._say_values(VALUE, [(node, v) for node, v in literals if type(v) in _COMPARED])
+        self._say_values(VALUE, [(node, v) for node, v in literals if type(v) in COMPARED])
 
     def _say_values(self, attribute: Keyword, pairs: Sequence[tuple[int, object]]) -> None:
         if pairs:
             nodes, values = zip(*pairs, strict=True)
             self.add(np.array(nodes, np.int64), attribute, intern_many(values))
 
-    def database(self, tx: int) -> Database:
+    def twin(self) -> Facts:
+        """Return what was stated so far, to state more beside it."""
+        twin = Facts(self.base)
+        twin._parts = list(self._parts)
+        return twin
+
+    def database(
+        self, tx: int, schema: Mapping[Keyword, Mapping[Keyword, object]] | None = None
+    ) -> Database:
         """Return a database of what was stated; more can be stated afterwards."""
         e, a, v = (np.concatenate(column) for column in zip(*self._parts, strict=True))
-        return Database.from_columns(e, a, v, tx)
+        return Database.from_columns(e, a, v, tx, Schema.from_maps(schema or {}))
 
 
 _TYPES = np.array([ids(Keyword(kind.name)) for kind in KINDS_BY_NUMBER], np.int64)
@@ -187,4 +196,4 @@ _NAMED = np.array(
 )
 _ARITY, _CATCH, _LITERAL = (KINDS[name].number for name in ("arity", "catch", "literal"))
 # Values that rules compare with their own; what else a literal is, its kind says.
-_COMPARED = (bool, int)
+COMPARED = (bool, int)

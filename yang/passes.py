@@ -18,15 +18,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from datomstore.database import Database
 from datomstore.datalog import derive
 from datomstore.datom import Datom
 from datomstore.value import Keyword
 from yang import host_facts, rules
 from yang.analysis import SCOPE_RELATIONS, TX, Analysis, Ast, Rows
-from yang.ast_datoms import ENTITY_BASE, datoms_of
+from yang.ast_datoms import ENTITY_BASE, VALUE_KIND, value_facts
 from yang.code_schema import CODE_SCHEMA
-from yang.nodes import Tree
+from yang.columns import COMPARED, Columns, Facts
+from yang.nodes import END_LOCATION, LOCATION, VALUE, Tree
 from yang.pause import collector_paused
 from yang.program import Program, tree_of
 from yang.resolve import CoreLibrary
@@ -194,7 +197,8 @@ class Subject:
     """A program under analysis: its tree, and the facts that the passes read."""
 
     analysis: Analysis  # the nodes, and what scope.dl derives of them
-    facts: Database  # AST, scope, and what the host knows of names
+    columns: Facts
+    facts: Database  # the same as a database: AST, scope, and what the host knows of names
     _known: dict[str, Rows] = field(default_factory=dict)
 
     @property
@@ -237,12 +241,14 @@ class Subject:
         """Return the program's facts with those of these passes, or of all, for queries. Raises PassUnknown."""
         derived = self.datoms(*passes)
         given = {datom.a for datom in derived}
+        facts = self.columns.twin()
+        _say(facts, derived)
         schema = (
             CODE_SCHEMA
             | host_facts.SCHEMA
             | {a: properties for a, properties in SCHEMA.items() if a in given}
         )
-        return Database.from_datoms([*self.facts.datoms("eavt"), *derived], schema)
+        return facts.database(TX, schema)
 
     def derive(
         self, own: rules.Rules, names: Iterable[str], needs: Iterable[str]
@@ -305,15 +311,38 @@ def subject(
     macro_uses: Iterable[str] = (),
 ) -> Subject:
     """Return a tree's facts, given what is known of the core library; while that is analysed itself, nothing."""
-    ast = Ast(tree.items, tree.places, ENTITY_BASE)
     with collector_paused():
-        datoms = datoms_of(tree, base=ENTITY_BASE, tx=TX)
-        base_facts = Database.from_datoms(datoms, CODE_SCHEMA)
-        scope = derive(rules.load("scope"), SCOPE_RELATIONS, base_facts)
-        analysis = Analysis(ast, scope, core)
-        datoms += analysis.datoms()
-        free = max(datom.e for datom in datoms) + 1
-        datoms += host_facts.host_datoms(analysis, free, library)
-        datoms += host_facts.query_datoms(ast)
-        datoms += [Datom(ENTITY_BASE, MACRO_USES, name, TX, True) for name in sorted(macro_uses)]
-        return Subject(analysis, Database.from_datoms(datoms, FACTS_SCHEMA))
+        facts = _tree_facts(tree)
+        scope = derive(rules.load("scope"), SCOPE_RELATIONS, facts.database(TX))
+        analysis = Analysis(Ast(tree.items, tree.places, ENTITY_BASE), scope, core)
+        known = analysis.datoms()
+        free = max([ENTITY_BASE + len(tree.items), *(datom.e + 1 for datom in known)])
+        known += host_facts.host_datoms(analysis, free, library)
+        known += host_facts.query_datoms(analysis.ast)
+        known += [Datom(ENTITY_BASE, MACRO_USES, name, TX, True) for name in sorted(macro_uses)]
+        _say(facts, known)
+        return Subject(analysis, facts, facts.database(TX))
+
+
+def _tree_facts(tree: Tree) -> Facts:
+    """Return what `yang.ast_datoms` says of a tree, as columns."""
+    facts, columns = Facts(ENTITY_BASE), Columns(tree)
+    facts.say_nodes(columns, np.ones(columns.count, np.bool_))
+    spans = [item.span for item in tree.items]
+    facts.say([(node, LOCATION, (span.line, span.column)) for node, span in enumerate(spans)])
+    facts.say(
+        [(node, END_LOCATION, (span.end_line, span.end_column)) for node, span in enumerate(spans)]
+    )
+    facts.say(
+        [
+            (node, attribute, value)
+            for node in columns.of("literal").tolist()
+            for attribute, value in value_facts(columns.scalar(node))
+            if attribute is not VALUE_KIND and not (attribute is VALUE and type(value) in COMPARED)
+        ]
+    )
+    return facts
+
+
+def _say(facts: Facts, datoms: Iterable[Datom]) -> None:
+    facts.say([(datom.e - facts.base, datom.a, datom.v) for datom in datoms])

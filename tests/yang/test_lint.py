@@ -115,7 +115,7 @@ def test_rules_of_the_user_s_own_read_passes_and_the_tree() -> None:
         ('[[(finding ?n :wrong "x") [?n :ast/type]]]', "own.edn:1:15: no such severity"),
         ('[[(finding ?n "x")]]', "own.edn:1:3: a finding of 2 parts"),
         ("[[(effect ?n) [?n :ast/type]]]", "own.edn:1:3: effect is a relation of the passes"),
-        ('[[(finding ?n :info "x") [?m :ast/name ?n]]]', 'own.edn:1:2: no finding: ["a.clj"'),
+        ('[[(finding ?n :info "x") [?m :ast/name ?n]]]', 'own.edn:1:2: no finding: ["f"'),
         ("[[(other ?n) [?n :ast/type]]]", "own.edn:1:1: no rule derives a finding"),
         ('[[(finding ?n :info "x")', "own.edn:1:2: [ is not closed"),
         ("[:a]", "own.edn:1:2: not a rule"),

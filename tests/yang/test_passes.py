@@ -261,7 +261,7 @@ def test_streams_are_found_through_names_and_parameters() -> None:
         ('(defn f [x] x) (f "a") (map f [1]) (f 1)', ["any", "integer", "string"]),
         ("(assoc {} :a 1)", ["map"]),
         ("(first [1])", ["any"]),
-        ("(range 3)", ["seq"]),
+        ("(list 3)", ["seq"]),
         ("(conj)", ["vector"]),
         ("(throw 1)", []),
         ("(try 1 (catch Exception e :k))", ["integer", "keyword"]),
