@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import doctest
+import re
+from pathlib import Path
+
 import pytest
 
 from datomstore.datalog import q
 from datomstore.value import Keyword
 from yang import rules
 from yang.lower import tree_of_source
-from yang.passes import PASSES, SCHEMA, PassUnknown, Subject, files_of, subject_of
+from yang.passes import PASSES, RELATIONS, SCHEMA, PassUnknown, Subject, files_of, subject_of
 from yang.primitives import PRIMITIVES, Kind
 from yang.signatures import EFFECTS, KINDS, SIGNATURES
 from yang.summaries import library_signatures
@@ -324,3 +328,24 @@ def test_candidates_for_inlining() -> None:
         ("2:39", "1:1", "small"),
         ("4:2", "2:1", "single-use"),
     ]
+
+
+# -- the page --
+
+
+def test_every_example_of_the_page_prints_what_it_says(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "analyses.md").read_text(encoding="utf-8")
+    example = doctest.DocTestParser().get_doctest(page, {}, "analyses.md", "analyses.md", 0)
+    assert len(example.examples) > 15
+    result = doctest.DocTestRunner().run(example)
+    assert result.failed == 0, capsys.readouterr().out
+
+
+def test_every_relation_on_the_page_is_one_of_a_pass() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "analyses.md").read_text(encoding="utf-8")
+    table = page.partition("## Relations")[2].partition("## What")[0]
+    named = set(re.findall(r"`\(([a-z-]+) ", table))
+    assert len(named) > 15
+    assert named - RELATIONS.keys() == set()
