@@ -540,7 +540,7 @@ def _trimmed(whole: _Text, start: Position, end: Position) -> tuple[Position, Po
 def _expression(whole: _Text, form: Form) -> int:
     """Return the node that a form is. Raises SourceError if it is no expression."""
     items = whole.tree.items
-    exact = [number for number, item in enumerate(items) if item.span == form.span]
+    exact = [number for number, item in enumerate(items) if number and item.span == form.span]
     if exact and items[exact[0]].kind.name == "def":
         raise whole.error(
             "this is a definition already", _start(form), "select an expression in it"
