@@ -14,6 +14,8 @@ import stat
 import tempfile
 from pathlib import Path
 
+from yang.limits import KEPT_FILES_MAX
+
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _DIGEST_SIZE = hashlib.sha256().digest_size
 
@@ -38,6 +40,14 @@ def keep(name: str, content: bytes) -> None:
         folder = _folder()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _write_whole(folder / name, hashlib.sha256(content).digest() + content)
+        _forget_old(folder, Path(name).suffix)
+
+
+def _forget_old(folder: Path, suffix: str) -> None:
+    """Remove all but the newest files of one kind: those of other versions are of no use to this one."""
+    files = [(path.stat().st_mtime_ns, path) for path in folder.iterdir() if path.suffix == suffix]
+    for _, path in sorted(files)[:-KEPT_FILES_MAX]:
+        path.unlink(missing_ok=True)
 
 
 def _folder() -> Path:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from yang import kept
+from yang.limits import KEPT_FILES_MAX
 from yang.reader import tables
 from yang.reader.tables import Tables, made_of
 
@@ -24,6 +26,17 @@ def test_what_is_kept_is_found_again_and_readable_by_its_user_only(folder: Path)
     assert (folder / "a.tables").stat().st_mode & 0o777 == 0o600
     assert folder.stat().st_mode & 0o777 == 0o700
     assert [path.name for path in folder.iterdir()] == ["a.tables"]
+
+
+def test_of_one_kind_only_the_newest_are_kept(folder: Path) -> None:
+    kept.keep("other.segment", b"content")
+    for number in range(KEPT_FILES_MAX + 3):
+        kept.keep(f"{number}.tables", b"content")
+        os.utime(folder / f"{number}.tables", ns=(number, number))
+    kept.keep("last.tables", b"content")
+    names = {path.name for path in folder.iterdir()}
+    newest = range(4, KEPT_FILES_MAX + 3)
+    assert names == {"other.segment", "last.tables", *(f"{number}.tables" for number in newest)}
 
 
 def test_a_file_that_is_not_whole_is_not_found(folder: Path) -> None:
