@@ -2,7 +2,8 @@
 # The index of facts: columns of codes, runs of rows with their sorted orders, and the searches over them.
 #
 # Is:     Column (codes and the rule that makes ids of them), Run (an immutable stretch of rows and its four orders),
-#         Ended (which row ended which), Segments (the runs and the unsorted tail that a reader sees, and its searches).
+#         Ended (which row ended which), Segments (the runs and the unsorted tail that a reader sees,
+#         and its searches), Walk (a join of few rows).
 # Is not: a choice of when to sort or merge (`datomstore.facts`), nor of what is asked (`datomstore.database`).
 # Fits:   codes of a run may be ids of the process, or those of a file that is mapped; the searches are the same.
 # Source: LSM trees (O'Neil et al. 1996) for runs and their merging; interpolation search for keys that are nearly dense.
@@ -34,5 +35,7 @@ include "_index_codes.pxi"
 include "_index_order.pxi"
 include "_index_ended.pxi"
 include "_index_run.pxi"
+include "_index_found.pxi"
+include "_index_stretches.pxi"
 include "_index_segments.pxi"
 include "_index_walk.pxi"
