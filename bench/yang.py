@@ -53,6 +53,7 @@ STATIONS: tuple[tuple[Any, str, str], ...] = (
     (yang.lower, "read_source", "read"),
     (yang.lower, "expand", "expand"),
     (yang.lower, "lower", "lower"),
+    (yang.compile, "canonical_statements", "hash"),
     (yang.compile, "program_of", "hash"),
     (yang.compile, "Columns", "columns"),
     (yang.compile, "units_of", "units"),
