@@ -129,7 +129,8 @@ soak-store: install
 # says so, too, and passes where there is no Clojure.
 clojure-differences:
 	$(PYTHON) tests/conformance/clojure/generate.py
-	clojure tests/conformance/clojure/ask.clj $(filter-out %/ask.clj,$(sort $(wildcard tests/conformance/clojure/*.clj)))
+	clojure tests/conformance/clojure/ask.clj $(filter-out %/ask.clj %/ask_publics.clj,$(sort $(wildcard tests/conformance/clojure/*.clj)))
+	clojure tests/conformance/clojure/ask_publics.clj >tests/conformance/clojure/publics.txt
 	CLASSPATH=examples clojure examples/catalogue.clj >tests/conformance/clojure/catalogue.output
 
 clojure-recorded:

@@ -30,7 +30,7 @@ from yang.raised import core_forms
 from yang.reader.clojure import read_source
 from yang.resolve import names_known
 from yang.segment import Span
-from yang.surface.exact import CORE_FORMS, exact_form
+from yang.surface.exact import CORE_FORMS, exact_form, exact_internals
 from yang.surface.rules import surface_of
 from yang.surface.writer import Program
 from yang.walk import run
@@ -117,7 +117,7 @@ class _Writing:
         if namespace != self.program.home and manner is not Manner.EXACT:
             key = literal(Keyword("yin/in"), form.span)
             form = form._replace(meta=((key, symbol(namespace, form.span)), *form.meta))
-        self.texts[number] = layout(form)
+        self.texts[number] = layout(exact_internals(form))
 
     def text(self) -> str:
         """Return the whole text: a blank line before and after what takes several."""

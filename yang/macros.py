@@ -21,6 +21,7 @@ from yang.canonical import encode
 from yang.errors import MacroFault, Source, YangError
 from yang.forms import Form, call, literal, symbol, text_of, value_of
 from yang.limits import MACRO_CALLS_MAX, NESTING_MAX
+from yang.reader.literals import is_internal
 from yang.segment import Segment, Span
 
 if TYPE_CHECKING:
@@ -299,6 +300,10 @@ def _form(value: object, span: Span, originals: Mapping[bytes, Form], depth: int
     if isinstance(value, Symbol):
         if not value.name:
             raise MacroFault("what the macro made has a symbol without a name")
+        if is_internal(value.name):
+            raise MacroFault(
+                f"{value.name} is a part of the core library that only the library names"
+            )
         return symbol(value.name, span)
     if isinstance(value, tuple):
         kind = "list" if isinstance(value, List) else "vector"

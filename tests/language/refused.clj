@@ -123,6 +123,14 @@ undefined-name
 ; expect error: lazy-thunk
 (impl/fold-seq 1 2 3)
 ; expect error: impl
+(yin.core/impl/fold-seq conj [] [1])
+; expect error: only the core library names its own parts
+(alias 'c 'clojure.core) (c/impl/fold-seq conj [] [1])
+; expect error: only the core library names its own parts
+(clojure.core/long/vec 1)
+; expect error: only the core library names its own parts
+(defmacro m [] (list (symbol "yin.core/impl/fold-seq") 'conj [] [1])) (m)
+; expect error: only the library names
 (when)
 ; expect error: when
 (quote)

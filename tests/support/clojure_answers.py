@@ -23,7 +23,7 @@ from yind.cesk import Code, Machine, Status
 from yind.cesk.reference import ReferenceCode, ReferenceMachine
 
 FOLDER = Path(__file__).parent.parent / "conformance" / "clojure"
-FILES = sorted(path for path in FOLDER.glob("*.clj") if path.name != "ask.clj")
+FILES = sorted(path for path in FOLDER.glob("*.clj") if not path.name.startswith("ask"))
 HEAD = """(ns user (:require [clojure.string :as str] [clojure.set :as set] [clojure.walk :as walk]
   [clojure.edn :as edn] [clojure.math :as math]))
 """

@@ -22,11 +22,18 @@ _CONSTANTS: dict[str, object] = {"nil": None, "true": True, "false": False}
 _SYMBOLIC = {"##Inf": float("inf"), "##-Inf": float("-inf"), "##NaN": float("nan")}
 
 
+def is_internal(name: str) -> bool:
+    """Return whether a qualified name means a part of the core library that is for the compiler, as `yin.core/impl/x`."""
+    return name.count("/") > 1 and name.partition("/")[2].startswith(("impl/", "long/"))
+
+
 def _symbol(text: str, span: Span) -> Form:
     if text in _CONSTANTS:
         return Form("literal", _CONSTANTS[text], span)
     if "/" in text and text != "/" and (text[0] == "/" or text[-1] == "/" != text[-2]):
         raise ValueError(f"{text} is not a symbol")
+    if is_internal(text):
+        raise ValueError(f"{text}: only the core library names its own parts")
     return Form("symbol", text, span)
 
 

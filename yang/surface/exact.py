@@ -7,7 +7,8 @@ Fits:   `yang.clojure` uses it when rules and plain core forms come back differe
 
 from __future__ import annotations
 
-from yang.forms import Form
+from yang.forms import Exact, Form
+from yang.reader.literals import is_internal
 from yang.surface.questions import exactly, is_name, is_symbol
 
 
@@ -26,6 +27,16 @@ def exact_form(form: Form) -> Form:
         rest = [rest[0], *[exact_form(item) for item in rest[1:]]]
         return form._replace(value=(head, *rest))
     return form._replace(value=(head, *[_exact_part(item) for item in rest]))
+
+
+def exact_internals(form: Form) -> Form:
+    """Return a form with the names of the core library's own parts exact: in no other way does a text name them."""
+    if form.kind == "symbol":
+        is_plain = not isinstance(form.value, Exact) and is_internal(form.value)
+        return exactly(form) if is_plain else form
+    if form.is_leaf or (form.kind == "list" and form.value and is_name(form.value[0], "quote")):
+        return form
+    return form._replace(value=tuple([exact_internals(item) for item in form.value]))
 
 
 def _exact_part(form: Form) -> Form:
