@@ -21,6 +21,7 @@ NAME_LENGTH_MAX = 1_000  # characters of a name in shipped bytes
 POSITION_MAX = (1 << 31) - 1  # a line or column in shipped bytes
 ERRORS_SHOWN_MAX = 20  # of one source text; what follows is mostly their echo
 UNITS_BYTES_MAX = 64 << 20  # of what was derived of units, in memory: some 100,000 lines
-KEPT_FILES_MAX = (
-    8  # of one kind in the cache folder: versions of this package that a user has side by side
-)
+# Of one kind in the cache folder: versions of this package that a user has side by side.
+KEPT_FILES_MAX = 8
+OWN_RULES_SECONDS_MAX = 60  # for the rules of a user's file over one program
+OWN_RULES_ROUNDS_MAX = 100_000  # of one recursion in them; trees are not as deep

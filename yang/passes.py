@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from datomstore.database import Database
-from datomstore.datalog import derive
+from datomstore.datalog import Budget, derive
 from datomstore.datom import Datom
 from datomstore.value import Keyword
 from yang import host_facts, rules
@@ -29,6 +29,7 @@ from yang.analysis import SCOPE_RELATIONS, TX, Analysis, Ast, Rows
 from yang.ast_datoms import ENTITY_BASE, VALUE_KIND, value_facts
 from yang.code_schema import CODE_SCHEMA
 from yang.columns import COMPARED, Columns, Facts
+from yang.limits import OWN_RULES_ROUNDS_MAX, OWN_RULES_SECONDS_MAX
 from yang.nodes import END_LOCATION, LOCATION, VALUE, Tree
 from yang.pause import collector_paused
 from yang.program import Program, tree_of
@@ -256,10 +257,12 @@ class Subject:
         """Return the answers of further rules, which may read every relation of the passes they need.
 
         Raises:
-            QueryError: a rule that cannot be evaluated.
+            QueryError: a rule that cannot be evaluated, or that does not come to an end.
         """
+        budget = Budget(seconds=OWN_RULES_SECONDS_MAX, rounds=OWN_RULES_ROUNDS_MAX)
         with collector_paused():
-            return derive((*rules.load(*files_of(needs)), *own), names, self.facts)
+            whole = (*rules.load(*files_of(needs)), *own)
+            return derive(whole, names, self.facts, budget=budget)
 
 
 def _functional(rows: Rows, attribute: Keyword) -> Iterable[tuple[Any, ...]]:

@@ -103,6 +103,11 @@ def test_rules_of_the_user_s_own_read_passes_and_the_tree() -> None:
     assert told(text, POLICY) == ["3:1 error ledger", "4:1 info own"]
 
 
+ENDLESS = """[[(finding ?n :info "x") [?n :ast/type] (up ?n ?m)]
+ [(up ?n ?m) [?n :ast/depth ?m]]
+ [(up ?n ?m) (up ?n ?k) [(inc ?k) ?m]]]"""
+
+
 @pytest.mark.parametrize(
     ("rules", "message"),
     [
@@ -118,6 +123,10 @@ def test_rules_of_the_user_s_own_read_passes_and_the_tree() -> None:
         ('[[(finding ?n :info "x") [?m :ast/name ?n]]]', 'own.edn:1:2: no finding: ["f"'),
         ("[[(other ?n) [?n :ast/type]]]", "own.edn:1:1: no rule derives a finding"),
         ('[[(finding ?n :info "x")', "own.edn:1:2: [ is not closed"),
+        (
+            ENDLESS,
+            "own.edn:3:14: more than 100000 rounds of a recursion",
+        ),
         ("[:a]", "own.edn:1:2: not a rule"),
         ("{}", "own.edn:1:1: a rule file is one vector of rules"),
         ("", "own.edn:1:1: a rule file is one vector of rules"),
