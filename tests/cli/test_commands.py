@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
-
-from cli.main import main
+from commands import Answer, Yin, answers, cluster, code_of, working_in
 
 N = """
 (let [n (fn [] (q '[:find (count ?e) . :where [?e :people/name _]] "people"))]
@@ -21,52 +18,24 @@ N = """
 ENDLESS = "(loop [] (recur))"
 
 
-class Answer(NamedTuple):
-    """What a command left behind."""
-
-    code: int
-    out: str
-    err: str
-
-
-Yin = Callable[..., Answer]
-
-
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with a running fleet `dev`, used by all tests of this file."""
     folder = tmp_path_factory.mktemp("yin")
-    before = os.getcwd()
-    os.chdir(folder)
     (folder / "n.clj").write_text(N)
     (folder / "people.csv").write_text("name,age,city\nAnn,42,Oslo\nBob,17,Rome\n")
-    assert _run("--cluster", "dev", "up", "--nodes", "3") == 0
-    for node in ("alpha", "beta"):
-        assert _run("--cluster", "dev", "stream", "import", f"{node}:people", "people.csv") == 0
-    assert _run(
-        "--cluster", "dev", "token", "mint", "--allow", "read,append,migrate:**", "--out", "all"
-    ) == 0  # fmt: skip
-    yield folder
-    assert _run("--cluster", "dev", "down") == 0
-    os.chdir(before)
-
-
-def _run(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as left:
-        main(list(arguments))
-    assert isinstance(left.value.code, int)
-    return left.value.code
+    with working_in(folder), cluster(3):
+        for node in ("alpha", "beta"):
+            made = ("stream", "import", f"{node}:people", "people.csv")
+            assert code_of("--cluster", "dev", *made) == 0
+        granted = ("token", "mint", "--allow", "read,append,migrate:**", "--out", "all")
+        assert code_of("--cluster", "dev", *granted) == 0
+        yield folder
 
 
 @pytest.fixture
 def yin(place: Path, capsys: pytest.CaptureFixture[str]) -> Yin:
-    def run(*arguments: str) -> Answer:
-        capsys.readouterr()
-        code = _run("--cluster", "dev", *arguments)
-        printed = capsys.readouterr()
-        return Answer(code, printed.out, printed.err)
-
-    return run
+    return answers(capsys)
 
 
 def spawn(yin: Yin, *arguments: str) -> str:
@@ -277,16 +246,16 @@ def test_secrets_are_not_printed(yin: Yin, place: Path) -> None:
 
 
 def test_a_cluster_made_by_hand_runs(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert _run("cluster", "init", "hand") == 0
-    assert _run("--cluster", "hand", "node", "add", "alpha", "--listen", "127.0.0.1:0") == 0
-    assert _run("--cluster", "hand", "ps") == 7
-    assert _run("--cluster", "hand", "up") == 0
+    assert code_of("cluster", "init", "hand") == 0
+    assert code_of("--cluster", "hand", "node", "add", "alpha", "--listen", "127.0.0.1:0") == 0
+    assert code_of("--cluster", "hand", "ps") == 7
+    assert code_of("--cluster", "hand", "up") == 0
     try:
         capsys.readouterr()
-        assert _run("--cluster", "hand", "node", "ls", "-o", "ids") == 0
+        assert code_of("--cluster", "hand", "node", "ls", "-o", "ids") == 0
         assert capsys.readouterr().out == "alpha\n"
     finally:
-        assert _run("--cluster", "hand", "down") == 0
+        assert code_of("--cluster", "hand", "down") == 0
 
 
 @pytest.mark.parametrize(
@@ -303,7 +272,7 @@ def test_run_prints_the_value(
     place: Path, capsys: pytest.CaptureFixture[str], program: str, value: str
 ) -> None:
     capsys.readouterr()
-    assert _run("run", "-e", program) == 0
+    assert code_of("run", "-e", program) == 0
     assert capsys.readouterr().out == value + "\n"
 
 

@@ -7,13 +7,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
-
-from cli.main import main
+from commands import Yin, answers, cluster, code_of, working_in
 
 PEOPLE = """{:db/ident :p/name :db/unique :db.unique/identity}
 {:db/ident :p/likes :db/cardinality :db.cardinality/many}"""
@@ -21,53 +19,24 @@ FACTS = """[{:p/name "Ann" :p/likes ["tea" "chess"]} {:p/name "Bob" :p/likes ["t
 NAMES = "[:find ?n :where [_ :p/name ?n]]"
 
 
-class Answer(NamedTuple):
-    """What a command left behind."""
-
-    code: int
-    out: str
-    err: str
-
-
-Yin = Callable[..., Answer]
-
-
-def _run(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as left:
-        main(list(arguments))
-    assert isinstance(left.value.code, int)
-    return left.value.code
-
-
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with a running node, alpha, whose stream `people` has three transactions."""
     folder = tmp_path_factory.mktemp("store")
-    before = os.getcwd()
-    os.chdir(folder)
     (folder / "schema.edn").write_text(PEOPLE)
     (folder / "facts.edn").write_text(FACTS)
     (folder / "more.edn").write_text('[[:db/add [:p/name "Bob"] :p/name "Rob"]]')
-    assert _run("--cluster", "dev", "up", "--nodes", "1") == 0
-    assert (
-        _run("--cluster", "dev", "stream", "create", "alpha:people", "--schema", "schema.edn") == 0
-    )
-    for name in ("facts.edn", "more.edn"):
-        assert _run("--cluster", "dev", "stream", "import", "alpha:people", name) == 0
-    yield folder
-    assert _run("--cluster", "dev", "down") == 0
-    os.chdir(before)
+    with working_in(folder), cluster(1):
+        made = ("stream", "create", "alpha:people", "--schema", "schema.edn")
+        assert code_of("--cluster", "dev", *made) == 0
+        for name in ("facts.edn", "more.edn"):
+            assert code_of("--cluster", "dev", "stream", "import", "alpha:people", name) == 0
+        yield folder
 
 
 @pytest.fixture
 def yin(place: Path, capfd: pytest.CaptureFixture[str]) -> Yin:
-    def run(*arguments: str) -> Answer:
-        capfd.readouterr()
-        code = _run("--cluster", "dev", *arguments)
-        printed = capfd.readouterr()
-        return Answer(code, printed.out, printed.err)
-
-    return run
+    return answers(capfd)
 
 
 def ask(yin: Yin, query: str, *options: str) -> str:
