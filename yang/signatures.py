@@ -108,13 +108,12 @@ _RESULTS: dict[str, str] = {
     "nil uuid": "parse-uuid",
     "nil function": "lazy-folder",
     "nil map": "meta",
-    "nil map": "meta",
     "map set": "sorted-empty sorted-insert sorted-remove",
     "any": """first nth get key val peek deref reset! ex-data ex-cause lazy-thunk lazy-set! lazy-value apply call/cc q
         hop! prompt* control* abort* fold-items call-with-list ask-for whole check-some add-some equal-some suspend*
         suspended-with sorted-order sorted-key sorted-val sorted-replace compare-some hash-begin hash-some hash-mixed
         skip-some text-fill skip-chars skip-spaces skip-spaces-back find-some replace-some split-some case-some
-        print-some join-some small opaque* opaque-kind opaque-content real-function empty with-meta with-meta""",
+        print-some join-some small opaque* opaque-kind opaque-content real-function empty with-meta""",
 }
 _RULES: dict[str, str] = {  # rows of `combine` in types.dl
     "sum": "+ - *",
