@@ -360,6 +360,14 @@ STEPS = st.lists(
 )
 
 
+def asked(query: object, stream: Stream, inputs: Sequence[object]) -> tuple[Set, str | None]:
+    """Return the rows of a query, and the code of its error if it has one."""
+    try:
+        return Set(q(query, stream.db(), *inputs)), None
+    except QueryError as error:
+        return Set(), error.code
+
+
 def changes_are_those_between(
     query: object, steps: Sequence[Sequence[object]], *inputs: object
 ) -> Subscription | None:
@@ -378,11 +386,10 @@ def changes_are_those_between(
             stream.transact(step)
         except TransactionError:
             continue
-        try:
-            now = Set(q(query, stream.db(), *inputs))
-        except QueryError as error:
+        now, failed = asked(query, stream, inputs)
+        if failed is not None:
             # It has ended, too, unless in its own order the rows are gone before a function fails on them.
-            assert error.code == "query/function" or changes[-1].error is not None
+            assert failed == "query/function" or changes[-1].error is not None
             return None
         new = Set(row for row in now if row not in known)
         lost = Set(row for row in known if row not in now)
