@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 PATIENCE_S = 100.0
-# A process gets a terminal of its own, so that its keys are signals to it.
+# A process gets a terminal of its own, so that its keys are signals to it; what runs in the background ignores them.
 CHILD = """
-import fcntl, sys, termios
+import fcntl, signal, termios
+signal.signal(signal.SIGINT, signal.default_int_handler)
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 from cli.main import main
 main(["repl"])
