@@ -14,10 +14,9 @@ from pathlib import Path
 import pytest
 
 PATIENCE_S = 100.0
-# A process gets a terminal of its own, so that its keys are signals to it; what runs in the background ignores them.
+# A process gets a terminal of its own, so that its keys are signals to it.
 CHILD = """
-import fcntl, signal, termios
-signal.signal(signal.SIGINT, signal.default_int_handler)
+import fcntl, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 from cli.main import main
 main(["repl"])

@@ -568,6 +568,7 @@ def _add_operands(
 def _group_key(closure: Closure) -> tuple[int, int] | None:
     """Return what the functions of one letrec have in common: they share what they capture."""
     binding = closure.node.parent
-    if binding is None or binding.parent is None or binding.parent.kind != "letrec":
+    letrec = None if binding is None or binding.kind != "binding" else binding.parent
+    if letrec is None or letrec.kind != "letrec":
         return None
-    return id(closure.environment), binding.parent.entity
+    return id(closure.environment), letrec.entity
