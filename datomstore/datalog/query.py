@@ -554,14 +554,28 @@ def _derived(
 
 def _tables(
     rules: Rules, wanted: tuple[str, ...], source: Source, meter: Meter
-) -> Iterator[tuple[str, Table]]:
+) -> list[tuple[str, Table]]:
     program = _derivation(rules, wanted)
-    evaluation = Evaluation(program, {DEFAULT_SOURCE: source}, meter, whole=True)
     for name in wanted:
         if program.required[name]:
             raise QueryError("query/unbound", f"rule {name} needs arguments")
-        yield name, evaluation.complete(name, DEFAULT_SOURCE)
+    try:
+        return _completed(program, wanted, source, meter, cautious=False)
+    except QueryError as error:
+        # A clause further on may have been written to keep such values away from the function.
+        if error.code not in FAILURES:
+            raise
+    return _completed(program, wanted, source, meter, cautious=True)
+
+
+def _completed(
+    program: Program, wanted: tuple[str, ...], source: Source, meter: Meter, *, cautious: bool
+) -> list[tuple[str, Table]]:
+    sources = {DEFAULT_SOURCE: source}
+    evaluation = Evaluation(program, sources, meter, whole=True, cautious=cautious)
+    found = [(name, evaluation.complete(name, DEFAULT_SOURCE)) for name in wanted]
     evaluation.let_go()
+    return found
 
 
 def _derivation(rules: Rules, names: tuple[str, ...]) -> Program:

@@ -391,6 +391,30 @@ def test_derive_answers_rules_whole() -> None:
     assert set(found["p"]) == closure({(a, b) for a, _, b in chains(count=2, length=3)})  # type: ignore[misc]
 
 
+KEPT_AWAY = {  # by clauses that stand before the function
+    "a rule of the same recursion": """
+        [(small ?x) (value ?n ?x) [(integer? ?x)] [(< ?x 12)]]
+        [(value ?n ?z) [?n :a ?m] (value ?m ?x) (small ?x) [(+ ?x 1) ?z]]""",
+    "a rule beside it": """
+        [(whole ?x) [_ :b ?x] [(integer? ?x)]]
+        [(value ?n ?z) [?n :a ?m] (value ?m ?x) (whole ?x) [(+ ?x 1) ?z] [(< ?z 12)]]""",
+    "two values": """
+        [(small ?x) (value ?n ?x) [(integer? ?x)] [(< ?x 12)]]
+        [(value ?n ?z)
+         [?n :a ?m] (value ?m ?x) [?m :a ?k] (value ?k ?y) (small ?x) (small ?y) [(+ ?x ?y) ?z] [(< ?z 12)]]""",
+}
+
+
+@pytest.mark.parametrize("rules", KEPT_AWAY.values(), ids=KEPT_AWAY)
+def test_derive_keeps_from_a_function_what_stands_before_it_keeps_away(rules: str) -> None:
+    values = [(n, Keyword("b"), n if n % 3 else "text") for n in range(1, 40)]
+    database = database_of(facts_of([*values, *((n, EDGE, n + 1) for n in range(1, 40))]))
+    text = f"[[(value ?n ?x) [?n :b ?x]] {rules}]"
+    asked = q("[:find ?n ?x :in $ % :where (value ?n ?x)]", database, text)
+    assert Set(derive(text, ["value"], database)["value"]) == asked
+    assert len(asked) > len(values)
+
+
 def test_a_negation_in_a_rule_has_variables_of_its_own() -> None:
     """One that is not shared may have the name of one outside, which keeps its value."""
     database = database_of(facts_of([(1, EDGE, 2), (2, EDGE, 3), (4, EDGE, 4)]))
