@@ -141,4 +141,4 @@ soak: install
 	$(BIN)/python -m bench soak
 
 clean:
-	rm -rf .venv build *.egg-info yind/cesk/*.so yind/cesk/_core.c datomstore/datalog/*.so datomstore/datalog/_kernel.c
+	rm -rf .venv build *.egg-info yind/cesk/*.so yind/cesk/_*.c datomstore/*.so datomstore/_*.c datomstore/datalog/*.so datomstore/datalog/_*.c

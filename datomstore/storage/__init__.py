@@ -120,7 +120,8 @@ class Storage(Protocol):
     def watch(self, stream: str, told: Callable[[int], object]) -> Callable[[], None]:
         """Call `told` with the end of a log after it has durably grown, in the thread that wrote; return how to stop it.
 
-        Ends come in order, but one that is missing has been passed: read from the last one known.
+        An end says that the log has got so far: of transactions in several threads the newer may be told first, and the
+        older after it. Read from the last t known.
         """
 
     def transaction(self, *, write: bool) -> AbstractContextManager[StorageTransaction]:
