@@ -17,7 +17,7 @@ from typing import NamedTuple
 from capabilities.caveats import Caveats, Rights
 from capabilities.tokens import Token, mint
 from cli.cluster import ALL_VERBS, Cluster, add_node, create
-from cli.fleet import running
+from cli.fleet import forked
 
 NODE = "local"
 DAY_S = 24 * 3600
@@ -37,7 +37,7 @@ def ephemeral_node(*, memory_max: int, mode: str = "compiled") -> Iterator[Ephem
         cluster = create(Path(folder), name="run", now_s=time.time_ns() // 10**9)
         add_node(cluster, NODE, listen="127.0.0.1:0")
         settings = ("--memory-max", str(memory_max), "--storage", "memory", "--mode", mode)
-        with running(cluster, [NODE], extra=settings):
+        with forked(cluster, NODE, extra=settings):
             exp = time.time_ns() // 10**9 + DAY_S
             rights = Caveats(exp=exp, rights=(Rights(ALL_VERBS, "**"),))
             token = mint(cluster.root_key, cluster.operator_key.public, rights)

@@ -1,6 +1,6 @@
 """The daemons of a development fleet: started, awaited, stopped.
 
-Is:     child processes of `yind`, one a node, found again by their pid files.
+Is:     child processes of `yind`, one a node, found again by their pid files; or one that lives as long as a block.
 Is not: a supervisor: a node that dies stays dead until `yin up`.
 Fits:   `yin up`, `yin down`, `yin run` and `yin demo`.
 """
@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+import runpy
 import select
 import signal
 import subprocess
 import sys
+import threading
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 from cli.cluster import Cluster
 from cli.errors import CliError, Exit
@@ -49,14 +53,7 @@ def start_node(cluster: Cluster, name: str, *, extra: tuple[str, ...] = ()) -> i
     read_end, write_end = os.pipe()
     with (folder / "yind.log").open("ab") as log:
         process = subprocess.Popen(
-            [
-                *daemon_command(),
-                "--config",
-                str(folder / "yind.toml"),
-                "--ready-fd",
-                str(write_end),
-                *extra,
-            ],
+            [*daemon_command(), *_arguments(folder, write_end, extra)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -64,20 +61,33 @@ def start_node(cluster: Cluster, name: str, *, extra: tuple[str, ...] = ()) -> i
             start_new_session=True,
         )
     os.close(write_end)
-    with os.fdopen(read_end, "rb") as ready:
-        readable, _, _ = select.select([ready], [], [], READY_TIMEOUT_S)
-        if not readable or ready.read(1) != b"\n":
-            process.kill()
-            process.wait()
-            tail = (folder / "yind.log").read_text(errors="replace").splitlines()[-5:]
-            raise CliError(
-                f"node {name} did not start: {' / '.join(tail) or 'no output'}",
-                exit_code=Exit.UNREACHABLE,
-                hint=f"less {folder / 'yind.log'}",
-            )
+    if not _is_ready(read_end):
+        process.kill()
+        process.wait()
+        raise _did_not_start(folder)
     (folder / "yind.pid").write_text(f"{process.pid}\n")
     _children[process.pid] = process
     return process.pid
+
+
+def _arguments(folder: Path, ready: int, extra: tuple[str, ...]) -> list[str]:
+    return ["--config", str(folder / "yind.toml"), "--ready-fd", str(ready), *extra]
+
+
+def _is_ready(read_end: int) -> bool:
+    """Return whether a daemon says that it accepts connections, in time."""
+    with os.fdopen(read_end, "rb") as ready:
+        readable, _, _ = select.select([ready], [], [], READY_TIMEOUT_S)
+        return bool(readable) and ready.read(1) == b"\n"
+
+
+def _did_not_start(folder: Path) -> CliError:
+    tail = (folder / "yind.log").read_text(errors="replace").splitlines()[-5:]
+    return CliError(
+        f"node {folder.name} did not start: {' / '.join(tail) or 'no output'}",
+        exit_code=Exit.UNREACHABLE,
+        hint=f"less {folder / 'yind.log'}",
+    )
 
 
 def stop_node(folder: Path, *, signal_number: int = signal.SIGTERM) -> bool:
@@ -114,3 +124,54 @@ def running(cluster: Cluster, names: list[str], *, extra: tuple[str, ...] = ()) 
     finally:
         for name in names:
             stop_node(cluster.node_folder(name))
+
+
+@contextlib.contextmanager
+def forked(cluster: Cluster, name: str, *, extra: tuple[str, ...] = ()) -> Iterator[None]:
+    """Run a node that keeps nothing for the time of a block, in a fork of this process.
+
+    What this process has imported, compiled and planned the daemon need not do again, which is most of its start.
+    A fork has one thread: where there are several, or the daemon is no Python script, it is started as any other.
+    """
+    script = daemon_command()[0]
+    if threading.active_count() > 1 or not Path(script).is_file():
+        with running(cluster, [name], extra=extra):
+            yield
+        return
+    folder = cluster.node_folder(name).resolve()
+    read_end, write_end = os.pipe()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    pid = os.fork()
+    if pid == 0:
+        os.close(read_end)
+        _become([script, *_arguments(folder, write_end, extra)], folder / "yind.log")
+    os.close(write_end)
+    try:
+        if not _is_ready(read_end):
+            raise _did_not_start(folder)
+        yield
+    finally:
+        os.kill(pid, signal.SIGKILL)  # it holds nothing that a graceful stop could save
+        os.waitpid(pid, 0)
+
+
+def _become(command: list[str], log: Path) -> NoReturn:
+    """Run a script as this process's program, its output in a file; never returns."""
+    status = 1
+    try:
+        os.setsid()
+        with open(os.devnull, "rb") as nothing, log.open("ab") as output:
+            os.dup2(nothing.fileno(), 0)
+            os.dup2(output.fileno(), 1)
+            os.dup2(output.fileno(), 2)
+        sys.stdin, sys.stdout, sys.stderr = sys.__stdin__, sys.__stdout__, sys.__stderr__
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        sys.argv = command
+        runpy.run_path(command[0], run_name="__main__")
+    except SystemExit as left:
+        status = left.code if isinstance(left.code, int) else 1
+    except BaseException:
+        traceback.print_exc()  # into the log
+    finally:
+        os._exit(status)

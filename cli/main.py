@@ -101,6 +101,8 @@ def yin(ctx: click.Context, cluster_folder: str | None, debug: bool) -> None:
 
 def main(argv: list[str] | None = None) -> Any:
     """Run the command line and leave with its exit code."""
+    # numpy's threads for linear algebra, which nothing here does, would spin for a while whenever it is imported.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     arguments = sys.argv[1:] if argv is None else argv
     try:
         status = yin.main(args=arguments, prog_name="yin", standalone_mode=False)

@@ -118,23 +118,15 @@ _RUNNING: Table = (
 )  # fmt: skip
 
 
-def _compiled(table: Table) -> list[tuple[re.Pattern[str], str]]:
-    return [(re.compile(pattern), hint) for pattern, hint in table]
-
-
-_PATTERNS = _compiled(_COMPILING)
-_PATTERNS_RUNNING = _compiled(_RUNNING)
-
-
 def advice(message: str) -> str | None:
     """Return what to do about an error of the compiler, None if nothing is known."""
-    return _found(message, _PATTERNS)
+    return _found(message, _COMPILING)
 
 
 def advice_running(message: str) -> str | None:
     """Return what to do about an error of a running program, None if nothing is known."""
-    return _found(message, _PATTERNS_RUNNING)
+    return _found(message, _RUNNING)
 
 
-def _found(message: str, patterns: Sequence[tuple[re.Pattern[str], str]]) -> str | None:
-    return next((hint for pattern, hint in patterns if pattern.match(message)), None)
+def _found(message: str, table: Table) -> str | None:
+    return next((hint for pattern, hint in table if re.match(pattern, message)), None)

@@ -109,7 +109,7 @@ class _Keys:
 
     def __init__(self, node_count: int, ranks: Array, sequences: Array) -> None:
         self._nodes = node_count + 1
-        self._minor = np.unique(_minor(ranks, sequences))
+        self._minor = _distinct(_minor(ranks, sequences))
         assert self._nodes * self._nodes * (len(self._minor) + 1) < 1 << 63, node_count
 
     def of(self, body: Array, position: Array, rank: Array, sequence: Array) -> Array:
@@ -117,6 +117,13 @@ class _Keys:
         minor = np.searchsorted(self._minor, _minor(rank, sequence))
         found: Array = (body * self._nodes + position) * (len(self._minor) + 1) + minor
         return found
+
+
+def _distinct(numbers: Array) -> Array:
+    """As np.unique, which imports all of numpy.ma when it is first called."""
+    ordered = np.sort(numbers)
+    found: Array = ordered[np.diff(ordered, prepend=ordered[:1] - 1) != 0]
+    return found
 
 
 def _minor(rank: Array, sequence: Array) -> Array:

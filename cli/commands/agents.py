@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -27,7 +28,9 @@ from cli.output import Column, count, note, output_option, show_document, show_r
 from cli.sources import SourceTexts, compile_or_fail, read_source
 from datomstore import edn
 from datomstore.value import Keyword, Map, Symbol
-from yang.program import Program
+
+if TYPE_CHECKING:
+    from yang.program import Program
 
 ENDED = ("done", "failed", "killed")
 

@@ -105,10 +105,10 @@ def _equal(left: Ids, right: Ids) -> NDArray[np.bool_]:
 
 def _plain(column: Ids) -> bool:
     """Return whether it is easily seen that all values are of types where equal is the same."""
-    distinct = np.unique(column[:DISTINCT_LOOKED_AT]) if len(column) else column
+    distinct = set(column[:DISTINCT_LOOKED_AT].tolist())
     if len(column) > DISTINCT_LOOKED_AT and not (column == column[0]).all():
         return not (column & 1).any()
-    return all(isinstance(value_of(int(one)), _PLAIN) for one in distinct)
+    return all(isinstance(value_of(one), _PLAIN) for one in distinct)
 
 
 def inline(columns: Sequence[Ids]) -> bool:
