@@ -62,6 +62,9 @@ class Connection:
         self.state = State.FRESH
         self.version: int | None = None  # agreed once the peer's Hello is there
         self.peer: Hello | None = None
+        self.early: list[
+            Message
+        ] = []  # what came right behind the peer's Hello, and was not looked at
         self._hello = Hello(VERSION_MIN, VERSION_MAX, nonce, name)
         self._buffer = FrameBuffer(HELLO_BYTES_MAX)
 

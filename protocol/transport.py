@@ -6,6 +6,9 @@ Fits:   a channel lives as long as its `async with` block; leaving it ends all i
 
 Every side may ask and be asked. A request's work runs in its own task; messages of the hand-off go to the handler
 one after the other, in their order. Nobody waits for ever: a peer that is silent for DEAD_S is gone.
+
+One task writes. Whoever sends leaves a frame with it, and what was left within one turn of the event loop leaves in
+one write. Who sends waits while the peer is behind by SEND_BUFFER_BYTES, so that a slow peer slows its senders.
 """
 
 from __future__ import annotations
@@ -39,7 +42,9 @@ from protocol.limits import (
     PRE_AUTHENTICATION_MAX,
     RECEIVE_BYTES,
     REQUESTS_MAX,
+    SEND_BUFFER_BYTES,
     SLOW_READER_S,
+    WRITE_BYTES,
 )
 from protocol.messages import (
     Cancel,
@@ -55,6 +60,7 @@ from protocol.messages import (
     error_body,
     remote_error,
 )
+from protocol.stream import SecureStream
 from protocol.tls import client_context, peer_key, server_context
 
 __all__ = [
@@ -110,7 +116,12 @@ class Channel:
         self._connection = connection
         self._nursery = nursery
         self._handler = handler
-        self._writing = trio.Lock()
+        self._frames: list[bytes] = []  # that the writer has not taken yet
+        self._frames_bytes = 0
+        self._writing = False
+        self._pong: int | None = None  # of the last Ping that was not answered yet
+        self._something_to_write = trio.lowlevel.ParkingLot()
+        self._room = trio.lowlevel.ParkingLot()
         self._next_id = 1
         self._asked: dict[int, trio.MemorySendChannel[Item | Reply]] = {}
         self._working: dict[int, trio.CancelScope] = {}
@@ -149,25 +160,28 @@ class Channel:
             self._asked.pop(request_id, None)
             receive.close()
             if not answered and not self._ended.is_set():
-                self._nursery.start_soon(self._cancel_request, request_id)
+                self._send_or_end(Cancel(request_id))
 
     async def send(self, message: Message) -> None:
-        """Send a message. Raises Unreachable if the channel has ended, LocalFault if the message is too large."""
-        async with self._writing:
-            # Closed before it is ended: a goodbye has been said, by us or in what is being read.
-            if self._ended.is_set() or self._connection.state is State.CLOSED:
-                raise Unreachable(self.closed_reason or "the connection ended")
-            data = self._connection.send(message)
-            # Half a frame would break the connection for all others, so a write once begun is not cancelled.
-            with trio.CancelScope(shield=True, deadline=trio.current_time() + DEAD_S) as scope:
-                try:
-                    await self._stream.send_all(data)
-                except _BROKEN as error:
-                    self._end(f"the connection broke: {error}")
-                    raise Unreachable(f"the connection broke: {error}") from error
-            if scope.cancelled_caught:
-                self._end("the peer takes no bytes")
-                raise Unreachable("the peer takes no bytes")
+        """Leave a message with the writer, once there is room for it: messages of one task go in their order.
+
+        Raises Unreachable if the channel has ended, LocalFault if the message is too large. That the peer got it, only
+        its answer tells.
+        """
+        await trio.lowlevel.checkpoint_if_cancelled()
+        while self._frames_bytes >= SEND_BUFFER_BYTES and not self._ended.is_set():
+            await self._room.park()
+        self.send_nowait(message)
+
+    def send_nowait(self, message: Message) -> None:
+        """Leave a message with the writer, room or none: for what is few and small. Raises as `send`."""
+        # Closed before it is ended: a goodbye has been said, by us or in what is being read.
+        if self._ended.is_set() or self._connection.state is State.CLOSED:
+            raise Unreachable(self.closed_reason or "the connection ended")
+        frame = self._connection.send(message)
+        self._frames.append(frame)
+        self._frames_bytes += len(frame)
+        self._something_to_write.unpark()
 
     async def wait_closed(self) -> None:
         """Return when the connection has ended; `closed_reason` says why."""
@@ -179,15 +193,56 @@ class Channel:
 
     # -- tasks --
 
+    async def _write(self) -> None:
+        """Write what is left here until the connection ends. A write once begun is not cancelled: it would be half a frame."""
+        try:
+            while not self._ended.is_set():
+                data = self._taken()
+                if data:
+                    await self._write_all(data)
+                    self._room.unpark_all()
+                else:
+                    await self._something_to_write.park()
+        except _BROKEN as error:
+            self._end(f"the connection broke: {error}")
+
+    def _taken(self) -> bytes:
+        """Return all frames as they are to be written."""
+        if self._pong is not None and self._connection.state is State.READY:
+            self._frames.append(self._connection.send(Pong(self._pong)))
+        self._pong = None
+        data = self._frames[0] if len(self._frames) == 1 else b"".join(self._frames)
+        self._frames.clear()
+        self._frames_bytes = 0
+        return data
+
+    async def _write_all(self, data: bytes) -> None:
+        self._writing = True
+        for start in range(0, len(data), WRITE_BYTES):
+            part = data[start : start + WRITE_BYTES] if len(data) > WRITE_BYTES else data
+            with trio.CancelScope(shield=True, deadline=trio.current_time() + DEAD_S) as scope:
+                await self._stream.send_all(part)
+            if scope.cancelled_caught:
+                self._end("the peer takes no bytes")
+                return
+        self._writing = False
+
+    async def _flush(self) -> None:
+        """Return when everything is written, or the connection has ended."""
+        while (self._frames or self._writing) and not self._ended.is_set():
+            await self._room.park()
+
     async def _run(self) -> None:
         """Read until the connection ends, then end everything else of the channel."""
         dispatch, messages = trio.open_memory_channel[HandOff](DISPATCH_BUFFER)
         self._nursery.start_soon(self._hand_on, messages)
         try:
             async with dispatch:
+                arrived, self._connection.early = self._connection.early, []
                 while not self._ended.is_set():
-                    for message in self._connection.receive_data(await self._read()):
+                    for message in arrived:
                         await self._take(message, dispatch)
+                    arrived = self._connection.receive_data(await self._read())
         except RemoteFault as fault:
             with trio.move_on_after(1):
                 await self._say_goodbye(f"{fault.code}: {fault}")
@@ -204,17 +259,18 @@ class Channel:
                     raise Unreachable("the peer closed the connection")
                 return bytes(data)
             if wait_s == IDLE_PING_S:
-                self._nursery.start_soon(self._send_or_end, Ping(0))
+                self._send_or_end(Ping(0))
         raise Unreachable(f"the peer was silent for {DEAD_S:.0f} s")
 
     async def _take(self, message: Message, dispatch: trio.MemorySendChannel[HandOff]) -> None:
         match message:
             case Ping(number):
-                self._nursery.start_soon(self._send_or_end, Pong(number))
+                self._pong = number  # of many that came at once, the last is answered
+                self._something_to_write.unpark()
             case Pong() | Hello():
                 pass
             case Request():
-                self._begin(message)
+                await self._begin(message)
             case Reply() | Item():
                 await self._answered(message)
             case Cancel(request_id):
@@ -245,12 +301,12 @@ class Channel:
 
     # -- requests of the peer --
 
-    def _begin(self, request: Request) -> None:
+    async def _begin(self, request: Request) -> None:
         if request.id in self._working:
             raise RemoteFault("wire/order", f"request {request.id} is under way already")
         if len(self._working) >= REQUESTS_MAX:
             body = error_body("wire/busy", f"at most {REQUESTS_MAX} requests at a time")
-            self._nursery.start_soon(self._send_or_end, Reply(request.id, False, body))
+            await self._reply(Reply(request.id, False, body))  # who does not read is not read
             return
         self._working[request.id] = trio.CancelScope()
         self._nursery.start_soon(self._work, request)
@@ -279,22 +335,20 @@ class Channel:
         try:
             await self.send(reply)
         except LocalFault as error:
-            await self._send_or_end(Reply(reply.id, False, error_body(error.code, str(error))))
+            self._send_or_end(Reply(reply.id, False, error_body(error.code, str(error))))
         except Unreachable:
             pass  # nobody is there to read it; the reader ends the channel
 
-    async def _cancel_request(self, request_id: int) -> None:
-        await self._send_or_end(Cancel(request_id))
-
-    async def _send_or_end(self, message: Message) -> None:
+    def _send_or_end(self, message: Message) -> None:
         with suppress(Unreachable):  # the channel has ended, and says so to everyone who asks it
-            await self.send(message)
+            self.send_nowait(message)
 
     # -- the end --
 
     async def _say_goodbye(self, reason: str) -> None:
         if self._connection.state is State.READY:
-            await self._send_or_end(Goodbye(reason[:200]))
+            self._send_or_end(Goodbye(reason[:200]))
+            await self._flush()
 
     def _end(self, reason: str) -> None:
         """Wake everyone who waits for this peer. The first reason counts."""
@@ -302,6 +356,8 @@ class Channel:
             return
         self.closed_reason = reason
         self._ended.set()
+        self._something_to_write.unpark_all()
+        self._room.unpark_all()
         for send in self._asked.values():
             send.close()
         for scope in self._working.values():
@@ -329,6 +385,7 @@ async def open_channel(
     async with trio.open_nursery() as nursery:
         channel = Channel(stream, connection, nursery, handler, peer)
         nursery.start_soon(channel._run)
+        nursery.start_soon(channel._write)
         try:
             yield channel
         except Exception as error:
@@ -345,19 +402,15 @@ async def open_channel(
 async def _greet(stream: trio.abc.Stream, *, name: str, nonce: bytes) -> Connection:
     """Exchange Hellos and return the ready connection. Raises RemoteFault or Unreachable.
 
-    A peer says nothing more before it has our Hello... but may right after it: what came with the Hello is refused
-    here, because both sides wait for the other's Hello before their first message.
+    A peer waits for our Hello before it says more, but no longer: what comes right behind its own is kept for the channel.
     """
     connection = Connection(name=name, nonce=nonce)
     await stream.send_all(connection.hello())
-    messages: list[Message] = []
     while connection.state is not State.READY:
         data = await stream.receive_some(RECEIVE_BYTES)
         if not data:
             raise Unreachable("the peer closed the connection before its greeting")
-        messages += connection.receive_data(bytes(data))
-    if len(messages) != 1:
-        raise RemoteFault("wire/order", "messages before the greeting was answered")
+        connection.early = connection.receive_data(bytes(data))[1:]
     return connection
 
 
@@ -398,14 +451,14 @@ async def connect(
 
 async def _dial(
     address: str, context: ssl.SSLContext, server: PublicKey, name: str, nonce: bytes
-) -> tuple[trio.SSLStream[trio.SocketStream], Connection]:
+) -> tuple[SecureStream, Connection]:
     host, port = split_address(address)
     with trio.move_on_after(HANDSHAKE_S):
         try:
             plain = await trio.open_tcp_stream(host, port)
         except OSError as error:
             raise Unreachable(f"{address}: {error}") from error
-        stream = trio.SSLStream(plain, context)
+        stream = SecureStream(plain, context)
         try:
             connection = await _prove(stream, server, address, name, nonce)
         except BaseException:
@@ -416,14 +469,14 @@ async def _dial(
 
 
 async def _prove(
-    stream: trio.SSLStream[trio.SocketStream],
+    stream: SecureStream,
     server: PublicKey,
     address: str,
     name: str,
     nonce: bytes,
 ) -> Connection:
     try:
-        await stream.do_handshake()
+        await stream.shake_hands()
         if _key_of(stream) != server:
             raise AuthenticationFailed(f"{address} is not the node it should be")
         # In TLS 1.3 the client's side of the handshake ends before the server has looked at the client's
@@ -437,8 +490,8 @@ async def _prove(
         raise Unreachable(f"{address}: the connection broke: {error}") from error
 
 
-def _key_of(stream: trio.SSLStream[trio.SocketStream]) -> PublicKey:
-    return peer_key(stream.getpeercert(binary_form=True), stream.selected_alpn_protocol())
+def _key_of(stream: SecureStream) -> PublicKey:
+    return peer_key(stream.certificate, stream.protocol)
 
 
 async def _close(stream: trio.abc.AsyncResource) -> None:
@@ -521,7 +574,7 @@ async def serve_listeners(
     entrance = _Entrance()
 
     async def accepted(plain: trio.SocketStream) -> None:
-        stream = trio.SSLStream(plain, context(), server_side=True)
+        stream = SecureStream(plain, context(), server_side=True)
         try:
             await _accept(stream, entrance, name, nonce(), handler)
         except* Exception as group:
@@ -535,7 +588,7 @@ async def serve_listeners(
 
 
 async def _accept(
-    stream: trio.SSLStream[trio.SocketStream],
+    stream: SecureStream,
     entrance: _Entrance,
     name: str,
     nonce: bytes,
@@ -549,12 +602,12 @@ async def _accept(
 
 
 async def _admit(
-    stream: trio.SSLStream[trio.SocketStream], entrance: _Entrance, name: str, nonce: bytes
+    stream: SecureStream, entrance: _Entrance, name: str, nonce: bytes
 ) -> tuple[PublicKey, Connection] | None:
     """Return who it is, or None: a stranger, or one that gave up or was too slow. Nothing was asked for yet."""
     with entrance.handshake():
         try:
-            await stream.do_handshake()
+            await stream.shake_hands()
             return _key_of(stream), await _greet(stream, name=name, nonce=nonce)
         except (ProtocolError, *_BROKEN):
             return None

@@ -23,6 +23,7 @@ from protocol.limits import (
     HANDSHAKE_S,
     PRE_AUTHENTICATION_MAX,
     REQUESTS_MAX,
+    SEND_BUFFER_BYTES,
     SLOW_READER_S,
 )
 from protocol.messages import (
@@ -30,6 +31,7 @@ from protocol.messages import (
     Goodbye,
     HandOff,
     Hello,
+    Message,
     Own,
     Ping,
     Pong,
@@ -37,6 +39,7 @@ from protocol.messages import (
     Request,
     encode,
 )
+from protocol.stream import SecureStream
 from protocol.tls import client_context, server_context
 from protocol.transport import Channel, SendItem, connect, open_channel, serve
 
@@ -328,9 +331,69 @@ async def test_a_peer_that_takes_no_bytes_is_given_up(autojump_clock: trio.abc.C
     del left_stream
     _, right = ready_connections()
     async with open_channel(right_stream, right, handler=Handler(), peer=KEY) as channel:
+        await channel.send(Ping(1))
+        await channel.wait_closed()
+        assert channel.closed_reason == "the peer takes no bytes"
         with pytest.raises(Unreachable):
-            await channel.send(Ping(1))
-        assert channel.closed_reason is not None
+            await channel.send(Ping(2))
+
+
+async def test_who_sends_more_than_the_peer_takes_waits(autojump_clock: trio.abc.Clock) -> None:
+    del autojump_clock
+    left_stream, right_stream = trio.testing.lockstep_stream_pair()
+    left, right = ready_connections()
+    body = Map({"data": bytes(SEND_BUFFER_BYTES // 4)})
+    sent = 0
+    async with (
+        open_channel(right_stream, right, handler=Handler(), peer=KEY) as channel,
+        trio.open_nursery() as nursery,
+    ):
+
+        async def send_all() -> None:
+            nonlocal sent
+            for number in range(20):
+                await channel.send(Reply(number, True, body))
+                sent += 1
+
+        nursery.start_soon(send_all)
+        await trio.testing.wait_all_tasks_blocked()
+        assert sent <= 1 + 4, "one being written, and as many as there is room for"
+        got: list[Message] = []
+        while len(got) < 20:
+            got += left.receive_data(bytes(await left_stream.receive_some(1 << 16)))
+        assert [message.id for message in got if isinstance(message, Reply)] == list(range(20))
+
+
+async def test_what_is_sent_in_one_turn_leaves_in_one_write() -> None:
+    async with channel_by_hand(Handler()) as (stream, connection, channel):
+        sent = [Go(b"a" * 32, epoch, bytes(16)) for epoch in range(50)]
+        for message in sent:
+            await channel.send(message)
+        assert connection.receive_data(bytes(await stream.receive_some(1 << 16))) == sent
+
+
+async def test_a_send_that_is_cancelled_leaves_whole_frames(autojump_clock: trio.abc.Clock) -> None:
+    del autojump_clock
+    left_stream, right_stream = trio.testing.lockstep_stream_pair()
+    left, right = ready_connections()
+    async with open_channel(right_stream, right, handler=Handler(), peer=KEY) as channel:
+        with trio.move_on_after(1) as cancelled:
+            for number in range(20):
+                await channel.send(Reply(number, True, Map({"data": bytes(SEND_BUFFER_BYTES)})))
+        assert cancelled.cancelled_caught
+        channel.send_nowait(Reply(99, True, Map()))
+        got: list[Message] = []
+        while not got or got[-1] != Reply(99, True, Map()):
+            got += left.receive_data(bytes(await left_stream.receive_some(1 << 16)))
+        ids = [message.id for message in got if isinstance(message, Reply)]
+        assert ids == [*range(len(ids) - 1), 99]
+
+
+async def test_many_pings_at_once_are_answered_by_one_pong() -> None:
+    async with channel_by_hand(Handler()) as (stream, connection, channel):
+        del channel
+        await stream.send_all(b"".join(connection.send(Ping(number)) for number in range(1_000)))
+        assert connection.receive_data(bytes(await stream.receive_some(1 << 16))) == [Pong(999)]
 
 
 async def test_answers_nobody_takes_are_given_up_and_the_channel_goes_on(
@@ -536,3 +599,19 @@ async def test_a_megabyte_goes_both_ways() -> None:
     body = Map({"data": os.urandom(1 << 20)})
     async with node(Handler()) as address, connected(address) as channel:
         assert await channel.request("echo", body) == body
+
+
+async def test_a_request_right_behind_the_hello_is_answered() -> None:
+    context = client_context(FRIEND.private, FRIEND.certificate, [NODE.certificate])
+    async with node(Handler()) as address:
+        host, port = address.rsplit(":", 1)
+        stream = SecureStream(await trio.open_tcp_stream(host, int(port)), context)
+        await stream.shake_hands()
+        connection = Connection(name="friend", nonce=bytes(16))
+        hello = connection.hello()
+        connection.receive_data(await stream.receive_some())  # the node does not wait for ours
+        await stream.send_all(hello + connection.send(Request(1, "echo", Map({"a": 1}))))
+        assert connection.receive_data(await stream.receive_some()) == [
+            Reply(1, True, Map({"a": 1}))
+        ]
+        await stream.aclose()

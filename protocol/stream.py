@@ -1,0 +1,110 @@
+"""TLS over a stream of bytes, for one task that writes and one that reads.
+
+Is:     `SecureStream`, a trio stream over another one.
+Is not: frames (`framing`), or TLS itself (`secure`).
+Fits:   `transport` greets over it and then gives it to a channel, whose writer and reader are the two tasks.
+
+A quarter of the cost of `trio.SSLStream` for a frame of 5 KB: no lock between the two tasks, no retrying of one's
+operation for the other, and records that are read together are one wake-up.
+
+A write that was cancelled or failed leaves the peer with half a record: the stream is broken, and says so to who writes
+next. Closing it sends nothing: what ends a conversation is a Goodbye, and a peer that hears none knows that something is
+missing.
+"""
+
+from __future__ import annotations
+
+import ssl
+from contextlib import suppress
+
+import trio
+
+from protocol.limits import RECEIVE_BYTES
+from protocol.secure import SecureBytes
+
+
+class SecureStream(trio.abc.Stream):
+    """A stream whose bytes nobody else can read or change. `shake_hands` comes first."""
+
+    def __init__(
+        self, below: trio.abc.Stream, context: ssl.SSLContext, *, server_side: bool = False
+    ) -> None:
+        self._below = below
+        self._secure = SecureBytes(context, server_side=server_side)
+        self._heard = trio.lowlevel.ParkingLot()  # a writer that needs bytes of the peer
+        self._broken = False
+
+    @property
+    def certificate(self) -> bytes | None:
+        """Return the peer's certificate (DER), once hands are shaken."""
+        return self._secure.certificate
+
+    @property
+    def protocol(self) -> str | None:
+        """Return what ALPN agreed on, once hands are shaken."""
+        return self._secure.protocol
+
+    async def shake_hands(self) -> None:
+        """Prove both sides to each other. Raises trio.BrokenResourceError, caused by ssl.SSLError where TLS says no."""
+        try:
+            while not self._secure.shake_hands():
+                await self._flush()
+                self._secure.feed(await self._below.receive_some(RECEIVE_BYTES))
+        except ssl.SSLError as error:
+            self._broken = True
+            await self._tell_why()
+            raise trio.BrokenResourceError from error
+        await self._flush()
+
+    async def _tell_why(self) -> None:
+        """Send what TLS has to say about its end."""
+        with suppress(
+            trio.BrokenResourceError, trio.ClosedResourceError
+        ):  # nobody may be there to hear it
+            await self._flush()
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Send bytes. Only one task at a time; another one has to read, since the peer may have to speak first."""
+        if self._broken:
+            raise trio.BrokenResourceError("a write was not finished")
+        self._broken = True  # until it is
+        try:
+            self._secure.write(bytes(data))
+            await self._flush()
+            while self._secure.keeps_back:
+                await self._heard.park()
+                self._secure.write_kept_back()
+                await self._flush()
+        except ssl.SSLError as error:
+            raise trio.BrokenResourceError from error
+        self._broken = False
+
+    async def _flush(self) -> None:
+        data = self._secure.take()
+        if data:
+            await self._below.send_all(data)
+        else:
+            await trio.lowlevel.checkpoint()
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """Return when the stream below takes bytes."""
+        await self._below.wait_send_all_might_not_block()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """Return what the peer says; nothing at its end, with or without TLS's own farewell. Only one task at a time."""
+        size_max = RECEIVE_BYTES if max_bytes is None else max_bytes
+        try:
+            while True:
+                data = self._secure.read(size_max)
+                if data or self._secure.ended:
+                    return data
+                self._secure.feed(await self._below.receive_some(RECEIVE_BYTES))
+                self._heard.unpark_all()
+        except ssl.SSLError as error:
+            self._broken = True
+            raise trio.BrokenResourceError from error
+
+    async def aclose(self) -> None:
+        """Close the stream below."""
+        self._broken = True
+        await self._below.aclose()
