@@ -40,6 +40,7 @@ class Request:
     now_s: int
     agent: bytes | None = None  # the id of the agent that asks, if an agent asks
     attribute: str | None = None  # without its colon
+    formerly: PublicKey | None = None  # the key that `at` follows: a token may name it still
     cost: Mapping[Resource, int] = field(default_factory=dict)
     revocation_age_s: int | None = None  # how old our list of revocations may be; None is unknown
 
@@ -105,7 +106,7 @@ def _refusal(caveats: Caveats, request: Request) -> tuple[str, str] | None:
         age = request.revocation_age_s
         if age is None or age > caveats.revage:
             return "revage", f"asks for a list of revocations at most {caveats.revage} s old"
-    if caveats.at is not None and request.at not in caveats.at:
+    if caveats.at is not None and not {request.at, request.formerly} & caveats.at:
         return "at", "does not hold on this node"
     if caveats.agent is not None and request.agent != caveats.agent:
         return "agent", "belongs to another agent"

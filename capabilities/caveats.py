@@ -40,6 +40,7 @@ class Verb(IntFlag):
     MIGRATE = 128
     REVOKE = 256
     SCHEMA = 512
+    ADMIT = 1024  # of a node: to make tickets, to rotate its key
 
 
 VERBS_ALL = sum(Verb)

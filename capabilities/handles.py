@@ -31,6 +31,7 @@ class Handle:
         "_agent",
         "_allowed",
         "_at",
+        "_formerly",
         "_from_s",
         "_generation",
         "_meter",
@@ -48,10 +49,15 @@ class Handle:
         agent: bytes | None,
         revoked: Revocations,
         meter: Meter | None = None,
+        formerly: PublicKey | None = None,
     ) -> None:
-        """Take a token; `at` is the node that executes what is asked for, `agent` the id of the agent that asks."""
+        """Take a token; `at` is the node that executes what is asked for, `agent` the id of the agent that asks.
+
+        `formerly` is the key that the node's key follows, if it was rotated.
+        """
         self.token, self.tip = token, token.blocks[-1].id
         self._at, self._agent, self._revoked, self._meter = at, agent, revoked, meter
+        self._formerly = formerly
         caveats = [block.caveats for block in token.blocks]
         self._from_s = max((one.nbf for one in caveats if one.nbf is not None), default=0)
         self._until_s = min(one.exp for one in caveats if one.exp is not None)
@@ -86,6 +92,7 @@ class Handle:
             verb=verb,
             stream=stream,
             at=self._at,
+            formerly=self._formerly,
             agent=self._agent,
             now_s=now_s,
             attribute=attribute,

@@ -16,7 +16,18 @@ NOTE_BYTES_MAX = 128
 VERIFIED_CACHE_MAX = 10_000  # blocks whose signature has been checked
 VERIFIED_TOKENS_MAX = 1_000  # whole tokens known by their bytes; at most 16 MB
 HANDLE_STREAMS_MAX = 1_000  # streams that a handle has been asked about and remembers
-MEMBER_BYTES_MAX = 4_096
+STATEMENT_BYTES_MAX = (
+    4_096  # of one statement about the cluster; one with a certificate has about 900
+)
+STATEMENTS_OF_ONE_MAX = (
+    4_096  # that one appointed key or member may sign; the root's are not counted
+)
+CERTIFICATE_BYTES_MAX = 2_048
+NAME_BYTES_MAX = 63
+ADDRESS_BYTES_MAX = 256
+ADDRESSES_MAX = 8
+CLOCK_SKEW_S = 60  # how far the clocks of two nodes may be apart when a key begins to hold
+TICKET_SECRET_BYTES = 16
 METER_ENTRIES_MAX = 100_000  # (block, resource) pairs a node counts; about 10 MB
 REVOCATION_BYTES_MAX = 256
 REVOCATIONS_MAX = 100_000  # about 30 MB; a full set refuses, and says so

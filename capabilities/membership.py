@@ -1,116 +1,341 @@
-"""Who belongs to a cluster: records signed by its root key.
+"""Who belongs to a cluster, whom its root lets admit others, and which keys count now.
 
-Is:     a member's name, role, key, certificate and addresses, signed; the set of them in a text file.
+Is:     the set of statements, which only grows (`Ledger`), and what it means at a time (`Membership`).
 Is not: authority: being a member lets one connect, and nothing else.
-Fits:   nodes and the command line read the same file; of several records of a name the highest `seq` counts.
+Fits:   nodes keep statements as facts and merge each other's; the command line keeps them in a file.
+Source: Shapiro et al., "Conflict-free replicated data types" (2011): the set is a grow-only one, and a membership is a
+        function of set and time, so nodes that know the same statements agree, in whatever order they heard them.
+
+What counts:
+
+* A statement of the root, or of a key that the root has appointed for it, while the appointment holds.
+* Of several records of a name the highest `seq`. An appointed key adds nodes and renews them; it cannot give a name
+  to another key, change what the root removed, or speak about operators.
+* A key is followed by one other key. Both hold until the succession's end, then the new one alone. Nobody follows a
+  follower before that. A key that names two successors has been stolen: it has none, and its member is out until a
+  fresh record is signed.
 """
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
-import msgpack
+from capabilities.errors import MemberInvalid
+from capabilities.keys import PublicKey
+from capabilities.limits import CLOCK_SKEW_S, STATEMENTS_OF_ONE_MAX
+from capabilities.lineage import Lineage
+from capabilities.statements import Appointment, Power, Record, Statement, Succession
 
-from capabilities.certificate import public_key_of
-from capabilities.errors import CapabilityError, KeyInvalid, MemberInvalid
-from capabilities.keys import SIGNATURE_SIZE, PrivateKey, PublicKey
-from capabilities.limits import MEMBER_BYTES_MAX
-
-DOMAIN = b"yin/1/mem\0"
-ROLES = ("node", "operator")
+Slot = tuple[str, str]  # role, name
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One member; the certificate holds the same key."""
+    """A member as of a time; while a rotation is under way its former key is accepted, too."""
 
     name: str
-    role: str  # one of ROLES
+    role: str
     key: PublicKey
     certificate: bytes  # DER
     addresses: tuple[str, ...]  # "host:port"
-    seq: int  # a later record of the same name has a higher one
+    seq: int
+    former: PublicKey | None = None
+    former_certificate: bytes = b""
+
+    @property
+    def keys(self) -> tuple[PublicKey, ...]:
+        """Return the keys that are this member now, the newest first."""
+        return (self.key,) if self.former is None else (self.key, self.former)
+
+    @property
+    def certificates(self) -> tuple[bytes, ...]:
+        """Return the certificates of these keys."""
+        return (
+            (self.certificate,)
+            if self.former is None
+            else (self.certificate, self.former_certificate)
+        )
 
 
-def sign_member(root: PrivateKey, member: Member) -> str:
-    """Return a record as one line of text: base64url of signature and body."""
-    body = msgpack.packb(
-        [
-            member.name,
-            member.role,
-            member.key.bytes,
-            member.certificate,
-            list(member.addresses),
-            member.seq,
-        ]
-    )
-    return base64.urlsafe_b64encode(root.sign(DOMAIN + body) + body).decode()
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The keys of a line of successions that count at a time."""
+
+    key: PublicKey
+    former: PublicKey | None = None  # accepted as well, until `ends_s`
+    certificate: bytes = b""  # of `key`, if a succession brought it
+    former_certificate: bytes = b""
+    ends_s: int | None = None
 
 
-def verify_member(line: str, roots: Collection[PublicKey]) -> Member:
-    """Return the member of a record that one of the roots signed. Raises MemberInvalid."""
-    if len(line) > 2 * MEMBER_BYTES_MAX:
-        raise MemberInvalid("the record is too long")
-    try:
-        data = base64.urlsafe_b64decode(line)
-    except ValueError:
-        raise MemberInvalid("the record is not base64") from None
-    signature, body = data[:SIGNATURE_SIZE], data[SIGNATURE_SIZE:]
-    if not any(_signed(root, signature, body) for root in roots):
-        raise MemberInvalid("the record is not signed by the cluster's root")
-    return _parse(body)
-
-
-def _signed(root: PublicKey, signature: bytes, body: bytes) -> bool:
-    try:
-        root.verify(signature, DOMAIN + body)
-    except CapabilityError:
-        return False
-    return True
-
-
-def _parse(body: bytes) -> Member:
-    try:
-        name, role, key, certificate, addresses, seq = msgpack.unpackb(body)
-        member = Member(name, role, PublicKey(key), certificate, tuple(addresses), seq)
-        if role not in ROLES or public_key_of(certificate) != member.key:
-            raise MemberInvalid("role or certificate do not fit the record")
-    except (ValueError, TypeError, KeyInvalid, msgpack.exceptions.UnpackException) as error:
-        raise MemberInvalid(f"the record is malformed: {error}") from None
-    return member
-
-
+@dataclass(frozen=True, slots=True)
 class Membership:
-    """The current members."""
+    """What a set of statements means at a time."""
 
-    def __init__(self, members: Iterable[Member] = ()) -> None:
-        self._by_name: dict[tuple[str, str], Member] = {}
-        for member in members:
-            known = self._by_name.get((member.role, member.name))
-            if known is None or member.seq > known.seq:
-                self._by_name[member.role, member.name] = member
+    root: PublicKey
+    former_root: PublicKey | None
+    lineage: Lineage
+    members: Mapping[Slot, Member] = field(default_factory=dict)
+    appointments: Mapping[PublicKey, Appointment] = field(default_factory=dict)
+    next_change_s: int | None = None  # when the same set will mean something else
 
-    @staticmethod
-    def from_text(text: str, *, roots: Collection[PublicKey]) -> Membership:
-        """Return the members of a file. Raises MemberInvalid naming the line."""
-        members = []
-        for number, line in enumerate(text.splitlines(), start=1):
-            if line.strip():
-                try:
-                    members.append(verify_member(line.strip(), roots))
-                except MemberInvalid as error:
-                    raise MemberInvalid(f"members, line {number}: {error}") from None
-        return Membership(members)
+    @property
+    def roots(self) -> frozenset[PublicKey]:
+        """Return the roots that count."""
+        return frozenset(key for key in (self.root, self.former_root) if key is not None)
 
     def __iter__(self) -> Iterator[Member]:
-        return iter(list(self._by_name.values()))
+        return iter(list(self.members.values()))
 
     def node(self, name: str) -> Member | None:
         """Return a node by name."""
-        return self._by_name.get(("node", name))
+        return self.members.get(("node", name))
 
     def of_key(self, key: PublicKey) -> Member | None:
-        """Return the member with a key."""
-        return next((member for member in self if member.key == key), None)
+        """Return the member that has a key, or had it before a rotation that is not over."""
+        return next((member for member in self if key in member.keys), None)
+
+    def certificates(self) -> list[bytes]:
+        """Return all certificates that let somebody connect."""
+        return [one for member in self for one in member.certificates]
+
+    def appointment(self, key: PublicKey) -> Appointment | None:
+        """Return what a key, or the one it follows, was appointed to last."""
+        former = self.lineage.predecessor(key)
+        return self.appointments.get(key) or (
+            None if former is None else self.appointments.get(former)
+        )
+
+
+class Ledger:
+    """All statements about one cluster that somebody with standing signed."""
+
+    def __init__(self, anchor: PublicKey, statements: Iterable[Statement] = ()) -> None:
+        self.anchor = anchor  # the root this node was made with, or a successor of it
+        self._statements: dict[bytes, Statement] = {}
+        self._speakers: set[PublicKey] = {anchor}  # who may say anything at all, at any time
+        self._roots: set[PublicKey] = {anchor}
+        self._said: Counter[PublicKey] = Counter()
+        self.add(statements)
+
+    @staticmethod
+    def from_text(text: str, anchor: PublicKey) -> Ledger:
+        """Return the statements of a file, one a line. Raises MemberInvalid naming the line."""
+        ledger = Ledger(anchor)
+        read: dict[bytes, tuple[int, Statement]] = {}
+        for number, line in enumerate(text.splitlines(), start=1):
+            if line.strip():
+                try:
+                    statement = Statement.from_text(line.strip())
+                except MemberInvalid as error:
+                    raise MemberInvalid(f"members, line {number}: {error}") from None
+                read[statement.id] = number, statement
+        ledger.add(statement for _, statement in read.values())
+        for identity, (number, _) in read.items():
+            if identity not in ledger._statements:
+                raise MemberInvalid(f"members, line {number}: nobody with standing signed it")
+        return ledger
+
+    def to_text(self) -> str:
+        """Return the statements, one a line, in their order."""
+        return "".join(statement.to_text() + "\n" for statement in self)
+
+    def __len__(self) -> int:
+        return len(self._statements)
+
+    def __iter__(self) -> Iterator[Statement]:
+        """Yield the statements in an order that is the same for equal sets."""
+        return iter(sorted(self._statements.values(), key=lambda statement: statement.id))
+
+    def __contains__(self, statement: Statement) -> bool:
+        return statement.id in self._statements
+
+    def add(self, statements: Iterable[Statement]) -> list[Statement]:
+        """Keep what somebody with standing signed; return what is new. The order of statements does not matter."""
+        waiting = [one for one in statements if one.id not in self._statements]
+        fresh: list[Statement] = []
+        while kept := [one for one in waiting if self._keep(one)]:
+            fresh += kept
+            waiting = [one for one in waiting if one.id not in self._statements]
+        return fresh
+
+    def _keep(self, statement: Statement) -> bool:
+        fact, signer = statement.fact, statement.signer
+        if statement.id in self._statements or not self._has_standing(statement):
+            return False
+        self._said[signer] += 1
+        self._statements[statement.id] = statement
+        match fact:
+            case Succession(old, new):
+                self._speakers.add(new)
+                if old in self._roots:
+                    self._roots.add(new)
+            case Appointment(key) | Record(key=key):
+                self._speakers.add(key)
+        return True
+
+    def _has_standing(self, statement: Statement) -> bool:
+        signer = statement.signer
+        if signer == self.anchor:
+            return True
+        if isinstance(statement.fact, Appointment) and signer not in self._roots:
+            return False
+        if signer not in self._speakers:
+            return False
+        return self._said[signer] < STATEMENTS_OF_ONE_MAX
+
+    # -- what it means --
+
+    def at(self, now_s: int) -> Membership:
+        """Return what the statements mean at a time."""
+        return _Reading(self.anchor, self._statements.values(), now_s).membership()
+
+    def settle(self, now_s: int) -> bool:
+        """Forget roots whose time is over; return whether there were any. Their key, if it is stolen now, is worth nothing."""
+        line = _Reading(self.anchor, self._statements.values(), now_s).line(self.anchor)
+        settled = line.key if line.former is None else line.former
+        changed, self.anchor = settled != self.anchor, settled
+        return changed
+
+
+class _Reading:
+    """One look at a set of statements."""
+
+    def __init__(self, anchor: PublicKey, statements: Iterable[Statement], now_s: int) -> None:
+        self._anchor, self._now_s = anchor, now_s
+        self._statements = sorted(statements, key=lambda one: one.id)
+        self._changes: list[int] = []
+        self._steps = self._successions()
+        self._lineage = Lineage(
+            {old: step.new for old, step in self._steps.items()},
+            {step.new: old for old, step in self._steps.items()},
+        )
+
+    def membership(self) -> Membership:
+        root = self.line(self._anchor)
+        roots = {root.key} if root.former is None else {root.key, root.former}
+        appointments = self._appointments(roots)
+        found = Membership(root.key, root.former, self._lineage, {}, appointments)
+        records: dict[Slot, list[tuple[Statement, Record]]] = {}
+        for statement in self._statements:
+            if isinstance(statement.fact, Record) and self._counts(statement, found, roots):
+                fact = statement.fact
+                records.setdefault((fact.role, fact.name), []).append((statement, fact))
+        members = {slot: self._latest(said, roots) for slot, said in records.items()}
+        out = {record.key for record in members.values() if record.removed}
+        resolved = {
+            slot: self._member(record, out)
+            for slot, record in members.items()
+            if not record.removed
+        }
+        later = [change for change in self._changes if change > self._now_s]
+        return Membership(
+            root.key,
+            root.former,
+            self._lineage,
+            {slot: member for slot, member in resolved.items() if member is not None},
+            appointments,
+            min(later, default=None),
+        )
+
+    # -- keys --
+
+    def _successions(self) -> dict[PublicKey, Succession]:
+        """Return the successor of each key that has exactly one, and whose time has come."""
+        said: dict[PublicKey, list[Succession]] = {}
+        for statement in self._statements:
+            if isinstance(statement.fact, Succession):
+                said.setdefault(statement.fact.old, []).append(statement.fact)
+        self._contested = {
+            old for old, steps in said.items() if len({step.new for step in steps}) > 1
+        }
+        found: dict[PublicKey, Succession] = {}
+        for old, steps in said.items():
+            step = max(steps, key=lambda one: (one.seq, -one.until_s))
+            begins = step.from_s - CLOCK_SKEW_S
+            self._changes += [begins, step.until_s + 1]
+            if old not in self._contested and begins <= self._now_s:
+                found[old] = step
+        return found
+
+    def line(self, first: PublicKey) -> Line:
+        """Return which keys of a line count: one, or two while a succession is under way. Never three."""
+        found, seen = Line(first), {first}
+        over_s = 0
+        while (step := self._steps.get(found.key)) is not None:
+            if step.new in seen or step.from_s < over_s:
+                break
+            if self._now_s <= step.until_s:
+                return Line(step.new, found.key, step.certificate, found.certificate, step.until_s)
+            seen.add(step.new)
+            over_s = step.until_s
+            found = Line(step.new, certificate=step.certificate)
+        return found
+
+    # -- who may say what --
+
+    def _appointments(self, roots: set[PublicKey]) -> dict[PublicKey, Appointment]:
+        found: dict[PublicKey, Appointment] = {}
+        for statement in self._statements:
+            fact = statement.fact
+            if isinstance(fact, Appointment) and statement.signer in roots:
+                known = found.get(fact.key)
+                if known is None or fact.seq > known.seq:
+                    found[fact.key] = fact
+        return found
+
+    def _counts(self, statement: Statement, found: Membership, roots: set[PublicKey]) -> bool:
+        """Return whether a record was signed by somebody who may sign such a record."""
+        record = statement.fact
+        assert isinstance(record, Record), record
+        if statement.signer in roots:
+            return True
+        appointment = found.appointment(statement.signer)
+        power = Power.REMOVE if record.removed else Power.ADMIT
+        return (
+            appointment is not None
+            and record.role == "node"
+            and power in appointment.powers
+            and appointment.from_s <= record.at_s <= appointment.until_s
+        )
+
+    def _latest(self, said: list[tuple[Statement, Record]], roots: set[PublicKey]) -> Record:
+        """Return the record of a name that counts; an appointed key's only if it goes on with the one before."""
+        current: Record | None = None
+        said.sort(key=lambda one: (one[1].seq, one[0].signer not in roots, one[0].id))
+        for statement, record in said:
+            if current is not None and record.seq == current.seq:
+                continue
+            if statement.signer in roots or current is None or self._goes_on(current, record):
+                current = record
+        assert current is not None, "a name is there because of a record"
+        return current
+
+    def _goes_on(self, current: Record, record: Record) -> bool:
+        if current.removed:
+            return False
+        step = self._steps.get(current.key)
+        return record.key == current.key or (step is not None and step.new == record.key)
+
+    def _member(self, record: Record, out: set[PublicKey]) -> Member | None:
+        """Return the member of a record, unless its key is stolen, or was removed under another name."""
+        line = self.line(record.key)
+        keys = {record.key, line.key}
+        if (
+            keys & self._contested
+            or any(self._lineage.origin(key) in out for key in keys)
+            or keys & out
+        ):
+            return None
+        return Member(
+            record.name,
+            record.role,
+            line.key,
+            line.certificate or record.certificate,
+            record.addresses,
+            record.seq,
+            line.former,
+            b"" if line.former is None else line.former_certificate or record.certificate,
+        )

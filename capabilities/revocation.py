@@ -18,6 +18,7 @@ from capabilities.caveats import HASH_SIZE, checked_key
 from capabilities.errors import TokenInvalid
 from capabilities.keys import KEY_SIZE, SIGNATURE_SIZE, PrivateKey, PublicKey
 from capabilities.limits import REVOCATION_BYTES_MAX, REVOCATIONS_MAX
+from capabilities.lineage import NO_LINEAGE, Lineage
 from capabilities.tokens import Token
 from capabilities.verify import VerifiedChain
 
@@ -41,10 +42,10 @@ class Revocation:
         identity = token.blocks[index].id
         return Revocation(identity, revoker.public, revoker.sign(D_REVOCATION + identity))
 
-    def concerns(self, chain: VerifiedChain) -> bool:
+    def concerns(self, chain: VerifiedChain, lineage: Lineage = NO_LINEAGE) -> bool:
         """Return whether this revokes a block of the chain: names one, and by a key entitled to it."""
         return any(
-            block.id == self.block_id and self.revoker in entitled(chain, index)
+            block.id == self.block_id and self.revoker in entitled(chain, index, lineage)
             for index, block in enumerate(chain.blocks)
         )
 
@@ -69,9 +70,11 @@ def _revocation(value: object) -> Revocation:
     )
 
 
-def entitled(chain: VerifiedChain, index: int) -> set[PublicKey]:
-    """Return who may revoke a block: its signer, the signers before, and its holder."""
-    return {chain.root, *(block.key for block in chain.blocks[: index + 1])}
+def entitled(chain: VerifiedChain, index: int, lineage: Lineage = NO_LINEAGE) -> set[PublicKey]:
+    """Return who may revoke a block: its signer, the signers before, and its holder; or who follows one of them."""
+    keys = {chain.root, *(block.key for block in chain.blocks[: index + 1])}
+    followers = (lineage.successor(key) for key in keys)
+    return keys | {key for key in followers if key is not None}
 
 
 class RevocationSet:
@@ -81,6 +84,8 @@ class RevocationSet:
         self._by_block: dict[bytes, dict[PublicKey, Revocation]] = {}
         self._count = 0
         self.generation = 0  # raised by every statement
+        self._lineage = NO_LINEAGE
+        self._over: frozenset[PublicKey] = frozenset()  # roots that count no more
 
     def add(self, revocation: Revocation) -> bool:
         """Keep a statement and return whether it is new. Raises TokenInvalid when the set is full."""
@@ -105,8 +110,18 @@ class RevocationSet:
 
     def revokes(self, chain: VerifiedChain, index: int) -> bool:
         """Return whether somebody entitled to it has revoked a block of the chain."""
+        if index == 0 and chain.root in self._over:
+            return True
         statements = self._by_block.get(chain.blocks[index].id)
-        return statements is not None and not statements.keys().isdisjoint(entitled(chain, index))
+        return statements is not None and not statements.keys().isdisjoint(
+            entitled(chain, index, self._lineage)
+        )
+
+    def follow(self, lineage: Lineage, over: frozenset[PublicKey] = frozenset()) -> None:
+        """Let the successors of keys revoke what those might; tokens of roots whose time is over count as revoked."""
+        self._lineage = lineage
+        self._over |= over
+        self.generation += 1
 
     def encode(self) -> bytes:
         """Return the set as bytes, the same for equal sets."""

@@ -20,6 +20,7 @@ from itertools import pairwise
 from capabilities.errors import TokenInvalid, TokenRefused
 from capabilities.keys import PublicKey
 from capabilities.limits import VERIFIED_CACHE_MAX, VERIFIED_TOKENS_MAX
+from capabilities.lineage import NO_LINEAGE, Lineage
 from capabilities.tokens import (
     D_SEAL,
     D_SIGNATURE,
@@ -117,6 +118,7 @@ def verify(
     presenter: PublicKey | None,
     cache: BlockCache | None = None,
     challenge: Challenge | None = None,
+    lineage: Lineage = NO_LINEAGE,
 ) -> VerifiedToken:
     """Return the token that a presenter holds.
 
@@ -126,38 +128,43 @@ def verify(
         presenter: the authenticated other end of the connection, if there is one.
         cache: blocks checked before; checked blocks are added.
         challenge: what this verifier asked the presenter to sign, if it did.
+        lineage: which keys stand for others; a cache belongs to one lineage.
 
     Cost: one signature check a block not in the cache, about 0.1 ms each.
     Raises TokenInvalid.
     """
-    chain, proof = _opened(data, roots, cache)
-    _check_proof(proof, chain, presenter, challenge)
+    chain, proof = _opened(data, roots, cache, lineage)
+    _check_proof(proof, chain, presenter, challenge, lineage)
     return VerifiedToken(chain.root, chain.blocks)
 
 
 def verify_chain(
-    data: bytes, *, roots: Container[PublicKey], cache: BlockCache | None = None
+    data: bytes,
+    *,
+    roots: Container[PublicKey],
+    cache: BlockCache | None = None,
+    lineage: Lineage = NO_LINEAGE,
 ) -> VerifiedChain:
     """Return the blocks of a token, whoever shows them: to look at, or to revoke. Raises TokenInvalid."""
-    return _opened(data, roots, cache)[0]
+    return _opened(data, roots, cache, lineage)[0]
 
 
-def check_hop(token: VerifiedChain, to: PublicKey) -> None:
+def check_hop(token: VerifiedChain, to: PublicKey, lineage: Lineage = NO_LINEAGE) -> None:
     """Return if the token may be handed to one more key. Raises TokenRefused."""
     keys = [*(block.key for block in token.blocks), to]
-    if (found := _structure(token.blocks, keys)) is not None:
+    if (found := _structure(token.blocks, keys, lineage)) is not None:
         index, caveat, message = found
         raise TokenRefused(message, block=index, caveat=caveat)
 
 
-def allows_hop(token: VerifiedChain, to: PublicKey) -> bool:
+def allows_hop(token: VerifiedChain, to: PublicKey, lineage: Lineage = NO_LINEAGE) -> bool:
     """Return whether the token may be handed to one more key."""
     keys = [*(block.key for block in token.blocks), to]
-    return _structure(token.blocks, keys) is None
+    return _structure(token.blocks, keys, lineage) is None
 
 
 def _opened(
-    data: bytes, roots: Container[PublicKey], cache: BlockCache | None
+    data: bytes, roots: Container[PublicKey], cache: BlockCache | None, lineage: Lineage
 ) -> tuple[VerifiedChain, Proof]:
     """Return the chain of a token's bytes, every signature checked now or before, and its proof, unchecked."""
     known = None if cache is None else cache.token(data)
@@ -166,7 +173,7 @@ def _opened(
         return known
     envelope = open_envelope(data)
     _check_trusted(envelope.root, roots)
-    chain = _chain(envelope, cache)
+    chain = _chain(envelope, cache, lineage)
     if cache is not None:
         cache.add_token(data, chain, envelope.proof)
     return chain, envelope.proof
@@ -177,7 +184,7 @@ def _check_trusted(root: PublicKey, roots: Container[PublicKey]) -> None:
         raise TokenInvalid(f"root {root.text[:12]} is not trusted here", why="root")
 
 
-def _chain(envelope: Envelope, cache: BlockCache | None) -> VerifiedChain:
+def _chain(envelope: Envelope, cache: BlockCache | None, lineage: Lineage) -> VerifiedChain:
     blocks: list[Block] = []
     previous, signer = envelope.root.bytes, envelope.root
     for index, (body, signature) in enumerate(envelope.signed):
@@ -185,27 +192,40 @@ def _chain(envelope: Envelope, cache: BlockCache | None) -> VerifiedChain:
         block = None if cache is None else cache.get(identity, signature)
         if block is None:
             # The signature comes first: what nobody vouches for is not parsed.
-            _check_signature(signer, signature, D_SIGNATURE + identity, index)
+            _check_signature(signer, signature, D_SIGNATURE + identity, index, lineage)
             block = open_block(previous, body, index)
             if cache is not None:
                 cache.add(block, signature)
         blocks.append(block)
         previous, signer = block.id, block.key
-    if (found := _structure(blocks, [block.key for block in blocks])) is not None:
+    if (found := _structure(blocks, [block.key for block in blocks], lineage)) is not None:
         index, caveat, message = found
         raise TokenInvalid(message, why=caveat, block=index)
     return VerifiedChain(envelope.root, tuple(blocks))
 
 
-def _check_signature(signer: PublicKey, signature: bytes, message: bytes, index: int) -> None:
+def _check_signature(
+    signer: PublicKey, signature: bytes, message: bytes, index: int, lineage: Lineage
+) -> None:
     try:
-        signer.verify(signature, message)
+        _verify(signer, signature, message, lineage)
     except TokenInvalid as error:
         raise error.in_block(index) from None
 
 
+def _verify(signer: PublicKey, signature: bytes, message: bytes, lineage: Lineage) -> None:
+    """Return if the signature is the signer's, or that of the key that follows it. Raises TokenInvalid."""
+    successor = lineage.successor(signer)
+    try:
+        signer.verify(signature, message)
+    except TokenInvalid:
+        if successor is None:
+            raise
+        successor.verify(signature, message)
+
+
 def _structure(
-    blocks: list[Block] | tuple[Block, ...], keys: list[PublicKey]
+    blocks: list[Block] | tuple[Block, ...], keys: list[PublicKey], lineage: Lineage
 ) -> tuple[int, str, str] | None:
     """Return the first block, caveat and message that a chain with these keys goes against."""
     changes = sum(
@@ -221,18 +241,22 @@ def _structure(
             return index, "hops", f"allows {caveats.hops} hops, not {changes}"
         if caveats.via is not None:
             for key in keys[index:]:
-                if key not in caveats.via:
+                if not lineage.stands_among(key, caveats.via):
                     return index, "via", f"does not let {key.text[:12]} hold the token"
     return None
 
 
 def _check_proof(
-    proof: Proof, chain: VerifiedChain, presenter: PublicKey | None, challenge: Challenge | None
+    proof: Proof,
+    chain: VerifiedChain,
+    presenter: PublicKey | None,
+    challenge: Challenge | None,
+    lineage: Lineage,
 ) -> None:
     tip, holder = chain.blocks[-1].id, chain.holder
     match proof:
         case Channel():
-            if presenter != holder:
+            if not lineage.is_or_follows(presenter, holder):
                 raise TokenInvalid(
                     "the token is bound to another key than its presenter's", why="holder"
                 )
@@ -240,7 +264,7 @@ def _check_proof(
             if challenge is None:
                 raise TokenInvalid("a proof of possession was not asked for", why="possession")
             message = possession_message(tip, challenge.verifier, challenge.nonce)
-            _check_signed(holder, signature, message, "possession")
+            _check_signed(holder, signature, message, "possession", lineage)
         case Bearer(secret):
             _check_transferable(chain)
             if secret.public != holder:
@@ -249,12 +273,14 @@ def _check_proof(
                 )
         case Sealed(signature):
             _check_transferable(chain)
-            _check_signed(holder, signature, D_SEAL + tip, "seal")
+            _check_signed(holder, signature, D_SEAL + tip, "seal", lineage)
 
 
-def _check_signed(holder: PublicKey, signature: bytes, message: bytes, why: str) -> None:
+def _check_signed(
+    holder: PublicKey, signature: bytes, message: bytes, why: str, lineage: Lineage
+) -> None:
     try:
-        holder.verify(signature, message)
+        _verify(holder, signature, message, lineage)
     except TokenInvalid as error:
         raise TokenInvalid(error.message, why=why) from None
 

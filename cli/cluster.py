@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,8 @@ from pathlib import Path
 from capabilities.caveats import Caveats, Rights, Verb
 from capabilities.certificate import make_certificate
 from capabilities.keys import PrivateKey, PublicKey, load_private, save_private
-from capabilities.membership import Member, Membership, sign_member
+from capabilities.membership import Ledger, Member, Membership
+from capabilities.statements import Record, Statement, sign
 from capabilities.tokens import Token, mint
 from cli.errors import CliError, Exit
 
@@ -41,13 +43,31 @@ class Cluster:
 
     @property
     def members(self) -> Membership:
-        """Return the verified membership."""
-        text = (self.folder / "members").read_text()
-        return Membership.from_text(text, roots={self.root})
+        """Return who belongs to the cluster now, as far as this folder knows."""
+        return self.ledger.at(now_s())
+
+    @property
+    def ledger(self) -> Ledger:
+        """Return all statements that this folder knows."""
+        return Ledger.from_text((self.folder / "members").read_text(), self.root)
+
+    def say(self, *statements: Statement) -> None:
+        """Add statements to the folder's."""
+        ledger = self.ledger
+        ledger.add(statements)
+        replace_file(self.folder / "members", ledger.to_text())
 
     def nodes(self) -> list[Member]:
         """Return the nodes, by name."""
         return sorted((m for m in self.members if m.role == "node"), key=lambda m: m.name)
+
+    def next_seq(self, name: str) -> int:
+        """Return the number of a node's next record."""
+        facts = (statement.fact for statement in self.ledger)
+        return 1 + max(
+            (fact.seq for fact in facts if isinstance(fact, Record) and fact.name == name),
+            default=0,
+        )
 
     def node(self, name: str) -> Member:
         """Return a node by name. Raises CliError."""
@@ -100,8 +120,8 @@ def create(folder: Path, *, name: str, now_s: int) -> Cluster:
     rights = (Rights(ALL_VERBS, "**"),)
     token = mint(root, operator.public, Caveats(exp=now_s + OPERATOR_TTL_S, rights=rights))
     write_secret(folder / "operator.token", token.to_text() + "\n")
-    member = Member("operator", "operator", operator.public, certificate, (), 1)
-    (folder / "members").write_text(sign_member(root, member) + "\n")
+    record = Record("operator", "operator", operator.public, certificate, (), 1, now_s)
+    (folder / "members").write_text(sign(record, root).to_text() + "\n")
     (folder / "cluster.toml").write_text(f'name = "{name}"\nroot = "{root.public.text}"\n')
     return Cluster(folder, name, root.public)
 
@@ -134,10 +154,23 @@ def add_node(cluster: Cluster, name: str, *, listen: str) -> Member:
         f'name = "{name}"\nlisten = "{address}"\nkey = "node.key"\ncertificate = "node.crt"\n'
         f'members = "../../members"\ncluster = "{cluster.root.text}"\n'
     )
-    member = Member(name, "node", key.public, certificate, (address,), 1)
-    with (cluster.folder / "members").open("a") as file:
-        file.write(sign_member(cluster.root_key, member) + "\n")
-    return member
+    record = Record(
+        name, "node", key.public, certificate, (address,), cluster.next_seq(name), now_s()
+    )
+    cluster.say(sign(record, cluster.root_key))
+    return cluster.node(name)
+
+
+def now_s() -> int:
+    """Return seconds since 1970."""
+    return time.time_ns() // 10**9
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Write a file so that whoever reads it sees the old text or the new one."""
+    beside = path.with_name(path.name + ".new")
+    beside.write_text(text)
+    beside.replace(path)
 
 
 def parse_listen(text: str) -> tuple[str, int]:

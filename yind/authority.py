@@ -20,6 +20,8 @@ from capabilities.caveats import Caveats, Verb
 from capabilities.errors import CapabilityError, TokenRefused
 from capabilities.handles import Handle
 from capabilities.keys import PrivateKey, PublicKey
+from capabilities.lineage import NO_LINEAGE
+from capabilities.membership import Membership
 from capabilities.revocation import Revocation, RevocationSet
 from capabilities.tokens import Token
 from capabilities.verify import (
@@ -62,6 +64,7 @@ class Authority:
     ) -> None:
         self._roots = roots
         self._key = key
+        self._lineage = NO_LINEAGE
         self._clock = clock
         self._audit = audit
         self._cache = BlockCache()
@@ -78,20 +81,50 @@ class Authority:
         if (meter := batch.get(TABLE, METER)) is not None:
             self._meter.load(meter)
 
+    # -- keys --
+
+    def follow(self, membership: Membership) -> None:
+        """Take over which roots count now, and which keys stand for others."""
+        over = self._roots - membership.roots
+        self._roots = membership.roots
+        if over or membership.lineage != self._lineage:
+            self._lineage = membership.lineage
+            self._cache = BlockCache()
+            self.revoked.follow(membership.lineage, over)
+
+    def become(self, key: PrivateKey) -> None:
+        """Sign with another key from now on, which follows the one before."""
+        self._key = key
+
+    def concerns(self, revocation: Revocation, chain: VerifiedChain) -> bool:
+        """Return whether a revocation takes back a block of a chain."""
+        return revocation.concerns(chain, self._lineage)
+
     # -- tokens --
 
     def verify(self, data: bytes, presenter: PublicKey) -> VerifiedToken:
         """Return the verified token that `presenter` (an authenticated key) holds. Raises TokenInvalid."""
-        return verify(data, roots=self._roots, presenter=presenter, cache=self._cache)
+        return verify(
+            data,
+            roots=self._roots,
+            presenter=presenter,
+            cache=self._cache,
+            lineage=self._lineage,
+        )
 
     def verify_chain(self, data: bytes) -> VerifiedChain:
         """Return the blocks of a token, whoever shows it. Raises TokenInvalid."""
-        return verify_chain(data, roots=self._roots, cache=self._cache)
+        return verify_chain(data, roots=self._roots, cache=self._cache, lineage=self._lineage)
 
     def handle(self, token: VerifiedToken, agent: bytes | None) -> Handle:
         """Return the handle of a token for an agent on this node, or for None for who is at the other end of a connection."""
         return Handle(
-            token, at=self._key.public, agent=agent, revoked=self.revoked, meter=self._meter
+            token,
+            at=self._key.public,
+            agent=agent,
+            revoked=self.revoked,
+            meter=self._meter,
+            formerly=self._lineage.predecessor(self._key.public),
         )
 
     def handle_own(self, data: bytes, agent: bytes) -> Handle:
@@ -101,7 +134,7 @@ class Authority:
     def hand_on(self, data: bytes, verified: VerifiedToken, to: PublicKey, name: str) -> bytes:
         """Return a token of this node, bound to another one. Raises Denied when it may not go there."""
         try:
-            check_hop(verified, to)
+            check_hop(verified, to, self._lineage)
             return Token.from_bytes(data).append(self._key, to, Caveats()).to_bytes()
         except CapabilityError as error:
             right = f"migrate {name}"

@@ -11,7 +11,7 @@ need no right tell nothing that a member of the cluster does not know already.
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
 import msgspec
@@ -92,6 +92,10 @@ class Fields:
         return value
 
 
+# What answers a verb of another part of the node.
+Answer = Callable[[Session, Fields], Awaitable[object]]
+
+
 class Control:
     """The request verbs of one node."""
 
@@ -109,6 +113,7 @@ class Control:
         migration: Migration,
         revocations: Revocations,
         is_node: Callable[[PublicKey], bool],
+        more: Mapping[str, Answer],
         clock: Clock,
         limits: AgentLimits,
     ) -> None:
@@ -123,16 +128,21 @@ class Control:
         self._migration = migration
         self._revocations = revocations
         self._is_node = is_node
+        self._more = more
         self._clock = clock
         self._limits = limits
 
     async def request(self, session: Session, verb: str, body: object, send: SendItem) -> Map:
         """Answer one request. Raises YindError, CapabilityError, DatomstoreError or a codec fault."""
-        handler = VERBS.get(verb)
-        if handler is None:
+        own, other = VERBS.get(verb), self._more.get(verb)
+        if own is None and other is None:
             raise RequestInvalid(f"no request {verb!r}")
         try:
-            answer = await handler(self, session, Fields(body), send)
+            if own is not None:
+                answer = await own(self, session, Fields(body), send)
+            else:
+                assert other is not None, verb
+                answer = await other(session, Fields(body))
         finally:
             if self._authority.undecided_count:
                 await self._agents.write(lambda batch: None)
@@ -552,18 +562,10 @@ class Control:
             session.peer
         ):  # or anybody could fill the list with statements about nothing
             chain = self._authority.verify_chain(fields.data("token"))
-            if not revocation.concerns(chain):
+            if not self._authority.concerns(revocation, chain):
                 raise RequestInvalid("the revocation does not concern the token")
         new, paused = await self._revocations.take([revocation])
         return Map({"new": bool(new), "paused": paused})
-
-    async def revocation_digest(self, session: Session, fields: Fields, send: SendItem) -> object:
-        """Say which list of revocations this node has."""
-        return Map({"digest": self._revocations.digest()})
-
-    async def revocation_list(self, session: Session, fields: Fields, send: SendItem) -> object:
-        """Give a part of the list of revocations."""
-        return Map({"revocations": self._revocations.listed(fields.data("after", b""))})
 
 
 VERBS: dict[str, Verb_] = {
@@ -590,8 +592,6 @@ VERBS: dict[str, Verb_] = {
     "agent.migrate": Control.agent_migrate,
     "agent.hops": Control.agent_hops,
     "token.revoke": Control.token_revoke,
-    "revocation.digest": Control.revocation_digest,
-    "revocation.list": Control.revocation_list,
 }
 
 

@@ -18,7 +18,7 @@ import trio
 
 from capabilities.errors import CapabilityError
 from capabilities.keys import PrivateKey, PublicKey, load_private
-from capabilities.membership import Membership
+from capabilities.membership import Ledger
 from datomstore.errors import DatomstoreError
 from datomstore.storage import Storage
 from datomstore.storage.lmdb import LmdbStorage
@@ -36,6 +36,8 @@ from yind.config import Config
 from yind.control import Control, SendItem
 from yind.effects import Effects
 from yind.errors import ConfigError
+from yind.gossip import Gossip, Spread
+from yind.members import Members
 from yind.migrate import Migration
 from yind.peers import Peers
 from yind.revocations import Revocations
@@ -43,6 +45,7 @@ from yind.scheduler import Scheduler
 from yind.session import Session
 
 AUDIT_STREAM = "audit"
+CLUSTER_STREAM = "cluster"
 
 _log = structlog.get_logger()
 
@@ -56,20 +59,26 @@ class Node:
         self.address = ("", 0)
         self._scope = trio.CancelScope()
         self._stopped = trio.Event()
-        roots = frozenset({_parsed_root(config)})
         key = _loaded_key(config)
-        members = _loaded_members(config, roots)
+        ledger = _loaded_ledger(config, _parsed_root(config))
         self.storage = _opened_storage(config)
         self.streams = Streams(self.storage, now_ms=clock.now_ms)
         audit = self.streams.open(AUDIT_STREAM)
-        self.authority = Authority(roots=roots, key=key, clock=clock, audit=audit)
+        self.authority = Authority(roots=frozenset(), key=key, clock=clock, audit=audit)
         self.code = CodeLibrary(self.streams)
         self.agents = Agents(self.streams, self.authority, self.code, clock)
+        self.members = Members(
+            ledger,
+            stream=self.streams.open(CLUSTER_STREAM),
+            clock=clock,
+            write=self.agents.write,
+        )
+        self.members.listen(self.authority.follow)
         self.peers = Peers(
             name=config.name,
             key=key,
             certificate=_read(config, config.certificate, "certificate"),
-            members=members,
+            members=self.members,
             clock=clock,
             on_request=self._request,
             on_message=self._message,
@@ -83,9 +92,10 @@ class Node:
             clock=clock,
             limits=config.agents,
         )
-        self.revocations = Revocations(
-            node=config.name, agents=self.agents, authority=self.authority, peers=self.peers
-        )
+        self.revocations = Revocations(agents=self.agents, authority=self.authority)
+        self.gossip = [self._spread(self.revocations), self._spread(self.members)]
+        self.revocations.told, self.members.told = (gossip.tell for gossip in self.gossip)
+        self.authority.revocation_age_s = self.gossip[0].age_s
         self.effects = Effects(
             self.agents,
             self.authority,
@@ -108,9 +118,20 @@ class Node:
             scheduler=self.scheduler,
             migration=self.migration,
             revocations=self.revocations,
-            is_node=lambda key: self.peers.node_of_key(key) is not None,
+            is_node=self.peers.is_node,
+            more={
+                name: answer for gossip in self.gossip for name, answer in gossip.verbs().items()
+            },
             clock=clock,
             limits=config.agents,
+        )
+
+    def _spread(self, spread: Spread) -> Gossip:
+        return Gossip(
+            spread,
+            others=self.peers.other_nodes,
+            channel=self.peers.channel,
+            is_node=self.peers.is_node,
         )
 
     async def _request(self, session: Session, verb: str, body: object, send: SendItem) -> Map:
@@ -131,13 +152,18 @@ class Node:
     async def _run(self, task_status: trio.TaskStatus[Node]) -> None:
         with self.streams.batch() as batch:
             self.authority.load(batch)
+            self.members.load(batch)
             self.code.recover(batch)
+        if self.members.current.node(self.config.name) is None:
+            raise ConfigError(f"members: the cluster has no node {self.config.name!r}")
         self.agents.recover()
         async with trio.open_nursery() as nursery:
+            await nursery.start(self.members.run)
             await nursery.start(self.peers.run)
             await nursery.start(self.scheduler.run)
             await nursery.start(self.migration.run, self.scheduler.ready)
-            await nursery.start(self.revocations.run)
+            for gossip in self.gossip:
+                await nursery.start(gossip.run)
             self._resume()
             self.address = await nursery.start(self.peers.serve, self.config.listen)
             host, port = self.address
@@ -193,15 +219,12 @@ def _loaded_key(config: Config) -> PrivateKey:
         raise ConfigError(f"key: {error}") from error
 
 
-def _loaded_members(config: Config, roots: frozenset[PublicKey]) -> Membership:
+def _loaded_ledger(config: Config, root: PublicKey) -> Ledger:
     text = _read(config, config.members, "members")
     try:
-        members = Membership.from_text(text.decode(), roots=roots)
+        return Ledger.from_text(text.decode(), root)
     except (CapabilityError, UnicodeDecodeError) as error:
         raise ConfigError(f"members: {config.path(config.members)}: {error}") from error
-    if members.node(config.name) is None:
-        raise ConfigError(f"members: {config.path(config.members)} has no node {config.name!r}")
-    return members
 
 
 def _read(config: Config, relative: str, field: str) -> bytes:

@@ -25,6 +25,7 @@ from protocol.errors import Unreachable
 from protocol.messages import NONCE_BYTES, HandOff
 from protocol.transport import Channel, SendItem, client_context, connect, serve, server_context
 from yind.clock import Clock
+from yind.members import Members
 from yind.session import Session
 
 OnRequest = Callable[[Session, str, object, SendItem], Awaitable[Map]]
@@ -42,7 +43,7 @@ class Peers:
         name: str,
         key: PrivateKey,
         certificate: bytes,
-        members: Membership,
+        members: Members,
         clock: Clock,
         on_request: OnRequest,
         on_message: OnMessage,
@@ -58,25 +59,34 @@ class Peers:
         self._channels: dict[str, Channel] = {}
         self._dialling: defaultdict[str, trio.Lock] = defaultdict(trio.Lock)
         self._nursery: trio.Nursery | None = None
-        self._server = server_context(key, certificate, [m.certificate for m in members])
+        self._server = server_context(key, certificate, [])
+        members.listen(self._follow)
 
     def node_names(self) -> list[str]:
         """Return the names of the cluster's nodes, this one included."""
-        return sorted(member.name for member in self._members if member.role == "node")
+        return sorted(member.name for member in self._members.current if member.role == "node")
+
+    def other_nodes(self) -> list[str]:
+        """Return the names of all nodes but this one."""
+        return [name for name in self.node_names() if name != self._name]
 
     def node(self, name: str) -> Member | None:
         """Return the member that is the node of this name."""
-        return self._members.node(name)
+        return self._members.current.node(name)
 
     def name_of(self, key: PublicKey) -> str:
         """Return the name of the member with a key; the key itself if it is no member any more."""
-        member = self._members.of_key(key)
+        member = self._members.current.of_key(key)
         return key.text if member is None else member.name
 
     def node_of_key(self, key: PublicKey) -> Member | None:
         """Return the member with a key if it is a node."""
-        member = self._members.of_key(key)
+        member = self._members.current.of_key(key)
         return member if member is not None and member.role == "node" else None
+
+    def is_node(self, key: PublicKey) -> bool:
+        """Return whether a key is that of a node of the cluster."""
+        return self.node_of_key(key) is not None
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Hold the connections this node makes, until cancelled."""
@@ -101,6 +111,10 @@ class Peers:
             failed=_report,
             task_status=task_status,
         )
+
+    def _follow(self, membership: Membership) -> None:
+        """Let in who is a member now, and nobody else."""
+        self._server = server_context(self._key, self._certificate, membership.certificates())
 
     def _current_context(self) -> ssl.SSLContext:
         return self._server
@@ -129,7 +143,7 @@ class Peers:
         self, node: str, *, task_status: trio.TaskStatus[Channel] = trio.TASK_STATUS_IGNORED
     ) -> None:
         """Keep one connection; its end, whatever the reason, makes room for the next."""
-        member = self._members.node(node)
+        member = self.node(node)
         if member is None:
             raise Unreachable(f"the cluster has no node {node!r}")
         context = client_context(self._key, self._certificate, [member.certificate])

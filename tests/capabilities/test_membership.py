@@ -1,65 +1,244 @@
-"""Members are whom the root signed; the latest record of a name counts."""
+"""Who is a member follows from what was said by whom, in whatever order it was heard."""
+
+from __future__ import annotations
 
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from capabilities.certificate import make_certificate, public_key_of
-from capabilities.errors import KeyInvalid, MemberInvalid
-from capabilities.keys import PrivateKey
-from capabilities.membership import Member, Membership, sign_member, verify_member
+from capabilities.certificate import make_certificate
+from capabilities.errors import MemberInvalid
+from capabilities.keys import PrivateKey, PublicKey
+from capabilities.limits import CLOCK_SKEW_S
+from capabilities.membership import Ledger, Membership
+from capabilities.statements import Appointment, Power, Record, Statement, Succession, sign
 
-ROOT, NODE, OTHER = (PrivateKey(bytes([n]) * 32) for n in range(31, 34))
-ROOTS = {ROOT.public}
-MEMBER = Member(
-    "alpha", "node", NODE.public, make_certificate(NODE, "alpha"), ("127.0.0.1:7001",), 1
-)
-
-
-def test_a_certificate_holds_the_key_it_was_made_for() -> None:
-    assert public_key_of(MEMBER.certificate) == NODE.public
-    for bad in (b"", b"x", MEMBER.certificate[:-1]):
-        with pytest.raises(KeyInvalid):
-            public_key_of(bad)
+ROOT, NEW_ROOT, A, B, C, D, STRANGER = (PrivateKey(bytes([n]) * 32) for n in range(31, 38))
+NOW_S = 1_000
+HOLDS_S = NOW_S - CLOCK_SKEW_S
 
 
-def test_a_member_comes_back_as_it_was_signed() -> None:
-    assert verify_member(sign_member(ROOT, MEMBER), ROOTS) == MEMBER
+def record(name: str, key: PrivateKey, seq: int = 1, **changes: object) -> Record:
+    certificate = make_certificate(key, name)
+    made = Record(name, "node", key.public, certificate, ("127.0.0.1:7001",), seq, NOW_S)
+    return replace(made, **changes)  # type: ignore[arg-type]
 
 
-def test_a_record_signed_by_another_or_changed_is_refused() -> None:
-    with pytest.raises(MemberInvalid, match="not signed"):
-        verify_member(sign_member(OTHER, MEMBER), ROOTS)
-    line = sign_member(ROOT, MEMBER)
-    for position in range(0, len(line) - 4, 7):
-        changed = line[:position] + ("A" if line[position] != "A" else "B") + line[position + 1 :]
-        with pytest.raises(MemberInvalid):
-            verify_member(changed, ROOTS)
+def appointment(key: PrivateKey, powers: Power = Power.ADMIT, seq: int = 1) -> Appointment:
+    return Appointment(key.public, powers, NOW_S - 100, NOW_S + 100, seq)
+
+
+def succession(old: PrivateKey, new: PrivateKey, from_s: int = NOW_S, seq: int = 1) -> Succession:
+    return Succession(
+        old.public, new.public, from_s, from_s + 50, seq, make_certificate(new, "alpha")
+    )
+
+
+def handed_on(old: PrivateKey, new: PrivateKey, from_s: int = NOW_S) -> Statement:
+    return sign(succession(old, new, from_s), old, new)
+
+
+ALPHA, BETA = sign(record("alpha", A), ROOT), sign(record("beta", B), ROOT)
+TRUST = sign(appointment(A), ROOT)
+
+
+def at(now_s: int, *statements: Statement) -> Membership:
+    return Ledger(ROOT.public, statements).at(now_s)
+
+
+def nodes(membership: Membership) -> dict[str, PublicKey]:
+    return {member.name: member.key for member in membership}
+
+
+def test_whom_the_root_signed_is_a_member_and_nobody_else() -> None:
+    forged = sign(record("gamma", C), STRANGER)
+    assert nodes(at(NOW_S, ALPHA, BETA, forged)) == {"alpha": A.public, "beta": B.public}
+
+
+def test_the_record_with_the_highest_number_counts() -> None:
+    moved = sign(record("alpha", A, 2, addresses=("127.0.0.1:7002",)), ROOT)
+    member = at(NOW_S, moved, ALPHA).node("alpha")
+    assert member is not None
+    assert member.addresses == ("127.0.0.1:7002",)
+
+
+def test_who_was_removed_is_out_under_every_name_until_the_root_says_otherwise() -> None:
+    gone = sign(record("alpha", A, 2, removed=True), ROOT)
+    again = sign(record("delta", A), B)
+    trust = sign(appointment(B), ROOT)
+    assert nodes(at(NOW_S, ALPHA, BETA, gone, trust, again)) == {"beta": B.public}
+    back = sign(record("alpha", A, 3), ROOT)
+    assert "alpha" in nodes(at(NOW_S, ALPHA, gone, back))
+
+
+def test_who_is_appointed_admits_nodes_while_the_appointment_holds() -> None:
+    delta = sign(record("delta", D), A)
+    assert "delta" in nodes(at(NOW_S, ALPHA, TRUST, delta))
+    assert "delta" in nodes(at(NOW_S + 10_000, ALPHA, TRUST, delta))
+    assert "delta" not in nodes(at(NOW_S, ALPHA, delta))
+    for when in (NOW_S - 101, NOW_S + 101):
+        late = sign(record("delta", D, at_s=when), A)
+        assert "delta" not in nodes(at(NOW_S, ALPHA, TRUST, late))
 
 
 @pytest.mark.parametrize(
-    "member",
+    "said",
     [
-        replace(MEMBER, role="king"),
-        replace(MEMBER, key=OTHER.public),
-        replace(MEMBER, certificate=b"none"),
+        record("delta", D, role="operator"),
+        record("delta", D, removed=True),
+        record("beta", D, 2),
+        record("beta", D, 1),
+        record("beta", B, 2, removed=True),
     ],
+    ids=["operator", "removal", "another's name", "same number", "removes"],
 )
-def test_a_signed_record_that_contradicts_itself_is_refused(member: Member) -> None:
-    with pytest.raises(MemberInvalid):
-        verify_member(sign_member(ROOT, member), ROOTS)
+def test_who_is_appointed_to_admit_nodes_may_nothing_else(said: Record) -> None:
+    assert nodes(at(NOW_S, ALPHA, BETA, TRUST, sign(said, A))) == {
+        "alpha": A.public,
+        "beta": B.public,
+    }
 
 
-def test_the_record_with_the_highest_number_counts_in_any_order() -> None:
-    later = replace(MEMBER, addresses=("127.0.0.1:7002",), seq=2)
-    lines = [sign_member(ROOT, member) for member in (MEMBER, later)]
-    for text in ("\n".join(lines), "\n".join(reversed(lines)) + "\n\n"):
-        members = Membership.from_text(text, roots=ROOTS)
-        assert members.node("alpha") == later
-        assert members.of_key(NODE.public) == later
-        assert members.of_key(OTHER.public) is None
+def test_who_is_appointed_may_renew_and_with_the_power_remove() -> None:
+    moved = sign(record("beta", B, 2, addresses=("h:1",)), A)
+    beta = at(NOW_S, ALPHA, BETA, TRUST, moved).node("beta")
+    assert beta is not None
+    assert beta.addresses == ("h:1",)
+    gone = sign(record("beta", B, 2, removed=True), A)
+    trust = sign(appointment(A, Power.REMOVE), ROOT)
+    assert "beta" not in nodes(at(NOW_S, ALPHA, BETA, trust, gone))
 
 
-def test_a_bad_line_is_named() -> None:
-    with pytest.raises(MemberInvalid, match="line 2"):
-        Membership.from_text(sign_member(ROOT, MEMBER) + "\nAAAA\n", roots=ROOTS)
+def test_an_appointment_is_withdrawn_by_a_later_one() -> None:
+    delta = sign(record("delta", D), A)
+    ended = sign(replace(appointment(A, seq=2), until_s=NOW_S - 1), ROOT)
+    assert "delta" not in nodes(at(NOW_S, ALPHA, TRUST, ended, delta))
+    self_made = sign(appointment(A, seq=3), A)
+    assert "delta" not in nodes(at(NOW_S, ALPHA, TRUST, ended, self_made, delta))
+
+
+def test_both_keys_hold_during_a_rotation_and_then_the_new_one_alone() -> None:
+    said = (ALPHA, handed_on(A, C))
+    for now_s, keys in [
+        (HOLDS_S - 1, [A]),
+        (HOLDS_S, [C, A]),
+        (NOW_S + 50, [C, A]),
+        (NOW_S + 51, [C]),
+    ]:
+        alpha = at(now_s, *said).node("alpha")
+        assert alpha is not None
+        assert alpha.keys == tuple(key.public for key in keys)
+        assert len(alpha.certificates) == len(keys)
+        assert at(now_s, *said).of_key(C.public) == (alpha if C in keys else None)
+
+
+def test_nobody_follows_a_follower_while_the_first_still_holds() -> None:
+    early, later = handed_on(C, D, NOW_S + 10), handed_on(C, D, NOW_S + 60)
+    alpha = at(NOW_S + 20, ALPHA, handed_on(A, C), early).node("alpha")
+    assert alpha is not None
+    assert alpha.keys == (C.public, A.public)
+    alpha = at(NOW_S + 70, ALPHA, handed_on(A, C), later).node("alpha")
+    assert alpha is not None
+    assert alpha.keys == (D.public, C.public)
+
+
+def test_a_key_that_names_two_successors_is_out_until_a_fresh_record() -> None:
+    said = (ALPHA, BETA, handed_on(A, C), handed_on(A, D))
+    assert nodes(at(NOW_S, *said)) == {"beta": B.public}
+    fresh = sign(record("alpha", C, 2), ROOT)
+    assert nodes(at(NOW_S, *said, fresh)) == {"alpha": C.public, "beta": B.public}
+
+
+def test_a_record_may_be_renewed_for_the_key_that_follows() -> None:
+    renewed = sign(record("beta", C, 2), A)
+    said = (ALPHA, BETA, TRUST, renewed)
+    assert nodes(at(NOW_S, *said))["beta"] == B.public
+    beta = at(NOW_S, *said, handed_on(B, C)).node("beta")
+    assert beta is not None
+    assert beta.keys == (C.public,)
+
+
+def test_the_root_is_followed_by_another() -> None:
+    by_new = sign(record("gamma", C), NEW_ROOT)
+    said = (ALPHA, sign(succession(ROOT, NEW_ROOT), ROOT, NEW_ROOT), by_new)
+    during = at(NOW_S, *said)
+    assert during.roots == {ROOT.public, NEW_ROOT.public}
+    assert set(nodes(during)) == {"alpha", "gamma"}
+    after = at(NOW_S + 51, *said)
+    assert after.roots == {NEW_ROOT.public}
+    assert set(nodes(after)) == {"gamma"}
+
+
+def test_a_root_whose_time_is_over_is_worth_nothing_to_who_finds_it() -> None:
+    ledger = Ledger(ROOT.public, [sign(succession(ROOT, NEW_ROOT), ROOT, NEW_ROOT)])
+    assert not ledger.settle(NOW_S + 50)
+    assert ledger.settle(NOW_S + 51)
+    ledger.add([sign(succession(ROOT, STRANGER), ROOT, STRANGER)])
+    assert ledger.at(NOW_S + 60).roots == {NEW_ROOT.public}
+
+
+def test_what_will_change_is_known() -> None:
+    assert at(NOW_S, ALPHA).next_change_s is None
+    said = (ALPHA, handed_on(A, C, NOW_S + 500))
+    assert at(NOW_S, *said).next_change_s == NOW_S + 500 - CLOCK_SKEW_S
+    assert at(NOW_S + 500, *said).next_change_s == NOW_S + 551
+
+
+def test_a_file_comes_back_and_a_bad_line_is_named() -> None:
+    ledger = Ledger(ROOT.public, [ALPHA, BETA])
+    assert list(Ledger.from_text(ledger.to_text() + "\n\n", ROOT.public)) == list(ledger)
+    for bad in ("AAAA", "-", sign(record("gamma", C), STRANGER).to_text()):
+        with pytest.raises(MemberInvalid, match="line 2"):
+            Ledger.from_text(ALPHA.to_text() + "\n" + bad + "\n", ROOT.public)
+
+
+BY_STRANGER = sign(record("beta", STRANGER, 9), STRANGER)
+EVERYTHING = [
+    ALPHA,
+    BETA,
+    TRUST,
+    sign(record("delta", D), A),
+    sign(record("beta", C, 2), A),
+    handed_on(B, C),
+    handed_on(C, D, NOW_S + 60),
+    sign(succession(ROOT, NEW_ROOT), ROOT, NEW_ROOT),
+    sign(record("alpha", A, 3, removed=True), NEW_ROOT),
+    BY_STRANGER,
+    sign(record("beta", D, 1), NEW_ROOT),
+    handed_on(A, NEW_ROOT),
+    sign(appointment(C), NEW_ROOT),
+]
+
+
+@given(
+    said=st.lists(st.sampled_from(EVERYTHING), unique_by=lambda one: one.id),
+    order=st.randoms(use_true_random=False),
+    now_s=st.sampled_from([NOW_S - 100, NOW_S, NOW_S + 51, NOW_S + 70, NOW_S + 200]),
+)
+def test_the_order_in_which_statements_are_heard_does_not_matter(
+    said: list[Statement], order: object, now_s: int
+) -> None:
+    first = Ledger(ROOT.public, said)
+    shuffled = list(said)
+    order.shuffle(shuffled)  # type: ignore[attr-defined]
+    second = Ledger(ROOT.public)
+    for statement in shuffled * 3:  # as often as it takes for those who wait for another
+        second.add([statement])
+    for _ in said:
+        second.add(shuffled)
+    assert list(first) == list(second)
+    assert first.at(now_s) == second.at(now_s)
+
+
+@given(
+    said=st.lists(st.sampled_from(EVERYTHING), unique_by=lambda one: one.id),
+    now_s=st.sampled_from([NOW_S, NOW_S + 51, NOW_S + 70]),
+)
+def test_no_member_has_three_keys_and_no_strangers_word_counts(
+    said: list[Statement], now_s: int
+) -> None:
+    keys = [key for member in at(now_s, *said, BY_STRANGER) for key in member.keys]
+    assert STRANGER.public not in keys
+    assert all(len(member.keys) <= 2 for member in at(now_s, *said))

@@ -79,7 +79,7 @@ NOT_CANONICAL = {
     "true for caveat 1": GOOD.replace(b"\x82\x01", b"\x82\xc3"),
     "text that is not UTF-8": GOOD.replace(b"alpha", b"alph\xff"),
     "unknown caveat": b"\x83" + GOOD[1:] + b"\x0f\x01",
-    "unknown verb": GOOD.replace(b"\x92\x03", b"\x92\xcd\x04\x00"),
+    "unknown verb": GOOD.replace(b"\x92\x03", b"\x92\xce\x00\x01\x00\x00"),
     "no verb": GOOD.replace(b"\x92\x03", b"\x92\x00"),
     "no exp": b"\x81" + GOOD[5:],
     "no rights": GOOD[:5].replace(b"\x82", b"\x81"),

@@ -1,0 +1,162 @@
+"""Sets that only grow, on their way through the cluster.
+
+Is:     telling every other node at once what is new here, and comparing sets with each of them now and then, which is
+        how a node that was away catches up.
+Is not: what is in the sets or who may add to them: whoever takes in an item checks it.
+Fits:   revocations (`yind.revocations`) and statements about the cluster (`yind.members`) travel so.
+Source: Demers et al., "Epidemic algorithms for replicated database maintenance" (1987): rumours and anti-entropy. The
+        union of two sets is the set of both, so no order matters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Protocol
+
+import structlog
+import trio
+
+from capabilities.errors import CapabilityError
+from capabilities.keys import PublicKey
+from datomstore.value import Map
+from protocol.errors import ProtocolError
+from protocol.transport import Channel
+from yind.control import Answer, Fields
+from yind.errors import Denied, RequestInvalid
+from yind.limits import GOSSIP_S, GOSSIP_TOLD_MAX
+from yind.session import Session
+
+_log = structlog.get_logger()
+
+
+class Spread(Protocol):
+    """A set that only grows, as far as its way between nodes is concerned."""
+
+    topic: str  # the verbs are TOPIC.digest, TOPIC.list and TOPIC.tell
+
+    def digest(self) -> bytes:
+        """Return what is equal for equal sets."""
+
+    def listed(self, after: bytes) -> tuple[bytes, ...]:
+        """Return the next items of the set, in its order, as bytes."""
+
+    def place(self, item: bytes) -> bytes:
+        """Return where an item stands in that order. Raises CapabilityError for bytes that are none."""
+
+    async def take_bytes(self, items: Iterable[bytes]) -> int:
+        """Check and keep items; return how many are new. Raises CapabilityError."""
+
+
+class Gossip:
+    """One set of one node, in touch with the others'."""
+
+    def __init__(
+        self,
+        spread: Spread,
+        *,
+        others: Callable[[], list[str]],
+        channel: Callable[[str], Awaitable[Channel]],
+        is_node: Callable[[PublicKey], bool],
+    ) -> None:
+        self._spread = spread
+        self._others = others
+        self._channel = channel
+        self._is_node = is_node
+        self._compared: dict[str, float] = {}  # node -> when our sets were equal last, trio's clock
+        self._nursery: trio.Nursery | None = None
+        self._round = trio.Event()
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Compare sets with every other node again and again, until cancelled."""
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            task_status.started()
+            while True:
+                self._round = trio.Event()
+                for name in self._others():
+                    nursery.start_soon(self._compare_or_log, name)
+                with trio.move_on_after(GOSSIP_S):
+                    await self._round.wait()
+
+    def compare_now(self) -> None:
+        """Compare sets without waiting for the next turn: there is a node to talk to."""
+        self._round.set()
+
+    def age_s(self) -> int | None:
+        """Return how old this node's set may be: since when some node has not been heard. None: never all."""
+        others = self._others()
+        if not all(name in self._compared for name in others):
+            return None
+        now = trio.current_time()
+        return int(max((now - self._compared[name] for name in others), default=0))
+
+    def tell(self, items: list[bytes]) -> None:
+        """Tell every other node what is new."""
+        if self._nursery is not None:
+            for name in self._others():
+                self._nursery.start_soon(self._tell, name, items)
+
+    async def _tell(self, name: str, items: list[bytes]) -> None:
+        try:
+            channel = await self._channel(name)
+            for start in range(0, len(items), GOSSIP_TOLD_MAX):
+                part = tuple(items[start : start + GOSSIP_TOLD_MAX])
+                await channel.request(f"{self._spread.topic}.tell", Map({"items": part}))
+        except ProtocolError as error:  # comparing sets will tell it
+            _log.info("news was not told", topic=self._spread.topic, node=name, why=str(error))
+
+    async def _compare_or_log(self, name: str) -> None:
+        try:
+            with trio.move_on_after(GOSSIP_S):
+                await self._compare(name)
+        except (ProtocolError, CapabilityError) as error:
+            _log.debug(
+                "sets were not compared", topic=self._spread.topic, node=name, why=str(error)
+            )
+
+    async def _compare(self, name: str) -> None:
+        channel = await self._channel(name)
+        asked = trio.current_time()
+        answer = await channel.request(f"{self._spread.topic}.digest")
+        if answer.get("digest") != self._spread.digest():
+            await self._fetch(channel)
+        self._compared[name] = asked
+
+    async def _fetch(self, channel: Channel) -> None:
+        after = b""
+        while True:
+            answer = await channel.request(f"{self._spread.topic}.list", Map({"after": after}))
+            listed = answer.get("items")
+            if not isinstance(listed, tuple) or not all(type(item) is bytes for item in listed):
+                return
+            if not listed or self._spread.place(listed[-1]) <= after:
+                return
+            await self._spread.take_bytes(listed)
+            after = self._spread.place(listed[-1])
+
+    # -- what others ask --
+
+    def verbs(self) -> dict[str, Answer]:
+        """Return what answers the requests of other nodes."""
+        return {
+            f"{self._spread.topic}.digest": self._digest,
+            f"{self._spread.topic}.list": self._list,
+            f"{self._spread.topic}.tell": self._told,
+        }
+
+    async def _digest(self, session: Session, fields: Fields) -> object:
+        return Map({"digest": self._spread.digest()})
+
+    async def _list(self, session: Session, fields: Fields) -> object:
+        return Map({"items": self._spread.listed(fields.data("after", b""))})
+
+    async def _told(self, session: Session, fields: Fields) -> object:
+        """Take in what a node tells. Nobody else may: sets are kept for good, and would fill."""
+        if not self._is_node(session.peer):
+            raise Denied(
+                "only a node of the cluster tells news", right=f"tell {self._spread.topic}"
+            )
+        items = fields.items("items")
+        if len(items) > GOSSIP_TOLD_MAX or not all(type(item) is bytes for item in items):
+            raise RequestInvalid(f"news is at most {GOSSIP_TOLD_MAX} byte strings")
+        return Map({"new": await self._spread.take_bytes(items)})  # type: ignore[arg-type]

@@ -1,0 +1,207 @@
+"""Who belongs to the cluster, as this node knows it: facts in the stream `cluster`, shared with the other nodes.
+
+Is:     keeping statements, telling them on, and telling the parts of the node when something else counts than before.
+Is not: what statements mean (`capabilities.membership`) or who makes them (`yind.joining`, `yind.rotation`).
+Fits:   `yind.peers` takes certificates and keys from here, `yind.authority` roots and the lineage of keys.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+
+import trio
+
+from capabilities.errors import MemberInvalid
+from capabilities.keys import PublicKey
+from capabilities.limits import STATEMENT_BYTES_MAX
+from capabilities.membership import Ledger, Membership
+from capabilities.statements import Appointment, Record, Statement, Succession
+from datomstore.batch import Batch
+from datomstore.streams import Stream
+from datomstore.value import Keyword, Map
+from yind.clock import Clock
+from yind.limits import STATEMENTS_SHOWN_BYTES
+
+TABLE = "cluster"
+ANCHOR = b"anchor"
+DATA = Keyword("statement/data")
+
+Work = Callable[[Batch], None]
+
+
+def _nothing(batch: Batch) -> None:
+    pass
+
+
+class Members:
+    """The statements of one node about its cluster."""
+
+    topic = "cluster"
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        *,
+        stream: Stream,
+        clock: Clock,
+        write: Callable[[Work], Awaitable[None]],
+    ) -> None:
+        self._ledger = ledger
+        self._stream = stream
+        self._clock = clock
+        self._unwritten: list[Statement] = list(ledger)
+        self._changed = trio.Event()
+        self._listeners: list[Callable[[Membership], None]] = []
+        self._write_batch = write
+        self.told: Callable[[list[bytes]], None] = lambda items: None  # set by who tells the others
+        self.current = ledger.at(self._now_s())
+
+    def load(self, batch: Batch) -> None:
+        """Read what earlier runs of this node knew; the statements of its file are added to that."""
+        anchor = batch.get(TABLE, ANCHOR)
+        if anchor is not None and PublicKey(anchor) != self._ledger.anchor:
+            self._ledger = Ledger(PublicKey(anchor), self._ledger)
+        kept = [
+            Statement.from_bytes(datom.v)  # type: ignore[arg-type]
+            for datom in self._stream.db().datoms("aevt", DATA)
+        ]
+        self._ledger.add(kept)
+        known = {statement.id for statement in kept}
+        self._unwritten = [one for one in self._ledger if one.id not in known]
+        self._look()
+
+    def listen(self, listener: Callable[[Membership], None]) -> None:
+        """Call a function whenever something else counts than before, and now."""
+        self._listeners.append(listener)
+        listener(self.current)
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Keep up with the time until cancelled: rotations begin and end."""
+        await self._write()
+        task_status.started()
+        while True:
+            self._changed = trio.Event()
+            with trio.move_on_after(self._wait_s()):
+                await self._changed.wait()
+            self._look()
+            if self._ledger.settle(self._now_s()):
+                await self._write()
+
+    def _wait_s(self) -> float:
+        change = self.current.next_change_s
+        return (
+            3_600.0 if change is None else min(3_600.0, max(0.05, change - self._now_ms() / 1000))
+        )
+
+    def _now_ms(self) -> int:
+        return self._clock.now_ms()
+
+    def _now_s(self) -> int:
+        return self._now_ms() // 1000
+
+    def _look(self) -> None:
+        before, self.current = self.current, self._ledger.at(self._now_s())
+        if before != self.current:
+            for listener in self._listeners:
+                listener(self.current)
+
+    # -- taking in --
+
+    async def take(self, statements: Iterable[Statement], also: Work = _nothing) -> int:
+        """Keep what somebody with standing signed, durably, and tell the others; return how many are new.
+
+        `also` is done in the same storage transaction, if anything is new.
+        """
+        fresh = self._ledger.add(statements)
+        if fresh:
+            self._unwritten += fresh
+            await self._write(also)
+            self._look()
+            self._changed.set()
+            self.told([statement.data for statement in fresh])
+        return len(fresh)
+
+    async def take_bytes(self, items: Iterable[bytes]) -> int:
+        """As `take`. Raises MemberInvalid for bytes that are no statement, or whose signer has no standing."""
+        statements = [Statement.from_bytes(item) for item in items]
+        count = await self.take(statements)
+        for statement in statements:
+            if statement not in self._ledger:
+                raise MemberInvalid(f"{statement.signer.text} has no say in this cluster")
+        return count
+
+    async def _write(self, also: Work = _nothing) -> None:
+        fresh, self._unwritten = self._unwritten, []
+
+        def stage(batch: Batch) -> None:
+            if fresh:
+                batch.transact(self._stream, [_facts(statement) for statement in fresh])
+            batch.put(TABLE, ANCHOR, self._ledger.anchor.bytes)
+            also(batch)
+
+        try:
+            await self._write_batch(stage)
+        except BaseException:
+            self._unwritten = fresh + self._unwritten
+            raise
+
+    # -- what others ask --
+
+    def digest(self) -> bytes:
+        """Return what is equal for equal sets."""
+        return hashlib.sha256(b"".join(statement.id for statement in self._ledger)).digest()
+
+    def place(self, item: bytes) -> bytes:
+        """Return where a statement stands in the order of lists."""
+        return Statement.from_bytes(item).id
+
+    def listed(self, after: bytes) -> tuple[bytes, ...]:
+        """Return the next statements, in their order."""
+        count = STATEMENTS_SHOWN_BYTES // STATEMENT_BYTES_MAX
+        return tuple([one.data for one in self._ledger if one.id > after][:count])
+
+    def __iter__(self) -> Iterator[Statement]:
+        return iter(self._ledger)
+
+
+def _facts(statement: Statement) -> Map:
+    """Return a statement as facts: its bytes, and what they say for who asks."""
+    facts: dict[Keyword, object] = {
+        Keyword("statement/id"): statement.id,
+        DATA: statement.data,
+        Keyword("statement/signer"): statement.signer.text,
+    }
+    for name, value in _said(statement).items():
+        facts[Keyword(name)] = value
+    return Map(facts)
+
+
+def _said(statement: Statement) -> dict[str, object]:
+    match statement.fact:
+        case Record() as record:
+            return {
+                "statement/kind": Keyword("member"),
+                "member/name": record.name,
+                "member/role": Keyword(record.role),
+                "member/key": record.key.text,
+                "member/seq": record.seq,
+                "member/at": record.at_s,
+                "member/removed": record.removed,
+            }
+        case Appointment() as appointment:
+            return {
+                "statement/kind": Keyword("appointment"),
+                "appointment/key": appointment.key.text,
+                "appointment/powers": int(appointment.powers),
+                "appointment/from": appointment.from_s,
+                "appointment/until": appointment.until_s,
+            }
+        case Succession() as step:
+            return {
+                "statement/kind": Keyword("succession"),
+                "succession/old": step.old.text,
+                "succession/new": step.new.text,
+                "succession/from": step.from_s,
+                "succession/until": step.until_s,
+            }
