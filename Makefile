@@ -6,7 +6,7 @@ CORE := $(wildcard yind/cesk/*.pyx yind/cesk/*.pxd yind/cesk/*.pxi yind/cesk/*.h
 	datomstore/datalog/*.pyx datomstore/datalog/*.pxi)
 
 .PHONY: install demo test check lint types layers hostile asan fuzz bench bench-machine bench-yang bench-authority bench-peers \
-	bench-datomstore bench-datomstore-peers soak soak-store bench-large peers-datascript clean clojure-differences clojure-recorded
+	bench-datomstore bench-datomstore-peers soak explore soak-store bench-large peers-datascript clean clojure-differences clojure-recorded
 
 # Builds for tests, each in a folder of its own; see setup.py.
 HOSTILE := build/hostile
@@ -120,6 +120,11 @@ peers-datascript: install build/datascript/.installed
 # 100 million datoms, written and asked; ARGUMENTS="--datoms=5000000 --folder=build/large" for less, or to keep them.
 bench-large: install
 	$(BIN)/python -m bench.large $(ARGUMENTS)
+
+# Every order of messages, writes and crashes of a hand-off, with larger bounds than in the tests; a minute.
+# `make explore MISTAKE="reclaim on a time-out"` prints the shortest way to a mistake put in on purpose.
+explore: install
+	PYTHONPATH=.:tests/support $(BIN)/python -m exploring $(if $(MISTAKE),--trace "$(MISTAKE)",--deep)
 
 # A writing process killed 200 times, what was not flushed lost as often, and a million datoms merged under a reader.
 soak-store: install

@@ -3,6 +3,8 @@
 Is:     two state machines, `Source` (the node that gives) and `Target` (the node that takes), and their records.
 Is not: what an offer carries, or checking it: that is the daemon's, who is told by `Verify`.
 Fits:   the daemon carries out the actions of each step in their order; tests explore every order of events.
+Source: presumed-nothing two-phase commit (Gray 1978) with the target as the one who decides; epochs as in fencing
+        tokens (Gray and Cheriton, "Leases", 1989).
 
     source                                              target
     Persist(Given) ; Send(Offer) --------------------->  Verify -> Persist(Held)
@@ -11,6 +13,19 @@ Fits:   the daemon carries out the actions of each step in their order; tests ex
     Persist(Aborted) -> Resume  <-------- Send(Refuse) ; ... Refused is durable
 
 The epoch in every record and message is the new one, that the target would own; the source owns the one before.
+
+What always holds, whatever crashes, and whatever is lost, doubled, late or out of order:
+
+I1  An effect of the agent is committed at most once: an epoch is started at one node, and there once.
+I2  From every state that can come about, if nothing crashes any more, the agent can get to its end: never lost,
+    never stuck. Exceptions need a person: a target that never comes back, or has forgotten (`forgotten`).
+I3  At most one node's disk says that it owns the agent.
+I4  The epochs that a node owns grow.
+I5  The fuel that is left never grows: an image carries what was used, and an offer no more than what was granted.
+I6  What the target gets are the source's tokens, each with one block more, which can only narrow.
+
+The first four are these state machines', and explored; I5 and I6 are about what an offer carries, and checked where it
+is checked. A person's `Force` gives up the first three for one agent, and leaves a record that says so.
 
 Why it holds. The source never runs again once it offers, unless the target has durably refused that attempt; the
 target never takes an attempt it has refused, nor an epoch it has passed; it starts only after a Go, and the source
@@ -21,7 +36,9 @@ What the daemon owes. Records are made durable in the order of their Persist act
 one transaction. Offer, image and tokens become durable with Given at the source and with Held at the target.
 `Persisted` comes only after the disk has it. A node keeps one record of each `slot`, a later one in place of the
 earlier. An attempt's number is never used again, not even after a crash (`new_attempt`). When `Start` comes, an
-unfinished `Source` of a lower epoch at the same node is over.
+unfinished `Source` of a lower epoch at the same node is over. `Force` comes only while the agent is not on its way
+back (`Target.pending`); with Persist(Reclaimed) its target is `living` at the epoch that will run. A node that forgets what it knew of an agent remembers
+the latest attempt that was in it (`latest_attempt`), and is silent about all up to there.
 """
 
 from __future__ import annotations
@@ -49,6 +66,7 @@ from protocol.records import (
     Held,
     Journey,
     Owned,
+    Reclaimed,
     Record,
     Refused,
     TargetRecord,
@@ -61,6 +79,7 @@ __all__ = [
     "Aborted",
     "Decline",
     "Drop",
+    "Force",
     "Given",
     "Gone",
     "Held",
@@ -69,6 +88,7 @@ __all__ = [
     "Persist",
     "Persisted",
     "Received",
+    "Reclaimed",
     "Record",
     "Refused",
     "Resume",
@@ -82,6 +102,7 @@ __all__ = [
     "Withdraw",
     "decode",
     "encode",
+    "latest_attempt",
     "new_attempt",
     "running",
     "slot",
@@ -89,6 +110,8 @@ __all__ = [
 ]
 
 CANCELLED = ("handoff/cancelled", "the source withdrew its offer")
+FORCED = ("handoff/forced", "taken back by force; the target may run it, too")
+NOTHING_FORGOTTEN = -1
 
 
 # -- events and actions --
@@ -124,6 +147,11 @@ class Withdraw:
 
 
 @dataclass(frozen=True, slots=True)
+class Force:
+    """Source: a person says that the target is gone for good. The agent may be running there: that is recorded."""
+
+
+@dataclass(frozen=True, slots=True)
 class Verified:
     """Target: the answer to `Verify`."""
 
@@ -145,7 +173,7 @@ class Decline:
     reason: str
 
 
-Event = Persisted | Received | Retry | Withdraw | Verified | Interrupted | Decline
+Event = Persisted | Received | Retry | Withdraw | Force | Verified | Interrupted | Decline
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +225,7 @@ class Resume:
     """Run the agent again, as it was when it was frozen; the attempt is over."""
 
     agent: bytes
-    epoch: int  # the one that runs again
+    epoch: int  # the one that it had; after `Force` one that is higher than the target's
     code: str
     reason: str
 
@@ -242,7 +270,7 @@ class Source:
     given: Given
     durable: bool  # Given is on the disk
     withdrawn: bool = False
-    writing: Aborted | Gone | None = None  # the end, on its way to the disk
+    writing: Aborted | Gone | Reclaimed | None = None  # the end, on its way to the disk
     over: bool = False
 
     @staticmethod
@@ -270,7 +298,7 @@ class Source:
                 source = replace(self, durable=True)
                 return source, [source._send(CancelOffer if self.withdrawn else Go)]
             case Persisted(record) if record == self.writing and not self.over:
-                return replace(self, over=True), [self._end(self.writing)]
+                return replace(self, over=True), [_after(record)]
             case Received(message, peer) if self._concerns(message, peer):
                 return self._received(message)
             case Retry() if self.writing is None:
@@ -278,34 +306,35 @@ class Source:
             case Withdraw() if self.writing is None:
                 source = replace(self, withdrawn=True)
                 return source, source._ask() if self.durable else []
+            case Force() if self.writing is None:
+                given = self.given
+                return self._ending(
+                    Reclaimed(given.agent, given.epoch, given.target, given.attempt)
+                )
             case _:
                 return self, []
 
     def _received(self, message: HandOff) -> tuple[Source, list[Action]]:
         """Take the target's answer. An answer before Given is durable is left for its repetition."""
         given = self.given
+        journey = (given.agent, given.epoch, given.target, given.attempt)
         if not self.durable or self.writing is not None:
             return self, []
-        end: Aborted | Gone
         match message:
             case Own():
-                end = Gone(given.agent, given.epoch, given.target, given.attempt)
+                return self._ending(Gone(*journey))
             case Refuse(code=code, reason=reason):
-                end = Aborted(given.agent, given.epoch, given.target, given.attempt, code, reason)
+                return self._ending(Aborted(*journey, code, reason))
             case _:
                 return self, []
+
+    def _ending(self, end: Aborted | Gone | Reclaimed) -> tuple[Source, list[Action]]:
         return replace(self, writing=end), [Persist(end)]
 
     def _ask(self) -> list[Action]:
         if self.withdrawn and self.durable:
             return [self._send(CancelOffer)]
         return [self._send(Offer), self._send(Go)] if self.durable else [self._send(Offer)]
-
-    def _end(self, record: Aborted | Gone | None) -> Action:
-        epoch = self.given.epoch - 1
-        if isinstance(record, Aborted):
-            return Resume(record.agent, epoch, record.code, record.reason)
-        return Drop(self.given.agent, epoch)
 
     def _concerns(self, message: HandOff, peer: bytes | None) -> bool:
         given = self.given
@@ -318,6 +347,17 @@ class Source:
     def _send(self, kind: type[HandOff]) -> Send:
         given = self.given
         return Send(kind, given.target, given.agent, given.epoch, given.attempt)
+
+
+def _after(end: Record) -> Action:
+    """Return what the source does once its end is durable."""
+    match end:
+        case Aborted():
+            return Resume(end.agent, end.epoch - 1, end.code, end.reason)
+        case Reclaimed():
+            return Resume(end.agent, _owned_epoch(end), *FORCED)
+        case _:
+            return Drop(end.agent, end.epoch - 1)
 
 
 # -- the side that takes --
@@ -339,34 +379,45 @@ class Target:
 
     agent: bytes
     epoch: int = -1  # the highest this node has ever owned
-    taken: tuple[tuple[bytes, int, int], ...] = ()  # source, epoch, attempt; oldest first
+    taken: tuple[
+        tuple[bytes, int, int], ...
+    ] = ()  # source, epoch, attempt; the last of each source
+    forgotten: int = (
+        NOTHING_FORGOTTEN  # up to this attempt the node may have known more than it does
+    )
     held: Held | None = None
     refused: tuple[Refused, ...] = ()  # at most one of each source
     pending: _Pending | None = None
 
     @staticmethod
-    def fresh(agent: bytes, epoch: int = -1) -> Target:
+    def fresh(agent: bytes, epoch: int = -1, forgotten: int = NOTHING_FORGOTTEN) -> Target:
         """Return what a node without records knows; `epoch` is that of an agent that lives here."""
-        return Target(agent, epoch)
+        return Target(agent, epoch, forgotten=forgotten)
 
     @staticmethod
-    def restart(records: Iterable[Record], epoch: int = -1) -> Target:
+    def restart(
+        records: Iterable[Record], epoch: int = -1, forgotten: int = NOTHING_FORGOTTEN
+    ) -> Target:
         """Return what the node's records of one agent say, in any order; at least one.
 
         `epoch` is that of an agent that lives here. Starts nothing: whether it runs here, `running` tells.
         """
         kept = list(records)
         assert len({record.agent for record in kept}) == 1, kept
-        target = Target(kept[0].agent, max(epoch, _highest(kept)))
+        target = Target(kept[0].agent, max(epoch, _highest(kept)), forgotten=forgotten)
         for record in kept:
             match record:
-                case Owned() if record.epoch == target.epoch:
+                case Owned():
                     target = target._with_taken(record)
                 case Refused():
                     target = target._with_refused(record)
                 case Held():
                     target = replace(target, held=record)
         return target._pruned()
+
+    def living(self, epoch: int) -> Target:
+        """Return the same, of a node where the agent lives at an epoch."""
+        return self if epoch <= self.epoch else replace(self, epoch=epoch)._pruned()
 
     def step(self, event: Event) -> tuple[Target, list[Action]]:
         """Return what follows an event. What is settled is answered again; the rest changes nothing."""
@@ -395,6 +446,8 @@ class Target:
             return self, []  # too late: whoever owned the epoch before has had its answer
         if self.pending is not None:
             return self._while_pending(self.pending, asked, message), []
+        if asked.attempt <= self.forgotten and asked != self.held:
+            return self, []  # it may have been taken, or refused
         match message:
             case Offer() if asked != self.held:
                 # A hold of another attempt stays until this one has been checked, and then makes room.
@@ -452,7 +505,8 @@ class Target:
                 return self, []
 
     def _take(self, held: Held) -> tuple[Target, list[Action]]:
-        owned = Owned(held.agent, held.epoch, held.source, held.attempt, self.taken)
+        others = tuple(visit for visit in self.taken if visit[0] != held.source)
+        owned = Owned(held.agent, held.epoch, held.source, held.attempt, others[1 - TAKEN_MAX :])
         return replace(self, pending=_Pending(held, owned)), [Persist(owned)]
 
     def _refuse(self, asked: Held, code: str, reason: str) -> tuple[Target, list[Action]]:
@@ -501,8 +555,9 @@ class Target:
         return (), (0, 0)
 
     def _with_taken(self, owned: Owned) -> Target:
+        """Remember who gave it last, and each one's last before: who gives again waits for nothing earlier."""
         taken = (*owned.earlier, (owned.source, owned.epoch, owned.attempt))
-        return replace(self, taken=taken[-TAKEN_MAX:])
+        return replace(self, taken=taken)
 
     def _with_refused(self, refused: Refused) -> Target:
         others = tuple(other for other in self.refused if other.source != refused.source)
@@ -543,6 +598,22 @@ def running(records: Iterable[Record], *, born_here: bool = False) -> int | None
     return None if away or epoch < 0 else epoch
 
 
+def latest_attempt(records: Iterable[Record]) -> int:
+    """Return the highest attempt that records tell of: what a node that forgets them has to remember."""
+    return max((attempt for record in records for attempt in _attempts(record)), default=-1)
+
+
+def _attempts(record: Record) -> list[int]:
+    match record:
+        case Owned():
+            return [record.attempt, *(attempt for _, _, attempt in record.earlier)]
+        case Refused():
+            journeys = (*record.earlier, record.floor)
+            return [record.attempt, *(attempt for _, attempt in journeys)]
+        case _:
+            return [record.attempt]
+
+
 def _highest(records: list[Record]) -> int:
     return max((_owned_epoch(record) for record in records), default=-1)
 
@@ -554,6 +625,8 @@ def _owned_epoch(record: Record) -> int:
             return record.epoch
         case Given() | Aborted() | Gone():
             return record.epoch - 1
+        case Reclaimed():
+            return record.epoch + 1  # later than what the target may have made of it
         case Held() | Refused():
             return -1
 

@@ -27,5 +27,5 @@ DISPATCH_BUFFER = 64  # messages that wait for the handler
 REQUESTS_MAX = 64  # requests of one peer at a time
 PRE_AUTHENTICATION_MAX = 64  # connections in their handshake; the oldest makes room
 LISTEN_BACKLOG = 256
-TAKEN_MAX = 256  # journeys of one agent to one node that it can still confirm
+TAKEN_MAX = 256  # nodes whose giving of one agent a node can still confirm
 REFUSED_MAX = 64  # offers of one agent that a node has refused and whose epoch it has not passed

@@ -56,6 +56,16 @@ class Gone:
 
 
 @dataclass(frozen=True, slots=True)
+class Reclaimed:
+    """Source: taken back by force, with the target's answer unknown. There may be two of the agent from here on."""
+
+    agent: bytes
+    epoch: int
+    target: bytes
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
 class Held:
     """Target: the offer is good and kept; not taken yet."""
 
@@ -67,7 +77,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Owned:
-    """Target: taken. Also what can still be confirmed of earlier visits."""
+    """Target: taken. Also what can still be confirmed of earlier visits, the last of each other source."""
 
     agent: bytes
     epoch: int
@@ -90,7 +100,7 @@ class Refused:
     floor: Journey = (0, 0)  # everything of this source up to here is refused, too
 
 
-SourceRecord = Given | Aborted | Gone
+SourceRecord = Given | Aborted | Gone | Reclaimed
 TargetRecord = Held | Owned | Refused
 Record = SourceRecord | TargetRecord
 
@@ -98,7 +108,7 @@ Record = SourceRecord | TargetRecord
 def slot(record: Record) -> bytes:
     """Return where a node keeps a record: a later record of the same slot takes the earlier one's place."""
     match record:
-        case Given() | Aborted() | Gone():
+        case Given() | Aborted() | Gone() | Reclaimed():
             return record.agent + b"/source"
         case Held():
             return record.agent + b"/held"
@@ -111,11 +121,20 @@ def slot(record: Record) -> bytes:
 # -- records as bytes --
 
 # ORDER: the numbers are the storage's; append only.
-_KINDS: dict[int, type[Record]] = {1: Given, 2: Aborted, 3: Gone, 4: Held, 5: Owned, 6: Refused}
+_KINDS: dict[int, type[Record]] = {
+    1: Given,
+    2: Aborted,
+    3: Gone,
+    4: Held,
+    5: Owned,
+    6: Refused,
+    7: Reclaimed,
+}
 _NUMBERS = {kind: number for number, kind in _KINDS.items()}
 _FIELDS: dict[type[Record], tuple[str, ...]] = {
     Given: ("agent", "epoch", "node", "attempt"),
     Gone: ("agent", "epoch", "node", "attempt"),
+    Reclaimed: ("agent", "epoch", "node", "attempt"),
     Held: ("agent", "epoch", "node", "attempt"),
     Aborted: ("agent", "epoch", "node", "attempt", "text", "text"),
     Owned: ("agent", "epoch", "node", "attempt", "visits"),

@@ -1,0 +1,379 @@
+"""One node of the explored world: what it keeps, and what it can do.
+
+Is:     the daemon's duties around `Source` and `Target`, reduced to what the hand-off is about: a disk that is written
+        in order, messages, an agent that acts and hops, crashes, people.
+Is not: the exploration (`exploring`).
+Fits:   steps are functions of a node's state alone, and a state is a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+
+from protocol.handoff import (
+    NOTHING_FORGOTTEN,
+    Aborted,
+    Action,
+    Decline,
+    Drop,
+    Event,
+    Force,
+    Given,
+    Gone,
+    Interrupted,
+    Persist,
+    Persisted,
+    Received,
+    Reclaimed,
+    Record,
+    Resume,
+    Retry,
+    Send,
+    Source,
+    Start,
+    Target,
+    Verified,
+    Verify,
+    Withdraw,
+    latest_attempt,
+    running,
+    slot,
+    unfinished,
+)
+from protocol.messages import HandOff, Offer, Own, Refuse
+
+AGENT = b"a" * 32
+ATTEMPTS_PER_EPOCH = 16  # so that attempts grow with the journey, as they do with the clock
+
+
+def key_of(name: str) -> bytes:
+    """Return the key of a node."""
+    return name.encode() * 32
+
+
+# -- what is explored --
+
+Outcome = tuple[Source, list[Action]]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The code that is explored: the real one, unless a mistake is put in."""
+
+    begin: Callable[[bytes, int, bytes, int], Outcome] = Source.begin
+    restart: Callable[[Given], Outcome] = Source.restart
+    source: Callable[[Source, Event], Outcome] = Source.step
+    target: Callable[[Target, Event], tuple[Target, list[Action]]] = Target.step
+    flushes: Callable[[Record], bool] = lambda record: (
+        True
+    )  # False: told to be durable when it is not
+    tombstones: bool = True  # False: forgotten when the agent has left
+    remembers: bool = True  # False: what was forgotten is not remembered to have been
+
+
+@dataclass(frozen=True)
+class Journey:
+    """Where the agent wants to go, and how much may go wrong on the way, at each node.
+
+    `stations`: the node where it begins, then for each hop the nodes it may choose among.
+    """
+
+    stations: tuple[str, ...] = ("A", "B")
+    crashes: int = 1
+    refusals: int = 0  # verdicts against an offer, and holds given up
+    withdrawals: int = 0
+    attempts: int = 1  # hops that a node's agent tries before it stays where it is
+    forgets: int = 0  # how often a node forgets what it knew of the agent, when that is not here
+    forces: int = 0  # how often a person takes the agent back by force
+
+    @property
+    def names(self) -> str:
+        """The nodes that take part."""
+        return "".join(sorted(set("".join(self.stations))))
+
+    @property
+    def last(self) -> int:
+        """The epoch at which the journey is at its end."""
+        return len(self.stations) - 1
+
+
+# -- one node --
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What the agent does at one epoch; it must happen once."""
+
+    epoch: int
+
+
+Written = Record | Effect
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """Everything about one node. What a crash spares comes first."""
+
+    name: str
+    disk: frozenset[Record] = frozenset()
+    effects: tuple[int, ...] = ()
+    started: tuple[int, ...] = ()  # epochs, as often as they were
+    attempts_left: int = 0
+    crashes_left: int = 0
+    refusals_left: int = 0
+    withdrawals_left: int = 0
+    forgets_left: int = 0
+    forces_left: int = 0
+    forgotten: int = NOTHING_FORGOTTEN
+    forced: bool = False  # it is on record that there may be two of the agent
+    wrong: str = ""
+    # what it does not spare
+    writing: tuple[Written, ...] = ()
+    unflushed: tuple[Record, ...] = ()  # of a node with a mistake: what it takes to be on the disk
+    source: Source | None = None
+    target: Target = field(default_factory=lambda: Target.fresh(AGENT))
+    runs: int | None = None
+    checking: bool = False
+
+    @property
+    def owns(self) -> int | None:
+        """The epoch that the node's disk says it owns."""
+        born_here = self.name == "A" and self.forgotten == NOTHING_FORGOTTEN
+        return running(self.disk, born_here=born_here)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing of the agent is here but what is remembered."""
+        busy = self.writing or self.checking or self.source or self.target.held
+        return not busy and self.runs is None and self.target.pending is None
+
+    def at_end(self, journey: Journey) -> bool:
+        """Return whether the agent is here and has done all it will do."""
+        return self.runs in self.effects and (self.runs >= journey.last or self.attempts_left == 0)
+
+
+Parcel = tuple[str, str, HandOff]  # from, to
+Sent = tuple[Parcel, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one node can do: what it is called, what the node is then, what it sends."""
+
+    label: str
+    after: Node
+    sent: Sent
+    crash: bool = False
+
+
+class Behaviour:
+    """What a node can do, by the rules."""
+
+    def __init__(self, rules: Rules, journey: Journey) -> None:
+        self._rules = rules
+        self._journey = journey
+
+    def first(self, name: str) -> Node:
+        """Return a node before anything has happened; A has the agent."""
+        journey = self._journey
+        here = name == "A"
+        return Node(
+            name,
+            attempts_left=journey.attempts,
+            crashes_left=journey.crashes,
+            refusals_left=journey.refusals,
+            withdrawals_left=journey.withdrawals,
+            forgets_left=journey.forgets,
+            forces_left=journey.forces,
+            started=(0,) if here else (),
+            target=Target.fresh(AGENT, 0 if here else -1),
+            runs=0 if here else None,
+        )
+
+    def own_steps(self, node: Node) -> Iterator[Step]:
+        """Yield what a node can do by itself; what brings the journey forward comes first."""
+        if node.writing:
+            yield self._step(f"{_name(node.writing[0])} is durable", self._sync(node))
+        if node.checking:
+            yield from self._verdicts(node)
+        if node.runs is not None:
+            yield from self._agent(node)
+        if node.source is not None:
+            yield self._step("asks again", self._source(node, Retry()))
+            if node.withdrawals_left:
+                fewer = replace(node, withdrawals_left=node.withdrawals_left - 1)
+                yield self._step("withdraws", self._source(fewer, Withdraw()))
+            if node.forces_left and node.target.pending is None:
+                fewer = replace(node, forces_left=node.forces_left - 1)
+                yield self._step("a person takes it back", self._source(fewer, Force()))
+        if node.forgets_left and node.disk and node.idle:
+            yield Step("forgets the agent", self._forget(node), ())
+        if node.refusals_left and node.target.held is not None:
+            fewer = replace(node, refusals_left=node.refusals_left - 1)
+            declined = self._target(fewer, Decline("node/full", "no room"))
+            yield self._step("no longer wants what it holds", declined)
+        if node.crashes_left:
+            after, sent = self._crash(node)
+            yield Step("crashes and restarts", after, sent, crash=True)
+
+    def receive(self, node: Node, parcel: Parcel) -> tuple[Node, Sent]:
+        """Return what a node is, and sends, after a message."""
+        sender, _, message = parcel
+        event = Received(message, key_of(sender))
+        if isinstance(message, Own | Refuse):
+            return self._source(node, event)
+        return self._target(node, event)
+
+    def _step(self, label: str, outcome: tuple[Node, Sent]) -> Step:
+        return Step(label, *outcome)
+
+    def _agent(self, node: Node) -> Iterator[Step]:
+        """Let the agent make its effect, or hop on once that is durable."""
+        epoch = node.runs
+        assert epoch is not None
+        if epoch not in node.effects:
+            if Effect(epoch) not in node.writing:
+                acting = replace(node, writing=(*node.writing, Effect(epoch)))
+                yield Step(f"the agent acts at epoch {epoch}", acting, ())
+            return
+        if node.at_end(self._journey):
+            return
+        for place in self._journey.stations[epoch + 1]:
+            left = node.attempts_left - 1
+            attempt = epoch * ATTEMPTS_PER_EPOCH + self._journey.attempts - left
+            source, actions = self._rules.begin(AGENT, epoch, key_of(place), attempt)
+            given = replace(node, attempts_left=left, source=source, runs=None)
+            yield self._step(f"the agent hops to {place}", self._do(given, actions))
+
+    def _verdicts(self, node: Node) -> Iterator[Step]:
+        checked = replace(node, checking=False)
+        if node.runs is None:
+            yield self._step("finds the offer good", self._target(checked, Verified(True)))
+        else:
+            runs_here = Verified(False, "agent/state", "it runs here")
+            yield self._step("finds that the agent runs here", self._target(checked, runs_here))
+        yield self._step("comes to no verdict", self._target(checked, Interrupted()))
+        if node.refusals_left:
+            fewer = replace(checked, refusals_left=node.refusals_left - 1)
+            no = Verified(False, "token/refused", "no")
+            yield self._step("finds the offer bad", self._target(fewer, no))
+
+    def _sync(self, node: Node) -> tuple[Node, Sent]:
+        record, rest = node.writing[0], node.writing[1:]
+        node = replace(node, writing=rest)
+        if isinstance(record, Effect):
+            return replace(node, effects=(*node.effects, record.epoch)), ()
+        if self._rules.flushes(record):
+            forced = node.forced or isinstance(record, Reclaimed)
+            node = replace(node, disk=_written(node.disk, record), forced=forced)
+        if isinstance(record, Given | Aborted | Gone | Reclaimed):
+            return self._source(node, Persisted(record))
+        return self._target(node, Persisted(record))
+
+    def _forget(self, node: Node) -> Node:
+        """Drop all records, as a node does once the agent's tokens have expired."""
+        forgotten = max(node.forgotten, latest_attempt(node.disk))
+        if not self._rules.remembers:
+            forgotten = NOTHING_FORGOTTEN + 1
+        return replace(
+            node,
+            disk=frozenset(),
+            forgets_left=node.forgets_left - 1,
+            forgotten=forgotten,
+            target=Target.fresh(AGENT, forgotten=forgotten),
+        )
+
+    def _crash(self, node: Node) -> tuple[Node, Sent]:
+        born = 0 if node.name == "A" and node.forgotten == NOTHING_FORGOTTEN else -1
+        after = replace(
+            node,
+            crashes_left=node.crashes_left - 1,
+            writing=(),
+            source=None,
+            target=Target.restart(node.disk, born, node.forgotten)
+            if node.disk
+            else Target.fresh(AGENT, born, node.forgotten),
+            runs=node.owns,
+            checking=False,
+        )
+        given = unfinished(node.disk)
+        if given is None:
+            return after, ()
+        source, actions = self._rules.restart(given)
+        return self._do(replace(after, source=source), actions)
+
+    def _source(self, node: Node, event: Event) -> tuple[Node, Sent]:
+        if node.source is None:
+            return node, ()
+        source, actions = self._rules.source(node.source, event)
+        return self._do(replace(node, source=source), actions)
+
+    def _target(self, node: Node, event: Event) -> tuple[Node, Sent]:
+        target, actions = self._rules.target(node.target, event)
+        return self._do(replace(node, target=target), actions)
+
+    def _do(self, node: Node, actions: list[Action]) -> tuple[Node, Sent]:
+        sent: list[Parcel] = []
+        for action in actions:
+            match action:
+                case Persist(record):
+                    node = replace(node, writing=(*node.writing, record))
+                    if isinstance(record, Reclaimed):
+                        node = replace(node, target=node.target.living(record.epoch + 1))
+                case Send(to=to):
+                    sent.append((node.name, chr(to[0]), _message(action)))
+                case Verify():
+                    node = replace(node, checking=True)
+                case Resume(epoch=epoch):
+                    node = replace(_resumed(node, epoch), source=None)
+                case Start(epoch=epoch):
+                    node = _started(node, epoch)
+                case Drop(epoch=epoch):
+                    node = self._dropped(node, epoch)
+        return node, tuple(sent)
+
+    def _dropped(self, node: Node, epoch: int) -> Node:
+        if node.runs == epoch:
+            node = replace(node, wrong="a running agent was dropped")
+        node = replace(node, source=None)
+        if not self._rules.tombstones:
+            node = replace(node, target=Target.fresh(AGENT))
+        return node
+
+
+def _started(node: Node, epoch: int) -> Node:
+    node = replace(_activated(node, epoch), started=(*node.started, epoch))
+    if node.source is not None and node.source.given.epoch <= epoch:
+        node = replace(node, source=None)
+    return node
+
+
+def _resumed(node: Node, epoch: int) -> Node:
+    """Let the agent go on at the epoch it had, or after a force at a new one."""
+    node = _activated(node, epoch)
+    return node if epoch in node.started else replace(node, started=(*node.started, epoch))
+
+
+def _activated(node: Node, epoch: int) -> Node:
+    if node.runs is not None:
+        node = replace(node, wrong="two copies at one node")
+    return replace(node, runs=epoch)
+
+
+def _written(disk: frozenset[Record], record: Record) -> frozenset[Record]:
+    place = slot(record)
+    return frozenset(old for old in disk if slot(old) != place) | {record}
+
+
+def _message(send: Send) -> HandOff:
+    if send.kind is Offer:
+        return send.offer(digest=b"d" * 32, programs=(), tokens=(), body=b"image")
+    return send.message()
+
+
+def _name(written: Written) -> str:
+    kind = type(written).__name__
+    if isinstance(written, Effect):
+        return f"the effect of epoch {written.epoch}"
+    return f"{kind}({written.epoch}, {written.attempt})"

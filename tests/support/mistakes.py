@@ -1,0 +1,222 @@
+"""Mistakes put into the hand-off on purpose; the exploration must find every one.
+
+Is:     for each a journey on which it shows, and the rules with the mistake in.
+Is not: an excuse: a mistake that nobody finds is a hole in the exploration.
+Fits:   `exploring` runs them; so do the tests.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from explored import AGENT, Journey, Outcome, Rules
+
+from protocol.handoff import (
+    Aborted,
+    Action,
+    Event,
+    Force,
+    Held,
+    Owned,
+    Persist,
+    Persisted,
+    Received,
+    Refused,
+    Resume,
+    Retry,
+    Send,
+    Source,
+    Start,
+    Target,
+    Verified,
+    Withdraw,
+)
+from protocol.messages import Go, Own, Refuse
+
+TargetOutcome = tuple[Target, list[Action]]
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """Rules with something wrong, and a journey on which that shows."""
+
+    rules: Rules
+    journey: Journey
+
+
+def _go_at_once(agent: bytes, epoch: int, target: bytes, attempt: int) -> Outcome:
+    source, actions = Source.begin(agent, epoch, target, attempt)
+    return source, [*actions, Send(Go, target, agent, epoch + 1, attempt)]
+
+
+def _reclaim_on_time_out(source: Source, event: Event) -> Outcome:
+    if isinstance(event, Retry) and source.durable and source.writing is None:
+        given = source.given
+        record = Aborted(given.agent, given.epoch, given.target, given.attempt, "", "")
+        return replace(source, writing=record), [Persist(record)]
+    return source.step(event)
+
+
+def _reclaim_when_withdrawn(source: Source, event: Event) -> Outcome:
+    if isinstance(event, Withdraw):
+        return source, [Resume(AGENT, source.given.epoch - 1, "", "")]
+    return source.step(event)
+
+
+def _resume_before_durable(source: Source, event: Event) -> Outcome:
+    after, actions = source.step(event)
+    early: list[Action] = [
+        Resume(AGENT, action.record.epoch - 1, "", "")
+        for action in actions
+        if isinstance(action, Persist) and isinstance(action.record, Aborted)
+    ]
+    late = [action for action in actions if not isinstance(action, Resume)]
+    return after, late + early
+
+
+def _any_refusal_counts(source: Source, event: Event) -> Outcome:
+    match event:
+        case Received(Refuse() as message, peer):
+            mine = source.given.attempt.to_bytes(16, "big")
+            message = replace(message, attempt=mine, epoch=source.given.epoch)
+            return source.step(Received(message, source.given.target if peer else peer))
+    return source.step(event)
+
+
+def _any_own_counts(source: Source, event: Event) -> Outcome:
+    match event:
+        case Received(Own() as message, peer) if peer == source.given.target:
+            mine = source.given.attempt.to_bytes(16, "big")
+            return source.step(Received(replace(message, attempt=mine), peer))
+    return source.step(event)
+
+
+def _never_ask_again(source: Source, event: Event) -> Outcome:
+    return (source, []) if isinstance(event, Retry) else source.step(event)
+
+
+def _no_epoch(target: Target, event: Event) -> TargetOutcome:
+    return replace(target, epoch=-1, taken=()).step(event)
+
+
+def _epoch_may_repeat(target: Target, event: Event) -> TargetOutcome:
+    after, actions = replace(target, epoch=target.epoch - 1, taken=()).step(event)
+    return replace(after, epoch=max(after.epoch, target.epoch)), actions
+
+
+def _own_before_durable(target: Target, event: Event) -> TargetOutcome:
+    after, actions = target.step(event)
+    early: list[Action] = [
+        Send(Own, action.record.source, AGENT, action.record.epoch, action.record.attempt)
+        for action in actions
+        if isinstance(action, Persist) and isinstance(action.record, Owned)
+    ]
+    return after, actions + early
+
+
+def _refuse_before_durable(target: Target, event: Event) -> TargetOutcome:
+    after, actions = target.step(event)
+    early: list[Action] = [
+        Send(Refuse, action.record.source, AGENT, action.record.epoch, action.record.attempt)
+        for action in actions
+        if isinstance(action, Persist) and isinstance(action.record, Refused)
+    ]
+    return after, actions + early
+
+
+def _start_before_durable(target: Target, event: Event) -> TargetOutcome:
+    after, actions = target.step(event)
+    early: list[Action] = [
+        Start(AGENT, action.record.epoch)
+        for action in actions
+        if isinstance(action, Persist) and isinstance(action.record, Owned)
+    ]
+    return after, [action for action in actions if not isinstance(action, Start)] + early
+
+
+def _start_without_go(target: Target, event: Event) -> TargetOutcome:
+    after, actions = target.step(event)
+    if isinstance(event, Persisted) and isinstance(event.record, Held) and after.pending is None:
+        number = event.record.attempt.to_bytes(16, "big")
+        return after.step(Received(Go(AGENT, event.record.epoch, number), event.record.source))
+    return after, actions
+
+
+def _go_for_another_attempt(target: Target, event: Event) -> TargetOutcome:
+    match event:
+        case Received(Go(), peer) if target.held is not None:
+            held = target.held.attempt.to_bytes(16, "big")
+            return target.step(Received(replace(event.message, attempt=held), peer))
+    return target.step(event)
+
+
+def _refusals_forgotten(target: Target, event: Event) -> TargetOutcome:
+    return replace(target, refused=()).step(event)
+
+
+def _refuse_what_was_taken(target: Target, event: Event) -> TargetOutcome:
+    match event:
+        case Received(message, peer) if message.epoch == target.epoch and peer is not None:
+            attempt = int.from_bytes(message.attempt, "big")
+            return target, [Send(Refuse, peer, AGENT, message.epoch, attempt, "", "")]
+    return target.step(event)
+
+
+def _taken_without_a_check(target: Target, event: Event) -> TargetOutcome:
+    match event:
+        case Verified(ok=False):
+            return target.step(Verified(True))
+    return target.step(event)
+
+
+def _forced_before_durable(source: Source, event: Event) -> Outcome:
+    if isinstance(event, Force) and source.writing is None:
+        return source, [Resume(AGENT, source.given.epoch + 1, "", "")]
+    return source.step(event)
+
+
+THERE = Journey()
+TWICE = Journey(attempts=2)
+BACK = Journey(("A", "B", "A"))
+REFUSED = Journey(refusals=1, attempts=2)
+WITHDRAWN = Journey(withdrawals=1, attempts=2)
+EITHER = Journey(("A", "BC"), crashes=1, refusals=1, withdrawals=1, attempts=2)
+
+MISTAKES: dict[str, Mistake] = {
+    "go before given is durable": Mistake(Rules(begin=_go_at_once), THERE),
+    "reclaim on a time-out": Mistake(Rules(source=_reclaim_on_time_out), THERE),
+    "reclaim when withdrawn": Mistake(Rules(source=_reclaim_when_withdrawn), WITHDRAWN),
+    "tombstone forgotten": Mistake(
+        Rules(tombstones=False), Journey(("A", "B", "A", "B"), crashes=0)
+    ),
+    "offer not checked against the highest epoch": Mistake(Rules(target=_no_epoch), BACK),
+    "an epoch may be taken twice": Mistake(Rules(target=_epoch_may_repeat), TWICE),
+    "go accepted for another attempt": Mistake(Rules(target=_go_for_another_attempt), EITHER),
+    "own sent before it is durable": Mistake(Rules(target=_own_before_durable), THERE),
+    "refuse sent before it is durable": Mistake(Rules(target=_refuse_before_durable), REFUSED),
+    "started before it is durable": Mistake(Rules(target=_start_before_durable), THERE),
+    "started without go": Mistake(Rules(target=_start_without_go), THERE),
+    "a refusal of anybody counts": Mistake(Rules(source=_any_refusal_counts), EITHER),
+    "refusals forgotten": Mistake(Rules(target=_refusals_forgotten), WITHDRAWN),
+    "what was taken is refused": Mistake(Rules(target=_refuse_what_was_taken), THERE),
+    "never asked again": Mistake(Rules(source=_never_ask_again), THERE),
+    "given is not flushed": Mistake(
+        Rules(flushes=lambda record: type(record).__name__ != "Given"), THERE
+    ),
+    "owned is not flushed": Mistake(
+        Rules(flushes=lambda record: not isinstance(record, Owned)), THERE
+    ),
+    "refused is not flushed": Mistake(
+        Rules(flushes=lambda record: not isinstance(record, Refused)), REFUSED
+    ),
+    "what was forgotten is taken again": Mistake(Rules(remembers=False), replace(BACK, forgets=1)),
+    "forced before that is on record": Mistake(
+        Rules(source=_forced_before_durable), replace(THERE, forces=1)
+    ),
+}
+
+# What looks like a mistake and is none: the exploration says so, too.
+HARMLESS: dict[str, Mistake] = {
+    "resumed before aborted is durable": Mistake(Rules(source=_resume_before_durable), REFUSED),
+    "own accepted for any attempt": Mistake(Rules(source=_any_own_counts), EITHER),
+}
