@@ -5,7 +5,7 @@ INSTALLED := .venv/.installed
 CORE := $(wildcard yind/cesk/*.pyx yind/cesk/*.pxd yind/cesk/*.pxi yind/cesk/*.h datomstore/*.pyx datomstore/*.pxd datomstore/*.pxi \
 	datomstore/datalog/*.pyx datomstore/datalog/*.pxi)
 
-.PHONY: install demo test check lint types layers hostile asan fuzz bench bench-machine bench-yang bench-authority bench-peers \
+.PHONY: install demo test check lint types layers hostile asan fuzz bench bench-machine bench-yang bench-authority bench-migration bench-peers \
 	bench-datomstore bench-datomstore-peers soak explore soak-store bench-large peers-datascript clean clojure-differences clojure-recorded
 
 # Builds for tests, each in a folder of its own; see setup.py.
@@ -105,6 +105,10 @@ build/biscuit/.installed:
 	$(PYTHON) -m venv build/biscuit
 	if build/biscuit/bin/pip install -q --disable-pip-version-check biscuit-python==0.4.0; then touch $@; \
 	else echo "bench-authority: biscuit-python is not available, left out"; rm -rf build/biscuit; fi
+
+# Two daemons and an agent between them, in memory and durably, beside bare TLS and bare fdatasync.
+bench-migration: install
+	$(BIN)/python -m bench migration
 
 bench-peers:
 	apt-get update -q

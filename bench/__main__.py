@@ -1,4 +1,4 @@
-"""`python -m bench [authority] [executor] [store] [datomstore] [facts] [hop] [machine] [yang] [soak]`: figures beside those of peers.
+"""`python -m bench [authority] [executor] [store] [datomstore] [facts] [hop] [machine] [migration] [yang] [soak]`: figures beside those of peers.
 
 Without a name: the short overview over all parts. `machine` is the whole table of the executor, `yang` that of the compiler,
 `datomstore` that of the store (with `--quick`, `--cpu` or `--groups=`), `soak` kills daemons.
@@ -19,6 +19,7 @@ PARTS = {
     "facts": ("bench.facts", "run"),
     "hop": ("bench.hop", "run"),
     "machine": ("bench.machine", "run"),
+    "migration": ("bench.migration", "run"),
     "yang": ("bench.yang", "run"),
     "soak": ("bench.soak", "run"),
 }

@@ -37,6 +37,7 @@ from yind.code import CodeLibrary
 from yind.config import AgentLimits
 from yind.departures import RECORD_TABLE, Departures
 from yind.errors import AgentState, HopRefused, YindError
+from yind.journeys import Journeys, Stage
 from yind.limits import AGENT_COUNT_MAX, ARRIVALS_MAX, HELD_MAX, TOKENS_PER_AGENT_MAX
 from yind.luggage import opened, record_of
 
@@ -60,6 +61,7 @@ class Arrivals:
         departures: Departures,
         clock: Clock,
         limits: AgentLimits,
+        journeys: Journeys,
     ) -> None:
         self._node = node
         self._agents = agents
@@ -68,6 +70,7 @@ class Arrivals:
         self._departures = departures
         self._clock = clock
         self._limits = limits
+        self._journeys = journeys
         self._targets: dict[bytes, Target] = {}
         self._offers: dict[Attempt, Offer] = {}  # checked, not yet taken
         self._checked: dict[Attempt, tuple[Machine, list[Handle]]] = {}  # while they were
@@ -99,6 +102,7 @@ class Arrivals:
         if not isinstance(message, Offer):
             self._step(channel, message.agent, event)
             return
+        self._journeys.mark(message.agent, message.epoch, Stage.OFFER)
         await self._checking.acquire()
         if not self._step(channel, message.agent, event):
             self._checking.release()
@@ -188,10 +192,12 @@ class Arrivals:
         luggage, image = opened(offer)
         tokens = [self._authority.handle_own(token, offer.agent) for token in offer.tokens]
         self._authority.allow(tokens, Verb.MIGRATE, self._node, who=offer.agent.hex()[:12])
+        self._journeys.mark(offer.agent, offer.epoch, Stage.VERIFIED)
         memory_max = min(luggage.memory_max, self._limits.memory_max)
         machine = await trio.to_thread.run_sync(
             lambda: self._code.restore(image, memory_max=memory_max, fuel_max=luggage.fuel_max)
         )
+        self._journeys.mark(offer.agent, offer.epoch, Stage.RESTORED)
         return machine, tokens
 
     # -- the disk --
@@ -211,6 +217,7 @@ class Arrivals:
         else:
             self._agents.add(agent)
             await self._agents.commit(agent, stage)
+            self._journeys.mark(agent.record.id, agent.record.epoch, Stage.OWNED)
         for record in records:
             if not isinstance(record, handoff.Held):
                 self._offers.pop((record.agent, record.epoch, record.attempt), None)

@@ -18,6 +18,9 @@ class Clock(Protocol):
     def now_ms(self) -> int:
         """Return milliseconds since 1970 (UTC)."""
 
+    def ticks_ns(self) -> int:
+        """Return nanoseconds since any moment; never goes back."""
+
     def random_bytes(self, count: int) -> bytes:
         """Return unpredictable bytes."""
 
@@ -30,6 +33,9 @@ class System:
 
     def now_ms(self) -> int:  # noqa: D102
         return time.time_ns() // 1_000_000
+
+    def ticks_ns(self) -> int:  # noqa: D102
+        return time.perf_counter_ns()
 
     def random_bytes(self, count: int) -> bytes:  # noqa: D102
         return secrets.token_bytes(count)

@@ -75,7 +75,7 @@ class Fields:
         return self.get(name, str, default)  # type: ignore[return-value]
 
     def data(self, name: str, default: object = ...) -> bytes:
-        """Return a bytes field."""
+        """Return a bytes field, or the default."""
         return self.get(name, bytes, default)  # type: ignore[return-value]
 
     def items(self, name: str, default: object = ...) -> tuple[object, ...]:
@@ -196,6 +196,16 @@ class Control:
                 "agents": Map(states),
                 "streams": len(self._agents.streams.names()),
             }
+        )
+
+    async def node_journeys(self, session: Session, fields: Fields, send: SendItem) -> object:
+        """Show what the last journeys of agents from here and to here took, stage by stage."""
+        self._allow(session, Verb.QUERY, self._node)
+        agent = fields.data("agent", None)
+        return tuple(
+            (mark.agent, mark.epoch, mark.stage.value, mark.at_ns)
+            for mark in self._migration.journeys
+            if agent is None or mark.agent == agent
         )
 
     # -- streams --
@@ -571,6 +581,7 @@ class Control:
 VERBS: dict[str, Verb_] = {
     "session.present": Control.present,
     "node.info": Control.node_info,
+    "node.journeys": Control.node_journeys,
     "stream.list": Control.stream_list,
     "stream.transact": Control.stream_transact,
     "stream.restore": Control.stream_restore,

@@ -26,6 +26,7 @@ from yind.agents import Agents
 from yind.authority import Authority
 from yind.clock import Clock
 from yind.errors import AgentState, Denied, HopRefused
+from yind.journeys import Journeys, Stage
 from yind.limits import DEPARTURE_BUFFER, HAND_OFF_CANCEL_S, HAND_OFF_RETRY_S
 from yind.luggage import offer_of
 from yind.peers import Peers
@@ -62,13 +63,21 @@ class Departures:
     """All agents on their way out of one node."""
 
     def __init__(
-        self, *, node: str, agents: Agents, authority: Authority, peers: Peers, clock: Clock
+        self,
+        *,
+        node: str,
+        agents: Agents,
+        authority: Authority,
+        peers: Peers,
+        clock: Clock,
+        journeys: Journeys,
     ) -> None:
         self._node = node
         self._agents = agents
         self._authority = authority
         self._peers = peers
         self._clock = clock
+        self._journeys = journeys
         self._under_way: dict[bytes, Departure] = {}
         self._code_sent: Counter[tuple[PublicKey, bytes]] = Counter()
         self._nursery: trio.Nursery | None = None
@@ -106,6 +115,7 @@ class Departures:
         """Take an answer of a target."""
         departure = self._under_way.get(message.agent)
         if departure is not None:
+            self._journeys.mark(message.agent, message.epoch, Stage.TOLD)
             departure.tell(handoff.Received(message, peer.bytes))
 
     def settle(self, agent_id: bytes) -> None:
@@ -180,20 +190,28 @@ class Departures:
         if member is None or target == self._node:
             raise HopRefused(f"{target!r} is no other node of this cluster")
         record = agent.record
+
+        def mark(stage: Stage) -> None:
+            self._journeys.mark(record.id, record.epoch + 1, stage)
+
+        mark(Stage.FROZEN)
         tokens = tuple(
             self._authority.hand_on(data, handle.token, member.key, target)
             for data, handle in zip(record.tokens, agent.tokens, strict=True)
         )
+        mark(Stage.SIGNED)
         try:  # nothing has begun yet: a node that cannot be reached is an answer, not a wait
             await self._peers.channel(target)
             assert agent.machine is not None, agent.text_id
             record.image = agent.machine.image()
+            mark(Stage.CAPTURED)
             attempt = handoff.new_attempt(
                 self._clock.now_ms(), self._clock.random_bytes(handoff.CHANCE_BYTES)
             )
             offer = offer_of(record, attempt, tokens, paused=paused, reason=reason)
         except ProtocolError as error:
             raise HopRefused(f"node {target}: {error}") from error
+        mark(Stage.PACKED)
         source, actions = Source.begin(record.id, record.epoch, member.key.bytes, attempt)
         agent.become(State.WAITING, self._clock.now_ms(), f"travelling to {target}")
         departure = Departure(agent, target, offer, source)
@@ -280,6 +298,8 @@ class Departures:
                 batch.put(HOP_TABLE, key, msgspec.msgpack.encode(hop))
 
         await self._agents.commit(departure.agent, stage)
+        if isinstance(record, handoff.Given):
+            self._journeys.mark(record.agent, record.epoch, Stage.GIVEN)
         departure.tell(handoff.Persisted(record))
 
     def _mark_gone(self, departure: Departure) -> None:
@@ -306,6 +326,8 @@ class Departures:
         try:
             channel = await self._peers.channel(departure.target)
             await channel.send(message)
+            if isinstance(message, Offer):
+                self._journeys.mark(message.agent, message.epoch, Stage.OFFERED)
         except ProtocolError as error:
             agent = departure.agent
             agent.record.reason = f"travelling to {departure.target}: {error}"

@@ -58,6 +58,7 @@ class Effects:
         node: str,
         node_names: Callable[[], list[str]],
         migrate: Migrate,
+        arrived: Callable[[Agent], None],
     ) -> None:
         self._agents = agents
         self._authority = authority
@@ -65,6 +66,7 @@ class Effects:
         self._node = node
         self._node_names = node_names
         self._migrate = migrate
+        self._arrived = arrived
         self._handlers: dict[str, Handler] = {
             "q": self._q,
             "transact!": self._transact,
@@ -169,6 +171,7 @@ class Effects:
             raise EffectInvalid(f"hop!: no node {target!r}; the cluster has {known}")
         if target == self._node:
             machine.resume(target)
+            self._arrived(agent)
             return
         self._authority.allow_agent(agent, Verb.MIGRATE, target)
         await self._migrate(agent, machine, target)

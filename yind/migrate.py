@@ -29,6 +29,7 @@ from yind.clock import Clock
 from yind.code import CodeLibrary
 from yind.config import AgentLimits
 from yind.departures import HOP_TABLE, RECORD_TABLE, Departures
+from yind.journeys import Journeys, Stage
 from yind.peers import Peers
 
 
@@ -50,8 +51,14 @@ class Migration:
         self._agents = agents
         self._authority = authority
         self._peers = peers
+        self.journeys = Journeys(clock.ticks_ns)
         self._departures = Departures(
-            node=node, agents=agents, authority=authority, peers=peers, clock=clock
+            node=node,
+            agents=agents,
+            authority=authority,
+            peers=peers,
+            clock=clock,
+            journeys=self.journeys,
         )
         self._arrivals = Arrivals(
             node=node,
@@ -59,6 +66,7 @@ class Migration:
             authority=authority,
             code=code,
             departures=self._departures,
+            journeys=self.journeys,
             clock=clock,
             limits=limits,
         )
@@ -104,6 +112,10 @@ class Migration:
     async def travel(self, agent: Agent, machine: Machine, target: str) -> None:
         """Ship an agent that waits for its `hop!`. Returns when it is gone. Raises HopRefused or Denied."""
         await self._departures.travel(agent, target)
+
+    def arrived(self, agent: Agent) -> None:
+        """Note that an agent goes on where it wanted to be."""
+        self.journeys.mark(agent.record.id, agent.record.epoch, Stage.RESUMED)
 
     async def move(self, agent: Agent, target: str) -> None:
         """Move an agent that did not ask for it. Raises HopRefused, Denied or AgentState."""

@@ -103,6 +103,7 @@ class Node:
             node=config.name,
             node_names=self.peers.node_names,
             migrate=self.migration.travel,
+            arrived=self.migration.arrived,
         )
         self.scheduler = Scheduler(
             self.agents, self.effects, workers=config.workers, fuel_slice=config.agents.fuel_slice

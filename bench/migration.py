@@ -1,0 +1,258 @@
+"""What it takes to hand a warm agent of 5 KB from one daemon to another, in memory and durably.
+
+Is:     two `yind` processes on loopback and an agent that goes back and forth between them: from its freeze at the source
+        to the source's having the target's Own, stage by stage; and many agents at once. In turns with it, on the same
+        disk and over the same TLS: as many bytes written and synced, as many bytes sent and echoed.
+Is not: a hop whose program is not known at the other side (that is done once), or over a real network.
+Fits:   `make bench-migration`; the nodes' own marks (`node.journeys`) are the clock, one for both of them.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.echo import echoing
+from bench.report import Report
+from capabilities.caveats import Caveats, Rights, Verb
+from capabilities.keys import PrivateKey
+from capabilities.tokens import mint
+from cli.cluster import Cluster, add_node, create
+from cli.commands.agents import await_agent, spawn_agent
+from cli.connect import connected
+from cli.fleet import running, running_pid
+from datomstore.value import Keyword, Map
+
+NODES = ("alpha", "beta")
+ROUNDS, HOPS, WARM_UP = 24, 22, 2  # a token takes 62 hops; the first two bring the program
+CROWD, CROWD_HOPS = 128, 40
+BALLAST = 560  # numbers that make the image one of 5 KB
+AGENT = """
+(let [ballast (vec (map (fn [n] (* n 7919)) (range (:ballast *args*)))) hops (:hops *args*)]
+  (loop [i 0]
+    (if (= i hops)
+      [i (count ballast)]
+      (do (hop! (if (= (here) "alpha") "beta" "alpha")) (recur (inc i))))))
+"""
+
+Marks = dict[str, int]  # stage -> nanoseconds
+STAGES = (
+    ("capture", "frozen", "captured"),
+    ("sign", "captured", "signed"),
+    ("pack", "signed", "packed"),
+    ("socket", "packed", "offer"),
+    ("verify", "offer", "verified"),
+    ("restore", "verified", "restored"),
+    ("commit at the target", "restored", "owned"),
+    ("answer", "owned", "told"),
+    ("commit at the source, beside these", "packed", "given"),
+    ("the target's go-ahead, after both", "given", "owned"),
+)
+
+
+@dataclass
+class Journeys:
+    """What was measured of many hops of one kind."""
+
+    journeys: list[Marks] = field(default_factory=list)
+    bytes: list[int] = field(default_factory=list)  # of image and tokens
+
+    def times_ms(self, begin: str, end: str) -> list[float]:
+        """Return what there was between two stages, of all hops that have both."""
+        return [(m[end] - m[begin]) / 1e6 for m in self.journeys if begin in m and end in m]
+
+
+def run() -> Report:
+    """Measure."""
+    report = Report("migration")
+    memory = _bouncing(storage="memory")
+    durable = _bouncing(storage="lmdb")
+    rate, cpu_ms = _crowd()
+    size = round(statistics.median(durable.hops.bytes))
+    in_memory, on_disk = (
+        memory.hops.times_ms("frozen", "told"),
+        durable.hops.times_ms("frozen", "told"),
+    )
+    tls_ms, sync_ms = (
+        statistics.median(memory.tls_ms + durable.tls_ms),
+        statistics.median(durable.sync_ms),
+    )
+    _add_latency(report, "in memory", in_memory, "bare TLS", tls_ms)
+    _add_latency(report, "both durable", on_disk, "fdatasync", sync_ms)
+    bound = 2 * sync_ms + 0.5
+    report.add("both durable, p50", "ms", statistics.median(on_disk), "2 syncs+0.5", bound)
+    for name, hops in (("in memory", memory.hops), ("durable", durable.hops)):
+        resumed = hops.times_ms("frozen", "resumed")
+        report.add(f"{name}: freeze to go-on there, p50", "ms", statistics.median(resumed))
+        for stage, begin, end in STAGES:
+            times = hops.times_ms(begin, end)
+            if times:
+                report.add(f"  {stage}, p50", "ms", statistics.median(times))
+    report.add("many at once, both durable", "1/s", rate)
+    report.add("  processor time of both nodes, each", "ms", cpu_ms)
+    report.add("image with tokens, p50", "bytes", size)
+    report.summary = {
+        "migration_memory_p50_ms": statistics.median(in_memory),
+        "migration_p50_ms": statistics.median(on_disk),
+        "migration_p99_ms": _percentile(on_disk, 99),
+        "fdatasync_p50_ms": sync_ms,
+        "bare_tls_p50_ms": tls_ms,
+        "migrations_per_s": rate,
+        "image_bytes": size,
+        "migration_cpu_ms": cpu_ms,
+    }
+    return report
+
+
+def _add_latency(report: Report, name: str, times: list[float], peer: str, theirs: float) -> None:
+    report.add(f"{name}: freeze to Own, p50", "ms", statistics.median(times), peer, theirs)
+    report.add(f"{name}: least", "ms", min(times))
+    report.add(f"{name}: p99 of {len(times)}", "ms", _percentile(times, 99))
+
+
+def _percentile(values: Iterable[float], percent: int) -> float:
+    return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
+
+
+# -- one agent, back and forth --
+
+
+@dataclass
+class Bouncing:
+    """Hops, and what was measured in turns with them."""
+
+    hops: Journeys = field(default_factory=Journeys)
+    sync_ms: list[float] = field(default_factory=list)
+    tls_ms: list[float] = field(default_factory=list)
+
+
+def _bouncing(*, storage: str, rounds: int = ROUNDS) -> Bouncing:
+    """Measure hops one after the other between two nodes, in rounds with everything else in between."""
+    found = Bouncing()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        cluster = _cluster(folder)
+        with running(cluster, list(NODES), extra=("--storage", storage)):
+            size = 0
+            for turn in range(rounds):
+                agent = _spawn(cluster, NODES[turn % 2], HOPS)
+                node, row = await_agent(cluster, NODES[turn % 2], agent, follow=False)
+                assert row["state"] == "done", (node, row)
+                _collect(cluster, agent, found.hops)
+                size = size or round(statistics.median(found.hops.bytes))
+                found.sync_ms += _fdatasyncs_ms(folder / "sync", size, HOPS)
+                with echoing(size) as echo:
+                    found.tls_ms += echo.round_trips_ms(size, HOPS)[WARM_UP:]
+    return found
+
+
+def _collect(cluster: Cluster, agent: bytes, hops: Journeys) -> None:
+    """Add an agent's hops but for the first ones, as both nodes saw them."""
+    journeys: defaultdict[int, Marks] = defaultdict(dict)
+    for name in NODES:
+        with connected(cluster, name) as client:
+            for _, epoch, stage, at_ns in client.request("node.journeys", Map({"agent": agent}))[
+                "value"
+            ]:
+                journeys[epoch].setdefault(stage, at_ns)
+            for hop in client.request("agent.hops", Map({"id": agent.hex()}))["value"]:
+                if hop["epoch"] > WARM_UP:
+                    hops.bytes.append(hop["image_bytes"] + hop["token_bytes"])
+    hops.journeys += [marks for epoch, marks in sorted(journeys.items()) if epoch > WARM_UP]
+
+
+def _fdatasyncs_ms(path: Path, size: int, count: int) -> list[float]:
+    data = os.urandom(size)
+    times = []
+    with path.open("ab", buffering=0) as file:
+        for _ in range(count):
+            started = time.perf_counter()
+            file.write(data)
+            os.fdatasync(file.fileno())
+            times.append((time.perf_counter() - started) * 1000)
+    return times
+
+
+# -- many at once --
+
+
+def _crowd(*, storage: str = "lmdb") -> tuple[float, float]:
+    """Return how many hops a second many agents make together, and the processor time of each in milliseconds."""
+    with tempfile.TemporaryDirectory() as name:
+        cluster = _cluster(Path(name))
+        with running(cluster, list(NODES), extra=("--storage", storage)):
+            _await(cluster, "alpha", _spawn(cluster, "alpha", WARM_UP))
+            agents = [
+                (NODES[number % 2], _spawn(cluster, NODES[number % 2], CROWD_HOPS, paused=True))
+                for number in range(CROWD)
+            ]
+            before_s = _cpu_s(cluster)
+            for name in NODES:
+                with connected(cluster, name) as client:
+                    for home, agent in agents:
+                        if home == name:
+                            client.request("agent.resume", Map({"id": agent.hex()}))
+            for home, agent in agents:
+                _await(cluster, home, agent)
+            cpu_s = _cpu_s(cluster) - before_s
+            began_ns, ended_ns = _span_ns(cluster, {agent for _, agent in agents})
+    hops = CROWD * CROWD_HOPS
+    return hops / ((ended_ns - began_ns) / 1e9), cpu_s / hops * 1000
+
+
+def _await(cluster: Cluster, home: str, agent: bytes) -> None:
+    node, row = await_agent(cluster, home, agent, follow=False)
+    assert row["state"] == "done", (node, row)
+
+
+def _span_ns(cluster: Cluster, agents: set[bytes]) -> tuple[int, int]:
+    """Return when the first of the agents left, and when the last one had arrived."""
+    frozen, told = [], []
+    for name in NODES:
+        with connected(cluster, name) as client:
+            for agent, _, stage, at_ns in client.request("node.journeys")["value"]:
+                if agent in agents:
+                    (frozen if stage == "frozen" else told).append(at_ns)
+    return min(frozen), max(told)
+
+
+def _cpu_s(cluster: Cluster) -> float:
+    ticks = 0
+    for name in NODES:
+        pid = running_pid(cluster.node_folder(name).resolve())
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+# -- nodes and agents --
+
+
+def _cluster(folder: Path) -> Cluster:
+    cluster = create(folder, name="bench", now_s=time.time_ns() // 10**9)
+    for name in NODES:
+        add_node(cluster, name, listen="127.0.0.1:0")
+    return cluster
+
+
+def _spawn(cluster: Cluster, node: str, hops: int, *, paused: bool = False) -> bytes:
+    secret = PrivateKey.generate()
+    caveats = Caveats(exp=time.time_ns() // 10**9 + 600, rights=(Rights(Verb.MIGRATE, "*"),))
+    token = mint(cluster.root_key, secret.public, caveats).with_secret(secret)
+    arguments = Map({Keyword("ballast"): BALLAST, Keyword("hops"): hops})
+    return spawn_agent(
+        cluster,
+        node,
+        AGENT,
+        "bounce.clj",
+        tokens=[token],
+        arguments=arguments,
+        name="bounce",
+        paused=paused,
+    )
