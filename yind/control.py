@@ -75,7 +75,7 @@ class Fields:
         return self.get(name, str, default)  # type: ignore[return-value]
 
     def data(self, name: str, default: object = ...) -> bytes:
-        """Return a bytes field, or the default."""
+        """Return a bytes field."""
         return self.get(name, bytes, default)  # type: ignore[return-value]
 
     def items(self, name: str, default: object = ...) -> tuple[object, ...]:
@@ -201,11 +201,11 @@ class Control:
     async def node_journeys(self, session: Session, fields: Fields, send: SendItem) -> object:
         """Show what the last journeys of agents from here and to here took, stage by stage."""
         self._allow(session, Verb.QUERY, self._node)
-        agent = fields.data("agent", None)
+        agent = fields.data("agent", b"")  # empty for all
         return tuple(
             (mark.agent, mark.epoch, mark.stage.value, mark.at_ns)
             for mark in self._migration.journeys
-            if agent is None or mark.agent == agent
+            if not agent or mark.agent == agent
         )
 
     # -- streams --
