@@ -7,7 +7,7 @@ Source: presumed-nothing two-phase commit (Gray 1978) with the target as the one
         tokens (Gray and Cheriton, "Leases", 1989).
 
     source                                              target
-    Persist(Given) ; Send(Offer) --------------------->  Verify -> Persist(Held)
+    Persist(Given) ; Send(Offer) --------------------->  Verify -> held, in memory
     ... Given is durable ; Send(Go) ------------------>  Persist(Owned)
     Persist(Gone) -> Drop  <---------------- Send(Own) ; ... Owned is durable ; Start
     Persist(Aborted) -> Resume  <-------- Send(Refuse) ; ... Refused is durable
@@ -29,11 +29,11 @@ is checked. A person's `Force` gives up the first three for one agent, and leave
 
 Why it holds. The source never runs again once it offers, unless the target has durably refused that attempt; the
 target never takes an attempt it has refused, nor an epoch it has passed; it starts only after a Go, and the source
-says Go only once it cannot forget. No waiting time makes anybody an owner. The target answers every repetition of
+says Go only once it cannot forget. What the target holds it may forget: the source offers again. No waiting time makes anybody an owner. The target answers every repetition of
 what is settled, so a source that repeats itself gets to an end.
 
 What the daemon owes. Records are made durable in the order of their Persist actions; several of one step may be
-one transaction. Offer, image and tokens become durable with Given at the source and with Held at the target.
+one transaction. Offer, image and tokens become durable with Given at the source and with Owned at the target.
 `Persisted` comes only after the disk has it. A node keeps one record of each `slot`, a later one in place of the
 earlier. An attempt's number is never used again, not even after a crash (`new_attempt`). When `Start` comes, an
 unfinished `Source` of a lower epoch at the same node is over. `Force` comes only while the agent is not on its way
@@ -69,7 +69,6 @@ from protocol.records import (
     Reclaimed,
     Record,
     Refused,
-    TargetRecord,
     decode,
     encode,
     slot,
@@ -368,7 +367,7 @@ class _Pending:
     """What is under way for one attempt; there is one at a time, and others are left for their repetition."""
 
     held: Held  # the attempt
-    record: TargetRecord | None  # on its way to the disk; None while the offer is being checked
+    record: Owned | Refused | None  # on its way to the disk; None while the offer is being checked
     go: bool = False
     cancelled: bool = False  # stronger than `go`: to refuse is always safe before the start
 
@@ -400,7 +399,8 @@ class Target:
     ) -> Target:
         """Return what the node's records of one agent say, in any order; at least one.
 
-        `epoch` is that of an agent that lives here. Starts nothing: whether it runs here, `running` tells.
+        `epoch` is that of an agent that lives here. Starts nothing: whether it runs here, `running` tells. What was
+        held is forgotten: it will be offered again.
         """
         kept = list(records)
         assert len({record.agent for record in kept}) == 1, kept
@@ -411,8 +411,6 @@ class Target:
                     target = target._with_taken(record)
                 case Refused():
                     target = target._with_refused(record)
-                case Held():
-                    target = replace(target, held=record)
         return target._pruned()
 
     def living(self, epoch: int) -> Target:
@@ -476,11 +474,9 @@ class Target:
             return self._refuse(pending.held, *CANCELLED)
         if not verdict.ok:
             return self._refuse(pending.held, verdict.code, verdict.reason)
-        if pending.go:  # one wait for the disk instead of two: Owned durable means Held durable
-            target, actions = self._take(pending.held)
-            return target, [Persist(pending.held), *actions]
-        target = replace(self, pending=replace(pending, record=pending.held))
-        return target, [Persist(pending.held)]
+        if pending.go:
+            return self._take(pending.held)
+        return replace(self, held=pending.held, pending=None), []
 
     def _interrupted(self, pending: _Pending) -> tuple[Target, list[Action]]:
         if pending.cancelled:
@@ -489,11 +485,6 @@ class Target:
 
     def _persisted(self, pending: _Pending) -> tuple[Target, list[Action]]:
         match pending.record:
-            case Held() as held:
-                target = replace(self, held=held, pending=None)
-                if pending.cancelled:
-                    return target._refuse(held, *CANCELLED)
-                return target._take(held) if pending.go else (target, [])
             case Owned() as owned:
                 target = replace(self, epoch=owned.epoch, pending=None)._with_taken(owned)._pruned()
                 # The start first: it does not depend on whether the source can be reached now.

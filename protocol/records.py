@@ -67,7 +67,7 @@ class Reclaimed:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Target: the offer is good and kept; not taken yet."""
+    """Target: the offer is good; not taken yet. Nobody makes it durable: the source offers again."""
 
     agent: bytes
     epoch: int

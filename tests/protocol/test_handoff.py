@@ -51,8 +51,7 @@ KEYS = {"A": b"A" * 32, "B": b"B" * 32}
 
 def held_target() -> Target:
     target, _ = Target.fresh(AGENT).step(Received(offer(), KEYS["A"]))
-    target, _ = target.step(Verified(True))
-    return target.step(Persisted(Held(AGENT, 1, KEYS["A"], 7)))[0]
+    return target.step(Verified(True))[0]
 
 
 def offer(attempt: int = 7, epoch: int = 1) -> Offer:
@@ -117,9 +116,7 @@ def test_go_that_comes_during_the_check_takes_the_agent_in_one_write() -> None:
     assert actions == []
     target, actions = target.step(Verified(True))
     owned = Owned(AGENT, 1, KEYS["A"], 7)
-    assert actions == [Persist(Held(AGENT, 1, KEYS["A"], 7)), Persist(owned)]
-    target, actions = target.step(Persisted(Held(AGENT, 1, KEYS["A"], 7)))
-    assert actions == []
+    assert actions == [Persist(owned)]
     assert target.step(Persisted(owned))[1] == [
         Start(AGENT, 1),
         Send(Own, KEYS["A"], AGENT, 1, 7),
@@ -198,8 +195,7 @@ def test_a_new_attempt_makes_room_for_itself_once_it_is_checked() -> None:
     assert actions == [Verify(offer(attempt=8))]
     assert target.held == Held(AGENT, 1, KEYS["A"], 7)
     target, actions = target.step(Verified(True))
-    assert actions == [Persist(Held(AGENT, 1, KEYS["A"], 8))]
-    target, _ = target.step(Persisted(Held(AGENT, 1, KEYS["A"], 8)))
+    assert (target.held, actions) == (Held(AGENT, 1, KEYS["A"], 8), [])
     assert target.step(Received(go(7), KEYS["A"])) == (target, [])
 
 
@@ -241,7 +237,6 @@ def test_the_last_journey_of_each_source_can_be_confirmed() -> None:
         source = KEYS["A"] if epoch % 4 == 1 else KEYS["B"]
         target, _ = target.step(Received(offer(epoch, epoch), source))
         target, _ = target.step(Verified(True))
-        target, _ = target.step(Persisted(Held(AGENT, epoch, source, epoch)))
         go_on = replace(go(epoch), epoch=epoch)
         target, actions = target.step(Received(go_on, source))
         assert isinstance(actions[0], Persist)

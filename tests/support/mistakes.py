@@ -16,10 +16,8 @@ from protocol.handoff import (
     Action,
     Event,
     Force,
-    Held,
     Owned,
     Persist,
-    Persisted,
     Received,
     Refused,
     Resume,
@@ -136,9 +134,9 @@ def _start_before_durable(target: Target, event: Event) -> TargetOutcome:
 
 def _start_without_go(target: Target, event: Event) -> TargetOutcome:
     after, actions = target.step(event)
-    if isinstance(event, Persisted) and isinstance(event.record, Held) and after.pending is None:
-        number = event.record.attempt.to_bytes(16, "big")
-        return after.step(Received(Go(AGENT, event.record.epoch, number), event.record.source))
+    if isinstance(event, Verified) and after.held is not None and after.pending is None:
+        number = after.held.attempt.to_bytes(16, "big")
+        return after.step(Received(Go(AGENT, after.held.epoch, number), after.held.source))
     return after, actions
 
 
