@@ -137,7 +137,7 @@ def _debit(token: VerifiedToken, request: Request, meter: Meter | None) -> None:
     if not request.cost:
         return
     if meter is not None:
-        meter.debit(token, request.cost)
+        meter.debit(token, request.cost, request.agent)
         return
     for index, block in enumerate(token.blocks):
         # Without a meter a budget cannot be kept, so what it limits is not allowed.

@@ -1,91 +1,504 @@
-"""How much of each budget this node has let through.
+"""What is left of each budget, and how it travels, is split and comes back.
 
-Is:     amounts used, by block id and resource; a request debits every block of its chain that has a budget.
-Is not: a promise across nodes: each node counts what it allowed itself.
-Fits:   `authorize` debits; the daemon keeps the snapshot with the effects it paid for.
+Is:     a node's accounts, one for each block that has a budget: what was spent of it here, what of it is no longer here,
+        what was set aside for it here, and what went away with it to another node.
+Is not: the promise of one node about another: a lying node is bounded by what each honest one lets through.
+Fits:   `authorize` debits; `yind.authority` keeps the rows with the effects they pay for.
 
-Because ancestors are debited too, children together never exceed their parent, whatever their own blocks say, and
-copies of a token share one meter.
+Two things bound what a chain may spend at a node. What has been *spent here* through a block, by whomever, is never more
+than its budget: so a node that hands on more than it has gains nothing twice at one place. And what is *here*: a budget is
+handed on, not copied.
+
+    draw     where a token came from a person, its budget is here from its first block on
+    fund     a share is set aside for a child's block, out of what the blocks before have here
+    release  what a share has left goes back to those
+    leave    `take` what is left; the block that hands the token on says how much, and `send` notes that it is away
+    arrive   what that block says is here from now on; of blocks before it only what is spent is counted
+    return   in a chain that this node had sent away once, what the last block says is credited up to what went away and
+             has not come back, and set aside for that block
+    refused  `reclaim`: what went away is here again
+
+Only the blocks from the last one that something was set aside for, or that brought its budget here, are debited: those
+before it have paid. Debits are made in memory at once and become durable with the state of who caused them: an agent is
+the `payer` of its own, and `settle` lets them out. So a crash loses the debits of exactly the work that it undoes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import NamedTuple
 
-from capabilities.canonical import array, decode, encode, octets, tuple_of, unsigned
+from capabilities.canonical import array, ascending, decode, encode, octets, tuple_of, unsigned
 from capabilities.caveats import HASH_SIZE, Resource
-from capabilities.errors import TokenRefused
+from capabilities.errors import TokenInvalid, TokenRefused
+from capabilities.keys import PublicKey
 from capabilities.limits import METER_ENTRIES_MAX
+from capabilities.lineage import NO_LINEAGE, Lineage
 from capabilities.verify import VerifiedChain
 
-Key = tuple[bytes, Resource]
+Amounts = Mapping[Resource, int]
+
+SENT = "was handed on from here and has not come back"
+ELSEWHERE = "is kept at another node, which has handed none of it on"
+
+
+@dataclass(slots=True)
+class Account:
+    """One block's amounts at this node; they are kept until the block can never be used again."""
+
+    until: int  # last second the block can hold
+    spent: dict[Resource, int] = field(default_factory=dict)  # here, through this block
+    used: dict[Resource, int] = field(default_factory=dict)  # spent, set aside for others, or away
+    aside: dict[Resource, int] | None = None  # taken here from the blocks before it
+    away: dict[Resource, int] | None = None  # went with it to another node, not seen since
+
+
+class _Limit(NamedTuple):
+    """What one block still lets through, as far as its spent or its used amount goes."""
+
+    place: int  # of the block in its chain
+    most: int
+    so_far: int
+    why: str = ""  # it lets nothing through
+
+    @property
+    def left(self) -> int:
+        return max(0, self.most - self.so_far)
+
+
+@dataclass(slots=True)
+class _Unsettled:
+    """What an agent caused and its durable state does not know yet."""
+
+    spent: dict[tuple[bytes, Resource], int] = field(default_factory=dict)
+    used: dict[tuple[bytes, Resource], int] = field(default_factory=dict)
+    blocks: set[bytes] = field(default_factory=set)  # whose `aside` or `away` is other
 
 
 class Meter:
-    """Amounts used; each is kept until its block can never be used again."""
+    """The accounts of one node.
 
-    def __init__(self) -> None:
-        self._used: dict[Key, int] = {}
-        self._until: dict[bytes, int] = {}  # block id -> last second it can hold
+    Args:
+        node: its key; without it no block counts as signed here or handed to here, and no budget as kept here.
+    """
+
+    def __init__(self, node: PublicKey | None = None) -> None:
+        self._node = node
+        self._lineage = NO_LINEAGE  # a node whose key was rotated stays the same node
+        self._accounts: dict[bytes, Account] = {}
+        self._unsettled: dict[bytes, _Unsettled] = {}
+        self._changed: set[bytes] = set()
+        self._written: set[bytes] = set()  # given out by `changed`, not known to be durable
+        self._lock = Lock()  # the thread that commits settles, the event loop debits
+
+    def follow(self, lineage: Lineage) -> None:
+        """Take over which keys follow which."""
+        self._lineage = lineage
+
+    # -- asking --
 
     def used(self, block: bytes, resource: Resource) -> int:
-        """Return how much of a block's budget is used."""
-        return self._used.get((block, resource), 0)
+        """Return how much of a block's budget is not here any more: spent, away, or set aside for others."""
+        account = self._accounts.get(block)
+        return 0 if account is None else account.used.get(resource, 0)
 
-    def debit(self, token: VerifiedChain, cost: Mapping[Resource, int]) -> None:
-        """Take a cost from every budget of the chain. Raises TokenRefused; then nothing was taken."""
-        after: dict[Key, int] = {}
-        until: dict[bytes, int] = {}
-        ends: int | None = None
-        for index, block in enumerate(token.blocks):
-            exp = block.caveats.exp
-            ends = exp if ends is None else ends if exp is None else min(ends, exp)
-            for resource, limit in (block.caveats.budget or {}).items():
-                amount = cost.get(resource, 0)
-                total = self.used(block.id, resource) + amount
-                if total > limit:
-                    raise TokenRefused(
-                        f"has {limit - total + amount} {resource.name.lower()} left, not {amount}",
-                        block=index,
-                        caveat="budget",
-                    )
-                if amount:
-                    assert ends is not None, "the first block of a verified token has exp"
-                    after[block.id, resource] = total
-                    until[block.id] = ends
-        if len(self._used) + len(after) > METER_ENTRIES_MAX:
-            raise TokenRefused("has a budget, and the meter is full", block=0, caveat="budget")
-        self._used.update(after)
-        self._until.update(until)
+    def left(self, token: VerifiedChain) -> dict[Resource, int]:
+        """Return what the holder can still spend here of each resource that the chain limits."""
+        with self._lock:
+            return self._left(token)
 
-    def refund(self, token: VerifiedChain, cost: Mapping[Resource, int]) -> None:
-        """Give back what was reserved by `debit` and not used; never more than is used."""
-        for block in token.blocks:
-            for resource in block.caveats.budget or {}:
-                key = block.id, resource
-                if key in self._used:
-                    self._used[key] = max(0, self._used[key] - cost.get(resource, 0))
+    def left_of_blocks(self, token: VerifiedChain) -> list[dict[Resource, int]]:
+        """Return what each block would still let through here, whatever the others do."""
+        with self._lock:
+            found: list[dict[Resource, int]] = [{} for _ in token.blocks]
+            for resource in sorted(limited(token)):
+                for limit in self._limits(token, resource):
+                    left = found[limit.place].get(resource, limit.left)
+                    found[limit.place][resource] = min(left, limit.left)
+            return found
 
-    def forget(self, now_s: int) -> None:
-        """Drop the amounts of blocks that have expired. The clock must not go back afterwards."""
-        gone = {block for block, until in self._until.items() if until < now_s}
-        self._until = {block: at for block, at in self._until.items() if block not in gone}
-        self._used = {key: n for key, n in self._used.items() if key[0] not in gone}
+    def _left(self, token: VerifiedChain) -> dict[Resource, int]:
+        return {
+            resource: min(limit.left for limit in self._limits(token, resource))
+            for resource in sorted(limited(token))
+        }
 
-    def snapshot(self) -> bytes:
-        """Return the amounts as bytes."""
-        return encode(
-            [[block, int(r), n, self._until[block]] for (block, r), n in sorted(self._used.items())]
+    def _limits(self, token: VerifiedChain, resource: Resource) -> Iterator[_Limit]:
+        """Yield what every block lets through: of what may be spent here, and of what is here."""
+        for index, granted in _granted(token, resource):
+            spent = self._amount(token, index).spent.get(resource, 0)
+            yield _Limit(index, granted, spent)
+            if not self._kept_here(token, index, resource):
+                yield _Limit(index, 0, 0, ELSEWHERE)
+        yield from self._here(token, resource)
+
+    def _here(self, token: VerifiedChain, resource: Resource) -> Iterator[_Limit]:
+        """Yield what every block that has to pay has here."""
+        start, why = self._start(token, resource)
+        if why:
+            yield _Limit(start, 0, 0, why)
+            return
+        account = self._amount(token, start)
+        if account.aside is not None and resource in account.aside:
+            yield _Limit(start, account.aside[resource], account.used.get(resource, 0))
+        for index, granted in _granted(token, resource):
+            if index >= start:
+                used = self._amount(token, index).used.get(resource, 0)
+                yield _Limit(index, granted, used)
+
+    def _start(self, token: VerifiedChain, resource: Resource) -> tuple[int, str]:
+        """Return the index of the last block that was given what it has here, or why there is nothing here."""
+        for index in range(len(token.blocks) - 1, 0, -1):
+            block = token.blocks[index]
+            aside = self._amount(token, index).aside
+            if aside is not None and resource in aside:
+                return index, ""
+            if self._was_sent(token, index) and resource in (block.caveats.budget or {}):
+                return index, SENT
+            if self._was_brought(token, index) and resource in (block.caveats.budget or {}):
+                away = any(self._was_sent(token, before) for before in range(1, index))
+                return index, SENT if away else ""
+        return 0, ""
+
+    def _was_sent(self, token: VerifiedChain, index: int) -> bool:
+        """Return whether this node handed the token on with a block."""
+        return self._is_here(token, index - 1) and not self._is_here(token, index)
+
+    def _was_brought(self, token: VerifiedChain, index: int) -> bool:
+        """Return whether the token was handed to this node with a block."""
+        return self._is_here(token, index) and not self._is_here(token, index - 1)
+
+    def _is_here(self, token: VerifiedChain, index: int) -> bool:
+        """Return whether a block names this node, by the key it has or had."""
+        return self._same(token.blocks[index].key, self._node)
+
+    def _same(self, key: PublicKey, other: PublicKey | None) -> bool:
+        origin = self._lineage.origin
+        return key == other or (other is not None and origin(key) == origin(other))
+
+    def _kept_here(self, token: VerifiedChain, index: int, resource: Resource) -> bool:
+        """Return whether a budget is kept here, or was handed on by the node that keeps it."""
+        keeper = token.blocks[index].caveats.account
+        if keeper is None or self._same(keeper, self._node):
+            return True
+        later = zip(token.blocks[index:], token.blocks[index + 1 :], strict=False)
+        return any(
+            self._same(signer.key, keeper) and resource in (block.caveats.budget or {})
+            for signer, block in later
         )
 
-    def load(self, data: bytes) -> None:
-        """Replace the amounts by those of a snapshot. Raises TokenInvalid."""
-        used: dict[Key, int] = {}
-        until: dict[bytes, int] = {}
-        for item in array(decode(data), "the meter", most=METER_ENTRIES_MAX):
-            block, resource, amount, ends = tuple_of(item, 4, "an amount")
-            identity = octets(block, HASH_SIZE, "a block id")
-            kind = Resource(unsigned(resource, "a resource", most=max(Resource)))
-            used[identity, kind] = unsigned(amount, "an amount")
-            until[identity] = unsigned(ends, "an end")
-        self._used, self._until = used, until
+    def _amount(self, token: VerifiedChain, index: int) -> Account:
+        return self._accounts.get(token.blocks[index].id) or _NOTHING
+
+    # -- spending --
+
+    def debit(self, token: VerifiedChain, cost: Amounts, payer: bytes | None = None) -> None:
+        """Spend a cost, from every block that has to pay. Raises TokenRefused; then nothing was taken."""
+        with self._lock:
+            self._check(token, cost)
+            for resource, amount in cost.items():
+                self._spend(token, resource, amount, payer)
+                self._use(token, resource, amount, payer)
+
+    def refund(self, token: VerifiedChain, cost: Amounts, payer: bytes | None = None) -> None:
+        """Give back what was reserved by `debit` and not spent; never more than was."""
+        with self._lock:
+            for resource, amount in cost.items():
+                self._spend(token, resource, -amount, payer)
+                self._use(token, resource, -amount, payer)
+
+    def _check(self, token: VerifiedChain, cost: Amounts) -> None:
+        """Return if a cost can be paid. Raises TokenRefused."""
+        for resource, amount in cost.items():
+            for limit in self._limits(token, resource) if amount else ():
+                if amount > limit.left:
+                    why = (
+                        limit.why or f"has {limit.left} {resource.name.lower()} left, not {amount}"
+                    )
+                    raise TokenRefused(why, block=limit.place, caveat="budget")
+        fresh = [block for block in token.blocks if block.id not in self._accounts]
+        if len(self._accounts) + len(fresh) > METER_ENTRIES_MAX:
+            raise TokenRefused("has a budget, and the meter is full", block=0, caveat="budget")
+
+    def _spend(
+        self, token: VerifiedChain, resource: Resource, amount: int, payer: bytes | None
+    ) -> None:
+        """Count what is spent here through every block that limits it."""
+        for index, _ in _granted(token, resource):
+            self._count(token, index, resource, amount, payer, "spent")
+
+    def _use(
+        self, token: VerifiedChain, resource: Resource, amount: int, payer: bytes | None
+    ) -> None:
+        """Count what is not here any more, of every block that has to pay."""
+        for index in sorted({limit.place for limit in self._here(token, resource)}):
+            self._count(token, index, resource, amount, payer, "used")
+
+    def _count(
+        self,
+        token: VerifiedChain,
+        index: int,
+        resource: Resource,
+        amount: int,
+        payer: bytes | None,
+        which: str,
+    ) -> None:
+        account = self._account(token, index)
+        amounts: dict[Resource, int] = getattr(account, which)
+        change = max(amount, -amounts.get(resource, 0))
+        if not change:
+            return
+        amounts[resource] = amounts.get(resource, 0) + change
+        block = token.blocks[index].id
+        if payer is None:
+            self._changed.add(block)
+            return
+        changes: dict[tuple[bytes, Resource], int] = getattr(self._of(payer), which)
+        changes[block, resource] = changes.get((block, resource), 0) + change
+
+    def _of(self, payer: bytes) -> _Unsettled:
+        return self._unsettled.setdefault(payer, _Unsettled())
+
+    def _account(self, token: VerifiedChain, index: int) -> Account:
+        block = token.blocks[index].id
+        account = self._accounts.get(block)
+        if account is None:
+            account = self._accounts[block] = Account(_until(token, index))
+        return account
+
+    def _touch(self, token: VerifiedChain, index: int, payer: bytes | None) -> Account:
+        """Return a block's account, whose `aside` or `away` is about to change."""
+        if payer is None:
+            self._changed.add(token.blocks[index].id)
+        else:
+            self._of(payer).blocks.add(token.blocks[index].id)
+        return self._account(token, index)
+
+    # -- shares of children --
+
+    def fund(self, token: VerifiedChain, payer: bytes | None = None) -> None:
+        """Set the budget of the last block aside for it, out of what the blocks before it have here.
+
+        Raises TokenRefused when they have less; then nothing was set aside.
+        """
+        with self._lock:
+            last = len(token.blocks) - 1
+            parent = _before(token, last)
+            granted = token.blocks[last].caveats.budget or {}
+            share = {resource: granted[resource] for resource in limited(parent) & granted.keys()}
+            if not share or self._amount(token, last).aside is not None:
+                return
+            self._check(parent, share)
+            for resource, amount in share.items():
+                self._use(parent, resource, amount, payer)
+            self._touch(token, last, payer).aside = share
+
+    def release(
+        self, token: VerifiedChain, own: int, payer: bytes | None = None
+    ) -> dict[Resource, int]:
+        """Give what is left of what was set aside for the blocks from `own` on to those before; return how much."""
+        back: dict[Resource, int] = {}
+        with self._lock:
+            for index in range(len(token.blocks) - 1, max(own, 1) - 1, -1):
+                if self._amount(token, index).aside is not None:
+                    back = self._release(
+                        VerifiedChain(token.root, token.blocks[: index + 1]), payer
+                    )
+        return back
+
+    def _release(self, token: VerifiedChain, payer: bytes | None) -> dict[Resource, int]:
+        last = len(token.blocks) - 1
+        account = self._touch(token, last, payer)
+        assert account.aside is not None, "the caller looked"
+        back = {
+            resource: max(0, amount - account.used.get(resource, 0))
+            for resource, amount in account.aside.items()
+        }
+        account.aside = dict.fromkeys(account.aside, 0)
+        for resource, amount in back.items():
+            self._return(self._payers(token, last), resource, amount, payer)
+        return back
+
+    def _return(
+        self, token: VerifiedChain, resource: Resource, amount: int, payer: bytes | None
+    ) -> None:
+        """Let an amount be here again; where its share has been released meanwhile, with those before it."""
+        start, _ = self._start(token, resource)
+        self._use(token, resource, -amount, payer)
+        if (self._amount(token, start).aside or {}).get(resource) == 0:
+            self._return(self._payers(token, start), resource, amount, payer)
+
+    def _payers(self, token: VerifiedChain, index: int) -> VerifiedChain:
+        """Return the chain that paid what was set aside for a block: up to it, or up to where it went away from here."""
+        for before in range(index - 1, 0, -1):
+            if self._amount(token, before).aside is not None:
+                break
+            if self._was_sent(token, before):
+                return _before(token, before)
+        return _before(token, index)
+
+    # -- hand-off --
+
+    def take(self, token: VerifiedChain, payer: bytes | None = None) -> dict[Resource, int]:
+        """Take all that is left; return it, for the budget of the block that hands the token on."""
+        with self._lock:
+            left = self._left(token)
+            for resource, amount in left.items():
+                self._use(token, resource, amount, payer)
+            return left
+
+    def give_back(self, token: VerifiedChain, amounts: Amounts, payer: bytes | None = None) -> None:
+        """Undo a `take` that nothing followed."""
+        with self._lock:
+            for resource, amount in amounts.items():
+                self._use(token, resource, -amount, payer)
+
+    def send(self, token: VerifiedChain, payer: bytes | None = None) -> None:
+        """Note that what the last block's budget says, and `take` took, is away with that block."""
+        granted = token.blocks[-1].caveats.budget
+        if granted:
+            with self._lock:
+                self._touch(token, len(token.blocks) - 1, payer).away = dict(granted)
+
+    def reclaim(
+        self, token: VerifiedChain, most: Amounts | None = None, payer: bytes | None = None
+    ) -> dict[Resource, int]:
+        """Take back what went away with the last block, or what of it was not used; once. Return how much."""
+        with self._lock:
+            last = len(token.blocks) - 1
+            away = self._amount(token, last).away
+            if away is None:
+                return {}
+            back = away if most is None else {r: min(n, most.get(r, 0)) for r, n in away.items()}
+            self._touch(token, last, payer).away = None
+            for resource, amount in back.items():
+                self._return(_before(token, last), resource, amount, payer)
+            return back
+
+    def arrive(self, token: VerifiedChain, payer: bytes | None = None) -> dict[Resource, int]:
+        """Set aside what has come back with a token that this node had sent away; return how much.
+
+        All that comes back of what went with one block is never more than what went.
+        """
+        with self._lock:
+            last = len(token.blocks) - 1
+            sent = [index for index in range(1, last) if self._was_sent(token, index)]
+            if not sent or self._amount(token, last).aside is not None:
+                return {}
+            away = self._touch(token, sent[-1], payer).away or {}
+            back = _least(away, token, sent[-1] + 1)
+            for resource, amount in back.items():
+                away[resource] -= amount
+            self._touch(token, last, payer).aside = back
+            return back
+
+    # -- durability --
+
+    def settle(self, payer: bytes) -> None:
+        """Let out what an agent caused: the caller makes the agent's state durable in the same transaction."""
+        with self._lock:
+            one = self._unsettled.pop(payer, None)
+            if one is not None:
+                self._changed |= one.blocks
+                self._changed |= {block for block, _ in (*one.used, *one.spent)}
+
+    def changed(self) -> list[tuple[bytes, bytes | None]]:
+        """Return the rows that are to be written, by block id; None: to be deleted. They come again until `kept`."""
+        with self._lock:
+            self._written |= self._changed
+            self._changed = set()
+            return [(block, self._row(block)) for block in sorted(self._written - self._held())]
+
+    def kept(self) -> None:
+        """Note that what `changed` returned last is durable."""
+        with self._lock:
+            self._written &= self._held()
+
+    def _held(self) -> set[bytes]:
+        """Return the blocks whose rows must not be written before an agent's state is."""
+        return {block for one in self._unsettled.values() for block in one.blocks}
+
+    def _row(self, block: bytes) -> bytes | None:
+        account = self._accounts.get(block)
+        if account is None:
+            return None
+        spent, used = dict(account.spent), dict(account.used)
+        for one in self._unsettled.values():
+            for amounts, changes in ((spent, one.spent), (used, one.used)):
+                for resource in amounts:
+                    amounts[resource] = max(
+                        0, amounts[resource] - changes.get((block, resource), 0)
+                    )
+        amounts_out = map(_amounts_out, (spent, used, account.aside, account.away))
+        return encode([account.until, *amounts_out])
+
+    def load(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
+        """Replace the accounts by those of rows. Raises TokenInvalid."""
+        accounts: dict[bytes, Account] = {}
+        for block, data in rows:
+            until, spent, used, aside, away = tuple_of(decode(data), 5, "an account")
+            accounts[octets(block, HASH_SIZE, "a block id")] = Account(
+                unsigned(until, "an end"),
+                _amounts_in(spent) or {},
+                _amounts_in(used) or {},
+                _amounts_in(aside),
+                _amounts_in(away),
+            )
+        if len(accounts) > METER_ENTRIES_MAX:
+            raise TokenInvalid(f"the meter has over {METER_ENTRIES_MAX} accounts", why="too-long")
+        self._accounts = accounts
+        self._unsettled, self._changed, self._written = {}, set(), set()
+
+    def forget(self, now_s: int) -> None:
+        """Drop the accounts of blocks that have expired. The clock must not go back afterwards."""
+        with self._lock:
+            gone = {block for block, account in self._accounts.items() if account.until < now_s}
+            for block in gone:
+                del self._accounts[block]
+            self._changed |= gone
+
+
+_NOTHING = Account(0)  # of a block that nothing is known about; never changed
+
+
+def limited(token: VerifiedChain) -> frozenset[Resource]:
+    """Return the resources that some block has a budget of."""
+    return frozenset(r for block in token.blocks for r in (block.caveats.budget or {}))
+
+
+def _granted(token: VerifiedChain, resource: Resource) -> list[tuple[int, int]]:
+    """Return index and budget of the blocks that limit a resource."""
+    budgets = enumerate(block.caveats.budget or {} for block in token.blocks)
+    return [(index, budget[resource]) for index, budget in budgets if resource in budget]
+
+
+def _least(amounts: Amounts, token: VerifiedChain, start: int) -> dict[Resource, int]:
+    """Return the least of amounts and of what the blocks from `start` on grant."""
+    budgets = [block.caveats.budget or {} for block in token.blocks[start:]]
+    return {r: min([n, *(one[r] for one in budgets if r in one)]) for r, n in amounts.items()}
+
+
+def _before(token: VerifiedChain, index: int) -> VerifiedChain:
+    """Return the chain of the blocks before one."""
+    return VerifiedChain(token.root, token.blocks[:index])
+
+
+def _until(token: VerifiedChain, index: int) -> int:
+    ends = [block.caveats.exp for block in token.blocks[: index + 1]]
+    return min(end for end in ends if end is not None)
+
+
+def _amounts_out(amounts: Amounts | None) -> list[dict[int, int]]:
+    return [] if amounts is None else [{int(r): amounts[r] for r in sorted(amounts)}]
+
+
+def _amounts_in(value: object) -> dict[Resource, int] | None:
+    items = array(value, "amounts", most=1)
+    if not items:
+        return None
+    return {
+        Resource(unsigned(key, "a resource", most=max(Resource))): unsigned(amount, "an amount")
+        for key, amount in ascending(items[0], "amounts").items()
+    }

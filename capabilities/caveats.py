@@ -1,12 +1,12 @@
-"""What a block allows: fourteen caveats, each narrowing.
+"""What a block allows: fifteen caveats, each narrowing.
 
 Is:     the caveats as types, and their encoding as a map from caveat number to value.
 Is not: deciding: `authorize` does, and `verify` decides hops, depth and via, which concern the chain alone.
 Fits:   the third field of a block's body. A caveat left out does not narrow; block 0 must say `exp` and `rights`.
 
     1 exp   2 nbf   3 rights   4 at   5 agent   6 via   7 hops   8 depth
-    9 budget   10 attrs   11 revage   12 note   13 state   14 epoch
-    from 15 on: reserved, refused
+    9 budget   10 attrs   11 revage   12 note   13 state   14 epoch   15 account
+    from 16 on: reserved, refused
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ class Resource(IntEnum):
     ROWS = 2
     BYTES = 3
     CHILDREN = 4
+    HOPS = 5  # of all that share the budget; the caveat `hops` is about one chain
 
 
 class Rights(NamedTuple):
@@ -79,12 +80,13 @@ class Caveats:
     )
     hops: int | None = None  # key changes after this block
     depth: int | None = None  # blocks after this block
-    budget: Mapping[Resource, int] | None = None  # counted at the verifying node
+    budget: Mapping[Resource, int] | None = None  # see `capabilities.budget`
     attrs: tuple[str, ...] | None = None  # "ns/*", "!ns/x"
     revage: int | None = None  # seconds; how old the verifier's list of revocations may be
     note: str | None = None  # for people and the audit stream
     state: bytes | None = None  # digest of the image handed over with this block
     epoch: int | None = None  # its epoch
+    account: PublicKey | None = None  # the node where the budget of this block is drawn first
 
 
 def encode_caveats(caveats: Caveats) -> dict[int, object]:
@@ -117,6 +119,10 @@ def _keys_out(keys: Iterable[PublicKey]) -> list[bytes]:
     return sorted(key.bytes for key in keys)
 
 
+def _key_out(key: PublicKey) -> bytes:
+    return key.bytes
+
+
 def _rights_out(rights: Iterable[Rights]) -> list[list[object]]:
     return [[int(verbs), pattern] for verbs, pattern in rights]
 
@@ -131,6 +137,7 @@ _ENCODE: dict[str, Callable[[Any], object]] = {
     "via": _keys_out,
     "budget": _budget_out,
     "attrs": list,
+    "account": _key_out,
 }
 
 
@@ -140,6 +147,10 @@ def _uint(name: str) -> Callable[[object], int]:
 
 def _count(name: str) -> Callable[[object], int]:
     return lambda value: unsigned(value, name, most=COUNT_MAX)
+
+
+def _key(value: object) -> PublicKey:
+    return checked_key(octets(value, HASH_SIZE, "the key of account"))
 
 
 def _hash(name: str) -> Callable[[object], bytes]:
@@ -225,6 +236,7 @@ _READ: dict[str, Callable[[object], object]] = {
     "note": _note,
     "state": _hash("state"),
     "epoch": _uint("epoch"),
+    "account": _key,
 }
 # The position of a field in Caveats is its number in the format.
 _DECODE = {n: (f.name, _READ[f.name]) for n, f in enumerate(fields(Caveats), start=1)}

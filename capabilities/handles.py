@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from capabilities.authorize import Request, Revocations, authorize
-from capabilities.budget import Meter
+from capabilities.budget import Meter, limited
 from capabilities.caveats import Resource, Verb
 from capabilities.keys import PublicKey
 from capabilities.limits import HANDLE_STREAMS_MAX
@@ -37,6 +37,7 @@ class Handle:
         "_meter",
         "_revoked",
         "_until_s",
+        "limited",
         "tip",
         "token",
     )
@@ -58,6 +59,7 @@ class Handle:
         self.token, self.tip = token, token.blocks[-1].id
         self._at, self._agent, self._revoked, self._meter = at, agent, revoked, meter
         self._formerly = formerly
+        self.limited = limited(token)  # the resources that have a budget
         caveats = [block.caveats for block in token.blocks]
         self._from_s = max((one.nbf for one in caveats if one.nbf is not None), default=0)
         self._until_s = min(one.exp for one in caveats if one.exp is not None)
@@ -104,6 +106,10 @@ class Handle:
         if attribute is None:
             self._keep(verb, stream, generation)
         return self.tip
+
+    def holds(self, now_s: int) -> bool:
+        """Return whether every block's times hold."""
+        return self._from_s <= now_s <= self._until_s
 
     def _keep(self, verb: Verb, stream: str, generation: int) -> None:
         """Note that every block allows a verb on a stream."""

@@ -51,6 +51,7 @@ def _caveats(caveats: Caveats, names: Mapping[PublicKey, str]) -> dict[str, obje
         "note": caveats.note,
         "state": None if caveats.state is None else caveats.state.hex(),
         "epoch": caveats.epoch,
+        "account": None if caveats.account is None else _name(caveats.account, names),
     }
     return {key: value for key, value in facts.items() if value is not None}
 

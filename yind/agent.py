@@ -113,6 +113,10 @@ class AgentRecord(msgspec.Struct):
     moved_to: str | None = None
     denied_right: str | None = None  # "read alpha/stdlib": what a paused agent lacks
     wake_ms: int | None = None  # a sleeping agent's deadline, so that a restart does not sleep anew
+    memory_held: tuple[bytes, int] | None = (
+        None  # the token that pays for its memory here, and how much
+    )
+    fuel_owed: int = 0  # what an instruction took beyond the last fuel of a budget
     session: bool = False  # at the end of a unit, and at an error, it waits for the next one
 
 

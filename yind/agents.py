@@ -37,7 +37,7 @@ class Agents:
         self._code = code
         self.clock = clock
         self._by_id: dict[bytes, Agent] = {}
-        self._commits = GroupCommit(streams, authority.write_decisions)
+        self._commits = GroupCommit(streams, authority.write_decisions, authority.written)
 
     def __iter__(self) -> Iterator[Agent]:
         return iter(list(self._by_id.values()))
@@ -79,8 +79,7 @@ class Agents:
     def load(self, agent: Agent) -> None:
         """Restore machine and tokens of an agent whose state is on disk only. May take milliseconds."""
         record = agent.record
-        if not agent.tokens:
-            agent.tokens = [self._authority.handle_own(token, record.id) for token in record.tokens]
+        self._authority.handles_of(agent)
         if agent.machine is None:
             agent.machine = self._code.restore(
                 record.image, memory_max=record.memory_max, fuel_max=record.fuel_max
@@ -127,9 +126,11 @@ class Agents:
             agent.machine = None
             record.image = b""
         batch.put(AGENT_TABLE, record.id, encode_record(record))
+        self._authority.settle(agent)
 
     async def end(self, agent: Agent, state: State, reason: str = "") -> None:
         """Finish an agent: keep its result, drop its machine."""
+        self._authority.finish(agent)
         agent.become(state, self.clock.now_ms(), reason)
         await self.commit(agent)
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 import structlog
 import trio
 
-from capabilities.caveats import Verb
+from capabilities.caveats import Resource, Verb
 from capabilities.errors import CapabilityError
 from capabilities.handles import Handle
 from datomstore.batch import Batch
@@ -193,7 +193,7 @@ class Arrivals:
         tokens = [self._authority.handle_own(token, offer.agent) for token in offer.tokens]
         self._authority.allow(tokens, Verb.MIGRATE, self._node, who=offer.agent.hex()[:12])
         self._journeys.mark(offer.agent, offer.epoch, Stage.VERIFIED)
-        memory_max = min(luggage.memory_max, self._limits.memory_max)
+        memory_max = min(luggage.memory_max, self._limits.memory_max, *_memory_of(tokens))
         machine = await trio.to_thread.run_sync(
             lambda: self._code.restore(image, memory_max=memory_max, fuel_max=luggage.fuel_max)
         )
@@ -242,10 +242,19 @@ class Arrivals:
         offer = self._offers[attempt]
         self._departures.settle(record.agent)
         made = record_of(offer, self._limits.memory_max, self._clock.now_ms())
-        if attempt not in self._checked:  # held by an earlier run of this node
-            return Agent(made)
-        machine, tokens = self._checked[attempt]
-        return Agent(made, machine, tokens, saved_fuel=machine.fuel_used)
+        if attempt in self._checked:
+            machine, tokens = self._checked[attempt]
+            agent = Agent(made, machine, tokens, saved_fuel=machine.fuel_used)
+        else:  # held by an earlier run of this node
+            agent = Agent(made)
+        self._authority.arrived(agent)
+        return agent
+
+
+def _memory_of(tokens: list[Handle]) -> list[int]:
+    """Return how much memory arrives with an agent, if something limits it."""
+    budgets = [handle.token.blocks[-1].caveats.budget or {} for handle in tokens]
+    return [max(most)] if (most := [b[Resource.MEM] for b in budgets if Resource.MEM in b]) else []
 
 
 def _attempt(offer: Offer) -> Attempt:

@@ -12,13 +12,14 @@ its agents) is "node".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from capabilities.budget import Meter
-from capabilities.caveats import Caveats, Verb
+from capabilities.caveats import Resource, Verb
+from capabilities.custody import hand_on, take_back
 from capabilities.errors import CapabilityError, TokenRefused
-from capabilities.handles import Handle
+from capabilities.handles import FREE, Handle
 from capabilities.keys import PrivateKey, PublicKey
 from capabilities.lineage import NO_LINEAGE
 from capabilities.membership import Membership
@@ -28,7 +29,6 @@ from capabilities.verify import (
     BlockCache,
     VerifiedChain,
     VerifiedToken,
-    check_hop,
     verify,
     verify_chain,
 )
@@ -41,7 +41,7 @@ from yind.errors import Denied
 
 TABLE = "authority"
 REVOCATIONS = b"revocations"
-METER = b"meter"
+METER_TABLE = "meter"  # block id -> its account
 
 
 class Decision(NamedTuple):
@@ -56,6 +56,20 @@ class Decision(NamedTuple):
     at_ms: int
 
 
+class Paid(NamedTuple):
+    """What let something happen, and what that cost."""
+
+    handle: Handle
+    cost: Mapping[Resource, int]
+
+
+class Reserved(NamedTuple):
+    """Fuel that was taken from a token for one slice."""
+
+    handle: Handle
+    amount: int
+
+
 class Authority:
     """Decides for one node."""
 
@@ -68,7 +82,7 @@ class Authority:
         self._clock = clock
         self._audit = audit
         self._cache = BlockCache()
-        self._meter = Meter()
+        self._meter = Meter(key.public)
         self.revoked = RevocationSet()
         self.revocation_age_s: Callable[[], int | None] = lambda: None  # how old it may be
         self._decisions: list[Decision] = []
@@ -78,8 +92,8 @@ class Authority:
         if (revocations := batch.get(TABLE, REVOCATIONS)) is not None:
             for statement in RevocationSet.decode(revocations):
                 self.revoked.add(statement)
-        if (meter := batch.get(TABLE, METER)) is not None:
-            self._meter.load(meter)
+        self._meter.load(batch.scan(METER_TABLE))
+        self._meter.forget(self._clock.now_ms() // 1000)
 
     # -- keys --
 
@@ -87,6 +101,7 @@ class Authority:
         """Take over which roots count now, and which keys stand for others."""
         over = self._roots - membership.roots
         self._roots = membership.roots
+        self._meter.follow(membership.lineage)
         if over or membership.lineage != self._lineage:
             self._lineage = membership.lineage
             self._cache = BlockCache()
@@ -131,14 +146,132 @@ class Authority:
         """Return the handle of an agent's token, which is bound to this node. Raises TokenInvalid."""
         return self.handle(self.verify(data, self._key.public), agent)
 
-    def hand_on(self, data: bytes, verified: VerifiedToken, to: PublicKey, name: str) -> bytes:
-        """Return a token of this node, bound to another one. Raises Denied when it may not go there."""
+    # -- budgets --
+
+    def hand_on(self, agent: Agent, to: PublicKey, name: str) -> tuple[bytes, ...]:
+        """Return an agent's tokens bound to another node, what is left of their budgets with them.
+
+        It is away as soon as the agent's state is durable. Raises Denied when one may not go there; then nothing went.
+        """
+        self._free_memory(agent)
+        made: list[bytes] = []
         try:
-            check_hop(verified, to, self._lineage)
-            return Token.from_bytes(data).append(self._key, to, Caveats()).to_bytes()
+            for data in agent.record.tokens:
+                token = Token.from_bytes(data)
+                handed = hand_on(
+                    token,
+                    self._key,
+                    to,
+                    self._meter,
+                    payer=agent.record.id,
+                    lineage=self._lineage,
+                )
+                made.append(handed.to_bytes())
         except CapabilityError as error:
+            self.take_back(agent, made)
             right = f"migrate {name}"
             raise Denied(f"{right}: {error}", right=right) from error
+        return tuple(made)
+
+    def take_back(self, agent: Agent, handed: Iterable[bytes]) -> None:
+        """Take back tokens that `hand_on` made, and what went with them; once."""
+        for data in handed:
+            take_back(Token.from_bytes(data), self._meter, payer=agent.record.id)
+        self.hold_memory(agent)
+
+    def arrived(self, agent: Agent) -> None:
+        """Set aside what comes back with an agent that had been here, and hold its memory."""
+        for data in agent.record.tokens:
+            self._meter.arrive(self.verify_chain(data), agent.record.id)
+        self.hold_memory(agent)
+
+    def fund(self, agent: Agent, tokens: Sequence[Handle]) -> None:
+        """Set aside what tokens that an agent is given promise it. Raises Denied; then nothing is set aside."""
+        done: list[Handle] = []
+        try:
+            for handle in tokens:
+                self._meter.fund(handle.token, agent.record.id)
+                done.append(handle)
+        except TokenRefused as error:
+            for handle in done:
+                self._release(agent, handle)
+            raise Denied(f"budget: {error}", right="budget") from error
+
+    def finish(self, agent: Agent) -> None:
+        """Give what an agent that has ended leaves to those it was taken from, as far as they are here."""
+        try:
+            self._free_memory(agent)
+            for handle in self.handles_of(agent):
+                self._release(agent, handle)
+        except (
+            CapabilityError
+        ) as error:  # its tokens are not trusted any more: then nothing is theirs to give
+            self.refuse(agent.text_id, "release", agent.record.home, str(error))
+
+    def _release(self, agent: Agent, handle: Handle) -> None:
+        blocks = handle.token.blocks
+        own = (i for i, block in enumerate(blocks) if block.caveats.agent == agent.record.id)
+        self._meter.release(handle.token, next(own, len(blocks) - 1), agent.record.id)
+
+    def handles_of(self, agent: Agent) -> list[Handle]:
+        """Return the handles of an agent's tokens, also of one that has not been restored."""
+        if not agent.tokens:
+            agent.tokens = [self.handle_own(data, agent.record.id) for data in agent.record.tokens]
+        return agent.tokens
+
+    def left(self, token: VerifiedChain) -> list[dict[Resource, int]]:
+        """Return what each block of a token would still let through here."""
+        return self._meter.left_of_blocks(token)
+
+    def hold_memory(self, agent: Agent) -> None:
+        """Reserve an agent's memory while it is here, from the first of its budgets that has any; it may use no more."""
+        record = agent.record
+        for handle in self._payers(agent, Resource.MEM):
+            amount = min(record.memory_max, self._meter.left(handle.token)[Resource.MEM])
+            if amount and record.memory_held is None:
+                self._meter.debit(handle.token, {Resource.MEM: amount}, record.id)
+                record.memory_held, record.memory_max = (handle.tip, amount), amount
+
+    def _free_memory(self, agent: Agent) -> None:
+        held, agent.record.memory_held = agent.record.memory_held, None
+        for handle in self.handles_of(agent) if held is not None else ():
+            if held is not None and handle.tip == held[0]:
+                self._meter.refund(handle.token, {Resource.MEM: held[1]}, agent.record.id)
+
+    def _payers(self, agent: Agent, resource: Resource) -> list[Handle]:
+        return [handle for handle in self.handles_of(agent) if resource in handle.limited]
+
+    def reserve_fuel(self, agent: Agent, most: int) -> Reserved | None:
+        """Take fuel for a slice before it runs; None if nothing limits it. Raises Denied when there is none left."""
+        payers = self._payers(agent, Resource.FUEL)
+        now_s = self._clock.now_ms() // 1000
+        for handle in payers:
+            owed = agent.record.fuel_owed
+            left = self._meter.left(handle.token)[Resource.FUEL] if handle.holds(now_s) else 0
+            amount = min(left, most + owed)
+            self._meter.debit(handle.token, {Resource.FUEL: amount}, agent.record.id)
+            agent.record.fuel_owed = max(0, owed - amount)
+            if amount > owed:
+                return Reserved(handle, amount - owed)
+        if payers:
+            raise Denied("fuel: no token has any left", right="fuel")
+        return None
+
+    def settle_fuel(self, agent: Agent, reserved: Reserved, used: int) -> None:
+        """Give back the fuel that a slice did not use; what its last instruction took beyond is taken or owed."""
+        token = reserved.handle.token
+        if used <= reserved.amount:
+            unused = {Resource.FUEL: reserved.amount - used}
+            self._meter.refund(token, unused, agent.record.id)
+            return
+        over = used - reserved.amount
+        taken = min(over, self._meter.left(token)[Resource.FUEL])
+        self._meter.debit(token, {Resource.FUEL: taken}, agent.record.id)
+        agent.record.fuel_owed += over - taken
+
+    def settle(self, agent: Agent) -> None:
+        """Let out what an agent spent: its state becomes durable in the transaction at hand."""
+        self._meter.settle(agent.record.id)
 
     def revoke(self, revocation: Revocation) -> bool:
         """Take a revocation in and return whether it is new; it counts against tokens its signer may revoke."""
@@ -153,9 +286,11 @@ class Authority:
 
     # -- decisions --
 
-    def allow_agent(self, agent: Agent, verb: Verb, resource: str) -> None:
+    def allow_agent(
+        self, agent: Agent, verb: Verb, resource: str, cost: Mapping[Resource, int] = FREE
+    ) -> Paid:
         """Let an agent do something, or raise Denied; the decision is audited either way."""
-        self.allow(agent.tokens, verb, resource, who=agent.text_id)
+        return self.allow(agent.tokens, verb, resource, who=agent.text_id, cost=cost)
 
     def permits_agent(self, agent: Agent, verb: Verb, resource: str) -> bool:
         """Return whether an agent could do something, without an entry in the audit stream."""
@@ -169,22 +304,59 @@ class Authority:
             return False
         return True
 
-    def allow(self, tokens: Iterable[Handle], verb: Verb, resource: str, *, who: str) -> None:
-        """Return if one of the tokens allows it; raise Denied with the reason of the nearest one."""
+    def allow(
+        self,
+        tokens: Iterable[Handle],
+        verb: Verb,
+        resource: str,
+        *,
+        who: str,
+        cost: Mapping[Resource, int] = FREE,
+    ) -> Paid:
+        """Return how the token that allows it paid; raise Denied with the reason of the nearest one."""
         try:
-            block = self._decide(tokens, verb, resource)
+            paid = self._decide(tokens, verb, resource, cost)
         except Denied as refusal:
             self._note(who, verb, resource, allowed=False, reason=str(refusal), block=None)
             raise
-        self._note(who, verb, resource, allowed=True, reason="", block=block)
+        self._note(who, verb, resource, allowed=True, reason="", block=paid.handle.tip)
+        return paid
 
-    def _decide(self, tokens: Iterable[Handle], verb: Verb, resource: str) -> bytes:
-        """Return the id of the last block of the token that allows it. Raises Denied."""
+    def charge(
+        self,
+        tokens: Iterable[Handle],
+        verb: Verb,
+        resource: str,
+        *,
+        who: str,
+        cost: Mapping[Resource, int],
+    ) -> None:
+        """Let what was allowed cost what it turned out to; only a refusal is a decision of its own."""
+        try:
+            self._decide(tokens, verb, resource, cost)
+        except Denied as refusal:
+            self._note(who, verb, resource, allowed=False, reason=str(refusal), block=None)
+            raise
+
+    def refund(self, paid: Paid, payer: bytes | None) -> None:
+        """Give back what was paid for something that did not happen."""
+        self._meter.refund(paid.handle.token, paid.cost, payer)
+
+    def _decide(
+        self,
+        tokens: Iterable[Handle],
+        verb: Verb,
+        resource: str,
+        cost: Mapping[Resource, int] = FREE,
+    ) -> Paid:
+        """Return the token that allows it and what it paid. Raises Denied."""
         now_s, age_s = self._clock.now_ms() // 1000, self.revocation_age_s()
         refusals: list[Denied] = []
         for handle in tokens:
+            paid = {r: n for r, n in cost.items() if n and r in handle.limited} if cost else FREE
             try:
-                return handle.authorize(verb, resource, now_s, revocation_age_s=age_s)
+                handle.authorize(verb, resource, now_s, cost=paid, revocation_age_s=age_s)
+                return Paid(handle, paid)
             except TokenRefused as refused:
                 right = f"{verb_name(verb)} {resource}"
                 revoked = refused.caveat == "revoked"
@@ -226,7 +398,15 @@ class Authority:
         decisions, self._decisions = self._decisions, []
         if decisions:
             batch.transact(self._audit, [_facts(decision) for decision in decisions])
-        batch.put(TABLE, METER, self._meter.snapshot())
+        for block, row in self._meter.changed():
+            if row is None:
+                batch.delete(METER_TABLE, block)
+            else:
+                batch.put(METER_TABLE, block, row)
+
+    def written(self) -> None:
+        """Note that the last storage transaction of the node is durable."""
+        self._meter.kept()
 
     def write_revocations(self, batch: Batch) -> None:
         """Make the list of revocations durable."""

@@ -47,11 +47,15 @@ class GroupCommit:
     Args:
         streams: what is written to.
         last: work that ends every transaction.
+        durable: told when what `last` wrote is durable; without it that is to be written again.
     """
 
-    def __init__(self, streams: Streams, last: Work) -> None:
+    def __init__(
+        self, streams: Streams, last: Work, durable: Callable[[], None] = lambda: None
+    ) -> None:
         self._streams = streams
         self._last = last
+        self._durable = durable
         self._writer = trio.Lock()
         self._waiting: list[_Entry] = []
 
@@ -79,6 +83,7 @@ class GroupCommit:
                     if not self._shares(entry, batch, first=entry is entries[0])
                 ]
                 self._last(batch)
+            self._durable()
         except BaseException as error:
             for entry in entries:
                 if entry.error is None:

@@ -17,7 +17,7 @@ from functools import partial
 import msgspec
 import trio
 
-from capabilities.caveats import Verb
+from capabilities.caveats import Resource, Verb
 from capabilities.errors import CapabilityError
 from capabilities.handles import Handle
 from capabilities.keys import PublicKey
@@ -34,6 +34,7 @@ from yind.cesk.errors import MachineError
 from yind.clock import Clock
 from yind.code import CodeLibrary
 from yind.config import AgentLimits
+from yind.costs import cost_of_answer, cost_of_facts
 from yind.effects import Effects, verbs_of
 from yind.errors import AgentState, Denied, RequestInvalid
 from yind.limits import (
@@ -49,6 +50,7 @@ from yind.session import Session
 from yind.watching import answered, explained, send_changes, send_log, transaction_of
 
 SendItem = Callable[[Map], Awaitable[None]]
+ONE_CHILD = {Resource.CHILDREN: 1}
 EVERY_RIGHT = (Verb.APPEND, Verb.RETRACT, Verb.SCHEMA, Verb.HISTORY)
 Verb_ = Callable[["Control", Session, "Fields", SendItem], Awaitable[object]]
 
@@ -151,6 +153,14 @@ class Control:
     def _allow(self, session: Session, verb: Verb, resource: str) -> None:
         self._authority.allow(session.tokens, verb, resource, who=session.peer.text)
 
+    def _charge(
+        self, session: Session, verb: Verb, resource: str, cost: Mapping[Resource, int]
+    ) -> None:
+        self._authority.charge(session.tokens, verb, resource, who=session.peer.text, cost=cost)
+
+    def _bytes_counted(self, session: Session) -> bool:
+        return any(Resource.BYTES in handle.limited for handle in session.tokens)
+
     # -- session and node --
 
     async def present(self, session: Session, fields: Fields, send: SendItem) -> object:
@@ -239,6 +249,8 @@ class Control:
         tx_data = fields.items("data")
         for verb in verbs_of(tx_data):
             self._allow(session, verb, f"{self._node}/{name}")
+        cost = cost_of_facts(tx_data, sized=self._bytes_counted(session))
+        self._charge(session, Verb.APPEND, f"{self._node}/{name}", cost)
         reports: list[Map] = []
 
         def stage(batch: Batch) -> None:
@@ -302,6 +314,8 @@ class Control:
         text, inputs = fields.text("query"), fields.items("inputs", ())
         work = explained if fields.get("explain", bool, default=False) else answered
         answer = await trio.to_thread.run_sync(work, text, database, inputs)
+        cost = cost_of_answer(answer, sized=self._bytes_counted(session))
+        self._charge(session, Verb.READ, f"{self._node}/{name}", cost)
         return Map({"value": answer, "t": min(basis, database.basis_t)})
 
     async def query_follow(self, session: Session, fields: Fields, send: SendItem) -> object:
@@ -344,6 +358,8 @@ class Control:
         tokens = fields.items("tokens", ())
         if len(tokens) > TOKENS_PER_AGENT_MAX:
             raise RequestInvalid(f"{len(tokens)} tokens; at most {TOKENS_PER_AGENT_MAX}")
+        if not self._code.knows(program):
+            raise RequestInvalid("this node does not know that program")
         identity = agent_id(session.peer, program, nonce, self._key)
         verified = [self._verify_for(identity, token) for token in tokens]
         if self._agents.get(identity) is not None:
@@ -367,18 +383,21 @@ class Control:
             session=bool(fields.get("session", bool, False)),
         )
         arguments = fields.get("arguments", Map, Map({}))
-        machine = await trio.to_thread.run_sync(
+        agent = Agent(record, None, verified)
+        self._charge(session, Verb.SPAWN, self._node, ONE_CHILD)
+        self._authority.fund(agent, verified)
+        self._authority.hold_memory(agent)
+        agent.machine = await trio.to_thread.run_sync(
             partial(
                 self._code.machine_of,
                 program,
                 "compiled" if record.session else self._limits.mode,
-                memory_max=memory_max,
+                memory_max=record.memory_max,
                 fuel_max=fuel_max,
                 globals={"*args*": arguments},
                 hash_key=identity,
             )
         )
-        agent = Agent(record, machine, verified)
         if fields.get("paused", bool, False):
             agent.become(State.PAUSED, self._clock.now_ms(), "spawned paused")
         self._agents.add(agent)
@@ -495,7 +514,9 @@ class Control:
         tokens = fields.items("tokens", ())
         if len(tokens) + len(agent.tokens) > TOKENS_PER_AGENT_MAX:
             raise RequestInvalid(f"an agent holds at most {TOKENS_PER_AGENT_MAX} tokens")
-        agent.tokens += [self._verify_for(agent.record.id, token) for token in tokens]
+        given = [self._verify_for(agent.record.id, token) for token in tokens]
+        self._authority.fund(agent, given)
+        agent.tokens += given
         agent.record.tokens += [bytes(token) for token in tokens]  # type: ignore[call-overload]
         agent.record.denied_right = None
         agent.become(State.READY, self._clock.now_ms())

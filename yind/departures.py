@@ -195,10 +195,7 @@ class Departures:
             self._journeys.mark(record.id, record.epoch + 1, stage)
 
         mark(Stage.FROZEN)
-        tokens = tuple(
-            self._authority.hand_on(data, handle.token, member.key, target)
-            for data, handle in zip(record.tokens, agent.tokens, strict=True)
-        )
+        tokens = self._authority.hand_on(agent, member.key, target)
         mark(Stage.SIGNED)
         try:  # nothing has begun yet: a node that cannot be reached is an answer, not a wait
             await self._peers.channel(target)
@@ -210,6 +207,7 @@ class Departures:
             )
             offer = offer_of(record, attempt, tokens, paused=paused, reason=reason)
         except ProtocolError as error:
+            self._authority.take_back(agent, tokens)
             raise HopRefused(f"node {target}: {error}") from error
         mark(Stage.PACKED)
         source, actions = Source.begin(record.id, record.epoch, member.key.bytes, attempt)
@@ -286,6 +284,8 @@ class Departures:
         if isinstance(record, handoff.Gone):
             hop = self._hop(departure)
             self._mark_gone(departure)
+        elif isinstance(record, handoff.Aborted):
+            self._authority.take_back(departure.agent, departure.offer.tokens)
 
         def stage(batch: Batch) -> None:
             batch.put(RECORD_TABLE, handoff.slot(record), handoff.encode(record))

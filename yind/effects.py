@@ -12,12 +12,12 @@ agent's next image and the decision that allowed them become durable together or
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 
 import trio
 
-from capabilities.caveats import Verb
+from capabilities.caveats import Resource, Verb
 from datomstore.batch import Batch
 from datomstore.datalog import Budget, q
 from datomstore.datalog.errors import QueryError
@@ -29,6 +29,7 @@ from yind.agents import Agents, log_line
 from yind.authority import Authority
 from yind.cesk import Machine
 from yind.clock import Clock
+from yind.costs import cost_of_answer, cost_of_facts
 from yind.errors import EffectInvalid
 from yind.limits import (
     LOG_LINE_BYTES_MAX,
@@ -108,7 +109,16 @@ class Effects:
             answer = await trio.to_thread.run_sync(lambda: q(query, *prepared, budget=budget))
         except QueryError as error:
             raise EffectInvalid(f"q: {error}") from error
+        cost = cost_of_answer(answer, sized=_bytes_counted(agent))
+        for position in sources:  # each stream's token pays for what it helped to answer
+            value = inputs[position] if position < len(inputs) else None
+            if isinstance(value, str):
+                self._charge(agent, Verb.READ, self.check_stream(value), cost)
         machine.resume(answer)
+
+    def _charge(self, agent: Agent, verb: Verb, stream: str, cost: Mapping[Resource, int]) -> None:
+        resource = f"{self._node}/{stream}"
+        self._authority.charge(agent.tokens, verb, resource, who=agent.text_id, cost=cost)
 
     def _source(self, agent: Agent, value: object) -> object:
         """Return the database that a `$` input names; a relation given as data stands for itself."""
@@ -130,8 +140,10 @@ class Effects:
         if not isinstance(tx_data, tuple):
             raise EffectInvalid("transact!: transaction data is a vector of maps and vectors")
         resource = f"{self._node}/{stream}"
-        for verb in verbs_of(tx_data):
+        cost = cost_of_facts(tx_data, sized=_bytes_counted(agent))
+        for verb in verbs_of(tx_data) - {Verb.APPEND}:
             self._authority.allow_agent(agent, verb, resource)
+        paid = self._authority.allow_agent(agent, Verb.APPEND, resource, cost)
         meta = {Keyword("tx/agent"): agent.text_id, Keyword("tx/program"): agent.record.program}
 
         def stage(batch: Batch) -> None:
@@ -152,6 +164,7 @@ class Effects:
         except StorageError:
             raise
         except DatomstoreError as error:
+            self._authority.refund(paid, agent.record.id)
             raise EffectInvalid(f"transact!: {error}") from error
 
     async def _streams(self, agent: Agent, machine: Machine, arguments: tuple[object, ...]) -> None:
@@ -236,6 +249,10 @@ class Effects:
         if not _STREAM_NAME.fullmatch(local):
             raise EffectInvalid(f"{name!r} is not a stream's name")
         return local
+
+
+def _bytes_counted(agent: Agent) -> bool:
+    return any(Resource.BYTES in handle.limited for handle in agent.tokens)
 
 
 def _source_positions(query: object) -> frozenset[int]:

@@ -36,6 +36,7 @@ class Luggage(msgspec.Struct, frozen=True):
     log: list[str]
     log_dropped: int
     session: bool = False
+    fuel_owed: int = 0
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -62,6 +63,7 @@ def offer_of(
         log=record.log,
         log_dropped=record.log_dropped,
         session=record.session,
+        fuel_owed=record.fuel_owed,
     )
     programs = tuple(Machine.programs_of(record.image))
     body = continuation.seal(record.image, programs, _encoder.encode(luggage))
@@ -115,4 +117,5 @@ def record_of(offer: Offer, memory_max: int, now_ms: int) -> AgentRecord:
         log_dropped=luggage.log_dropped,
         wake_ms=luggage.wake_ms,
         session=luggage.session,
+        fuel_owed=luggage.fuel_owed,
     )

@@ -106,7 +106,11 @@ class Node:
             arrived=self.migration.arrived,
         )
         self.scheduler = Scheduler(
-            self.agents, self.effects, workers=config.workers, fuel_slice=config.agents.fuel_slice
+            self.agents,
+            self.effects,
+            self.authority,
+            workers=config.workers,
+            fuel_slice=config.agents.fuel_slice,
         )
         self.control = Control(
             node=config.name,

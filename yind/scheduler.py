@@ -21,6 +21,7 @@ from datomstore.value import Map
 from yang.errors import YangError
 from yind.agent import Agent, State, fault_data
 from yind.agents import Agents, log_line
+from yind.authority import Authority
 from yind.cesk import Machine, Status
 from yind.cesk.errors import MachineError
 from yind.effects import Effects
@@ -36,8 +37,17 @@ _log = structlog.get_logger()
 class Scheduler:
     """Runs ready agents until it is cancelled."""
 
-    def __init__(self, agents: Agents, effects: Effects, *, workers: int, fuel_slice: int) -> None:
+    def __init__(
+        self,
+        agents: Agents,
+        effects: Effects,
+        authority: Authority,
+        *,
+        workers: int,
+        fuel_slice: int,
+    ) -> None:
         self._agents = agents
+        self._authority = authority
         self._effects = effects
         self._workers = workers
         self._fuel_slice = fuel_slice
@@ -107,13 +117,26 @@ class Scheduler:
         assert machine is not None, agent.text_id
         status = machine.status
         if status is not Status.EFFECT:  # a restored agent asks its pending effect again
-            # Most turns are short, from one effect to the next: those are not worth the way to a thread and back.
-            status = machine.run(FUEL_AT_ONCE)
-        if status is Status.OUT_OF_FUEL:
-            status = await trio.to_thread.run_sync(
-                machine.run, self._fuel_slice, limiter=self._limiter
-            )
+            try:
+                status = await self._run(agent, machine)
+            except Denied as refusal:
+                return partial(self._agents.pause, agent, str(refusal), denied_right=refusal.right)
         return self._following(agent, machine, status)
+
+    async def _run(self, agent: Agent, machine: Machine) -> Status:
+        """Run one slice, its fuel taken from the agent's budgets before. Raises Denied."""
+        reserved = self._authority.reserve_fuel(agent, self._fuel_slice)
+        most = self._fuel_slice if reserved is None else reserved.amount
+        before = machine.fuel_used
+        # Most turns are short, from one effect to the next: those are not worth the way to a thread and back.
+        status = machine.run(min(most, FUEL_AT_ONCE))
+        if status is Status.OUT_OF_FUEL and most > FUEL_AT_ONCE:
+            status = await trio.to_thread.run_sync(
+                machine.run, most - FUEL_AT_ONCE, limiter=self._limiter
+            )
+        if reserved is not None:
+            self._authority.settle_fuel(agent, reserved, machine.fuel_used - before)
+        return status
 
     def _following(self, agent: Agent, machine: Machine, status: Status) -> Following | None:
         match status:

@@ -86,7 +86,7 @@ NOT_CANONICAL = {
     "hops over 255": b"\x83" + GOOD[1:] + b"\x07\xcd\x01\x00",
     "empty segment": GOOD.replace(b"alpha/**", b"alpha//*"),
     "** before the end": GOOD.replace(b"alpha/**", b"**/alpha"),
-    "unknown resource": b"\x83" + GOOD[1:] + b"\x09\x81\x05\x01",
+    "unknown resource": b"\x83" + GOOD[1:] + b"\x09\x81\x06\x01",
     "keys of at descending": b"\x83"
     + GOOD[1:]
     + b"\x04\x92"
@@ -296,6 +296,7 @@ ALL_CAVEATS = st.builds(
     note=st.none() | st.text(st.characters(exclude_categories=["Cs"]), max_size=30),
     state=st.none() | st.binary(min_size=32, max_size=32),
     epoch=st.none() | UINT,
+    account=st.none() | KEYS,
 )
 
 

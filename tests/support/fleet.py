@@ -147,10 +147,10 @@ class Fleet:
             assert (await channel.request("agent.spawn", Map(body)))["id"] == agent
         return agent
 
-    def delegate(self, token: Token, name: str, agent: bytes) -> bytes:
+    def delegate(self, token: Token, name: str, agent: bytes, **caveats: Any) -> bytes:
         """Return a token of the operator for one agent on a node."""
-        key = self.cluster.node(name).key
-        return token.append(self.cluster.operator_key, key, Caveats(agent=agent)).to_bytes()
+        key, narrower = self.cluster.node(name).key, Caveats(agent=agent, **caveats)
+        return token.append(self.cluster.operator_key, key, narrower).to_bytes()
 
     async def settled(self, name: str, agent: bytes) -> tuple[str, Map]:
         """Return where an agent ended or was paused, followed from node to node, and its summary."""

@@ -1,0 +1,384 @@
+"""What was granted is spent once: over nodes, children, hops, refusals and crashes.
+
+The oracle counts what was let through in states that survive, and asks no meter. A world is a few honest nodes, each with
+its meter and what of it is durable; agents with their durable state; and hand-offs as they go, one commit at a time.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from dataclasses import dataclass, field, replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from capabilities.budget import Meter
+from capabilities.caveats import Caveats, Resource, Rights, Verb
+from capabilities.custody import hand_on, take_back
+from capabilities.errors import TokenRefused
+from capabilities.keys import PrivateKey
+from capabilities.tokens import Token, mint
+from capabilities.verify import VerifiedChain
+
+ROOT, PERSON = PrivateKey(b"r" * 32), PrivateKey(b"p" * 32)
+KEYS = [PrivateKey(bytes([n]) * 32) for n in range(1, 4)]
+KEPT = (Resource.FUEL, Resource.ROWS, Resource.CHILDREN, Resource.HOPS)
+GRANT = {Resource.FUEL: 1000, Resource.ROWS: 50, Resource.CHILDREN: 6, Resource.HOPS: 12}
+EVERYTHING = (Rights(Verb.READ, "**"),)
+
+
+def granted(budget: dict[Resource, int], account: PrivateKey | None = None) -> Token:
+    caveats = Caveats(
+        exp=1000,
+        rights=EVERYTHING,
+        budget=budget,
+        account=None if account is None else account.public,
+    )
+    return mint(ROOT, PERSON.public, caveats)
+
+
+def chain(token: Token) -> VerifiedChain:
+    return VerifiedChain(token.root, token.blocks)
+
+
+@dataclass
+class Agent:
+    """What an agent's record has, and the oracle's note of what it was let do."""
+
+    id: bytes
+    token: Token
+    node: int
+    own: int = 1  # the first block that is its own
+    spent: Counter[Resource] = field(default_factory=Counter)
+    leaving: Token | None = None  # given to another node, which has not answered
+    target: int = -1
+    over: bool = False
+
+
+class Node:
+    """A meter and the rows of it that are on the disk."""
+
+    def __init__(self, key: PrivateKey) -> None:
+        self.key = key
+        self.meter = Meter(key.public)
+        self.rows: dict[bytes, bytes] = {}
+
+    def commit(self, *agents: bytes) -> None:
+        for agent in agents:
+            self.meter.settle(agent)
+        for block, row in self.meter.changed():
+            if row is None:
+                self.rows.pop(block, None)
+            else:
+                self.rows[block] = row
+        self.meter.kept()
+
+    def crash(self) -> None:
+        self.meter = Meter(self.key.public)
+        self.meter.load(self.rows.items())
+
+
+class World:
+    """Nodes and agents, live and durable."""
+
+    def __init__(self, chance: random.Random, account: bool) -> None:
+        self.chance = chance
+        self.nodes = [Node(key) for key in KEYS]
+        self.shared = KEPT
+        self.durable: dict[bytes, Agent] = {}
+        self.live: dict[bytes, Agent] = {}
+        self.begin(granted(GRANT, KEYS[0] if account else None))
+
+    def begin(self, token: Token) -> None:
+        self.live.clear()
+        self.durable.clear()
+        self.first = token.append(PERSON, KEYS[0].public, Caveats())
+        self.add(Agent(b"%032d" % 0, self.first, 0))
+        self.save(b"%032d" % 0)
+
+    def add(self, agent: Agent) -> None:
+        self.live[agent.id] = agent
+
+    def save(self, *agents: bytes) -> None:
+        """One commit: the agents and what they caused."""
+        node = self.nodes[self.live[agents[0]].node]
+        for agent in agents:
+            kept = self.live[agent]
+            self.durable[agent] = replace(kept, spent=Counter(kept.spent))
+        node.commit(*agents)
+
+    def running(self) -> list[Agent]:
+        return [agent for agent in self.live.values() if agent.leaving is None and not agent.over]
+
+    # -- what can happen --
+
+    def spend(self, agent: Agent) -> None:
+        resource = self.chance.choice((Resource.FUEL, Resource.ROWS))
+        cost = {resource: self.chance.randint(1, GRANT[resource] // 3)}
+        try:
+            self.nodes[agent.node].meter.debit(chain(agent.token), cost, agent.id)
+        except TokenRefused:
+            return
+        agent.spent.update(cost)
+
+    def slice(self, agent: Agent) -> None:
+        """Reserve fuel, use some of it, give the rest back."""
+        meter = self.nodes[agent.node].meter
+        reserved = min(300, meter.left(chain(agent.token))[Resource.FUEL])
+        used = self.chance.randint(0, reserved)
+        meter.debit(chain(agent.token), {Resource.FUEL: reserved}, agent.id)
+        meter.refund(chain(agent.token), {Resource.FUEL: reserved - used}, agent.id)
+        agent.spent[Resource.FUEL] += used
+
+    def commit(self, agent: Agent) -> None:
+        self.save(agent.id)
+
+    def spawn(self, agent: Agent) -> None:
+        """A child with a share, durable with the spawn."""
+        node = self.nodes[agent.node]
+        share = {
+            r: self.chance.randint(0, GRANT[r] // 2)
+            for r in self.shared
+            if self.chance.random() < 0.8
+        }
+        one = {Resource.CHILDREN: 1}
+        try:
+            node.meter.debit(chain(agent.token), one, agent.id)
+        except TokenRefused:
+            return
+        made = agent.token.append(node.key, node.key.public, Caveats(budget=share or None))
+        try:
+            node.meter.fund(chain(made), agent.id)
+        except TokenRefused:
+            node.meter.refund(chain(agent.token), one, agent.id)
+            return
+        agent.spent.update(one)
+        child = Agent(made.ids[-1], made, agent.node, own=len(made.blocks) - 1)
+        self.add(child)
+        self.save(agent.id, child.id)
+
+    def end(self, agent: Agent) -> None:
+        self.nodes[agent.node].meter.release(chain(agent.token), agent.own, agent.id)
+        agent.over = True
+        self.save(agent.id)
+
+    def leave(self, agent: Agent) -> None:
+        node = self.nodes[agent.node]
+        target = self.chance.choice([n for n in range(len(self.nodes)) if n != agent.node])
+        try:
+            agent.leaving = hand_on(
+                agent.token, node.key, KEYS[target].public, node.meter, payer=agent.id
+            )
+        except TokenRefused:
+            return
+        agent.target = target
+        if self.chance.random() < 0.8:  # else a crash may come before Given
+            self.save(agent.id)
+
+    def answer(self, agent: Agent, refused: bool | None = None) -> None:
+        """The target takes the agent, or the source hears that it does not want it."""
+        if agent.leaving is None or self.durable[agent.id].leaving is None:
+            return
+        if self.chance.random() < 0.3 if refused is None else refused:
+            take_back(agent.leaving, self.nodes[agent.node].meter, payer=agent.id)
+            agent.leaving, agent.target = None, -1
+            self.save(agent.id)
+            return
+        agent.spent[Resource.HOPS] += 1
+        agent.token, agent.node = agent.leaving, agent.target
+        agent.leaving, agent.target = None, -1
+        self.nodes[agent.node].meter.arrive(chain(agent.token), agent.id)
+        self.save(agent.id)
+
+    def crash(self, index: int) -> None:
+        self.nodes[index].crash()
+        for agent in list(self.live.values()):
+            kept = self.durable.get(agent.id)
+            if kept is None:
+                del self.live[agent.id]
+            elif agent.node == index:
+                self.live[agent.id] = replace(kept, spent=Counter(kept.spent))
+
+    def turn(self) -> None:
+        agents = list(self.live.values())
+        agent = self.chance.choice(agents)
+        if self.chance.random() < 0.1:
+            self.crash(self.chance.randrange(len(self.nodes)))
+        elif agent.leaving is not None:
+            self.answer(agent)
+        elif not agent.over:
+            what = self.chance.choices(
+                (self.spend, self.slice, self.commit, self.spawn, self.leave, self.end),
+                (4, 4, 3, 2, 4, 1),
+            )[0]
+            what(agent)
+
+    # -- what must hold --
+
+    def spent(self) -> Counter[Resource]:
+        total: Counter[Resource] = Counter()
+        for agent in self.live.values():
+            total.update(agent.spent)
+        return total
+
+
+@given(st.randoms(use_true_random=False), st.booleans())
+@settings(max_examples=120)
+def test_what_a_tree_of_agents_spends_never_exceeds_the_grant(
+    chance: random.Random, account: bool
+) -> None:
+    world = World(chance, account)
+    for _ in range(60):
+        world.turn()
+        spent = world.spent()
+        assert all(spent[r] <= GRANT[r] for r in KEPT), spent
+
+
+@given(st.randoms(use_true_random=False))
+@settings(max_examples=120)
+def test_nothing_is_lost_when_everybody_comes_home(chance: random.Random) -> None:
+    """Nobody counts hops here: a child without a share of them could not follow a parent who took all of them along."""
+    world = World(chance, account=False)
+    world.shared = KEPT[:-1]
+    world.begin(granted({r: GRANT[r] for r in world.shared}))
+    shareable = [world.spend, world.slice, world.commit, world.spawn, world.leave]
+    for _ in range(25):
+        agent = chance.choice(list(world.live.values()))
+        if agent.leaving is not None:
+            world.answer(agent)
+        elif chance.random() < 0.1:
+            world.crash(chance.randrange(3))
+        else:
+            chance.choice(shareable)(agent)
+    for agent_id in list(world.live):
+        bring_home(world, agent_id)
+    left, spent = world.nodes[0].meter.left(chain(world.first)), world.spent()
+    assert {r: left[r] + spent[r] for r in world.shared} == {r: GRANT[r] for r in world.shared}
+
+
+def bring_home(world: World, agent_id: bytes) -> None:
+    """Let a hand-off under way end, hop to the first node, end there."""
+    agent = world.live[agent_id]
+    if agent.leaving is not None:
+        world.save(agent.id)
+        world.answer(agent, refused=False)
+    if agent.node:
+        node = world.nodes[agent.node]
+        agent.leaving = hand_on(agent.token, node.key, KEYS[0].public, node.meter, payer=agent.id)
+        agent.target = 0
+        world.save(agent.id)
+        world.answer(agent, refused=False)
+    world.end(agent)
+
+
+def test_a_copy_has_nothing_left_after_the_original_has_gone() -> None:
+    alpha = Meter(KEYS[0].public)
+    token = granted({Resource.ROWS: 10}).append(PERSON, KEYS[0].public, Caveats())
+    alpha.debit(chain(token), {Resource.ROWS: 3})
+    gone = hand_on(token, KEYS[0], KEYS[1].public, alpha, payer=b"a")
+    assert gone.blocks[-1].caveats.budget == {Resource.ROWS: 7}
+    with pytest.raises(TokenRefused, match="block 0 has 0 rows left, not 1"):
+        alpha.debit(chain(token), {Resource.ROWS: 1})
+
+
+def test_what_comes_back_is_there_again_once() -> None:
+    alpha, beta = Meter(KEYS[0].public), Meter(KEYS[1].public)
+    token = granted({Resource.ROWS: 10}).append(PERSON, KEYS[0].public, Caveats())
+    there = hand_on(token, KEYS[0], KEYS[1].public, alpha, payer=b"a")
+    beta.debit(chain(there), {Resource.ROWS: 4})
+    back = hand_on(there, KEYS[1], KEYS[0].public, beta, payer=b"a")
+    assert alpha.arrive(chain(back)) == {Resource.ROWS: 6}
+    assert alpha.arrive(chain(back)) == {}
+    alpha.debit(chain(back), {Resource.ROWS: 6})
+    with pytest.raises(TokenRefused, match="has 0 rows left"):
+        alpha.debit(chain(back), {Resource.ROWS: 1})
+
+
+def test_all_that_comes_back_is_never_more_than_went() -> None:
+    alpha = Meter(KEYS[0].public)
+    token = granted({Resource.ROWS: 10}).append(PERSON, KEYS[0].public, Caveats())
+    there = hand_on(token, KEYS[0], KEYS[1].public, alpha, payer=b"a")
+    backs = [
+        there.append(KEYS[1], KEYS[0].public, Caveats(budget={Resource.ROWS: 6})) for _ in range(3)
+    ]
+    with pytest.raises(TokenRefused, match="handed on from here and has not come back"):
+        alpha.debit(chain(backs[0]), {Resource.ROWS: 1})
+    assert [alpha.arrive(chain(back))[Resource.ROWS] for back in backs] == [6, 4, 0]
+
+
+def test_a_host_that_says_more_has_come_back_is_believed_up_to_what_left() -> None:
+    alpha = Meter(KEYS[0].public)
+    token = granted({Resource.ROWS: 10}).append(PERSON, KEYS[0].public, Caveats())
+    alpha.debit(chain(token), {Resource.ROWS: 8})
+    there = hand_on(token, KEYS[0], KEYS[1].public, alpha, payer=b"a")
+    back = there.append(KEYS[1], KEYS[0].public, Caveats(budget={Resource.ROWS: 1000}))
+    assert alpha.arrive(chain(back)) == {Resource.ROWS: 2}
+    silent = there.append(KEYS[1], KEYS[0].public, Caveats())
+    assert alpha.left(chain(silent)) == {Resource.ROWS: 0}
+
+
+def test_a_refused_hand_off_gives_everything_back_once() -> None:
+    alpha = Meter(KEYS[0].public)
+    token = granted({Resource.ROWS: 10, Resource.HOPS: 2}).append(PERSON, KEYS[0].public, Caveats())
+    there = hand_on(token, KEYS[0], KEYS[1].public, alpha, payer=b"a")
+    assert alpha.left(chain(token)) == {Resource.ROWS: 0, Resource.HOPS: 0}
+    take_back(there, alpha, payer=b"a")
+    take_back(there, alpha, payer=b"a")
+    assert alpha.left(chain(token)) == {Resource.ROWS: 10, Resource.HOPS: 2}
+
+
+def test_a_share_is_the_childs_even_when_its_parent_spends_the_rest() -> None:
+    alpha = Meter(KEYS[0].public)
+    parent = granted({Resource.ROWS: 10}).append(PERSON, KEYS[0].public, Caveats())
+    child = parent.append(KEYS[0], KEYS[0].public, Caveats(budget={Resource.ROWS: 4}))
+    alpha.fund(chain(child))
+    alpha.debit(chain(parent), {Resource.ROWS: 6})
+    alpha.debit(chain(child), {Resource.ROWS: 3})
+    assert alpha.release(chain(child), 2) == {Resource.ROWS: 1}
+    assert alpha.release(chain(child), 2) == {Resource.ROWS: 0}
+    assert alpha.left(chain(parent)) == {Resource.ROWS: 1}
+
+
+def test_a_share_that_is_not_there_is_refused() -> None:
+    alpha = Meter(KEYS[0].public)
+    parent = granted({Resource.ROWS: 10}).append(PERSON, KEYS[0].public, Caveats())
+    child = parent.append(KEYS[0], KEYS[0].public, Caveats(budget={Resource.ROWS: 11}))
+    with pytest.raises(TokenRefused, match="block 0 has 10 rows left, not 11"):
+        alpha.fund(chain(child))
+    assert alpha.left(chain(parent)) == {Resource.ROWS: 10}
+
+
+def test_a_budget_kept_at_one_node_is_drawn_there_first() -> None:
+    alpha, beta = Meter(KEYS[0].public), Meter(KEYS[1].public)
+    token = granted({Resource.ROWS: 10}, account=KEYS[0])
+    directly = token.append(PERSON, KEYS[1].public, Caveats())
+    with pytest.raises(TokenRefused, match="kept at another node"):
+        beta.debit(chain(directly), {Resource.ROWS: 1})
+    over = hand_on(
+        token.append(PERSON, KEYS[0].public, Caveats()), KEYS[0], KEYS[1].public, alpha, payer=b"a"
+    )
+    beta.debit(chain(over), {Resource.ROWS: 10})
+    forged = directly.append(KEYS[1], KEYS[1].public, Caveats(budget={Resource.ROWS: 5}))
+    assert beta.left(chain(forged)) == {Resource.ROWS: 0}
+
+
+def test_a_crash_loses_the_debits_of_the_work_it_undoes_and_no_others() -> None:
+    node = Node(KEYS[0])
+    token = granted({Resource.ROWS: 10}).append(PERSON, KEYS[0].public, Caveats())
+    node.meter.debit(chain(token), {Resource.ROWS: 1}, b"a")
+    node.meter.debit(chain(token), {Resource.ROWS: 2}, b"b")
+    node.meter.debit(chain(token), {Resource.ROWS: 4})
+    node.commit(b"b")
+    node.crash()
+    assert node.meter.left(chain(token)) == {Resource.ROWS: 4}
+
+
+def test_rows_that_could_not_be_written_are_written_next_time() -> None:
+    alpha = Meter(KEYS[0].public)
+    token = granted({Resource.ROWS: 10}).append(PERSON, KEYS[0].public, Caveats())
+    alpha.debit(chain(token), {Resource.ROWS: 1})
+    assert alpha.changed() == alpha.changed() != []
+    alpha.kept()
+    assert alpha.changed() == []

@@ -1,0 +1,225 @@
+"""Budgets over real daemons: what was granted is spent once, wherever the agent goes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+from fleet import Fleet, fleet
+
+from capabilities.caveats import Resource, Verb
+from capabilities.tokens import Token
+from cli.cluster import ALL_VERBS
+from datomstore.value import Keyword, Map
+from protocol.errors import RemoteError
+
+ASK = '(count (q \'[:find ?n :where [_ :n ?n]] "facts"))'
+TOUR = f"""
+(loop [at ["alpha" "beta" "gamma" "alpha" "beta"] seen []]
+  (if (empty? at)
+    seen
+    (do (hop! (first at)) (recur (rest at) (conj seen {ASK})))))
+"""
+
+
+def budgeted(nodes: Fleet, **budget: int) -> Token:
+    return nodes.token(budget={Resource[name.upper()]: n for name, n in budget.items()})
+
+
+async def load(nodes: Fleet, count: int = 10) -> None:
+    data = tuple(Map({Keyword("n"): number}) for number in range(count))
+    for name in nodes.nodes:
+        await nodes.ask(name, "stream.transact", stream="facts", data=data)
+
+
+async def settled(nodes: Fleet, agent: bytes, start: str = "alpha") -> tuple[str, Map]:
+    with trio.fail_after(30):
+        return await nodes.settled(start, agent)
+
+
+def left(nodes: Fleet, name: str, token: Token, agent: bytes) -> Any:
+    """Return what a node would still let a fresh copy of a token spend, by resource."""
+    verified = nodes.nodes[name].authority.verify_chain(nodes.delegate(token, name, agent))
+    return nodes.nodes[name].authority.left(verified)[0]
+
+
+async def test_rows_are_spent_over_the_nodes_of_a_journey(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha", "beta", "gamma") as nodes:
+        await load(nodes)
+        enough = await nodes.spawn("alpha", TOUR, budgeted(nodes, rows=50))
+        place, row = await settled(nodes, enough)
+        assert (place, row["result"]) == ("beta", "[10 10 10 10 10]"), row["reason"]
+        short = await nodes.spawn("alpha", TOUR, budgeted(nodes, rows=35))
+        place, row = await settled(nodes, short)
+        assert (place, row["state"]) == ("alpha", "paused")
+        assert "5 rows left, not 10" in row["reason"]
+
+
+async def test_a_second_agent_with_the_same_token_gets_what_the_first_leaves(
+    tmp_path: Path,
+) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        await load(nodes)
+        token = budgeted(nodes, rows=25)
+        first = await nodes.spawn("alpha", f'[{ASK} (hop! "beta") {ASK} (hop! "alpha")]', token)
+        _, row = await settled(nodes, first)
+        assert row["state"] == "done", row["reason"]
+        assert left(nodes, "alpha", token, first) == {Resource.ROWS: 5}
+        second = await nodes.spawn("alpha", ASK, token)
+        _, row = await settled(nodes, second)
+        assert (row["state"], "has 5 rows left" in row["reason"]) == ("paused", True)
+
+
+async def test_while_it_is_away_nothing_is_left_for_a_copy(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        await load(nodes)
+        token = budgeted(nodes, rows=25)
+        away = await nodes.spawn("alpha", '(do (hop! "beta") (sleep 600000))', token)
+        await nodes.until("alpha", away, "moved")
+        copy = await nodes.spawn("alpha", ASK, token)
+        _, row = await settled(nodes, copy)
+        assert (row["state"], "has 0 rows left" in row["reason"]) == ("paused", True)
+
+
+async def test_a_refused_hop_gives_the_budget_back(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        await load(nodes)
+        token = nodes.token(
+            (ALL_VERBS, "alpha/*"),
+            (Verb.MIGRATE, "*"),
+            budget={Resource.ROWS: 20, Resource.HOPS: 1},
+        )
+        source = f'[(try (hop! "beta") (catch Exception e :no)) {ASK} {ASK}]'
+        await nodes.stop("beta")
+        agent = await nodes.spawn("alpha", source, token)
+        _, row = await settled(nodes, agent)
+        assert row["result"] == "[:no 10 10]", row["reason"]
+        assert left(nodes, "alpha", token, agent) == {Resource.ROWS: 0, Resource.HOPS: 1}
+
+
+async def test_a_target_that_refuses_gives_the_budget_back(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        await load(nodes)
+        token = nodes.token(
+            (ALL_VERBS, "alpha/*"),
+            (Verb.MIGRATE, "*"),
+            budget={Resource.ROWS: 20, Resource.HOPS: 1},
+            at=frozenset({nodes.cluster.node("alpha").key}),
+        )
+        source = f'[(try (hop! "beta") (catch Exception e :no)) {ASK} {ASK}]'
+        agent = await nodes.spawn("alpha", source, token)
+        _, row = await settled(nodes, agent)
+        assert row["result"] == "[:no 10 10]", row["reason"]
+        assert left(nodes, "alpha", token, agent) == {Resource.ROWS: 0, Resource.HOPS: 1}
+
+
+async def test_fuel_runs_out_and_a_further_token_lets_it_go_on(tmp_path: Path) -> None:
+    source = "(loop [i 0] (if (= i 300000) i (recur (inc i))))"
+    async with fleet(tmp_path, "alpha") as nodes:
+        token = budgeted(nodes, fuel=100_000)
+        agent = await nodes.spawn("alpha", source, token)
+        _, row = await settled(nodes, agent)
+        assert (row["state"], row["denied_right"]) == ("paused", "fuel")
+        assert row["fuel_used"] <= 100_000 + 40_000
+        more = nodes.delegate(budgeted(nodes, fuel=10_000_000), "alpha", agent)
+        await nodes.ask("alpha", "agent.resume", id=agent.hex(), tokens=(more,))
+        _, row = await settled(nodes, agent)
+        assert row["result"] == "300000", row["reason"]
+        assert left(nodes, "alpha", token, agent) == {Resource.FUEL: 0}
+
+
+async def test_fuel_that_was_reserved_and_not_used_is_there_again(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        token = budgeted(nodes, fuel=1_000_000)
+        agent = await nodes.spawn("alpha", "(reduce + (range 1000))", token)
+        _, row = await settled(nodes, agent)
+        assert left(nodes, "alpha", token, agent) == {Resource.FUEL: 1_000_000 - row["fuel_used"]}
+
+
+async def test_a_share_is_set_aside_and_what_is_left_of_it_returned(tmp_path: Path) -> None:
+    source = f"(do (log! (str {ASK})) (loop [] (recur)))"
+    async with fleet(tmp_path, "alpha") as nodes:
+        await load(nodes)
+        token = budgeted(nodes, rows=30)
+        agent = await nodes.spawn("alpha", source, paused=True)
+        share = nodes.delegate(token, "alpha", agent, budget={Resource.ROWS: 20})
+        await nodes.ask("alpha", "agent.resume", id=agent.hex(), tokens=(share,))
+        assert left(nodes, "alpha", token, agent) == {Resource.ROWS: 10}
+        await nodes.crash("alpha")
+        await nodes.start("alpha")
+        assert left(nodes, "alpha", token, agent) == {Resource.ROWS: 10}
+        with trio.fail_after(10):
+            while not (await nodes.ask("alpha", "agent.show", id=agent.hex()))["log"]:
+                await trio.testing.wait_all_tasks_blocked(0.01)
+        await nodes.ask("alpha", "agent.kill", id=agent.hex())
+        assert left(nodes, "alpha", token, agent) == {Resource.ROWS: 20}
+
+
+async def test_a_share_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        agent = await nodes.spawn("alpha", "1", paused=True)
+        token = budgeted(nodes, rows=30)
+        share = nodes.delegate(token, "alpha", agent, budget={Resource.ROWS: 31})
+        with pytest.raises(RemoteError, match="has 30 rows left, not 31"):
+            await nodes.ask("alpha", "agent.resume", id=agent.hex(), tokens=(share,))
+        assert left(nodes, "alpha", token, agent) == {Resource.ROWS: 30}
+
+
+async def test_children_are_counted(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        one = nodes.token(budget={Resource.CHILDREN: 1})
+        program = await nodes.spawn("alpha", "1", nodes.token())
+        hash_ = (await nodes.ask("alpha", "agent.show", id=program.hex()))["program"]
+        async with nodes.connected("alpha", one) as channel:
+            spawned = Map({"program": hash_, "nonce": b"n" * 16})
+            await channel.request("agent.spawn", spawned)
+            with pytest.raises(RemoteError, match="has 0 children left, not 1"):
+                await channel.request(
+                    "agent.spawn", Map({**dict(spawned.items()), "nonce": bytes(16)})
+                )
+
+
+async def test_a_persons_budget_is_spent_by_their_questions(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        await load(nodes)
+        token = budgeted(nodes, rows=15)
+        body = Map({"stream": "facts", "query": "[:find ?n :where [_ :n ?n]]"})
+        async with nodes.connected("alpha", token) as channel:
+            await channel.request("query", body)
+            with pytest.raises(RemoteError, match="has 5 rows left, not 10"):
+                await channel.request("query", body)
+
+
+async def test_memory_is_held_while_the_agent_lives(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        token = budgeted(nodes, mem=64 << 20)
+        agent = await nodes.spawn("alpha", "1", token, memory_max=40 << 20, paused=True)
+        assert left(nodes, "alpha", token, agent) == {Resource.MEM: 24 << 20}
+        await nodes.ask("alpha", "agent.kill", id=agent.hex())
+        assert left(nodes, "alpha", token, agent) == {Resource.MEM: 64 << 20}
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_crash_around_a_hop_refunds_nothing_twice(tmp_path: Path, when: str) -> None:
+    """The node dies right before or after the hand-off's first record is durable; what was spent stays spent."""
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        await load(nodes)
+        token = budgeted(nodes, rows=20)
+        agent = await nodes.spawn(
+            "alpha",
+            f'(do {ASK} (transact! "done" [{{:a 1}}]) (sleep 300) (hop! "beta") {ASK})',
+            token,
+        )
+        if when == "before":
+            await nodes.until("alpha", agent, "waiting")
+        else:
+            await nodes.until("alpha", agent, "moved")
+        await nodes.crash("alpha")
+        await nodes.start("alpha")
+        place, row = await settled(nodes, agent)
+        assert place == "beta", row["reason"]
+        assert (row["state"], "has 9 rows left" in row["reason"]) == ("paused", True)
+        assert left(nodes, "alpha", token, agent) == {Resource.ROWS: 0}
