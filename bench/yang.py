@@ -50,7 +50,7 @@ HOST = Host(evaluate)
 RULES = "rules"  # of files, each of which is a pass of its own
 # What is timed: where a name is looked up, and the pass it is.
 STATIONS: tuple[tuple[Any, str, str], ...] = (
-    (yang.lower, "read_source", "read"),
+    (yang.lower, "read_on", "read"),
     (yang.lower, "expand", "expand"),
     (yang.lower, "lower", "lower"),
     (yang.compile, "canonical_statements", "hash"),

@@ -114,13 +114,16 @@ def compile_source(
         try:
             tree, source = expanded_tree(Source(source_name, text), host=host)
         except (SourceError, SourceErrors) as error:
-            raise_all(_with_later_errors(error, library))
+            raise_all(with_later_errors(error, library))
             raise
         return _compile(None, tree, library, source, units)
 
 
-def _with_later_errors(raised: SourceError | SourceErrors, core: CoreLibrary) -> list[SourceError]:
-    """Return the errors of an expansion, and those that can be found in what it left: not what follows from the first."""
+def with_later_errors(raised: SourceError | SourceErrors, core: CoreLibrary) -> list[SourceError]:
+    """Return the errors of reading and expansion, and those that can be found in what these left.
+
+    What follows from the first is not among them. The order is that of places in the text.
+    """
     found = errors_in(raised)
     rest = raised.rest
     if not isinstance(rest, Rest):

@@ -38,6 +38,7 @@ from yang.forms import (
     Form,
     call,
     function_list,
+    leaves_of,
     literal,
     symbol,
     text_of,
@@ -49,11 +50,12 @@ from yang.macros import COUNTER, Macro, Macros
 from yang.namespaces import CORE, CORE_NAMESPACES, SLASHED, USER, Global, Globals
 from yang.near import near_hint
 from yang.program import HASH_SIZE, tree_of
-from yang.reader.clojure import read_source
+from yang.reader.clojure import read_on
 from yang.reader.resolve import resolve
 from yang.segment import Span
 from yang.special import SPECIAL, global_name
 from yang.types_and_protocols import CLASS_NAMES, FULL_NAMES, IMPORTED, construct
+from yang.unread import promised
 from yang.walk import Walk, run
 
 Scope: TypeAlias = frozenset[str]
@@ -197,6 +199,10 @@ class Expander:
         self.unsure: set[str] = set()
         self.missing: set[str] = set()
         self.broken: set[str] = set()  # macros with errors inside
+        self.unread_count = 0  # of errors, those of the reader
+        self.unread: set[str] = (
+            set()
+        )  # names in forms that nobody could read, on which others build
         self._made = 0
         self._depth = 0  # of macro calls in expansions
         self._whole = literal(None, Span(1, 1, 1, 1))  # the top-level form that is expanded now
@@ -594,10 +600,18 @@ class Expander:
         except MacroFault as fault:
             raise self.error(f"in the macro {form.value[0].value}: {fault}", form.span) from None
         except (SourceError, SourceErrors) as error:
-            if self.errors:  # what the macro needs does not compile, which is told already
+            if self._is_told(error):
                 return literal(None, form.span)
             raise error from None
         return expanded
+
+    def _is_told(self, error: SourceError | SourceErrors) -> bool:
+        """Return whether it was told already why something that a macro needs does not compile."""
+        if len(self.errors) > self.unread_count:
+            return True
+        rest = self._rest(())
+        names = [one.unresolved for one in errors_in(error)]
+        return all(name is not None and rest.may_have(name) for name in names)
 
     def _derived(self, form: Form, scope: Scope) -> Callable[[Expander, Form], Form] | None:
         """Return the derived form that a head means, unless it is shadowed."""
@@ -731,11 +745,13 @@ class Expander:
         """Return the core forms of top-level forms. Raises SourceError, or SourceErrors for all that is wrong."""
         out = self.statements(forms)
         if self.errors:
-            whole = (*self.prelude.values(), *out)
-            source = self.source_with_words()
-            rest = Rest(whole, source, frozenset(self.unsure), frozenset(self.missing))
-            raise_all(self.errors[:ERRORS_SHOWN_MAX], rest)
+            raise_all(self.errors[:ERRORS_SHOWN_MAX], self._rest(out))
         return out
+
+    def _rest(self, statements: Iterable[Form]) -> Rest:
+        whole = (*self.prelude.values(), *statements)
+        source = self.source_with_words()
+        return Rest(whole, source, frozenset(self.unsure), frozenset(self.missing))
 
     def found_out(self) -> Known:
         """Return what was known from the beginning together with what came out at the end."""
@@ -750,7 +766,7 @@ class Expander:
     def source_with_words(self) -> Source:
         """Return the source with the names that a misspelt one may have meant, and those that macros mention."""
         words = self.macros.table.keys() | SPECIAL.keys() | self.syntax.keys()
-        words = {word for word in words if "~" not in word}
+        words = {word for word in words | self.unsure if "~" not in word}
         return replace(self.source, words=frozenset(words), macro_uses=self.macros.mentioned())
 
     def branch(self, source: Source, known: Known) -> Expander:
@@ -765,8 +781,9 @@ class Expander:
         twin.dynamic, twin.features = self.dynamic | known.dynamic, set(known.features)
         twin._wanted, twin.prelude = set(self._wanted), dict(self.prelude)
         twin._pending, twin._arriving = deque(), []
+        twin.unread_count = 0
         twin.errors, twin.unsure, twin.missing = [], set(self.unsure), set(self.missing)
-        twin.broken = set(self.broken)
+        twin.broken, twin.unread = set(self.broken), set(self.unread)
         twin._again, twin._files = set(), dict(self._files)
         twin.written = dict(self.written)
         return twin
@@ -779,6 +796,10 @@ class Expander:
         self._pending.extend([(form, ()) for form in forms])
         while self._pending and len(self.errors) < ERRORS_SHOWN_MAX:
             entry = self._pending.popleft()
+            if isinstance(entry, tuple) and entry[0].kind == "unread":
+                self._pass_over(entry[0])
+                continue
+            count = len(self.errors)
             try:
                 if isinstance(entry, tuple):
                     self._enter_stated(entry[0])
@@ -789,6 +810,8 @@ class Expander:
                 self.note(error)
                 if isinstance(entry, tuple):
                     self._note_unsure(entry[0])
+            if len(self.errors) > count and isinstance(entry, tuple):
+                self._forgive(entry[0], count)
             self._pending.extendleft(reversed(self._arriving))
             self._arriving.clear()
         return out
@@ -797,12 +820,47 @@ class Expander:
         """Take an error, after which expansion goes on."""
         self.errors += errors_in(error)
 
+    def note_unread(self, errors: Sequence[SourceError]) -> None:
+        """Take the errors of the reader; what they are about are forms of the kind `unread`."""
+        self.errors += errors
+        self.unread_count += len(errors)
+
     def _note_unsure(self, form: Form) -> None:
         """Note what a form that could not be expanded would have defined."""
         names = form.value[1:] if form.kind == "list" else ()
         for name in names[:1]:
             if name.kind == "symbol":
                 self.unsure.add(self.globals.global_name(name.value))
+
+    def _pass_over(self, form: Form) -> None:
+        """Note what a form that could not be read would have defined."""
+        found = promised(form)
+        if found.namespace is not None and not self.core:
+            self.enter(found.namespace)
+        self.unsure |= {self.globals.global_name(name) for name in found.values}
+        self.unread |= {self.globals.global_name(name) for name in found.shapes}
+        for name in found.macros:
+            own = self.globals.global_name(name)
+            self.globals.table[own] = Global(own, self.namespace, "macro")
+            nothing = call(form.span, "def", symbol(own, form.span), literal(None, form.span))
+            self.macros.define(own, nothing, sees_locals=False, arglists=())
+            self.broken.add(own)
+        for short, namespace in found.aliases.items():
+            if self.library_of(namespace) is None:
+                self.miss(namespace)
+            self.globals.current.aliases[short] = namespace
+        if found.requires:
+            self.missing.add(ANYTHING)
+
+    def _forgive(self, form: Form, count: int) -> None:
+        """Take back the errors after so many, if the form names what only an unread one tells the shape of."""
+        if not self.unread:
+            return
+        leaves = leaves_of(form)
+        names = {leaf.value.rpartition("/")[2].rstrip(".") for leaf in leaves if _is_symbol(leaf)}
+        if not self.unread.isdisjoint(map(self.globals.global_name, names)):
+            del self.errors[count:]
+            self._pass_over(Form("unread", leaves, form.span))
 
     def miss(self, namespace: str) -> None:
         """Take a namespace that was not found for one that has every name."""
@@ -890,15 +948,16 @@ class Expander:
         self.macros.source = self.source
         here = self.namespace
         self.missing.add(namespace)  # until it is known to be whole
-        forms = read_source(self.source, text, before)
+        forms, errors, is_whole = read_on(self.source, text, before)
+        self.note_unread(errors)
 
         def leave() -> None:
             said = self.namespace
             self.enter(here)
-            if said == namespace:
-                self.missing.discard(namespace)
-            else:
+            if said != namespace:
                 raise self.error(f"{name} does not say (ns {namespace})", span)
+            if is_whole:
+                self.missing.discard(namespace)
 
         self._arriving += [lambda: self.enter(USER), *[(form, ()) for form in forms], leave]
 
@@ -922,7 +981,8 @@ class Expander:
         self.source, before = self.source.with_part(name, text)
         self.macros.source = self.source
         here = self.namespace
-        forms = read_source(self.source, text, before)
+        forms, errors, _ = read_on(self.source, text, before)
+        self.note_unread(errors)
         self._arriving += [*[(form, ()) for form in forms], lambda: self.enter(here)]
 
     def forget(self, form: Form) -> None:
@@ -1037,6 +1097,10 @@ def is_function(form: Form) -> bool:
     return form.kind == "list" and bool(form.value) and form.value[0].value in ("fn", "fn*")
 
 
+def _is_symbol(form: Form) -> bool:
+    return form.kind == "symbol"
+
+
 def _is_true(form: Form | None) -> bool:
     return form is not None and (form.kind != "literal" or form.value not in (None, False))
 
@@ -1053,16 +1117,19 @@ def expand(
     core: bool = False,
     host: Host = ALONE,
     known: Known = NOTHING_KNOWN,
+    errors: Sequence[SourceError] = (),
 ) -> Expanded:
     """Return the core forms of a program's forms.
 
     What is only known at the end but matters before (a definition of a name that would be written out, a dynamic variable
     used before it is defined, a local that hides a definition a macro means) is in `known`, with which all is done again.
+    `errors` are those of the reader, with which there is nothing to return.
 
     Raises:
         SourceError, SourceErrors: every top-level form is looked at, so errors of several are raised together.
     """
     expander = Expander(source, core=core, known=known, host=host)
+    expander.note_unread(errors)
     out = expander.expanded(forms)
     found = expander.found_out()
     if found != known:

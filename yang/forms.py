@@ -11,7 +11,7 @@ Fits:   the reader makes forms, `yang.expand` rewrites them to core forms, `yang
 
 Kinds that the reader makes and `yang.reader.resolve` replaces, since they depend on the namespace: auto (`::a`, its name),
 namespaced (`#::a{}`: alias and map), syntax-quote, unquote, unquote-splicing (one form each). A tagged form (tag and
-form) is one whose tag means nothing here.
+form) is one whose tag means nothing here; an unread one holds the leaves of a form at the top that cannot be read.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ FormKind = Literal[
     "unquote",
     "unquote-splicing",
     "tagged",
+    "unread",
 ]
 _LEAVES = frozenset({"literal", "symbol", "auto"})
 
@@ -97,6 +98,19 @@ class Expansion(NamedTuple):
 
     macro: str
     form: Form
+
+
+def leaves_of(form: Form) -> tuple[Form, ...]:
+    """Return the forms without parts that are in a form, in the order of the text."""
+    found: list[Form] = []
+    stack = [form]
+    while stack:
+        form = stack.pop()
+        if form.is_leaf:
+            found.append(form)
+        else:
+            stack.extend(reversed(form.value))
+    return tuple(found)
 
 
 def literal(value: object, span: Span) -> Form:

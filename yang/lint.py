@@ -29,7 +29,7 @@ from datomstore.datalog.errors import text_of
 from datomstore.value import Keyword, List, Symbol
 from yang import rules
 from yang.analysis import Rows
-from yang.compile import mistakes
+from yang.compile import mistakes, with_later_errors
 from yang.core import core_library
 from yang.derivation import ERROR_RELATIONS
 from yang.errors import Source, SourceError, SourceErrors
@@ -97,7 +97,7 @@ def lint(
     try:
         tree, source = expanded_tree(Source(source_name, text), host=host)
     except (SourceError, SourceErrors) as error:
-        return sorted(_refusals(error))
+        return sorted(_refusals(with_later_errors(error, core_library())))
     subject = subject_of(tree, macro_uses=source.macro_uses)
     wrong = subject.relations(ERROR_RELATIONS)
     refused = mistakes(wrong, subject.ast, core_library(), source)
@@ -273,8 +273,7 @@ def _unfit(row: Sequence[Any], file: RuleFile) -> RulesInvalid:
     return _invalid(f"no finding: {edn.write(tuple(row))}", span, file.source, hint)
 
 
-def _refusals(error: SourceError | SourceErrors) -> list[Finding]:
-    errors = error.errors if isinstance(error, SourceErrors) else (error,)
+def _refusals(errors: Iterable[SourceError]) -> list[Finding]:
     return [_finding(each, "error", COMPILE_CODE) for each in errors]
 
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from yang.errors import ProgramInvalid, Source
+from yang.errors import ProgramInvalid, Source, raise_all
 from yang.expand import expand
 from yang.forms import Expansion, Form, literal, text_of, value_of
 from yang.host import ALONE, Host
 from yang.nodes import KINDS, Item, Kind, Tree, Written
 from yang.pause import collector_paused
-from yang.reader.clojure import read_source
+from yang.reader.clojure import read_on
 from yang.segment import Span
 
 _PROGRAM, _LITERAL, _VARIABLE = KINDS["program"], KINDS["literal"], KINDS["variable"]
@@ -57,7 +57,10 @@ def tree_of_files(source: Source, *, core: bool = False) -> Tree:
 def expanded_tree(source: Source, *, core: bool = False, host: Host = ALONE) -> tuple[Tree, Source]:
     """Return the AST of a source, and the source with the files it required."""
     with collector_paused():
-        forms, whole = expand(read_source(source), source, core=core, host=host)
+        read, errors, is_whole = read_on(source)
+        if not is_whole:
+            raise_all(errors)
+        forms, whole = expand(read, source, core=core, host=host, errors=errors)
         return lower(forms, whole), whole
 
 

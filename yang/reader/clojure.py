@@ -1,16 +1,23 @@
 """Clojure source text to forms with spans.
 
 Is:     the two loops over the tables of clojure.lark, the meaning of its rules, and errors that name what is unclosed,
-        unexpected or not supported; several of them in one run.
+        unexpected or not supported; several of them in one run, each form without errors being read all the same.
 Is not: expansion; `#( )`, quote and deref are only spelled out as forms. What depends on the namespace (`::a`, syntax
         quote) keeps a kind of its own until `yang.reader.resolve` knows that.
 Fits:   first station of the compiler; `yang.expand` takes the forms.
 Source: Clojure 1.11's reader. Grammar in clojure.lark; both loops keep their own stacks: deep text cannot exhaust Python's.
+
+After an error reading goes on at the next line that begins with a parenthesis. That such a line begins a form at the top
+is what editors take for granted, too (Emacs: open-paren-in-column-0-is-defun-start); nothing depends on it in text that
+can be read. What lies between is one form of the kind `unread`: its symbols and literals, so that later stations can see
+what it would have defined.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
 from typing import Any, NamedTuple, TypeAlias
 
 from datomstore.value import Keyword
@@ -35,6 +42,10 @@ _CLOSERS = {
     "SET_OPEN": "}",
     "NAMESPACED_OPEN": "}",
 }
+_CUT = "CUT"  # the type of a token that stands where a string is not closed
+_STARTS = frozenset({"LIST_OPEN", "CONDITIONAL_OPEN"})  # of a form at the top, in column 1
+_AFTER_STRINGS = frozenset(" \t\r\n\f\v,)]};")  # what stands behind one that ends where it should
+_NEW_FORM = "\n("
 _REFUSED = {
     "#=": "read-time evaluation #= is not supported",
     "#<": "unreadable form",
@@ -58,6 +69,14 @@ class _Mark(NamedTuple):
     text: str
     span: Span
     token: int  # position among the tokens
+
+
+class Reading(NamedTuple):
+    """The top-level forms of a text, those that cannot be read among them as `unread`, and what is wrong with these."""
+
+    forms: tuple[Form, ...]
+    errors: list[SourceError]
+    is_whole: bool  # False: there are so many errors that reading ended before the text
 
 
 class _Splice(NamedTuple):
@@ -87,10 +106,21 @@ def read(text: str, source_name: str = "<source>") -> tuple[Form, ...]:
 def read_source(source: Source, text: str | None = None, lines_before: int = 0) -> tuple[Form, ...]:
     """Return the top-level forms of a source, or of the part of it that comes after so many lines.
 
-    Cost: linear; about 25 us a line.
+    Raises:
+        SourceError, SourceErrors: what cannot be read.
+    """
+    forms, errors, _ = read_on(source, text, lines_before)
+    raise_all(errors)
+    return forms
+
+
+def read_on(source: Source, text: str | None = None, lines_before: int = 0) -> Reading:
+    """Return all that can be read of a source, or of the part of it that comes after so many lines, and what cannot.
+
+    Cost: linear, about 25 us a line; with errors once more for each of them, which are ERRORS_SHOWN_MAX at most.
 
     Raises:
-        SourceError, SourceErrors: what cannot be read; after an error reading goes on where a line starts with a bracket.
+        SourceError: it is too long, or not text.
     """
     text = source.text if text is None else text
     start = Span(1 + lines_before, 1, 1 + lines_before, 1)
@@ -105,8 +135,8 @@ def read_source(source: Source, text: str | None = None, lines_before: int = 0) 
         reading = _Reading(lines_before)
         tokens = reading.scan(text)
         forms = reading.parse(tokens)
-    raise_all(_errors(source, reading.faults))
-    return forms
+    errors = _errors(source, reading.faults)
+    return Reading(forms, errors, len(errors) < ERRORS_SHOWN_MAX)
 
 
 def is_complete(text: str) -> bool:
@@ -139,6 +169,7 @@ class _Reading:
             False  # the text ends inside a string, so what is open is open because of that
         )
         self.is_open = False  # it ends inside a form, and nothing before is misplaced
+        self._cut_at = 0  # tokens up to the last string that is not closed
 
     # -- text to tokens --
 
@@ -151,7 +182,9 @@ class _Reading:
         while position < size:
             found = match(text, position)
             if found is None:
-                position = self._skip(text, position, _span_at(text, position, self.lines_before))
+                position = self._skip(text, position, tokens)
+                line = 1 + self.lines_before + text.count("\n", 0, position)
+                line_start = text.rfind("\n", 0, position) + 1
                 continue
             name = found.lastgroup
             position, end = found.span(name)  # type: ignore[arg-type]
@@ -183,28 +216,60 @@ class _Reading:
             position = end
         return tokens
 
-    def _skip(self, text: str, position: int, span: Span) -> int:
+    def _skip(self, text: str, position: int, tokens: list[Token]) -> int:
         """Note a place where no token starts; return where to go on."""
+        if len(self.faults) >= ERRORS_SHOWN_MAX:
+            return len(text)
         two = text[position : position + 2]
         if two[0] == '"' or two == '#"':
-            what = "string" if two[0] == '"' else "regular expression"
-            self.faults.append(_Fault(f"this {what} is not closed", span, 'close it with "'))
             self.is_cut = True
-            return len(text)
+            return self._cut(text, position, tokens)
         message = _REFUSED.get(two) or f"unexpected {two[0]}"
-        self.faults.append(_Fault(message, span))
+        self._note(message, _span_at(text, position, self.lines_before))
         return position + (2 if two in _REFUSED else 1)
+
+    def _cut(self, text: str, position: int, tokens: list[Token]) -> int:
+        """Take back what was read since a string that is not closed; return where the next form begins.
+
+        All later quotes close where they should open. So it is not the last one that is to blame, but the first that
+        has the beginning of a form in it and code right behind it, if there is such a string.
+        """
+        kept = len(tokens)
+        for number, start, end in self._long_strings(text, tokens):
+            if text[end : end + 1] not in _AFTER_STRINGS and _NEW_FORM in text[start:end]:
+                kept, position = number, start
+                break
+        span = _span_at(text, position, self.lines_before)
+        del tokens[kept:]
+        self.faults = [fault for fault in self.faults if fault.span < span]
+        what = "string" if text[position] == '"' else "regular expression"
+        self._note(f"this {what} is not closed", span, 'close it with "')
+        tokens.append((_CUT, _Mark(_CUT, "", span, kept)))
+        self._cut_at = len(tokens)
+        following = text.find(_NEW_FORM, position)
+        return len(text) if following < 0 else following + 1
+
+    def _long_strings(self, text: str, tokens: list[Token]) -> Iterator[tuple[int, int, int]]:
+        """Yield the strings of several lines since the last one that was not closed: number, start and end."""
+        lines = list(accumulate((len(line) + 1 for line in text.split("\n")), initial=0))
+        for number in range(self._cut_at, len(tokens)):
+            type_, form = tokens[number]
+            if type_ in ("STRING", "REGEX") and form.span.line < form.span.end_line:
+                first, last = form.span.line - self.lines_before, form.span.end_line
+                end = lines[last - self.lines_before - 1] + form.span.end_column - 1
+                yield number, lines[first - 1] + form.span.column - 1, end
 
     # -- tokens to forms --
 
     def parse(self, tokens: list[Token]) -> tuple[Form, ...]:
-        """Return the forms of tokens; after a fault, what could still be read."""
+        """Return the forms of tokens, those with faults in them unread."""
         _, actions, start, end, names = tables()
         states: list[Any] = [start]
         values: Parts = []
         rules = {name: getattr(self, f"_{name}") for name in names}
+        done: list[Form] = []  # what was read before the last recovery
         is_deep = False
-        number, count = 0, len(tokens)
+        number = 0
         following: list[Token] = [*tokens, ("$END", None)]
         while True:
             type_, token = following[number]
@@ -240,50 +305,87 @@ class _Reading:
                 if type_ == "$END" and state == end:
                     break
             else:
-                number = self._recover(tokens, number, values)
-                if number < 0:
-                    break
-                if number == count or tokens[number][1].span.column == 1:
-                    states, values = [start], []
-        forms: tuple[Form, ...] = tuple(values[0]) if values and isinstance(values[0], list) else ()
+                first, number = self._recover(tokens, number, values)
+                done += values[0] if values else ()
+                done.append(_unread(tokens[first:number]))
+                states, values = [start], []
+        forms = (*done, *values[0])
         if is_deep and not self.faults:
             self._refuse_deep(forms)
-        return forms
+        return self._sound(forms, tokens) if self.faults else forms
 
-    def _recover(self, tokens: list[Token], number: int, values: Parts) -> int:
-        """Note the fault of a token that cannot stand where it does; return where to go on, -1 for nowhere."""
+    def _recover(self, tokens: list[Token], number: int, values: Parts) -> tuple[int, int]:
+        """Note the fault of a token that cannot stand where it does; return from where to where tokens are not read."""
         waiting = [entry for entry in values if isinstance(entry, _Mark)]
         at_end = number == len(tokens)
         self.is_open = self.is_open or (at_end and not self.faults)
-        if waiting and waiting[-1].type not in _CLOSERS:
+        if not waiting:
+            return self._recover_outside(tokens, number, values[0] if values else [])
+        openers = [mark for mark in waiting if mark.type in _CLOSERS]
+        resume = self._next_start(tokens, (openers or waiting)[0].token + 1)
+        if openers and resume < number:
+            before = [mark for mark in openers if mark.token < resume]
+            line = tokens[resume][1].span.line - self.lines_before
+            self._note_open(before[-1], f"the form of line {line} begins before its")
+        elif not at_end and tokens[number][0] == _CUT:
+            pass  # which was told where it was cut
+        elif waiting[-1].type not in _CLOSERS:
             self._note(f"{waiting[-1].text} has no form after it", waiting[-1].span)
-            start = waiting[0]
-        elif not waiting:
-            mark: _Mark = tokens[number][1]
-            self._note(f"{mark.text} closes nothing", mark.span)
-            start = mark
+        elif at_end:
+            self._note_open(waiting[-1], "the text ends before its")
         else:
-            start = waiting[0]
-            self._note_open(waiting, None if at_end else tokens[number][1])
-        for following in range(start.token + 1, len(tokens)):
-            type_, token = tokens[following]
-            if token.span.column == 1 and type_ in _CLOSERS and following != number:
-                return following
-        return -1
+            self._note_wrong(waiting[-1], tokens[number][1])
+        return waiting[0].token, resume
 
-    def _note_open(self, waiting: list[_Mark], closing: _Mark | None) -> None:
-        opener = waiting[-1]
-        closer = _CLOSERS[opener.type]
-        if closing is not None:
-            place = f"line {opener.span.line}, column {opener.span.column}"
-            self._note(
-                f"{closing.text} does not close {opener.text} of {place}",
-                closing.span,
-                f"expected {closer}",
-            )
-        elif not self.is_cut:
-            message = f"{opener.text} is not closed"
-            self._note(message, opener.span, f"the text ends before its {closer}")
+    def _recover_outside(
+        self, tokens: list[Token], number: int, items: list[Form]
+    ) -> tuple[int, int]:
+        """As `_recover`, of what closes nothing: the form before it may have ended too early, and is not read."""
+        type_, mark = tokens[number]
+        resume = self._next_start(tokens, number + 1)
+        if type_ == _CUT:
+            return number, resume
+        self._note(f"{mark.text} closes nothing", mark.span)
+        first = number
+        while items:
+            suspect = items.pop().span
+            while first and tokens[first][1].span > suspect:
+                first -= 1
+            if suspect.column == 1:
+                break
+        return first, resume
+
+    def _next_start(self, tokens: list[Token], number: int) -> int:
+        """Return the next token that begins a form at the top as far as one can see."""
+        if len(self.faults) >= ERRORS_SHOWN_MAX:
+            return len(tokens)
+        for following in range(number, len(tokens)):
+            type_, token = tokens[following]
+            if type_ in _STARTS and token.span.column == 1:
+                return following
+        return len(tokens)
+
+    def _sound(self, forms: tuple[Form, ...], tokens: list[Token]) -> tuple[Form, ...]:
+        """Return forms, those with a fault in them unread."""
+        faults = sorted([fault.span[:2] for fault in self.faults])
+        starts = [token.span[:2] for _, token in tokens]
+        sound: list[Form] = []
+        for form in forms:
+            at = bisect_left(faults, form.span[:2])
+            if form.kind != "unread" and at < len(faults) and faults[at] < form.span[2:]:
+                first = bisect_left(starts, form.span[:2])
+                form = _unread(tokens[first : bisect_left(starts, form.span[2:])])
+            sound.append(form)
+        return tuple(sound)
+
+    def _note_open(self, opener: _Mark, before: str) -> None:
+        hint = f"{before} {_CLOSERS[opener.type]}"
+        self._note(f"{opener.text} is not closed", opener.span, hint)
+
+    def _note_wrong(self, opener: _Mark, closing: _Mark) -> None:
+        place = f"line {opener.span.line - self.lines_before}, column {opener.span.column}"
+        message = f"{closing.text} does not close {opener.text} of {place}"
+        self._note(message, closing.span, f"expected {_CLOSERS[opener.type]}")
 
     def _note(self, message: str, span: Span, hint: str | None = None) -> None:
         self.faults.append(_Fault(message, span, hint))
@@ -432,6 +534,12 @@ class _Reading:
         else:
             raise _Refused("metadata is a symbol, keyword, string or map", metadata.span)
         return form._replace(meta=(*form.meta, *entries))
+
+
+def _unread(tokens: Sequence[Token]) -> Form:
+    """Return the form that stands for tokens that make none."""
+    span = _between(tokens[0][1].span, tokens[-1][1].span)
+    return Form("unread", tuple([token for _, token in tokens if token.__class__ is Form]), span)
 
 
 def _exact(form: Form, span: Span) -> Form:
