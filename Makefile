@@ -28,13 +28,15 @@ $(INSTALLED): .venv/bin/python pyproject.toml setup.py $(CORE)
 demo: install
 	$(BIN)/yin demo
 
-# The last two lines run the machine in builds that audit it: every test in them is about its memory and its state.
+# The last lines run the machine in builds that audit it: every test in them is about its memory and its state. The one
+# before takes away every twelfth protection; `make mutants` takes each.
 test: install $(HOSTILE)/.built $(ASAN)/.built
 	$(BIN)/pytest -q
+	PYTHONPATH=.:tests/support $(BIN)/python -m mutants --each 12
 	YIN_MACHINE=$(HOSTILE) $(BIN)/pytest -q tests/hostile
 	$(UNDER_ASAN) PYTHONPATH=.:tests/support $(BIN)/python -m fuzzing --seconds 20
 
-check: install lint types layers test
+check: install lint types layers test mutants
 
 lint: install
 	$(BIN)/ruff format --check .
@@ -65,6 +67,11 @@ asan: $(ASAN)/.built
 
 fuzz: $(ASAN)/.built
 	$(UNDER_ASAN) PYTHONPATH=.:tests/support $(BIN)/python -m fuzzing --seconds $(or $(SECONDS),60)
+
+# Each protection of tokens, wire and node removed, one at a time: the tests named for it in tests/mutants have to notice.
+.PHONY: mutants
+mutants: install
+	PYTHONPATH=.:tests/support $(BIN)/python -m mutants
 
 bench: install
 	$(BIN)/python -m bench

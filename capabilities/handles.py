@@ -82,7 +82,6 @@ class Handle:
             self._allowed.get(stream, 0) & verb._value_
             and self._from_s <= now_s <= self._until_s
             and self._generation == self._revoked.generation
-            and attribute is None
             and not cost
             and (
                 self._age_max is None
@@ -103,7 +102,7 @@ class Handle:
         )
         generation = self._revoked.generation
         authorize(self.token, request, revoked=self._revoked, meter=self._meter)
-        if attribute is None:
+        if attribute is None:  # what is allowed without naming an attribute is allowed of each
             self._keep(verb, stream, generation)
         return self.tip
 

@@ -79,10 +79,10 @@ class PublicKey:
             data = base64.b32decode(padded)
         except (ValueError, UnicodeEncodeError):
             raise KeyInvalid("this is not the text of a public key") from None
-        raw, check = data[:KEY_SIZE], data[KEY_SIZE:]
-        if len(raw) != KEY_SIZE or check != _check(raw) or PublicKey(raw).text != text.lower():
+        key = PublicKey(data[:KEY_SIZE])
+        if key.text != text.lower():  # the checksum is a part of it
             raise KeyInvalid("the text of the public key has a typing error in it")
-        return PublicKey(raw)
+        return key
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, PublicKey) and self.bytes == other.bytes

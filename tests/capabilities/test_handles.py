@@ -151,3 +151,38 @@ def test_a_handle_forgets_streams_rather_than_grow() -> None:
     for number in range(3 * HANDLE_STREAMS_MAX):
         handle.authorize(Verb.READ, f"alpha/{number}", 1)
         assert len(handle._allowed) <= HANDLE_STREAMS_MAX
+
+
+def test_a_clock_set_back_ends_what_has_not_begun() -> None:
+    caveats = Caveats(exp=100, nbf=50, rights=(Rights(Verb.READ, "**"),))
+    handle = handle_of(mint(ROOT, HOLDER.public, caveats), RevocationSet())
+    handle.authorize(Verb.READ, "alpha/orders", 50)
+    with pytest.raises(TokenRefused, match="holds only in"):
+        handle.authorize(Verb.READ, "alpha/orders", 49)
+
+
+def test_what_is_allowed_of_one_attribute_is_not_of_all() -> None:
+    caveats = Caveats(exp=100, rights=(Rights(Verb.READ, "**"),), attrs=("shop/*",))
+    handle = handle_of(mint(ROOT, HOLDER.public, caveats), RevocationSet())
+    handle.authorize(Verb.READ, "alpha/orders", 1, attribute="shop/price")
+    with pytest.raises(TokenRefused, match="without naming the attribute"):
+        handle.authorize(Verb.READ, "alpha/orders", 1)
+
+
+def test_a_list_that_has_grown_old_ends_what_was_allowed() -> None:
+    caveats = Caveats(exp=100, rights=(Rights(Verb.READ, "**"),), revage=10)
+    handle = handle_of(mint(ROOT, HOLDER.public, caveats), RevocationSet())
+    handle.authorize(Verb.READ, "alpha/orders", 1, revocation_age_s=10)
+    for age_s in (11, None):
+        with pytest.raises(TokenRefused, match="revocations"):
+            handle.authorize(Verb.READ, "alpha/orders", 1, revocation_age_s=age_s)
+
+
+def test_what_was_found_before_a_revocation_is_forgotten() -> None:
+    everything = Caveats(exp=100, rights=(Rights(Verb.READ, "**"),))
+    token, revoked = mint(ROOT, HOLDER.public, everything), RevocationSet()
+    handle = handle_of(token, revoked)
+    handle.authorize(Verb.READ, "alpha/orders", 1)
+    revoked.add(Revocation.sign(OTHER, token, 0))
+    handle.authorize(Verb.READ, "alpha/people", 1)
+    assert set(handle._allowed) == {"alpha/people"}

@@ -100,3 +100,38 @@ def test_a_key_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
 def test_a_seed_is_in_no_representation() -> None:
     key = PrivateKey.generate()
     assert key.seed.hex() not in repr(key)
+
+
+@pytest.mark.parametrize("size", [0, 31, 33, 64])
+def test_a_key_of_another_size_is_refused(size: int) -> None:
+    for kind in (PublicKey, PrivateKey):
+        with pytest.raises(KeyInvalid):
+            kind(b"\x05" * size)
+
+
+def test_the_text_of_a_key_has_one_form() -> None:
+    text = PrivateKey(bytes(range(32))).public.text
+    assert PublicKey.parse(text.upper()).text == text
+    spare = "abcdefghijklmnopqrstuvwxyz234567".index(text[-1])  # its last bits say nothing
+    other = "abcdefghijklmnopqrstuvwxyz234567"[spare ^ 1]
+    for bad in (text[:-1] + other, text + "a", text[:-1], "", "ä" * 55, "1" * 55):
+        with pytest.raises(KeyInvalid):
+            PublicKey.parse(bad)
+
+
+def test_a_key_file_is_never_written_over(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    first = PrivateKey.generate()
+    save_private(path, first)
+    with pytest.raises(FileExistsError):
+        save_private(path, PrivateKey.generate())
+    assert load_private(path).seed == first.seed
+
+
+@pytest.mark.parametrize("content", ["", "no hex", "00" * 31, "00" * 33])
+def test_a_file_that_holds_no_key_is_refused(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "key"
+    path.write_text(content)
+    path.chmod(0o600)
+    with pytest.raises(KeyInvalid):
+        load_private(path)

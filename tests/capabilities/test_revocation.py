@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from capabilities import revocation
 from capabilities.authorize import Request, authorize
 from capabilities.caveats import Caveats, Rights, Verb
 from capabilities.errors import TokenInvalid, TokenRefused
 from capabilities.keys import PrivateKey
+from capabilities.limits import REVOCATION_BYTES_MAX
 from capabilities.revocation import Revocation, RevocationSet
 from capabilities.tokens import Token, mint
 from capabilities.verify import VerifiedChain, verify, verify_chain
@@ -123,3 +125,21 @@ def test_the_set_is_the_same_in_any_order_and_comes_back_from_bytes(
         right.add(one)
     assert left.encode() == right.encode() == RevocationSet.decode(left.encode()).encode()
     assert len(left) == len(set(some))
+
+
+def test_a_statement_that_is_too_long_is_refused_unread() -> None:
+    with pytest.raises(TokenInvalid) as refused:
+        Revocation.from_bytes(b"\x91" * (REVOCATION_BYTES_MAX + 1))
+    assert refused.value.code == "token/bad-too-long"
+
+
+def test_a_full_list_refuses_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(revocation, "REVOCATIONS_MAX", 2)
+    revoked = RevocationSet()
+    for one in ALL[:2]:
+        assert revoked.add(one)
+    with pytest.raises(TokenInvalid) as refused:
+        revoked.add(ALL[2])
+    assert refused.value.code == "token/bad-full"
+    assert not revoked.add(ALL[0])
+    assert (len(revoked), revoked.generation) == (2, 2)

@@ -178,6 +178,16 @@ def test_a_node_that_is_not_the_one_meant_is_left(address: str) -> None:
         connect(address, server=STRANGER)
 
 
+def test_a_node_with_another_key_is_left_though_it_is_trusted(address: str) -> None:
+    class Other:
+        """Whose key is not the one of its certificate."""
+
+        key, certificate = STRANGER.key, NODE.certificate
+
+    with pytest.raises(AuthenticationFailed, match="not the node it should be"):
+        Client.connect(address, key=FRIEND.private, certificate=FRIEND.certificate, server=Other())
+
+
 @pytest.mark.parametrize("nowhere", ["127.0.0.1:1", "127.0.0.1", "", "127.0.0.1:99999", "x:y"])
 def test_nobody_there_is_unreachable(nowhere: str) -> None:
     with pytest.raises(Unreachable):

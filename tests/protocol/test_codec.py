@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from datomstore.value import Char, Keyword, List, Map, Set, Symbol, equal
 from protocol.codec import check_node_count, pack, unpack
 from protocol.errors import LocalFault, RemoteFault
-from protocol.limits import VALUE_NODES_MAX
+from protocol.limits import FRAME_BYTES_MAX, VALUE_NODES_MAX
 
 names = st.sampled_from(["a", "b/c", "db/ident"])
 scalars = st.one_of(
@@ -160,6 +160,12 @@ def test_many_small_values_are_refused_before_they_cost_memory() -> None:
     assert refused.value.code == "wire/value-size"
 
 
+def test_bytes_longer_than_a_frame_are_refused_unread() -> None:
+    with pytest.raises(RemoteFault) as refused:
+        unpack(b"\xc6" + FRAME_BYTES_MAX.to_bytes(4, "big") + bytes(FRAME_BYTES_MAX))
+    assert refused.value.code == "wire/value-size"
+
+
 def test_a_value_of_many_bytes_and_few_values_is_not_refused() -> None:
     big = (b"x" * (2 << 20), Map({"a": b"y" * 70_000}))
     assert unpack(pack(big)) == big
@@ -184,6 +190,8 @@ def count_of(value: object) -> int:
 
 
 @given(st.binary(max_size=64))
+@example(b"\xc1")
+@example(b"\x91\xc6\xff")
 def test_counting_nodes_ends_for_any_bytes(data: bytes) -> None:
     with contextlib.suppress(RemoteFault):
         check_node_count(data, VALUE_NODES_MAX)

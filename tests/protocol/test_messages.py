@@ -91,6 +91,13 @@ def test_what_is_no_message_is_refused(value: object) -> None:
     assert refused.value.code == "wire/message"
 
 
+def test_true_is_not_the_number_of_a_type() -> None:
+    hello = codec.unpack(encode(EXAMPLES[0]))
+    assert isinstance(hello, tuple)
+    with pytest.raises(RemoteFault):
+        decode(codec.pack((True, *hello[1:])))
+
+
 @pytest.mark.parametrize(
     "message",
     [

@@ -167,6 +167,11 @@ def bytes_attacks() -> Iterator[Vector]:
         ("a proof of no kind", envelope(signed(body(FIRST)), proof=()), "shape"),
         ("a proof of kind 4", envelope(signed(body(FIRST)), proof=(4,)), "shape"),
         ("a proof of kind true", envelope(signed(body(FIRST)), proof=(True,)), "shape"),
+        (
+            "a secret of kind false",
+            envelope(signed(body(FIRST)), proof=(False, NODE.seed)),
+            "shape",
+        ),
         ("a channel with a secret", envelope(signed(body(FIRST)), proof=(2, b"s" * 32)), "shape"),
         ("a secret of 31 bytes", envelope(signed(body(FIRST)), proof=(0, b"s" * 31)), "shape"),
         ("a seal of 63 bytes", envelope(signed(body(FIRST)), proof=(3, b"s" * 63)), "shape"),
@@ -251,6 +256,11 @@ def chain_attacks() -> Iterator[Vector]:
     yield Vector("a block twice", spliced(good, [0, 1, 1, 2]), signature, 2)
     yield Vector("the last block twice", spliced(good, [0, 1, 2, 2]), signature, 3)
     yield Vector("the last block left out", spliced(good, [0, 1]), "token/bad-holder")
+    own = mint(ROOT, NODE.public, BROAD, nonce=NONCE)
+    own = own.append(NODE, NODE.public, Caveats(rights=()), nonce=NONCE)
+    own = own.append(NODE, NODE.public, Caveats(note="last"), nonce=NONCE)
+    left_out = spliced(own, [0, 2])
+    yield Vector("a block left out between two of the same holder", left_out, signature, 1)
     other = mint(ROOT, ALICE.public, replace(BROAD, rights=(Rights(Verb.READ, "**"),)), nonce=NONCE)
     mixed = envelope([list(other.signed[0]), *map(list, good.signed[1:])])
     yield Vector("blocks of two tokens", mixed, signature, 1)

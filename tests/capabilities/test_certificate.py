@@ -1,0 +1,44 @@
+"""A certificate is a container for one Ed25519 key, and signs nothing."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from capabilities.certificate import make_certificate, public_key_of
+from capabilities.errors import KeyInvalid
+from capabilities.keys import PrivateKey
+
+CERTIFICATE = make_certificate(PrivateKey(bytes(32)), "alpha")
+
+
+@pytest.mark.parametrize("data", [b"", b"x", CERTIFICATE[:-1], CERTIFICATE + b"x"])
+def test_bytes_that_are_no_certificate_are_refused(data: bytes) -> None:
+    with pytest.raises(KeyInvalid, match="not a certificate"):
+        public_key_of(data)
+
+
+def test_a_key_of_another_kind_is_refused() -> None:
+    key = Ed448PrivateKey.generate()
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "alpha")])
+    made = x509.CertificateBuilder(
+        issuer_name=name,
+        subject_name=name,
+        public_key=key.public_key(),
+        serial_number=1,
+        not_valid_before=datetime(2020, 1, 1, tzinfo=UTC),
+        not_valid_after=datetime(2999, 1, 1, tzinfo=UTC),
+    ).sign(key, None)
+    with pytest.raises(KeyInvalid, match="not Ed25519"):
+        public_key_of(made.public_bytes(Encoding.DER))
+
+
+def test_a_certificate_signs_no_other() -> None:
+    made = x509.load_der_x509_certificate(CERTIFICATE)
+    basic = made.extensions.get_extension_for_class(x509.BasicConstraints)
+    assert (basic.critical, basic.value.ca) == (True, False)
+    assert not made.extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign
