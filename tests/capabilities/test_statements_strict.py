@@ -1,0 +1,112 @@
+"""Statements that are rightly signed and wrong all the same, and who would fill the list."""
+
+from __future__ import annotations
+
+import pytest
+
+from capabilities import membership, statements
+from capabilities.canonical import encode
+from capabilities.certificate import make_certificate
+from capabilities.errors import MemberInvalid
+from capabilities.keys import PrivateKey
+from capabilities.limits import CERTIFICATE_BYTES_MAX
+from capabilities.membership import Ledger
+from capabilities.statements import Appointment, Power, Record, Statement, Succession, sign
+
+ROOT, NODE, NEXT = (PrivateKey(bytes([n]) * 32) for n in range(41, 44))
+CERTIFICATE = make_certificate(NODE, "alpha")
+NOW_S = 1_000
+
+
+def signed(body: object, *keys: PrivateKey, domain: bytes = statements.D_MEMBER) -> bytes:
+    data = body if isinstance(body, bytes) else encode(body)
+    return encode([data, [[key.public.bytes, key.sign(domain + data)] for key in keys]])
+
+
+def record(certificate: object = CERTIFICATE, kind: int = 1) -> list[object]:
+    return [kind, "alpha", "node", NODE.public.bytes, certificate, ["h:1"], 1, 50, 0]
+
+
+def test_a_statement_of_another_shape_is_refused() -> None:
+    assert isinstance(Statement.from_bytes(signed(record(), ROOT)).fact, Record)
+    for body in (record(), "body"):
+        with pytest.raises(MemberInvalid, match="not bytes"):
+            Statement.from_bytes(encode([body, [[ROOT.public.bytes, bytes(64)]]]))
+    for bad in (
+        signed(record(kind=4), ROOT),
+        signed([True, *record()[1:]], ROOT),
+        signed([], ROOT),
+        encode([]),
+    ):
+        with pytest.raises(MemberInvalid):
+            Statement.from_bytes(bad)
+
+
+def test_no_kind_has_the_domain_of_another() -> None:
+    domains = [statements.D_MEMBER, statements.D_APPOINTMENT, statements.D_SUCCESSION]
+    assert len(set(domains)) == 3
+    for domain in domains[1:]:
+        with pytest.raises(MemberInvalid):
+            Statement.from_bytes(signed(record(), ROOT, domain=domain))
+
+
+@pytest.mark.parametrize("certificate", ["text", b"x" * (CERTIFICATE_BYTES_MAX + 1)], ids=len)
+def test_a_certificate_that_is_text_or_long_is_refused(certificate: object) -> None:
+    with pytest.raises(MemberInvalid, match="at most"):
+        Statement.from_bytes(signed(record(certificate), ROOT))
+
+
+TRUSTED, STRANGER = (PrivateKey(bytes([n]) * 32) for n in range(44, 46))
+
+
+def of(key: PrivateKey, name: str, seq: int = 1, *, removed: bool = False) -> Record:
+    certificate = make_certificate(key, name)
+    return Record(name, "node", key.public, certificate, ("h:1",), seq, NOW_S, removed)
+
+
+def step(old: PrivateKey, new: PrivateKey) -> Statement:
+    certificate = make_certificate(new, "alpha")
+    return sign(Succession(old.public, new.public, NOW_S, NOW_S + 50, 1, certificate), old, new)
+
+
+def appointed(key: PrivateKey, by: PrivateKey) -> Statement:
+    return sign(Appointment(key.public, Power.ADMIT, 0, 2 * NOW_S, 1), by)
+
+
+def names(*statements: Statement) -> set[str]:
+    """Return who is a member once every succession is over."""
+    return {member.name for member in Ledger(ROOT.public, statements).at(NOW_S + 100)}
+
+
+def test_who_was_removed_does_not_come_back_with_the_key_that_follows() -> None:
+    gone = sign(of(NODE, "alpha", 2, removed=True), ROOT)
+    again = sign(of(NEXT, "delta"), TRUSTED)
+    said = (sign(of(NODE, "alpha"), ROOT), step(NODE, NEXT), appointed(TRUSTED, ROOT), again)
+    assert names(*said) == {"alpha", "delta"}
+    assert names(*said, gone) == set()
+
+
+def test_who_was_removed_does_not_stay_under_another_name_with_the_key_before() -> None:
+    said = (sign(of(NODE, "delta"), ROOT), step(NODE, NEXT))
+    assert names(*said) == {"delta"}
+    assert names(*said, sign(of(NEXT, "alpha", removed=True), ROOT)) == set()
+
+
+def test_a_root_whose_time_is_over_appoints_nobody() -> None:
+    delta = sign(of(NODE, "delta"), TRUSTED)
+    said = (step(ROOT, NEXT), sign(of(TRUSTED, "alpha"), NEXT), delta)
+    assert names(*said, appointed(TRUSTED, NEXT)) == {"alpha", "delta"}
+    assert names(*said, appointed(TRUSTED, ROOT)) == {"alpha"}
+
+
+def test_a_root_that_names_two_successors_has_none() -> None:
+    ledger = Ledger(ROOT.public, [step(ROOT, NEXT), step(ROOT, STRANGER)])
+    assert ledger.at(NOW_S + 100).roots == {ROOT.public}
+
+
+def test_nobody_fills_the_list_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(membership, "STATEMENTS_OF_ONE_MAX", 3)
+    ledger = Ledger(ROOT.public, [Statement.from_bytes(signed(record(), ROOT))])
+    said = [Record("alpha", "node", NODE.public, CERTIFICATE, ("h:1",), n, 0) for n in range(9)]
+    assert len(ledger.add(sign(one, NODE) for one in said)) == 3
+    assert len(ledger.add(sign(one, ROOT) for one in said[2:])) == 7
