@@ -224,12 +224,11 @@ class World:
         return total
 
 
-@given(st.randoms(use_true_random=False), st.booleans())
+# From a number, not of hypothesis' own choosing, which is too plain to come to the end of a budget.
+@given(st.integers(0, 1 << 32), st.booleans())
 @settings(max_examples=120)
-def test_what_a_tree_of_agents_spends_never_exceeds_the_grant(
-    chance: random.Random, account: bool
-) -> None:
-    world = World(chance, account)
+def test_what_a_tree_of_agents_spends_never_exceeds_the_grant(seed: int, account: bool) -> None:
+    world = World(random.Random(seed), account)
     for _ in range(60):
         world.turn()
         spent = world.spent()

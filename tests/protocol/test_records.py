@@ -35,7 +35,9 @@ def refused(value: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [None, (), 1, "text", (True, 1), (0, 1), (99, AGENT, 1, NODE, 7), (-1,), Map()], ids=str
+    "value",
+    [None, (), 1, "text", (True, 1), (0, 1), (99, AGENT, 1, NODE, 7), (-1,), Map()],
+    ids=str,
 )
 def test_what_is_no_record_is_refused(value: object) -> None:
     refused(value)

@@ -1,0 +1,74 @@
+"""The meter's own bounds."""
+
+from __future__ import annotations
+
+import pytest
+
+from capabilities import budget
+from capabilities.budget import Meter
+from capabilities.canonical import encode
+from capabilities.caveats import Caveats, Resource, Rights, Verb
+from capabilities.custody import hand_on, take_back
+from capabilities.errors import TokenInvalid, TokenRefused
+from capabilities.keys import PrivateKey
+from capabilities.limits import METER_ENTRIES_MAX
+from capabilities.tokens import Token, mint
+from capabilities.verify import VerifiedToken, verify
+
+ROOT, HERE, THERE = (PrivateKey(bytes([n]) * 32) for n in range(61, 64))
+
+
+def token(**caveats: object) -> Token:
+    rights = (Rights(Verb.READ, "**"),)
+    return mint(ROOT, HERE.public, Caveats(exp=1000, rights=rights, **caveats))  # type: ignore[arg-type]
+
+
+def verified(made: Token) -> VerifiedToken:
+    return verify(made.to_bytes(), roots={ROOT.public}, presenter=HERE.public)
+
+
+def test_a_refund_gives_back_no_more_than_was_used() -> None:
+    chain, meter = verified(token(budget={Resource.FUEL: 10})), Meter()
+    meter.debit(chain, {Resource.FUEL: 3})
+    meter.refund(chain, {Resource.FUEL: 9})
+    assert meter.left(chain) == {Resource.FUEL: 10}
+    with pytest.raises(TokenRefused):
+        meter.debit(chain, {Resource.FUEL: 11})
+
+
+def test_a_full_meter_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget, "METER_ENTRIES_MAX", 2)
+    meter = Meter()
+    chains = [verified(token(budget={Resource.ROWS: 10}, note=str(n))) for n in range(3)]
+    for chain in chains[:2]:
+        meter.debit(chain, {Resource.ROWS: 1})
+    with pytest.raises(TokenRefused, match="full"):
+        meter.debit(chains[2], {Resource.ROWS: 1})
+    meter.debit(chains[0], {Resource.ROWS: 1})
+    assert len(meter.changed()) == 2
+
+
+def test_more_rows_than_the_meter_has_room_for_are_refused() -> None:
+    row = encode([1000, [], [], [], []])
+    rows = [(number.to_bytes(32, "big"), row) for number in range(METER_ENTRIES_MAX + 1)]
+    with pytest.raises(TokenInvalid) as refused:
+        Meter().load(rows)
+    assert refused.value.code == "token/bad-too-long"
+
+
+def test_a_token_is_not_handed_on_where_it_may_not_go() -> None:
+    made, meter = token(hops=0, budget={Resource.FUEL: 10}), Meter(HERE.public)
+    with pytest.raises(TokenRefused, match="allows 0 hops"):
+        hand_on(made, HERE, THERE.public, meter, payer=b"agent")
+    assert meter.left(verified(made)) == {Resource.FUEL: 10}
+
+
+def test_a_refused_hand_off_gives_back_once_though_it_is_handed_on_again() -> None:
+    made, meter = token(budget={Resource.FUEL: 10}), Meter(HERE.public)
+    away = hand_on(made, HERE, THERE.public, meter, payer=b"agent")
+    assert meter.left(verified(made)) == {Resource.FUEL: 0}
+    take_back(away, meter, payer=b"agent")
+    assert meter.left(verified(made)) == {Resource.FUEL: 10}
+    hand_on(made, HERE, THERE.public, meter, payer=b"agent")
+    take_back(away, meter, payer=b"agent")
+    assert meter.left(verified(made)) == {Resource.FUEL: 0}
