@@ -29,6 +29,10 @@ Rewriting: TypeAlias = Callable[["Expander", Form], Form | None]
 
 HIERARCHY = "hierarchy~"
 THREADS = "threads~"
+NAMESPACES = (
+    "namespaces~"  # the namespace that evaluated code has entered, by the one it was written in
+)
+METAS = "metas~"
 
 
 def _thunk(span: Span, body: Sequence[Form]) -> Form:
@@ -63,7 +67,7 @@ def with_redefs(expander: Expander, form: Form) -> Form:
     shape = "(with-redefs [variable value ...] body ...)"
     bindings, *body = expander.count(form, 1, None, shape)
     pairs = expander.pairs(bindings, shape)
-    if expander.in_session and not any(expander.is_dynamic(name) for name, _ in pairs):
+    if expander.is_open and not any(expander.is_dynamic(name) for name, _ in pairs):
         return _redefined(expander, form.span, pairs, body)
     cells: list[Form] = []
     values: list[Form] = []
@@ -82,7 +86,7 @@ def alter_var_root(expander: Expander, form: Form) -> Form:
     if name is None:
         raise expander.error("alter-var-root takes #'name", variable.span)
     span = form.span
-    if expander.in_session and not expander.is_dynamic(name):
+    if expander.is_open and not expander.is_dynamic(name):
         value = symbol(expander.fresh("root"), span)
         changed = Form("list", (function, raw(expander.own_name(name), span), *rest), span)
         defined = call(span, "do", _set_global(expander, name, value), value)
@@ -339,50 +343,140 @@ def _atom(expander: Expander, form: Form) -> Form | None:
 
 
 # -- macros as data, and data as code --
+#
+# Where all forms stand quoted in the program they are compiled with it; so are definitions, which code beside them may use.
+# All others come to the node while the program runs, as data of `compile*`, together with the namespace in which they are
+# meant: that of the place where it is written, unless code that was evaluated there has entered another one.
 
 
-def _quoted_argument(expander: Expander, form: Form) -> Form:
-    (argument,) = expander.count(form, 1, 1, f"({form.value[0].value} 'form)")
+def _quoted_form(argument: Form) -> Form | None:
+    """Return the form that is known while the program is compiled."""
     if argument.kind == "list" and len(argument.value) == 2 and argument.value[0].value == "quote":
         return argument.value[1]  # type: ignore[no-any-return]
-    if argument.is_leaf and argument.kind == "literal":
-        return argument
-    name = form.value[0].value
-    hint = f"({name} '(...)): all code is compiled before the program runs"
-    raise expander.error(f"{name} takes a quoted form", argument.span, hint)
+    return argument if argument.is_leaf and argument.kind == "literal" else None
 
 
-def _macroexpand(*, once: bool) -> Rewriting:
-    def rewrite(expander: Expander, form: Form) -> Form:
-        whole = _quoted_argument(expander, form)
-        for _ in range(1 if once else 1_000):
-            following = expander.expand_once(whole)
-            if following is None:
-                break
-            whole = following
-        return call(form.span, "quote", whole)
+def _is_definition(form: Form) -> bool:
+    head = form.value[0] if form.kind == "list" and form.value else form
+    return head.kind == "symbol" and head.value.startswith("def") and head is not form
+
+
+def _evaluated(expander: Expander, span: Span, function: str, *arguments: Form) -> Form:
+    """Return the call of a function that compiles at run time."""
+    expander.need("eval")
+    expander.hide(NAMESPACES, core(span, "atom", Form("map", (), span)))
+    here = quoted(expander.namespace, span)
+    return core(span, f"impl/{function}", symbol(NAMESPACES, span), here, *arguments)
+
+
+def evaluating(expander: Expander, form: Form) -> Form:
+    """Return one of EVALUATING as a value, in core forms."""
+    span = form.span
+    function, count = EVALUATING[form.value]
+    names = [symbol(expander.fresh("given"), span) for _ in range(count)]
+    whole = _evaluated(expander, span, function, *names)
+    return call(span, "fn*", Form("list", (vector(names, span), whole), span))
+
+
+def _compiling(name: str, inline: Rewriting) -> Rewriting:
+    """Return a call whose last argument may be a quoted form; then it is done while the program is compiled."""
+    function, count = EVALUATING[name]
+
+    def rewrite(expander: Expander, form: Form) -> Form | None:
+        arguments = expander.count(form, count, count, f"({name}{' form' * count})")
+        code = _quoted_form(arguments[-1])
+        if code is not None and (_is_definition(code) or not expander.is_open):
+            found = inline(expander, form)
+            if found is not None:
+                return found
+        return _evaluated(expander, form.span, function, *arguments)
 
     return rewrite
 
 
+def _macroexpand(*, once: bool) -> Rewriting:
+    def rewrite(expander: Expander, form: Form) -> Form:
+        whole = _quoted_form(form.value[1])
+        assert whole is not None
+        return call(form.span, "quote", expanded_form(expander, whole, once=once))
+
+    return rewrite
+
+
+def expanded_form(expander: Expander, whole: Form, *, once: bool) -> Form:
+    """Return what the head of a form expands to."""
+    for _ in range(1 if once else 1_000):
+        following = expander.expand_once(whole)
+        if following is None:
+            break
+        whole = following
+    return whole
+
+
 def _resolve(expander: Expander, form: Form) -> Form | None:
-    """Return what a quoted name means here, nil for nothing; names are known only while a program is compiled."""
-    name = _quoted_argument(expander, form)
-    if name.kind != "symbol":
-        raise expander.error("a name is resolved", name.span)
+    """Return what a quoted name means here, nil for nothing."""
+    name = _quoted_form(form.value[1])
+    if name is None or name.kind != "symbol":
+        raise expander.error("a name is resolved", form.span)
+    found = resolved(expander, name)
+    return literal(None, form.span) if found is None else found
+
+
+def resolved(expander: Expander, name: Form) -> Form | None:
+    """Return the form of what a name means here, None for nothing."""
     if expander.global_of(name, frozenset()) is not None:
-        return call(form.span, "var", name)
-    plain = name.value.removeprefix("clojure.core/")
-    if plain in expander.core_names:
-        return name
-    before, slash, _ = name.value.partition("/")
-    is_library = bool(slash) and expander.library_of(before) not in (None, "yin.core")
-    return name if is_library and name.value in expander.core_names else literal(None, form.span)
+        return call(name.span, "var", name)
+    before, slash, local = name.value.partition("/")
+    if not slash or not local:
+        return name if name.value in expander.core_names else None
+    library = expander.library_of(before)
+    full = local if library == "yin.core" else f"{library}/{local}"
+    return name if library is not None and full in expander.core_names else None
 
 
 def _eval(expander: Expander, form: Form) -> Form:
-    code = _quoted_argument(expander, form)
+    code = _quoted_form(form.value[1])
+    assert code is not None
     return Form("list", (_thunk(form.span, [code]),), form.span)
+
+
+def _at_run_time(expander: Expander, form: Form) -> Form | None:
+    return None
+
+
+# -- metadata of variables --
+
+
+def _changed_meta(function: str) -> Rewriting:
+    def rewrite(expander: Expander, form: Form) -> Form:
+        shape = f"({form.value[0].value} #'name ...)"
+        variable, *rest = expander.count(form, 2, None, shape)
+        name = _variable(variable)
+        if name is None:
+            raise expander.error(
+                f"the form is {shape}", variable.span, "(vary-meta x f) for values"
+            )
+        span = form.span
+        found = expander.global_of(name, frozenset())
+        said = expander.var_meta(name)
+        full = quoted(expander.var_name(found.name) if found is not None else name.value, span)
+        return core(span, f"impl/{function}", expander.changing_metas(span), full, said, *rest)
+
+    return rewrite
+
+
+# Functions that compile at run time: what each is in the library, and how many arguments it takes.
+EVALUATING: dict[str, tuple[str, int]] = {
+    "eval": ("eval", 1),
+    "load-string": ("load-string", 1),
+    "macroexpand": ("macroexpand", 1),
+    "macroexpand-1": ("macroexpand-1", 1),
+    "resolve": ("resolve", 1),
+    "requiring-resolve": ("resolve", 1),
+    "ns-resolve": ("ns-resolve", 2),
+    "find-var": ("find-var", 1),
+    "intern": ("intern", 3),
+}
 
 
 DEFINITIONS: dict[str, Derived] = {
@@ -401,7 +495,6 @@ DEFINITIONS: dict[str, Derived] = {
     "reify": types.reify,
     "delay": delay,
     "future": future,
-    "eval": _eval,
 }
 
 REWRITTEN: dict[str, Rewriting] = {
@@ -440,11 +533,18 @@ REWRITTEN: dict[str, Rewriting] = {
     "reset!": _renamed("watches", "impl/watched-reset"),
     "reset-vals!": _renamed("watches", "impl/watched-reset-vals"),
     "compare-and-set!": _renamed("watches", "impl/watched-compare"),
-    "resolve": _resolve,
-    "requiring-resolve": _resolve,
+    "eval": _compiling("eval", _eval),
+    "load-string": _compiling("load-string", _at_run_time),
+    "resolve": _compiling("resolve", _resolve),
+    "requiring-resolve": _compiling("requiring-resolve", _resolve),
+    "ns-resolve": _compiling("ns-resolve", _at_run_time),
+    "find-var": _compiling("find-var", _resolve),
+    "intern": _compiling("intern", _at_run_time),
+    "alter-meta!": _changed_meta("alter-meta"),
+    "reset-meta!": _changed_meta("reset-meta"),
     "future-done?": _needing("references", "impl/realized?"),
-    "macroexpand": _macroexpand(once=False),
-    "macroexpand-1": _macroexpand(once=True),
+    "macroexpand": _compiling("macroexpand", _macroexpand(once=False)),
+    "macroexpand-1": _compiling("macroexpand-1", _macroexpand(once=True)),
 }
 
 # What such a name is as a value, in programs with the feature.

@@ -100,6 +100,23 @@ class MacroFault(YangError):
     code = "compile/macro"
 
 
+class EvaluationRefused(YangError):
+    """A form that a program evaluates cannot be compiled; `line` and `column` are places in the form as text."""
+
+    code = "compile/evaluated"
+
+    def __init__(self, message: str, *, line: int = 1, column: int = 1) -> None:
+        super().__init__(message)
+        self.line = line
+        self.column = column
+
+    @staticmethod
+    def of(errors: Sequence[SourceError]) -> EvaluationRefused:
+        """Return errors of a compilation as one."""
+        text = "\n".join(str(error) for error in errors)
+        return EvaluationRefused(text, line=errors[0].line, column=errors[0].column)
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """A source text and its name; makes errors that show the line."""

@@ -20,8 +20,9 @@ from functools import cached_property
 from typing import NamedTuple, TypeAlias
 
 from datomstore.value import Keyword
-from yang.definitions import REWRITTEN, THREADS, VALUES
+from yang.definitions import EVALUATING, METAS, REWRITTEN, THREADS, VALUES, evaluating
 from yang.derived import DERIVED, WRITTEN_OUT, Derived
+from yang.environment import FEATURES, declarations, definitions_in, record_of
 from yang.errors import (
     ANYTHING,
     MacroFault,
@@ -95,7 +96,6 @@ UNSUPPORTED = frozenset(
         "load",
         "load-file",
         "load-reader",
-        "load-string",
         "memfn",
         "proxy",
         "proxy-super",
@@ -175,7 +175,7 @@ class Expander:
         self.source = source
         self.core = core
         self.host = host
-        self.in_session = more is not None  # definitions change while it goes on
+        self._is_session = more is not None
         self.syntax = DERIVED if more is None else {**DERIVED, **more}
         self.globals = Globals("yin.core" if core else USER)
         self.macros = Macros(host, source)
@@ -214,6 +214,11 @@ class Expander:
         return self.globals.current.name
 
     current = namespace
+
+    @property
+    def is_open(self) -> bool:
+        """Whether code may be compiled later against what this defines, so that definitions can change."""
+        return self._is_session or self.has("eval")
 
     def fresh(self, name: str) -> str:
         """Return a local name that nothing else has."""
@@ -413,7 +418,7 @@ class Expander:
 
     def need(self, feature: str) -> None:
         """Note that the program has a feature, which changes what some names mean in all of it."""
-        self.features.add(feature)
+        self.features |= FEATURES if feature == "eval" else {feature}
 
     def has(self, feature: str) -> bool:
         """Return whether the program is known to have a feature."""
@@ -436,6 +441,8 @@ class Expander:
         if name == "deref" and (self.has("references") or self.has("watches")):
             self.hide_threads(form.span)
             return call(form.span, "yin.core/impl/deref-of", symbol(THREADS, form.span))
+        if name in EVALUATING:
+            return evaluating(self, form)
         if name in VALUES or name == "deref":
             self.want(name)
         feature, function = VALUES.get(name, ("", ""))
@@ -518,7 +525,11 @@ class Expander:
             if text_of(key) == ":tag" and value.kind == "symbol":
                 value = call(span, "quote", value)
             entries[text_of(key)] = (key, value)
-        return Form("map", tuple([part for entry in entries.values() for part in entry]), span)
+        said = Form("map", tuple([part for entry in entries.values() for part in entry]), span)
+        if not self.has("metas"):
+            return said
+        name = call(span, "quote", symbol(full, span))
+        return call(span, "yin.core/get", self.metas(span), name, said)
 
     def variable(self, form: Form) -> Form:
         """Return `#'name` as a value: a function is called as itself, others are asked by deref."""
@@ -533,6 +544,16 @@ class Expander:
         name = call(span, "quote", symbol(self.var_name(found.name), span))
         thunk = call(span, "fn*", vector([], span), value)
         return call(span, "yin.core/impl/variable", name, thunk, self.var_meta(form))
+
+    def metas(self, span: Span) -> Form:
+        """Return what `alter-meta!` and `reset-meta!` made of the metadata of variables, a map from their names."""
+        return call(span, "yin.core/deref", self.changing_metas(span))
+
+    def changing_metas(self, span: Span) -> Form:
+        """Return the atom with that map."""
+        self.need("metas")
+        self.hide(METAS, call(span, "yin.core/atom", Form("map", (), span)))
+        return call(span, "global~", symbol(METAS, span))
 
     def expand_once(self, form: Form) -> Form | None:
         """Return what a form expands to at first, None if it does not."""
@@ -788,6 +809,11 @@ class Expander:
         twin.written = dict(self.written)
         return twin
 
+    def use(self, host: Host, *, made: int) -> None:
+        """Take another host, and number the names that are made from a number on."""
+        self.host = self.macros.host = host
+        self._made = made
+
     # -- the top level --
 
     def statements(self, forms: Iterable[Form]) -> list[Form]:
@@ -961,21 +987,6 @@ class Expander:
 
         self._arriving += [lambda: self.enter(USER), *[(form, ()) for form in forms], leave]
 
-    def adopt(self, name: str, init: Form, has_methods: bool) -> None:
-        """Note a definition whose code is there already, by its global name and core form."""
-        before, slash, _ = name.partition("/")
-        namespace = before if slash and name not in _SLASHED else self.globals.home
-        self.globals.namespaces.setdefault(namespace, type(self.globals.current)(namespace))
-        head = init.value[0].value if init.kind == "list" and init.value else ""
-        kind = "multimethod" if has_methods else "value"
-        if head == f"{CORE}impl/dynamic":
-            kind = "dynamic"
-            self.dynamic.add(name)
-        self.defined.add(name)
-        known = Global(name, namespace, kind, more=f"{name}~methods" if has_methods else None)
-        known.is_function = head == "fn*"
-        self.globals.table[name] = known
-
     def include(self, name: str, text: str) -> None:
         """Put the forms of a text before what follows; the namespace is then what it was."""
         self.source, before = self.source.with_part(name, text)
@@ -1056,7 +1067,7 @@ class Expander:
 
     def _check_becomes_dynamic(self, name: Form) -> None:
         """Refuse to make a variable dynamic that code of a session reads as a constant already."""
-        if self.in_session and name.value in self.defined - self.dynamic:
+        if self.is_open and name.value in self.defined - self.dynamic:
             message = f"{name.value} is defined already, and not as a dynamic variable"
             raise self.error(message, name.span, "give it another name")
 
@@ -1130,8 +1141,18 @@ def expand(
     """
     expander = Expander(source, core=core, known=known, host=host)
     expander.note_unread(errors)
-    out = expander.expanded(forms)
+    try:
+        out = expander.expanded(forms)
+    except (SourceError, SourceErrors):
+        if expander.is_open or "eval" not in expander.features:
+            raise
+        out = []  # what seemed wrong may be in forms that are compiled later
     found = expander.found_out()
     if found != known:
-        return expand(forms, source, core=core, host=host, known=found)
-    return Expanded((*expander.prelude.values(), *out), expander.source_with_words())
+        return expand(forms, source, core=core, host=host, known=found, errors=errors)
+    whole = (*expander.prelude.values(), *out)
+    if expander.is_open:
+        span = whole[0].span
+        record = record_of(None, expander, texts=False)
+        whole = (declarations(definitions_in(whole), record, span), *whole)
+    return Expanded(whole, expander.source_with_words())

@@ -8,6 +8,8 @@ Fits:   imported where the bound is enforced. Walks over trees keep their own st
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 SOURCE_BYTES_MAX = 8 << 20  # one source text
 NESTING_MAX = 200  # forms inside forms, as written
 TREE_DEPTH_MAX = 2_000  # nodes inside nodes, after expansion: a `cond` nests once for each clause
@@ -25,3 +27,21 @@ UNITS_BYTES_MAX = 64 << 20  # of what was derived of units, in memory: some 100,
 KEPT_FILES_MAX = 8
 OWN_RULES_SECONDS_MAX = 60  # for the rules of a user's file over one program
 OWN_RULES_ROUNDS_MAX = 100_000  # of one recursion in them; trees are not as deep
+EVALUATED_FORMS_MAX = 20_000  # parts of a form that a program evaluates
+EVALUATED_TEXT_MAX = 1 << 18  # characters of a text that it loads
+EVALUATED_WORLDS_MAX = (
+    64  # what is known of the names of so many agents, or versions of one, is kept
+)
+EVALUATED_KEPT_MAX = 1_024  # answers that are kept
+
+
+class _EvaluationFuel(NamedTuple):
+    """What compiling at run time costs, in fuel: about as long as an agent could have computed for it."""
+
+    once: int = 500_000
+    node: int = 1_000
+    character: int = 200
+
+
+EVALUATION_FUEL = _EvaluationFuel()
+EVALUATION_FUEL_MAX = 400_000_000  # of one evaluation, macros included: some seconds

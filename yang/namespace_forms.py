@@ -115,7 +115,7 @@ def _require_all(expander: Expander, specifications: Sequence[Form], *, uses: bo
     for form in specifications:
         if form.kind == "literal" and _keyword(form) in _FLAGS:
             continue
-        if again and expander.in_session:
+        if again and expander.is_open:
             expander.forget(form)
         if form.kind == "list" and form.value:  # (prefix name [name :as x])
             prefix, *inner = form.value

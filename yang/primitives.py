@@ -407,6 +407,7 @@ PRIMITIVES: tuple[Primitive, ...] = (
     Primitive("inst-of-ms", 1, 1, PURE, "instant of milliseconds since 1970"),
     Primitive("meta", 1, 1, PURE, "metadata of a value, or nil"),
     Primitive("with-meta", 2, 2, PURE, "the value with a map as its metadata, or nil for none"),
+    Primitive("compile*", 4, 4, EFFECT, "code of a form, as the program so far understands it"),
 )
 
 # What does the work of a host function when it is too much for one instruction: a function of the core library that

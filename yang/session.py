@@ -7,15 +7,16 @@ Fits:   `cli.repl` reads people's entries with it; a node needs nothing of it, f
 A unit is a program that can be compiled without the units before it. It says at its beginning which names it shares
 with them, in definitions that are never reached:
 
-    (if false (do (def f nil) (def x nil)))
+    (if false (do (def f nil) (def x nil) '{...}))
 
 Names with two definitions are globals, looked up when they are read, so a definition that comes later is seen by all
-code before it. Macros run while a unit is compiled and see the definitions of units before it, not their values.
+code before it; the map says of names what code does not (`yang.environment`), so that a session can be taken up again.
+Macros run while a unit is compiled and see the definitions of units before it, not their values.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -23,6 +24,16 @@ from yang import about
 from yang.about import About
 from yang.compile import compile_forms
 from yang.derived import DERIVED, Derived
+from yang.environment import (
+    FEATURES,
+    adopt,
+    declarations,
+    definitions_in,
+    head_of,
+    is_declarations,
+    record_in,
+    record_of,
+)
 from yang.errors import Source
 from yang.expand import ALIASES, Expander, Known
 from yang.forms import Form, call, literal, symbol, vector
@@ -44,8 +55,6 @@ BEGINNING = f"""\
 (def ^:dynamic {LENGTH} 100)
 (def ^:dynamic {LEVEL} 12)"""
 OWN_NAMES = frozenset({"*1", "*2", "*3", LAST_ERROR, LENGTH, LEVEL})
-# In a session any code may come later, so what it could need is there from the beginning.
-FEATURES = frozenset({"references", "watches"})
 _SILENT = frozenset({"ns", "in-ns", "require", "use", "refer", "alias", "comment"})
 _GROUP_MAX = 500  # forms of a unit
 
@@ -86,8 +95,8 @@ class Session:
         self._expander.globals.close_home()
         self._known = known
         self._defined: set[str] = set()  # what units define, also what no source text can name
-        (self.first,) = self._compiled(Source("session", BEGINNING))
         self._expander.globals.everywhere = OWN_NAMES
+        (self.first,) = self._compiled(Source("session", BEGINNING))
 
     @property
     def namespace(self) -> str:
@@ -124,9 +133,12 @@ class Session:
             statements[-1] = _remembered(statements[-1], span)
         hidden = [form for name, form in expander.prelude.items() if name not in self._defined]
         whole = [*hidden, *statements]
-        defined = self._defined | _definitions(whole)
+        defined = self._defined | definitions_in(whole)
         shared = names_in(whole) & (defined | expander.globals.table.keys())
-        compiled = compile_forms([_declarations(shared, span), *whole], self._with_words(expander))
+        before = self._expander if self._defined else None
+        record = record_of(before, expander, texts=True)
+        first = declarations(shared, record, span)
+        compiled = compile_forms([first, *whole], self._with_words(expander))
         self._expander, self._known, self._defined = expander, known, defined
         return Unit(compiled.program, compiled.segment, shown, expander.source)
 
@@ -150,19 +162,16 @@ class Session:
             known = found
 
     def adopt(self, program: Program) -> None:
-        """Take over what a unit of an earlier session defined; macros and texts are not in it.
+        """Take over what a unit of an earlier session, or one that `eval` made, defined.
 
         Raises:
             ProgramInvalid: it is no program.
         """
-        declarations, *forms = core_forms(tree_of(program))
-        found = dict(_defined_in(forms))
-        self._defined |= _definitions([declarations, *forms])
-        for name, init in found.items():
-            if "~" not in name and name not in OWN_NAMES:
-                self._expander.adopt(name, init, f"{name}~methods" in found)
-        for form in forms:
-            self._expander.macros.note(form)
+        first, *forms = core_forms(tree_of(program))
+        record = record_in(first) if is_declarations(first) else None
+        self._defined |= definitions_in([first, *forms])
+        if record is not None:
+            adopt(self._expander, record, forms, texts=True)
 
     # -- looking at code without entering it --
 
@@ -178,8 +187,8 @@ class Session:
     def segment(self, source: Source) -> Segment:
         """Return the code of a text, as `core_forms` does."""
         forms = self.core_forms(source)
-        shared = names_in(forms) & (self._defined | _definitions(forms))
-        return compile_forms([_declarations(shared, Span(1, 1, 1, 1)), *forms], source).segment
+        shared = names_in(forms) & (self._defined | definitions_in(forms))
+        return compile_forms([declarations(shared, None, Span(1, 1, 1, 1)), *forms], source).segment
 
     # -- what people ask --
 
@@ -293,15 +302,15 @@ def _groups(forms: tuple[Form, ...]) -> Iterator[tuple[Form, ...]]:
 
 def _is_definition(form: Form) -> bool:
     """Return whether a form looks as if it defined something; a guess, which decides nothing but groups."""
-    return (_head(form) or "").startswith(("def", "extend", "declare"))
+    return (head_of(form) or "").startswith(("def", "extend", "declare"))
 
 
 def _shown(form: Form, statement: Form, expander: Expander) -> str | None:
     """Return what is shown for a form, or the last statement of what it loads, instead of its value; None if that is."""
-    head = _head(form) or ""
+    head = head_of(form) or ""
     if head in _SILENT and not expander.is_own(head):
         return "nil"
-    if _head(statement) == "def" and statement.value[1].value in expander.globals.table:
+    if head_of(statement) == "def" and statement.value[1].value in expander.globals.table:
         return f"#'{expander.var_name(statement.value[1].value)}"
     if not head.startswith("def") and head != "declare":
         return None
@@ -330,36 +339,6 @@ def _remembered(statement: Form, span: Span) -> Form:
 
 def _dynamic(name: str, span: Span) -> Form:
     return call(span, "yin.core/dynamic-value", symbol(name, span))
-
-
-def _defined_in(forms: Iterable[Form]) -> Iterator[tuple[str, Form]]:
-    """Yield names and values of the definitions in core forms, in the order of the text."""
-    stack = [*forms][::-1]
-    while stack:
-        form = stack.pop()
-        if form.is_leaf or _head(form) == "quote":
-            continue
-        stack += form.value[::-1]
-        if _head(form) == "def":
-            yield form.value[1].value, form.value[2]
-
-
-def _definitions(forms: Iterable[Form]) -> set[str]:
-    return {name for name, _ in _defined_in(forms)}
-
-
-def _head(form: Form) -> str | None:
-    """Return the name of the symbol a list starts with."""
-    if form.kind == "list" and form.value and form.value[0].kind == "symbol":
-        return form.value[0].value  # type: ignore[no-any-return]
-    return None
-
-
-def _declarations(names: set[str], span: Span) -> Form:
-    """Return a form that says which names a unit shares with others, and does nothing."""
-    start = Span(span.line, span.column, span.line, span.column)
-    made = [call(start, "def", symbol(name, start), literal(None, start)) for name in sorted(names)]
-    return call(start, "if", literal(False, start), call(start, "do", *made))
 
 
 def _name(expander: Expander, form: Form) -> str:

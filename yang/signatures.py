@@ -49,6 +49,7 @@ EFFECTS: dict[str, str] = {  # what a function may reach -> in words
     "random": "draws a random number",
     "sleep": "waits",
     "log": "writes to the log",
+    "code": "compiles code while it runs",
     "cell/new": "makes a cell",
     "cell/read": "reads a cell",
     "cell/write": "changes a cell",
@@ -113,7 +114,7 @@ _RESULTS: dict[str, str] = {
         hop! prompt* control* abort* fold-items call-with-list ask-for whole check-some add-some equal-some suspend*
         suspended-with sorted-order sorted-key sorted-val sorted-replace compare-some hash-begin hash-some hash-mixed
         skip-some text-fill skip-chars skip-spaces skip-spaces-back find-some replace-some split-some case-some
-        print-some join-some small opaque* opaque-kind opaque-content real-function empty with-meta""",
+        compile* print-some join-some small opaque* opaque-kind opaque-content real-function empty with-meta""",
 }
 _RULES: dict[str, str] = {  # rows of `combine` in types.dl
     "sum": "+ - *",
@@ -135,6 +136,7 @@ _EFFECTS: dict[str, str] = {
     "random": "rand",
     "sleep": "sleep",
     "log": "log!",
+    "code": "compile*",
     "cell/new": "atom",
     "cell/read": "deref lazy-thunk lazy-value",
     "cell/write": "reset! compare-and-set! lazy-set!",

@@ -134,7 +134,7 @@ def global_name(expander: Expander, form: Form) -> Form:
 
 
 def _defmacro(expander: Expander, form: Form, scope: Scope) -> Walk[Form]:
-    """Take a macro's function, with the call and the locals around it as first parameters; nothing is left of it."""
+    """Take a macro's function, with the call and the locals around it as first parameters."""
     shape = "(defmacro name [parameters] body ...)"
     name, *rest = expander.count(form, 2, None, shape)
     if name.kind != "symbol":
@@ -167,13 +167,12 @@ def _defmacro(expander: Expander, form: Form, scope: Scope) -> Walk[Form]:
     function = yield expander.form(call(form.span, "yin.core/fn", *arities), scope)
     if len(expander.errors) > error_count:
         expander.broken.add(placeholder.name)
+    definition = call(form.span, "def", found._replace(meta=()), function)
     expander.macros.define(
-        placeholder.name,
-        call(form.span, "def", found._replace(meta=()), function),
-        sees_locals=sees_locals,
-        arglists=tuple(arglists),
+        placeholder.name, definition, sees_locals=sees_locals, arglists=tuple(arglists)
     )
-    return literal(None, form.span)
+    # Code that comes later needs the macro, too; where none can come nothing is left of it.
+    return definition if expander.is_open else literal(None, form.span)
 
 
 def _binding_form(head: str) -> Special:

@@ -257,6 +257,12 @@ class Authority:
             raise Denied("fuel: no token has any left", right="fuel")
         return None
 
+    def pay_fuel(self, agent: Agent, fuel: int) -> None:
+        """Take the fuel of work that is done for an agent outside of a slice, before it is. Raises Denied."""
+        reserved = self.reserve_fuel(agent, fuel)
+        if reserved is not None and reserved.amount < fuel:
+            raise Denied(f"fuel: this takes {fuel} at once", right="fuel")
+
     def settle_fuel(self, agent: Agent, reserved: Reserved, used: int) -> None:
         """Give back the fuel that a slice did not use; what its last instruction took beyond is taken or owed."""
         token = reserved.handle.token

@@ -19,16 +19,20 @@ from datomstore.streams import Streams
 from yang.code_schema import code_schema
 from yang.compile import Compiled, compile_program
 from yang.core import core_segment, core_source
+from yang.errors import EvaluationRefused
+from yang.evaluation import Asked, Evaluations, Made
+from yang.limits import EVALUATION_FUEL_MAX
 from yang.lower import tree_of_files
 from yang.program import Program, tree_of
 from yang.session import LAST_ERROR
 from yang.stored import CodeFacts, code_datoms, code_facts
 from yang.units import Units, version
 from yind.cesk import Code, Machine
+from yind.cesk.evaluate import evaluate
 from yind.cesk.hybrid import HybridMachine
-from yind.cesk.limits import HOT_COUNT
+from yind.cesk.limits import HOT_COUNT, UNITS_MAX
 from yind.cesk.reference import ReferenceCode
-from yind.errors import YindError
+from yind.errors import FuelSpent, YindError
 
 MODES = ("direct", "compiled", "hybrid")
 PROGRAM_TABLE = "program"
@@ -54,6 +58,7 @@ class CodeLibrary:
         self._lock = threading.Lock()
         self._units = Units(find=self._kept_unit)
         self.units_derived = 0  # that no earlier program, and no earlier run of the node, had
+        self._evaluations = Evaluations(evaluate, self._known)
         self._core = Code(core_segment(), None)
         self._codes[self._core.program_hash] = self._core
 
@@ -74,11 +79,14 @@ class CodeLibrary:
         """Return a program that this node knows."""
         return self._programs.get(program_hash)
 
-    async def admit(self, program: Program, write: Write) -> None:
-        """Compile a program whose hash has been checked, and keep it and its datoms durably."""
+    async def admit(self, program: Program, write: Write, made: Compiled | None = None) -> None:
+        """Compile a program whose hash has been checked, and keep it and its datoms durably.
+
+        `made`: the program, where this node has compiled it already.
+        """
         if self.knows(program.hash):
             return
-        compiled, facts = await trio.to_thread.run_sync(self._compiled, program)
+        compiled, facts = await trio.to_thread.run_sync(self._compiled, program, made)
         code = Code(compiled.segment, self._core)
 
         def stage(batch: Batch) -> None:
@@ -92,8 +100,8 @@ class CodeLibrary:
             self._programs[program.hash] = program
             self._codes[program.hash] = code
 
-    def _compiled(self, program: Program) -> tuple[Compiled, CodeFacts]:
-        compiled = self._compile(program)
+    def _compiled(self, program: Program, made: Compiled | None) -> tuple[Compiled, CodeFacts]:
+        compiled = self._compile(program) if made is None else made
         return compiled, code_facts(compiled)
 
     def _compile(self, program: Program) -> Compiled:
@@ -162,6 +170,50 @@ class CodeLibrary:
         """
         code = Code(self.code_of(program_hash).segment, self._core, machine.code)
         machine.enter(code, LAST_ERROR)
+
+    def make(self, machine: Machine, asked: Asked, pay: Callable[[int], None]) -> Made:
+        """Return what a form comes to for the agent of a machine, which is charged for it. May take seconds.
+
+        Args:
+            machine: that waits for `compile*`.
+            asked: its arguments.
+            pay: takes the fuel of a part of the work from budgets, before it is done; what it raises passes through.
+
+        Raises:
+            EvaluationRefused: the form is wrong, or too much.
+            FuelSpent: the agent has not so much fuel left.
+        """
+        spent = 0
+
+        def charge(fuel: int) -> None:
+            nonlocal spent
+            spent += fuel
+            pay(fuel)
+            if not machine.charge(fuel):
+                raise FuelSpent(f"fuel limit of {machine.fuel_max} reached")
+            if spent > EVALUATION_FUEL_MAX:
+                raise EvaluationRefused("compiling this takes too long")
+
+        programs = [code.program_hash for code in machine.units()]
+        made = self._evaluations.make(programs, asked, charge)
+        is_new = made.program is not None and made.program.hash not in programs
+        if is_new and len(programs) >= UNITS_MAX:
+            raise EvaluationRefused(f"an agent has at most {UNITS_MAX} pieces of code")
+        return made
+
+    def extend(self, machine: Machine, program_hash: bytes) -> None:
+        """Answer the effect of a machine with the top level of a known program."""
+        for code in machine.units():
+            if code.program_hash == program_hash:
+                machine.extend(code)
+                return
+        machine.extend(Code(self.code_of(program_hash).segment, self._core, machine.code))
+
+    def _known(self, program_hash: bytes) -> Program:
+        found = self._programs.get(program_hash)
+        if found is None:
+            raise CodeUnknown(f"program {program_hash.hex()[:12]} is not known here")
+        return found
 
     def restore(self, image: bytes, *, memory_max: int, fuel_max: int | None) -> Machine:
         """Return the machine of an image. Raises ImageInvalid or CodeUnknown."""

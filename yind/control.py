@@ -30,6 +30,7 @@ from yang.program import Program
 from yind.agent import ENDED, Agent, AgentRecord, FaultData, State
 from yind.agents import Agents
 from yind.authority import Authority
+from yind.cesk import Machine
 from yind.cesk.errors import MachineError
 from yind.clock import Clock
 from yind.code import CodeLibrary
@@ -425,7 +426,7 @@ class Control:
             frames = tuple(_frame(view) for view in agent.machine.frames())
         record = agent.record
         programs: tuple[bytes, ...] = (record.program,)
-        if record.session and agent.machine is not None and not agent.running:
+        if isinstance(agent.machine, Machine) and not agent.running:
             programs = tuple(code.program_hash for code in agent.machine.units())
         details = Map(
             {
@@ -683,6 +684,7 @@ def summary(agent: Agent) -> Map:
             "denied_right": record.denied_right,
             "log_lines": record.log_dropped + len(record.log),
             "session": record.session,
+            "units": machine.code.unit_count if isinstance(machine, Machine) else 1,
         }
     )
 

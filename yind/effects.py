@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 
 import trio
 
@@ -24,11 +25,14 @@ from datomstore.datalog.errors import QueryError
 from datomstore.errors import DatomstoreError
 from datomstore.storage import StorageError
 from datomstore.value import Keyword, Map, Set
+from yang.errors import EvaluationRefused
+from yang.evaluation import Asked
 from yind.agent import Agent, State
 from yind.agents import Agents, log_line
 from yind.authority import Authority
 from yind.cesk import Machine
 from yind.clock import Clock
+from yind.code import CodeLibrary
 from yind.costs import cost_of_answer, cost_of_facts
 from yind.errors import EffectInvalid
 from yind.limits import (
@@ -41,6 +45,7 @@ from yind.limits import (
     SYSTEM_STREAMS,
 )
 
+_COMPILE = Keyword("compile")  # the kind of fault of code that cannot be compiled
 _STREAM_NAME = re.compile(STREAM_NAME_PATTERN)
 
 Handler = Callable[[Agent, Machine, tuple[object, ...]], Awaitable[None]]
@@ -54,6 +59,7 @@ class Effects:
         self,
         agents: Agents,
         authority: Authority,
+        code: CodeLibrary,
         clock: Clock,
         *,
         node: str,
@@ -63,11 +69,13 @@ class Effects:
     ) -> None:
         self._agents = agents
         self._authority = authority
+        self._code = code
         self._clock = clock
         self._node = node
         self._node_names = node_names
         self._migrate = migrate
         self._arrived = arrived
+        self._compilers = trio.CapacityLimiter(1)  # compiling holds the interpreter
         self._handlers: dict[str, Handler] = {
             "q": self._q,
             "transact!": self._transact,
@@ -79,6 +87,7 @@ class Effects:
             "rand": self._rand,
             "sleep": self._sleep,
             "log!": self._log,
+            "compile*": self._compile,
         }
 
     @property
@@ -194,6 +203,27 @@ class Effects:
 
     async def _nodes(self, agent: Agent, machine: Machine, arguments: tuple[object, ...]) -> None:
         machine.resume(tuple(self._node_names()))
+
+    # -- code --
+
+    async def _compile(self, agent: Agent, machine: Machine, arguments: tuple[object, ...]) -> None:
+        try:
+            asked = Asked.of(arguments)
+            made = await trio.to_thread.run_sync(
+                self._code.make,
+                machine,
+                asked,
+                partial(self._authority.pay_fuel, agent),
+                limiter=self._compilers,
+            )
+        except EvaluationRefused as error:
+            place = {Keyword("line"): error.line, Keyword("column"): error.column}
+            raise EffectInvalid(str(error), {Keyword("fault"): _COMPILE, **place}) from error
+        if made.program is None:
+            machine.resume(made.value)
+            return
+        await self._code.admit(made.program, self._agents.write, made.compiled)
+        self._code.extend(machine, made.program.hash)
 
     # -- time and chance --
 

@@ -7,6 +7,9 @@ Fits:   `yind.control` turns these into replies; `yind.main` into exit codes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 
 class YindError(Exception):
     """Root. `code` is stable and documented; `exit_code` is what the command line returns for it."""
@@ -39,9 +42,19 @@ class RequestInvalid(YindError):
 
 
 class EffectInvalid(YindError):
-    """An agent asked for an effect with arguments that make no sense; thrown into the agent."""
+    """An agent asked for an effect with arguments that make no sense; thrown into the agent, with `data`."""
 
     code = "effect/invalid"
+
+    def __init__(self, message: str, data: Mapping[Any, Any] | None = None) -> None:
+        super().__init__(message)
+        self.data = data or {}
+
+
+class FuelSpent(YindError):
+    """What an agent asked for costs more than the fuel it has left: it fails."""
+
+    code = "agent/fuel"
 
 
 class Denied(YindError):

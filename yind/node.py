@@ -99,6 +99,7 @@ class Node:
         self.effects = Effects(
             self.agents,
             self.authority,
+            self.code,
             clock,
             node=config.name,
             node_names=self.peers.node_names,

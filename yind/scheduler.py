@@ -25,7 +25,7 @@ from yind.authority import Authority
 from yind.cesk import Machine, Status
 from yind.cesk.errors import MachineError
 from yind.effects import Effects
-from yind.errors import Denied, EffectInvalid, HopRefused, YindError
+from yind.errors import Denied, EffectInvalid, FuelSpent, HopRefused, YindError
 from yind.limits import AGENT_COUNT_MAX, CHECKPOINT_S, FUEL_AT_ONCE
 
 Following = Callable[[], Awaitable[None]]
@@ -205,5 +205,9 @@ class Scheduler:
             if not agent.record.session:  # whose log is what its owner sees it print
                 log_line(agent.record, f"paused: {refusal}")
             await self._agents.pause(agent, str(refusal), denied_right=refusal.right)
-        except (EffectInvalid, HopRefused) as error:
+        except FuelSpent as error:
+            await self._fail(agent, str(error))
+        except EffectInvalid as error:
+            machine.resume_error(str(error), Map(error.data))
+        except HopRefused as error:
             machine.resume_error(str(error), Map({}))

@@ -90,7 +90,7 @@ def repl(
             evaluation = Evaluation.begun(
                 place.cluster,
                 place.node,
-                session.first,
+                session,
                 tokens=place.tokens,
                 memory_max=mem << 20,
                 fuel_max=fuel,

@@ -60,9 +60,17 @@ class Evaluation:
     """The agent of a session."""
 
     def __init__(
-        self, cluster: Cluster, node: str, agent: bytes, *, printed: Callable[[str], None]
+        self,
+        cluster: Cluster,
+        node: str,
+        agent: bytes,
+        session: Session,
+        *,
+        printed: Callable[[str], None],
     ) -> None:
         """Take an agent; `printed` gets each line that it prints, at once."""
+        self._session = session
+        self._known = {session.first.program.hash}  # programs of the agent whose names it has
         self.cluster = cluster
         self.node = node
         self.agent = agent
@@ -70,6 +78,7 @@ class Evaluation:
         self._printed = printed
         self._lines = 0  # printed so far
         self._units: dict[bytes, Unit] = {}
+        self._entered = 1  # units that the agent has, as far as is known here
         self._call = ExitStack()
         self._called = ""  # the node at the other end of the connection
         self._client: Client
@@ -78,7 +87,7 @@ class Evaluation:
     def begun(
         cluster: Cluster,
         node: str,
-        first: Unit,
+        session: Session,
         *,
         tokens: list[Token],
         memory_max: int,
@@ -90,13 +99,13 @@ class Evaluation:
         Args:
             cluster: whose nodes it may travel to.
             node: where it begins.
-            first: the unit that every session begins with.
+            session: whose first unit it begins with.
             tokens: what it may do.
             memory_max: bytes of its heap.
             fuel_max: what it may compute in all, None for as much as the node allows.
             printed: gets each line that it prints, at once.
         """
-        program, nonce = first.program, os.urandom(16)
+        program, nonce = session.first.program, os.urandom(16)
         key = cluster.node(node).key
         agent = agent_id(cluster.operator_key.public, program.hash, nonce, key)
         body: dict[str, object] = {
@@ -112,7 +121,7 @@ class Evaluation:
         with connected(cluster, node) as client:
             client.request("code.put", Map({"program": program.to_bytes()}))
             client.request("agent.spawn", Map(body))
-        found = Evaluation(cluster, node, agent, printed=printed)
+        found = Evaluation(cluster, node, agent, session, printed=printed)
         found._settled()
         found._hang_up()
         return found
@@ -127,21 +136,22 @@ class Evaluation:
             raise CliError(
                 f"agent {name} is no session that waits for an entry", exit_code=Exit.CONFLICT
             )
-        found = Evaluation(cluster, node, row["id"], printed=printed)
+        found = Evaluation(cluster, node, row["id"], session, printed=printed)
         found._lines, found.fuel_used = row["log_lines"], row["fuel_used"]
-        with connected(cluster, node) as client:
-            details = client.request("agent.show", Map({"id": row["id"].hex()}))
-            for program_hash in details["programs"][1:]:  # after that of every session
-                answer = client.request("code.get", Map({"hash": program_hash}))
-                session.adopt(Program.from_bytes(answer["program"]))
+        found._learn()
+        found._hang_up()
         return found
 
     def evaluate(self, unit: Unit) -> Outcome:
         """Return what a unit came to. An interrupt from the keyboard cancels it. Raises SessionOver or CliError."""
         self._units[unit.program.hash] = unit
+        self._known.add(unit.program.hash)
+        self._entered += 1
         try:
             self._enter(unit)
             row = self._settled()
+            if row["units"] != self._entered and row["state"] not in ENDED:
+                self._learn()
         except KeyboardInterrupt:
             self._hang_up()  # in the middle of an answer
             row = self._cancelled()
@@ -149,6 +159,17 @@ class Evaluation:
             self._hang_up()
         self.fuel_used = row["fuel_used"]
         return self._outcome(row)
+
+    def _learn(self) -> None:
+        """Let the session know what code of the agent defines that it has not seen: of others, or made by `eval`."""
+        with self._connected() as client:
+            details = client.request("agent.show", Map({"id": self.agent.hex()}))
+            self._entered = len(details["programs"])
+            for program_hash in details["programs"]:
+                if program_hash not in self._known:
+                    answer = client.request("code.get", Map({"hash": program_hash}))
+                    self._session.adopt(Program.from_bytes(answer["program"]))
+                    self._known.add(program_hash)
 
     def end(self) -> None:
         """Kill the agent; one that has ended already, or cannot be reached, is left alone."""

@@ -62,7 +62,7 @@ def test_a_transcript_is_what_a_session_shows(node: Ephemeral, block: str) -> No
     evaluation = Evaluation.begun(
         node.cluster,
         NODE,
-        session.first,
+        session,
         tokens=[node.token],
         memory_max=MEMORY,
         fuel_max=None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from evaluated import noted_tree
 from language import (
     GLOBALS,
     HOST,
@@ -33,7 +34,7 @@ each_case = pytest.mark.parametrize("case", RUNNING, ids=[case.name for case in 
 @each_case
 def test_the_reference_machine_gives_what_clojure_gives(case: Case) -> None:
     try:
-        tree = tree_of_source(case.source, f"{case.file}.clj", HOST)
+        tree = noted_tree(tree_of_source(case.source, f"{case.file}.clj", HOST))
     except (SourceError, SourceErrors) as error:
         check(case, Outcome(error=str(error)))
         return

@@ -74,8 +74,10 @@ undefined-name
 ; expect error: in the macro m: what it made is no code
 (defmacro m [] (here)) (m)
 ; expect error: here is an effect
-(let [x '(+ 1 2)] (eval x))
-; expect error: eval takes a quoted form
+(eval '(+ 1 2) 3)
+; expect error: the form is (eval form)
+(let [x (atom 1)] (alter-meta! x assoc :a 1))
+; expect error: the form is (alter-meta! #'name ...)
 (import 'java.util.Date)
 ; expect error: import
 (slurp "/etc/passwd")

@@ -12,7 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from language import MEMORY, Node, core_code, exactly, reference_core
+from evaluated import noted, noted_tree
+from language import HOST, MEMORY, Node, core_code, exactly, reference_core
 
 from datomstore.edn import EdnError, read
 from datomstore.value import Keyword, Map, Set
@@ -144,7 +145,9 @@ def compiled_answers(expressions: tuple[Asked, ...]) -> Iterator[tuple[Asked, Fo
     """Yield what the compiled machine makes of each; halves a batch that the compiler refuses."""
     batch = batch_of(expressions)
     try:
-        code = Code(compile_source(batch.source, "asked.clj").segment, core_code())
+        code = Code(
+            noted(compile_source(batch.source, "asked.clj", host=HOST)).segment, core_code()
+        )
     except (SourceError, SourceErrors) as error:
         if len(expressions) == 1:
             yield expressions[0], Found(None, f"{_REFUSED}{error}")
@@ -161,7 +164,7 @@ def compiled_answers(expressions: tuple[Asked, ...]) -> Iterator[tuple[Asked, Fo
 def direct_answers(expressions: tuple[Asked, ...]) -> Iterator[tuple[Asked, Found]]:
     """Yield what the reference machine makes of each, of those that it accepts."""
     for number, asked in enumerate(expressions):
-        tree = tree_of_source(batch_of((asked,)).source, "asked.clj")
+        tree = noted_tree(tree_of_source(batch_of((asked,)).source, "asked.clj", HOST))
         code = ReferenceCode.of_tree(tree, reference_core())
         yield asked, _found(ReferenceMachine(code, memory_max=MEMORY, globals=_globals(0)))
         del number

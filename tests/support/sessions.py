@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from evaluated import PROGRAMS
 from language import GLOBALS, HOST, MEMORY, Outcome, core_code, outcome_of
 
 from yang.errors import Source, YangError
@@ -22,6 +23,7 @@ class Entered:
         self.machine = Machine(
             Code(self.session.first.segment, core_code()), memory_max=MEMORY, globals=GLOBALS
         )
+        PROGRAMS[self.session.first.program.hash] = self.session.first.program
         assert self.machine.run(10**6) is Status.DONE
         self._count = 0
 
@@ -54,9 +56,14 @@ class Entered:
         return self.session.units(Source(f"entry {self._count}", text), shows=shows)
 
     def outcome(self, unit: Unit) -> Outcome:
-        """Return what a unit came to."""
+        """Return what a unit came to; the session learns what it evaluated."""
+        PROGRAMS[unit.program.hash] = unit.program
         self.machine.enter(Code(unit.segment, core_code(), self.machine.code), LAST_ERROR)
-        return outcome_of(self._hearing())
+        before = len(self.machine.units())
+        outcome = outcome_of(self._hearing())
+        for code in self.machine.units()[before:]:
+            self.session.adopt(PROGRAMS[code.program_hash])
+        return outcome
 
     def _hearing(self) -> _Hearing:
         return _Hearing(self.machine, self.lines)

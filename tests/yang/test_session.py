@@ -13,6 +13,7 @@ from sessions import Entered
 from datomstore.edn import read as read_edn
 from yang.compile import compile_source
 from yang.core import core_source
+from yang.definitions import REWRITTEN
 from yang.derived import DERIVED
 from yang.errors import Source, SourceErrors, YangError
 from yang.reader.clojure import is_complete, read
@@ -250,6 +251,8 @@ def test_definitions_are_taken_over_from_units() -> None:
         for unit in list(first.session.units(Source("entry", text))):
             assert first.outcome(unit).error is None
             second.session.adopt(unit.program)
+    assert second.session.namespace == "app.a"
+    second.enter("(in-ns 'user)")
     assert second.enter("[(f 1) (rd) (app.a/g) @app.a/fut y]") == "[[1 nil] 1 :g 1 (def quoted 1)]"
     assert second.enter("(binding [*d* 2] (rd))") == "2"
     assert second.enter("(defmethod m 2 [_] :two) [(m {:k 1}) (m {:k 2})]") == "[:one :two]"
@@ -257,6 +260,50 @@ def test_definitions_are_taken_over_from_units() -> None:
     assert "unresolved symbol: quoted" in second.enter("quoted")
     second.enter("(def x 5)")
     assert second.enter("(f 1)") == "[1 5]"
+
+
+def test_macros_texts_and_aliases_are_taken_over_from_units() -> None:
+    first = Entered()
+    texts = (
+        "(ns app.m (:require [clojure.string :as s])) (defn- up [x] (s/upper-case x))",
+        '(defmacro shout "Loudly." ([x] `(str ~(up x) "!")) ([x & more] `(str ~x ~@more)))',
+        '(defmacro seen [] (list `quote (vec (keys &env)))) (def ^{:private true :doc "Two."} two 2)',
+    )
+    second = Entered()
+    second.machine = first.machine
+    for text in texts:
+        for unit in first.session.units(Source("entry", text)):
+            assert first.outcome(unit).error is None
+            second.session.adopt(unit.program)
+    assert second.enter('[(shout "a") (shout 1 2) (let [q 1] (seen)) (s/blank? "")]') == (
+        '["A!" "12" [q] true]'
+    )
+    second.enter("(doc shout)")
+    assert second.lines[1:] == ["app.m/shout", "([x] [x & more])", "macro", "  Loudly."]
+    del second.lines[:]
+    second.enter("(source two)")
+    assert second.lines == ['(def ^{:private true :doc "Two."} two 2)']
+    second.enter("(in-ns 'user)")
+    assert "two is private in app.m" in second.enter("app.m/two")
+
+
+# -- code that is made while it runs --
+
+
+def test_what_was_evaluated_is_known_to_later_entries(session: Entered) -> None:
+    session.enter("(def form (list 'defn 'area '[a b] '(* a b)))")
+    assert session.enter("(eval form)") == "#function[area]"
+    assert session.enter("(area 3 4)") == "12"
+    session.enter('(load-string "(defmacro twice [x] (list \'do x x))")')
+    assert session.enter("(def n (atom 0)) (twice (swap! n inc))") == "2"
+
+
+def test_a_macro_of_a_session_is_known_to_eval(session: Entered) -> None:
+    session.enter("(defmacro unless [test x] `(if ~test nil ~x))")
+    session.enter("(defn run [form] (eval form))")
+    assert session.enter("(run (list 'unless false 5))") == "5"
+    session.enter("(defmacro unless [test x] :other)")
+    assert session.enter("(run (list 'unless false 5))") == ":other"
 
 
 # -- what people ask --
@@ -316,7 +363,7 @@ def test_every_name_that_can_be_written_is_known(session: Entered) -> None:
 
 
 def test_usage_is_told_of_forms_that_there_are() -> None:
-    known = {*DERIVED, *SPECIAL, "doc", "source", "apropos", "dir", "load-file"}
+    known = {*DERIVED, *REWRITTEN, *SPECIAL, "doc", "source", "apropos", "dir", "load-file"}
     assert USAGE.keys() - known == set()
 
 

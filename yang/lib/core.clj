@@ -31,6 +31,7 @@
     "ArityException" [:arity]
     "NumberFormatException" [:argument :number]
     "PatternSyntaxException" [:pattern]
+    "CompilerException" [:compile]
     "IllegalArgumentException" [:argument :arity :case :type :not-a-function :pattern :format :number]
     "IllegalStateException" [:state :index]
     "UnsupportedOperationException" [:type]

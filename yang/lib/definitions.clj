@@ -89,6 +89,68 @@
 (defn var? [x] (= (impl/box-kind x) :yin.core/var))
 (defn var-get [x] ((:value (impl/box-content x))))
 
+;; ---- metadata of variables: that of `metas`, an atom, before what the program says
+
+(defn impl/reset-meta [metas variable said metadata]
+  (swap! metas assoc variable metadata)
+  metadata)
+
+(defn impl/alter-meta [metas variable said f & arguments]
+  (impl/reset-meta metas variable said (apply f said arguments)))
+
+;; ---- code that is compiled while the program runs: `here` is the namespace in which it was written that it is, and
+;; `namespaces` has the one that has been entered from there
+
+(defn impl/coded
+  "A form as data of compile*: lazy seqs are realised, metadata and patterns are written out."
+  [x]
+  (if (impl/pattern? x)
+    (list 'clojure.core/re-pattern (str x))
+    (let [plain (cond
+                  (seq? x) (apply list (map impl/coded x))
+                  (vector? x) (mapv impl/coded x)
+                  (map? x) (reduce-kv (fn [m k v] (assoc m (impl/coded k) (impl/coded v))) {} x)
+                  (set? x) (into #{} (map impl/coded) x)
+                  :else x)]
+      (if (and (meta x) (or (coll? x) (symbol? x)))
+        (list 'yin.core/described (impl/coded (meta x)) plain)
+        plain))))
+
+(defn impl/compiled [operation namespaces here data]
+  (compile* operation data here (get (deref namespaces) here here)))
+
+(defn impl/eval [namespaces here form]
+  (if (or (coll? form) (symbol? form))
+    ((impl/compiled :eval namespaces here (impl/coded form)))
+    form))
+
+(defn impl/load-string [namespaces here text]
+  ((impl/compiled :load namespaces here (impl/check-string "load-string" text))))
+
+(defn impl/macroexpand [namespaces here form]
+  (if (seq? form) (impl/compiled :expand namespaces here (impl/coded form)) form))
+
+(defn impl/macroexpand-1 [namespaces here form]
+  (if (seq? form) (impl/compiled :expand-1 namespaces here (impl/coded form)) form))
+
+(defn impl/ns-resolve [namespaces here namespace symbol]
+  (let [found (compile* :resolve symbol here namespace)]
+    (if (nil? found) nil (found))))
+
+(defn impl/resolve [namespaces here symbol]
+  (impl/ns-resolve namespaces here (get (deref namespaces) here here) symbol))
+
+(defn impl/find-var [namespaces here symbol]
+  (if (namespace symbol)
+    (impl/ns-resolve namespaces here here symbol)
+    (impl/refuse :argument (str "Symbol must be namespace-qualified: " symbol))))
+
+(defn impl/intern [namespaces here namespace name value]
+  (((compile* :eval (list 'fn '[value] (list 'def (impl/coded name) 'value)) here namespace)) value)
+  (impl/ns-resolve namespaces here namespace (with-meta name nil)))
+
+(defn impl/enter-namespace [namespaces here entered] (swap! namespaces assoc here entered) nil)
+
 ;; ---- hierarchies
 
 (defn make-hierarchy [] {:parents {} :descendants {} :ancestors {}})
@@ -396,7 +458,7 @@
   ([threads x otherwise]
    (let [kind (impl/box-kind x)]
      (cond
-       (nil? kind) (deref x)
+       (nil? kind) (if (fn? x) x (deref x)) ; the variable of a function is the function
        (= kind :yin.core/delay) (force x)
        (or (= kind :yin.core/future) (= kind :yin.core/promise)) (impl/wait threads (impl/box-content x) otherwise)
        (= kind :yin.core/var) (var-get x)

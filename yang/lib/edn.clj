@@ -235,6 +235,71 @@
                  :else [k v]))
              m)))
 
+;; ---- what only code has, where the state has :code
+
+(defn impl/edn-wrapped
+  "The next form behind a mark of so many characters, as an argument of what the mark means."
+  [state size head]
+  (impl/edn-skip state size)
+  (list head (impl/edn-value state)))
+
+(defn impl/edn-pattern
+  "The text between quotes, in which a backslash stands for itself."
+  [state]
+  (loop [found []]
+    (let [c (impl/edn-take state)]
+      (cond
+        (= c \") (re-pattern (join-text "" found))
+        (= c \\) (let [after (impl/edn-take state)] (recur (conj (conj found c) after)))
+        :else (recur (conj found c))))))
+
+(defn impl/edn-argument
+  "The number of a symbol like %2: 1 of %, 0 of %&, nil of any other."
+  [x]
+  (let [text (if (symbol? x) (name x) "")]
+    (cond
+      (= text "%") 1
+      (= text "%&") 0
+      (starts-with? text "%") (parse-long (subs text 1))
+      :else nil)))
+
+(defn impl/edn-arguments [form]
+  (if (coll? form) (mapcat impl/edn-arguments form) (if (impl/edn-argument form) [(impl/edn-argument form)] [])))
+
+(defn impl/edn-with-first
+  "A form with %1 for %."
+  [form]
+  (cond
+    (= form '%) '%1
+    (seq? form) (apply list (map impl/edn-with-first form))
+    (vector? form) (mapv impl/edn-with-first form)
+    (map? form) (into {} (map (fn [[k v]] [(impl/edn-with-first k) (impl/edn-with-first v)])) form)
+    (set? form) (into #{} (map impl/edn-with-first) form)
+    :else form))
+
+(defn impl/edn-function [items]
+  (let [form (apply list items)
+        used (impl/edn-arguments form)
+        names (mapv (fn [n] (symbol (str "%" n))) (range 1 (inc (reduce max 0 used))))]
+    (list 'fn* (if (impl/member? used 0) (conj (conj names '&) '%&) names) (impl/edn-with-first form))))
+
+(defn impl/edn-mark
+  "The form that begins with a mark of code; nil where there is none, for no form that has one is nil."
+  [state c]
+  (let [after (nth (get state :text) (inc (deref (get state :at))) nil)]
+    (case c
+      \' (impl/edn-wrapped state 1 'quote)
+      \@ (impl/edn-wrapped state 1 'clojure.core/deref)
+      \~ (if (= after \@)
+           (impl/edn-wrapped state 2 'clojure.core/unquote-splicing)
+           (impl/edn-wrapped state 1 'clojure.core/unquote))
+      \# (case after
+           \' (impl/edn-wrapped state 2 'var)
+           \( (do (impl/edn-skip state 2) (impl/edn-function (impl/edn-items state \))))
+           \" (do (impl/edn-skip state 2) (impl/edn-pattern state))
+           nil)
+      nil)))
+
 (defn impl/edn-dispatch [state]
   (let [c (impl/edn-peek state)]
     (case c
@@ -259,6 +324,12 @@
   "The next value; fails at the end."
   [state]
   (impl/edn-skip-blank state)
+  (let [marked (if (get state :code) (impl/edn-mark state (impl/edn-peek state)) nil)]
+    (if (nil? marked) (impl/edn-plain state) marked)))
+
+(defn impl/edn-plain
+  "The next value, of the kinds that data has."
+  [state]
   (let [c (impl/edn-take state)
         after (impl/edn-peek state)]
     (case c
@@ -283,13 +354,13 @@
    (if (nil? s)
      nil
      (let [state {:text (vec* (impl/check-string "read-string" s)) :at (atom 0)
-                  :readers (get options :readers) :default (get options :default)}]
+                  :readers (get options :readers) :default (get options :default) :code (get options :yin.core/code)}]
        (impl/edn-skip-blank state)
        (if (and (nil? (impl/edn-peek state)) (contains? options :eof))
          (get options :eof)
          (impl/edn-value state))))))
 
 (defn read-string
-  "As clojure.edn/read-string, but the end of the text is an error."
-  ([s] (clojure.edn/read-string {} (impl/check-string "read-string" s)))
-  ([options s] (clojure.edn/read-string options s)))
+  "As clojure.edn/read-string, but the end of the text is an error, and quotes, #( ), #' and patterns are read."
+  ([s] (read-string {} (impl/check-string "read-string" s)))
+  ([options s] (clojure.edn/read-string (assoc options :yin.core/code true) s)))

@@ -378,6 +378,34 @@ cdef class Machine:
         if begin(self.state) != OK:
             self.state.status = STATUS_OUT_OF_MEMORY
 
+    def extend(self, Code code not None):
+        """Answer the effect that waits with the top level of more code, a function of no arguments.
+
+        Everything goes on as it was; the globals that the code is the first to name are there, unbound.
+
+        Args:
+            code: made with this machine's code as `before`, or a unit that was entered already.
+
+        Raises:
+            StateInvalid: no effect waits, or the code continues something else.
+        """
+        self._answering()
+        if code.before is self.code:
+            self._add_globals(code)
+            self.code = code
+            self.state.code = &code.info
+        elif code not in self.units():
+            raise StateInvalid("the code does not continue what ran here")
+        self._answered()
+        deliver(self.state, pointer_value(code.info.functions[0].closure))
+
+    def charge(self, fuel):
+        """Count work that was done outside for the agent; False if it has not so much fuel left, which is then spent."""
+        self._stopped()
+        left = None if self.fuel_max is None else self.fuel_max - self.fuel_spent
+        self.fuel_spent += fuel if left is None else min(fuel, left)
+        return left is None or fuel <= left
+
     cdef int _add_globals(self, Code code) except -1:
         cdef uint32_t count = code.info.global_count
         cdef Value *grown = <Value *> c_realloc(self.state.globals, (count or 1) * sizeof(Value))

@@ -228,9 +228,10 @@ cdef enum PrimitiveNumber:
     PRIMITIVE_INST_OF_MS = 210
     PRIMITIVE_META = 211
     PRIMITIVE_WITH_META = 212
-    PRIMITIVE_TABLE_SIZE = 213
+    PRIMITIVE_COMPILE = 213
+    PRIMITIVE_TABLE_SIZE = 214
 
-cdef PrimitiveInfo PRIMITIVE_TABLE[213]
+cdef PrimitiveInfo PRIMITIVE_TABLE[214]
 
 
 cdef void fill_primitive_table() noexcept:
@@ -447,6 +448,7 @@ cdef void fill_primitive_table() noexcept:
     set_primitive(210, primitive_inst_of_ms, 1, 1, 0, 31, 5, b"inst-of-ms")
     set_primitive(211, primitive_meta, 1, 1, 0, 0, 5, b"meta")
     set_primitive(212, primitive_with_meta, 2, 2, 0, 30, 5, b"with-meta")
+    set_primitive(213, missing_primitive, 4, 4, 2, 31, 5, b"compile*")
 
 
 fill_primitive_table()

@@ -7,6 +7,7 @@ Fits:   `cli.sources` and tests pass it to the compiler.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 
 from datomstore.value import Map
@@ -15,7 +16,7 @@ from yang.errors import MacroFault
 from yang.segment import Segment
 from yind.cesk._core import Code, Machine, Status
 from yind.cesk.errors import ValueInvalid
-from yind.cesk.limits import MACRO_FUEL_MAX, MACRO_MEMORY_MAX
+from yind.cesk.limits import MACRO_FUEL_MAX, MACRO_MEMORY_MAX, MACRO_SLICE
 
 
 @cache
@@ -39,8 +40,15 @@ class _Loaded:
 _loaded = _Loaded()
 
 
-def evaluate(segment: Segment, given: Map) -> object:
+def evaluate(
+    segment: Segment, given: Map, charge: Callable[[int], None] = lambda fuel: None
+) -> object:
     """Return the value of a program that is given a map as *args*.
+
+    Args:
+        segment: the program.
+        given: its *args*.
+        charge: is called with the fuel that was used, a slice at a time.
 
     Raises:
         MacroFault: it failed, asked for an effect, or used too much.
@@ -52,7 +60,11 @@ def evaluate(segment: Segment, given: Map) -> object:
         globals={"*args*": given},
     )
     while True:
-        status = machine.run(MACRO_FUEL_MAX)
+        before = machine.fuel_used
+        status = machine.run(MACRO_SLICE)
+        charge(machine.fuel_used - before)
+        if status is Status.OUT_OF_FUEL and machine.fuel_used < MACRO_FUEL_MAX:
+            continue
         if status is Status.DONE:
             try:
                 return machine.result

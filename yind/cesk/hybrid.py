@@ -132,6 +132,32 @@ class HybridMachine:
             machine = self._transferred(machine, code)
         return machine.image()
 
+    # -- code that comes while it runs --
+
+    @property
+    def code(self) -> Code:
+        """The compiled code that what comes next continues; a program that has more than one runs compiled."""
+        return self._moved().code
+
+    def units(self) -> list[Code]:
+        """Return the code it has so far, the oldest first."""
+        return self._moved().units()
+
+    def extend(self, code: Code) -> None:
+        """Answer the effect that waits with the top level of more code; see Machine."""
+        self._moved().extend(code)
+
+    def charge(self, fuel: int) -> bool:
+        """Count work that was done outside for the agent; see Machine."""
+        return self._machine.charge(fuel)
+
+    def _moved(self) -> Machine:
+        """Return the compiled machine, to which the program moves here at the latest. Raises StateInvalid."""
+        if not self.move():
+            raise StateInvalid("the program is not compiled yet")
+        assert isinstance(self._machine, Machine)
+        return self._machine
+
     def frames(self) -> list[FrameView]:
         """Return a view of each frame, innermost first."""
         return self._machine.frames()

@@ -19,4 +19,5 @@ HOT_COUNT = (
     500  # calls of a function, or rounds of a loop, run directly: about what compiling it costs
 )
 MACRO_FUEL_MAX = 50_000_000  # of one macro call: some seconds
+MACRO_SLICE = 1_000_000  # fuel of a macro call that is paid for before more is spent
 MACRO_MEMORY_MAX = 256 << 20

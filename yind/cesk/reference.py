@@ -469,6 +469,7 @@ class ReferenceMachine:
         globals: Mapping[str, object] = {},  # noqa: A002
     ) -> None:
         self.code = code
+        self._units = [code]
         self.memory_max = memory_max
         self.fuel_max = fuel_max
         self.fuel_used = 0
@@ -727,6 +728,9 @@ class ReferenceMachine:
         self, closure: Closure, arguments: tuple[Value, ...], site: Site | None
     ) -> None:
         node = closure.node
+        if node.kind == "program":
+            self._apply_top_level(closure, arguments, site)
+            return
         arity = _arity_for(node, len(arguments))
         self._wait(site)
         names = tuple(parameter.name for parameter in arity.many("params"))
@@ -742,6 +746,15 @@ class ReferenceMachine:
         bound: dict[Any, Value] = dict(zip(names, arguments, strict=True))
         bound[_RECUR] = target
         self.control = Evaluate(target.body, environment.update(bound))
+
+    def _apply_top_level(
+        self, closure: Closure, arguments: tuple[Value, ...], site: Site | None
+    ) -> None:
+        """Run the statements of code that came while the program ran."""
+        _check_count("top level", arguments, 0, 0)
+        self._wait(site)
+        environment = closure.environment.set(_ACTIVATION, Activation(closure.node, closure))
+        self._push_statements(closure.node.many("statements"), environment)
 
     def _apply_primitive(
         self, function: PrimitiveRef, arguments: tuple[Value, ...], site: Site | None
@@ -878,6 +891,23 @@ class ReferenceMachine:
         """Let the effect that waits throw an error in the agent."""
         self._asked()
         self._answer(Throw(ErrorValue(message, from_edn(self.store, data), None), None))
+
+    def units(self) -> list[ReferenceCode]:
+        """Return the code it has so far, the oldest first."""
+        return list(self._units)
+
+    def extend(self, code: ReferenceCode) -> None:
+        """Answer the effect that waits with the top level of more code, a function of no arguments."""
+        self._asked()
+        if code not in self._units:
+            self._units.append(code)
+        self._answer(Give(Closure(code.program, _EMPTY_ENVIRONMENT)))
+
+    def charge(self, fuel: int) -> bool:
+        """Count work that was done outside for the agent; False if it has not so much fuel left, which is then spent."""
+        left = None if self.fuel_max is None else self.fuel_max - self.fuel_used
+        self.fuel_used += fuel if left is None else min(fuel, left)
+        return left is None or fuel <= left
 
     def _answer(self, control: Control) -> None:
         self._effect = None
