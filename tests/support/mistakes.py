@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from explored import AGENT, Journey, Outcome, Rules
+from explored import Journey, Outcome, Rules
 
 from protocol.handoff import (
     Aborted,
@@ -33,6 +33,9 @@ from protocol.messages import Go, Own, Refuse
 
 TargetOutcome = tuple[Target, list[Action]]
 
+# As they are without a mistake, also in a process that has got one.
+_begin, _source_step, _target_step = Source.begin, Source.step, Target.step
+
 
 @dataclass(frozen=True)
 class Mistake:
@@ -43,7 +46,7 @@ class Mistake:
 
 
 def _go_at_once(agent: bytes, epoch: int, target: bytes, attempt: int) -> Outcome:
-    source, actions = Source.begin(agent, epoch, target, attempt)
+    source, actions = _begin(agent, epoch, target, attempt)
     return source, [*actions, Send(Go, target, agent, epoch + 1, attempt)]
 
 
@@ -52,19 +55,19 @@ def _reclaim_on_time_out(source: Source, event: Event) -> Outcome:
         given = source.given
         record = Aborted(given.agent, given.epoch, given.target, given.attempt, "", "")
         return replace(source, writing=record), [Persist(record)]
-    return source.step(event)
+    return _source_step(source, event)
 
 
 def _reclaim_when_withdrawn(source: Source, event: Event) -> Outcome:
     if isinstance(event, Withdraw):
-        return source, [Resume(AGENT, source.given.epoch - 1, "", "")]
-    return source.step(event)
+        return source, [Resume(source.given.agent, source.given.epoch - 1, "", "")]
+    return _source_step(source, event)
 
 
 def _resume_before_durable(source: Source, event: Event) -> Outcome:
-    after, actions = source.step(event)
+    after, actions = _source_step(source, event)
     early: list[Action] = [
-        Resume(AGENT, action.record.epoch - 1, "", "")
+        Resume(action.record.agent, action.record.epoch - 1, "", "")
         for action in actions
         if isinstance(action, Persist) and isinstance(action.record, Aborted)
     ]
@@ -77,35 +80,42 @@ def _any_refusal_counts(source: Source, event: Event) -> Outcome:
         case Received(Refuse() as message, peer):
             mine = source.given.attempt.to_bytes(16, "big")
             message = replace(message, attempt=mine, epoch=source.given.epoch)
-            return source.step(Received(message, source.given.target if peer else peer))
-    return source.step(event)
+            return _source_step(source, Received(message, source.given.target if peer else peer))
+    return _source_step(source, event)
 
 
 def _any_own_counts(source: Source, event: Event) -> Outcome:
     match event:
         case Received(Own() as message, peer) if peer == source.given.target:
             mine = source.given.attempt.to_bytes(16, "big")
-            return source.step(Received(replace(message, attempt=mine), peer))
-    return source.step(event)
+            return _source_step(source, Received(replace(message, attempt=mine), peer))
+    return _source_step(source, event)
 
 
 def _never_ask_again(source: Source, event: Event) -> Outcome:
-    return (source, []) if isinstance(event, Retry) else source.step(event)
+    return (source, []) if isinstance(event, Retry) else _source_step(source, event)
 
 
 def _no_epoch(target: Target, event: Event) -> TargetOutcome:
-    return replace(target, epoch=-1, taken=()).step(event)
+    return _target_step(replace(target, epoch=-1, taken=()), event)
 
 
 def _epoch_may_repeat(target: Target, event: Event) -> TargetOutcome:
-    after, actions = replace(target, epoch=target.epoch - 1, taken=()).step(event)
+    lower = replace(target, epoch=target.epoch - 1, taken=())
+    after, actions = _target_step(lower, event)
     return replace(after, epoch=max(after.epoch, target.epoch)), actions
 
 
 def _own_before_durable(target: Target, event: Event) -> TargetOutcome:
-    after, actions = target.step(event)
+    after, actions = _target_step(target, event)
     early: list[Action] = [
-        Send(Own, action.record.source, AGENT, action.record.epoch, action.record.attempt)
+        Send(
+            Own,
+            action.record.source,
+            action.record.agent,
+            action.record.epoch,
+            action.record.attempt,
+        )
         for action in actions
         if isinstance(action, Persist) and isinstance(action.record, Owned)
     ]
@@ -113,9 +123,15 @@ def _own_before_durable(target: Target, event: Event) -> TargetOutcome:
 
 
 def _refuse_before_durable(target: Target, event: Event) -> TargetOutcome:
-    after, actions = target.step(event)
+    after, actions = _target_step(target, event)
     early: list[Action] = [
-        Send(Refuse, action.record.source, AGENT, action.record.epoch, action.record.attempt)
+        Send(
+            Refuse,
+            action.record.source,
+            action.record.agent,
+            action.record.epoch,
+            action.record.attempt,
+        )
         for action in actions
         if isinstance(action, Persist) and isinstance(action.record, Refused)
     ]
@@ -123,9 +139,9 @@ def _refuse_before_durable(target: Target, event: Event) -> TargetOutcome:
 
 
 def _start_before_durable(target: Target, event: Event) -> TargetOutcome:
-    after, actions = target.step(event)
+    after, actions = _target_step(target, event)
     early: list[Action] = [
-        Start(AGENT, action.record.epoch)
+        Start(action.record.agent, action.record.epoch)
         for action in actions
         if isinstance(action, Persist) and isinstance(action.record, Owned)
     ]
@@ -133,10 +149,11 @@ def _start_before_durable(target: Target, event: Event) -> TargetOutcome:
 
 
 def _start_without_go(target: Target, event: Event) -> TargetOutcome:
-    after, actions = target.step(event)
+    after, actions = _target_step(target, event)
     if isinstance(event, Verified) and after.held is not None and after.pending is None:
-        number = after.held.attempt.to_bytes(16, "big")
-        return after.step(Received(Go(AGENT, after.held.epoch, number), after.held.source))
+        held = after.held
+        go = Go(held.agent, held.epoch, held.attempt.to_bytes(16, "big"))
+        return _target_step(after, Received(go, held.source))
     return after, actions
 
 
@@ -144,33 +161,33 @@ def _go_for_another_attempt(target: Target, event: Event) -> TargetOutcome:
     match event:
         case Received(Go(), peer) if target.held is not None:
             held = target.held.attempt.to_bytes(16, "big")
-            return target.step(Received(replace(event.message, attempt=held), peer))
-    return target.step(event)
+            return _target_step(target, Received(replace(event.message, attempt=held), peer))
+    return _target_step(target, event)
 
 
 def _refusals_forgotten(target: Target, event: Event) -> TargetOutcome:
-    return replace(target, refused=()).step(event)
+    return _target_step(replace(target, refused=()), event)
 
 
 def _refuse_what_was_taken(target: Target, event: Event) -> TargetOutcome:
     match event:
         case Received(message, peer) if message.epoch == target.epoch and peer is not None:
             attempt = int.from_bytes(message.attempt, "big")
-            return target, [Send(Refuse, peer, AGENT, message.epoch, attempt, "", "")]
-    return target.step(event)
+            return target, [Send(Refuse, peer, message.agent, message.epoch, attempt, "", "")]
+    return _target_step(target, event)
 
 
 def _taken_without_a_check(target: Target, event: Event) -> TargetOutcome:
     match event:
         case Verified(ok=False):
-            return target.step(Verified(True))
-    return target.step(event)
+            return _target_step(target, Verified(True))
+    return _target_step(target, event)
 
 
 def _forced_before_durable(source: Source, event: Event) -> Outcome:
     if isinstance(event, Force) and source.writing is None:
-        return source, [Resume(AGENT, source.given.epoch + 1, "", "")]
-    return source.step(event)
+        return source, [Resume(source.given.agent, source.given.epoch + 1, "", "")]
+    return _source_step(source, event)
 
 
 THERE = Journey()
