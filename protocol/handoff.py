@@ -29,8 +29,9 @@ is checked. A person's `Force` gives up the first three for one agent, and leave
 
 Why it holds. The source never runs again once it offers, unless the target has durably refused that attempt; the
 target never takes an attempt it has refused, nor an epoch it has passed; it starts only after a Go, and the source
-says Go only once it cannot forget. What the target holds it may forget: the source offers again. No waiting time makes anybody an owner. The target answers every repetition of
-what is settled, so a source that repeats itself gets to an end.
+says Go only once it cannot forget. What the target holds it may forget: the source offers again. No waiting time makes
+anybody an owner. The target answers every repetition of what is settled, so a source that repeats itself gets to an
+end.
 
 What the daemon owes. Records are made durable in the order of their Persist actions; several of one step may be
 one transaction. Offer, image and tokens become durable with Given at the source and with Owned at the target.

@@ -193,4 +193,4 @@ def test_a_mistake_put_in_is_found_by_a_loss_of_power(
 
 @pytest.mark.timeout(120)
 def test_kill_alone_does_not_see_that_nothing_is_flushed(running: Daemons) -> None:
-    assert first_wrong(running, "beta", NO_FLUSH, power=False, most=8) == ""
+    assert first_wrong(running, "beta", NO_FLUSH, power=False, most=4) == ""
