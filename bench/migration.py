@@ -44,14 +44,14 @@ AGENT = """
 Marks = dict[str, int]  # stage -> nanoseconds
 STAGES = (
     ("capture", "frozen", "captured"),
-    ("sign", "captured", "signed"),
-    ("pack", "signed", "packed"),
-    ("socket", "packed", "offer"),
+    ("pack", "captured", "packed"),
+    ("sign", "packed", "signed"),
+    ("socket", "signed", "offer"),
     ("verify", "offer", "verified"),
     ("restore", "verified", "restored"),
     ("commit at the target", "restored", "owned"),
     ("answer", "owned", "told"),
-    ("commit at the source, beside these", "packed", "given"),
+    ("commit at the source, beside these", "signed", "given"),
     ("the target's go-ahead, after both", "given", "owned"),
 )
 

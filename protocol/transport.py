@@ -183,6 +183,11 @@ class Channel:
         self._frames_bytes += len(frame)
         self._something_to_write.unpark()
 
+    @property
+    def has_room(self) -> bool:
+        """Return whether `send` would not wait."""
+        return self._frames_bytes < SEND_BUFFER_BYTES
+
     async def wait_closed(self) -> None:
         """Return when the connection has ended; `closed_reason` says why."""
         await self._ended.wait()

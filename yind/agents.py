@@ -19,7 +19,7 @@ from yind.authority import Authority
 from yind.cesk import Status
 from yind.clock import Clock
 from yind.code import CodeLibrary
-from yind.commits import GroupCommit, Work
+from yind.commits import Done, GroupCommit, Work
 from yind.errors import AgentUnknown
 from yind.limits import LOG_LINES_KEPT
 
@@ -108,6 +108,32 @@ class Agents:
                 agent.machine = None  # it went on from what has not happened; the image has not
 
         await self._commits.commit(work, undo)
+        self._saved(agent)
+
+    def submit_frozen(self, agent: Agent, stage: Work, done: Done) -> None:
+        """Make durable the state of an agent that stands still and whose image is in its record; `done` as in `GroupCommit`."""
+
+        def work(batch: Batch) -> None:
+            stage(batch)
+            if self._by_id.get(agent.record.id) is agent:
+                self._put_record(batch, agent)
+
+        def saved(error: BaseException | None) -> None:
+            if error is None:
+                self._saved(agent)
+            done(error)
+
+        self._commits.submit(work, saved)
+
+    def submit(self, stage: Work, done: Done) -> None:
+        """Make something durable that concerns no agent's state; `done` as in `GroupCommit`."""
+        self._commits.submit(stage, done)
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Write what is submitted, until cancelled."""
+        await self._commits.run(task_status=task_status)
+
+    def _saved(self, agent: Agent) -> None:
         agent.saved_at = trio.current_time()
         agent.notify({"kind": "state", "state": agent.record.state, "reason": agent.record.reason})
 
@@ -117,11 +143,20 @@ class Agents:
 
     def put(self, batch: Batch, agent: Agent) -> None:
         """Write the agent's record into a storage transaction, with the image of its machine."""
-        record = agent.record
         if agent.machine is not None:
-            record.fuel_used = agent.machine.fuel_used
-            record.image = agent.machine.image()
-            agent.saved_fuel = agent.machine.fuel_used
+            self.capture(agent)
+        self._put_record(batch, agent)
+
+    def capture(self, agent: Agent) -> None:
+        """Take the machine's image into the record, unless the agent has ended."""
+        record, machine = agent.record, agent.machine
+        assert machine is not None, agent.text_id
+        agent.saved_fuel = record.fuel_used = machine.fuel_used
+        if not agent.ended:
+            record.image = machine.image()
+
+    def _put_record(self, batch: Batch, agent: Agent) -> None:
+        record = agent.record
         if agent.ended:
             agent.machine = None
             record.image = b""

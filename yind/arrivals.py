@@ -4,13 +4,17 @@ Is:     what carries out `protocol.handoff.Target`: everything an offer carries 
 Is not: the rules of the hand-off.
 Fits:   `yind.migrate` brings the messages of other nodes; an agent that was taken goes to the scheduler.
 
-A step of the state machine is done at once; what it asks for (checking, the disk, answers) runs in tasks, whose ends
-are further steps. So messages that come meanwhile are never lost and never wait for each other.
+A step of the state machine is done at once. So is the check of an agent that is small and whose programs are here; for
+others it runs in a task. The end of a check and of a wait for the disk are further steps, so messages that come
+meanwhile are never lost and never wait for each other.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
+from typing import NamedTuple
 
 import structlog
 import trio
@@ -23,11 +27,11 @@ from datomstore.value import Map
 from protocol import handoff
 from protocol.errors import ProtocolError, Unreachable
 from protocol.handoff import Target
-from protocol.messages import HandOff, Offer, decode, encode
+from protocol.messages import HandOff, Offer
 from protocol.transport import Channel
 from yang.errors import YangError
 from yang.program import Program
-from yind.agent import Agent, State
+from yind.agent import Agent, AgentRecord, State
 from yind.agents import Agents
 from yind.authority import Authority
 from yind.cesk import Machine
@@ -38,14 +42,29 @@ from yind.config import AgentLimits
 from yind.departures import RECORD_TABLE, Departures
 from yind.errors import AgentState, HopRefused, YindError
 from yind.journeys import Journeys, Stage
-from yind.limits import AGENT_COUNT_MAX, ARRIVALS_MAX, HELD_MAX, TOKENS_PER_AGENT_MAX
+from yind.limits import (
+    AGENT_COUNT_MAX,
+    ARRIVALS_MAX,
+    HELD_MAX,
+    IMAGE_AT_ONCE_MAX,
+    TOKENS_PER_AGENT_MAX,
+)
 from yind.luggage import opened, record_of
 
-HELD_TABLE = "held"  # agent -> the Offer that is held
-
-Attempt = tuple[bytes, int, int]  # agent, epoch, attempt
-
 _log = structlog.get_logger()
+
+
+_Refusal = YindError | CapabilityError | ProtocolError | YangError | MachineError
+_REFUSALS = (YindError, CapabilityError, ProtocolError, YangError, MachineError)
+
+
+class Guest(NamedTuple):
+    """An agent whose offer has been checked, not yet this node's."""
+
+    attempt: int
+    record: AgentRecord
+    machine: Machine
+    tokens: list[Handle]
 
 
 class Arrivals:
@@ -72,9 +91,11 @@ class Arrivals:
         self._limits = limits
         self._journeys = journeys
         self._targets: dict[bytes, Target] = {}
-        self._offers: dict[Attempt, Offer] = {}  # checked, not yet taken
-        self._checked: dict[Attempt, tuple[Machine, list[Handle]]] = {}  # while they were
-        self._checking = trio.Semaphore(ARRIVALS_MAX)
+        self._guests: dict[bytes, Guest] = {}  # agent -> what is held, the latest attempt
+        self._events: deque[tuple[Channel, bytes, handoff.Event]] = deque()
+        self._stepping = False
+        self._checks = 0  # in tasks
+        self._check_over = trio.lowlevel.ParkingLot()
         self._nursery: trio.Nursery | None = None
         self._ready: Callable[[Agent], None] = lambda agent: None
 
@@ -83,14 +104,10 @@ class Arrivals:
         self._nursery = nursery
         self._ready = ready
 
-    def recover(self, batch: Batch, records: dict[bytes, list[handoff.Record]]) -> None:
+    def recover(self, records: dict[bytes, list[handoff.Record]]) -> None:
         """Read what an earlier run of this node knew."""
         for agent_id, kept in records.items():
             self._targets[agent_id] = Target.restart(kept, self._epoch(agent_id))
-        for _, data in batch.scan(HELD_TABLE):
-            offer = decode(data)
-            assert isinstance(offer, Offer), offer
-            self._offers[_attempt(offer)] = offer
 
     def _epoch(self, agent_id: bytes) -> int:
         agent = self._agents.get(agent_id)
@@ -99,43 +116,44 @@ class Arrivals:
     async def message(self, channel: Channel, message: HandOff) -> None:
         """Take a message of a source. Offers wait here while too many are being checked."""
         event = handoff.Received(message, channel.peer.bytes)
-        if not isinstance(message, Offer):
-            self._step(channel, message.agent, event)
-            return
-        self._journeys.mark(message.agent, message.epoch, Stage.OFFER)
-        await self._checking.acquire()
-        if not self._step(channel, message.agent, event):
-            self._checking.release()
+        if isinstance(message, Offer):
+            self._journeys.mark(message.agent, message.epoch, Stage.OFFER)
+            while self._checks >= ARRIVALS_MAX:
+                await self._check_over.park()
+        self._tell(channel, message.agent, event)
 
-    def _step(self, channel: Channel, agent_id: bytes, event: handoff.Event) -> bool:
-        """Do one step, begin what it asks for, and return whether a check was begun."""
-        assert self._nursery is not None, "`start` gives the nursery"
+    def _tell(self, channel: Channel, agent_id: bytes, event: handoff.Event) -> None:
+        """Do the step that an event asks for, after those that are being done."""
+        self._events.append((channel, agent_id, event))
+        if self._stepping:
+            return
+        self._stepping = True
+        while self._events:
+            self._step(*self._events.popleft())
+        self._stepping = False
+
+    def _step(self, channel: Channel, agent_id: bytes, event: handoff.Event) -> None:
+        """Do one step and begin what it asks for; none of it waits."""
         target = self._targets.get(agent_id) or Target.fresh(agent_id, self._epoch(agent_id))
         following, actions = target.step(event)
         if following != target:
             self._targets[agent_id] = following
-        records = [action.record for action in actions if isinstance(action, handoff.Persist)]
-        if records:
-            self._nursery.start_soon(self._persist, channel, records)
-        checking = False
         for action in actions:
             match action:
+                case handoff.Persist(record):
+                    self._persist(channel, record)
                 case handoff.Verify(offer):
-                    self._nursery.start_soon(self._check, channel, offer)
-                    checking = True
+                    self._verify(channel, offer)
                 case handoff.Send():
-                    self._nursery.start_soon(self._answer, channel, action.message())
+                    self._answer(channel, action.message())
                 case handoff.Start():
                     self._start(agent_id)
                 case _:
-                    assert isinstance(action, handoff.Persist), action
-        return checking
+                    raise AssertionError(action)
 
-    async def _answer(self, channel: Channel, message: HandOff) -> None:
-        try:
-            await channel.send(message)
-        except Unreachable as error:
-            _log.debug("the source is gone; it asks again", why=str(error))
+    def _answer(self, channel: Channel, message: HandOff) -> None:
+        with suppress(Unreachable):  # the source is gone; it asks again
+            channel.send_nowait(message)
 
     def _start(self, agent_id: bytes) -> None:
         agent = self._agents.get(agent_id)
@@ -145,24 +163,47 @@ class Arrivals:
 
     # -- checking --
 
-    async def _check(self, channel: Channel, offer: Offer) -> None:
+    def _verify(self, channel: Channel, offer: Offer) -> None:
         """Check everything an offer carries, before anything of it is kept."""
-        verdict: handoff.Event
+        small = len(offer.body) <= IMAGE_AT_ONCE_MAX
+        if not small or not all(map(self._code.is_loaded, offer.programs)):
+            assert self._nursery is not None, "`start` gives the nursery"
+            self._checks += 1
+            self._nursery.start_soon(self._check, channel, offer)
+            return
+        try:
+            invited = self._invited(offer)
+            guest = _guest(offer, invited, self._machine(invited))
+        except _REFUSALS as error:
+            self._refuse(channel, offer, error)
+        else:
+            self._welcome(channel, offer, guest)
+
+    async def _check(self, channel: Channel, offer: Offer) -> None:
+        """Check an offer that takes its time: its programs have to be fetched, or it is large."""
         try:
             await self._fetch_code(channel, offer)
-            checked = await self._restored(offer)
+            invited = self._invited(offer)
+            machine = await trio.to_thread.run_sync(self._machine, invited)
+            guest = _guest(offer, invited, machine)
         except Unreachable:
-            verdict = handoff.Interrupted()
-        except (YindError, CapabilityError, ProtocolError, YangError, MachineError) as error:
-            self._authority.refuse(offer.agent.hex()[:12], "migrate", self._node, str(error))
-            verdict = handoff.Verified(False, error.code, str(error))
+            self._tell(channel, offer.agent, handoff.Interrupted())
+        except _REFUSALS as error:
+            self._refuse(channel, offer, error)
         else:
-            self._offers[_attempt(offer)] = offer
-            self._checked[_attempt(offer)] = checked
-            verdict = handoff.Verified(True)
+            self._welcome(channel, offer, guest)
         finally:
-            self._checking.release()
-        self._step(channel, offer.agent, verdict)
+            self._checks -= 1
+            self._check_over.unpark()
+
+    def _welcome(self, channel: Channel, offer: Offer, guest: Guest) -> None:
+        self._journeys.mark(offer.agent, offer.epoch, Stage.RESTORED)
+        self._guests[offer.agent] = guest
+        self._tell(channel, offer.agent, handoff.Verified(True))
+
+    def _refuse(self, channel: Channel, offer: Offer, error: _Refusal) -> None:
+        self._authority.refuse(offer.agent.hex()[:12], "migrate", self._node, str(error))
+        self._tell(channel, offer.agent, handoff.Verified(False, error.code, str(error)))
 
     async def _fetch_code(self, channel: Channel, offer: Offer) -> None:
         """Ask the source for the programs that this node lacks."""
@@ -178,14 +219,14 @@ class Arrivals:
                 raise HopRefused("the source sent another program")
             await self._code.admit(program, self._agents.write)
 
-    async def _restored(self, offer: Offer) -> tuple[Machine, list[Handle]]:
-        """Return machine and tokens of an offer in which everything is as it must be."""
+    def _invited(self, offer: Offer) -> tuple[AgentRecord, list[Handle]]:
+        """Return record and tokens of an offer that is welcome here, its image not looked into."""
         agent = self._agents.get(offer.agent)
         if agent is not None and not agent.ended and not self._departures.holds(offer.agent):
             raise AgentState(f"agent {agent.text_id} runs here already")
         if agent is None and len(self._agents) >= AGENT_COUNT_MAX:
             raise HopRefused(f"node {self._node} has {AGENT_COUNT_MAX} agents already")
-        if len(self._offers) >= HELD_MAX:
+        if len(self._guests) >= HELD_MAX:
             raise HopRefused(f"node {self._node} holds {HELD_MAX} agents not given yet")
         if len(offer.tokens) > TOKENS_PER_AGENT_MAX:
             raise HopRefused(f"{len(offer.tokens)} tokens; at most {TOKENS_PER_AGENT_MAX}")
@@ -193,61 +234,45 @@ class Arrivals:
         tokens = [self._authority.handle_own(token, offer.agent) for token in offer.tokens]
         self._authority.allow(tokens, Verb.MIGRATE, self._node, who=offer.agent.hex()[:12])
         self._journeys.mark(offer.agent, offer.epoch, Stage.VERIFIED)
-        memory_max = min(luggage.memory_max, self._limits.memory_max, *_memory_of(tokens))
-        machine = await trio.to_thread.run_sync(
-            lambda: self._code.restore(image, memory_max=memory_max, fuel_max=luggage.fuel_max)
+        memory_max = min([self._limits.memory_max, *_memory_of(tokens)])
+        return record_of(offer, luggage, image, memory_max, self._clock.now_ms()), tokens
+
+    def _machine(self, invited: tuple[AgentRecord, list[Handle]]) -> Machine:
+        record, _ = invited
+        return self._code.restore(
+            record.image, memory_max=record.memory_max, fuel_max=record.fuel_max
         )
-        self._journeys.mark(offer.agent, offer.epoch, Stage.RESTORED)
-        return machine, tokens
 
     # -- the disk --
 
-    async def _persist(self, channel: Channel, records: list[handoff.Record]) -> None:
-        """Make the records of one step durable in one transaction, with the agent if it is taken."""
-        owned = next((record for record in records if isinstance(record, handoff.Owned)), None)
-        agent = None if owned is None else self._taken(owned)
+    def _persist(self, channel: Channel, record: handoff.Record) -> None:
+        """Have a record made durable, with the agent if it is taken."""
 
         def stage(batch: Batch) -> None:
-            for record in records:
-                batch.put(RECORD_TABLE, handoff.slot(record), handoff.encode(record))
-                self._stage_held(batch, record)
+            batch.put(RECORD_TABLE, handoff.slot(record), handoff.encode(record))
 
-        if agent is None:
-            await self._agents.write(stage)
+        def done(error: BaseException | None) -> None:
+            if error is not None:
+                raise error  # the node cannot keep what it promises, and stops
+            self._journeys.mark(record.agent, record.epoch, Stage.OWNED)
+            self._tell(channel, record.agent, handoff.Persisted(record))
+
+        if isinstance(record, handoff.Owned):
+            self._agents.submit_frozen(self._taken(record), stage, done)
         else:
-            self._agents.add(agent)
-            await self._agents.commit(agent, stage)
-            self._journeys.mark(agent.record.id, agent.record.epoch, Stage.OWNED)
-        for record in records:
-            if not isinstance(record, handoff.Held):
-                self._offers.pop((record.agent, record.epoch, record.attempt), None)
-                self._checked.pop((record.agent, record.epoch, record.attempt), None)
-            self._step(channel, record.agent, handoff.Persisted(record))
+            guest = self._guests.get(record.agent)
+            if guest is not None and guest.attempt == record.attempt:
+                del self._guests[record.agent]
+            self._agents.submit(stage, done)
 
-    def _stage_held(self, batch: Batch, record: handoff.Record) -> None:
-        attempt = (record.agent, record.epoch, record.attempt)
-        if isinstance(record, handoff.Held):
-            batch.put(HELD_TABLE, record.agent, encode(self._offers[attempt]))
-            return
-        kept = batch.get(HELD_TABLE, record.agent)
-        if kept is not None:
-            offer = decode(kept)
-            assert isinstance(offer, Offer), offer
-            if isinstance(record, handoff.Owned) or _attempt(offer) == attempt:
-                batch.delete(HELD_TABLE, record.agent)
-
-    def _taken(self, record: handoff.Owned) -> Agent:
+    def _taken(self, owned: handoff.Owned) -> Agent:
         """Return the agent that is this node's from now on."""
-        attempt = (record.agent, record.epoch, record.attempt)
-        offer = self._offers[attempt]
-        self._departures.settle(record.agent)
-        made = record_of(offer, self._limits.memory_max, self._clock.now_ms())
-        if attempt in self._checked:
-            machine, tokens = self._checked[attempt]
-            agent = Agent(made, machine, tokens, saved_fuel=machine.fuel_used)
-        else:  # held by an earlier run of this node
-            agent = Agent(made)
+        guest = self._guests.pop(owned.agent)
+        assert (guest.record.epoch, guest.attempt) == (owned.epoch, owned.attempt), owned
+        self._departures.settle(owned.agent)
+        agent = Agent(guest.record, guest.machine, guest.tokens, saved_fuel=guest.machine.fuel_used)
         self._authority.arrived(agent)
+        self._agents.add(agent)
         return agent
 
 
@@ -257,5 +282,7 @@ def _memory_of(tokens: list[Handle]) -> list[int]:
     return [max(most)] if (most := [b[Resource.MEM] for b in budgets if Resource.MEM in b]) else []
 
 
-def _attempt(offer: Offer) -> Attempt:
-    return offer.agent, offer.epoch, int.from_bytes(offer.attempt, "big")
+def _guest(offer: Offer, invited: tuple[AgentRecord, list[Handle]], machine: Machine) -> Guest:
+    record, tokens = invited
+    record.fuel_used = machine.fuel_used
+    return Guest(int.from_bytes(offer.attempt, "big"), record, machine, tokens)

@@ -75,6 +75,10 @@ class CodeLibrary:
         """Return whether a program need not be sent here."""
         return program_hash in self._programs or program_hash in self._codes
 
+    def is_loaded(self, program_hash: bytes) -> bool:
+        """Return whether machines of a program are restored without compiling anything."""
+        return program_hash in self._codes
+
     def find(self, program_hash: bytes) -> Program | None:
         """Return a program that this node knows."""
         return self._programs.get(program_hash)

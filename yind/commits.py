@@ -10,7 +10,10 @@ comes after it. So one failure does not concern the others. A failure of the sto
 excision shares its transaction with no other of its stream: whoever meets one is done again in the next.
 
 `datomstore.streams` groups the transactions of threads in the same way. There a thread waits for its turn; here a task
-does, so that a thousand agents wait for the disk with one thread between them.
+does, so that a thousand agents wait for the disk with one thread between them. Who has a thousand things to write and
+nothing to wait for submits them, and is told of each.
+
+A storage that forgets has nothing to wait for, so its transactions happen where they are asked for.
 """
 
 from __future__ import annotations
@@ -25,14 +28,24 @@ from datomstore.storage import StorageError
 from datomstore.streams import Streams
 
 Work = Callable[[Batch], None]
+Done = Callable[[BaseException | None], None]
+
+
+def _nothing() -> None:
+    pass
+
+
+def _untold(error: BaseException | None) -> None:
+    pass
 
 
 class _Entry:
     """One task's work."""
 
-    def __init__(self, work: Work, undo: Callable[[], None]) -> None:
+    def __init__(self, work: Work, undo: Callable[[], None], done: Done = _untold) -> None:
         self.work = work
         self.undo = undo
+        self.done = done
         self.finished = False
         self.error: BaseException | None = None
 
@@ -56,10 +69,35 @@ class GroupCommit:
         self._streams = streams
         self._last = last
         self._durable = durable
+        self._waits = streams.storage.waits
         self._writer = trio.Lock()
         self._waiting: list[_Entry] = []
+        self._submitted = trio.lowlevel.ParkingLot()
 
-    async def commit(self, work: Work, undo: Callable[[], None] = lambda: None) -> None:
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Write what is submitted, until cancelled."""
+        task_status.started()
+        while True:
+            if self._waiting:
+                with trio.CancelScope(shield=True):
+                    async with self._writer:
+                        await self._write_waiting()
+            else:
+                await self._submitted.park()
+
+    def submit(self, work: Work, done: Done, undo: Callable[[], None] = _nothing) -> None:
+        """Have work done soon, or now; `done` is told on the event loop that it is durable, or why it is not.
+
+        Needs `run`, where the storage waits for a disk.
+        """
+        self._waiting.append(_Entry(work, undo, done))
+        if self._waits or self._writer.locked():
+            self._submitted.unpark()
+        else:
+            entries, self._waiting = self._waiting, []
+            self._written(entries, self._write(entries))
+
+    async def commit(self, work: Work, undo: Callable[[], None] = _nothing) -> None:
         """Return when the work is durable; raise what it raised, or why it could not be stored, after `undo`."""
         entry = _Entry(work, undo)
         self._waiting.append(entry)
@@ -67,11 +105,28 @@ class GroupCommit:
         with trio.CancelScope(shield=True):
             async with self._writer:
                 while not entry.finished:
-                    entries, self._waiting = self._waiting, []
-                    again = await trio.to_thread.run_sync(self._write, entries)
-                    self._waiting[:0] = again
+                    await self._write_waiting()
         if entry.error is not None:
             raise entry.error
+
+    async def _write_waiting(self) -> None:
+        entries, self._waiting = self._waiting, []
+        if not entries:
+            return
+        if self._waits:
+            again = await trio.to_thread.run_sync(self._write, entries)
+        else:
+            again = self._write(entries)
+        self._written(entries, again)
+
+    def _written(self, entries: list[_Entry], again: list[_Entry]) -> None:
+        """Tell whose work is done, and let the others wait for the next transaction."""
+        self._waiting[:0] = again
+        if again:
+            self._submitted.unpark()
+        for entry in entries:
+            if entry.finished:
+                entry.done(entry.error)
 
     def _write(self, entries: list[_Entry]) -> list[_Entry]:
         """Commit what can share one transaction; return what has to wait for the next."""

@@ -3,19 +3,23 @@
 Is:     what carries out `protocol.handoff.Source`: records made durable, messages sent and sent again.
 Is not: the rules of the hand-off, nor whether an agent may go (`yind.effects`, and the tokens' own hop limits).
 Fits:   `yind.migrate` brings the requests and the target's answers.
+
+A departure has no task of its own: its steps are done where their events come, the disk and the connection tell when
+they are done, and one task reminds all targets that have not answered.
 """
 
 from __future__ import annotations
 
-import math
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
+from contextlib import suppress
 
 import msgspec
 import structlog
 import trio
 
 from capabilities.keys import PublicKey
+from capabilities.membership import Member
 from datomstore.batch import Batch
 from protocol import handoff
 from protocol.errors import ProtocolError
@@ -27,8 +31,8 @@ from yind.authority import Authority
 from yind.clock import Clock
 from yind.errors import AgentState, Denied, HopRefused
 from yind.journeys import Journeys, Stage
-from yind.limits import DEPARTURE_BUFFER, HAND_OFF_CANCEL_S, HAND_OFF_RETRY_S
-from yind.luggage import offer_of
+from yind.limits import HAND_OFF_CANCEL_S, HAND_OFF_RETRY_S
+from yind.luggage import offer_of, packed_of
 from yind.peers import Peers
 
 RECORD_TABLE = "handoff"  # protocol.handoff.slot -> record; of arrivals, too
@@ -41,22 +45,19 @@ _log = structlog.get_logger()
 class Departure:
     """One agent on its way out."""
 
-    def __init__(self, agent: Agent, target: str, offer: Offer, source: Source) -> None:
+    def __init__(
+        self, agent: Agent, target: str, offer: Offer, source: Source, began: float
+    ) -> None:
         self.agent = agent
         self.target = target
         self.offer = offer
         self.source = source
-        self.began = trio.current_time()
+        self.began = began
         self.refusal: handoff.Resume | None = None
         self.over = trio.Event()
-        self.scope = trio.CancelScope()
-        self.send, self.receive = trio.open_memory_channel[handoff.Event](math.inf)
-
-    def tell(self, event: handoff.Event) -> None:
-        """Hand an event to the departure's task. Of messages too many are as good as lost: they are repeated."""
-        waiting = self.send.statistics().current_buffer_used
-        if waiting < DEPARTURE_BUFFER or isinstance(event, handoff.Persisted):
-            self.send.send_nowait(event)
+        self.events: deque[handoff.Event] = deque()  # that came during a step
+        self.stepping = False
+        self.unsent: deque[HandOff] = deque()  # what a task sends as soon as it can
 
 
 class Departures:
@@ -87,6 +88,7 @@ class Departures:
         """Hold tasks in this nursery from now on; `ready` queues an agent that came to nothing."""
         self._nursery = nursery
         self._ready = ready
+        nursery.start_soon(self._remind)
 
     def recover(self, batch: Batch, records: dict[bytes, list[handoff.Record]]) -> None:
         """Go on with what an earlier run of this node left unfinished."""
@@ -101,7 +103,8 @@ class Departures:
             assert isinstance(offer, Offer), offer
             source, actions = Source.restart(given)
             target = self._peers.name_of(PublicKey(given.target))
-            self._begin(Departure(agent, target, offer, source), actions)
+            began = trio.current_time()
+            self._begin(Departure(agent, target, offer, source, began), actions)
 
     def holds(self, agent_id: bytes) -> bool:
         """Return whether an agent is on its way out."""
@@ -116,14 +119,14 @@ class Departures:
         departure = self._under_way.get(message.agent)
         if departure is not None:
             self._journeys.mark(message.agent, message.epoch, Stage.TOLD)
-            departure.tell(handoff.Received(message, peer.bytes))
+            self._tell(departure, handoff.Received(message, peer.bytes))
 
     def settle(self, agent_id: bytes) -> None:
         """Note that an agent has come back: it had been away, whatever this node still waited to hear."""
         departure = self._under_way.pop(agent_id, None)
         if departure is not None:
             self._mark_gone(departure)
-            departure.scope.cancel()
+            departure.over.set()
 
     # -- what people and agents ask for --
 
@@ -189,97 +192,102 @@ class Departures:
         member = self._peers.node(target)
         if member is None or target == self._node:
             raise HopRefused(f"{target!r} is no other node of this cluster")
-        record = agent.record
-
-        def mark(stage: Stage) -> None:
-            self._journeys.mark(record.id, record.epoch + 1, stage)
-
-        mark(Stage.FROZEN)
-        tokens = self._authority.hand_on(agent, member.key, target)
-        mark(Stage.SIGNED)
+        began = trio.current_time()
+        self._mark(agent, Stage.FROZEN)
         try:  # nothing has begun yet: a node that cannot be reached is an answer, not a wait
-            await self._peers.channel(target)
-            assert agent.machine is not None, agent.text_id
-            record.image = agent.machine.image()
-            mark(Stage.CAPTURED)
-            attempt = handoff.new_attempt(
-                self._clock.now_ms(), self._clock.random_bytes(handoff.CHANCE_BYTES)
-            )
-            offer = offer_of(record, attempt, tokens, paused=paused, reason=reason)
+            if self._peers.open_channel(target) is None:
+                await self._peers.channel(target)
+            offer = self._offer(agent, member, paused=paused, reason=reason)
         except ProtocolError as error:
-            self._authority.take_back(agent, tokens)
             raise HopRefused(f"node {target}: {error}") from error
-        mark(Stage.PACKED)
-        source, actions = Source.begin(record.id, record.epoch, member.key.bytes, attempt)
+        source, actions = Source.begin(
+            offer.agent, agent.record.epoch, member.key.bytes, int.from_bytes(offer.attempt, "big")
+        )
         agent.become(State.WAITING, self._clock.now_ms(), f"travelling to {target}")
-        departure = Departure(agent, target, offer, source)
+        departure = Departure(agent, target, offer, source, began)
         self._begin(departure, actions)
         await departure.over.wait()
         if departure.refusal is not None:
             refusal = departure.refusal
             raise HopRefused(f"node {target} refused the agent: {refusal.reason} ({refusal.code})")
 
+    def _offer(self, agent: Agent, member: Member, *, paused: bool, reason: str) -> Offer:
+        """Return the offer of an agent as it stands. Raises Denied, or LocalFault when it is too large to travel."""
+        record = agent.record
+        self._agents.capture(agent)
+        self._mark(agent, Stage.CAPTURED)
+        packed = packed_of(record, paused=paused, reason=reason)
+        self._mark(agent, Stage.PACKED)
+        tokens = self._authority.hand_on(agent, member.key, member.name)
+        self._mark(agent, Stage.SIGNED)
+        attempt = handoff.new_attempt(
+            self._clock.now_ms(), self._clock.random_bytes(handoff.CHANCE_BYTES)
+        )
+        return offer_of(record, packed, attempt, tokens)
+
+    def _mark(self, agent: Agent, stage: Stage) -> None:
+        self._journeys.mark(agent.record.id, agent.record.epoch + 1, stage)
+
     def _begin(self, departure: Departure, actions: list[handoff.Action]) -> None:
-        assert self._nursery is not None, "`start` gives the nursery"
         self._under_way[departure.agent.record.id] = departure
-        self._nursery.start_soon(self._depart, departure, actions)
+        self._carry_out(departure, actions)
 
-    async def _depart(self, departure: Departure, actions: list[handoff.Action]) -> None:
-        """Carry out a departure until the target has answered."""
-        with departure.scope:
-            await self._carry_through(departure, actions)
-        departure.over.set()
+    def _tell(self, departure: Departure, event: handoff.Event) -> None:
+        """Do the step that an event asks for, after the one that is being done."""
+        departure.events.append(event)
+        if not departure.stepping:
+            self._carry_out(departure, [])
 
-    async def _carry_through(self, departure: Departure, actions: list[handoff.Action]) -> None:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._remind, departure)
-            for action in actions:
-                self._carry_out(departure, action, nursery)
-            async for event in departure.receive:
-                departure.source, following = departure.source.step(event)
-                if departure.source.over:
-                    self._end(departure, following)
-                    break
-                for action in following:
-                    self._carry_out(departure, action, nursery)
-            nursery.cancel_scope.cancel()
-
-    async def _remind(self, departure: Departure) -> None:
-        asked_for = 0.0
+    def _carry_out(self, departure: Departure, actions: list[handoff.Action]) -> None:
+        """Begin actions, then do the steps that have been asked for meanwhile; none of it waits."""
+        departure.stepping = True
         while True:
-            await trio.sleep(HAND_OFF_RETRY_S)
-            asked_for += HAND_OFF_RETRY_S
-            late = asked_for >= HAND_OFF_CANCEL_S
-            departure.tell(handoff.Withdraw() if late else handoff.Retry())
+            for action in actions:
+                self._begin_action(departure, action)
+            if departure.over.is_set() or not departure.events:
+                break
+            departure.source, actions = departure.source.step(departure.events.popleft())
+        departure.stepping = False
 
-    def _carry_out(
-        self, departure: Departure, action: handoff.Action, nursery: trio.Nursery
-    ) -> None:
-        """Begin an action; an offer's journey and the disk's work on it go side by side."""
+    def _begin_action(self, departure: Departure, action: handoff.Action) -> None:
         match action:
             case handoff.Persist(record):
-                nursery.start_soon(self._persist, departure, record)
+                self._persist(departure, record)
             case handoff.Send(kind=kind):
-                message = departure.offer if kind is Offer else action.message()
-                nursery.start_soon(self._send, departure, message)
+                self._send(departure, departure.offer if kind is Offer else action.message())
+            case handoff.Resume():
+                self._end(departure, action)
+            case handoff.Drop():
+                self._end(departure, None)
             case _:
                 raise AssertionError(action)
 
-    def _end(self, departure: Departure, actions: list[handoff.Action]) -> None:
+    def _end(self, departure: Departure, refusal: handoff.Resume | None) -> None:
         agent = departure.agent
         if self._under_way.get(agent.record.id) is departure:
             del self._under_way[agent.record.id]
-        for action in actions:
-            if isinstance(action, handoff.Resume):
-                departure.refusal = action
-                agent.become(State.READY, self._clock.now_ms())
-                if (
-                    agent.machine is None
-                ):  # after a restart nobody waits for the answer: it asks again
-                    self._ready(agent)
+        if refusal is not None:
+            departure.refusal = refusal
+            agent.become(State.READY, self._clock.now_ms())
+            if agent.machine is None:  # after a restart nobody waits for the answer: it asks again
+                self._ready(agent)
+        departure.over.set()
 
-    async def _persist(self, departure: Departure, record: handoff.Record) -> None:
-        """Make a record durable together with what it says about the agent."""
+    async def _remind(self) -> None:
+        """Ask again those who have not answered for a while."""
+        while True:
+            await trio.sleep(HAND_OFF_RETRY_S)
+            for departure in tuple(self._under_way.values()):
+                waited_s = trio.current_time() - departure.began
+                if waited_s < HAND_OFF_RETRY_S or departure.unsent:
+                    continue
+                late = waited_s >= HAND_OFF_CANCEL_S
+                self._tell(departure, handoff.Withdraw() if late else handoff.Retry())
+
+    # -- the disk and the connection --
+
+    def _persist(self, departure: Departure, record: handoff.Record) -> None:
+        """Have a record made durable together with what it says about the agent."""
         hop: Hop | None = None
         if isinstance(record, handoff.Gone):
             hop = self._hop(departure)
@@ -297,10 +305,14 @@ class Departures:
                 key = record.agent + record.epoch.to_bytes(8, "big")
                 batch.put(HOP_TABLE, key, msgspec.msgpack.encode(hop))
 
-        await self._agents.commit(departure.agent, stage)
-        if isinstance(record, handoff.Given):
-            self._journeys.mark(record.agent, record.epoch, Stage.GIVEN)
-        departure.tell(handoff.Persisted(record))
+        def done(error: BaseException | None) -> None:
+            if error is not None:
+                raise error  # the node cannot keep what it promised, and stops
+            if isinstance(record, handoff.Given):
+                self._journeys.mark(record.agent, record.epoch, Stage.GIVEN)
+            self._tell(departure, handoff.Persisted(record))
+
+        self._agents.submit_frozen(departure.agent, stage, done)
 
     def _mark_gone(self, departure: Departure) -> None:
         agent = departure.agent
@@ -322,13 +334,29 @@ class Departures:
             elapsed_us=round((trio.current_time() - departure.began) * 1e6),
         )
 
-    async def _send(self, departure: Departure, message: HandOff) -> None:
+    def _send(self, departure: Departure, message: HandOff) -> None:
+        """Leave a message with the connection; where there is none, or no room, with a task that waits for it."""
+        channel = self._peers.open_channel(departure.target)
+        if channel is not None and channel.has_room and not departure.unsent:
+            with suppress(ProtocolError):  # it ends just now; the target is asked again
+                channel.send_nowait(message)
+        else:
+            departure.unsent.append(message)
+            if len(departure.unsent) == 1:
+                assert self._nursery is not None, "`start` gives the nursery"
+                self._nursery.start_soon(self._send_later, departure)
+        if isinstance(message, Offer):
+            self._journeys.mark(message.agent, message.epoch, Stage.OFFERED)
+
+    async def _send_later(self, departure: Departure) -> None:
+        """Send what is unsent, in its order, or nothing of it."""
         try:
             channel = await self._peers.channel(departure.target)
-            await channel.send(message)
-            if isinstance(message, Offer):
-                self._journeys.mark(message.agent, message.epoch, Stage.OFFERED)
+            while departure.unsent:
+                await channel.send(departure.unsent[0])
+                departure.unsent.popleft()
         except ProtocolError as error:
+            departure.unsent.clear()
             agent = departure.agent
             agent.record.reason = f"travelling to {departure.target}: {error}"
             _log.info(

@@ -23,9 +23,11 @@ SLEEP_MS_MAX = 366 * 24 * 3600 * 1000
 TOKENS_PER_AGENT_MAX = 16
 HAND_OFF_RETRY_S = 0.5  # the offer is sent again this often until the other side answers
 HAND_OFF_CANCEL_S = 10.0  # after so long without an answer the source asks the target to refuse
-ARRIVALS_MAX = 64  # messages of hand-offs that are worked on at a time
+ARRIVALS_MAX = 64  # offers that are checked at a time, each in a task
+IMAGE_AT_ONCE_MAX = (
+    1 << 16
+)  # an offer that is no larger is checked where it comes, within a millisecond
 JOURNEY_MARKS_KEPT = 1 << 16  # of some 5,000 journeys; 6 MB
-DEPARTURE_BUFFER = 64  # answers of a target that wait to be read
 HELD_MAX = 1_024  # agents offered to this node that their source has not given yet
 GOSSIP_S = 5.0  # how often two nodes compare what they know of revocations and members
 GOSSIP_TOLD_MAX = 64  # items in one message that tells what is new

@@ -8,6 +8,7 @@ Fits:   between `yind.agent`'s records and `protocol`'s messages.
 from __future__ import annotations
 
 import hashlib
+from typing import NamedTuple
 
 import msgspec
 
@@ -43,10 +44,16 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Luggage)
 
 
-def offer_of(
-    record: AgentRecord, attempt: int, tokens: tuple[bytes, ...], *, paused: bool, reason: str
-) -> Offer:
-    """Return the offer of an agent as its record has it. Raises LocalFault when it is too large to travel."""
+class Packed(NamedTuple):
+    """An agent as bytes."""
+
+    body: bytes
+    digest: bytes  # SHA-256 of the body
+    programs: tuple[bytes, ...]  # that it needs
+
+
+def packed_of(record: AgentRecord, *, paused: bool, reason: str) -> Packed:
+    """Return an agent as its record has it. Raises LocalFault when it is too large to travel."""
     luggage = Luggage(
         name=record.name,
         owner=record.owner,
@@ -67,14 +74,19 @@ def offer_of(
     )
     programs = tuple(Machine.programs_of(record.image))
     body = continuation.seal(record.image, programs, _encoder.encode(luggage))
+    return Packed(body, hashlib.sha256(body).digest(), programs)
+
+
+def offer_of(record: AgentRecord, packed: Packed, attempt: int, tokens: tuple[bytes, ...]) -> Offer:
+    """Return the offer of a packed agent."""
     return Offer(
         agent=record.id,
         epoch=record.epoch + 1,
         attempt=attempt.to_bytes(ATTEMPT_BYTES, "big"),
-        digest=hashlib.sha256(body).digest(),
-        programs=programs,
+        digest=packed.digest,
+        programs=packed.programs,
         tokens=tokens,
-        body=body,
+        body=packed.body,
     )
 
 
@@ -93,9 +105,10 @@ def opened(offer: Offer) -> tuple[Luggage, bytes]:
         raise HopRefused(f"what travels with the agent is malformed: {error}") from error
 
 
-def record_of(offer: Offer, memory_max: int, now_ms: int) -> AgentRecord:
-    """Return the record with which the agent of a checked offer begins here."""
-    luggage, image = opened(offer)
+def record_of(
+    offer: Offer, luggage: Luggage, image: bytes, memory_max: int, now_ms: int
+) -> AgentRecord:
+    """Return the record with which the agent of an opened offer begins here."""
     return AgentRecord(
         id=offer.agent,
         name=luggage.name,

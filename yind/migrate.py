@@ -91,7 +91,7 @@ class Migration:
             for _, data in batch.scan(RECORD_TABLE):
                 record = handoff.decode(data)
                 records.setdefault(record.agent, []).append(record)
-            self._arrivals.recover(batch, records)
+            self._arrivals.recover(records)
             self._departures.recover(batch, records)
 
     def holds(self, agent: Agent) -> bool:

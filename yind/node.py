@@ -165,6 +165,7 @@ class Node:
         self.agents.recover()
         async with trio.open_nursery() as nursery:
             await nursery.start(self.members.run)
+            await nursery.start(self.agents.run)
             await nursery.start(self.peers.run)
             await nursery.start(self.scheduler.run)
             await nursery.start(self.migration.run, self.scheduler.ready)

@@ -124,6 +124,11 @@ class Peers:
 
     # -- outgoing --
 
+    def open_channel(self, node: str) -> Channel | None:
+        """Return the connection to a node that this node has made, if it is open."""
+        channel = self._channels.get(node)
+        return None if channel is None or channel.closed_reason is not None else channel
+
     async def channel(self, node: str) -> Channel:
         """Return the connection to a node, made now if there is none.
 

@@ -112,6 +112,7 @@ class BlobWriter(Protocol):
 class Storage(Protocol):
     """An engine."""
 
+    waits: bool  # whether a commit waits for a disk
     maps: bool  # whether blobs are mapped, so that what is in them takes no memory
 
     def append(self, stream: str, expected_t: int, blob: bytes, root: bytes) -> None:

@@ -119,6 +119,7 @@ class _Mapped:
 class LmdbStorage:
     """An engine on disk. A second one on the same folder is refused by its lock."""
 
+    waits = True
     maps = True
 
     def __init__(self, path: Path, *, map_size: int = LMDB_MAP_SIZE) -> None:

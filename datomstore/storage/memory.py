@@ -116,6 +116,7 @@ class _Blob:
 class MemoryStorage:
     """An engine without a disk."""
 
+    waits = False
     maps = False
 
     def __init__(self) -> None:
