@@ -38,7 +38,8 @@ def hand_on(
     meter.debit(chain, HOP, payer)
     budget = meter.take(chain, payer)
     try:
-        made = token.append(signer, to, Caveats(budget=budget or None, state=state, epoch=epoch))
+        caveats = Caveats(budget=budget or None, state=state, epoch=epoch)
+        made = token.append(signer, to, caveats, lineage=lineage)
     except CapabilityError:
         meter.give_back(chain, budget, payer)
         meter.refund(chain, HOP, payer)

@@ -27,6 +27,12 @@ class MemberInvalid(CapabilityError):
     code = "token/bad-member"
 
 
+class TicketInvalid(CapabilityError):
+    """Text that is no ticket, or a proof that was not made with its secret."""
+
+    code = "join/ticket"
+
+
 class TokenInvalid(CapabilityError):
     """The bytes are no valid token; `why` says what is wrong, `block` where, when it is one block's fault.
 

@@ -35,6 +35,7 @@ from capabilities.caveats import (
 from capabilities.errors import KeyInvalid, TokenInvalid
 from capabilities.keys import KEY_SIZE, SIGNATURE_SIZE, PrivateKey, PublicKey
 from capabilities.limits import BLOCK_BYTES_MAX, BLOCKS_MAX, TOKEN_BYTES_MAX
+from capabilities.lineage import NO_LINEAGE, Lineage
 
 __all__ = [
     "Block",
@@ -134,16 +135,17 @@ class Token:
         caveats: Caveats,
         *,
         nonce: bytes | None = None,
+        lineage: Lineage = NO_LINEAGE,
     ) -> Token:
         """Return the token narrowed by caveats and handed to `holder`, to be presented by that key.
 
         Raises:
-            KeyInvalid: `signer` is not the key of the last block.
+            KeyInvalid: `signer` is not the key of the last block, nor follows it.
             TokenInvalid: the token is sealed, or full.
         """
         if isinstance(self.proof, Sealed):
             raise TokenInvalid("the token is sealed: it cannot be extended", why="sealed")
-        if signer.public != self.holder:
+        if not lineage.is_or_follows(signer.public, self.holder):
             raise KeyInvalid("the token is bound to another key, so this one cannot extend it")
         block, signed = _sign(signer, self.ids[-1], holder, caveats, nonce)
         made = Token(self.root, (*self.signed, signed), (*self.blocks, block), Channel())

@@ -79,6 +79,10 @@ class Cluster:
             f"no node {name!r} in {self.folder} (nodes: {known})", exit_code=Exit.NOT_FOUND
         )
 
+    def home(self, name: str) -> PublicKey:
+        """Return the key that names a node for good, whatever key it has now."""
+        return self.members.lineage.origin(self.node(name).key)
+
     @property
     def root_key(self) -> PrivateKey:
         """Return the root's private key. Raises CliError when this machine does not hold it."""

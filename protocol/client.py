@@ -22,7 +22,8 @@ from datomstore.value import Map
 from protocol.address import split_address
 from protocol.connection import Connection, State
 from protocol.errors import AuthenticationFailed, RemoteError, RemoteFault, Unreachable
-from protocol.limits import DEAD_S, HANDSHAKE_S, RECEIVE_BYTES
+from protocol.framing import FrameBuffer, encode_frame
+from protocol.limits import ADMISSION_BYTES_MAX, DEAD_S, HANDSHAKE_S, RECEIVE_BYTES
 from protocol.messages import (
     NONCE_BYTES,
     Cancel,
@@ -36,7 +37,7 @@ from protocol.messages import (
     Request,
     remote_error,
 )
-from protocol.tls import client_context, peer_key
+from protocol.tls import JOIN_ALPN, applicant_context, client_context, peer_key, server_name
 
 __all__ = [
     "AuthenticationFailed",
@@ -47,6 +48,7 @@ __all__ = [
     "Unreachable",
 ]
 
+JOIN_S = 10.0  # an admission is on the node's disk before it is said
 REQUEST_S = 30.0  # how long an answer may take unless the caller says otherwise
 
 
@@ -86,7 +88,7 @@ class Client:
         """Return a connection on which both sides are proven. Raises Unreachable or AuthenticationFailed."""
         context = client_context(key, certificate, [server.certificate])
         deadline = monotonic() + timeout_s
-        secured = _secure(_dial(address, timeout_s), context)
+        secured = _secure(_dial(address, timeout_s), context, server_name(server.key))
         try:
             peer = peer_key(secured.getpeercert(binary_form=True), secured.selected_alpn_protocol())
             if peer != server.key:
@@ -243,10 +245,34 @@ def _dial(address: str, timeout_s: float) -> socket.socket:
     return plain
 
 
-def _secure(plain: socket.socket, context: ssl.SSLContext) -> ssl.SSLSocket:
+def apply(address: str, node: PublicKey, application: bytes, *, timeout_s: float = JOIN_S) -> bytes:
+    """Return a node's answer to an application for membership (`protocol.joining`).
+
+    Nothing is said to anybody but the node that has the key. Raises Unreachable, AuthenticationFailed or RemoteFault.
+    """
+    secured = _secure(_dial(address, timeout_s), applicant_context(), server_name(node))
+    buffer = FrameBuffer(ADMISSION_BYTES_MAX)
+    with secured:
+        certificate = secured.getpeercert(binary_form=True)
+        if secured.selected_alpn_protocol() is None:
+            raise Unreachable(f"{address}: the node has no ticket out: it takes no applications")
+        if peer_key(certificate, secured.selected_alpn_protocol(), JOIN_ALPN) != node:
+            raise AuthenticationFailed(f"{address} is not the node of the ticket")
+        try:
+            secured.settimeout(timeout_s)
+            secured.sendall(encode_frame(application))
+            while data := secured.recv(RECEIVE_BYTES):
+                if frames := buffer.receive(data):
+                    return frames[0]
+        except OSError as error:
+            raise Unreachable(f"{address}: no answer: {error}") from error
+    raise Unreachable(f"{address}: the node closed the connection without an answer")
+
+
+def _secure(plain: socket.socket, context: ssl.SSLContext, name: str) -> ssl.SSLSocket:
     """Return the connection after the handshake; takes `plain` over, also when it fails."""
     try:
-        return context.wrap_socket(plain)
+        return context.wrap_socket(plain, server_hostname=name)
     except ssl.SSLError as error:
         plain.close()
         raise AuthenticationFailed(f"the TLS handshake failed: {error.reason or error}") from error

@@ -19,10 +19,14 @@ from protocol.limits import RECEIVE_BYTES
 class SecureBytes:
     """One side of a TLS connection. Raises ssl.SSLError for what the peer must not have sent."""
 
-    def __init__(self, context: ssl.SSLContext, *, server_side: bool) -> None:
+    def __init__(
+        self, context: ssl.SSLContext, *, server_side: bool, server_name: str | None = None
+    ) -> None:
         self._came = ssl.MemoryBIO()
         self._leaving = ssl.MemoryBIO()
-        self._tls = context.wrap_bio(self._came, self._leaving, server_side=server_side)
+        self._tls = context.wrap_bio(
+            self._came, self._leaving, server_side=server_side, server_hostname=server_name
+        )
         self._kept_back = b""
         self.ended = False  # the peer says nothing more
 

@@ -27,10 +27,15 @@ class SecureStream(trio.abc.Stream):
     """A stream whose bytes nobody else can read or change. `shake_hands` comes first."""
 
     def __init__(
-        self, below: trio.abc.Stream, context: ssl.SSLContext, *, server_side: bool = False
+        self,
+        below: trio.abc.Stream,
+        context: ssl.SSLContext,
+        *,
+        server_side: bool = False,
+        server_name: str | None = None,
     ) -> None:
         self._below = below
-        self._secure = SecureBytes(context, server_side=server_side)
+        self._secure = SecureBytes(context, server_side=server_side, server_name=server_name)
         self._heard = trio.lowlevel.ParkingLot()  # a writer that needs bytes of the peer
         self._broken = False
 
@@ -43,6 +48,11 @@ class SecureStream(trio.abc.Stream):
     def protocol(self) -> str | None:
         """Return what ALPN agreed on, once hands are shaken."""
         return self._secure.protocol
+
+    @property
+    def ended(self) -> bool:
+        """Return whether the peer says nothing more."""
+        return self._secure.ended
 
     async def shake_hands(self) -> None:
         """Prove both sides to each other. Raises trio.BrokenResourceError, caused by ssl.SSLError where TLS says no."""

@@ -14,8 +14,14 @@ one write. Who sends waits while the peer is behind by SEND_BUFFER_BYTES, so tha
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import (
+    AbstractContextManager,
+    aclosing,
+    asynccontextmanager,
+    nullcontext,
+    suppress,
+)
 from typing import Protocol
 
 import trio
@@ -24,6 +30,7 @@ from capabilities.keys import PublicKey
 from datomstore.value import Map
 from protocol.address import split_address
 from protocol.connection import Connection, State
+from protocol.entrance import Entrance
 from protocol.errors import (
     AuthenticationFailed,
     LocalFault,
@@ -32,14 +39,15 @@ from protocol.errors import (
     RemoteFault,
     Unreachable,
 )
+from protocol.framing import FrameBuffer, encode_frame
 from protocol.limits import (
+    APPLICATION_BYTES_MAX,
     DEAD_S,
     DISPATCH_BUFFER,
     HANDSHAKE_S,
     IDLE_PING_S,
     ITEMS_BUFFER,
     LISTEN_BACKLOG,
-    PRE_AUTHENTICATION_MAX,
     RECEIVE_BYTES,
     REQUESTS_MAX,
     SEND_BUFFER_BYTES,
@@ -61,7 +69,13 @@ from protocol.messages import (
     remote_error,
 )
 from protocol.stream import SecureStream
-from protocol.tls import client_context, peer_key, server_context
+from protocol.tls import (
+    JOIN_ALPN,
+    client_context,
+    peer_key,
+    server_context,
+    server_name,
+)
 
 __all__ = [
     "AuthenticationFailed",
@@ -80,6 +94,8 @@ __all__ = [
 
 SendItem = Callable[[Map], Awaitable[None]]
 ContextProvider = Callable[[], ssl.SSLContext]
+# Answers an application from an address, or does not.
+Applicants = Callable[[bytes, str], Awaitable[bytes | None]]
 # What a peer does to us while it has every right to: not an error of this side.
 _BROKEN = (trio.BrokenResourceError, trio.ClosedResourceError, OSError)
 
@@ -187,6 +203,16 @@ class Channel:
     def has_room(self) -> bool:
         """Return whether `send` would not wait."""
         return self._frames_bytes < SEND_BUFFER_BYTES
+
+    @property
+    def ended(self) -> bool:
+        """Return whether the connection is over."""
+        return self._ended.is_set()
+
+    @property
+    def busy(self) -> bool:
+        """Return whether a request is under way in either direction, or something waits to be written."""
+        return bool(self._asked or self._working or self._frames or self._writing)
 
     async def wait_closed(self) -> None:
         """Return when the connection has ended; `closed_reason` says why."""
@@ -369,6 +395,9 @@ class Channel:
             scope.cancel()
 
 
+Hosted = Callable[[Channel], AbstractContextManager[object]]
+
+
 def _refusal(request_id: int, error: Exception) -> tuple[Reply, Exception | None]:
     """Return the reply that tells an error, and the error again if it is a fault of ours."""
     code = getattr(error, "code", None)
@@ -463,7 +492,8 @@ async def _dial(
             plain = await trio.open_tcp_stream(host, port)
         except OSError as error:
             raise Unreachable(f"{address}: {error}") from error
-        stream = SecureStream(plain, context)
+        _give_up_on_the_dead(plain)
+        stream = SecureStream(plain, context, server_name=server_name(server))
         try:
             connection = await _prove(stream, server, address, name, nonce)
         except BaseException:
@@ -504,30 +534,6 @@ async def _close(stream: trio.abc.AsyncResource) -> None:
         await stream.aclose()
 
 
-class _Entrance:
-    """Connections whose other end is not proven yet; when there are too many the oldest makes room.
-
-    A plain limit would let a few slow strangers lock everybody out.
-    """
-
-    def __init__(self) -> None:
-        self._scopes: dict[int, trio.CancelScope] = {}
-        self._next = 0
-
-    @contextmanager
-    def handshake(self) -> Iterator[None]:
-        """Bound the block in time, and let it be cancelled by newer ones."""
-        number, self._next = self._next, self._next + 1
-        with trio.move_on_after(HANDSHAKE_S) as scope:
-            if len(self._scopes) >= PRE_AUTHENTICATION_MAX:
-                self._scopes.pop(next(iter(self._scopes))).cancel()
-            self._scopes[number] = scope
-            try:
-                yield
-            finally:
-                self._scopes.pop(number, None)
-
-
 async def serve(
     address: str,
     *,
@@ -536,6 +542,8 @@ async def serve(
     nonce: Callable[[], bytes],
     handler: Handler,
     failed: Callable[[Exception], None],
+    hosted: Hosted = nullcontext,
+    applicants: Applicants | None = None,
     task_status: trio.TaskStatus[tuple[str, int]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Accept connections until cancelled; starts with the address it listens on.
@@ -547,6 +555,8 @@ async def serve(
         nonce: makes 16 unpredictable bytes.
         handler: what is done with what peers ask and say.
         failed: told about faults of ours in a connection's work; only that connection ends.
+        hosted: entered for the life of every channel that was accepted.
+        applicants: answers who applies for membership, if the context lets such in.
         task_status: told the address when connections are accepted.
 
     Raises:
@@ -561,6 +571,8 @@ async def serve(
         nonce=nonce,
         handler=handler,
         failed=failed,
+        hosted=hosted,
+        applicants=applicants,
         task_status=task_status,
     )
 
@@ -573,15 +585,24 @@ async def serve_listeners(
     nonce: Callable[[], bytes],
     handler: Handler,
     failed: Callable[[Exception], None],
+    hosted: Hosted = nullcontext,
+    applicants: Applicants | None = None,
     task_status: trio.TaskStatus[tuple[str, int]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """As `serve`, on listeners that exist already."""
-    entrance = _Entrance()
+    entrance = Entrance()
 
     async def accepted(plain: trio.SocketStream) -> None:
+        _give_up_on_the_dead(plain)
+        source = _source(plain)
         stream = SecureStream(plain, context(), server_side=True)
         try:
-            await _accept(stream, entrance, name, nonce(), handler)
+            guest = await _admit(stream, entrance, source, name, nonce())
+            if isinstance(guest, bytes):
+                if applicants is not None:
+                    await _answer_applicant(stream, await applicants(guest, source))
+            elif guest is not None:
+                await _host(stream, entrance, *guest, handler, hosted)
         except* Exception as group:
             failed(group)
         finally:
@@ -592,28 +613,70 @@ async def serve_listeners(
         task_status.started(listeners[0].socket.getsockname()[:2])
 
 
-async def _accept(
+async def _host(
     stream: SecureStream,
-    entrance: _Entrance,
-    name: str,
-    nonce: bytes,
+    entrance: Entrance,
+    peer: PublicKey,
+    connection: Connection,
     handler: Handler,
+    hosted: Hosted,
 ) -> None:
-    proven = await _admit(stream, entrance, name, nonce)
-    if proven is not None:
-        peer, connection = proven
+    """Run the channel of a proven peer, if it does not have too many already."""
+    with entrance.inside(peer) as room:
+        if not room:
+            await _answer(stream, connection.send(Goodbye("wire/busy: too many connections")))
+            return
         async with open_channel(stream, connection, handler=handler, peer=peer) as channel:
-            await channel.wait_closed()
+            with hosted(channel):
+                await channel.wait_closed()
 
 
 async def _admit(
-    stream: SecureStream, entrance: _Entrance, name: str, nonce: bytes
-) -> tuple[PublicKey, Connection] | None:
-    """Return who it is, or None: a stranger, or one that gave up or was too slow. Nothing was asked for yet."""
-    with entrance.handshake():
+    stream: SecureStream, entrance: Entrance, source: str, name: str, nonce: bytes
+) -> tuple[PublicKey, Connection] | bytes | None:
+    """Return who it is, or the application of who has a ticket.
+
+    None: a stranger, or one that gave up or was too slow. Nothing was asked for yet.
+    """
+    with entrance.handshake(source):
         try:
             await stream.shake_hands()
+            if stream.protocol == JOIN_ALPN:
+                return await _application(stream)
             return _key_of(stream), await _greet(stream, name=name, nonce=nonce)
         except (ProtocolError, *_BROKEN):
             return None
     return None
+
+
+async def _application(stream: SecureStream) -> bytes:
+    """Return the one frame that an applicant may send."""
+    buffer = FrameBuffer(APPLICATION_BYTES_MAX)
+    while not (frames := buffer.receive(await stream.receive_some(APPLICATION_BYTES_MAX))):
+        if stream.ended:
+            raise Unreachable("the applicant left")
+    return frames[0]
+
+
+async def _answer_applicant(stream: SecureStream, answer: bytes | None) -> None:
+    if answer is not None:
+        await _answer(stream, encode_frame(answer))
+
+
+async def _answer(stream: SecureStream, frame: bytes) -> None:
+    """Send the last bytes of a connection."""
+    with trio.move_on_after(HANDSHAKE_S), suppress(*_BROKEN):
+        await stream.send_all(frame)
+
+
+def _source(plain: trio.SocketStream) -> str:
+    """Return the address of who connected."""
+    try:
+        return str(plain.socket.getpeername()[0])
+    except OSError:  # it has gone already
+        return ""
+
+
+def _give_up_on_the_dead(plain: trio.SocketStream) -> None:
+    """Let the system end a connection whose bytes nobody has acknowledged for so long."""
+    plain.setsockopt(trio.socket.IPPROTO_TCP, trio.socket.TCP_USER_TIMEOUT, int(DEAD_S * 1000))

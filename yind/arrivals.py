@@ -115,7 +115,7 @@ class Arrivals:
 
     async def message(self, channel: Channel, message: HandOff) -> None:
         """Take a message of a source. Offers wait here while too many are being checked."""
-        event = handoff.Received(message, channel.peer.bytes)
+        event = handoff.Received(message, self._authority.origin_of(channel.peer).bytes)
         if isinstance(message, Offer):
             self._journeys.mark(message.agent, message.epoch, Stage.OFFER)
             while self._checks >= ARRIVALS_MAX:

@@ -78,6 +78,7 @@ class Authority:
     ) -> None:
         self._roots = roots
         self._key = key
+        self._former: PrivateKey | None = None
         self._lineage = NO_LINEAGE
         self._clock = clock
         self._audit = audit
@@ -107,9 +108,28 @@ class Authority:
             self._cache = BlockCache()
             self.revoked.follow(membership.lineage, over)
 
-    def become(self, key: PrivateKey) -> None:
-        """Sign with another key from now on, which follows the one before."""
-        self._key = key
+    @property
+    def key(self) -> PublicKey:
+        """Return the node's key."""
+        return self._key.public
+
+    @property
+    def origin(self) -> PublicKey:
+        """Return the node's first key, which names it whatever key it has now."""
+        return self.origin_of(self._key.public)
+
+    def origin_of(self, key: PublicKey) -> PublicKey:
+        """Return the first key of whoever has a key now."""
+        return self._lineage.origin(key)
+
+    def become(self, key: PrivateKey, former: PrivateKey | None) -> None:
+        """Be another key from now on, which follows the one before; the former one signs while both hold."""
+        self._key, self._former = key, former
+
+    def _signer(self, token: Token) -> PrivateKey:
+        """Return the key that hands a token on: the one it names, so that who has not heard of a rotation accepts it."""
+        former = self._former
+        return former if former is not None and token.holder == former.public else self._key
 
     def concerns(self, revocation: Revocation, chain: VerifiedChain) -> bool:
         """Return whether a revocation takes back a block of a chain."""
@@ -160,7 +180,7 @@ class Authority:
                 token = Token.from_bytes(data)
                 handed = hand_on(
                     token,
-                    self._key,
+                    self._signer(token),
                     to,
                     self._meter,
                     payer=agent.record.id,
@@ -378,6 +398,12 @@ class Authority:
         """Note a refusal that was decided elsewhere, such as a token that did not verify."""
         self._decisions.append(
             Decision(who, verb, resource, False, reason, None, self._clock.now_ms())
+        )
+
+    def accept(self, who: str, verb: str, resource: str, reason: str) -> None:
+        """Note what was allowed for another reason than a token, such as a ticket."""
+        self._decisions.append(
+            Decision(who, verb, resource, True, reason, None, self._clock.now_ms())
         )
 
     def _note(

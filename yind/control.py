@@ -106,7 +106,6 @@ class Control:
         self,
         *,
         node: str,
-        key: PublicKey,
         version: str,
         agents: Agents,
         authority: Authority,
@@ -121,7 +120,6 @@ class Control:
         limits: AgentLimits,
     ) -> None:
         self._node = node
-        self._key = key
         self._version = version
         self._agents = agents
         self._authority = authority
@@ -193,6 +191,10 @@ class Control:
         if all(block.caveats.agent != agent for block in verified.blocks):
             raise RequestInvalid("a token given to an agent has a block that names the agent")
         return self._authority.handle(verified, agent)
+
+    @property
+    def _key(self) -> PublicKey:
+        return self._authority.key
 
     async def node_info(self, session: Session, fields: Fields, send: SendItem) -> object:
         """Say who this node is."""
@@ -361,7 +363,7 @@ class Control:
             raise RequestInvalid(f"{len(tokens)} tokens; at most {TOKENS_PER_AGENT_MAX}")
         if not self._code.knows(program):
             raise RequestInvalid("this node does not know that program")
-        identity = agent_id(session.peer, program, nonce, self._key)
+        identity = agent_id(session.peer, program, nonce, self._authority.origin)
         verified = [self._verify_for(identity, token) for token in tokens]
         if self._agents.get(identity) is not None:
             raise AgentState(f"agent {identity.hex()[:12]} exists already")

@@ -200,9 +200,9 @@ class Departures:
             offer = self._offer(agent, member, paused=paused, reason=reason)
         except ProtocolError as error:
             raise HopRefused(f"node {target}: {error}") from error
-        source, actions = Source.begin(
-            offer.agent, agent.record.epoch, member.key.bytes, int.from_bytes(offer.attempt, "big")
-        )
+        target_key = self._peers.origin(member.key).bytes
+        number = int.from_bytes(offer.attempt, "big")
+        source, actions = Source.begin(offer.agent, agent.record.epoch, target_key, number)
         agent.become(State.WAITING, self._clock.now_ms(), f"travelling to {target}")
         departure = Departure(agent, target, offer, source, began)
         self._begin(departure, actions)

@@ -68,6 +68,18 @@ class Denied(YindError):
         self.revoked = revoked
 
 
+class TicketRefused(YindError):
+    """The ticket is used or over, does not fit the application, or this node may issue none."""
+
+    code = "join/ticket"
+
+
+class RotationRefused(YindError):
+    """The node's key cannot be changed now."""
+
+    code = "node/rotation"
+
+
 class HopRefused(YindError):
     """The other node did not take the agent; it stays here."""
 

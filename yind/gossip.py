@@ -64,7 +64,6 @@ class Gossip:
         self._is_node = is_node
         self._compared: dict[str, float] = {}  # node -> when our sets were equal last, trio's clock
         self._nursery: trio.Nursery | None = None
-        self._round = trio.Event()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Compare sets with every other node again and again, until cancelled."""
@@ -72,15 +71,14 @@ class Gossip:
             self._nursery = nursery
             task_status.started()
             while True:
-                self._round = trio.Event()
                 for name in self._others():
                     nursery.start_soon(self._compare_or_log, name)
-                with trio.move_on_after(GOSSIP_S):
-                    await self._round.wait()
+                await trio.sleep(GOSSIP_S)
 
-    def compare_now(self) -> None:
-        """Compare sets without waiting for the next turn: there is a node to talk to."""
-        self._round.set()
+    def compare_with(self, name: str) -> None:
+        """Compare sets with a node without waiting for the next turn."""
+        if self._nursery is not None:
+            self._nursery.start_soon(self._compare_or_log, name)
 
     def age_s(self) -> int | None:
         """Return how old this node's set may be: since when some node has not been heard. None: never all."""
@@ -95,6 +93,12 @@ class Gossip:
         if self._nursery is not None:
             for name in self._others():
                 self._nursery.start_soon(self._tell, name, items)
+
+    async def tell_all(self, items: list[bytes]) -> None:
+        """As `tell`; returns when every node has heard, or has not answered."""
+        async with trio.open_nursery() as nursery:
+            for name in self._others():
+                nursery.start_soon(self._tell, name, items)
 
     async def _tell(self, name: str, items: list[bytes]) -> None:
         try:

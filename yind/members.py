@@ -28,6 +28,7 @@ ANCHOR = b"anchor"
 DATA = Keyword("statement/data")
 
 Work = Callable[[Batch], None]
+Listener = Callable[[Membership], None]
 
 
 def _nothing(batch: Batch) -> None:
@@ -52,7 +53,7 @@ class Members:
         self._clock = clock
         self._unwritten: list[Statement] = list(ledger)
         self._changed = trio.Event()
-        self._listeners: list[Callable[[Membership], None]] = []
+        self._listeners: list[Listener] = []
         self._write_batch = write
         self.told: Callable[[list[bytes]], None] = lambda items: None  # set by who tells the others
         self.current = ledger.at(self._now_s())
@@ -71,10 +72,24 @@ class Members:
         self._unwritten = [one for one in self._ledger if one.id not in known]
         self._look()
 
-    def listen(self, listener: Callable[[Membership], None]) -> None:
+    def listen(self, listener: Listener) -> None:
         """Call a function whenever something else counts than before, and now."""
         self._listeners.append(listener)
         listener(self.current)
+
+    async def wait_for(self, condition: Callable[[Membership], bool]) -> None:
+        """Return when a condition holds of what counts."""
+        holds = trio.Event()
+
+        def look(membership: Membership) -> None:
+            if condition(membership):
+                holds.set()
+
+        self.listen(look)
+        try:
+            await holds.wait()
+        finally:
+            self._listeners.remove(look)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Keep up with the time until cancelled: rotations begin and end."""
@@ -103,7 +118,7 @@ class Members:
     def _look(self) -> None:
         before, self.current = self.current, self._ledger.at(self._now_s())
         if before != self.current:
-            for listener in self._listeners:
+            for listener in list(self._listeners):
                 listener(self.current)
 
     # -- taking in --
@@ -145,6 +160,20 @@ class Members:
         except BaseException:
             self._unwritten = fresh + self._unwritten
             raise
+
+    # -- for who joins --
+
+    def is_free(self, name: str) -> bool:
+        """Return whether nobody was ever a node of this name: a record of an appointed key cannot change that."""
+        facts = (statement.fact for statement in self._ledger)
+        return not any(
+            isinstance(fact, Record) and fact.role == "node" and fact.name == name for fact in facts
+        )
+
+    def first_to_know(self) -> list[Statement]:
+        """Return the statements, those first without which others mean nothing."""
+        kinds: dict[type[object], int] = {Succession: 0, Appointment: 1, Record: 2}
+        return sorted(self._ledger, key=lambda statement: kinds[type(statement.fact)])
 
     # -- what others ask --
 

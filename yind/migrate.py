@@ -100,7 +100,7 @@ class Migration:
 
     def note_code(self, peer: PublicKey, program_hash: bytes, size: int) -> None:
         """Count the bytes of a program that a node asked for."""
-        self._departures.note_code(peer, program_hash, size)
+        self._departures.note_code(self._peers.origin(peer), program_hash, size)
 
     def hops_of(self, agent_id: bytes) -> list[Hop]:
         """Return the journeys of an agent that started here, in their order."""
@@ -129,6 +129,6 @@ class Migration:
             )
             await self._agents.write(lambda batch: None)
         elif isinstance(message, (Own, Refuse)):
-            self._departures.answered(message, channel.peer)
+            self._departures.answered(message, self._peers.origin(channel.peer))
         else:
             await self._arrivals.message(channel, message)

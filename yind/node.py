@@ -17,8 +17,8 @@ import structlog
 import trio
 
 from capabilities.errors import CapabilityError
-from capabilities.keys import PrivateKey, PublicKey, load_private
-from capabilities.membership import Ledger
+from capabilities.keys import PublicKey
+from capabilities.membership import Ledger, Membership
 from datomstore.errors import DatomstoreError
 from datomstore.storage import Storage
 from datomstore.storage.lmdb import LmdbStorage
@@ -33,14 +33,17 @@ from yind.authority import Authority
 from yind.clock import Clock
 from yind.code import CodeLibrary
 from yind.config import Config
-from yind.control import Control, SendItem
+from yind.control import Answer, Control, SendItem
 from yind.effects import Effects
 from yind.errors import ConfigError
 from yind.gossip import Gossip, Spread
+from yind.identity import Identity
+from yind.joining import Joining
 from yind.members import Members
 from yind.migrate import Migration
 from yind.peers import Peers
 from yind.revocations import Revocations
+from yind.rotation import Rotation
 from yind.scheduler import Scheduler
 from yind.session import Session
 
@@ -59,7 +62,8 @@ class Node:
         self.address = ("", 0)
         self._scope = trio.CancelScope()
         self._stopped = trio.Event()
-        key = _loaded_key(config)
+        self.identity = _loaded_identity(config)
+        key = self.identity.now.key
         ledger = _loaded_ledger(config, _parsed_root(config))
         self.storage = _opened_storage(config)
         self.streams = Streams(self.storage, now_ms=clock.now_ms)
@@ -76,8 +80,7 @@ class Node:
         self.members.listen(self.authority.follow)
         self.peers = Peers(
             name=config.name,
-            key=key,
-            certificate=_read(config, config.certificate, "certificate"),
+            identity=self.identity,
             members=self.members,
             clock=clock,
             on_request=self._request,
@@ -93,9 +96,31 @@ class Node:
             limits=config.agents,
         )
         self.revocations = Revocations(agents=self.agents, authority=self.authority)
+        self.members.listen(self._recheck)
         self.gossip = [self._spread(self.revocations), self._spread(self.members)]
         self.revocations.told, self.members.told = (gossip.tell for gossip in self.gossip)
         self.authority.revocation_age_s = self.gossip[0].age_s
+        self.peers.met = self._compare
+        self.rotation = Rotation(
+            node=config.name,
+            identity=self.identity,
+            members=self.members,
+            authority=self.authority,
+            peers=self.peers,
+            tell=self.gossip[1].tell_all,
+            clock=clock,
+        )
+        self.joining = Joining(
+            node=config.name,
+            key=lambda: self.identity.now.key,
+            address=self._reached_at,
+            members=self.members,
+            agents=self.agents,
+            authority=self.authority,
+            clock=clock,
+        )
+        self.joining.changed = self.peers.renew
+        self.peers.admit(self.joining.is_open, self.joining.apply)
         self.effects = Effects(
             self.agents,
             self.authority,
@@ -115,7 +140,6 @@ class Node:
         )
         self.control = Control(
             node=config.name,
-            key=key.public,
             version=version("yin"),
             agents=self.agents,
             authority=self.authority,
@@ -125,9 +149,7 @@ class Node:
             migration=self.migration,
             revocations=self.revocations,
             is_node=self.peers.is_node,
-            more={
-                name: answer for gossip in self.gossip for name, answer in gossip.verbs().items()
-            },
+            more=self._verbs(),
             clock=clock,
             limits=config.agents,
         )
@@ -139,6 +161,26 @@ class Node:
             channel=self.peers.channel,
             is_node=self.peers.is_node,
         )
+
+    def _verbs(self) -> dict[str, Answer]:
+        """Return what the parts of the node answer themselves."""
+        parts: list[Gossip | Rotation | Joining] = [*self.gossip, self.rotation, self.joining]
+        return {name: answer for part in parts for name, answer in part.verbs().items()}
+
+    def _recheck(self, membership: Membership) -> None:
+        """Pause agents whose tokens no longer have a root that counts."""
+        self.revocations.pause_revoked()
+
+    def _compare(self, node: str) -> None:
+        """Catch up with a node that has just been met."""
+        for gossip in self.gossip:
+            gossip.compare_with(node)
+
+    def _reached_at(self) -> str:
+        """Return the address at which others reach this node."""
+        member = self.members.current.node(self.config.name)
+        host, port = self.address
+        return member.addresses[0] if member is not None and member.addresses else f"{host}:{port}"
 
     async def _request(self, session: Session, verb: str, body: object, send: SendItem) -> Map:
         return await self.control.request(session, verb, body, send)
@@ -159,9 +201,11 @@ class Node:
         with self.streams.batch() as batch:
             self.authority.load(batch)
             self.members.load(batch)
+            self.joining.load(batch)
             self.code.recover(batch)
         if self.members.current.node(self.config.name) is None:
             raise ConfigError(f"members: the cluster has no node {self.config.name!r}")
+        self.rotation.recover()
         self.agents.recover()
         async with trio.open_nursery() as nursery:
             await nursery.start(self.members.run)
@@ -219,9 +263,9 @@ def _parsed_root(config: Config) -> PublicKey:
         raise ConfigError(f"cluster: {error}") from error
 
 
-def _loaded_key(config: Config) -> PrivateKey:
+def _loaded_identity(config: Config) -> Identity:
     try:
-        return load_private(config.path(config.key))
+        return Identity(config.path(config.key), config.path(config.certificate))
     except (CapabilityError, OSError) as error:
         raise ConfigError(f"key: {error}") from error
 

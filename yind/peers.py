@@ -1,30 +1,36 @@
 """Connections of a node: those it accepts, and those it makes to other nodes.
 
-Is:     the handler of every connection, a session for each, one outgoing connection per node, made on demand.
+Is:     the handler of every connection, a session for each, one connection to each other node, held and made again.
 Is not: what requests mean (`yind.control`) or what the messages of a hand-off do (`yind.migrate`).
 Fits:   `yind.node` starts `serve` and `run`; `yind.migrate` asks for the channel to a node.
 
 Both directions are the same to a peer: what arrives on a connection that this node made is handled like what arrives
-on one it accepted.
+on one it accepted. When two nodes dial each other at once, both keep the connection that the node with the smaller key
+opened. Who is no member any more loses its connections at once.
 """
 
 from __future__ import annotations
 
 import ssl
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from weakref import WeakKeyDictionary
 
 import structlog
 import trio
 
-from capabilities.keys import PrivateKey, PublicKey
+from capabilities.keys import PublicKey
 from capabilities.membership import Member, Membership
 from datomstore.value import Map
-from protocol.errors import Unreachable
+from protocol.backoff import Backoff
+from protocol.errors import ProtocolError, Unreachable
 from protocol.messages import NONCE_BYTES, HandOff
+from protocol.tls import server_name
 from protocol.transport import Channel, SendItem, client_context, connect, serve, server_context
 from yind.clock import Clock
+from yind.identity import Identity
+from yind.limits import DIAL_AGAIN_S, RETIRE_S
 from yind.members import Members
 from yind.session import Session
 
@@ -34,6 +40,18 @@ OnMessage = Callable[[Channel, HandOff], Awaitable[None]]
 _log = structlog.get_logger()
 
 
+class Link:
+    """A connection to another node, and who opened it."""
+
+    def __init__(self, channel: Channel, opener: PublicKey) -> None:
+        self.channel = channel
+        self.opener = opener
+
+    def yields_to(self, other: Link) -> bool:
+        """Return whether a newer connection takes this one's place."""
+        return other.opener.bytes <= self.opener.bytes
+
+
 class Peers:
     """Everyone this node talks to."""
 
@@ -41,25 +59,32 @@ class Peers:
         self,
         *,
         name: str,
-        key: PrivateKey,
-        certificate: bytes,
+        identity: Identity,
         members: Members,
         clock: Clock,
         on_request: OnRequest,
         on_message: OnMessage,
     ) -> None:
         self._name = name
-        self._key = key
-        self._certificate = certificate
+        self._identity = identity
         self._members = members
         self._clock = clock
         self._on_request = on_request
         self._on_message = on_message
         self._sessions: WeakKeyDictionary[Channel, Session] = WeakKeyDictionary()
-        self._channels: dict[str, Channel] = {}
+        self._open: set[Channel] = set()
+        self._links: dict[str, Link] = {}  # node -> the connection that requests to it take
+        self._linked: defaultdict[str, trio.Event] = defaultdict(trio.Event)
         self._dialling: defaultdict[str, trio.Lock] = defaultdict(trio.Lock)
+        self._failed: dict[str, tuple[float, ProtocolError]] = {}
+        self._kept: set[str] = set()
         self._nursery: trio.Nursery | None = None
-        self._server = server_context(key, certificate, [])
+        self._admits: Callable[[], bool] = lambda: False
+        self._apply: Callable[[bytes, str], Awaitable[bytes | None]] | None = None
+        self.met: Callable[[str], None] = lambda node: (
+            None
+        )  # told of every new connection to a node
+        self._server: ssl.SSLContext
         members.listen(self._follow)
 
     def node_names(self) -> list[str]:
@@ -76,8 +101,9 @@ class Peers:
 
     def name_of(self, key: PublicKey) -> str:
         """Return the name of the member with a key; the key itself if it is no member any more."""
-        member = self._members.current.of_key(key)
-        return key.text if member is None else member.name
+        origin = self.origin(key)
+        owners = (one.name for one in self._members.current if self.origin(one.key) == origin)
+        return next(owners, key.text)
 
     def node_of_key(self, key: PublicKey) -> Member | None:
         """Return the member with a key if it is a node."""
@@ -88,10 +114,60 @@ class Peers:
         """Return whether a key is that of a node of the cluster."""
         return self.node_of_key(key) is not None
 
+    def origin(self, key: PublicKey) -> PublicKey:
+        """Return what names the owner of a key whatever keys it has had."""
+        return self._members.current.lineage.origin(key)
+
+    # -- who is let in --
+
+    def admit(
+        self, is_open: Callable[[], bool], apply: Callable[[bytes, str], Awaitable[bytes | None]]
+    ) -> None:
+        """Let `apply` answer who applies for membership, while `is_open`."""
+        self._admits, self._apply = is_open, apply
+
+    def become(self, identity: Identity) -> None:
+        """Show another key from now on; connections under the one before are made again."""
+        self._identity = identity
+        self.renew()
+        for link in self._links.values():
+            if link.opener != self._own and self._is_own(link.opener):
+                self._retire(link.channel)
+
+    def renew(self) -> None:
+        """Take over who may connect now."""
+        self._follow(self._members.current)
+
+    @property
+    def _own(self) -> PublicKey:
+        return self._identity.now.public
+
+    def _is_own(self, key: PublicKey) -> bool:
+        return self.origin(key) == self.origin(self._own)
+
+    def _follow(self, membership: Membership) -> None:
+        """Let in who is a member now, and nobody else; hold a connection to every node."""
+        now, former = self._identity.now, self._identity.former
+        trusted, applicants = membership.certificates(), self._admits()
+        named = {}
+        if former is not None:
+            named[server_name(former.public)] = server_context(
+                former.key, former.certificate, trusted, applicants=applicants
+            )
+        self._server = server_context(
+            now.key, now.certificate, trusted, applicants=applicants, named=named
+        )
+        for channel in list(self._open):
+            if membership.of_key(channel.peer) is None:
+                channel.close("no member any more")
+        if self._nursery is not None:
+            self._keep_all()
+
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Hold the connections this node makes, until cancelled."""
+        """Hold connections to the other nodes, until cancelled."""
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
+            self._keep_all()
             task_status.started()
             await trio.sleep_forever()
 
@@ -109,12 +185,10 @@ class Peers:
             nonce=self._nonce,
             handler=self,
             failed=_report,
+            hosted=self._hosted,
+            applicants=self._apply,
             task_status=task_status,
         )
-
-    def _follow(self, membership: Membership) -> None:
-        """Let in who is a member now, and nobody else."""
-        self._server = server_context(self._key, self._certificate, membership.certificates())
 
     def _current_context(self) -> ssl.SSLContext:
         return self._server
@@ -122,12 +196,60 @@ class Peers:
     def _nonce(self) -> bytes:
         return self._clock.random_bytes(NONCE_BYTES)
 
+    # -- every connection --
+
+    @contextmanager
+    def _hosted(self, channel: Channel) -> Iterator[None]:
+        """Count a connection that was accepted among the open ones."""
+        with self._counted(channel, channel.peer):
+            yield
+
+    @contextmanager
+    def _counted(self, channel: Channel, opener: PublicKey) -> Iterator[None]:
+        member = self._members.current.of_key(channel.peer)
+        if member is None:  # it was removed while it shook hands
+            channel.close("no member any more")
+        self._open.add(channel)
+        if member is not None and member.role == "node" and member.name != self._name:
+            self._link(member.name, Link(channel, opener))
+        try:
+            yield
+        finally:
+            self._open.discard(channel)
+            for name, link in list(self._links.items()):
+                if link.channel is channel:
+                    del self._links[name]
+
+    def _link(self, name: str, link: Link) -> None:
+        """Decide which of two connections to a node is used; both nodes decide alike."""
+        current = self._links.get(name)
+        if current is not None and not current.yields_to(link):
+            self._retire(link.channel)
+            return
+        if current is not None:
+            self._retire(current.channel)
+        self._links[name] = link
+        self._linked.pop(name, trio.Event()).set()
+        self.met(name)
+
+    def _retire(self, channel: Channel) -> None:
+        """Use a connection no more, and close it when nothing is under way on it."""
+        if self._nursery is not None:
+            self._nursery.start_soon(self._close_idle, channel)
+
+    async def _close_idle(self, channel: Channel) -> None:
+        await trio.sleep(RETIRE_S)
+        while channel.busy and not channel.ended:
+            with trio.move_on_after(RETIRE_S):
+                await channel.wait_closed()
+        channel.close("another connection is used")
+
     # -- outgoing --
 
     def open_channel(self, node: str) -> Channel | None:
-        """Return the connection to a node that this node has made, if it is open."""
-        channel = self._channels.get(node)
-        return None if channel is None or channel.closed_reason is not None else channel
+        """Return the connection to a node, whoever made it, if one is open."""
+        link = self._links.get(node)
+        return None if link is None or link.channel.ended else link.channel
 
     async def channel(self, node: str) -> Channel:
         """Return the connection to a node, made now if there is none.
@@ -136,13 +258,25 @@ class Peers:
             Unreachable: nobody answers there.
             AuthenticationFailed: somebody else answers there.
         """
-        async with self._dialling[node]:
-            channel = self._channels.get(node)
-            if channel is None:
-                assert self._nursery is not None, "`run` holds the connections"
-                channel = await self._nursery.start(self._hold, node)
-                self._channels[node] = channel
+        channel = self.open_channel(node)
+        if channel is not None:
             return channel
+        async with self._dialling[node]:
+            return self.open_channel(node) or await self._dial(node)
+
+    async def _dial(self, node: str) -> Channel:
+        """Return a new connection; right after a failure, the failure again."""
+        assert self._nursery is not None, "`run` holds the connections"
+        when, failure = self._failed.get(node, (-DIAL_AGAIN_S, None))
+        if failure is not None and trio.current_time() - when < DIAL_AGAIN_S:
+            raise failure
+        try:
+            channel: Channel = await self._nursery.start(self._hold, node)
+        except ProtocolError as error:
+            self._failed[node] = trio.current_time(), error
+            raise
+        self._failed.pop(node, None)
+        return channel
 
     async def _hold(
         self, node: str, *, task_status: trio.TaskStatus[Channel] = trio.TASK_STATUS_IGNORED
@@ -151,27 +285,51 @@ class Peers:
         member = self.node(node)
         if member is None:
             raise Unreachable(f"the cluster has no node {node!r}")
-        context = client_context(self._key, self._certificate, [member.certificate])
+        if not member.addresses:
+            raise Unreachable(f"node {node} has no address: it connects, and is not connected to")
+        own = self._identity.now
         connected = False
         try:
             async with connect(
                 member.addresses[0],
-                context=context,
+                context=client_context(own.key, own.certificate, [member.certificate]),
                 server=member.key,
                 name=self._name,
                 nonce=self._nonce(),
                 handler=self,
             ) as channel:
                 connected = True
-                task_status.started(channel)
-                await channel.wait_closed()
+                with self._counted(channel, own.public):
+                    task_status.started(channel)
+                    await channel.wait_closed()
         except Exception as error:
             if not connected:
                 raise
             _report(error)
-        finally:
-            if connected:
-                self._channels.pop(node, None)
+
+    def _keep_all(self) -> None:
+        """Hold a connection to every other node."""
+        assert self._nursery is not None, "`run` holds the connections"
+        for name in self.other_nodes():
+            if name not in self._kept:
+                self._kept.add(name)
+                self._nursery.start_soon(self._keep, name)
+
+    async def _keep(self, node: str) -> None:
+        """Connect to a node again and again, for as long as there is such a node."""
+        backoff = Backoff(self._clock.random_double)
+        while node in self.other_nodes():
+            began = trio.current_time()
+            try:
+                channel = await self.channel(node)
+                await channel.wait_closed()
+                _log.info("a connection ended", node=node, why=channel.closed_reason)
+            except ProtocolError as error:
+                _log.debug("a node does not answer", node=node, why=str(error))
+            backoff.lived(trio.current_time() - began)
+            with trio.move_on_after(backoff.wait_s()):
+                await self._linked[node].wait()
+        self._kept.discard(node)
 
     # -- what arrives --
 

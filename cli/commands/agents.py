@@ -130,7 +130,7 @@ def spawn_agent(
     program = program or compile_or_fail(text, source_name, file)
     target = cluster.node(node).key
     nonce = os.urandom(16)
-    agent = agent_id(cluster.operator_key.public, program.hash, nonce, target)
+    agent = agent_id(cluster.operator_key.public, program.hash, nonce, cluster.home(node))
     body: dict[str, object] = {
         "program": program.hash,
         "nonce": nonce,

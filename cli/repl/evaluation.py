@@ -107,7 +107,7 @@ class Evaluation:
         """
         program, nonce = session.first.program, os.urandom(16)
         key = cluster.node(node).key
-        agent = agent_id(cluster.operator_key.public, program.hash, nonce, key)
+        agent = agent_id(cluster.operator_key.public, program.hash, nonce, cluster.home(node))
         body: dict[str, object] = {
             "program": program.hash,
             "nonce": nonce,

@@ -100,7 +100,7 @@ class Fleet:
             )
             yield channel
 
-    async def ask(self, name: str, verb: str, **fields: object) -> Any:
+    async def ask(self, name: str, verb: str, /, **fields: object) -> Any:
         """Return the answer to one request of the operator."""
         async with self.connected(name) as channel:
             return await channel.request(verb, Map(fields))
@@ -130,8 +130,8 @@ class Fleet:
     ) -> bytes:
         """Start an agent of a program, as `spawn` does."""
         nonce = os.urandom(16)
-        key = self.cluster.node(name).key
-        agent = agent_id(self.cluster.operator_key.public, program.hash, nonce, key)
+        operator = self.cluster.operator_key.public
+        agent = agent_id(operator, program.hash, nonce, self.cluster.home(name))
         delegated = tuple(self.delegate(token, name, agent) for token in tokens)
         async with self.connected(name) as channel:
             if not (await channel.request("code.have", Map({"hash": program.hash})))["value"]:

@@ -1,0 +1,207 @@
+"""A ticket lets one fresh machine in, once, and everybody learns of it; nobody else is let in."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from fleet import Fleet, fleet
+
+from capabilities.caveats import Verb
+from capabilities.certificate import make_certificate
+from capabilities.keys import PrivateKey
+from capabilities.statements import Appointment, Power, sign
+from capabilities.tickets import Ticket
+from cli.cluster import now_s
+from protocol.client import apply
+from protocol.errors import AuthenticationFailed, RemoteError, Unreachable
+from protocol.joining import Admission, Application, Rejection, decode_answer
+from yind.limits import REJECTED_MAX, TICKET_WRONG_MAX
+
+Answer = Admission | Rejection
+NEW = PrivateKey(b"n" * 32)
+
+
+async def appoint(nodes: Fleet, name: str, until_s: int = 3600, seq: int = 1) -> None:
+    now = now_s()
+    fact = Appointment(nodes.cluster.node(name).key, Power.ADMIT, now - 1, now + until_s, seq)
+    await nodes.nodes[name].members.take([sign(fact, nodes.cluster.root_key)])
+
+
+async def ticket_of(nodes: Fleet, node: str, **fields: object) -> Ticket:
+    return Ticket.parse((await nodes.ask(node, "ticket.issue", **fields))["ticket"])
+
+
+async def applied(
+    ticket: Ticket, name: str = "delta", key: PrivateKey = NEW, **changes: Any
+) -> Answer:
+    application = Application.make(
+        ticket, name=name, addresses=("127.0.0.1:1",), certificate=make_certificate(key, name)
+    )
+    return await sent(ticket, replace(application, **changes).to_bytes())
+
+
+async def sent(ticket: Ticket, data: bytes) -> Answer:
+    answer = await trio.to_thread.run_sync(apply, ticket.address, ticket.node, data)
+    return decode_answer(answer)
+
+
+async def refusals(nodes: Fleet, name: str) -> list[str]:
+    stream = nodes.nodes[name].streams.get("audit")
+    rows = {d.e: {} for d in stream.db().datoms()}  # type: ignore[var-annotated]
+    for datom in stream.db().datoms():
+        rows[datom.e][datom.a.name] = datom.v
+    return [
+        str(row.get("audit/reason", ""))
+        for row in rows.values()
+        if row.get("audit/verb") is not None
+        and row["audit/verb"].name == "admit"
+        and row["audit/allowed"] is False
+    ]
+
+
+async def until_known(nodes: Fleet, name: str, member: str) -> None:
+    members = nodes.nodes[name].members
+    await members.wait_for(lambda known: known.node(member) is not None)
+
+
+async def test_who_has_a_ticket_is_admitted_and_all_nodes_know_within_a_second(
+    tmp_path: Path,
+) -> None:
+    async with fleet(tmp_path, "alpha", "beta", "gamma") as nodes:
+        await appoint(nodes, "alpha")
+        answer = await applied(await ticket_of(nodes, "alpha"))
+        assert isinstance(answer, Admission)
+        assert answer.root == nodes.cluster.root
+        assert len(answer.statements) == 6  # operator, three nodes, the appointment, itself
+        with trio.fail_after(1):
+            for name in nodes.nodes:
+                await until_known(nodes, name, "delta")
+                member = nodes.nodes[name].members.current.node("delta")
+                assert member is not None
+                assert member.key == NEW.public
+        assert await refusals(nodes, "alpha") == []
+
+
+async def test_a_ticket_is_good_once_also_after_a_crash(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        await appoint(nodes, "alpha")
+        ticket = await ticket_of(nodes, "alpha")
+        other = await ticket_of(nodes, "alpha")
+        assert isinstance(await applied(ticket), Admission)
+        for _ in range(2):
+            again = await applied(ticket, "epsilon", PrivateKey.generate())
+            assert again == Rejection("join/ticket", "the ticket has been used")
+            await nodes.crash("alpha")
+            await nodes.start("alpha")
+        assert isinstance(await applied(ticket), Admission)  # who did not hear the answer
+        assert isinstance(await applied(other, "epsilon", PrivateKey.generate()), Admission)
+        assert (await refusals(nodes, "alpha")) == ["the ticket has been used"] * 2
+
+
+async def test_who_holds_no_secret_learns_nothing(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        await appoint(nodes, "alpha")
+        ticket = await ticket_of(nodes, "alpha")
+        stranger = replace(ticket, secret=bytes(16))
+        unknown = await applied(stranger)
+        wrong = await applied(ticket, proof=bytes(32))
+        assert isinstance(unknown, Rejection)
+        assert unknown == wrong
+        assert unknown == await sent(ticket, b"GET / HTTP/1.1")
+        assert len(await refusals(nodes, "alpha")) == 3
+        assert isinstance(await applied(ticket), Admission)
+
+
+async def test_a_changed_application_or_one_for_another_node_has_a_wrong_proof(
+    tmp_path: Path,
+) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        await appoint(nodes, "alpha")
+        await appoint(nodes, "beta")
+        ticket = await ticket_of(nodes, "alpha")
+        mallory = Application.make(
+            ticket,
+            name="mallory",
+            addresses=(),
+            certificate=make_certificate(PrivateKey.generate(), "mallory"),
+        )
+        assert isinstance(await applied(ticket, signed=mallory.signed), Rejection)
+        elsewhere = await ticket_of(nodes, "beta")
+        moved = replace(ticket, address=elsewhere.address, node=elsewhere.node)
+        assert isinstance(await applied(moved), Rejection)
+        with pytest.raises(AuthenticationFailed, match="not the node of the ticket"):
+            await applied(replace(ticket, address=elsewhere.address))
+
+
+async def test_a_ticket_at_which_somebody_guesses_is_burnt(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        await appoint(nodes, "alpha")
+        ticket = await ticket_of(nodes, "alpha")
+        for _ in range(TICKET_WRONG_MAX):
+            assert isinstance(await applied(ticket, proof=bytes(32)), Rejection)
+        assert isinstance(await applied(ticket), Rejection)
+
+
+async def test_after_many_strangers_nobody_is_heard_for_a_while(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        await appoint(nodes, "alpha")
+        ticket = await ticket_of(nodes, "alpha")
+        for _ in range(REJECTED_MAX):
+            await applied(replace(ticket, secret=bytes(16)))
+        with pytest.raises(Unreachable, match="without an answer"):
+            await applied(ticket)
+        assert len(await refusals(nodes, "alpha")) == REJECTED_MAX
+
+
+async def test_a_ticket_holds_for_its_time_and_its_name(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        await appoint(nodes, "alpha")
+        named = await ticket_of(nodes, "alpha", name="delta")
+        for name, why in (("epsilon", "is for node"), ("alpha", "is for node")):
+            answer = await applied(named, name)
+            assert isinstance(answer, Rejection)
+            assert why in answer.message
+        assert isinstance(await applied(named), Admission)
+        over = await ticket_of(nodes, "alpha")
+        joining = nodes.nodes["alpha"].joining
+        joining._tickets[over.id].until_s = now_s() - 1
+        answer = await applied(over, "epsilon", PrivateKey.generate())
+        assert answer == Rejection("join/ticket", "the ticket is over")
+        taken = await applied(await ticket_of(nodes, "alpha"), "alpha", PrivateKey.generate())
+        assert isinstance(taken, Rejection)
+        assert "taken" in taken.message
+
+
+async def test_without_a_ticket_there_is_no_door(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        member = nodes.cluster.node("alpha")
+        ticket = Ticket(member.addresses[0], member.key, bytes(16))
+        with pytest.raises((AuthenticationFailed, Unreachable)):
+            await applied(ticket)
+
+
+async def test_a_node_admits_only_while_it_is_appointed(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        with pytest.raises(RemoteError, match="not appointed"):
+            await ticket_of(nodes, "alpha")
+        await appoint(nodes, "alpha")
+        ticket = await ticket_of(nodes, "alpha")
+        await appoint(nodes, "alpha", until_s=-1, seq=2)
+        answer = await applied(ticket)
+        assert isinstance(answer, Rejection)
+        assert "does not hold now" in answer.message
+
+
+async def test_a_ticket_asks_for_the_right_to_admit(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        await appoint(nodes, "alpha")
+        token = nodes.token((Verb.QUERY | Verb.SPAWN, "**"))
+        async with nodes.connected("alpha", token) as channel:
+            with pytest.raises(RemoteError, match="admit on node alpha"):
+                await channel.request("ticket.issue")
+            with pytest.raises(RemoteError, match="admit on node alpha"):
+                await channel.request("ticket.list")
