@@ -1,7 +1,7 @@
-"""`python -m bench [authority] [executor] [store] [datomstore] [facts] [hop] [machine] [migration] [yang] [soak]`: figures beside those of peers.
+"""`python -m bench [authority] [executor] [store] [datomstore] [facts] [hop] [machine] [migration] [yang]`: figures beside those of peers.
 
 Without a name: the short overview over all parts. `machine` is the whole table of the executor, `yang` that of the compiler,
-`datomstore` that of the store (with `--quick`, `--cpu` or `--groups=`), `soak` kills daemons.
+`datomstore` that of the store (with `--quick`, `--cpu` or `--groups=`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ PARTS = {
     "machine": ("bench.machine", "run"),
     "migration": ("bench.migration", "run"),
     "yang": ("bench.yang", "run"),
-    "soak": ("bench.soak", "run"),
 }
 OVERVIEW = ("executor", "store", "hop")
 

@@ -37,7 +37,7 @@ class Daemons:
         self.cluster = cluster
         self.flaw = ""  # the mistake that daemons have which are started from now on
         self._folder = folder
-        self._pids: dict[str, int] = {}
+        self.pids: dict[str, int] = {}  # of those that were started
         environment = dict(os.environ)
         if power:
             environment["LD_PRELOAD"] = str(built_library(folder))
@@ -50,7 +50,7 @@ class Daemons:
 
     def start(self, name: str) -> None:
         """Start a node and return when it accepts connections."""
-        assert name not in self._pids, name
+        assert name not in self.pids, name
         folder = self.cluster.node_folder(name).resolve()
         order = {
             "config": str(folder / "yind.toml"),
@@ -63,18 +63,14 @@ class Daemons:
         self._forker.stdin.write(json.dumps(order).encode() + b"\n")
         self._forker.stdin.flush()
         pid, ready = json.loads(self._forker.stdout.readline())
-        self._pids[name] = pid
+        self.pids[name] = pid
         if not ready:
             log = (folder / "yind.log").read_text(errors="replace")
             raise RuntimeError(f"node {name} did not start: {log[-2_000:]}")
 
-    def pid(self, name: str) -> int:
-        """Return the process of a node that was started."""
-        return self._pids[name]
-
     def kill(self, name: str) -> None:
         """Kill a node with -9 and wait until it is gone; what it wrote is there."""
-        pid = self._pids.pop(name)
+        pid = self.pids.pop(name)
         with contextlib.suppress(ProcessLookupError):
             gone = os.pidfd_open(pid)
             try:
@@ -106,14 +102,14 @@ class Daemons:
     def is_dead(self, name: str) -> bool:
         """Return whether a node that was started is gone."""
         try:
-            state = Path(f"/proc/{self._pids[name]}/stat").read_text().rpartition(")")[2].split()[0]
+            state = Path(f"/proc/{self.pids[name]}/stat").read_text().rpartition(")")[2].split()[0]
         except OSError:
             return True
         return state == "Z"
 
     def close(self) -> None:
         """Kill all nodes."""
-        for name in list(self._pids):
+        for name in list(self.pids):
             self.kill(name)
         assert self._forker.stdin is not None
         self._forker.stdin.close()
