@@ -28,11 +28,13 @@ $(INSTALLED): .venv/bin/python pyproject.toml setup.py $(CORE)
 demo: install
 	$(BIN)/yin demo
 
-# The last lines run the machine in builds that audit it: every test in them is about its memory and its state. The one
-# before takes away every twelfth protection; `make mutants` takes each.
+# The last lines run the machine in builds that audit it: every test in them is about its memory and its state. Those
+# before take away every twelfth protection and make up some of what comes from others; `make mutants` and
+# `make fuzz-wire` do so for all, and for a million.
 test: install $(HOSTILE)/.built $(ASAN)/.built
 	$(BIN)/pytest -q
 	PYTHONPATH=.:tests/support $(BIN)/python -m mutants --each 12
+	PYTHONPATH=.:tests/support $(BIN)/python -m wire_fuzzing --cases 50000
 	YIN_MACHINE=$(HOSTILE) $(BIN)/pytest -q tests/hostile
 	$(UNDER_ASAN) PYTHONPATH=.:tests/support $(BIN)/python -m fuzzing --seconds 20
 
@@ -67,6 +69,11 @@ asan: $(ASAN)/.built
 
 fuzz: $(ASAN)/.built
 	$(UNDER_ASAN) PYTHONPATH=.:tests/support $(BIN)/python -m fuzzing --seconds $(or $(SECONDS),60)
+
+# A million frames, tokens, statements, records, programs and agents that nobody made: refused, or accepted by rule.
+.PHONY: fuzz-wire
+fuzz-wire: install
+	PYTHONPATH=.:tests/support $(BIN)/python -m wire_fuzzing --cases $(or $(CASES),1000000)
 
 # Each protection of tokens, wire and node removed, one at a time: the tests named for it in tests/mutants have to notice.
 .PHONY: mutants

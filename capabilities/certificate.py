@@ -11,6 +11,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -65,7 +66,7 @@ def public_key_of(der: bytes) -> PublicKey:
     """Return the Ed25519 key in a certificate. Raises KeyInvalid."""
     try:
         key = x509.load_der_x509_certificate(der).public_key()
-    except ValueError as error:
+    except (ValueError, TypeError, x509.InvalidVersion, UnsupportedAlgorithm) as error:
         raise KeyInvalid(f"not a certificate: {error}") from None
     if not isinstance(key, Ed25519PublicKey):
         raise KeyInvalid("the certificate's key is not Ed25519")

@@ -30,7 +30,7 @@ from yang.units import Units, version
 from yind.cesk import Code, Machine
 from yind.cesk.evaluate import evaluate
 from yind.cesk.hybrid import HybridMachine
-from yind.cesk.limits import HOT_COUNT, UNITS_MAX
+from yind.cesk.limits import HOT_COUNT, MEMORY_MIN, UNITS_MAX
 from yind.cesk.reference import ReferenceCode
 from yind.errors import FuelSpent, YindError
 
@@ -46,6 +46,12 @@ class CodeUnknown(YindError):
     """An image names a program that this node does not have."""
 
     code = "code/unknown"
+
+
+class MemoryTooSmall(YindError):
+    """Whoever asks, or a budget, leaves an agent less memory than a machine begins with."""
+
+    code = "agent/memory"
 
 
 class CodeLibrary:
@@ -147,7 +153,8 @@ class CodeLibrary:
         globals: Mapping[str, object],  # noqa: A002
         hash_key: bytes,
     ) -> Machine:
-        """Return a machine at a program's beginning, which runs in one of MODES. Raises CodeUnknown."""
+        """Return a machine at a program's beginning, which runs in one of MODES. Raises CodeUnknown or MemoryTooSmall."""
+        _check_memory(memory_max)
         code = self.code_of(program_hash)
         if mode == "compiled":
             return Machine(
@@ -220,8 +227,14 @@ class CodeLibrary:
         return found
 
     def restore(self, image: bytes, *, memory_max: int, fuel_max: int | None) -> Machine:
-        """Return the machine of an image. Raises ImageInvalid or CodeUnknown."""
+        """Return the machine of an image. Raises ImageInvalid, CodeUnknown or MemoryTooSmall."""
+        _check_memory(memory_max)
         return Machine.restore(image, self.code_of, memory_max=memory_max, fuel_max=fuel_max)
+
+
+def _check_memory(memory_max: int) -> None:
+    if memory_max < MEMORY_MIN:
+        raise MemoryTooSmall(f"{memory_max} bytes of memory; an agent has at least {MEMORY_MIN}")
 
 
 def _direct_code(program: Program) -> ReferenceCode:

@@ -8,36 +8,43 @@ Fits:   between `yind.agent`'s records and `protocol`'s messages.
 from __future__ import annotations
 
 import hashlib
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
+from msgspec import Meta
 
 from protocol import continuation
 from protocol.messages import ATTEMPT_BYTES, Offer
 from yind.agent import AgentRecord, State
 from yind.cesk import Machine
 from yind.errors import HopRefused
+from yind.limits import LOG_LINES_KEPT
+
+COUNT_MAX = 1 << 62
+Hash = Annotated[bytes, Meta(min_length=32, max_length=32)]
+Count = Annotated[int, Meta(ge=0, le=COUNT_MAX)]
+Log = Annotated[list[str], Meta(max_length=LOG_LINES_KEPT)]
 
 
-class Luggage(msgspec.Struct, frozen=True):
-    """What the node the agent leaves says about it."""
+class Luggage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the node the agent leaves says about it. Numbers count something: none is below zero, or too large to be kept."""
 
     name: str
-    owner: bytes
+    owner: Hash
     home: str
-    program: bytes
+    program: Hash
     nonce: bytes
-    created_ms: int
-    memory_max: int
-    fuel_max: int | None
+    created_ms: Count
+    memory_max: Count
+    fuel_max: Count | None
     paused: bool
     reason: str
-    wake_ms: int | None
-    hop_count: int
-    log: list[str]
-    log_dropped: int
+    wake_ms: Count | None
+    hop_count: Count
+    log: Log
+    log_dropped: Count
     session: bool = False
-    fuel_owed: int = 0
+    fuel_owed: Count = 0
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -101,7 +108,7 @@ def opened(offer: Offer) -> tuple[Luggage, bytes]:
         raise HopRefused("what travels with the agent is not bytes")
     try:
         return _decoder.decode(found.meta), found.image
-    except msgspec.DecodeError as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise HopRefused(f"what travels with the agent is malformed: {error}") from error
 
 

@@ -37,6 +37,13 @@ def test_a_key_of_another_kind_is_refused() -> None:
         public_key_of(made.public_bytes(Encoding.DER))
 
 
+def test_a_key_of_a_kind_that_nobody_knows_is_refused() -> None:
+    ed25519 = b"\x06\x03\x2b\x65\x70"  # its object identifier, 1.3.101.112
+    assert ed25519 in CERTIFICATE
+    with pytest.raises(KeyInvalid):
+        public_key_of(CERTIFICATE.replace(ed25519, b"\x06\x03\x2b\x65\x7f"))
+
+
 def test_a_certificate_signs_no_other() -> None:
     made = x509.load_der_x509_certificate(CERTIFICATE)
     basic = made.extensions.get_extension_for_class(x509.BasicConstraints)

@@ -86,7 +86,7 @@ class World:
     def __init__(self, chance: random.Random, account: bool) -> None:
         self.chance = chance
         self.nodes = [Node(key) for key in KEYS]
-        self.shared = KEPT
+        self.shared: tuple[Resource, ...] = KEPT
         self.durable: dict[bytes, Agent] = {}
         self.live: dict[bytes, Agent] = {}
         self.begin(granted(GRANT, KEYS[0] if account else None))

@@ -1,0 +1,102 @@
+"""What a node says about an agent that leaves it is read strictly: it may be any node."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+import msgspec
+import pytest
+
+from protocol import continuation
+from protocol.errors import RemoteFault
+from protocol.messages import Offer
+from yind.agent import AgentRecord
+from yind.errors import HopRefused
+from yind.limits import LOG_LINES_KEPT
+from yind.luggage import COUNT_MAX, Luggage, opened
+
+GOOD = Luggage(
+    name="agent",
+    owner=b"o" * 32,
+    home="alpha",
+    program=b"p" * 32,
+    nonce=b"n" * 16,
+    created_ms=1,
+    memory_max=1 << 20,
+    fuel_max=None,
+    paused=False,
+    reason="",
+    wake_ms=None,
+    hop_count=1,
+    log=["line"],
+    log_dropped=0,
+)
+
+
+def offer(meta: object, programs: tuple[bytes, ...] = ()) -> Offer:
+    body = continuation.seal(b"image", programs, meta)
+    digest = hashlib.sha256(body).digest()
+    return Offer(b"a" * 32, 1, b"t" * 16, digest, programs, (), body)
+
+
+def with_changes(**changes: object) -> bytes:
+    fields = {name: getattr(GOOD, name) for name in Luggage.__struct_fields__}
+    return msgspec.msgpack.encode({**fields, **changes})
+
+
+def test_luggage_comes_back_as_it_was_packed() -> None:
+    assert opened(offer(msgspec.msgpack.encode(GOOD))) == (GOOD, b"image")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"fuel_owed": -1},  # would be given back to a budget
+        {"memory_max": -1},
+        {"fuel_max": -1},
+        {"created_ms": 1 << 63},
+        {"hop_count": COUNT_MAX + 1},
+        {"wake_ms": -5},
+        {"log_dropped": 1.5},
+        {"owner": b"o" * 31},
+        {"program": b""},
+        {"log": ["x"] * (LOG_LINES_KEPT + 1)},
+        {"log": [b"bytes"]},
+        {"session": 1},
+        {"unknown": 1},
+        {"name": None},
+    ],
+    ids=str,
+)
+def test_a_number_below_zero_or_a_field_of_another_kind_is_refused(
+    changes: dict[str, object],
+) -> None:
+    with pytest.raises(HopRefused, match="malformed"):
+        opened(offer(with_changes(**changes)))
+
+
+def test_text_that_is_not_utf_8_is_refused() -> None:
+    with pytest.raises(HopRefused, match="malformed"):
+        opened(offer(with_changes().replace(b"alpha", b"\xff\xfe\xff\xfe\xff")))
+
+
+@pytest.mark.parametrize("meta", [b"", b"\xc1", b"\x91" * 5_000, "text", None], ids=repr)
+def test_what_is_no_luggage_is_refused(meta: object) -> None:
+    with pytest.raises(HopRefused):
+        opened(offer(meta))
+
+
+def test_an_offer_that_contradicts_itself_is_refused() -> None:
+    good = offer(msgspec.msgpack.encode(GOOD), (b"p" * 32,))
+    with pytest.raises(HopRefused, match="not those that were offered"):
+        opened(replace(good, digest=b"d" * 32))
+    with pytest.raises(HopRefused, match="other programs"):
+        opened(replace(good, programs=()))
+    with pytest.raises(RemoteFault):
+        opened(replace(good, body=good.body[:-1], digest=hashlib.sha256(good.body[:-1]).digest()))
+
+
+def test_every_field_of_a_record_that_travels_is_bounded() -> None:
+    travels = set(Luggage.__struct_fields__) - {"paused"}
+    assert travels <= set(AgentRecord.__struct_fields__)
