@@ -139,7 +139,11 @@ def open_cluster(folder: Path) -> Cluster:
         raise CliError(
             f"no cluster in {folder}", exit_code=Exit.NOT_FOUND, hint="yin up --nodes 3"
         ) from None
-    return Cluster(folder, settings["name"], PublicKey.parse(settings["root"]))
+    cluster = Cluster(folder, settings["name"], PublicKey.parse(settings["root"]))
+    following = folder / "root.key.next"
+    if following.exists() and load_private(following).public == cluster.members.root:
+        following.replace(folder / "root.key")  # a rotation that was interrupted
+    return cluster
 
 
 def add_node(cluster: Cluster, name: str, *, listen: str) -> Member:
@@ -154,10 +158,7 @@ def add_node(cluster: Cluster, name: str, *, listen: str) -> Member:
     certificate = make_certificate(key, name)
     save_private(folder / "node.key", key)
     (folder / "node.crt").write_bytes(certificate)
-    (folder / "yind.toml").write_text(
-        f'name = "{name}"\nlisten = "{address}"\nkey = "node.key"\ncertificate = "node.crt"\n'
-        f'members = "../../members"\ncluster = "{cluster.root.text}"\n'
-    )
+    write_settings(folder, name, address, members="../../members", root=cluster.root)
     record = Record(
         name, "node", key.public, certificate, (address,), cluster.next_seq(name), now_s()
     )
@@ -175,6 +176,14 @@ def replace_file(path: Path, text: str) -> None:
     beside = path.with_name(path.name + ".new")
     beside.write_text(text)
     beside.replace(path)
+
+
+def write_settings(folder: Path, name: str, listen: str, *, members: str, root: PublicKey) -> None:
+    """Write a node's configuration."""
+    (folder / "yind.toml").write_text(
+        f'name = "{name}"\nlisten = "{listen}"\nkey = "node.key"\ncertificate = "node.crt"\n'
+        f'members = "{members}"\ncluster = "{root.text}"\n'
+    )
 
 
 def parse_listen(text: str) -> tuple[str, int]:

@@ -27,6 +27,8 @@ def cluster_of(ctx: click.Context) -> Cluster:
 def connected(cluster: Cluster, name: str) -> Iterator[Client]:
     """Yield a connection to a node, the operator's token presented. Raises CliError."""
     member = cluster.node(name)
+    if not member.addresses:
+        raise CliError(f"node {name} has no address", exit_code=Exit.UNREACHABLE)
     with translated(name):
         client = Client.connect(
             member.addresses[0],

@@ -36,6 +36,7 @@ from yind.clock import Clock
 from yind.control import Answer, Fields
 from yind.errors import RequestInvalid, TicketRefused
 from yind.limits import (
+    GOSSIP_TOLD_MAX,
     REJECTED_MAX,
     REJECTED_S,
     TICKET_S,
@@ -98,7 +99,7 @@ class Joining:
 
     def verbs(self) -> dict[str, Answer]:
         """Return what answers the requests about tickets."""
-        return {"ticket.issue": self._issue, "ticket.list": self._list}
+        return {"ticket.issue": self._issue, "ticket.list": self._list, "cluster.say": self._say}
 
     def _now_s(self) -> int:
         return self._clock.now_ms() // 1000
@@ -140,6 +141,13 @@ class Joining:
             Map({"id": identity, "name": one.name, "until": one.until_s, "used": bool(one.used_by)})
             for identity, one in sorted(self._tickets.items())
         )
+
+    async def _say(self, session: Session, fields: Fields) -> object:
+        """Take in statements that a person brings. They carry their own authority: the root's, or that of who is appointed."""
+        items = fields.items("items")
+        if len(items) > GOSSIP_TOLD_MAX or not all(type(item) is bytes for item in items):
+            raise RequestInvalid(f"at most {GOSSIP_TOLD_MAX} byte strings at a time")
+        return Map({"new": await self._members.take_said(items)})  # type: ignore[arg-type]
 
     def _keep(self, batch: Batch, identity: bytes) -> None:
         batch.put(TABLE, identity, msgspec.msgpack.encode(self._tickets[identity]))

@@ -146,6 +146,17 @@ class Members:
                 raise MemberInvalid(f"{statement.signer.text} has no say in this cluster")
         return count
 
+    async def take_said(self, items: Iterable[bytes]) -> int:
+        """As `take_bytes`, from somebody who is no node: of single keys only the rotation of their own is heard."""
+        statements = [Statement.from_bytes(item) for item in items]
+        count = await self.take(one for one in statements if isinstance(one.fact, Succession))
+        known = self.current
+        for statement in statements:
+            trusted = statement.signer in known.roots or known.appointment(statement.signer)
+            if statement not in self._ledger and not trusted:
+                raise MemberInvalid(f"{statement.signer.text} has no say in this cluster")
+        return count + await self.take_bytes(statement.data for statement in statements)
+
     async def _write(self, also: Work = _nothing) -> None:
         fresh, self._unwritten = self._unwritten, []
 

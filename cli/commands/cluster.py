@@ -1,26 +1,30 @@
-"""`yin cluster init`, `yin node add`, `yin node ls`.
+"""`yin cluster`: a cluster's root, whom it lets admit nodes, and tickets.
 
-Is:     making clusters and nodes, listing nodes and whether they answer.
-Is not: starting daemons (`yin up`, or `yind --config` on the node's host).
-Fits:   on `cli.cluster`.
+Is:     making a cluster, appointing and dismissing nodes, tickets, changing the root's key.
+Is not: single nodes (`cli.commands.node`), or starting daemons (`yin up`, or `yind --config` on the node's host).
+Fits:   on `cli.cluster` and `cli.membership`.
 """
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import click
 
-from cli.cluster import Cluster, add_node, create
+from capabilities.statements import Appointment, Power, Record, Statement, Succession
+from cli import membership
+from cli.cluster import create, now_s
+from cli.commands.token import parse_duration as seconds
 from cli.connect import cluster_of, connected
-from cli.errors import CliError, Exit
-from cli.output import Column, note, output_option, show_rows
+from cli.output import Column, note, output_option, show_document, show_rows
+from datomstore.value import Map
+
+YEAR_S = 365 * 24 * 3600
 
 
 @click.group()
 def cluster() -> None:
-    """Make a cluster."""
+    """Make a cluster; say who may admit nodes; make tickets."""
 
 
 @cluster.command("init")
@@ -28,58 +32,134 @@ def cluster() -> None:
 @click.option("--name", help="The cluster's name. [default: the folder's]")
 def cluster_init(folder: Path, name: str | None) -> None:
     """Make a cluster in FOLDER: root key, operator key and token, empty membership."""
-    made = create(folder, name=name or folder.resolve().name, now_s=time.time_ns() // 10**9)
+    made = create(folder, name=name or folder.resolve().name, now_s=now_s())
     click.echo(made.root.text)
     note(f"{folder}/root.key signs members and tokens: keep it safe")
     note(f"  next: yin --cluster {folder} node add alpha --listen HOST:PORT")
 
 
-@click.group()
-def node() -> None:
-    """Add and list nodes."""
-
-
-@node.command("add")
-@click.argument("name")
-@click.option(
-    "--listen", required=True, metavar="HOST:PORT", help="Where it will listen; port 0 picks one."
-)
-@click.pass_context
-def node_add(ctx: click.Context, name: str, listen: str) -> None:
-    """Make node NAME and sign it into the membership."""
-    opened = cluster_of(ctx)
-    member = add_node(opened, name, listen=listen)
-    click.echo(f"{name} {member.addresses[0]} {member.key.text}")
-    note(f"  next: yind --config {opened.node_folder(name) / 'yind.toml'}")
-
-
-@node.command("ls")
+@cluster.command("appoint")
+@click.argument("node")
+@click.option("--ttl", default="90d", show_default=True, help="For how long, such as 2h, 7d.")
+@click.option("--may-remove", is_flag=True, help="It may put nodes out, too.")
 @output_option
 @click.pass_context
-def node_ls(ctx: click.Context, output: str, as_json: bool) -> None:
-    """List the nodes and whether they answer."""
+def cluster_appoint(
+    ctx: click.Context, node: str, ttl: str, may_remove: bool, output: str, as_json: bool
+) -> None:
+    """Let NODE admit new nodes, so that the root's key can be put away."""
     opened = cluster_of(ctx)
-    rows = [_row(opened, member.name) for member in opened.nodes()]
+    powers = Power.ADMIT | Power.REMOVE if may_remove else Power.ADMIT
+    fact = membership.appoint(opened, node, powers, seconds(ttl))
+    _show(fact, node, "json" if as_json else output)
+    note(f"  next: yin cluster ticket {node}")
+
+
+@cluster.command("dismiss")
+@click.argument("node")
+@click.option("--void", is_flag=True, help="Whom it has admitted is out, too: its key was stolen.")
+@output_option
+@click.pass_context
+def cluster_dismiss(ctx: click.Context, node: str, void: bool, output: str, as_json: bool) -> None:
+    """Take back that NODE may admit nodes."""
+    fact = membership.dismiss(cluster_of(ctx), node, void=void)
+    _show(fact, node, "json" if as_json else output)
+
+
+def _show(fact: Appointment, node: str, output: str) -> None:
+    powers = [str(power.name).lower() for power in Power if power in fact.powers]
+    document = {"node": node, "powers": powers, "from": fact.from_s, "until": fact.until_s}
+    text = f"{node} may {' and '.join(powers) or 'do nothing'} until {fact.until_s}"
+    show_document("cluster.appointment", document, text, output=output)
+
+
+@cluster.command("ticket")
+@click.argument("node")
+@click.option("--name", default="", help="The only name it admits. [default: any]")
+@click.option("--ttl", default="15m", show_default=True, help="How long it is good.")
+@click.option(
+    "--address", default="", metavar="HOST:PORT", help="Where the new machine reaches NODE."
+)
+@output_option
+@click.pass_context
+def cluster_ticket(
+    ctx: click.Context, node: str, name: str, ttl: str, address: str, output: str, as_json: bool
+) -> None:
+    """Print a ticket with which one machine can join by way of NODE, once."""
+    opened = cluster_of(ctx)
+    body = Map({"name": name, "ttl_s": seconds(ttl), "address": address})
+    with connected(opened, node) as client:
+        answer = client.request("ticket.issue", body)
+    document = {"ticket": answer["ticket"], "id": answer["id"].hex(), "until": answer["until"]}
+    show_document(
+        "cluster.ticket", document, answer["ticket"], output="json" if as_json else output
+    )
+    note("  next, on the new machine: yin join TICKET --name NAME --listen HOST:PORT")
+
+
+@cluster.command("tickets")
+@click.argument("node")
+@output_option
+@click.pass_context
+def cluster_tickets(ctx: click.Context, node: str, output: str, as_json: bool) -> None:
+    """List the tickets of NODE and whether they were used."""
+    with connected(cluster_of(ctx), node) as client:
+        answer = client.request("ticket.list")["value"]
+    rows = [{**dict(row.items()), "id": row["id"].hex()} for row in answer]
     columns = [
-        Column("name", "NODE"),
-        Column("state", "STATE"),
-        Column("address", "ADDRESS"),
-        Column("streams", "STREAMS", right=True),
-        Column("agents", "AGENTS", right=True),
-        Column("key", "KEY"),
+        Column("id", "TICKET"),
+        Column("name", "FOR"),
+        Column("until", "UNTIL", right=True),
+        Column("used", "USED"),
     ]
-    show_rows("node.list", rows, columns, output="json" if as_json else output, identity="name")
+    show_rows("cluster.tickets", rows, columns, output="json" if as_json else output)
 
 
-def _row(opened: Cluster, name: str) -> dict[str, object]:
-    member = opened.node(name)
-    row: dict[str, object] = {"name": name, "address": member.addresses[0], "key": member.key.text}
-    try:
-        with connected(opened, name) as client:
-            info = client.request("node.info")
-    except CliError as error:
-        if error.exit_code is not Exit.UNREACHABLE:
-            raise
-        return {**row, "state": "down", "streams": "-", "agents": "-"}
-    agents = sum(info["agents"].values())
-    return {**row, "state": "up", "streams": info["streams"], "agents": agents}
+@cluster.command("rotate")
+@click.option(
+    "--overlap", default="7d", show_default=True, help="How long the old key still counts."
+)
+@output_option
+@click.pass_context
+def cluster_rotate(ctx: click.Context, overlap: str, output: str, as_json: bool) -> None:
+    """Give the cluster another root key, while it runs.
+
+    What the old key said is said again by the new one, and the operator gets a new token. Tokens of the old root count
+    until the overlap is over: mint those that are needed longer anew.
+    """
+    opened = cluster_of(ctx)
+    old = opened.members.root
+    new = membership.rotate_root(opened, seconds(overlap)).members.root
+    until_s = now_s() + seconds(overlap)
+    document = {"old": old.text, "new": new.text, "until": until_s}
+    show_document("cluster.rotation", document, new.text, output="json" if as_json else output)
+
+
+@cluster.command("sync")
+@output_option
+@click.pass_context
+def cluster_sync(ctx: click.Context, output: str, as_json: bool) -> None:
+    """Take over what the nodes know of the cluster, tell them what they do not, and list it."""
+    opened = cluster_of(ctx)
+    missed = membership.sync(opened)
+    membership.say(opened, *opened.ledger)
+    if missed:
+        note(f"no answer from {', '.join(missed)}")
+    rows = [_row(statement) for statement in opened.ledger]
+    columns = [Column("kind", "KIND"), Column("about", "ABOUT"), Column("signer", "SIGNED BY")]
+    show_rows("cluster.statements", rows, columns, output="json" if as_json else output)
+
+
+def _row(statement: Statement) -> dict[str, object]:
+    row: dict[str, object] = {"id": statement.id.hex(), "signer": statement.signer.text}
+    match statement.fact:
+        case Record(name, role, key, _, _, seq, at_s, removed):
+            kind = "removal" if removed else "member"
+            more = {"name": name, "role": role, "key": key.text, "seq": seq, "at": at_s}
+            return {**row, "kind": kind, "about": f"{role} {name}", **more}
+        case Appointment(key, powers, from_s, until_s, seq):
+            more = {"key": key.text, "powers": int(powers), "from": from_s, "until": until_s}
+            return {**row, "kind": "appointment", "about": key.text, "seq": seq, **more}
+        case Succession(old, new, from_s, until_s, seq, _):
+            more = {"old": old.text, "new": new.text, "from": from_s, "until": until_s}
+            return {**row, "kind": "succession", "about": old.text, "seq": seq, **more}

@@ -1,0 +1,159 @@
+"""`yin node` and `yin join`: single nodes of a cluster.
+
+Is:     adding, admitting, listing and removing nodes, and changing a node's key.
+Is not: the cluster's root and tickets (`cli.commands.cluster`).
+Fits:   on `cli.cluster` and `cli.membership`.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+from pathlib import Path
+
+import click
+
+from capabilities.errors import KeyInvalid
+from capabilities.keys import PublicKey
+from cli import membership
+from cli.cluster import Cluster, add_node
+from cli.commands.token import parse_duration as seconds
+from cli.connect import cluster_of, connected
+from cli.errors import CliError, Exit
+from cli.output import Column, note, output_option, show_document, show_rows
+from datomstore.value import Map
+
+
+@click.group()
+def node() -> None:
+    """Add, admit, list and remove nodes; change a node's key."""
+
+
+@node.command("add")
+@click.argument("name")
+@click.option(
+    "--listen", required=True, metavar="HOST:PORT", help="Where it will listen; port 0 picks one."
+)
+@click.pass_context
+def node_add(ctx: click.Context, name: str, listen: str) -> None:
+    """Make node NAME here, with the root's key, and tell the nodes that run."""
+    opened = cluster_of(ctx)
+    before = [member.name for member in opened.nodes()]
+    member = add_node(opened, name, listen=listen)
+    _, missed = membership.tell(opened, before)
+    click.echo(f"{name} {member.addresses[0]} {member.key.text}")
+    if missed and len(missed) < len(before):
+        note(f"not told: {', '.join(missed)}; they hear it from the others")
+    note(f"  next: yind --config {opened.node_folder(name) / 'yind.toml'}")
+
+
+@click.command()
+@click.argument("ticket")
+@click.argument("folder", type=click.Path(path_type=Path), default=Path())
+@click.option("--name", default=socket.gethostname, show_default="this machine's", help="Its name.")
+@click.option("--listen", default="0.0.0.0:7400", show_default=True, metavar="HOST:PORT")
+@click.option(
+    "--address", metavar="HOST:PORT", help="Where others reach it. [default: as it listens]"
+)
+@click.option("--root", metavar="KEY", help="The cluster's root, if you know which it must be.")
+@output_option
+def join(
+    ticket: str,
+    folder: Path,
+    name: str,
+    listen: str,
+    address: str | None,
+    root: str | None,
+    output: str,
+    as_json: bool,
+) -> None:
+    """Make this machine a node of the cluster that issued TICKET (or - to read it), in FOLDER."""
+    text = sys.stdin.read() if ticket == "-" else ticket
+    try:
+        expected = None if root is None else PublicKey.parse(root)
+    except KeyInvalid as error:
+        raise CliError(str(error), exit_code=Exit.USAGE) from None
+    made = membership.join(
+        text.strip(),
+        folder,
+        name=name,
+        listen=listen,
+        address=address or listen,
+        root=expected,
+    )
+    members = made.members
+    own = members.node(name)
+    assert own is not None, "an admission says so"
+    document = {
+        "name": name,
+        "key": own.key.text,
+        "root": made.root.text,
+        "nodes": len(made.nodes()),
+    }
+    lines = f"{name} {own.addresses[0]} {own.key.text}"
+    show_document("node.admission", document, lines, output="json" if as_json else output)
+    note(f"the cluster's root is {made.root.text}")
+    note(f"  next: yind --config {folder / 'yind.toml'}")
+
+
+node.add_command(join)
+
+
+@node.command("leave")
+@click.argument("name")
+@click.pass_context
+def node_leave(ctx: click.Context, name: str) -> None:
+    """Put node NAME out: its connections end at once, nobody takes its agents. Its data stays where it is."""
+    membership.remove(cluster_of(ctx), name)
+    note(f"{name} is out; its agents stay with it: move them away before")
+
+
+@node.command("rotate")
+@click.argument("name")
+@click.option(
+    "--overlap", default="1d", show_default=True, help="How long the old key still counts."
+)
+@output_option
+@click.pass_context
+def node_rotate(ctx: click.Context, name: str, overlap: str, output: str, as_json: bool) -> None:
+    """Give node NAME another key, while it runs."""
+    opened = cluster_of(ctx)
+    with connected(opened, name) as client:
+        answer = client.request("node.rotate", Map({"overlap_s": seconds(overlap)}))
+    membership.sync(opened)
+    document = {"name": name, **dict(answer.items())}
+    show_document("node.rotation", document, answer["new"], output="json" if as_json else output)
+
+
+@node.command("ls")
+@output_option
+@click.pass_context
+def node_ls(ctx: click.Context, output: str, as_json: bool) -> None:
+    """List the nodes and whether they answer."""
+    opened = cluster_of(ctx)
+    membership.sync(opened)
+    rows = [_row(opened, member.name) for member in opened.nodes()]
+    columns = [
+        Column("name", "NODE"),
+        Column("state", "STATE"),
+        Column("address", "ADDRESS"),
+        Column("streams", "STREAMS", right=True),
+        Column("agents", "AGENTS", right=True),
+        Column("key", "KEY"),
+    ]
+    show_rows("node.list", rows, columns, output="json" if as_json else output, identity="name")
+
+
+def _row(opened: Cluster, name: str) -> dict[str, object]:
+    member = opened.node(name)
+    address = member.addresses[0] if member.addresses else "-"
+    row: dict[str, object] = {"name": name, "address": address, "key": member.key.text}
+    try:
+        with connected(opened, name) as client:
+            info = client.request("node.info")
+    except CliError as error:
+        if error.exit_code is not Exit.UNREACHABLE:
+            raise
+        return {**row, "state": "down", "streams": "-", "agents": "-"}
+    agents = sum(info["agents"].values())
+    return {**row, "state": "up", "streams": info["streams"], "agents": agents}

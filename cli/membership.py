@@ -1,0 +1,232 @@
+"""What a cluster's folder says about its members, and telling it to the nodes.
+
+Is:     statements made with the root's key, told to every node that answers, and the nodes' own taken over into the folder.
+Is not: what statements mean (`capabilities.membership`), or the nodes' way of telling each other.
+Fits:   `yin cluster` and `yin node`. Nodes that do not answer hear it from the others when they are back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+from capabilities.caveats import Caveats, Rights
+from capabilities.certificate import make_certificate
+from capabilities.errors import MemberInvalid, TicketInvalid
+from capabilities.keys import PrivateKey, PublicKey, load_private, save_private
+from capabilities.membership import Ledger
+from capabilities.statements import Appointment, Power, Record, Statement, Succession, sign
+from capabilities.tickets import Ticket
+from capabilities.tokens import mint
+from cli.cluster import (
+    ALL_VERBS,
+    OPERATOR_TTL_S,
+    Cluster,
+    now_s,
+    parse_listen,
+    write_secret,
+    write_settings,
+)
+from cli.connect import connected, translated
+from cli.errors import CliError, Exit, exit_of
+from cli.output import note
+from datomstore.value import Map
+from protocol.client import Client, apply
+from protocol.joining import Application, Rejection, decode_answer
+
+TOLD_MAX = 64  # statements in one message
+Answer = TypeVar("Answer")
+
+
+def each_node(
+    cluster: Cluster, ask: Callable[[Client], Answer], names: Sequence[str] | None = None
+) -> tuple[dict[str, Answer], list[str]]:
+    """Return what nodes answered, and which did not."""
+    answers: dict[str, Answer] = {}
+    missed: list[str] = []
+    for name in names if names is not None else [member.name for member in cluster.nodes()]:
+        try:
+            with connected(cluster, name) as client:
+                answers[name] = ask(client)
+        except CliError as error:
+            if error.exit_code is not Exit.UNREACHABLE:
+                raise
+            missed.append(name)
+    return answers, missed
+
+
+def say(cluster: Cluster, *statements: Statement) -> None:
+    """Keep statements in the folder and tell them to every node that answers."""
+    cluster.say(*statements)
+    told, missed = tell(cluster, [member.name for member in cluster.nodes()], statements)
+    if missed:
+        hope = "they hear it from the others when they are back" if told else "tell them again"
+        note(f"not told: {', '.join(missed)}; {hope}")
+
+
+def tell(
+    cluster: Cluster, names: Sequence[str], statements: Sequence[Statement] | None = None
+) -> tuple[dict[str, None], list[str]]:
+    """Tell nodes some statements, or all; return who heard and who did not answer."""
+    said = list(cluster.ledger) if statements is None else statements
+    items = tuple(statement.data for statement in said)
+
+    def say_to(client: Client) -> None:
+        for start in range(0, len(items), TOLD_MAX):
+            client.request("cluster.say", Map({"items": items[start : start + TOLD_MAX]}))
+
+    return each_node(cluster, say_to, names)
+
+
+def sync(cluster: Cluster) -> list[str]:
+    """Take over what the nodes know of the cluster; return the names of those that did not answer."""
+    answers, missed = each_node(cluster, _listed)
+    cluster.say(*(statement for found in answers.values() for statement in found))
+    return missed
+
+
+def _listed(client: Client) -> list[Statement]:
+    found: list[Statement] = []
+    after = b""
+    while items := client.request("cluster.list", Map({"after": after}))["items"]:
+        found += [Statement.from_bytes(item) for item in items]
+        after = found[-1].id
+    return found
+
+
+# -- what the root says --
+
+
+def appoint(cluster: Cluster, name: str, powers: Power, seconds: int) -> Appointment:
+    """Let a node admit others, or remove them, for a time. Raises CliError."""
+    key = cluster.node(name).key
+    known = cluster.members.appointment(key)
+    fact = Appointment(
+        key,
+        powers,
+        now_s() - 1 if known is None else min(known.from_s, now_s() - 1),
+        now_s() + seconds,
+        1 if known is None else known.seq + 1,
+    )
+    say(cluster, sign(fact, cluster.root_key))
+    return fact
+
+
+def dismiss(cluster: Cluster, name: str, *, void: bool) -> Appointment:
+    """Take a node's appointment back; with `void` as if it had never been. Raises CliError."""
+    known = cluster.members.appointment(cluster.node(name).key)
+    if known is None:
+        raise CliError(f"node {name} is not appointed", exit_code=Exit.NOT_FOUND)
+    until_s = known.from_s if void else min(known.until_s, now_s() - 1)
+    fact = replace(
+        known, powers=Power(0) if void else known.powers, until_s=until_s, seq=known.seq + 1
+    )
+    say(cluster, sign(fact, cluster.root_key))
+    return fact
+
+
+def remove(cluster: Cluster, name: str) -> None:
+    """Put a node out of the cluster. Raises CliError."""
+    member = cluster.node(name)
+    record = Record(
+        name,
+        "node",
+        member.key,
+        member.certificate,
+        (),
+        cluster.next_seq(name),
+        now_s(),
+        removed=True,
+    )
+    say(cluster, sign(record, cluster.root_key))
+
+
+def rotate_root(cluster: Cluster, overlap_s: int) -> Cluster:
+    """Give the cluster another root; what the old one said is said again by the new one. Raises CliError."""
+    members = cluster.members
+    if members.former_root is not None:
+        raise CliError(
+            "the former root still holds: nobody follows a follower", exit_code=Exit.CONFLICT
+        )
+    old, new = cluster.root_key, PrivateKey.generate()
+    step = Succession(old.public, new.public, now_s(), now_s() + overlap_s, 1)
+    again = [
+        sign(statement.fact, new)
+        for statement in cluster.ledger
+        if statement.signer == old.public and not isinstance(statement.fact, Succession)
+    ]
+    rights = (Rights(ALL_VERBS, "**"),)
+    caveats = Caveats(exp=now_s() + OPERATOR_TTL_S, rights=rights)
+    token = mint(new, cluster.operator_key.public, caveats)
+    following = cluster.folder / "root.key.next"
+    following.unlink(missing_ok=True)
+    save_private(following, new)
+    say(
+        cluster, sign(step, old, new), *again
+    )  # with the old token: a node may not know the new root
+    following.replace(cluster.folder / "root.key")
+    write_secret(cluster.folder / "operator.token", token.to_text() + "\n")
+    return cluster
+
+
+# -- a fresh machine --
+
+
+def join(
+    text: str, folder: Path, *, name: str, listen: str, address: str, root: PublicKey | None
+) -> Cluster:
+    """Make a node in a folder and have it admitted with a ticket. Raises CliError.
+
+    What is there from an attempt that heard no answer is used again, so that the ticket is still good for it.
+    """
+    try:
+        ticket = Ticket.parse(text)
+    except TicketInvalid as error:
+        raise CliError(str(error), exit_code=Exit.USAGE) from None
+    parse_listen(listen)
+    parse_listen(address)
+    key, certificate = _own_pair(folder, name)
+    application = Application.make(ticket, name=name, addresses=(address,), certificate=certificate)
+    with translated(f"at {ticket.address}"):
+        answer = decode_answer(apply(ticket.address, ticket.node, application.to_bytes()))
+    if isinstance(answer, Rejection):
+        raise CliError(f"not admitted: {answer.message}", exit_code=exit_of(answer.code))
+    if root is not None and answer.root != root:
+        raise CliError(
+            f"the node is of another cluster, whose root is {answer.root.text}",
+            exit_code=Exit.AUTHENTICATION,
+        )
+    ledger = _checked(answer.root, answer.statements, key.public, ticket.node)
+    (folder / "members").write_text(ledger.to_text())
+    write_settings(folder, name, listen, members="members", root=answer.root)
+    return Cluster(folder, name, answer.root)
+
+
+def _own_pair(folder: Path, name: str) -> tuple[PrivateKey, bytes]:
+    folder.mkdir(parents=True, exist_ok=True)
+    if (folder / "yind.toml").exists():
+        raise CliError(f"{folder} is a node already", exit_code=Exit.CONFLICT)
+    if not (folder / "node.key").exists():
+        save_private(folder / "node.key", PrivateKey.generate())
+    key = load_private(folder / "node.key")
+    certificate = make_certificate(key, name)
+    (folder / "node.crt").write_bytes(certificate)
+    return key, certificate
+
+
+def _checked(
+    root: PublicKey, statements: tuple[bytes, ...], own: PublicKey, issuer: PublicKey
+) -> Ledger:
+    """Return the statements of an admission, from which this node and the one that admitted it must be members."""
+    try:
+        ledger = Ledger(root, [Statement.from_bytes(data) for data in statements])
+    except MemberInvalid as error:
+        raise CliError(f"the answer is malformed: {error}", exit_code=Exit.REJECTED) from None
+    members = ledger.at(now_s())
+    if members.of_key(own) is None or members.of_key(issuer) is None:
+        raise CliError(
+            "the answer does not say who belongs to the cluster", exit_code=Exit.REJECTED
+        )
+    return ledger
