@@ -6,7 +6,8 @@ Fits:   `yang.passes` adds these to a program's facts; callgraph.dl, effects.dl,
 
 Per signature, an entity with :signature/host, /least, /most, /result (kinds), /rule, /effect, /returns, /counted; per range of arguments
 that are called one with :callback/signature, /from, /to; per argument that names a stream one with
-:stream-name/signature, /position, /effect. A name's entity has :host/plain, the name without its prefix.
+:stream-name/signature, /position, /effect. A name's entity has :host/plain, the name without its prefix; a literal that is a
+query has :query/source, the positions of its streams, and :query/returns, :aggregates or :rows.
 """
 
 from __future__ import annotations
@@ -16,11 +17,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from datomstore.datom import Datom
 from datomstore.value import Keyword, Map, Symbol
 from yang.analysis import TX, Analysis, Ast
+from yang.queries import gives_only_aggregates
 from yang.resolve import HOST, plain_name
 from yang.signatures import SIGNATURES, Signature
 
 PLAIN = Keyword("host/plain")
 QUERY_SOURCE = Keyword("query/source")
+QUERY_RETURNS = Keyword("query/returns")
+ROWS, ONLY_AGGREGATES = Keyword("rows"), Keyword("aggregates")
 _SIGNATURE = {
     name: Keyword(f"signature/{name}")
     for name in ["host", "least", "most", "result", "rule", "effect", "returns", "counted"]
@@ -95,12 +99,16 @@ def _facts_of(signature: Signature, host: int, entity: int) -> Iterator[list[Fac
 
 
 def query_datoms(ast: Ast) -> list[Datom]:
-    """Return, for every literal that is a query, which of its inputs are streams."""
-    return [
-        Datom(node, QUERY_SOURCE, position, TX, True)
-        for node in ast.nodes("literal")
-        for position in source_positions(ast.item(node).scalars[0])
-    ]
+    """Return, for every literal that is a query, which of its inputs are streams, and what it gives."""
+    facts: list[Datom] = []
+    for node in ast.nodes("literal"):
+        query = ast.item(node).scalars[0]
+        positions = source_positions(query)
+        facts += [Datom(node, QUERY_SOURCE, position, TX, True) for position in positions]
+        if positions:
+            given = ONLY_AGGREGATES if gives_only_aggregates(query) else ROWS
+            facts.append(Datom(node, QUERY_RETURNS, given, TX, True))
+    return facts
 
 
 def source_positions(query: object) -> list[int]:

@@ -117,12 +117,20 @@ _TABLE = (
             "stream-unknown",
             "counted",
             "gives-back",
+            "causes",
+            "host-effect",
+            "asks",
         ),
         (
             ("effect", "fn/effect", 1),
             ("purity", "fn/purity", 1),
             ("stream-access", "stream/access", 1),
         ),
+    ),
+    Pass(
+        "reach",
+        ("effects", "callgraph", "flow", "constants", "tail", "names"),
+        ("live", "gets-to", "loose", "calls-anything", "reaches"),
     ),
     Pass(
         "types",
