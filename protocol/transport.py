@@ -402,7 +402,9 @@ def _refusal(request_id: int, error: Exception) -> tuple[Reply, Exception | None
     """Return the reply that tells an error, and the error again if it is a fault of ours."""
     code = getattr(error, "code", None)
     if isinstance(code, str):
-        return Reply(request_id, False, error_body(code, str(error))), None
+        data = getattr(error, "data", None)
+        told = data if isinstance(data, Map) else None
+        return Reply(request_id, False, error_body(code, str(error), told)), None
     return Reply(request_id, False, error_body("node/internal", "the node failed")), error
 
 

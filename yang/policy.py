@@ -57,7 +57,7 @@ AGENT_FACTS = frozenset(
     {"agent", "token", "right"}
 )  # namespaces of what differs from agent to agent
 OWN_ENTITIES = 1 << 40  # of facts that are not of the program
-VIOLATIONS_MAX = 20  # told of one evaluation; how many there are is told, too
+VIOLATIONS_MAX = 20  # told of one policy; how many there are is told, too
 TEXT_MAX = 120  # characters of a node's source
 
 Fact = tuple[int, str, object]  # entity from 0 on, attribute, value; a value may be Entity
@@ -119,7 +119,7 @@ class Violation(NamedTuple):
 
 @dataclass(frozen=True)
 class Judgement:
-    """What policies say: violations in the order of the source, at most VIOLATIONS_MAX, and which policies do not count."""
+    """What policies say: violations, of each policy at most VIOLATIONS_MAX, and which policies do not count."""
 
     violations: tuple[Violation, ...] = ()
     exempt: frozenset[Keyword] = frozenset()
@@ -134,7 +134,7 @@ class Judgement:
 
     def __or__(self, other: Judgement) -> Judgement:
         return Judgement(
-            (self.violations + other.violations)[:VIOLATIONS_MAX],
+            self.violations + other.violations,
             self.exempt | other.exempt,
             self.count + other.count,
         )
@@ -241,15 +241,21 @@ def judge(
         return Judgement()
     found = _derived(policies, wanted, code, facts, budget)
     exempt = {value for policy in policies for (value,) in found.get(f"{policy.name}.exempt", ())}
-    violations = [
-        _violation(policy, row, code)
-        for policy in policies
-        for row in found.get(f"{policy.name}.violation", ())
-    ]
-    violations.sort(key=lambda each: (each.source, each.span, each.policy, each.message))
-    told = [_with_text(each, code) for each in violations[:VIOLATIONS_MAX]]
+    told: list[Violation] = []
+    count = 0
+    for policy in policies:
+        rows = found.get(f"{policy.name}.violation", ())
+        count += len(rows)
+        told += _told(policy, rows, code)
     kept = frozenset(value for value in exempt if isinstance(value, Keyword))
-    return Judgement(tuple(told), kept, len(violations))
+    return Judgement(tuple(told), kept, count)
+
+
+def _told(policy: Policy, rows: Sequence[Sequence[Any]], code: Code | None) -> list[Violation]:
+    """Return the first violations of a policy, in the order of the source."""
+    violations = [_violation(policy, row, code) for row in rows]
+    violations.sort(key=lambda each: (each.source, each.span, each.message))
+    return [_with_text(each, code) for each in violations[:VIOLATIONS_MAX]]
 
 
 def derived(

@@ -31,6 +31,7 @@ from protocol.messages import HandOff, Offer
 from protocol.transport import Channel
 from yang.errors import YangError
 from yang.program import Program
+from yind.admission import Admission, Bearer
 from yind.agent import Agent, AgentRecord, State
 from yind.agents import Agents
 from yind.authority import Authority
@@ -78,6 +79,7 @@ class Arrivals:
         authority: Authority,
         code: CodeLibrary,
         departures: Departures,
+        admission: Admission,
         clock: Clock,
         limits: AgentLimits,
         journeys: Journeys,
@@ -87,6 +89,7 @@ class Arrivals:
         self._authority = authority
         self._code = code
         self._departures = departures
+        self._admission = admission
         self._clock = clock
         self._limits = limits
         self._journeys = journeys
@@ -167,24 +170,32 @@ class Arrivals:
         """Check everything an offer carries, before anything of it is kept."""
         small = len(offer.body) <= IMAGE_AT_ONCE_MAX
         if not small or not all(map(self._code.is_loaded, offer.programs)):
-            assert self._nursery is not None, "`start` gives the nursery"
-            self._checks += 1
-            self._nursery.start_soon(self._check, channel, offer)
+            self._begin_check(channel, offer)
             return
         try:
             invited = self._invited(offer)
-            guest = _guest(offer, invited, self._machine(invited))
+            machine = self._machine(invited)
+            known = self._admission.knows(machine, _bearer(channel, invited))
         except _REFUSALS as error:
             self._refuse(channel, offer, error)
+            return
+        if known:
+            self._welcome(channel, offer, _guest(offer, invited, machine))
         else:
-            self._welcome(channel, offer, guest)
+            self._begin_check(channel, offer)
+
+    def _begin_check(self, channel: Channel, offer: Offer) -> None:
+        assert self._nursery is not None, "`start` gives the nursery"
+        self._checks += 1
+        self._nursery.start_soon(self._check, channel, offer)
 
     async def _check(self, channel: Channel, offer: Offer) -> None:
-        """Check an offer that takes its time: its programs have to be fetched, or it is large."""
+        """Check an offer that takes its time: its programs have to be fetched, it is large, or policies have to be asked."""
         try:
             await self._fetch_code(channel, offer)
             invited = self._invited(offer)
             machine = await trio.to_thread.run_sync(self._machine, invited)
+            await self._admission.arriving(machine, _bearer(channel, invited))
             guest = _guest(offer, invited, machine)
         except Unreachable:
             self._tell(channel, offer.agent, handoff.Interrupted())
@@ -280,6 +291,11 @@ def _memory_of(tokens: list[Handle]) -> list[int]:
     """Return how much memory arrives with an agent, if something limits it."""
     budgets = [handle.token.blocks[-1].caveats.budget or {} for handle in tokens]
     return [max(most)] if (most := [b[Resource.MEM] for b in budgets if Resource.MEM in b]) else []
+
+
+def _bearer(channel: Channel, invited: tuple[AgentRecord, list[Handle]]) -> Bearer:
+    record, tokens = invited
+    return Bearer(record.id, record, tokens, channel.peer)
 
 
 def _guest(offer: Offer, invited: tuple[AgentRecord, list[Handle]], machine: Machine) -> Guest:

@@ -16,7 +16,12 @@ import msgspec
 from datomstore.limits import LMDB_MAP_SIZE
 from yind.code import MODES
 from yind.errors import ConfigError
-from yind.limits import AGENT_MEMORY_MAX, FUEL_SLICE
+from yind.limits import (
+    ADMISSION_SECONDS_LONGEST,
+    ADMISSION_SECONDS_MAX,
+    AGENT_MEMORY_MAX,
+    FUEL_SLICE,
+)
 
 
 class AgentLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -25,6 +30,16 @@ class AgentLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     memory_max: int = AGENT_MEMORY_MAX  # bytes
     fuel_slice: int = FUEL_SLICE
     mode: str = "compiled"  # how programs that begin here run: "direct", "compiled" or "hybrid"
+
+
+class AdmissionLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whom the node takes. Read again on SIGHUP and `yin policy reload`."""
+
+    policies: tuple[str, ...] = ()  # files, in any order
+    private: tuple[
+        str, ...
+    ] = ()  # streams, also patterns with *, of which agents get only aggregates
+    seconds: float = ADMISSION_SECONDS_MAX  # for all policies over one program; then it is refused
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,7 +56,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     data_max: int = LMDB_MAP_SIZE  # bytes the storage may grow to
     workers: int = 2  # threads that run agents
     agents: AgentLimits = AgentLimits()
+    admission: AdmissionLimits = AdmissionLimits()
     folder: str = "."  # set by `load`: what relative paths start from
+    file: str = ""  # set by `load`: where it was read
 
     def path(self, relative: str) -> Path:
         """Return a path of the file, resolved."""
@@ -65,10 +82,15 @@ def load(path: Path) -> Config:
     if config.agents.mode not in MODES:
         known = ", ".join(map(repr, MODES))
         raise ConfigError(f"{path}: mode is {config.agents.mode!r}; it can be one of {known}")
+    if not 0 < config.admission.seconds <= ADMISSION_SECONDS_LONGEST:
+        limit = ADMISSION_SECONDS_LONGEST
+        raise ConfigError(
+            f"{path}: admission.seconds is {config.admission.seconds}; at most {limit}"
+        )
     if not 1 <= config.workers <= 256:
         raise ConfigError(f"{path}: workers is {config.workers}; it can be 1 to 256")
     address(config.listen, where=str(path))
-    return msgspec.structs.replace(config, folder=str(path.parent.resolve()))
+    return msgspec.structs.replace(config, folder=str(path.parent.resolve()), file=str(path))
 
 
 def address(text: str, *, where: str) -> tuple[str, int]:

@@ -27,6 +27,7 @@ from capabilities.verify import VerifiedToken
 from datomstore.batch import Batch
 from datomstore.value import Map
 from yang.program import Program
+from yind.admission import Admission, Bearer
 from yind.agent import ENDED, Agent, AgentRecord, FaultData, State
 from yind.agents import Agents
 from yind.authority import Authority
@@ -37,7 +38,7 @@ from yind.code import CodeLibrary
 from yind.config import AgentLimits
 from yind.costs import cost_of_answer, cost_of_facts
 from yind.effects import Effects, verbs_of
-from yind.errors import AgentState, Denied, RequestInvalid
+from yind.errors import AdmissionRefused, AgentState, Denied, RequestInvalid
 from yind.limits import (
     AGENT_COUNT_MAX,
     FOLLOW_BUFFER,
@@ -113,6 +114,7 @@ class Control:
         effects: Effects,
         scheduler: Scheduler,
         migration: Migration,
+        admission: Admission,
         revocations: Revocations,
         is_node: Callable[[PublicKey], bool],
         more: Mapping[str, Answer],
@@ -127,6 +129,7 @@ class Control:
         self._effects = effects
         self._scheduler = scheduler
         self._migration = migration
+        self._admission = admission
         self._revocations = revocations
         self._is_node = is_node
         self._more = more
@@ -387,6 +390,7 @@ class Control:
         )
         arguments = fields.get("arguments", Map, Map({}))
         agent = Agent(record, None, verified)
+        await self._admitted(session, "spawn", self._admission.beginning, agent)
         self._charge(session, Verb.SPAWN, self._node, ONE_CHILD)
         self._authority.fund(agent, verified)
         self._authority.hold_memory(agent)
@@ -408,6 +412,20 @@ class Control:
         if agent.record.state is State.READY:
             self._scheduler.ready(agent)
         return Map({"id": identity})
+
+    async def _admitted(
+        self,
+        session: Session,
+        verb: str,
+        ask: Callable[[Bearer], Awaitable[None]],
+        agent: Agent,
+    ) -> None:
+        """Return if the node's policies let an agent do something. Raises AdmissionRefused."""
+        try:
+            await ask(Bearer(agent.record.id, agent.record, agent.tokens, session.peer))
+        except AdmissionRefused as refusal:
+            self._authority.refuse(session.peer.text, verb, self._node, str(refusal))
+            raise
 
     def _agent(self, session: Session, fields: Fields, verb: Verb) -> Agent:
         self._allow(session, verb, self._node)
@@ -537,6 +555,8 @@ class Control:
         self._agents.load(agent)
         record, machine = agent.record, agent.machine
         assert machine is not None, agent.text_id
+        enters = partial(self._admission.entering, machine, program.hash)
+        await self._admitted(session, "enter", enters, agent)
         try:
             self._code.enter(machine, program.hash)
         except MachineError as error:

@@ -209,7 +209,8 @@ class Departures:
         await departure.over.wait()
         if departure.refusal is not None:
             refusal = departure.refusal
-            raise HopRefused(f"node {target} refused the agent: {refusal.reason} ({refusal.code})")
+            message = f"node {target} refused the agent: {refusal.reason} ({refusal.code})"
+            raise HopRefused(message, refusal=refusal.code)
 
     def _offer(self, agent: Agent, member: Member, *, paused: bool, reason: str) -> Offer:
         """Return the offer of an agent as it stands. Raises Denied, or LocalFault when it is too large to travel."""

@@ -12,13 +12,14 @@ agent's next image and the decision that allowed them become durable together or
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 
 import trio
 
 from capabilities.caveats import Resource, Verb
+from capabilities.keys import PublicKey
 from datomstore.batch import Batch
 from datomstore.datalog import Budget, q
 from datomstore.datalog.errors import QueryError
@@ -27,6 +28,7 @@ from datomstore.storage import StorageError
 from datomstore.value import Keyword, Map, Set
 from yang.errors import EvaluationRefused
 from yang.evaluation import Asked
+from yind.admission import Admission, Bearer
 from yind.agent import Agent, State
 from yind.agents import Agents, log_line
 from yind.authority import Authority
@@ -34,7 +36,7 @@ from yind.cesk import Machine
 from yind.clock import Clock
 from yind.code import CodeLibrary
 from yind.costs import cost_of_answer, cost_of_facts
-from yind.errors import EffectInvalid
+from yind.errors import AdmissionRefused, EffectInvalid
 from yind.limits import (
     LOG_LINE_BYTES_MAX,
     QUERY_ROWS_MAX,
@@ -65,6 +67,7 @@ class Effects:
         node: str,
         node_names: Callable[[], list[str]],
         migrate: Migrate,
+        admission: Admission,
         arrived: Callable[[Agent], None],
     ) -> None:
         self._agents = agents
@@ -74,6 +77,7 @@ class Effects:
         self._node = node
         self._node_names = node_names
         self._migrate = migrate
+        self._admission = admission
         self._arrived = arrived
         self._compilers = trio.CapacityLimiter(1)  # compiling holds the interpreter
         self._handlers: dict[str, Handler] = {
@@ -113,17 +117,30 @@ class Effects:
             self._source(agent, value) if position in sources else value
             for position, value in enumerate(inputs)
         ]
+        named = [inputs[place] for place in sources if place < len(inputs)]
+        private = self._check_private(agent, query, named)
         budget = Budget(rows=QUERY_ROWS_MAX, seconds=QUERY_SECONDS_MAX)
         try:
             answer = await trio.to_thread.run_sync(lambda: q(query, *prepared, budget=budget))
         except QueryError as error:
-            raise EffectInvalid(f"q: {error}") from error
+            told = error.code if private else str(error)  # whose text may have values in it
+            raise EffectInvalid(f"q: {told}") from error
         cost = cost_of_answer(answer, sized=_bytes_counted(agent))
         for position in sources:  # each stream's token pays for what it helped to answer
             value = inputs[position] if position < len(inputs) else None
             if isinstance(value, str):
                 self._charge(agent, Verb.READ, self.check_stream(value), cost)
         machine.resume(answer)
+
+    def _check_private(self, agent: Agent, query: object, inputs: Iterable[object]) -> bool:
+        """Return whether a query reads a private stream. Raises EffectInvalid if it then asks for rows."""
+        streams = [self.check_stream(value) for value in inputs if isinstance(value, str)]
+        try:
+            return self._admission.check_query(query, streams)
+        except EffectInvalid as error:
+            resource = f"{self._node}/{streams[0]}"
+            self._authority.refuse(agent.text_id, "read", resource, str(error))
+            raise
 
     def _charge(self, agent: Agent, verb: Verb, stream: str, cost: Mapping[Resource, int]) -> None:
         resource = f"{self._node}/{stream}"
@@ -223,7 +240,18 @@ class Effects:
             machine.resume(made.value)
             return
         await self._code.admit(made.program, self._agents.write, made.compiled)
+        await self._check_made(agent, machine, made.program.hash)
         self._code.extend(machine, made.program.hash)
+
+    async def _check_made(self, agent: Agent, machine: Machine, program: bytes) -> None:
+        """Return if the node's policies let an agent run code that it made. Raises AdmissionRefused."""
+        record = agent.record
+        bearer = Bearer(record.id, record, agent.tokens, PublicKey(record.owner))
+        try:
+            await self._admission.entering(machine, program, bearer)
+        except AdmissionRefused as refusal:
+            self._authority.refuse(agent.text_id, "eval", self._node, str(refusal))
+            raise
 
     # -- time and chance --
 

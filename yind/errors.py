@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from datomstore.value import Map
+
 
 class YindError(Exception):
     """Root. `code` is stable and documented; `exit_code` is what the command line returns for it."""
@@ -81,6 +83,20 @@ class RotationRefused(YindError):
 
 
 class HopRefused(YindError):
-    """The other node did not take the agent; it stays here."""
+    """The other node did not take the agent; it stays here. `data` says more, if there is more."""
 
     code = "hop/refused"
+
+    def __init__(self, message: str, *, refusal: str = "", data: Map | None = None) -> None:
+        super().__init__(message)
+        self.refusal = refusal  # the code of what the other node said
+        self.data = Map() if data is None else data
+
+
+class AdmissionRefused(HopRefused):
+    """A policy of this node does not take an agent, or code; `data` has the violations."""
+
+    code = "admission/refused"
+
+    def __init__(self, message: str, data: Map) -> None:
+        super().__init__(message, refusal=self.code, data=data)

@@ -49,3 +49,13 @@ FOLLOW_BUFFER = 256  # events a slow follower may lag behind before it is cut of
 RECORD_PART = 4 << 20  # bytes of a record in one message; a longer one comes in several
 STREAM_NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
 SYSTEM_STREAMS = frozenset({"code", "audit", "cluster"})  # written by the node alone
+ADMISSION_SECONDS_MAX = (
+    5.0  # all policies together over one program, unless the configuration says otherwise
+)
+ADMISSION_SECONDS_LONGEST = 60.0  # that a configuration may say
+ADMISSION_ROWS_MAX = 50_000_000  # rows of all joins of one evaluation
+ADMISSION_ROUNDS_MAX = 100_000  # of one recursion
+VERDICTS_KEPT = 16_384  # of policies, some hundred bytes each
+SUBJECTS_KEPT = 8  # analysed programs that may be asked about again, up to some megabytes each
+REFUSALS_KEPT = 256  # reasons for the nodes that sent what was refused
+REASONS_WAIT_S = 5.0  # for a node to say why its policies refused an agent

@@ -1,6 +1,6 @@
 """Entry point of the daemon: arguments, signals, `trio.run`.
 
-Is:     `yind --config yind.toml`; SIGTERM and SIGINT stop it gracefully.
+Is:     `yind --config yind.toml`; SIGTERM and SIGINT stop it gracefully, SIGHUP reads the policies again.
 Is not: anything a test needs: tests start `yind.node.run_node` in their own nursery.
 Fits:   exit 0 after a graceful stop, 78 (EX_CONFIG) when the configuration is wrong.
 """
@@ -115,9 +115,11 @@ async def _run(config: configuration.Config, ready_fd: int | None) -> None:
         if ready_fd is not None:
             os.write(ready_fd, b"\n")
             os.close(ready_fd)
-        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-            async for _ in signals:
-                break
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+            async for received in signals:
+                if received != signal.SIGHUP:
+                    break
+                node.reload()
         with trio.move_on_after(STOP_S):
             await node.stop()
         nursery.cancel_scope.cancel()

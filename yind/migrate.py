@@ -11,15 +11,19 @@ state is ever "between" nodes, and an agent moved by a person is nothing special
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 import msgspec
 import trio
 
 from capabilities.keys import PublicKey
+from datomstore.value import Map
 from protocol import handoff
+from protocol.errors import ProtocolError
 from protocol.messages import HandOff, Own, Refuse
 from protocol.transport import Channel
+from yind.admission import Admission
 from yind.agent import Agent, Hop
 from yind.agents import Agents
 from yind.arrivals import Arrivals
@@ -29,7 +33,9 @@ from yind.clock import Clock
 from yind.code import CodeLibrary
 from yind.config import AgentLimits
 from yind.departures import HOP_TABLE, RECORD_TABLE, Departures
+from yind.errors import AdmissionRefused, HopRefused
 from yind.journeys import Journeys, Stage
+from yind.limits import REASONS_WAIT_S
 from yind.peers import Peers
 
 
@@ -44,6 +50,7 @@ class Migration:
         authority: Authority,
         code: CodeLibrary,
         peers: Peers,
+        admission: Admission,
         clock: Clock,
         limits: AgentLimits,
     ) -> None:
@@ -66,6 +73,7 @@ class Migration:
             authority=authority,
             code=code,
             departures=self._departures,
+            admission=admission,
             journeys=self.journeys,
             clock=clock,
             limits=limits,
@@ -111,7 +119,21 @@ class Migration:
 
     async def travel(self, agent: Agent, machine: Machine, target: str) -> None:
         """Ship an agent that waits for its `hop!`. Returns when it is gone. Raises HopRefused or Denied."""
-        await self._departures.travel(agent, target)
+        try:
+            await self._departures.travel(agent, target)
+        except HopRefused as refusal:
+            raise await self._explained(refusal, agent, target) from refusal
+
+    async def _explained(self, refusal: HopRefused, agent: Agent, target: str) -> HopRefused:
+        """Return a refusal with what the other node says about it; it is noted here, too."""
+        self._authority.refuse(agent.text_id, "migrate", target, str(refusal))
+        if refusal.refusal != AdmissionRefused.code:
+            return refusal
+        with contextlib.suppress(ProtocolError), trio.move_on_after(REASONS_WAIT_S):
+            channel = await self._peers.channel(target)
+            said = await channel.request("admission.why", Map({"agent": agent.record.id}))
+            return HopRefused(str(refusal), refusal=refusal.refusal, data=said)
+        return refusal
 
     def arrived(self, agent: Agent) -> None:
         """Note that an agent goes on where it wanted to be."""
@@ -119,7 +141,10 @@ class Migration:
 
     async def move(self, agent: Agent, target: str) -> None:
         """Move an agent that did not ask for it. Raises HopRefused, Denied or AgentState."""
-        await self._departures.move(agent, target)
+        try:
+            await self._departures.move(agent, target)
+        except HopRefused as refusal:
+            raise await self._explained(refusal, agent, target) from refusal
 
     async def message(self, channel: Channel, message: HandOff) -> None:
         """Take a message of a hand-off from another node; anybody else's is refused."""

@@ -27,12 +27,14 @@ from datomstore.streams import Streams
 from datomstore.value import Map
 from protocol.messages import HandOff
 from protocol.transport import Channel
+from yind.admission import Admission
 from yind.agent import State
 from yind.agents import Agents
 from yind.authority import Authority
 from yind.clock import Clock
 from yind.code import CodeLibrary
-from yind.config import Config
+from yind.config import AdmissionLimits, Config
+from yind.config import load as load_config
 from yind.control import Answer, Control, SendItem
 from yind.effects import Effects
 from yind.errors import ConfigError
@@ -42,6 +44,7 @@ from yind.joining import Joining
 from yind.members import Members
 from yind.migrate import Migration
 from yind.peers import Peers
+from yind.policies import Policies
 from yind.revocations import Revocations
 from yind.rotation import Rotation
 from yind.scheduler import Scheduler
@@ -86,12 +89,29 @@ class Node:
             on_request=self._request,
             on_message=self._message,
         )
+        self.admission = Admission(
+            node=config.name,
+            limits=config.admission,
+            folder=config.path("."),
+            code=self.code,
+            streams=self.streams,
+            authority=self.authority,
+            members=lambda: self.members.current,
+            clock=clock,
+        )
+        self.policies = Policies(
+            node=config.name,
+            admission=self.admission,
+            authority=self.authority,
+            current=lambda: current_admission(config),
+        )
         self.migration = Migration(
             node=config.name,
             agents=self.agents,
             authority=self.authority,
             code=self.code,
             peers=self.peers,
+            admission=self.admission,
             clock=clock,
             limits=config.agents,
         )
@@ -129,6 +149,7 @@ class Node:
             node=config.name,
             node_names=self.peers.node_names,
             migrate=self.migration.travel,
+            admission=self.admission,
             arrived=self.migration.arrived,
         )
         self.scheduler = Scheduler(
@@ -147,6 +168,7 @@ class Node:
             effects=self.effects,
             scheduler=self.scheduler,
             migration=self.migration,
+            admission=self.admission,
             revocations=self.revocations,
             is_node=self.peers.is_node,
             more=self._verbs(),
@@ -164,7 +186,12 @@ class Node:
 
     def _verbs(self) -> dict[str, Answer]:
         """Return what the parts of the node answer themselves."""
-        parts: list[Gossip | Rotation | Joining] = [*self.gossip, self.rotation, self.joining]
+        parts: list[Gossip | Rotation | Joining | Policies] = [
+            *self.gossip,
+            self.rotation,
+            self.joining,
+            self.policies,
+        ]
         return {name: answer for part in parts for name, answer in part.verbs().items()}
 
     def _recheck(self, membership: Membership) -> None:
@@ -230,6 +257,15 @@ class Node:
                 agent.become(State.READY, self.clock.now_ms(), "the node restarted")
             self.scheduler.ready(agent)
 
+    def reload(self) -> None:
+        """Put in force what the configuration says now of policies; what is wrong with it is logged, and nothing changes."""
+        try:
+            policies = self.admission.reload(current_admission(self.config))
+        except ConfigError as error:
+            _log.error("the policies stay as they are", why=str(error))
+        else:
+            _log.info("policies", node=self.config.name, names=policies.names or "none")
+
     async def stop(self) -> None:
         """End turns, save every agent, close the storage."""
         with trio.CancelScope(shield=True):
@@ -254,6 +290,11 @@ async def run_node(
 
 
 # -- what the configuration names --
+
+
+def current_admission(config: Config) -> AdmissionLimits:
+    """Return what a node's configuration file says of admission now. Raises ConfigError."""
+    return load_config(Path(config.file)).admission if config.file else config.admission
 
 
 def _parsed_root(config: Config) -> PublicKey:

@@ -207,7 +207,5 @@ class Scheduler:
             await self._agents.pause(agent, str(refusal), denied_right=refusal.right)
         except FuelSpent as error:
             await self._fail(agent, str(error))
-        except EffectInvalid as error:
+        except (EffectInvalid, HopRefused) as error:
             machine.resume_error(str(error), Map(error.data))
-        except HopRefused as error:
-            machine.resume_error(str(error), Map({}))

@@ -21,10 +21,10 @@ from yind.admission import facts_of_standing
 from yind.cesk import Code, Machine, Status
 from yind.cesk.standing import standing
 
-FUEL, STOPS = 200_000, 12
-SEEN = '''
-[[(violation ?node ?effect) (reaches ?node ?effect)]]
-'''
+FUEL, STOPS = 200_000, 8
+SEEN = """
+[[(violation ?program ?effect) (reaches ?node ?effect) [?program :ast/type :program]]]
+"""
 
 
 @cache
@@ -37,7 +37,13 @@ def core() -> Code:
     return Code(core_segment(), None)
 
 
-EFFECTS = {"transact!": ":stream/write", "log!": ":log", "hop!": ":node/hop", "here": ":node/look", "now": ":clock"}
+EFFECTS = {
+    "transact!": ":stream/write",
+    "log!": ":log",
+    "hop!": ":node/hop",
+    "here": ":node/look",
+    "now": ":clock",
+}
 
 
 @st.composite
@@ -60,7 +66,7 @@ def calls(draw: st.DrawFn, depth: int = 3) -> str:
                 "(do (reset! cell (fn [] {})) {})",
                 "(loop [i 0] (when (< i 2) {} {} (recur (inc i))))",
                 "(if (= (rand-here) 1) {} {})",
-                "(try (throw (ex-info \"e\" {{:f (fn [] {})}})) (catch Exception e {} ((:f (ex-data e)))))",
+                '(try (throw (ex-info "e" {{:f (fn [] {})}})) (catch Exception e {} ((:f (ex-data e)))))',
                 "(doall (map (fn [x] {}) [1 2]))",
                 "(call/cc (fn [k] {} (k (fn [] {}))))",
                 "(let [s (map (fn [x] {}) [1 2])] {} (first s))",
@@ -102,11 +108,10 @@ def answer(name: str) -> object:
 def reached_from(machine: Machine, code: object) -> frozenset[str]:
     facts = facts_of_standing(standing(machine), code.hash)  # type: ignore[attr-defined]
     told = judge([watched()], code, facts)  # type: ignore[arg-type]
-    assert told.count == len(told.violations) or told.count > 0
     return frozenset(each.message for each in told.violations)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(programs())
 def test_what_a_program_does_was_reachable_from_everywhere_it_stood(text: str) -> None:
     check(text)

@@ -143,6 +143,10 @@ class HybridMachine:
         """Return the code it has so far, the oldest first."""
         return self._moved().units()
 
+    def standing(self) -> bytes:
+        """Return where it stands; see Machine."""
+        return self._moved().standing()
+
     def extend(self, code: Code) -> None:
         """Answer the effect that waits with the top level of more code; see Machine."""
         self._moved().extend(code)
