@@ -60,6 +60,7 @@ from yang.segment import Segment, Span
 _KNOWN = Known(features=FEATURES)
 _DESCRIBED = "yin.core/described"  # (described metadata form); see impl/coded of the library
 _START = Span(1, 1, 1, 1)
+_OF_MACROS = "what the macro made"  # says `form_of` of data
 _OPERATIONS = frozenset({"eval", "load", "expand", "expand-1", "resolve"})
 _MADE_AT_ONCE = 10_000  # names that code compiled against one version of the definitions can make
 
@@ -144,7 +145,9 @@ class World:
         except (SourceError, SourceErrors) as error:
             raise EvaluationRefused.of(errors_in(error)) from error
         except MacroFault as error:
-            raise EvaluationRefused(str(error)) from error
+            raise EvaluationRefused(str(error).replace(_OF_MACROS, "the form")) from error
+        except RecursionError as error:  # of walks over quoted data
+            raise EvaluationRefused("a form that is nested too deeply") from error
 
     def _made(self, asked: Asked, charge: Charge) -> Made:
         source, forms = _read(asked, charge)
@@ -238,7 +241,7 @@ class Evaluations:
         It costs the same whether it was known or not.
         """
         world = self.world_of(programs)
-        key = hashlib.sha256(world.key + encode(tuple(asked))).digest()
+        key = hashlib.sha256(world.key + _encoded(asked)).digest()
         answer = self._kept(self._answers, key)
         if answer is not None:
             charge(answer.fuel)
@@ -283,6 +286,16 @@ class Evaluations:
             table[key] = value
             while len(table) > most:
                 table.popitem(last=False)
+
+
+def _encoded(asked: Asked) -> bytes:
+    """Return the bytes that a question is known by. Raises EvaluationRefused."""
+    if _count(asked.data) > EVALUATED_FORMS_MAX:
+        raise EvaluationRefused(f"a form of at most {EVALUATED_FORMS_MAX} parts is evaluated")
+    try:
+        return encode(tuple(asked))
+    except (RecursionError, ValueError, TypeError) as error:
+        raise EvaluationRefused(f"this is no form: {error}") from error
 
 
 def _entering(here: str, entered: str, span: Span) -> Form:
@@ -379,4 +392,6 @@ def _described(form: Form, depth: int = 0) -> Form:
     if head != _DESCRIBED or len(parts) != 3:
         return form._replace(value=parts)
     _, metadata, plain = parts
+    if metadata.kind != "map":
+        raise MacroFault("metadata is a map")
     return plain._replace(meta=tuple(zip(metadata.value[::2], metadata.value[1::2], strict=True)))

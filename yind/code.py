@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
 from typing import cast
 
+import structlog
 import trio
 
 from datomstore.batch import Batch
@@ -19,7 +20,7 @@ from datomstore.streams import Streams
 from yang.code_schema import code_schema
 from yang.compile import Compiled, compile_program
 from yang.core import core_segment, core_source
-from yang.errors import EvaluationRefused
+from yang.errors import EvaluationRefused, YangError
 from yang.evaluation import Asked, Evaluations, Made
 from yang.limits import EVALUATION_FUEL_MAX
 from yang.lower import tree_of_files
@@ -39,6 +40,7 @@ PROGRAM_TABLE = "program"
 UNIT_TABLE = "unit"  # key of a unit -> what was derived of it; b"" -> whose results they are
 CODE_STREAM = "code"
 
+_log = structlog.get_logger()
 Write = Callable[[Callable[[Batch], None]], Awaitable[None]]
 
 
@@ -206,7 +208,15 @@ class CodeLibrary:
                 raise EvaluationRefused("compiling this takes too long")
 
         programs = [code.program_hash for code in machine.units()]
-        made = self._evaluations.make(programs, asked, charge)
+        try:
+            made = self._evaluations.make(programs, asked, charge)
+        except (EvaluationRefused, YindError):
+            raise
+        except YangError as error:
+            raise EvaluationRefused(str(error)) from error
+        except Exception as error:  # ours: this agent's error, not the node's end
+            _log.exception("a form could not be compiled", form=repr(asked.data)[:200])
+            raise EvaluationRefused(f"the compiler failed: {type(error).__name__}") from error
         is_new = made.program is not None and made.program.hash not in programs
         if is_new and len(programs) >= UNITS_MAX:
             raise EvaluationRefused(f"an agent has at most {UNITS_MAX} pieces of code")

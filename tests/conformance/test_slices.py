@@ -32,6 +32,7 @@ class Carrier:
 
     def carry(self, machine: Machine) -> Machine:
         image = machine.image()
+        self.codes |= {code.program_hash: code for code in machine.units()}  # also what it made
         assert set(Machine.programs_of(image)) <= set(self.codes)
         self.last = Machine.restore(image, self.codes.__getitem__, memory_max=MEMORY)
         assert self.last.status is machine.status

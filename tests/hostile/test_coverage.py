@@ -41,6 +41,7 @@ def run_from_images() -> None:
         codes: dict[bytes, Code] = {code.program_hash: code for code in (machine.code, core_code())}
 
         def carried(machine: Machine, codes: dict[bytes, Code] = codes) -> Machine:
+            codes |= {code.program_hash: code for code in machine.units()}
             return Machine.restore(machine.image(), codes.__getitem__, memory_max=MEMORY)
 
         for _ in range(STEPS_MAX):

@@ -46,6 +46,7 @@ class Stepped:
         machine = self.machine
         machine.audit()
         image = machine.image()
+        self._codes |= {code.program_hash: code for code in machine.units()}
         self.machine = Machine.restore(image, self._codes.__getitem__, memory_max=MEMORY)
         self.machine.audit()
         assert self.machine.image() == image

@@ -97,9 +97,9 @@
 ; expect error: is not a name
 (eval (list (symbol "yin.core/impl/atom") 1))
 ; expect error: part of the core library
-(load-string (apply str (repeat 3000 (clojure.string/join (range 100)))))
+(loop [text "1 "] (if (> (count text) 300000) (load-string text) (recur (str text text))))
 ; expect error: characters is loaded
 (eval (vec (repeat 30000 1)))
 ; expect error: parts is evaluated
-(eval (reduce (fn [form _] (list 'do form)) 1 (range 1000)))
+(eval (reduce (fn [form _] (list 'do form)) 1 (range 250)))
 ; expect error: nested

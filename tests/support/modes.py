@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
 
+from evaluated import noted
 from language import (
     FUEL,
     HOST,
@@ -61,7 +62,7 @@ class Program(NamedTuple):
 @cache
 def program_of(source: str, name: str) -> Program:
     """Return a program. Raises SourceError, SourceErrors."""
-    code = Code(compile_source(source, name, host=HOST).segment, core_code())
+    code = Code(noted(compile_source(source, name, host=HOST)).segment, core_code())
     tree = tree_of_source(source, name, HOST)
     return Program(ReferenceCode.of_tree(tree, reference_core(), tree.parts), code)
 
@@ -105,7 +106,7 @@ class Walker:
                 return Trail(None, message, self._trace(fault), tuple(self.effects))
             else:
                 assert status is Status.OUT_OF_FUEL
-                assert machine.fuel_used < FUEL, "the program does not end"
+                assert machine.fuel_used < 4 * FUEL, "the program does not end"
 
     def _trace(self, fault: Any) -> tuple[tuple[str, str, object, int], ...]:
         """Return the entries of the program itself: the library's may take another way to the same result."""
@@ -136,8 +137,9 @@ def moved_everywhere(
         if machine.status is Status.EFFECT:
             walker.answer(machine)
         machine.run(1)
-        assert machine.fuel_used < FUEL, "the program does not end"
-    _move(program, machine, walker.copy(), check)
+        assert machine.fuel_used < 4 * FUEL, "the program does not end"
+    if is_safe(machine):
+        _move(program, machine, walker.copy(), check)
     return walker.finish(machine)
 
 

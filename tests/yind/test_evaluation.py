@@ -7,6 +7,7 @@ from pathlib import Path
 import trio
 from fleet import Fleet, fleet
 
+from capabilities.caveats import Resource
 from yang.compile import compile_source
 from yind.config import AgentLimits
 
@@ -107,3 +108,15 @@ def test_a_program_without_eval_is_what_it_was() -> None:
     assert plain.segment.globals == ()
     open_ = compile_source("(defn f [x] x) (f 1) eval", "p.clj")
     assert {"f", "namespaces~"} <= set(open_.segment.globals)
+
+
+async def test_a_token_s_budget_pays_for_compiling(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        token = nodes.token(budget={Resource.FUEL: 900_000})
+        source = "[(eval (list '+ 1 2)) (eval (list '+ 1 3))]"
+        agent = await nodes.spawn("alpha", source, token)
+        _, row = await nodes.settled("alpha", agent)
+        assert (row["state"], row["denied_right"]) == ("paused", "fuel")
+        more = nodes.delegate(nodes.token(budget={Resource.FUEL: 900_000}), "alpha", agent)
+        await nodes.ask("alpha", "agent.resume", id=agent.hex(), tokens=(more,))
+        assert await done(nodes, agent) == ("alpha", "[3 4]")

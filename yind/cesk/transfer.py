@@ -83,7 +83,9 @@ _WAITING = (Waiting, Matching, After, Prompt, type(None))  # a value given to th
 
 
 def is_safe(machine: ReferenceMachine) -> bool:
-    """Return whether the machine is at a safe point."""
+    """Return whether the machine is at a safe point; one with code that came while it ran stays where it is."""
+    if len(machine.units()) > 1:
+        return False
     if machine.status is not Status.OUT_OF_FUEL:
         return True
     control = machine.control
