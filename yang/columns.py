@@ -8,6 +8,7 @@ Fits:   `yang.derivation` gives the rules these facts; nodes are numbered in pre
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from functools import cached_property
 
 import numpy as np
@@ -75,6 +76,17 @@ class Columns:
         name = self.items[node].scalars[0]
         assert name is None or isinstance(name, str), node
         return name
+
+    def with_literals(self, values: Mapping[int, object]) -> Columns:
+        """Return the same nodes, some of them literals; these keep their places, and what is inside of them."""
+        twin = copy(self)
+        items = list(self.items)
+        twin.kind = self.kind.copy()
+        for node, value in values.items():
+            items[node] = Item(KINDS["literal"], (value,), (), items[node].span)
+            twin.kind[node] = _LITERAL
+        twin.items = items
+        return twin
 
     @cached_property
     def definitions(self) -> dict[str, list[int]]:

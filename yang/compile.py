@@ -33,6 +33,7 @@ from yang.derivation import derived, linked
 from yang.errors import Source, SourceError, SourceErrors, errors_in, raise_all
 from yang.execution import Stream, arrange, exec_datoms
 from yang.expand import Rest
+from yang.folding import values_of
 from yang.forms import Form
 from yang.host import ALONE, Host
 from yang.isa import OPERAND_COUNT_MAX
@@ -261,6 +262,7 @@ class _Linking:
         self._static_names = {columns.name(def_): fn for def_, fn in self._static.items()}
         self._refers_static = set(tables["static-reference"][:, 0].tolist())
         self._group_of: dict[int, int] = dict(tables["group"].tolist())
+        self._folded = values_of(tables["folded"])
         self._captured: dict[int, list[str]] = defaultdict(list)
         for group, binder in tables["captured"].tolist():
             self._captured[group].append(columns.name(binder) or "_")
@@ -284,6 +286,8 @@ class _Linking:
             case "variable" if node in self._refers_static:
                 name = self._names.meant(self.name(node))
                 return self._function_ref(self._static_names[name])
+            case "application":
+                return self._folded[node]
             case "variable":
                 return _host_constant(self._names.facts(self.name(node)))
         return None

@@ -31,8 +31,9 @@ from yang.analysis import (
     TX,
 )
 from yang.ast_datoms import END, ENTITY_BASE, INDEX, PARENT
-from yang.columns import Array, Columns, Facts
+from yang.columns import Array, Columns, Facts, Mask
 from yang.execution import operands_of
+from yang.folding import folded, rows_of
 from yang.isa import OPCODES
 from yang.nodes import NAME, TYPE, VARIADIC
 from yang.units import OUTSIDE, Derived, Names, Unit
@@ -70,6 +71,7 @@ KEPT: dict[str, str] = {
     "destination": "N#",
     "static-reference": "N",
     "host-reference": "N",
+    "folded": "N##",
 }
 _STEP_OPERANDS = (6, 7, 8)  # a, b, c
 NAMES_NODE = operands_of("KGFL")  # a place begins with one
@@ -89,35 +91,49 @@ def derived(
     columns: Columns, units: Sequence[Unit], chosen: Sequence[int], names: Names
 ) -> tuple[list[Derived], Findings]:
     """Return what the rules say of the chosen units, in their order, and what is wrong with them."""
-    facts, scope = _scope(columns, units, chosen, names)
+    mask = np.zeros(columns.count, np.bool_)
+    for number in chosen:
+        mask[units[number].start : units[number].end] = True
+    outside = _outside(columns, units, chosen, names, mask)
+    facts = _facts(columns, names, mask, outside)
+    found = derive_columns(rules.load("scope"), SCOPE_RELATIONS, facts.database(TX))
+    scope = {name: _table(name, found[name]) for name in SCOPE_RELATIONS}
+    constants = folded(columns, mask, names)
+    if constants:
+        for node in constants:
+            mask[node + 1 : columns.end[node] + 1] = False
+        facts = _facts(columns.with_literals(constants), names, mask, outside)
     _say_scope(facts, columns, scope)
     _say_hosts(facts, columns, units, chosen, names)
     found = derive_columns(
         rules.load(*STAGES), (*STEP_RELATIONS, *ERROR_RELATIONS), facts.database(TX)
     )
     tables = scope | {name: _table(name, found[name]) for name in STEP_RELATIONS}
+    tables["folded"] = rows_of(constants)
     rows = {name: _rows(found[name]) for name in ERROR_RELATIONS}
     return _by_unit(tables, units, chosen), Findings(rows)
 
 
-def _scope(
-    columns: Columns, units: Sequence[Unit], chosen: Sequence[int], names: Names
-) -> tuple[Facts, dict[str, Array]]:
-    """Return the facts of the tree, and what scope.dl derives of them."""
-    mask = np.zeros(columns.count, np.bool_)
-    for number in chosen:
-        mask[units[number].start : units[number].end] = True
+def _outside(
+    columns: Columns, units: Sequence[Unit], chosen: Sequence[int], names: Names, mask: Mask
+) -> list[int]:
+    """Return the definitions of other units that the chosen ones mention."""
+    mentioned = {name for number in chosen for name in units[number].names}
+    return sorted(
+        {node for name in mentioned for node in names.definitions(name) if not mask[node]}
+    )
+
+
+def _facts(columns: Columns, names: Names, mask: Mask, outside: Sequence[int]) -> Facts:
+    """Return the facts of some nodes of the tree, and what they may know of definitions elsewhere."""
     facts = Facts(BASE)
     root = np.zeros(1, np.int64)
     if not mask[0]:
         facts.say([(0, TYPE, Keyword("program"))])
         facts.refer(root, END, columns.end[:1])
     facts.say_nodes(columns, mask)
-    mentioned = {name for number in chosen for name in units[number].names}
-    others = {node for name in mentioned for node in names.definitions(name) if not mask[node]}
-    _say_definitions(facts, columns, names, sorted(others))
-    found = derive_columns(rules.load("scope"), SCOPE_RELATIONS, facts.database(TX))
-    return facts, {name: _table(name, found[name]) for name in SCOPE_RELATIONS}
+    _say_definitions(facts, columns, names, outside)
+    return facts
 
 
 def _say_definitions(

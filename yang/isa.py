@@ -28,7 +28,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-ISA_VERSION = 3
+ISA_VERSION = 4
 INSTRUCTION_FORMAT = "<HHiii"  # opcode, n, a, b, c
 INSTRUCTION_SIZE = 16  # bytes
 OPERAND_COUNT_MAX = 0xFFFF  # what n can say: arguments of a call, captured values of a closure

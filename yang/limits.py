@@ -22,6 +22,7 @@ SHIPPED_BYTES_MAX = PROGRAM_BYTES_MAX + SPANS_BYTES_MAX + (1 << 12)
 NAME_LENGTH_MAX = 1_000  # characters of a name in shipped bytes
 POSITION_MAX = (1 << 31) - 1  # a line or column in shipped bytes
 ERRORS_SHOWN_MAX = 20  # of one source text; what follows is mostly their echo
+FOLDED_BYTES_MAX = 256  # of a constant that a call is compiled as, in canonical form
 UNITS_BYTES_MAX = 64 << 20  # of what was derived of units, in memory: some 100,000 lines
 # Of one kind in the cache folder: versions of this package that a user has side by side.
 KEPT_FILES_MAX = 8

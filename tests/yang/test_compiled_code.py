@@ -150,7 +150,7 @@ def test_effects_are_one_instruction_and_control_functions_are_called() -> None:
 
 
 def test_every_step_names_its_node_and_the_node_its_place() -> None:
-    result = compiled("(count\n  (inc 1))")
+    result = compiled("(count\n  (vector 1))")
     segment = result.segment
     assert len(segment.code) == len(segment.nodes) * INSTRUCTION_SIZE
     assert [segment.spans[node].line for node in segment.nodes] == [2, 2, 1, 1]

@@ -19,7 +19,10 @@ from datomstore.value import List, Symbol
 
 Rules = tuple[tuple[object, ...], ...]
 
-FILES = ("scope", "tail", "names", "conditions", "slots", "liveness", "execution", "errors")
+FILES = (
+    *("scope", "tail", "names", "constants", "conditions", "slots", "liveness", "execution"),
+    "errors",
+)
 GROUND = Symbol("ground")
 _BEST = (Symbol("min"), Symbol("max"))  # of a value in a head: only the least, or greatest, stays
 
