@@ -167,7 +167,12 @@ def _decode_item(scalars: Iterator[object], source_name: str) -> Item:
 
 
 def _decode_scalar(scalars: Iterator[object], scalar: Scalar) -> object:
-    return take(scalars) if scalar.attribute is VALUE else next(scalars)
+    if scalar.attribute is VALUE:
+        return take(scalars)
+    value = next(scalars)
+    if isinstance(value, (list, dict)):  # what a node is checked with looks names up
+        raise ProgramInvalid(f"{scalar.attribute!r} is a list or a map")
+    return value
 
 
 def _encode_spans(items: Sequence[Item], whole: Tree | None) -> bytes:

@@ -20,7 +20,8 @@ from protocol.limits import (
 
 async def sent_away(*sources: str) -> list[int]:
     """Return which of those who come, one after the other, and stay are sent away."""
-    entrance, left = Entrance(), []
+    entrance = Entrance()
+    left: list[int] = []
 
     async def stay(number: int, source: str) -> None:
         with entrance.handshake(source):
