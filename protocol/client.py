@@ -175,6 +175,8 @@ class Client:
                     self._send(Pong(message.number))
                 elif isinstance(message, Goodbye):
                     self._broken()
+                    if message.reason.startswith("wire/version"):
+                        raise RemoteError("wire/version", message.reason)
                     raise Unreachable(f"the node said goodbye: {message.reason}")
                 else:
                     return message

@@ -11,7 +11,13 @@ from enum import Enum
 
 from protocol.errors import LocalFault, RemoteFault
 from protocol.framing import FrameBuffer, encode_frame
-from protocol.limits import FRAME_BYTES_MAX, HELLO_BYTES_MAX, VERSION_MAX, VERSION_MIN
+from protocol.limits import (
+    FRAME_BYTES_MAX,
+    HELLO_BYTES_MAX,
+    REASON_CHARACTERS_MAX,
+    VERSION_MAX,
+    VERSION_MIN,
+)
 from protocol.messages import Goodbye, Hello, Message, decode, encode
 
 
@@ -55,22 +61,42 @@ TRANSITIONS: dict[tuple[State, Step], State] = {
 }
 
 
-class Connection:
-    """One side of a connection. Its Hello is sent with `hello`, everything else with `send`."""
+# What this release can do beyond what its versions say; append only.
+FEATURES: tuple[str, ...] = ()
 
-    def __init__(self, *, name: str, nonce: bytes) -> None:
+
+class Connection:
+    """One side of a connection. Its Hello is sent with `hello`, everything else with `send`.
+
+    `versions` and `features` are what this side speaks; another release may have others.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        nonce: bytes,
+        versions: tuple[int, int] = (VERSION_MIN, VERSION_MAX),
+        features: tuple[str, ...] = FEATURES,
+    ) -> None:
         self.state = State.FRESH
         self.version: int | None = None  # agreed once the peer's Hello is there
+        self.features: frozenset[str] = frozenset()  # both have them
         self.peer: Hello | None = None
-        self.early: list[
-            Message
-        ] = []  # what came right behind the peer's Hello, and was not looked at
-        self._hello = Hello(VERSION_MIN, VERSION_MAX, nonce, name)
+        # What came right behind the peer's Hello, and was not looked at.
+        self.early: list[Message] = []
+        self._hello = Hello(*versions, nonce, name, features)
         self._buffer = FrameBuffer(HELLO_BYTES_MAX)
 
     def hello(self) -> bytes:
         """Return the bytes of our Hello."""
         return self.send(self._hello)
+
+    def farewell(self, fault: RemoteFault) -> bytes:
+        """Return the bytes that tell the peer what it did wrong, if anything may still be said."""
+        if self.state is State.CLOSED:
+            return b""
+        return self.send(Goodbye(f"{fault.code}: {fault}"[:REASON_CHARACTERS_MAX]))
 
     def send(self, message: Message) -> bytes:
         """Return the bytes that say a message. Raises LocalFault if it may not be said now."""
@@ -85,23 +111,26 @@ class Connection:
     def receive_data(self, data: bytes) -> list[Message]:
         """Return the messages that `data` completes, the Hello among them. Raises RemoteFault."""
         self._buffer.feed(data)
-        return [self._receive(payload) for payload in self._buffer.frames()]
+        received = (self._receive(payload) for payload in self._buffer.frames())
+        return [message for message in received if message is not None]
 
-    def _receive(self, payload: bytes) -> Message:
+    def _receive(self, payload: bytes) -> Message | None:
         message = decode(payload)
         step = _step(message, Step.RECEIVE_HELLO, Step.RECEIVE_GOODBYE, Step.RECEIVE)
         following = TRANSITIONS.get((self.state, step))
         if following is None:
-            raise RemoteFault("wire/order", f"{type(message).__name__} while {self.state.value}")
+            what = "an unknown message" if message is None else type(message).__name__
+            raise RemoteFault("wire/order", f"{what} while {self.state.value}")
         if isinstance(message, Hello):
-            self.version = _agree(message)
+            self.version = _agree(self._hello, message)
+            self.features = frozenset(self._hello.features) & frozenset(message.features)
             self.peer = message
             self._buffer.size_max = FRAME_BYTES_MAX
         self.state = following
         return message
 
 
-def _step(message: Message, hello: Step, goodbye: Step, other: Step) -> Step:
+def _step(message: Message | None, hello: Step, goodbye: Step, other: Step) -> Step:
     match message:
         case Hello():
             return hello
@@ -111,13 +140,13 @@ def _step(message: Message, hello: Step, goodbye: Step, other: Step) -> Step:
             return other
 
 
-def _agree(peer: Hello) -> int:
+def _agree(own: Hello, peer: Hello) -> int:
     """Return the highest version both speak. Raises RemoteFault."""
-    version = min(VERSION_MAX, peer.version_max)
-    if version < max(VERSION_MIN, peer.version_min):
+    version = min(own.version_max, peer.version_max)
+    if version < max(own.version_min, peer.version_min):
         raise RemoteFault(
             "wire/version",
             f"the peer speaks versions {peer.version_min} to {peer.version_max}, "
-            f"we speak {VERSION_MIN} to {VERSION_MAX}",
+            f"we speak {own.version_min} to {own.version_max}",
         )
     return version

@@ -15,7 +15,7 @@ from dataclasses import dataclass, fields
 from datomstore.value import Map
 from protocol.codec import pack, unpack
 from protocol.errors import LocalFault, RemoteError, RemoteFault
-from protocol.limits import HASHES_MAX, TEXT_BYTES_MAX, TOKENS_MAX
+from protocol.limits import FEATURES_MAX, HASHES_MAX, TEXT_BYTES_MAX, TOKENS_MAX
 
 AGENT_BYTES = 32
 ATTEMPT_BYTES = 16
@@ -31,6 +31,7 @@ class Hello:
     version_max: int
     nonce: bytes
     name: str
+    features: tuple[str, ...] = ()  # what it can do beyond its versions; unknown ones are ignored
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,10 +177,11 @@ def _many(check: Check, count_max: int) -> Check:
 
 _AGENT, _ATTEMPT, _DIGEST = _sized(AGENT_BYTES), _sized(ATTEMPT_BYTES), _sized(DIGEST_BYTES)
 _HASHES = _many(_DIGEST, HASHES_MAX)
+_FEATURES = _many(_text, FEATURES_MAX)
 
 # ORDER: the numbers are the protocol; append only.
 _SHAPES: dict[int, tuple[type[Message], tuple[Check, ...]]] = {
-    1: (Hello, (_number, _number, _sized(NONCE_BYTES), _text)),
+    1: (Hello, (_number, _number, _sized(NONCE_BYTES), _text, _FEATURES)),
     2: (Ping, (_number,)),
     3: (Pong, (_number,)),
     4: (Request, (_number, _text, _map)),
@@ -197,6 +199,8 @@ _SHAPES: dict[int, tuple[type[Message], tuple[Check, ...]]] = {
     13: (Goodbye, (_text,)),
 }
 _NUMBERS = {kind: number for number, (kind, _) in _SHAPES.items()}
+# Types from here on are ignored by who does not know them, so that a later release may send them to an earlier one.
+IGNORABLE = 128
 _FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in _NUMBERS}
 
 
@@ -211,21 +215,27 @@ def encode(message: Message) -> bytes:
     return pack((number, *values))
 
 
-def decode(data: bytes) -> Message:
-    """Return the message of a frame. Raises RemoteFault for any other bytes."""
+def decode(data: bytes) -> Message | None:
+    """Return the message of a frame, None if it is of a type that may be ignored. Raises RemoteFault for any other bytes.
+
+    Fields behind those we know are a later release's, and are not looked at.
+    """
     array = unpack(data)
     if type(array) is not tuple or not array or type(array[0]) is not int:
         raise RemoteFault("wire/message", "a message is an array that begins with its type")
     shape = _SHAPES.get(array[0])
     if shape is None:
+        if array[0] >= IGNORABLE:
+            return None
         raise RemoteFault("wire/message", f"no message has type {array[0]}")
     kind, checks = shape
-    if len(array) != 1 + len(checks):
+    values = array[1 : 1 + len(checks)]
+    if len(values) < len(checks):
         raise RemoteFault("wire/message", f"{kind.__name__} has {len(checks)} fields")
-    for name, check, value in zip(_FIELDS[kind], checks, array[1:], strict=True):
+    for name, check, value in zip(_FIELDS[kind], checks, values, strict=True):
         if not check(value):
             raise RemoteFault("wire/message", f"{kind.__name__}: the field {name} is wrong")
-    return kind(*array[1:])
+    return kind(*values)
 
 
 def error_body(code: str, message: str, data: object = None) -> Map:

@@ -48,6 +48,7 @@ from protocol.limits import (
     IDLE_PING_S,
     ITEMS_BUFFER,
     LISTEN_BACKLOG,
+    REASON_CHARACTERS_MAX,
     RECEIVE_BYTES,
     REQUESTS_MAX,
     SEND_BUFFER_BYTES,
@@ -378,7 +379,7 @@ class Channel:
 
     async def _say_goodbye(self, reason: str) -> None:
         if self._connection.state is State.READY:
-            self._send_or_end(Goodbye(reason[:200]))
+            self._send_or_end(Goodbye(reason[:REASON_CHARACTERS_MAX]))
             await self._flush()
 
     def _end(self, reason: str) -> None:
@@ -446,7 +447,14 @@ async def _greet(stream: trio.abc.Stream, *, name: str, nonce: bytes) -> Connect
         data = await stream.receive_some(RECEIVE_BYTES)
         if not data:
             raise Unreachable("the peer closed the connection before its greeting")
-        connection.early = connection.receive_data(bytes(data))[1:]
+        try:
+            messages = connection.receive_data(bytes(data))
+        except RemoteFault as fault:  # it is a member, and may know what we did not like
+            await stream.send_all(connection.farewell(fault))
+            raise
+        if messages and isinstance(messages[-1], Goodbye):
+            raise Unreachable(f"the peer said goodbye: {messages[-1].reason}")
+        connection.early = messages[1:]
     return connection
 
 

@@ -78,7 +78,9 @@ def test_a_cluster_grows_changes_its_keys_and_loses_a_member(
             assert new not in old
             assert new in ok("cluster", "sync", "--json")
             ok("token", "mint", "--allow", "read,append,migrate:**", "--out", "anew")
-            assert ok("spawn", "--on", "alpha", "-e", TOUR, "--token", "@anew", "--wait") == '"alpha"'
+            assert (
+                ok("spawn", "--on", "alpha", "-e", TOUR, "--token", "@anew", "--wait") == '"alpha"'
+            )
             assert tour() == '"alpha"'
 
             ok("cluster", "dismiss", "alpha")
