@@ -45,7 +45,7 @@ from capabilities.statements import Appointment, Power, Record, Statement, Succe
 from capabilities.tokens import Token
 from capabilities.verify import BlockCache, VerifiedToken, verify
 from datomstore.value import Keyword, Map
-from protocol import continuation, messages, records
+from protocol import codec, continuation, messages, records
 from protocol.codec import pack as pack_value
 from protocol.connection import Connection
 from protocol.errors import RemoteFault
@@ -558,7 +558,14 @@ def message_case(random: Random) -> str:
         message = messages.decode(data)
     except RemoteFault as fault:
         return fault.code
-    assert messages.encode(message) == data, "two encodings of a message"
+    if (
+        message is not None
+    ):  # a later release's; else of a later release may be what stands behind its fields
+        known, array = codec.unpack(messages.encode(message)), codec.unpack(data)
+        assert isinstance(known, tuple)
+        assert isinstance(array, tuple)
+        assert codec.pack(array[: len(known)]) == codec.pack(known), "two encodings of a message"
+        assert codec.pack(array) == data, "two encodings of a message"
     return ACCEPTED
 
 
