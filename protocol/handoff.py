@@ -76,6 +76,8 @@ from protocol.records import (
 )
 
 __all__ = [
+    "FORCED",
+    "NOTHING_FORGOTTEN",
     "Aborted",
     "Decline",
     "Drop",
@@ -104,6 +106,7 @@ __all__ = [
     "encode",
     "latest_attempt",
     "new_attempt",
+    "reclaimed_epoch",
     "running",
     "slot",
     "unfinished",
@@ -355,7 +358,7 @@ def _after(end: Record) -> Action:
         case Aborted():
             return Resume(end.agent, end.epoch - 1, end.code, end.reason)
         case Reclaimed():
-            return Resume(end.agent, _owned_epoch(end), *FORCED)
+            return Resume(end.agent, reclaimed_epoch(end), *FORCED)
         case _:
             return Drop(end.agent, end.epoch - 1)
 
@@ -471,10 +474,14 @@ class Target:
                 return self
 
     def _verified(self, pending: _Pending, verdict: Verified) -> tuple[Target, list[Action]]:
+        if verdict.ok:  # what was held until now makes room, also for one that is refused after all
+            return replace(self, held=None)._found_good(pending)
+        code, reason = CANCELLED if pending.cancelled else (verdict.code, verdict.reason)
+        return self._refuse(pending.held, code, reason)
+
+    def _found_good(self, pending: _Pending) -> tuple[Target, list[Action]]:
         if pending.cancelled:
             return self._refuse(pending.held, *CANCELLED)
-        if not verdict.ok:
-            return self._refuse(pending.held, verdict.code, verdict.reason)
         if pending.go:
             return self._take(pending.held)
         return replace(self, held=pending.held, pending=None), []
@@ -606,6 +613,11 @@ def _attempts(record: Record) -> list[int]:
             return [record.attempt]
 
 
+def reclaimed_epoch(record: Reclaimed) -> int:
+    """Return the epoch of an agent that was taken back: later than the one its target may own."""
+    return record.epoch + 1
+
+
 def _highest(records: list[Record]) -> int:
     return max((_owned_epoch(record) for record in records), default=-1)
 
@@ -618,7 +630,7 @@ def _owned_epoch(record: Record) -> int:
         case Given() | Aborted() | Gone():
             return record.epoch - 1
         case Reclaimed():
-            return record.epoch + 1  # later than what the target may have made of it
+            return reclaimed_epoch(record)
         case Held() | Refused():
             return -1
 

@@ -157,6 +157,7 @@ class Agent:
     tokens: list[Handle] = field(default_factory=list)
     requested: State | None = None  # PAUSED or KILLED, honoured at the end of a slice
     requested_reason: str = ""
+    travelling_to: str | None = None  # the node that has been offered it and has not answered
     running: bool = False  # a worker or an effect owns it now
     saved_fuel: int = 0  # machine fuel at the last commit
     saved_at: float = 0.0  # trio's clock at the last commit

@@ -137,7 +137,7 @@ class Arrivals:
 
     def _step(self, channel: Channel, agent_id: bytes, event: handoff.Event) -> None:
         """Do one step and begin what it asks for; none of it waits."""
-        target = self._targets.get(agent_id) or Target.fresh(agent_id, self._epoch(agent_id))
+        target = self._target(agent_id)
         following, actions = target.step(event)
         if following != target:
             self._targets[agent_id] = following
@@ -153,6 +153,15 @@ class Arrivals:
                     self._start(agent_id)
                 case _:
                     raise AssertionError(action)
+
+    def _target(self, agent_id: bytes) -> Target:
+        epoch = self._epoch(agent_id)
+        target = self._targets.get(agent_id)
+        return Target.fresh(agent_id, epoch) if target is None else target.living(epoch)
+
+    def expects(self, agent_id: bytes) -> bool:
+        """Return whether an agent is being checked or taken, so that it may be here soon."""
+        return self._target(agent_id).pending is not None
 
     def _answer(self, channel: Channel, message: HandOff) -> None:
         with suppress(Unreachable):  # the source is gone; it asks again

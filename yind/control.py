@@ -589,6 +589,13 @@ class Control:
         await self._migration.move(agent, target)
         return summary(agent)
 
+    async def agent_reclaim(self, session: Session, fields: Fields, send: SendItem) -> object:
+        """Take back an agent that waits for a node which is gone for good. There may be two of it then."""
+        agent = self._agent(session, fields, Verb.SPAWN)
+        self._allow(session, Verb.MIGRATE, self._node)
+        await self._migration.reclaim(agent, session.peer.text)
+        return summary(agent)
+
     async def agent_hops(self, session: Session, fields: Fields, send: SendItem) -> object:
         """List the journeys of an agent that started at this node."""
         agent = self._agent(session, fields, Verb.QUERY)
@@ -645,6 +652,7 @@ VERBS: dict[str, Verb_] = {
     "agent.kill": Control.agent_kill,
     "agent.enter": Control.agent_enter,
     "agent.migrate": Control.agent_migrate,
+    "agent.reclaim": Control.agent_reclaim,
     "agent.hops": Control.agent_hops,
     "token.revoke": Control.token_revoke,
 }
@@ -703,6 +711,7 @@ def summary(agent: Agent) -> Map:
             "result": record.result,
             "fault": record.fault,
             "moved_to": record.moved_to,
+            "travelling_to": agent.travelling_to,
             "denied_right": record.denied_right,
             "log_lines": record.log_dropped + len(record.log),
             "session": record.session,

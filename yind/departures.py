@@ -81,6 +81,7 @@ class Departures:
         self._journeys = journeys
         self._under_way: dict[bytes, Departure] = {}
         self._code_sent: Counter[tuple[PublicKey, bytes]] = Counter()
+        self._forced_by: dict[bytes, str] = {}  # agent -> the person who takes it back
         self._nursery: trio.Nursery | None = None
         self._ready: Callable[[Agent], None] = lambda agent: None
 
@@ -186,6 +187,20 @@ class Departures:
         if not paused:
             self._ready(agent)
 
+    async def reclaim(self, agent: Agent, who: str) -> None:
+        """Take back an agent whose target is gone for good, as a person says. Raises AgentState when that is too late.
+
+        There may be two of it from here on; that is noted in the audit stream.
+        """
+        departure = self._under_way.get(agent.record.id)
+        if departure is None or not departure.source.durable:
+            raise AgentState(f"agent {agent.text_id} does not wait for another node")
+        self._forced_by[agent.record.id] = who
+        self._tell(departure, handoff.Force())
+        await departure.over.wait()
+        if departure.refusal is None or departure.refusal.code != handoff.FORCED[0]:
+            raise AgentState(f"node {departure.target} has answered after all")
+
     # -- the journey --
 
     async def _leave(self, agent: Agent, target: str, *, paused: bool, reason: str) -> None:
@@ -231,6 +246,7 @@ class Departures:
 
     def _begin(self, departure: Departure, actions: list[handoff.Action]) -> None:
         self._under_way[departure.agent.record.id] = departure
+        departure.agent.travelling_to = departure.target
         self._carry_out(departure, actions)
 
     def _tell(self, departure: Departure, event: handoff.Event) -> None:
@@ -269,6 +285,7 @@ class Departures:
             del self._under_way[agent.record.id]
         if refusal is not None:
             departure.refusal = refusal
+            agent.travelling_to = None
             agent.become(State.READY, self._clock.now_ms())
             if agent.machine is None:  # after a restart nobody waits for the answer: it asks again
                 self._ready(agent)
@@ -293,10 +310,14 @@ class Departures:
         if isinstance(record, handoff.Gone):
             hop = self._hop(departure)
             self._mark_gone(departure)
-        elif isinstance(record, handoff.Aborted):
+        elif isinstance(record, handoff.Aborted | handoff.Reclaimed):
             self._authority.take_back(departure.agent, departure.offer.tokens)
+        if isinstance(record, handoff.Reclaimed):
+            self._note_force(departure)
 
         def stage(batch: Batch) -> None:
+            if isinstance(record, handoff.Reclaimed):
+                departure.agent.record.epoch = handoff.reclaimed_epoch(record)
             batch.put(RECORD_TABLE, handoff.slot(record), handoff.encode(record))
             if isinstance(record, handoff.Given):
                 batch.put(LEAVING_TABLE, record.agent, encode(departure.offer))
@@ -315,8 +336,16 @@ class Departures:
 
         self._agents.submit_frozen(departure.agent, stage, done)
 
+    def _note_force(self, departure: Departure) -> None:
+        agent = departure.agent
+        who = self._forced_by.pop(agent.record.id)
+        reason = f"possible duplicate: taken back from {departure.target} by force, by {who}"
+        self._authority.accept(agent.text_id, "reclaim", departure.target, reason)
+        _log.warning("taken back by force", agent=agent.text_id, target=departure.target, by=who)
+
     def _mark_gone(self, departure: Departure) -> None:
         agent = departure.agent
+        agent.travelling_to = None
         if agent.record.state is not State.MOVED:
             agent.become(State.MOVED, self._clock.now_ms(), f"to {departure.target}")
             agent.record.moved_to = departure.target

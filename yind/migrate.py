@@ -33,7 +33,7 @@ from yind.clock import Clock
 from yind.code import CodeLibrary
 from yind.config import AgentLimits
 from yind.departures import HOP_TABLE, RECORD_TABLE, Departures
-from yind.errors import AdmissionRefused, HopRefused
+from yind.errors import AdmissionRefused, AgentState, HopRefused
 from yind.journeys import Journeys, Stage
 from yind.limits import REASONS_WAIT_S
 from yind.peers import Peers
@@ -145,6 +145,12 @@ class Migration:
             await self._departures.move(agent, target)
         except HopRefused as refusal:
             raise await self._explained(refusal, agent, target) from refusal
+
+    async def reclaim(self, agent: Agent, who: str) -> None:
+        """Take back an agent whose target is gone for good; noted as a possible duplicate. Raises AgentState."""
+        if self._arrivals.expects(agent.record.id):
+            raise AgentState(f"agent {agent.text_id} is on its way back")
+        await self._departures.reclaim(agent, who)
 
     async def message(self, channel: Channel, message: HandOff) -> None:
         """Take a message of a hand-off from another node; anybody else's is refused."""

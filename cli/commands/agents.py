@@ -420,14 +420,36 @@ def kill(ctx: click.Context, agents: tuple[str, ...], reason: str) -> None:
 
 @click.command()
 @click.argument("agent")
-@click.argument("node")
+@click.argument("node", required=False)
+@click.option(
+    "--force",
+    is_flag=True,
+    help="First take it back from a node that was offered it and is gone for good. If that node has taken it, there "
+    "are two of it; the audit stream says so.",
+)
+@output_option
 @click.pass_context
-def migrate(ctx: click.Context, agent: str, node: str) -> None:
-    """Move an agent to another node, where it goes on at the same step."""
+def migrate(
+    ctx: click.Context, agent: str, node: str | None, force: bool, output: str, as_json: bool
+) -> None:
+    """Move an agent to another node, where it goes on at the same step.
+
+    With --force it may stay where it is: then NODE is left out.
+    """
     cluster = cluster_of(ctx)
-    cluster.node(node)
+    if node is None and not force:
+        raise click.UsageError("NODE is missing; only with --force may an agent stay where it is")
+    if node is not None:
+        cluster.node(node)
     place, row = find_agent(cluster, agent)
+    body = {"id": row["id"].hex()}
     with connected(cluster, place) as client:
-        body = Map({"id": row["id"].hex(), "node": node})
-        after = client.request("agent.migrate", body, timeout_s=None)
-    click.echo(f"{row['id'].hex()[:12]} {after['state']} {after['moved_to'] or place}")
+        if force:
+            from_whom = row["travelling_to"]
+            row = client.request("agent.reclaim", Map(body))
+            note(f"taken back: {from_whom} may be running it, too; see yin audit --agent {agent}")
+        if node not in (None, place) or not force:
+            row = client.request("agent.migrate", Map({**body, "node": node}), timeout_s=None)
+    fields = {**dict(row.items()), "id": row["id"].hex(), "node": row["moved_to"] or place}
+    line = f"{row['id'].hex()[:12]} {row['state']} {fields['node']}"
+    show_document("agent.migrated", fields, line, output="json" if as_json else output)

@@ -1,0 +1,102 @@
+"""An agent whose target is gone for good: it stays frozen until a person takes it back, and that is on record."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+from fleet import Fleet, fleet
+
+from datomstore.value import Map
+from protocol.messages import Go
+from protocol.transport import RemoteError
+from yind.departures import Departures
+from yind.node import Node
+
+HOP = """
+(try (hop! "beta") (catch Exception e (log! (ex-message e))))
+(transact! "done" [{:done (here)}])
+(here)
+"""
+AUDIT = """
+[:find ?who ?reason :where [?e :audit/verb :reclaim] [?e :audit/who ?who] [?e :audit/resource "beta"]
+                           [?e :audit/reason ?reason]]
+"""
+
+
+def deaf_to_go(node: Node) -> None:
+    """Let a node lose every Go, as a network may."""
+    real = node.migration.message
+
+    async def message(channel: object, message: object) -> None:
+        if not isinstance(message, Go):
+            await real(channel, message)  # type: ignore[arg-type]
+
+    node.migration.message = message  # type: ignore[method-assign]
+
+
+async def frozen(nodes: Fleet) -> bytes:
+    """Return an agent that waits for a node which is gone."""
+    deaf_to_go(nodes.nodes["beta"])
+    agent = await nodes.spawn("alpha", HOP, nodes.token())
+    await nodes.until("alpha", agent, "waiting")
+    departures: Departures = nodes.nodes["alpha"].migration._departures
+    with trio.fail_after(30):
+        while not _is_given(departures, agent):
+            await trio.testing.wait_all_tasks_blocked()
+    await nodes.crash("beta")
+    return agent
+
+
+def _is_given(departures: Departures, agent: bytes) -> bool:
+    departure = departures._under_way.get(agent)
+    return departure is not None and departure.source.durable
+
+
+async def row_of(nodes: Fleet, name: str, agent: bytes) -> Map:
+    rows = (await nodes.ask(name, "agent.list"))["value"]
+    (row,) = [Map(row.items()) for row in rows if row["id"] == agent]
+    return row
+
+
+async def test_an_agent_whose_target_is_gone_is_frozen_and_says_for_whom_it_waits(
+    tmp_path: Path,
+) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        agent = await frozen(nodes)
+        row = await row_of(nodes, "alpha", agent)
+        assert (row["state"], row["travelling_to"]) == ("waiting", "beta")
+        assert row["reason"].startswith("travelling to beta")
+        assert row["since_ms"] >= row["created_ms"]
+        await nodes.crash("alpha")
+        await nodes.start("alpha")
+        row = await row_of(nodes, "alpha", agent)
+        assert (row["state"], row["travelling_to"]) == ("waiting", "beta")
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_an_agent_taken_back_by_force_goes_on_and_that_is_on_record(
+    tmp_path: Path, restarted: bool
+) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        agent = await frozen(nodes)
+        if restarted:
+            await nodes.crash("alpha")
+            await nodes.start("alpha")
+        await nodes.ask("alpha", "agent.reclaim", id=agent.hex())
+        place, row = await nodes.settled("alpha", agent)
+        assert (place, row["state"], row["result"]) == ("alpha", "done", '"alpha"')
+        assert row["epoch"] == 2  # later than the one that beta may have
+        answer = await nodes.ask("alpha", "query", stream="audit", query=AUDIT)
+        ((who, reason),) = answer["value"]
+        assert who == agent.hex()[:12]
+        assert reason.startswith("possible duplicate: taken back from beta by force, by ")
+
+
+async def test_an_agent_that_waits_for_nobody_cannot_be_taken_back(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        agent = await nodes.spawn("alpha", "(sleep 60000)", nodes.token())
+        with pytest.raises(RemoteError, match="does not wait for another node"):
+            await nodes.ask("alpha", "agent.reclaim", id=agent.hex())
