@@ -7,7 +7,7 @@ Fits:   `yind.authority` calls `hand_on` when an agent leaves and `take_back` wh
 
 from __future__ import annotations
 
-from capabilities.budget import Meter
+from capabilities.budget import Meter, limited
 from capabilities.caveats import Caveats, Resource
 from capabilities.errors import CapabilityError
 from capabilities.keys import PrivateKey, PublicKey
@@ -35,6 +35,8 @@ def hand_on(
     """
     chain = VerifiedChain(token.root, token.blocks)
     check_hop(chain, to, lineage)
+    if not limited(chain):
+        return token.append(signer, to, Caveats(state=state, epoch=epoch))
     meter.debit(chain, HOP, payer)
     budget = meter.take(chain, payer)
     try:

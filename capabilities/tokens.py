@@ -314,6 +314,15 @@ def _sign(
 
 
 def _signed_in(value: object) -> SignedBlock:
+    if type(value) is list and len(value) == 2:  # what is right needs no words for what is wrong
+        body, signature = value
+        if (
+            type(body) is bytes
+            and len(body) <= BLOCK_BYTES_MAX
+            and type(signature) is bytes
+            and len(signature) == SIGNATURE_SIZE
+        ):
+            return SignedBlock(body, signature)
     body, signature = tuple_of(value, 2, "a signed block")
     if type(body) is not bytes or len(body) > BLOCK_BYTES_MAX:
         raise TokenInvalid(f"a block is not at most {BLOCK_BYTES_MAX} bytes", why="too-long")

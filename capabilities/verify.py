@@ -6,8 +6,9 @@ Is not: whether it allows a request: `authorize` answers that, each time anew.
 Fits:   bytes come in, a VerifiedToken comes out or TokenInvalid; nothing else makes a VerifiedToken.
 
 A block whose signature has been checked under its prefix stays checked: the cache is keyed by block id, which covers
-the root and every body up to the block; and a token all of whose blocks have been is known again by its very bytes. Trust in
-the root and the proof of holding are never cached.
+the root and every body up to the block; and a token all of whose blocks have been is known again by its very bytes, also
+as the beginning of a longer one. What one signs oneself is known, too. Trust in the root and the proof of holding are
+never cached.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Container
 from dataclasses import dataclass
 from itertools import pairwise
 
+from capabilities.caveats import Caveats
 from capabilities.errors import TokenInvalid, TokenRefused
 from capabilities.keys import PublicKey
 from capabilities.limits import VERIFIED_CACHE_MAX, VERIFIED_TOKENS_MAX
@@ -31,6 +33,8 @@ from capabilities.tokens import (
     Possession,
     Proof,
     Sealed,
+    SignedBlock,
+    Token,
     block_id,
     open_block,
     open_envelope,
@@ -64,6 +68,9 @@ class Challenge:
     nonce: bytes  # fresh for every connection
 
 
+Signed = tuple[SignedBlock, ...]
+
+
 class BlockCache:
     """Blocks whose signatures have been checked, by id; the least recently used ones go first.
 
@@ -75,7 +82,8 @@ class BlockCache:
         self, size_max: int = VERIFIED_CACHE_MAX, tokens_max: int = VERIFIED_TOKENS_MAX
     ) -> None:
         self._blocks: OrderedDict[bytes, tuple[Block, bytes]] = OrderedDict()
-        self._tokens: OrderedDict[bytes, tuple[VerifiedChain, Proof]] = OrderedDict()
+        self._tokens: OrderedDict[bytes, tuple[VerifiedChain, Proof, Signed]] = OrderedDict()
+        self._by_tip: dict[bytes, bytes] = {}  # a last block's signature -> the token's bytes
         self._size_max, self._tokens_max = size_max, tokens_max
 
     def get(self, identity: bytes, signature: bytes) -> Block | None:
@@ -95,17 +103,43 @@ class BlockCache:
     def token(self, data: bytes) -> tuple[VerifiedChain, Proof] | None:
         """Return the chain and the proof of a token whose blocks have all been checked, and that hangs together."""
         found = self._tokens.get(data)
-        if found is not None:
-            self._tokens.move_to_end(data)
-        return found
+        if found is None:
+            return None
+        self._tokens.move_to_end(data)
+        return found[0], found[1]
 
-    def add_token(self, data: bytes, chain: VerifiedChain, proof: Proof) -> None:
+    def whole(self, data: bytes) -> Token | None:
+        """Return a token whose blocks have all been checked."""
+        found = self._tokens.get(data)
+        if found is None:
+            return None
+        chain, proof, signed = found
+        return Token(chain.root, signed, chain.blocks, proof)
+
+    def beginning(self, root: PublicKey, signed: Signed) -> tuple[Block, ...]:
+        """Return the blocks of a checked token that lacks only the last of these signed blocks; none if there is none."""
+        data = self._by_tip.get(signed[-2].signature) if len(signed) > 1 else None
+        if data is not None:
+            chain, _, known = self._tokens[data]
+            if chain.root == root and known == signed[:-1]:
+                return chain.blocks
+        return ()
+
+    def add_token(self, data: bytes, chain: VerifiedChain, proof: Proof, signed: Signed) -> None:
         """Keep a checked token, unless its bytes have a secret in them."""
         if isinstance(proof, Bearer):
             return
-        self._tokens[data] = chain, proof
+        self._tokens[data] = chain, proof, signed
+        self._by_tip[signed[-1].signature] = data
         if len(self._tokens) > self._tokens_max:
-            self._tokens.popitem(last=False)
+            oldest, (_, _, gone) = self._tokens.popitem(last=False)
+            if self._by_tip.get(gone[-1].signature) == oldest:
+                del self._by_tip[gone[-1].signature]
+
+    def add_signed(self, token: Token, data: bytes) -> None:
+        """Keep a token whose last block was signed here, on top of one that had been checked."""
+        self.add(token.blocks[-1], token.signed[-1].signature)
+        self.add_token(data, VerifiedChain(token.root, token.blocks), token.proof, token.signed)
 
     def __len__(self) -> int:
         return len(self._blocks)
@@ -175,7 +209,7 @@ def _opened(
     _check_trusted(envelope.root, roots)
     chain = _chain(envelope, cache, lineage)
     if cache is not None:
-        cache.add_token(data, chain, envelope.proof)
+        cache.add_token(data, chain, envelope.proof, envelope.signed)
     return chain, envelope.proof
 
 
@@ -185,9 +219,13 @@ def _check_trusted(root: PublicKey, roots: Container[PublicKey]) -> None:
 
 
 def _chain(envelope: Envelope, cache: BlockCache | None, lineage: Lineage) -> VerifiedChain:
-    blocks: list[Block] = []
+    known = () if cache is None else cache.beginning(envelope.root, envelope.signed)
+    blocks = list(known)
     previous, signer = envelope.root.bytes, envelope.root
-    for index, (body, signature) in enumerate(envelope.signed):
+    if known:
+        previous, signer = known[-1].id, known[-1].key
+    for index in range(len(known), len(envelope.signed)):
+        body, signature = envelope.signed[index]
         identity = block_id(previous, body)
         block = None if cache is None else cache.get(identity, signature)
         if block is None:
@@ -228,6 +266,8 @@ def _structure(
     blocks: list[Block] | tuple[Block, ...], keys: list[PublicKey], lineage: Lineage
 ) -> tuple[int, str, str] | None:
     """Return the first block, caveat and message that a chain with these keys goes against."""
+    if not any(_about_the_chain(block.caveats) for block in blocks):
+        return None
     changes = sum(
         key != before for before, key in pairwise(keys)
     )  # of holder, after the block at hand
@@ -244,6 +284,10 @@ def _structure(
                 if not lineage.stands_among(key, caveats.via):
                     return index, "via", f"does not let {key.text[:12]} hold the token"
     return None
+
+
+def _about_the_chain(caveats: Caveats) -> bool:
+    return not (caveats.depth is None and caveats.hops is None and caveats.via is None)
 
 
 def _check_proof(

@@ -252,6 +252,7 @@ class Arrivals:
             raise HopRefused(f"{len(offer.tokens)} tokens; at most {TOKENS_PER_AGENT_MAX}")
         luggage, image = opened(offer)
         tokens = [self._authority.handle_own(token, offer.agent) for token in offer.tokens]
+        _check_receipts(offer, tokens)
         self._authority.allow(tokens, Verb.MIGRATE, self._node, who=offer.agent.hex()[:12])
         self._journeys.mark(offer.agent, offer.epoch, Stage.VERIFIED)
         memory_max = min([self._limits.memory_max, *_memory_of(tokens)])
@@ -294,6 +295,16 @@ class Arrivals:
         self._authority.arrived(agent)
         self._agents.add(agent)
         return agent
+
+
+def _check_receipts(offer: Offer, tokens: list[Handle]) -> None:
+    """Return if the blocks that brought the tokens here say that just this was given away. Raises HopRefused."""
+    for handle in tokens:
+        given = handle.token.blocks[-1].caveats
+        if (given.state, given.epoch) != (offer.digest, offer.epoch):
+            raise HopRefused(
+                "a token was handed on with another state of the agent, or at another epoch"
+            )
 
 
 def _memory_of(tokens: list[Handle]) -> list[int]:

@@ -168,16 +168,19 @@ class Authority:
 
     # -- budgets --
 
-    def hand_on(self, agent: Agent, to: PublicKey, name: str) -> tuple[bytes, ...]:
+    def hand_on(
+        self, agent: Agent, to: PublicKey, name: str, *, state: bytes, epoch: int
+    ) -> tuple[bytes, ...]:
         """Return an agent's tokens bound to another node, what is left of their budgets with them.
 
-        It is away as soon as the agent's state is durable. Raises Denied when one may not go there; then nothing went.
+        It is away as soon as the agent's state is durable. The new blocks say which state of the agent goes with them,
+        and at which epoch: who signed them gave just that away. Raises Denied when one may not go there; then nothing went.
         """
         self._free_memory(agent)
         made: list[bytes] = []
         try:
             for data in agent.record.tokens:
-                token = Token.from_bytes(data)
+                token = self._cache.whole(data) or Token.from_bytes(data)
                 handed = hand_on(
                     token,
                     self._signer(token),
@@ -185,8 +188,11 @@ class Authority:
                     self._meter,
                     payer=agent.record.id,
                     lineage=self._lineage,
+                    state=state,
+                    epoch=epoch,
                 )
                 made.append(handed.to_bytes())
+                self._cache.add_signed(handed, made[-1])
         except CapabilityError as error:
             self.take_back(agent, made)
             right = f"migrate {name}"
@@ -201,8 +207,9 @@ class Authority:
 
     def arrived(self, agent: Agent) -> None:
         """Set aside what comes back with an agent that had been here, and hold its memory."""
-        for data in agent.record.tokens:
-            self._meter.arrive(self.verify_chain(data), agent.record.id)
+        for handle in self.handles_of(agent):
+            if handle.limited:
+                self._meter.arrive(handle.token, agent.record.id)
         self.hold_memory(agent)
 
     def fund(self, agent: Agent, tokens: Sequence[Handle]) -> None:

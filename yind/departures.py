@@ -234,7 +234,9 @@ class Departures:
         self._mark(agent, Stage.CAPTURED)
         packed = packed_of(record, paused=paused, reason=reason)
         self._mark(agent, Stage.PACKED)
-        tokens = self._authority.hand_on(agent, member.key, member.name)
+        tokens = self._authority.hand_on(
+            agent, member.key, member.name, state=packed.digest, epoch=record.epoch + 1
+        )
         self._mark(agent, Stage.SIGNED)
         attempt = handoff.new_attempt(
             self._clock.now_ms(), self._clock.random_bytes(handoff.CHANCE_BYTES)
