@@ -32,7 +32,7 @@ from datomstore.value import Keyword, Map
 NODES = ("alpha", "beta")
 ROUNDS, HOPS, WARM_UP = 24, 22, 2  # a token takes 62 hops; the first two bring the program
 CROWD, CROWD_HOPS = 128, 40
-BALLAST = 560  # numbers that make the image one of 5 KB
+BALLAST = 960  # numbers that make the image one of 5 KB
 AGENT = """
 (let [ballast (vec (map (fn [n] (* n 7919)) (range (:ballast *args*)))) hops (:hops *args*)]
   (loop [i 0]

@@ -75,6 +75,11 @@ def open_(data: bytes) -> Continuation:
     return Continuation(image, programs, parts["meta"], digest)
 
 
+def digest_of(sealed: bytes) -> bytes:
+    """Return the digest that sealed bytes begin with: the name of the state, which `open_` compares."""
+    return sealed[:DIGEST_BYTES]
+
+
 def _digest(payload: bytes) -> bytes:
     return hashlib.sha256(_DOMAIN + payload).digest()
 

@@ -28,7 +28,6 @@ IDLE_PING_S = 5.0  # silence after which a side asks whether the other lives
 DEAD_S = 15.0  # silence after which it does not
 SLOW_READER_S = 10.0  # how long items may wait for the task that asked for them
 ITEMS_BUFFER = 64  # items of one request that wait for their reader
-DISPATCH_BUFFER = 64  # messages that wait for the handler
 REQUESTS_MAX = 64  # requests of one peer at a time
 PRE_AUTHENTICATION_MAX = 64  # connections in their handshake; the oldest makes room
 PRE_AUTHENTICATION_OF_SOURCE = 48  # of these from one address, while others wait

@@ -88,7 +88,7 @@ class Offer:
     agent: bytes
     epoch: int
     attempt: bytes
-    digest: bytes  # SHA-256 of the body
+    digest: bytes  # of the body, as the body has it (`continuation`)
     programs: tuple[bytes, ...]
     tokens: tuple[bytes, ...]
     body: bytes

@@ -14,6 +14,7 @@ missing.
 
 from __future__ import annotations
 
+import os
 import ssl
 from contextlib import suppress
 
@@ -35,6 +36,8 @@ class SecureStream(trio.abc.Stream):
         server_name: str | None = None,
     ) -> None:
         self._below = below
+        self._descriptor = below.socket.fileno() if isinstance(below, trio.SocketStream) else None
+        self._unsent = b""  # of what `send_now` was given
         self._secure = SecureBytes(context, server_side=server_side, server_name=server_name)
         self._heard = trio.lowlevel.ParkingLot()  # a writer that needs bytes of the peer
         self._broken = False
@@ -89,8 +92,27 @@ class SecureStream(trio.abc.Stream):
             raise trio.BrokenResourceError from error
         self._broken = False
 
+    def send_now(self, data: bytes) -> bool:
+        """Send bytes, as many as the socket takes without waiting; False if `send_all` has to send the rest of them.
+
+        Not while a `send_all` is under way. Raises trio.BrokenResourceError.
+        """
+        if self._broken:
+            raise trio.BrokenResourceError("a write was not finished")
+        try:
+            self._secure.write(data)
+            self._unsent += self._secure.take()
+            if self._descriptor is not None:
+                self._unsent = self._unsent[os.write(self._descriptor, self._unsent) :]
+        except BlockingIOError:
+            pass
+        except (ssl.SSLError, OSError) as error:
+            self._broken = True
+            raise trio.BrokenResourceError from error
+        return not self._unsent and not self._secure.keeps_back
+
     async def _flush(self) -> None:
-        data = self._secure.take()
+        data, self._unsent = self._unsent + self._secure.take(), b""
         if data:
             await self._below.send_all(data)
         else:
@@ -117,4 +139,5 @@ class SecureStream(trio.abc.Stream):
     async def aclose(self) -> None:
         """Close the stream below."""
         self._broken = True
+        self._descriptor = None
         await self._below.aclose()

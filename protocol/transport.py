@@ -43,7 +43,6 @@ from protocol.framing import FrameBuffer, encode_frame
 from protocol.limits import (
     APPLICATION_BYTES_MAX,
     DEAD_S,
-    DISPATCH_BUFFER,
     HANDSHAKE_S,
     IDLE_PING_S,
     ITEMS_BUFFER,
@@ -111,8 +110,8 @@ class Handler(Protocol):
         and it goes on up through the channel's block.
         """
 
-    async def message(self, channel: Channel, message: HandOff) -> None:
-        """Take a message of the hand-off. The next one waits until this returns."""
+    def message(self, channel: Channel, message: HandOff) -> None:
+        """Take a message of the hand-off, in its turn; what takes long is done in a task."""
 
 
 class Channel:
@@ -136,6 +135,8 @@ class Channel:
         self._frames: list[bytes] = []  # that the writer has not taken yet
         self._frames_bytes = 0
         self._writing = False
+        self._reading = False  # messages that came together; what answers them leaves together
+        self._unsent = False  # something that `push` has left
         self._pong: int | None = None  # of the last Ping that was not answered yet
         self._something_to_write = trio.lowlevel.ParkingLot()
         self._room = trio.lowlevel.ParkingLot()
@@ -200,6 +201,22 @@ class Channel:
         self._frames_bytes += len(frame)
         self._something_to_write.unpark()
 
+    def push(self) -> None:
+        """Write what has been left so far at once, as far as the socket takes it: for what somebody waits for.
+
+        Without it, what is sent in one turn of the event loop is one write in the next. Never raises: a connection that
+        breaks now is found broken by who reads.
+        """
+        if self._writing or self._reading or self._unsent or not self._frames:
+            return
+        if not isinstance(self._stream, SecureStream) or self._frames_bytes > RECEIVE_BYTES:
+            return
+        try:
+            self._unsent = not self._stream.send_now(self._taken())
+        except trio.BrokenResourceError as error:
+            self._end(f"the connection broke: {error.__cause__}")
+        self._room.unpark_all()
+
     @property
     def has_room(self) -> bool:
         """Return whether `send` would not wait."""
@@ -230,7 +247,7 @@ class Channel:
         try:
             while not self._ended.is_set():
                 data = self._taken()
-                if data:
+                if data or self._unsent:
                     await self._write_all(data)
                     self._room.unpark_all()
                 else:
@@ -249,8 +266,8 @@ class Channel:
         return data
 
     async def _write_all(self, data: bytes) -> None:
-        self._writing = True
-        for start in range(0, len(data), WRITE_BYTES):
+        self._writing, self._unsent = True, False
+        for start in range(0, len(data) or 1, WRITE_BYTES):
             part = data[start : start + WRITE_BYTES] if len(data) > WRITE_BYTES else data
             with trio.CancelScope(shield=True, deadline=trio.current_time() + DEAD_S) as scope:
                 await self._stream.send_all(part)
@@ -261,20 +278,20 @@ class Channel:
 
     async def _flush(self) -> None:
         """Return when everything is written, or the connection has ended."""
-        while (self._frames or self._writing) and not self._ended.is_set():
+        while (self._frames or self._writing or self._unsent) and not self._ended.is_set():
             await self._room.park()
 
     async def _run(self) -> None:
         """Read until the connection ends, then end everything else of the channel."""
-        dispatch, messages = trio.open_memory_channel[HandOff](DISPATCH_BUFFER)
-        self._nursery.start_soon(self._hand_on, messages)
         try:
-            async with dispatch:
-                arrived, self._connection.early = self._connection.early, []
-                while not self._ended.is_set():
-                    for message in arrived:
-                        await self._take(message, dispatch)
-                    arrived = self._connection.receive_data(await self._read())
+            arrived, self._connection.early = self._connection.early, []
+            while not self._ended.is_set():
+                self._reading = True
+                for message in arrived:
+                    await self._take(message)
+                self._reading = False
+                self.push()
+                arrived = self._connection.receive_data(await self._read())
         except RemoteFault as fault:
             with trio.move_on_after(1):
                 await self._say_goodbye(f"{fault.code}: {fault}")
@@ -294,7 +311,7 @@ class Channel:
                 self._send_or_end(Ping(0))
         raise Unreachable(f"the peer was silent for {DEAD_S:.0f} s")
 
-    async def _take(self, message: Message, dispatch: trio.MemorySendChannel[HandOff]) -> None:
+    async def _take(self, message: Message) -> None:
         match message:
             case Ping(number):
                 self._pong = number  # of many that came at once, the last is answered
@@ -312,7 +329,7 @@ class Channel:
             case Goodbye(reason):
                 raise Unreachable(f"the peer said goodbye: {reason}")
             case _:
-                await dispatch.send(message)
+                self._handler.message(self, message)
 
     async def _answered(self, answer: Item | Reply) -> None:
         send = self._asked.get(answer.id)
@@ -326,10 +343,6 @@ class Channel:
         if waiting.cancelled_caught or isinstance(answer, Reply):
             self._asked.pop(answer.id, None)
             send.close()
-
-    async def _hand_on(self, messages: trio.MemoryReceiveChannel[HandOff]) -> None:
-        async for message in messages:
-            await self._handler.message(self, message)
 
     # -- requests of the peer --
 

@@ -181,6 +181,10 @@ class Agent:
         self.record.reason = reason
         self.record.since_ms = now_ms
 
+    def notify_state(self) -> None:
+        """Tell everyone who follows this agent what it is doing."""
+        self.notify({"kind": "state", "state": self.record.state, "reason": self.record.reason})
+
     def notify(self, event: dict[str, object]) -> None:
         """Tell everyone who follows this agent."""
         for watcher in tuple(self.watchers):

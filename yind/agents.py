@@ -110,8 +110,8 @@ class Agents:
         await self._commits.commit(work, undo)
         self._saved(agent)
 
-    def submit_frozen(self, agent: Agent, stage: Work, done: Done) -> None:
-        """Make durable the state of an agent that stands still and whose image is in its record; `done` as in `GroupCommit`."""
+    def submit_frozen(self, agent: Agent, stage: Work, done: Done, *, later: bool = False) -> None:
+        """Make durable the state of an agent that stands still and whose image is in its record; see `GroupCommit.submit`."""
 
         def work(batch: Batch) -> None:
             stage(batch)
@@ -123,7 +123,7 @@ class Agents:
                 self._saved(agent)
             done(error)
 
-        self._commits.submit(work, saved)
+        self._commits.submit(work, saved, later=later)
 
     def submit(self, stage: Work, done: Done) -> None:
         """Make something durable that concerns no agent's state; `done` as in `GroupCommit`."""
@@ -135,7 +135,7 @@ class Agents:
 
     def _saved(self, agent: Agent) -> None:
         agent.saved_at = trio.current_time()
-        agent.notify({"kind": "state", "state": agent.record.state, "reason": agent.record.reason})
+        agent.notify_state()
 
     async def write(self, stage: Work) -> None:
         """Make something durable that concerns no agent's state."""

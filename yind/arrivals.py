@@ -98,7 +98,6 @@ class Arrivals:
         self._events: deque[tuple[Channel, bytes, handoff.Event]] = deque()
         self._stepping = False
         self._checks = 0  # in tasks
-        self._check_over = trio.lowlevel.ParkingLot()
         self._nursery: trio.Nursery | None = None
         self._ready: Callable[[Agent], None] = lambda agent: None
 
@@ -116,13 +115,11 @@ class Arrivals:
         agent = self._agents.get(agent_id)
         return -1 if agent is None else agent.record.epoch
 
-    async def message(self, channel: Channel, message: HandOff) -> None:
-        """Take a message of a source. Offers wait here while too many are being checked."""
+    def message(self, channel: Channel, message: HandOff) -> None:
+        """Take a message of a source."""
         event = handoff.Received(message, self._authority.origin_of(channel.peer).bytes)
         if isinstance(message, Offer):
             self._journeys.mark(message.agent, message.epoch, Stage.OFFER)
-            while self._checks >= ARRIVALS_MAX:
-                await self._check_over.park()
         self._tell(channel, message.agent, event)
 
     def _tell(self, channel: Channel, agent_id: bytes, event: handoff.Event) -> None:
@@ -194,9 +191,12 @@ class Arrivals:
             self._begin_check(channel, offer)
 
     def _begin_check(self, channel: Channel, offer: Offer) -> None:
-        assert self._nursery is not None, "`start` gives the nursery"
-        self._checks += 1
-        self._nursery.start_soon(self._check, channel, offer)
+        if self._checks < ARRIVALS_MAX:
+            assert self._nursery is not None, "`start` gives the nursery"
+            self._checks += 1
+            self._nursery.start_soon(self._check, channel, offer)
+        else:  # the source offers it again
+            self._tell(channel, offer.agent, handoff.Interrupted())
 
     async def _check(self, channel: Channel, offer: Offer) -> None:
         """Check an offer that takes its time: its programs have to be fetched, it is large, or policies have to be asked."""
@@ -214,7 +214,6 @@ class Arrivals:
             self._welcome(channel, offer, guest)
         finally:
             self._checks -= 1
-            self._check_over.unpark()
 
     def _welcome(self, channel: Channel, offer: Offer, guest: Guest) -> None:
         self._journeys.mark(offer.agent, offer.epoch, Stage.RESTORED)

@@ -26,6 +26,7 @@ from datomstore.batch import Batch, BatchClosed
 from datomstore.excision import ExcisionNotAlone
 from datomstore.storage import StorageError
 from datomstore.streams import Streams
+from yind.limits import COMMIT_LATER_S
 
 Work = Callable[[Batch], None]
 Done = Callable[[BaseException | None], None]
@@ -72,29 +73,35 @@ class GroupCommit:
         self._waits = streams.storage.waits
         self._writer = trio.Lock()
         self._waiting: list[_Entry] = []
+        self._urgent = False  # whether somebody waits for what waits
         self._submitted = trio.lowlevel.ParkingLot()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Write what is submitted, until cancelled."""
         task_status.started()
         while True:
-            if self._waiting:
-                with trio.CancelScope(shield=True):
-                    async with self._writer:
-                        await self._write_waiting()
-            else:
+            while not self._waiting:
                 await self._submitted.park()
+            with trio.move_on_after(COMMIT_LATER_S):
+                while not self._urgent and self._waiting:
+                    await self._submitted.park()
+            with trio.CancelScope(shield=True):
+                async with self._writer:
+                    await self._write_waiting()
 
-    def submit(self, work: Work, done: Done, undo: Callable[[], None] = _nothing) -> None:
+    def submit(self, work: Work, done: Done, *, later: bool = False) -> None:
         """Have work done soon, or now; `done` is told on the event loop that it is durable, or why it is not.
 
-        Needs `run`, where the storage waits for a disk.
+        With `later` it goes with what is asked for next, or alone after COMMIT_LATER_S. Needs `run`, where the storage
+        waits for a disk.
         """
-        self._waiting.append(_Entry(work, undo, done))
-        if self._waits or self._writer.locked():
-            self._submitted.unpark()
+        self._waiting.append(_Entry(work, _nothing, done))
+        if self._waits or later or self._writer.locked():
+            self._urgent |= not later
+            if not later or len(self._waiting) == 1:
+                self._submitted.unpark()
         else:
-            entries, self._waiting = self._waiting, []
+            entries = self._taken()
             self._written(entries, self._write(entries))
 
     async def commit(self, work: Work, undo: Callable[[], None] = _nothing) -> None:
@@ -110,7 +117,7 @@ class GroupCommit:
             raise entry.error
 
     async def _write_waiting(self) -> None:
-        entries, self._waiting = self._waiting, []
+        entries = self._taken()
         if not entries:
             return
         if self._waits:
@@ -119,10 +126,15 @@ class GroupCommit:
             again = self._write(entries)
         self._written(entries, again)
 
+    def _taken(self) -> list[_Entry]:
+        entries, self._waiting, self._urgent = self._waiting, [], False
+        return entries
+
     def _written(self, entries: list[_Entry], again: list[_Entry]) -> None:
         """Tell whose work is done, and let the others wait for the next transaction."""
         self._waiting[:0] = again
         if again:
+            self._urgent = True
             self._submitted.unpark()
         for entry in entries:
             if entry.finished:

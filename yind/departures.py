@@ -221,6 +221,8 @@ class Departures:
         agent.become(State.WAITING, self._clock.now_ms(), f"travelling to {target}")
         departure = Departure(agent, target, offer, source, began)
         self._begin(departure, actions)
+        if len(self._under_way) == 1 and (channel := self._peers.open_channel(target)) is not None:
+            channel.push()  # in a crowd, what leaves in one turn leaves together
         await departure.over.wait()
         if departure.refusal is not None:
             refusal = departure.refusal
@@ -336,7 +338,9 @@ class Departures:
                 self._journeys.mark(record.agent, record.epoch, Stage.GIVEN)
             self._tell(departure, handoff.Persisted(record))
 
-        self._agents.submit_frozen(departure.agent, stage, done)
+        # Nobody waits for Gone: a node that forgets it asks again, and hears the same.
+        gone = isinstance(record, handoff.Gone)
+        self._agents.submit_frozen(departure.agent, stage, done, later=gone)
 
     def _note_force(self, departure: Departure) -> None:
         agent = departure.agent
@@ -352,6 +356,7 @@ class Departures:
             agent.become(State.MOVED, self._clock.now_ms(), f"to {departure.target}")
             agent.record.moved_to = departure.target
             agent.record.tokens, agent.tokens = [], []
+            agent.notify_state()
 
     def _hop(self, departure: Departure) -> Hop:
         offer = departure.offer

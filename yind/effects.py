@@ -103,6 +103,12 @@ class Effects:
         """Return whether the effect may take longer than a turn of the scheduler should."""
         return name in ("sleep", "hop!")
 
+    def is_quick(self, name: str, arguments: tuple[object, ...]) -> bool:
+        """Return whether the effect is answered without waiting for anything."""
+        return name in ("here", "nodes", "now", "rand") or (
+            name == "hop!" and arguments == (self._node,)
+        )
+
     async def perform(self, agent: Agent, machine: Machine) -> None:
         """Answer the machine's effect. Raises Denied, EffectInvalid or HopRefused."""
         name, arguments = machine.effect

@@ -27,6 +27,7 @@ ARRIVALS_MAX = 64  # offers that are checked at a time, each in a task
 IMAGE_AT_ONCE_MAX = (
     1 << 16
 )  # an offer that is no larger is checked where it comes, within a millisecond
+COMMIT_LATER_S = 0.05  # what nobody waits for is written with what comes next, or after so long
 JOURNEY_MARKS_KEPT = 1 << 16  # of some 5,000 journeys; 6 MB
 HELD_MAX = 1_024  # agents offered to this node that their source has not given yet
 GOSSIP_S = 5.0  # how often two nodes compare what they know of revocations and members

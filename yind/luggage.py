@@ -7,7 +7,6 @@ Fits:   between `yind.agent`'s records and `protocol`'s messages.
 
 from __future__ import annotations
 
-import hashlib
 from typing import Annotated, NamedTuple
 
 import msgspec
@@ -55,7 +54,7 @@ class Packed(NamedTuple):
     """An agent as bytes."""
 
     body: bytes
-    digest: bytes  # SHA-256 of the body
+    digest: bytes  # what the body says of itself: the state's name
     programs: tuple[bytes, ...]  # that it needs
 
 
@@ -81,7 +80,7 @@ def packed_of(record: AgentRecord, *, paused: bool, reason: str) -> Packed:
     )
     programs = tuple(Machine.programs_of(record.image))
     body = continuation.seal(record.image, programs, _encoder.encode(luggage))
-    return Packed(body, hashlib.sha256(body).digest(), programs)
+    return Packed(body, continuation.digest_of(body), programs)
 
 
 def offer_of(record: AgentRecord, packed: Packed, attempt: int, tokens: tuple[bytes, ...]) -> Offer:
@@ -99,9 +98,9 @@ def offer_of(record: AgentRecord, packed: Packed, attempt: int, tokens: tuple[by
 
 def opened(offer: Offer) -> tuple[Luggage, bytes]:
     """Return the luggage and the image of an offer. Raises RemoteFault or HopRefused."""
-    if hashlib.sha256(offer.body).digest() != offer.digest:
-        raise HopRefused("the agent's bytes are not those that were offered")
     found = continuation.open_(offer.body)
+    if found.digest != offer.digest:
+        raise HopRefused("the agent's bytes are not those that were offered")
     if tuple(found.programs) != offer.programs:
         raise HopRefused("the image names other programs than the offer")
     if not isinstance(found.meta, bytes):

@@ -152,14 +152,14 @@ class Migration:
             raise AgentState(f"agent {agent.text_id} is on its way back")
         await self._departures.reclaim(agent, who)
 
-    async def message(self, channel: Channel, message: HandOff) -> None:
+    def message(self, channel: Channel, message: HandOff) -> None:
         """Take a message of a hand-off from another node; anybody else's is refused."""
         if self._peers.node_of_key(channel.peer) is None:
             self._authority.refuse(
                 channel.peer.text, "migrate", self._node, "not a node of the cluster"
             )
-            await self._agents.write(lambda batch: None)
+            self._agents.submit(lambda batch: None, lambda error: None)
         elif isinstance(message, (Own, Refuse)):
             self._departures.answered(message, self._peers.origin(channel.peer))
         else:
-            await self._arrivals.message(channel, message)
+            self._arrivals.message(channel, message)

@@ -212,8 +212,8 @@ class Node:
     async def _request(self, session: Session, verb: str, body: object, send: SendItem) -> Map:
         return await self.control.request(session, verb, body, send)
 
-    async def _message(self, channel: Channel, message: HandOff) -> None:
-        await self.migration.message(channel, message)
+    def _message(self, channel: Channel, message: HandOff) -> None:
+        self.migration.message(channel, message)
 
     async def run(self, *, task_status: trio.TaskStatus[Node]) -> None:
         """Run until `stop`; started once the node listens."""
@@ -278,6 +278,7 @@ class Node:
                     and machine.fuel_used != agent.saved_fuel
                 ):
                     await self.agents.commit(agent)
+            await self.agents.write(lambda batch: None)  # and what was to be written later
         self._scope.cancel()
         await self._stopped.wait()
 

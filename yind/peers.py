@@ -35,7 +35,7 @@ from yind.members import Members
 from yind.session import Session
 
 OnRequest = Callable[[Session, str, object, SendItem], Awaitable[Map]]
-OnMessage = Callable[[Channel, HandOff], Awaitable[None]]
+OnMessage = Callable[[Channel, HandOff], None]
 
 _log = structlog.get_logger()
 
@@ -340,9 +340,9 @@ class Peers:
             session = self._sessions[channel] = Session(channel.peer)
         return await self._on_request(session, verb, body, send)
 
-    async def message(self, channel: Channel, message: HandOff) -> None:
+    def message(self, channel: Channel, message: HandOff) -> None:
         """Hand on a message of a hand-off."""
-        await self._on_message(channel, message)
+        self._on_message(channel, message)
 
 
 def _report(error: Exception) -> None:

@@ -8,8 +8,8 @@ Fits:   the machine runs in a thread and without the interpreter lock; between s
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 
 import structlog
@@ -56,7 +56,7 @@ class Scheduler:
         self._nursery: trio.Nursery | None = None
         self._draining = False
         self._busy = 0  # turns, and what follows them, that come to an end by themselves
-        self._idle = trio.Condition()
+        self._rested: trio.Event | None = None  # set when none is left
 
     def ready(self, agent: Agent) -> None:
         """Queue an agent for its next turn."""
@@ -66,9 +66,9 @@ class Scheduler:
     async def drain(self) -> None:
         """Let the turns under way end and give no others; then every machine stands still."""
         self._draining = True
-        async with self._idle:
-            while self._busy:
-                await self._idle.wait()
+        if self._busy:
+            self._rested = trio.Event()
+            await self._rested.wait()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Give turns for ever; leaving ends every turn and every waiting effect."""
@@ -82,25 +82,55 @@ class Scheduler:
         async for agent in self._receive.clone():
             if agent.record.state is State.READY and not agent.running and not self._draining:
                 agent.running = True
-                async with self._at_work():
-                    following = await self._slice(agent)
-                if following is None:
-                    agent.running = False
-                    self.ready(agent)
-                else:  # a worker does not wait for the disk, nor for anything else
-                    assert self._nursery is not None, "workers run inside `run`"
-                    self._nursery.start_soon(self._settle, agent, following)
+                with self._at_work():
+                    await self._turn(agent)
 
-    @asynccontextmanager
-    async def _at_work(self) -> AsyncIterator[None]:
+    async def _turn(self, agent: Agent) -> None:
+        """Give an agent a slice, and begin what its end asks for."""
+        following = await self._slice(agent)
+        if following is None:
+            agent.running = False
+            self.ready(agent)
+        elif self._is_answered_at_once(agent):
+            await self._settle(agent, following)
+        else:  # a worker does not wait for the disk, nor for anything else
+            assert self._nursery is not None, "workers run inside `run`"
+            at_work = nullcontext() if self._waits_long(agent) else self._at_work()
+            at_work.__enter__()  # from here on: a drain must not come between
+            self._nursery.start_soon(self._settle_in_task, agent, following, at_work)
+
+    async def _settle_in_task(
+        self, agent: Agent, following: Following, at_work: AbstractContextManager[None]
+    ) -> None:
+        try:
+            await self._settle(agent, following)
+        finally:
+            at_work.__exit__(None, None, None)
+
+    def _is_answered_at_once(self, agent: Agent) -> bool:
+        """Return whether what comes next is an effect that waits for nothing."""
+        machine = agent.machine
+        return (
+            machine is not None
+            and agent.requested is None
+            and machine.status is Status.EFFECT
+            and self._effects.is_quick(*machine.effect)
+        )
+
+    def _waits_long(self, agent: Agent) -> bool:
+        machine = agent.machine
+        waits = machine is not None and machine.status is Status.EFFECT
+        return machine is not None and waits and self._effects.is_long(machine.effect[0])
+
+    @contextmanager
+    def _at_work(self) -> Iterator[None]:
         self._busy += 1
         try:
             yield
         finally:
             self._busy -= 1
-            with trio.CancelScope(shield=True):
-                async with self._idle:
-                    self._idle.notify_all()
+            if not self._busy and self._rested is not None:
+                self._rested.set()
 
     # -- one turn --
 
@@ -165,12 +195,8 @@ class Scheduler:
 
     async def _settle(self, agent: Agent, following: Following) -> None:
         """Do what the end of a slice asks for; then the agent may have its next turn."""
-        machine = agent.machine
-        waits = machine is not None and machine.status is Status.EFFECT
-        long = machine is not None and waits and self._effects.is_long(machine.effect[0])
         try:
-            async with nullcontext() if long else self._at_work():
-                await following()
+            await following()
         except StorageError as error:
             self._strand(agent, error)
         finally:

@@ -55,7 +55,7 @@ class Handler:
                 raise Busy("come back later")
         raise AssertionError(verb)
 
-    async def message(self, channel: Channel, message: HandOff) -> None:
+    def message(self, channel: Channel, message: HandOff) -> None:
         raise AssertionError(message)
 
 

@@ -86,7 +86,7 @@ class Handler:
                 return Map({"key": channel.peer.bytes, "name": channel.name})
         raise ZeroDivisionError(verb)
 
-    async def message(self, channel: Channel, message: HandOff) -> None:
+    def message(self, channel: Channel, message: HandOff) -> None:
         del channel
         self.messages.append(message)
         self.told.set()
@@ -275,10 +275,10 @@ async def test_what_the_protocol_does_not_allow_ends_the_channel_with_a_reason()
 class Answering(Handler):
     """Answers every message, like the target of a hand-off."""
 
-    async def message(self, channel: Channel, message: HandOff) -> None:
-        await super().message(channel, message)
+    def message(self, channel: Channel, message: HandOff) -> None:
+        super().message(channel, message)
         with suppress(Unreachable):
-            await channel.send(Own(b"a" * 32, 1, bytes(16)))
+            channel.send_nowait(Own(b"a" * 32, 1, bytes(16)))
 
 
 async def test_answering_what_came_just_before_a_goodbye_is_no_fault_of_ours() -> None:

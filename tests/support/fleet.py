@@ -36,7 +36,7 @@ class _Silent:
     async def request(self, channel: Channel, verb: str, body: Map, send: SendItem) -> Map:
         raise AssertionError(verb)
 
-    async def message(self, channel: Channel, message: object) -> None:
+    def message(self, channel: Channel, message: object) -> None:
         raise AssertionError(message)
 
 
