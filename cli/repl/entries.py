@@ -9,20 +9,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from itertools import takewhile
 from typing import NamedTuple, Protocol
 
 from cli.errors import Exit
 from cli.repl.evaluation import EXITS, Kind, Outcome
+from datomstore import edn
 from yang.about import keywords_in
 from yang.disassemble import disassemble
 from yang.errors import Source, YangError
-from yang.forms import text_of
+from yang.forms import Form, text_of
 from yang.reader.clojure import read_source
 from yang.render import tree_text
 from yang.session import Session, Unit
 
 ENTRY_BYTES_MAX = 1 << 20
 COMMAND = ","
+CODE = "code"  # the stream of the programs that a node knows, those of this session among them
 
 
 class Evaluates(Protocol):
@@ -40,6 +43,10 @@ class Console(NamedTuple):
     value: Callable[[str], None]
     wrong: Callable[[str], None]
     told: Callable[[str], None]  # what commands say
+
+
+def _is_name(form: Form) -> bool:
+    return form.kind == "symbol" or (form.kind == "literal" and isinstance(form.value, str))
 
 
 class Command(NamedTuple):
@@ -156,6 +163,20 @@ class Entries:
         self.console.told(f"{(time.monotonic() - began) * 1e3:.1f} ms, {spent:,} units of fuel")
         return code
 
+    def query(self, source: Source) -> Exit:
+        """Ask streams of the node, with the rights of the session."""
+        forms = read_source(source)
+        names = list(takewhile(_is_name, forms))
+        if len(names) == len(forms):
+            self.console.wrong(
+                f"{COMMAND}q takes a query: {COMMAND}q {CODE} [:find ?e :where [?e]]"
+            )
+            return Exit.USAGE
+        query, *arguments = forms[len(names) :]
+        streams = [form.value for form in names] or [CODE]
+        written = " ".join([edn.write(name) for name in streams] + [text_of(a) for a in arguments])
+        return self._evaluate(Source(source.name, f"(q '{text_of(query)} {written})"))
+
     def namespaces(self, source: Source) -> Exit:
         """List namespaces."""
         for name, names in sorted(self.session.namespaces().items()):
@@ -170,6 +191,11 @@ COMMANDS: dict[str, Command] = {
     "ast": Command("FORM", "its Universal AST", Entries.ast),
     "asm": Command("FORM", "its instructions", Entries.asm),
     "time": Command("FORM", "its value, the time and the fuel it took", Entries.time),
+    "q": Command(
+        "[STREAM ...] QUERY [INPUT ...]",
+        f"what a Datalog query finds in streams of the node, {CODE} if none is named",
+        Entries.query,
+    ),
     "ns": Command("", "the namespaces", Entries.namespaces),
     "quit": Command("", "leave, as the end of input (Ctrl-D) does", Entries.help),
 }

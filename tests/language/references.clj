@@ -62,3 +62,9 @@ x
 ; expect: (0 1 2)
 [(with-out-str (time 1)) (time (+ 1 2)) (let [f (future 1)] @f [(future-done? f) (future-cancelled? f)])]
 ; expect: ["Elapsed time: 0.0 msecs\n" 3 [true false]]
+(let [a (atom {:n 1})] (add-watch a :k (fn [_ _ _ _] nil)) (swap! a update :n inc) [(str a) (pr-str [a]) (print-str a)])
+; expect: ["#atom[{:n 2}]" "[#atom[{:n 2}]]" "#atom[{:n 2}]"]
+(let [a (atom 1 :validator pos?)] [(str a) (do (reset! a 5) (str a)) (try (reset! a 0) (catch Exception e :refused)) (str a)])
+; expect: ["#atom[1]" "#atom[5]" :refused "#atom[5]"]
+(let [a (atom nil)] (add-watch a :k (fn [_ _ _ _] nil)) (reset! a (vec (range 20000))) [(count (str a)) (subs (str a) 0 12)])
+; expect: [108898 "#atom[[0 1 2"]

@@ -480,7 +480,8 @@
       (lazy-seq? x) (nil? (lazy-thunk x))
       :else (throw (ex-info "realized?: expected a delay, future, promise or lazy seq" {:fault :type})))))
 
-;; ---- atoms with watches and a validator: a box around an atom of {:value :watches :validator}
+;; ---- atoms with watches and a validator: a box around an atom of {:value :watches :validator :shown}, shown as the
+;; atom :shown, which has the value alone
 
 (defn impl/validated [validator value]
   (if (or (nil? validator) (validator value))
@@ -490,7 +491,8 @@
 (defn impl/watched-atom [value & options]
   (let [validator (:validator (apply hash-map options))]
     (impl/validated validator value)
-    (impl/box :yin.core/watched (atom {:value value :watches {} :validator validator}))))
+    (let [shown (atom value)]
+      (opaque* :yin.core/watched shown (atom {:value value :watches {} :validator validator :shown shown})))))
 
 (defn impl/watched-change
   "Set what `f` makes of the value; [old new]."
@@ -501,6 +503,7 @@
     (if (identical? (deref inner) before)
       (do
         (reset! inner (assoc before :value new))
+        (reset! (:shown before) new)
         (run! (fn [[k watch]] (watch k cell (:value before) new)) (:watches before))
         [(:value before) new])
       (impl/watched-change cell f))))

@@ -555,7 +555,7 @@
 
 (defn long/str
   ([x]
-   (if (or (coll? x) (number? x) (atom? x) (error? x)) (impl/printed x true) (whole str x)))
+   (if (or (coll? x) (number? x) (atom? x) (error? x) (opaque-kind x)) (impl/printed x true) (whole str x)))
   ([x & more] (impl/told str "" (cons x more))))
 
 (defn long/pr-str

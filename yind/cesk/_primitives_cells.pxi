@@ -83,13 +83,13 @@ cdef Outcome primitive_ex_cause(Heap *heap, const Value *arguments, uint32_t n, 
     return part_of_error(arguments[0], 2, result)
 
 
-# ---- opaque values: a kind, a text that shows them, and a content for the core library
+# ---- opaque values: a kind, a text that shows them or an atom that they are shown as, and a content for the core library
 
 cdef Outcome primitive_opaque(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
     cdef Value parts[3]
     if arguments[0].tag != KEYWORD:
         return fault_type(heap, b"opaque*", b"a keyword", arguments[0])
-    if arguments[1].tag != STRING:
+    if arguments[1].tag != STRING and arguments[1].tag != ATOM:
         return fault_type(heap, b"opaque*", b"a string", arguments[1])
     parts[0] = arguments[1]
     parts[1] = arguments[0]

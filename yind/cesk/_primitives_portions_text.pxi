@@ -481,6 +481,9 @@ cdef Outcome print_opened(
         if outcome == OK:
             outcome = push_print(heap, PRINT_MARK, integer_value(RATIO_LINE), stack)
         return push_print(heap, APART_NOT, error.at[0], stack) if outcome == OK else outcome
+    if value.tag == ERROR and not is_error(value) and error.at[0].tag == ATOM:
+        value = error.at[0]
+        error = <Values *> value.object
     if value.tag == ERROR and not is_error(value):
         heap.steps_max = STEPS_MAX_WHOLE  # a long text
         outcome = put_opaque(heap, buffer, error)

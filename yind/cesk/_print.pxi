@@ -650,9 +650,11 @@ cdef Outcome print_part(Heap *heap, Buffer *buffer, Value value, bint readable, 
     if LIST <= value.tag <= SORTED_SET:
         return open_collection(heap, buffer, value)
     if value.tag == ERROR:
-        if not is_error(value):
+        if is_error(value):
+            return open_error(heap, buffer, <Values *> value.object)
+        if (<Values *> value.object).at[0].tag != ATOM:
             return put_opaque(heap, buffer, <Values *> value.object)
-        return open_error(heap, buffer, <Values *> value.object)
+        value = (<Values *> value.object).at[0]
     if value.tag == ATOM:
         return open_atom(heap, buffer, <Values *> value.object, depth)
     return put_simple(heap, buffer, value, readable)

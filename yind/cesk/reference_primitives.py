@@ -597,7 +597,8 @@ def _ex_cause(store: Store, value: Value) -> Value:
 def _opaque(store: Store, kind: Value, text: Value, content: Value) -> ErrorValue:
     if not isinstance(kind, Keyword):
         raise type_fault("opaque*", "a keyword", kind)
-    return ErrorValue(check_string("opaque*", text), kind, content)
+    shown = text if isinstance(text, Atom) else check_string("opaque*", text)
+    return ErrorValue(shown, kind, content)
 
 
 @primitive("opaque-kind")

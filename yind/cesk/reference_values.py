@@ -591,7 +591,10 @@ def _write(store: Store, value: Value, readable: bool, out: list[str], depth: in
             yield _write(store, item, readable, out, depth)
         out.append(closer)
     elif (opaque := opaque_of(value)) is not None:
-        out.append(_opaque_text(opaque))
+        if isinstance(opaque.message, Atom):
+            yield _write(store, opaque.message, readable, out, depth)
+        else:
+            out.append(_opaque_text(opaque))
     elif isinstance(value, ErrorValue):
         out.append("#error {:message ")
         yield _write(store, value.message, readable, out, depth)
