@@ -24,7 +24,7 @@ from capabilities.keys import PublicKey
 from capabilities.membership import Member, Membership
 from datomstore.value import Map
 from protocol.backoff import Backoff
-from protocol.errors import ProtocolError, Unreachable
+from protocol.errors import AuthenticationFailed, ProtocolError, Unreachable
 from protocol.messages import NONCE_BYTES, HandOff
 from protocol.tls import server_name
 from protocol.transport import Channel, SendItem, client_context, connect, serve, server_context
@@ -76,7 +76,7 @@ class Peers:
         self._links: dict[str, Link] = {}  # node -> the connection that requests to it take
         self._linked: defaultdict[str, trio.Event] = defaultdict(trio.Event)
         self._dialling: defaultdict[str, trio.Lock] = defaultdict(trio.Lock)
-        self._failed: dict[str, tuple[float, ProtocolError]] = {}
+        self._failed: dict[str, tuple[float, type[ProtocolError], str]] = {}
         self._kept: set[str] = set()
         self._nursery: trio.Nursery | None = None
         self._admits: Callable[[], bool] = lambda: False
@@ -229,6 +229,7 @@ class Peers:
         if current is not None:
             self._retire(current.channel)
         self._links[name] = link
+        self._failed.pop(name, None)
         self._linked.pop(name, trio.Event()).set()
         self.met(name)
 
@@ -267,15 +268,14 @@ class Peers:
     async def _dial(self, node: str) -> Channel:
         """Return a new connection; right after a failure, the failure again."""
         assert self._nursery is not None, "`run` holds the connections"
-        when, failure = self._failed.get(node, (-DIAL_AGAIN_S, None))
-        if failure is not None and trio.current_time() - when < DIAL_AGAIN_S:
-            raise failure
+        failed = self._failed.get(node)
+        if failed is not None and trio.current_time() - failed[0] < DIAL_AGAIN_S:
+            raise failed[1](failed[2])
         try:
             channel: Channel = await self._nursery.start(self._hold, node)
-        except ProtocolError as error:
-            self._failed[node] = trio.current_time(), error
+        except (Unreachable, AuthenticationFailed) as error:
+            self._failed[node] = trio.current_time(), type(error), str(error)
             raise
-        self._failed.pop(node, None)
         return channel
 
     async def _hold(

@@ -1,0 +1,117 @@
+"""Who does not read slows who sends to it, and nobody else; what waits to be sent is bounded."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import time
+import tracemalloc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import trio
+from members import FRIEND, NODE, Member, member
+
+from datomstore.value import Map
+from protocol.connection import Connection
+from protocol.limits import REQUESTS_MAX, SEND_BUFFER_BYTES
+from protocol.messages import Request
+from protocol.stream import SecureStream
+from protocol.tls import client_context, server_context
+from protocol.transport import Channel, SendItem, connect, serve
+
+OTHER = member("other")
+ITEM_BYTES = 1 << 16
+
+
+class Flood:
+    """Answers without end, and counts how far it got."""
+
+    def __init__(self) -> None:
+        self.sent = 0
+
+    async def request(self, channel: Channel, verb: str, body: Map, send: SendItem) -> Map:
+        while verb == "flood":
+            await send(Map({"data": os.urandom(ITEM_BYTES)}))
+            self.sent += 1
+        return body
+
+    async def message(self, channel: Channel, message: object) -> None:
+        raise AssertionError(message)
+
+
+@asynccontextmanager
+async def node(handler: Flood) -> AsyncIterator[tuple[str, int]]:
+    certificates = [FRIEND.certificate, OTHER.certificate]
+    context = server_context(NODE.private, NODE.certificate, certificates)
+
+    def fail(error: Exception) -> None:
+        raise error
+
+    async with trio.open_nursery() as nursery:
+        yield await nursery.start(
+            lambda task_status: serve(
+                "127.0.0.1:0",
+                context=lambda: context,
+                name="node",
+                nonce=lambda: os.urandom(16),
+                handler=handler,
+                failed=fail,
+                task_status=task_status,
+            )
+        )
+        nursery.cancel_scope.cancel()
+
+
+def context_of(who: Member) -> ssl.SSLContext:
+    return client_context(who.private, who.certificate, [NODE.certificate])
+
+
+@asynccontextmanager
+async def deaf(address: tuple[str, int]) -> AsyncIterator[None]:
+    """Be a member that asks for a lot, and reads nothing but the greeting."""
+    async with SecureStream(await trio.open_tcp_stream(*address), context_of(OTHER)) as stream:
+        connection = Connection(name="deaf", nonce=bytes(16))
+        await stream.shake_hands()
+        await stream.send_all(connection.hello())
+        connection.receive_data(await stream.receive_some())
+        for number in range(REQUESTS_MAX):
+            await stream.send_all(connection.send(Request(number, "flood", Map())))
+        yield
+
+
+async def settled(handler: Flood) -> None:
+    """Return when no more is sent: everything waits for who does not read."""
+    before = -1
+    while before != handler.sent:
+        before = handler.sent
+        await trio.testing.wait_all_tasks_blocked(0.1)
+
+
+async def test_what_waits_for_who_does_not_read_is_bounded_and_others_are_served() -> None:
+    handler = Flood()
+    async with node(handler) as address, deaf(address):
+        await settled(handler)
+        tracemalloc.start()
+        sent, waits = handler.sent, []
+        async with connect(
+            f"{address[0]}:{address[1]}",
+            context=context_of(FRIEND),
+            server=NODE.key,
+            name="friend",
+            nonce=bytes(16),
+            handler=Flood(),
+        ) as channel:
+            for number in range(200):
+                began = time.perf_counter()
+                body = Map({"number": number, "data": os.urandom(ITEM_BYTES)})
+                assert await channel.request("echo", body) == body
+                waits.append(time.perf_counter() - began)
+        kept, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        # What the system's own buffers took, one frame for each request, and the buffer of the channel.
+        in_memory = (REQUESTS_MAX + 1) * ITEM_BYTES + SEND_BUFFER_BYTES
+        assert handler.sent == sent
+        assert kept < 4 << 20
+        assert sent * ITEM_BYTES < in_memory + (16 << 20)
+        assert sorted(waits)[len(waits) // 2] < 0.1

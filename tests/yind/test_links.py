@@ -1,0 +1,90 @@
+"""Two nodes hold one connection, make it again when it breaks, and do not ask a silent node too often."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import trio
+from fleet import Fleet, fleet
+
+from protocol.errors import ProtocolError, Unreachable
+from yind.limits import DIAL_AGAIN_S
+from yind.node import Node
+
+
+def link_of(node: Node, other: str) -> tuple[object, bytes] | None:
+    link = node.peers._links.get(other)
+    return None if link is None else (link.channel, link.opener.bytes)
+
+
+async def linked(nodes: Fleet, *pairs: tuple[str, str]) -> None:
+    """Return when nodes have met, whoever dialled."""
+    with trio.fail_after(10):
+        for one, other in pairs:
+            while link_of(nodes.nodes[one], other) is None:
+                await trio.testing.wait_all_tasks_blocked(0.01)
+
+
+async def test_nodes_meet_without_being_asked_to(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha", "beta", "gamma") as nodes:
+        names = list(nodes.nodes)
+        await linked(nodes, *((a, b) for a in names for b in names if a != b))
+
+
+async def test_of_two_connections_both_keep_that_of_the_smaller_key(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        alpha, beta = nodes.nodes["alpha"], nodes.nodes["beta"]
+        await linked(nodes, ("alpha", "beta"), ("beta", "alpha"))
+        for node, other in ((alpha, "beta"), (beta, "alpha")):
+            await node.peers._dial(other)  # as if each had not heard of the other's
+        keys = sorted(nodes.cluster.node(name).key.bytes for name in nodes.nodes)
+        with trio.fail_after(10):
+            for node, other in ((alpha, "beta"), (beta, "alpha")):
+                while len(node.peers._open) > 1:
+                    await trio.testing.wait_all_tasks_blocked(0.05)
+                found = link_of(node, other)
+                assert found is not None
+                assert found[1] == keys[0]
+        assert await nodes.result("alpha", '(hop! "beta")', nodes.token()) == '"beta"'
+
+
+async def test_a_connection_that_broke_is_made_again(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        await linked(nodes, ("alpha", "beta"), ("beta", "alpha"))
+        channel = await nodes.nodes["alpha"].peers.channel("beta")
+        channel.close("as if a cable broke")
+        await linked(nodes, ("alpha", "beta"), ("beta", "alpha"))
+        await nodes.crash("beta")
+        with trio.fail_after(5):
+            while link_of(nodes.nodes["alpha"], "beta") is not None:
+                await trio.testing.wait_all_tasks_blocked(0.01)
+        await nodes.start("beta")
+        await linked(nodes, ("alpha", "beta"), ("beta", "alpha"))
+
+
+async def test_many_that_want_a_silent_node_ask_it_once(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        await nodes.crash("beta")
+        peers = nodes.nodes["alpha"].peers
+        with trio.fail_after(5):
+            while link_of(nodes.nodes["alpha"], "beta") is not None:
+                await trio.testing.wait_all_tasks_blocked(0.01)
+        with pytest.raises(Unreachable):
+            await peers.channel("beta")
+        failures: list[ProtocolError] = []
+
+        async def want() -> None:
+            try:
+                await peers.channel("beta")
+            except ProtocolError as error:
+                failures.append(error)
+
+        began = trio.current_time()
+        async with trio.open_nursery() as nursery:
+            for _ in range(100):
+                nursery.start_soon(want)
+        # An attempt's failure has a cause; one that is remembered has none.
+        attempts = sum(error.__cause__ is not None for error in failures)
+        assert len(failures) == 100
+        assert attempts <= 1 + (trio.current_time() - began) / DIAL_AGAIN_S
