@@ -567,6 +567,7 @@ async def serve(
     failed: Callable[[Exception], None],
     hosted: Hosted = nullcontext,
     applicants: Applicants | None = None,
+    stranger: Callable[[str], None] = lambda source: None,
     task_status: trio.TaskStatus[tuple[str, int]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Accept connections until cancelled; starts with the address it listens on.
@@ -580,6 +581,7 @@ async def serve(
         failed: told about faults of ours in a connection's work; only that connection ends.
         hosted: entered for the life of every channel that was accepted.
         applicants: answers who applies for membership, if the context lets such in.
+        stranger: told from where somebody came who did not show a key that counts.
         task_status: told the address when connections are accepted.
 
     Raises:
@@ -596,6 +598,7 @@ async def serve(
         failed=failed,
         hosted=hosted,
         applicants=applicants,
+        stranger=stranger,
         task_status=task_status,
     )
 
@@ -610,6 +613,7 @@ async def serve_listeners(
     failed: Callable[[Exception], None],
     hosted: Hosted = nullcontext,
     applicants: Applicants | None = None,
+    stranger: Callable[[str], None] = lambda source: None,
     task_status: trio.TaskStatus[tuple[str, int]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """As `serve`, on listeners that exist already."""
@@ -624,7 +628,9 @@ async def serve_listeners(
             if isinstance(guest, bytes):
                 if applicants is not None:
                     await _answer_applicant(stream, await applicants(guest, source))
-            elif guest is not None:
+            elif guest is None:
+                stranger(source)
+            else:
                 await _host(stream, entrance, *guest, handler, hosted)
         except* Exception as group:
             failed(group)

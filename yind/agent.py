@@ -24,6 +24,7 @@ from enum import StrEnum
 import msgspec
 
 from capabilities.handles import Handle
+from yind.audit import Decision
 from yind.cesk import Fault, Machine
 
 
@@ -162,6 +163,7 @@ class Agent:
     saved_fuel: int = 0  # machine fuel at the last commit
     saved_at: float = 0.0  # trio's clock at the last commit
     wake: Callable[[], None] | None = None  # ends the wait of a sleeping agent early
+    decisions: list[Decision] = field(default_factory=list)  # about it, since its last commit
     watchers: set[Callable[[dict[str, object]], None]] = field(default_factory=set)
 
     @property

@@ -15,6 +15,7 @@ import trio
 from datomstore.batch import Batch
 from datomstore.streams import Streams
 from yind.agent import Agent, AgentRecord, State, decode_record, encode_record
+from yind.audit import Decision, own_decisions
 from yind.authority import Authority
 from yind.cesk import Status
 from yind.clock import Clock
@@ -37,6 +38,7 @@ class Agents:
         self._code = code
         self.clock = clock
         self._by_id: dict[bytes, Agent] = {}
+        self._audit = authority.audit
         self._commits = GroupCommit(streams, authority.write_decisions, authority.written)
 
     def __iter__(self) -> Iterator[Agent]:
@@ -95,12 +97,15 @@ class Agents:
         record, machine = agent.record, agent.machine
         kept = record.image, record.fuel_used
         waits = machine is not None and machine.status is Status.EFFECT
+        asked = own_decisions()
 
         def work(batch: Batch) -> None:
             if stage is not None:
                 stage(batch)
             if self._by_id.get(record.id) is agent:  # not of an earlier visit
                 self.put(batch, agent)
+            self._audit.release(agent.decisions)
+            self._audit.release(asked)
 
         def undo() -> None:
             record.image, record.fuel_used = kept
@@ -117,6 +122,7 @@ class Agents:
             stage(batch)
             if self._by_id.get(agent.record.id) is agent:
                 self._put_record(batch, agent)
+            self._audit.release(agent.decisions)
 
         def saved(error: BaseException | None) -> None:
             if error is None:
@@ -139,7 +145,24 @@ class Agents:
 
     async def write(self, stage: Work) -> None:
         """Make something durable that concerns no agent's state."""
-        await self._commits.commit(stage)
+        asked = own_decisions()
+
+        def work(batch: Batch) -> None:
+            stage(batch)
+            self._audit.release(asked)
+
+        await self._commits.commit(work)
+
+    async def write_decisions(self, decisions: list[Decision]) -> None:
+        """Make decisions durable before anybody sees what they allowed."""
+        if decisions or self._audit.waiting_count:
+            self._audit.release(decisions)
+            await self._commits.commit(_nothing)
+
+    def note_turned_away(self, source: str) -> None:
+        """Note who came without showing who they are."""
+        if self._audit.turned_away(source, "no key of the cluster was shown", self.clock.now_ms()):
+            self._commits.submit(_nothing, _untold)
 
     def put(self, batch: Batch, agent: Agent) -> None:
         """Write the agent's record into a storage transaction, with the image of its machine."""
@@ -174,6 +197,14 @@ class Agents:
         agent.record.denied_right = denied_right
         agent.become(State.PAUSED, self.clock.now_ms(), reason)
         await self.commit(agent)
+
+
+def _nothing(batch: Batch) -> None:
+    pass
+
+
+def _untold(error: BaseException | None) -> None:
+    pass
 
 
 def log_line(record: AgentRecord, line: str) -> None:

@@ -1,10 +1,8 @@
 """Who may do what on this node, decided from tokens and written down.
 
-Is:     verification of presented tokens, the decision on every request, the list of revocations, and the audit
-        stream, where every refusal and every allowed effect becomes a fact.
+Is:     verification of presented tokens, the decision on every request, and the list of revocations.
 Is not: the token format (`capabilities`), nor any right by identity or place: no token, no right.
-Fits:   `yind.effects` asks for agents, `yind.control` for people; decisions wait in memory until the next storage
-        transaction of the node takes them along (`write_decisions`).
+Fits:   `yind.effects` asks for agents, `yind.control` for people; every decision goes to `yind.audit`.
 
 Resources are named by text: a stream is "node/name", a node itself (to spawn on it, to travel to it, to look at
 its agents) is "node".
@@ -33,27 +31,14 @@ from capabilities.verify import (
     verify_chain,
 )
 from datomstore.batch import Batch
-from datomstore.streams import Stream
-from datomstore.value import Keyword, Map
 from yind.agent import Agent
+from yind.audit import Audit, Decision
 from yind.clock import Clock
 from yind.errors import Denied
 
 TABLE = "authority"
 REVOCATIONS = b"revocations"
 METER_TABLE = "meter"  # block id -> its account
-
-
-class Decision(NamedTuple):
-    """One answer to "may I?", before it is a fact."""
-
-    who: str  # an agent's id, or the key of whoever asked
-    verb: str
-    resource: str
-    allowed: bool
-    reason: str
-    block: bytes | None  # id of the block that decided
-    at_ms: int
 
 
 class Paid(NamedTuple):
@@ -74,19 +59,18 @@ class Authority:
     """Decides for one node."""
 
     def __init__(
-        self, *, roots: frozenset[PublicKey], key: PrivateKey, clock: Clock, audit: Stream
+        self, *, roots: frozenset[PublicKey], key: PrivateKey, clock: Clock, audit: Audit
     ) -> None:
         self._roots = roots
         self._key = key
         self._former: PrivateKey | None = None
         self._lineage = NO_LINEAGE
         self._clock = clock
-        self._audit = audit
+        self.audit = audit
         self._cache = BlockCache()
         self._meter = Meter(key.public)
         self.revoked = RevocationSet()
         self.revocation_age_s: Callable[[], int | None] = lambda: None  # how old it may be
-        self._decisions: list[Decision] = []
 
     def load(self, batch: Batch) -> None:
         """Read what earlier runs of this node knew."""
@@ -403,15 +387,11 @@ class Authority:
 
     def refuse(self, who: str, verb: str, resource: str, reason: str) -> None:
         """Note a refusal that was decided elsewhere, such as a token that did not verify."""
-        self._decisions.append(
-            Decision(who, verb, resource, False, reason, None, self._clock.now_ms())
-        )
+        self.audit.note(Decision(who, verb, resource, False, reason, None, self._clock.now_ms()))
 
     def accept(self, who: str, verb: str, resource: str, reason: str) -> None:
         """Note what was allowed for another reason than a token, such as a ticket."""
-        self._decisions.append(
-            Decision(who, verb, resource, True, reason, None, self._clock.now_ms())
-        )
+        self.audit.note(Decision(who, verb, resource, True, reason, None, self._clock.now_ms()))
 
     def _note(
         self,
@@ -423,20 +403,13 @@ class Authority:
         reason: str,
         block: bytes | None,
     ) -> None:
-        self._decisions.append(
+        self.audit.note(
             Decision(who, verb_name(verb), resource, allowed, reason, block, self._clock.now_ms())
         )
 
-    @property
-    def undecided_count(self) -> int:
-        """Return how many decisions wait to be written."""
-        return len(self._decisions)
-
     def write_decisions(self, batch: Batch) -> None:
-        """Append the waiting decisions to the audit stream, in the storage transaction given."""
-        decisions, self._decisions = self._decisions, []
-        if decisions:
-            batch.transact(self._audit, [_facts(decision) for decision in decisions])
+        """Write the waiting decisions and what was spent, in the storage transaction given."""
+        self.audit.stage(batch)
         for block, row in self._meter.changed():
             if row is None:
                 batch.delete(METER_TABLE, block)
@@ -445,6 +418,7 @@ class Authority:
 
     def written(self) -> None:
         """Note that the last storage transaction of the node is durable."""
+        self.audit.durable()
         self._meter.kept()
 
     def write_revocations(self, batch: Batch) -> None:
@@ -455,18 +429,3 @@ class Authority:
 def verb_name(verb: Verb) -> str:
     """Return the word people use for a verb."""
     return (verb.name or str(int(verb))).lower()
-
-
-def _facts(decision: Decision) -> Map:
-    facts: dict[Keyword, object] = {
-        Keyword("audit/who"): decision.who,
-        Keyword("audit/verb"): Keyword(decision.verb),
-        Keyword("audit/resource"): decision.resource,
-        Keyword("audit/allowed"): decision.allowed,
-        Keyword("audit/at-ms"): decision.at_ms,
-    }
-    if decision.reason:
-        facts[Keyword("audit/reason")] = decision.reason
-    if decision.block is not None:
-        facts[Keyword("audit/block")] = decision.block
-    return Map(facts)

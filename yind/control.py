@@ -30,6 +30,7 @@ from yang.program import Program
 from yind.admission import Admission, Bearer
 from yind.agent import ENDED, Agent, AgentRecord, FaultData, State
 from yind.agents import Agents
+from yind.audit import Decision, on_behalf
 from yind.authority import Authority
 from yind.cesk import Machine
 from yind.cesk.errors import MachineError
@@ -141,15 +142,22 @@ class Control:
         own, other = VERBS.get(verb), self._more.get(verb)
         if own is None and other is None:
             raise RequestInvalid(f"no request {verb!r}")
-        try:
-            if own is not None:
-                answer = await own(self, session, Fields(body), send)
-            else:
-                assert other is not None, verb
-                answer = await other(session, Fields(body))
-        finally:
-            if self._authority.undecided_count:
-                await self._agents.write(lambda batch: None)
+        decisions: list[Decision] = []
+
+        async def send_decided(item: Map) -> None:
+            if decisions:
+                await self._agents.write_decisions(decisions)
+            await send(item)
+
+        with on_behalf(verb, decisions):
+            try:
+                if own is not None:
+                    answer = await own(self, session, Fields(body), send_decided)
+                else:
+                    assert other is not None, verb
+                    answer = await other(session, Fields(body))
+            finally:
+                await self._agents.write_decisions(decisions)
         return answer if isinstance(answer, Map) else Map({"value": answer})
 
     def _allow(self, session: Session, verb: Verb, resource: str) -> None:
@@ -439,6 +447,7 @@ class Control:
     async def agent_show(self, session: Session, fields: Fields, send: SendItem) -> object:
         """Show one agent with its frames and locals."""
         agent = self._agent(session, fields, Verb.QUERY)
+        await self._agents.write_decisions(agent.decisions)  # its locals show what it has read
         frames: tuple[object, ...] = ()
         if not agent.running and not agent.ended:
             self._agents.load(agent)

@@ -31,6 +31,7 @@ from yang.evaluation import Asked
 from yind.admission import Admission, Bearer
 from yind.agent import Agent, State
 from yind.agents import Agents, log_line
+from yind.audit import on_behalf
 from yind.authority import Authority
 from yind.cesk import Machine
 from yind.clock import Clock
@@ -112,7 +113,8 @@ class Effects:
     async def perform(self, agent: Agent, machine: Machine) -> None:
         """Answer the machine's effect. Raises Denied, EffectInvalid or HopRefused."""
         name, arguments = machine.effect
-        await self._handlers[name](agent, machine, arguments)
+        with on_behalf(name, agent.decisions):
+            await self._handlers[name](agent, machine, arguments)
 
     # -- data --
 
@@ -295,6 +297,8 @@ class Effects:
         most = SESSION_TEXT_BYTES_MAX if session else LOG_LINE_BYTES_MAX
         if len(line.encode()) > most:
             raise EffectInvalid(f"log!: the line is longer than {most} bytes")
+        if agent.watchers:
+            await self._agents.write_decisions(agent.decisions)  # what led to the line
         for piece in _pieces(line) if session else (line,):
             log_line(agent.record, piece)
             agent.notify({"kind": "log", "line": piece})

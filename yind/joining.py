@@ -182,8 +182,7 @@ class Joining:
             answer = STRANGER
             self._rejected.append(self._clock.now_ms())
             self._authority.refuse(source, "admit", self._node, str(error))
-        if self._authority.undecided_count:
-            await self._agents.write(lambda batch: None)
+        await self._agents.write_decisions([])
         return encode_answer(answer)
 
     def _is_besieged(self) -> bool:

@@ -60,3 +60,5 @@ VERDICTS_KEPT = 16_384  # of policies, some hundred bytes each
 SUBJECTS_KEPT = 8  # analysed programs that may be asked about again, up to some megabytes each
 REFUSALS_KEPT = 256  # reasons for the nodes that sent what was refused
 REASONS_WAIT_S = 5.0  # for a node to say why its policies refused an agent
+TURNED_AWAY_EACH_MS = 60_000  # who is not let in is noted so often, for each address
+TURNED_AWAY_SOURCES_MAX = 256  # addresses noted in that time

@@ -30,6 +30,7 @@ from protocol.transport import Channel
 from yind.admission import Admission
 from yind.agent import State
 from yind.agents import Agents
+from yind.audit import Audit
 from yind.authority import Authority
 from yind.clock import Clock
 from yind.code import CodeLibrary
@@ -70,7 +71,7 @@ class Node:
         ledger = _loaded_ledger(config, _parsed_root(config))
         self.storage = _opened_storage(config)
         self.streams = Streams(self.storage, now_ms=clock.now_ms)
-        audit = self.streams.open(AUDIT_STREAM)
+        audit = Audit(self.streams.open(AUDIT_STREAM), config.name)
         self.authority = Authority(roots=frozenset(), key=key, clock=clock, audit=audit)
         self.code = CodeLibrary(self.streams)
         self.agents = Agents(self.streams, self.authority, self.code, clock)
@@ -88,6 +89,7 @@ class Node:
             clock=clock,
             on_request=self._request,
             on_message=self._message,
+            on_stranger=self.agents.note_turned_away,
         )
         self.admission = Admission(
             node=config.name,

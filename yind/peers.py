@@ -64,6 +64,7 @@ class Peers:
         clock: Clock,
         on_request: OnRequest,
         on_message: OnMessage,
+        on_stranger: Callable[[str], None],
     ) -> None:
         self._name = name
         self._identity = identity
@@ -71,6 +72,7 @@ class Peers:
         self._clock = clock
         self._on_request = on_request
         self._on_message = on_message
+        self._on_stranger = on_stranger
         self._sessions: WeakKeyDictionary[Channel, Session] = WeakKeyDictionary()
         self._open: set[Channel] = set()
         self._links: dict[str, Link] = {}  # node -> the connection that requests to it take
@@ -187,6 +189,7 @@ class Peers:
             failed=_report,
             hosted=self._hosted,
             applicants=self._apply,
+            stranger=self._on_stranger,
             task_status=task_status,
         )
 

@@ -97,7 +97,11 @@ def test_an_agent_killed_fifty_times_appends_everything_exactly_once(cluster: Cl
     with connected(cluster, "alpha") as client:
         query = "[:find ?e ?n :where [?e :counter/number ?n]]"
         answer = client.request("query", Map({"stream": "counter", "query": query}))["value"]
+        query = """[:find (count ?e) . :where [?e :audit/effect "transact!"] [?e :audit/allowed true]
+                                             [?e :audit/resource "alpha/counter"]]"""
+        allowed = client.request("query", Map({"stream": "audit", "query": query}))["value"]
     assert sorted(number for _, number in answer) == list(range(1, last + 1))
+    assert allowed == last, "each append was committed with the decision that allowed it"
 
 
 @pytest.mark.timeout(120)

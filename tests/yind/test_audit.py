@@ -1,0 +1,194 @@
+"""What was decided is in the audit stream with what it allowed: never one without the other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import trio
+from fleet import Fleet, fleet
+
+from capabilities.caveats import Verb
+from datomstore.datalog import q
+from datomstore.storage.memory import MemoryStorage
+from datomstore.streams import Streams
+from datomstore.value import Keyword, Map
+from protocol.client import RemoteError
+from yind.audit import Audit, Decision, on_behalf, own_decisions
+from yind.node import Node
+
+ALL = """[:find ?e ?who ?verb ?effect ?resource ?allowed ?node
+          :where [?e :audit/who ?who] [?e :audit/verb ?verb] [?e :audit/resource ?resource] [?e :audit/node ?node]
+                 [?e :audit/allowed ?allowed] [(get-else $ ?e :audit/effect "") ?effect]]"""
+
+
+async def audit(nodes: Fleet, name: str, effect: str) -> list[tuple[str, str, bool]]:
+    rows = (await nodes.ask(name, "query", query=ALL, stream="audit"))["value"]
+    return [
+        (verb.name, resource, allowed)
+        for _, _, verb, did, resource, allowed, _ in sorted(rows)
+        if did == effect
+    ]
+
+
+def decision(reason: str) -> Decision:
+    return Decision("someone", "read", "alpha/x", True, reason, None, 1)
+
+
+def written(streams: Streams) -> list[str]:
+    query = "[:find ?e ?why :where [?e :audit/reason ?why]]"
+    return [why for _, why in sorted(q(query, streams.get("audit").db()))]
+
+
+def test_a_decision_waits_for_the_commit_of_what_it_is_about() -> None:
+    streams = Streams(MemoryStorage(), now_ms=lambda: 1)
+    notes = Audit(streams.open("audit"), "alpha")
+    of_agent: list[Decision] = []
+    with on_behalf("q", of_agent):
+        notes.note(decision("agent's"))
+        assert own_decisions() is of_agent
+    notes.note(decision("anybody's"))
+    with streams.batch() as batch:
+        notes.stage(batch)
+    notes.durable()
+    assert written(streams) == ["anybody's"]
+    with streams.batch() as batch:
+        notes.release(of_agent)
+        notes.stage(batch)
+    notes.durable()
+    assert written(streams) == ["anybody's", "agent's"]
+
+
+def test_a_transaction_that_fails_leaves_its_decisions_to_the_next() -> None:
+    streams = Streams(MemoryStorage(), now_ms=lambda: 1)
+    notes = Audit(streams.open("audit"), "alpha")
+    notes.note(decision("first"))
+
+    def failing() -> None:
+        with streams.batch() as batch:
+            notes.stage(batch)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        failing()
+    notes.note(decision("second"))
+    with streams.batch() as batch:
+        notes.stage(batch)
+    notes.durable()
+    assert written(streams) == ["first", "second"]
+
+
+def test_what_a_task_decides_after_its_request_is_not_lost() -> None:
+    streams = Streams(MemoryStorage(), now_ms=lambda: 1)
+    notes = Audit(streams.open("audit"), "alpha")
+
+    async def main() -> None:
+        asked: list[Decision] = []
+        later = trio.Event()
+
+        async def child() -> None:
+            await later.wait()
+            notes.note(decision("late"))
+
+        async with trio.open_nursery() as nursery:
+            with on_behalf("agent.migrate", asked):
+                nursery.start_soon(child)
+            later.set()
+        assert asked == []
+
+    trio.run(main)
+    assert notes.waiting_count == 1
+
+
+def test_of_an_address_only_now_and_then_is_noted_that_it_was_turned_away() -> None:
+    notes = Audit(Streams(MemoryStorage(), now_ms=lambda: 1).open("audit"), "alpha")
+    told = [notes.turned_away("10.0.0.1", "no key", at) for at in (0, 1, 59_999, 60_000)]
+    assert told == [True, False, False, True]
+    for number in range(1000):
+        notes.turned_away(f"10.1.{number // 256}.{number % 256}", "no key", 60_001)
+    assert notes.waiting_count < 300
+
+
+async def test_every_effect_of_an_agent_is_there_under_its_name(tmp_path: Path) -> None:
+    source = """(transact! "log" [{:n 1}]) (q '[:find ?n :where [_ :n ?n]] "log") (hop! "beta")
+                (try (q '[:find ?n :where [_ :n ?n]] "none") (catch Exception e 0))"""
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        agent = await nodes.spawn("alpha", source, nodes.token())
+        with trio.fail_after(30):
+            await nodes.settled("alpha", agent)
+        assert await audit(nodes, "alpha", "agent.spawn") == [("spawn", "alpha", True)]
+        assert await audit(nodes, "alpha", "transact!") == [("append", "alpha/log", True)]
+        assert await audit(nodes, "alpha", "q") == [("read", "alpha/log", True)]
+        assert await audit(nodes, "alpha", "hop!") == [("migrate", "beta", True)]
+        assert await audit(nodes, "beta", "q") == [("read", "beta/none", True)]
+        rows = (await nodes.ask("beta", "query", query=ALL, stream="audit"))["value"]
+        assert {node for *_, node in rows} == {"beta"}
+        assert ("migrate", "beta", True) in {
+            (verb.name, res, ok) for _, _, verb, _, res, ok, _ in rows
+        }
+
+
+async def test_refusals_of_requests_and_of_strangers_are_there(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        reader = nodes.token((Verb.READ, "alpha/**"))
+        async with nodes.connected("alpha", reader) as channel:
+            with pytest.raises(RemoteError):
+                await channel.request("agent.kill", Map({"id": "ab"}))
+        assert await audit(nodes, "alpha", "agent.kill") == [("spawn", "alpha", False)]
+        host, port = nodes.nodes["alpha"].address
+        stream = await trio.open_tcp_stream(host, port)
+        await stream.send_all(b"GET / HTTP/1.1\r\n\r\n")
+        await stream.receive_some()
+        await stream.aclose()
+        with trio.fail_after(5):
+            found = await audit(nodes, "alpha", "handshake")
+            while not found:
+                found = await audit(nodes, "alpha", "handshake")
+        assert found == [("connect", "alpha", False)]
+
+
+async def test_what_a_follower_sees_is_noted_before(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        await nodes.ask("alpha", "stream.transact", stream="s", data=(Map({Keyword("n"): 1}),))
+        seen: list[int] = []
+
+        async def see(item: Map) -> None:
+            stream = nodes.nodes["alpha"].streams.get("audit")
+            seen.append(sum(1 for _ in stream.db().datoms("aevt", Keyword("audit/who"))))
+
+        before = sum(
+            1
+            for _ in nodes.nodes["alpha"]
+            .streams.get("audit")
+            .db()
+            .datoms("aevt", Keyword("audit/who"))
+        )
+        async with nodes.connected("alpha") as channel:
+            async for item in channel.stream("stream.log", Map({"stream": "s", "from": 0})):
+                await see(item)
+        assert seen
+        assert seen[0] == before + 2, "the rights to read and to see history were noted first"
+
+
+def appended(node: Node) -> int:
+    if not node.streams.exists("log"):
+        return 0
+    return sum(1 for _ in node.streams.get("log").db().datoms("aevt", Keyword("n")))
+
+
+async def test_a_crash_leaves_neither_an_effect_without_its_decision_nor_the_reverse(
+    tmp_path: Path,
+) -> None:
+    source = '(loop [i 1] (transact! "log" [{:n i}]) (if (< i 400) (recur (inc i)) i))'
+    async with fleet(tmp_path, "alpha") as nodes:
+        agent = await nodes.spawn("alpha", source, nodes.token())
+        for pause in (0.01, 0.05, 0.002, 0.1):
+            await trio.sleep(pause)  # the moment of the crash, not a wait for anything
+            await nodes.crash("alpha")
+            node = await nodes.start("alpha")
+            before = appended(node)
+            decided = len(await audit(nodes, "alpha", "transact!"))
+            assert before <= decided <= appended(node), "both were committed together"
+        with trio.fail_after(30):
+            await nodes.settled("alpha", agent)
+        assert len(await audit(nodes, "alpha", "transact!")) == 400
