@@ -40,6 +40,7 @@ AGENT = """
 (transact! "steps" [{:step/agent me :step/at (str "then " (here))}])
 (here)
 """
+APPENDS = '[:find (count ?e) . :where [?e :audit/effect "transact!"] [?e :audit/allowed true]]'
 STEPS = "[:find ?e ?agent ?at :where [?e :step/agent ?agent] [?e :step/at ?at]]"
 
 
@@ -103,6 +104,16 @@ def counted(cluster: Cluster) -> Counter[tuple[str, str]]:
     return found
 
 
+def decided(cluster: Cluster) -> int:
+    """Return how many appends of agents were allowed, at both nodes together."""
+    total = 0
+    for node in NODES:
+        with connected(cluster, node) as client:
+            answer = client.request("query", Map({"stream": "audit", "query": APPENDS}))["value"]
+            total += answer or 0
+    return total
+
+
 class Cut:
     """One agent, and one node whose power is cut on the agent's way."""
 
@@ -160,6 +171,9 @@ def test_a_hand_off_survives_a_loss_of_power_at_every_moment(running: Daemons, v
     cuts = list(every_moment(running, victim, stride=STRIDE))
     found = counted(running.cluster)
     assert [wrong for cut in cuts if (wrong := cut.wrong(found))] == []
+    assert found.total() == decided(running.cluster), (
+        "no append without its decision, none the other way round"
+    )
     kinds = {f"{when} a {what}" for when in ("before", "after") for what in ("flush", "message")}
     assert {cut.at for cut in cuts} <= kinds
     assert len(cuts) >= MOMENTS_MIN / STRIDE
