@@ -102,6 +102,8 @@ __all__ = [
     "Verified",
     "Verify",
     "Withdraw",
+    "attempt_bytes",
+    "attempt_ms",
     "decode",
     "encode",
     "latest_attempt",
@@ -165,7 +167,10 @@ class Verified:
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
-    """Target: `Verify` came to no verdict, as when the source is gone; its offer may come again."""
+    """Target: `Verify` came to no verdict, as when the source is gone, or what is held is in the way.
+
+    The offer may come again.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +205,7 @@ class Send:
 
     def message(self) -> HandOff:
         """Return the message. Not for an Offer."""
-        attempt = self.attempt.to_bytes(ATTEMPT_BYTES, "big")
+        attempt = attempt_bytes(self.attempt)
         if self.kind is Refuse:
             return Refuse(self.agent, self.epoch, attempt, self.code, self.reason)
         assert self.kind is not Offer, self.kind
@@ -212,7 +217,7 @@ class Send:
     ) -> Offer:
         """Return the message of an Offer."""
         assert self.kind is Offer, self.kind
-        attempt = self.attempt.to_bytes(ATTEMPT_BYTES, "big")
+        attempt = attempt_bytes(self.attempt)
         return Offer(self.agent, self.epoch, attempt, digest, programs, tokens, body)
 
 
@@ -264,6 +269,16 @@ def new_attempt(now_ms: int, chance: bytes) -> int:
     """
     assert len(chance) == CHANCE_BYTES, len(chance)
     return (now_ms << 8 * CHANCE_BYTES | int.from_bytes(chance, "big")) & ATTEMPT_MAX
+
+
+def attempt_ms(attempt: int) -> int:
+    """Return when an attempt was made, by its source's clock, in milliseconds since 1970."""
+    return attempt >> 8 * CHANCE_BYTES
+
+
+def attempt_bytes(attempt: int) -> bytes:
+    """Return an attempt as messages have it."""
+    return attempt.to_bytes(ATTEMPT_BYTES, "big")
 
 
 @dataclass(frozen=True, slots=True)
@@ -430,6 +445,8 @@ class Target:
                 return self._verified(self.pending, event)
             case Interrupted() if self.pending is not None and self.pending.record is None:
                 return self._interrupted(self.pending)
+            case Interrupted() if self.pending is None:
+                return replace(self, held=None), []
             case Persisted(record) if self.pending is not None and record == self.pending.record:
                 return self._persisted(self.pending)
             case Decline(code, reason) if self.held is not None and self.pending is None:

@@ -113,6 +113,7 @@ class AgentRecord(msgspec.Struct):
     fault_data: FaultData | None = None  # the same as data, when it is an error of the program
     moved_to: str | None = None
     denied_right: str | None = None  # "read alpha/stdlib": what a paused agent lacks
+    expires_s: int = 0  # of an agent that moved: when the last of its tokens expires
     wake_ms: int | None = None  # a sleeping agent's deadline, so that a restart does not sleep anew
     memory_held: tuple[bytes, int] | None = (
         None  # the token that pays for its memory here, and how much

@@ -60,6 +60,10 @@ class Agents:
         assert before is None or before.ended, before
         self._by_id[agent.record.id] = agent
 
+    def forget(self, agent_id: bytes) -> None:
+        """Know nothing of an agent any more, if it is known."""
+        self._by_id.pop(agent_id, None)
+
     def get(self, agent_id: bytes) -> Agent | None:
         """Return the agent of a full id, if this node knows it."""
         return self._by_id.get(agent_id)

@@ -52,6 +52,10 @@ from yind.limits import (
 )
 from yind.luggage import opened, record_of
 
+FORGOTTEN_TABLE = (
+    "forgotten"  # "" -> up to which attempt this node may have known more than it does
+)
+
 _log = structlog.get_logger()
 
 
@@ -95,6 +99,7 @@ class Arrivals:
         self._journeys = journeys
         self._targets: dict[bytes, Target] = {}
         self._guests: dict[bytes, Guest] = {}  # agent -> what is held, the latest attempt
+        self._forgotten = handoff.NOTHING_FORGOTTEN
         self._events: deque[tuple[Channel, bytes, handoff.Event]] = deque()
         self._stepping = False
         self._checks = 0  # in tasks
@@ -106,10 +111,15 @@ class Arrivals:
         self._nursery = nursery
         self._ready = ready
 
-    def recover(self, records: dict[bytes, list[handoff.Record]]) -> None:
-        """Read what an earlier run of this node knew."""
+    def recover(self, batch: Batch, records: dict[bytes, list[handoff.Record]]) -> None:
+        """Read what an earlier run of this node knew, and up to where it knew more."""
+        forgotten = batch.get(FORGOTTEN_TABLE, b"")
+        if forgotten is not None:
+            self._forgotten = int.from_bytes(forgotten, "big")
         for agent_id, kept in records.items():
-            self._targets[agent_id] = Target.restart(kept, self._epoch(agent_id))
+            self._targets[agent_id] = Target.restart(
+                kept, self._epoch(agent_id), forgotten=self._forgotten
+            )
 
     def _epoch(self, agent_id: bytes) -> int:
         agent = self._agents.get(agent_id)
@@ -154,11 +164,38 @@ class Arrivals:
     def _target(self, agent_id: bytes) -> Target:
         epoch = self._epoch(agent_id)
         target = self._targets.get(agent_id)
-        return Target.fresh(agent_id, epoch) if target is None else target.living(epoch)
+        if target is None:
+            return Target.fresh(agent_id, epoch, self._forgotten)
+        return target.living(epoch)
 
     def expects(self, agent_id: bytes) -> bool:
         """Return whether an agent is being checked or taken, so that it may be here soon."""
         return self._target(agent_id).pending is not None
+
+    # -- what is forgotten --
+
+    def only_refused(self) -> list[bytes]:
+        """Return the agents of which nothing is known here but that they were refused."""
+        return [
+            agent_id
+            for agent_id, target in self._targets.items()
+            if target.pending is None and target.held is None and self._agents.get(agent_id) is None
+        ]
+
+    def forget(self, agents: list[bytes], latest: int) -> int:
+        """Know nothing of agents any more, but that it was about attempts up to one; return up to which for all."""
+        self._forgotten = max(self._forgotten, latest)
+        for agent_id in agents:
+            self._targets.pop(agent_id, None)
+        return self._forgotten
+
+    def give_up_holds(self, before_ms: int) -> None:
+        """Make room: what was offered before a time and never given will be offered again."""
+        for agent_id, guest in tuple(self._guests.items()):
+            target = self._target(agent_id)
+            if guest.record.since_ms < before_ms and target.pending is None:
+                self._targets[agent_id], _ = target.step(handoff.Interrupted())
+                del self._guests[agent_id]
 
     def _answer(self, channel: Channel, message: HandOff) -> None:
         with suppress(Unreachable):  # the source is gone; it asks again

@@ -29,6 +29,12 @@ IMAGE_AT_ONCE_MAX = (
 )  # an offer that is no larger is checked where it comes, within a millisecond
 COMMIT_LATER_S = 0.05  # what nobody waits for is written with what comes next, or after so long
 JOURNEY_MARKS_KEPT = 1 << 16  # of some 5,000 journeys; 6 MB
+HOLD_S = (
+    30  # an agent that was offered and not given for so long makes room; its source offers it again
+)
+FORGET_EVERY_S = 600  # how often a node looks for what it can forget
+FORGET_AFTER_S = 86_400  # no attempt younger than this is forgotten; clocks may be apart by less
+FORGET_AT_ONCE = 1_000  # agents of one look, which takes some ten milliseconds
 HELD_MAX = 1_024  # agents offered to this node that their source has not given yet
 GOSSIP_S = 5.0  # how often two nodes compare what they know of revocations and members
 GOSSIP_TOLD_MAX = 64  # items in one message that tells what is new

@@ -34,6 +34,7 @@ from yind.code import CodeLibrary
 from yind.config import AgentLimits
 from yind.departures import HOP_TABLE, RECORD_TABLE, Departures
 from yind.errors import AdmissionRefused, AgentState, HopRefused
+from yind.forgetting import Forgetting
 from yind.journeys import Journeys, Stage
 from yind.limits import REASONS_WAIT_S
 from yind.peers import Peers
@@ -78,6 +79,9 @@ class Migration:
             clock=clock,
             limits=limits,
         )
+        self.forgetting = Forgetting(
+            agents=agents, departures=self._departures, arrivals=self._arrivals, clock=clock
+        )
 
     async def run(
         self,
@@ -90,6 +94,7 @@ class Migration:
             self._departures.start(nursery, ready)
             self._arrivals.start(nursery, ready)
             self._recover()
+            nursery.start_soon(self.forgetting.run)
             task_status.started()
             await trio.sleep_forever()
 
@@ -99,7 +104,7 @@ class Migration:
             for _, data in batch.scan(RECORD_TABLE):
                 record = handoff.decode(data)
                 records.setdefault(record.agent, []).append(record)
-            self._arrivals.recover(records)
+            self._arrivals.recover(batch, records)
             self._departures.recover(batch, records)
 
     def holds(self, agent: Agent) -> bool:

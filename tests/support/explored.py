@@ -209,6 +209,9 @@ class Behaviour:
                 yield self._step("a person takes it back", self._source(fewer, Force()))
         if node.forgets_left and node.disk and node.idle:
             yield Step("forgets the agent", self._forget(node), ())
+        if node.target.held is not None and node.target.pending is None:
+            given_up = self._target(node, Interrupted())
+            yield self._step("gives up what it holds, without a word", given_up)
         if node.refusals_left and node.target.held is not None:
             fewer = replace(node, refusals_left=node.refusals_left - 1)
             declined = self._target(fewer, Decline("node/full", "no room"))
