@@ -120,9 +120,9 @@ async def test_what_is_held_and_never_given_makes_room_and_may_come_again(tmp_pa
         beta = nodes.nodes["beta"]
         arrivals, real, deaf = beta.migration._arrivals, beta.migration.message, True
 
-        async def message(channel: object, message: object) -> None:
+        def message(channel: object, message: object) -> None:
             if not (deaf and isinstance(message, Go)):
-                await real(channel, message)  # type: ignore[arg-type]
+                real(channel, message)  # type: ignore[arg-type]
 
         beta.migration.message = message  # type: ignore[method-assign]
         agent = await nodes.spawn("alpha", HOP, nodes.token())

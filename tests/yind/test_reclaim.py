@@ -30,9 +30,9 @@ def deaf_to_go(node: Node) -> None:
     """Let a node lose every Go, as a network may."""
     real = node.migration.message
 
-    async def message(channel: object, message: object) -> None:
+    def message(channel: object, message: object) -> None:
         if not isinstance(message, Go):
-            await real(channel, message)  # type: ignore[arg-type]
+            real(channel, message)  # type: ignore[arg-type]
 
     node.migration.message = message  # type: ignore[method-assign]
 
