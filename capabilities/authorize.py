@@ -39,6 +39,7 @@ class Request:
     at: PublicKey  # the node that executes the request
     now_s: int
     agent: bytes | None = None  # the id of the agent that asks, if an agent asks
+    ancestors: tuple[bytes, ...] = ()  # of that agent: who started it, and who started them
     attribute: str | None = None  # without its colon
     formerly: PublicKey | None = None  # the key that `at` follows: a token may name it still
     cost: Mapping[Resource, int] = field(default_factory=dict)
@@ -108,7 +109,11 @@ def _refusal(caveats: Caveats, request: Request) -> tuple[str, str] | None:
             return "revage", f"asks for a list of revocations at most {caveats.revage} s old"
     if caveats.at is not None and not {request.at, request.formerly} & caveats.at:
         return "at", "does not hold on this node"
-    if caveats.agent is not None and request.agent != caveats.agent:
+    if (
+        caveats.agent is not None
+        and request.agent != caveats.agent
+        and caveats.agent not in request.ancestors
+    ):
         return "agent", "belongs to another agent"
     if caveats.rights is not None and not _covered(caveats.rights, request):
         return "rights", f"forbids {_what(request)}"

@@ -36,7 +36,7 @@ def hand_on(
     chain = VerifiedChain(token.root, token.blocks)
     check_hop(chain, to, lineage)
     if not limited(chain):
-        return token.append(signer, to, Caveats(state=state, epoch=epoch))
+        return token.append(signer, to, Caveats(state=state, epoch=epoch), lineage=lineage)
     meter.debit(chain, HOP, payer)
     budget = meter.take(chain, payer)
     try:

@@ -30,6 +30,7 @@ class Handle:
         "_age_max",
         "_agent",
         "_allowed",
+        "_ancestors",
         "_at",
         "_formerly",
         "_from_s",
@@ -51,14 +52,16 @@ class Handle:
         revoked: Revocations,
         meter: Meter | None = None,
         formerly: PublicKey | None = None,
+        ancestors: tuple[bytes, ...] = (),
     ) -> None:
         """Take a token; `at` is the node that executes what is asked for, `agent` the id of the agent that asks.
 
-        `formerly` is the key that the node's key follows, if it was rotated.
+        `formerly` is the key that the node's key follows, if it was rotated; `ancestors` are the ids of the agents that
+        the agent descends from: what is theirs is its, too, as far as a token was handed down.
         """
         self.token, self.tip = token, token.blocks[-1].id
         self._at, self._agent, self._revoked, self._meter = at, agent, revoked, meter
-        self._formerly = formerly
+        self._formerly, self._ancestors = formerly, ancestors
         self.limited = limited(token)  # the resources that have a budget
         caveats = [block.caveats for block in token.blocks]
         self._from_s = max((one.nbf for one in caveats if one.nbf is not None), default=0)
@@ -95,6 +98,7 @@ class Handle:
             at=self._at,
             formerly=self._formerly,
             agent=self._agent,
+            ancestors=self._ancestors,
             now_s=now_s,
             attribute=attribute,
             cost=cost,

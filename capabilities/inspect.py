@@ -21,13 +21,15 @@ def inspect(
 ) -> list[dict[str, object]]:
     """Return what each block says, with names for known keys. Raises TokenInvalid."""
     chain = verify_chain(token.to_bytes(), roots=roots)
+    signers = [chain.root, *(block.key for block in chain.blocks)]
     return [
         {
             "id": block.id.hex(),
+            "signer": _name(signer, names),
             "key": _name(block.key, names),
             **_caveats(block.caveats, names),
         }
-        for block in chain.blocks
+        for signer, block in zip(signers, chain.blocks, strict=False)
     ]
 
 

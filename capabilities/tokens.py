@@ -59,6 +59,7 @@ D_SIGNATURE = b"yin/1/sig\0"
 D_POSSESSION = b"yin/1/pop\0"
 D_SEAL = b"yin/1/seal\0"
 D_AGENT = b"yin/1/agt\0"
+D_CHILD = b"yin/1/chd\0"
 
 BEARER, POSSESSION, CHANNEL, SEALED = range(4)
 
@@ -246,6 +247,18 @@ def agent_id(owner: PublicKey, code_root: bytes, nonce: bytes, home: PublicKey) 
         home: the node it was spawned on.
     """
     return hashlib.sha256(D_AGENT + encode([owner.bytes, code_root, nonce, home.bytes])).digest()
+
+
+def child_id(parent: bytes, code_root: bytes, nonce: bytes, home: PublicKey) -> bytes:
+    """Return the id of an agent that another one started, 32 bytes: nobody can make it the id of an agent there is.
+
+    Args:
+        parent: the id of who started it.
+        code_root: the program's hash.
+        nonce: 16 bytes.
+        home: the node it was started on.
+    """
+    return hashlib.sha256(D_CHILD + encode([parent, code_root, nonce, home.bytes])).digest()
 
 
 def possession_message(tip: bytes, verifier: PublicKey, challenge: bytes) -> bytes:

@@ -408,6 +408,19 @@ PRIMITIVES: tuple[Primitive, ...] = (
     Primitive("meta", 1, 1, PURE, "metadata of a value, or nil"),
     Primitive("with-meta", 2, 2, PURE, "the value with a map as its metadata, or nil for none"),
     Primitive("compile*", 4, 4, EFFECT, "code of a form, as the program so far understands it"),
+    Primitive(
+        "request-token",
+        1,
+        1,
+        EFFECT,
+        "true when what a map asks for was granted; who refuses throws an error that says why",
+    ),
+    Primitive(
+        "fork!", 1, 1, EFFECT, "the id of a new agent that is a copy of this one, and nil in it"
+    ),
+    Primitive(
+        "finish!", 1, 2, EFFECT, "end the agent with a result; or with an error and why, failed"
+    ),
 )
 
 # What does the work of a host function when it is too much for one instruction: a function of the core library that

@@ -50,6 +50,9 @@ EFFECTS: dict[str, str] = {  # what a function may reach -> in words
     "sleep": "waits",
     "log": "writes to the log",
     "code": "compiles code while it runs",
+    "token/ask": "asks a person for a right",
+    "agent/spawn": "starts an agent",
+    "agent/end": "ends the agent",
     "cell/new": "makes a cell",
     "cell/read": "reads a cell",
     "cell/write": "changes a cell",
@@ -83,7 +86,8 @@ _RESULTS: dict[str, str] = {
     "boolean": """= == not= < <= > >= zero? pos? neg? even? odd? not boolean nil? some? true? false? boolean? number?
         int? integer? float? double? ratio? rational? string? char? keyword? symbol? vector? map? set? list? seq? coll?
         sequential? associative? counted? fn? ifn? identical? blank? starts-with? ends-with? includes? empty? contains?
-        compare-and-set! atom? error? lazy-seq? fold-fn? bytes? inst? uuid? sorted? sorted-calls? reduced? ascii?""",
+        compare-and-set! atom? error? lazy-seq? fold-fn? bytes? inst? uuid? sorted? sorted-calls? reduced? ascii?
+        request-token""",
     "integer": """compare bit-and bit-or bit-xor bit-not bit-shift-left bit-shift-right int long numerator denominator
         hash count inst-ms sorted-rank text-size number-size hash-end""",
     "double": "double rand",
@@ -104,7 +108,7 @@ _RESULTS: dict[str, str] = {
     "nil seq": "seq next keys vals sorted-from number-range",
     "nil integer": "parse-long index-of hash-part",
     "nil double": "parse-double",
-    "nil string": "namespace ex-message",
+    "nil string": "namespace ex-message fork!",
     "nil vector": "find range-bounds",
     "nil uuid": "parse-uuid",
     "nil function": "lazy-folder",
@@ -112,7 +116,7 @@ _RESULTS: dict[str, str] = {
     "map set": "sorted-empty sorted-insert sorted-remove",
     "any": """first nth get key val peek deref reset! ex-data ex-cause lazy-thunk lazy-set! lazy-value apply call/cc q
         hop! prompt* control* abort* fold-items call-with-list ask-for whole check-some add-some equal-some suspend*
-        suspended-with sorted-order sorted-key sorted-val sorted-replace compare-some hash-begin hash-some hash-mixed
+        suspended-with finish! sorted-order sorted-key sorted-val sorted-replace compare-some hash-begin hash-some hash-mixed
         skip-some text-fill skip-chars skip-spaces skip-spaces-back find-some replace-some split-some case-some
         compile* print-some join-some small opaque* opaque-kind opaque-content real-function empty with-meta""",
 }
@@ -137,6 +141,9 @@ _EFFECTS: dict[str, str] = {
     "sleep": "sleep",
     "log": "log!",
     "code": "compile*",
+    "token/ask": "request-token",
+    "agent/spawn": "fork!",
+    "agent/end": "finish!",
     "cell/new": "atom",
     "cell/read": "deref lazy-thunk lazy-value",
     "cell/write": "reset! compare-and-set! lazy-set!",

@@ -86,6 +86,29 @@ class FaultData(msgspec.Struct, frozen=True):
     causes: list[tuple[str, str]]  # message and data, the innermost last
 
 
+class Asked(msgspec.Struct):
+    """What an agent has asked for, and the answer when there is one."""
+
+    id: str
+    verbs: int
+    streams: list[str]
+    budget: dict[str, int]
+    ttl_s: int | None
+    reason: str
+    at_ms: int
+    answer: str = "pending"  # or "granted" or "refused"
+    why: str = ""
+
+
+class Birth(msgspec.Struct, frozen=True):
+    """How an agent came from another one; its id is the hash of this."""
+
+    parent: bytes
+    program: bytes
+    nonce: bytes
+    home: bytes  # the node's key
+
+
 class AgentRecord(msgspec.Struct):
     """What the storage keeps of an agent."""
 
@@ -119,11 +142,18 @@ class AgentRecord(msgspec.Struct):
         None  # the token that pays for its memory here, and how much
     )
     fuel_owed: int = 0  # what an instruction took beyond the last fuel of a budget
+    births: list[Birth] = []  # its own last; none of an agent that a person started
+    asked: Asked | None = None  # what its `request-token` waits for
     session: bool = False  # at the end of a unit, and at an error, it waits for the next one
 
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(AgentRecord)
+
+
+def ancestors_of(births: list[Birth]) -> tuple[bytes, ...]:
+    """Return the ids of the agents that an agent descends from."""
+    return tuple(birth.parent for birth in births)
 
 
 def fault_data(fault: Fault) -> FaultData:
@@ -160,6 +190,7 @@ class Agent:
     requested: State | None = None  # PAUSED or KILLED, honoured at the end of a slice
     requested_reason: str = ""
     travelling_to: str | None = None  # the node that has been offered it and has not answered
+    requested_right: str | None = None  # what it lacks, if that is why it is to pause
     running: bool = False  # a worker or an effect owns it now
     saved_fuel: int = 0  # machine fuel at the last commit
     saved_at: float = 0.0  # trio's clock at the last commit

@@ -50,7 +50,7 @@ from yind.limits import (
     IMAGE_AT_ONCE_MAX,
     TOKENS_PER_AGENT_MAX,
 )
-from yind.luggage import opened, record_of
+from yind.luggage import descent, opened, record_of
 
 FORGOTTEN_TABLE = (
     "forgotten"  # "" -> up to which attempt this node may have known more than it does
@@ -287,7 +287,10 @@ class Arrivals:
         if len(offer.tokens) > TOKENS_PER_AGENT_MAX:
             raise HopRefused(f"{len(offer.tokens)} tokens; at most {TOKENS_PER_AGENT_MAX}")
         luggage, image = opened(offer)
-        tokens = [self._authority.handle_own(token, offer.agent) for token in offer.tokens]
+        ancestors = descent(luggage, offer.agent)
+        tokens = [
+            self._authority.handle_own(token, offer.agent, ancestors) for token in offer.tokens
+        ]
         _check_receipts(offer, tokens)
         self._authority.allow(tokens, Verb.MIGRATE, self._node, who=offer.agent.hex()[:12])
         self._journeys.mark(offer.agent, offer.epoch, Stage.VERIFIED)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from capabilities.budget import Meter
-from capabilities.caveats import Resource, Verb
+from capabilities.caveats import Caveats, Resource, Verb
 from capabilities.custody import hand_on, take_back
 from capabilities.errors import CapabilityError, TokenRefused
 from capabilities.handles import FREE, Handle
@@ -31,7 +31,7 @@ from capabilities.verify import (
     verify_chain,
 )
 from datomstore.batch import Batch
-from yind.agent import Agent
+from yind.agent import Agent, ancestors_of
 from yind.audit import Audit, Decision
 from yind.clock import Clock
 from yind.errors import Denied
@@ -135,7 +135,9 @@ class Authority:
         """Return the blocks of a token, whoever shows it. Raises TokenInvalid."""
         return verify_chain(data, roots=self._roots, cache=self._cache, lineage=self._lineage)
 
-    def handle(self, token: VerifiedToken, agent: bytes | None) -> Handle:
+    def handle(
+        self, token: VerifiedToken, agent: bytes | None, ancestors: tuple[bytes, ...] = ()
+    ) -> Handle:
         """Return the handle of a token for an agent on this node, or for None for who is at the other end of a connection."""
         return Handle(
             token,
@@ -144,11 +146,16 @@ class Authority:
             revoked=self.revoked,
             meter=self._meter,
             formerly=self._lineage.predecessor(self._key.public),
+            ancestors=ancestors,
         )
 
-    def handle_own(self, data: bytes, agent: bytes) -> Handle:
+    def handle_own(self, data: bytes, agent: bytes, ancestors: tuple[bytes, ...] = ()) -> Handle:
         """Return the handle of an agent's token, which is bound to this node. Raises TokenInvalid."""
-        return self.handle(self.verify(data, self._key.public), agent)
+        return self.handle(self.verify(data, self._key.public), agent, ancestors)
+
+    def narrowed_own(self, data: bytes, caveats: Caveats) -> bytes:
+        """Return a token of this node, narrowed and still bound to it. Raises TokenInvalid or KeyInvalid."""
+        return Token.from_bytes(data).append(self._key, self._key.public, caveats).to_bytes()
 
     # -- budgets --
 
@@ -208,6 +215,13 @@ class Authority:
                 self._release(agent, handle)
             raise Denied(f"budget: {error}", right="budget") from error
 
+    def replace(self, agent: Agent, old: Sequence[Handle], new: Sequence[Handle]) -> None:
+        """Give back what old tokens of an agent have left, and set aside what new ones promise. Raises Denied."""
+        self._free_memory(agent)
+        self.fund(agent, new)
+        for handle in old:
+            self._release(agent, handle)
+
     def finish(self, agent: Agent) -> None:
         """Give what an agent that has ended leaves to those it was taken from, as far as they are here."""
         try:
@@ -227,7 +241,11 @@ class Authority:
     def handles_of(self, agent: Agent) -> list[Handle]:
         """Return the handles of an agent's tokens, also of one that has not been restored."""
         if not agent.tokens:
-            agent.tokens = [self.handle_own(data, agent.record.id) for data in agent.record.tokens]
+            record = agent.record
+            agent.tokens = [
+                self.handle_own(data, record.id, ancestors_of(record.births))
+                for data in record.tokens
+            ]
         return agent.tokens
 
     def left(self, token: VerifiedChain) -> list[dict[Resource, int]]:
@@ -294,7 +312,7 @@ class Authority:
         """Take a revocation in and return whether it is new; it counts against tokens its signer may revoke."""
         return self.revoked.add(revocation)
 
-    def revoked_block(self, token: VerifiedToken) -> int | None:
+    def revoked_block(self, token: VerifiedChain) -> int | None:
         """Return the index of the first revoked block of a token."""
         for index in range(len(token.blocks)):
             if self.revoked.revokes(token, index):

@@ -42,6 +42,13 @@ class AdmissionLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seconds: float = ADMISSION_SECONDS_MAX  # for all policies over one program; then it is refused
 
 
+class Answers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What answers the requests of agents before a person has to."""
+
+    rules: str  # a file of Datalog rules, see docs/tokens.md
+    token: str  # what they may grant from, bound to this node
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One node. Paths are relative to the file's folder."""
 
@@ -57,6 +64,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     workers: int = 2  # threads that run agents
     agents: AgentLimits = AgentLimits()
     admission: AdmissionLimits = AdmissionLimits()
+    requests: Answers | None = None
     folder: str = "."  # set by `load`: what relative paths start from
     file: str = ""  # set by `load`: where it was read
 

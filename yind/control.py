@@ -40,6 +40,8 @@ from yind.config import AgentLimits
 from yind.costs import cost_of_answer, cost_of_facts
 from yind.effects import Effects, verbs_of
 from yind.errors import AdmissionRefused, AgentState, Denied, RequestInvalid
+from yind.fields import Answer, Fields
+from yind.granting import Granting
 from yind.limits import (
     AGENT_COUNT_MAX,
     FOLLOW_BUFFER,
@@ -47,6 +49,7 @@ from yind.limits import (
     TOKENS_PER_AGENT_MAX,
 )
 from yind.migrate import Migration
+from yind.requests import Requests
 from yind.revocations import Revocations
 from yind.scheduler import Scheduler
 from yind.session import Session
@@ -55,50 +58,7 @@ from yind.watching import answered, explained, send_changes, send_log, transacti
 SendItem = Callable[[Map], Awaitable[None]]
 ONE_CHILD = {Resource.CHILDREN: 1}
 EVERY_RIGHT = (Verb.APPEND, Verb.RETRACT, Verb.SCHEMA, Verb.HISTORY)
-Verb_ = Callable[["Control", Session, "Fields", SendItem], Awaitable[object]]
-
-
-class Fields:
-    """The body of a request, read field by field with its type."""
-
-    def __init__(self, body: object) -> None:
-        if not isinstance(body, Map):
-            raise RequestInvalid("the body of a request is a map")
-        self._body = body
-
-    def get(self, name: str, kind: type, default: object = ...) -> object:
-        """Return a field of the given type; a missing one is an error unless there is a default."""
-        value = self._body.get(name, default)
-        if value is ...:
-            raise RequestInvalid(f"the request lacks the field {name!r}")
-        if value is not default and not isinstance(value, kind):
-            raise RequestInvalid(f"the field {name!r} is not a {kind.__name__}")
-        return value
-
-    def text(self, name: str, default: object = ...) -> str:
-        """Return a string field."""
-        return self.get(name, str, default)  # type: ignore[return-value]
-
-    def data(self, name: str, default: object = ...) -> bytes:
-        """Return a bytes field."""
-        return self.get(name, bytes, default)  # type: ignore[return-value]
-
-    def items(self, name: str, default: object = ...) -> tuple[object, ...]:
-        """Return a vector field."""
-        return self.get(name, tuple, default)  # type: ignore[return-value]
-
-    def number(self, name: str, default: int | None) -> int | None:
-        """Return a non-negative integer field, or the default."""
-        value = self._body.get(name, None)
-        if value is None:
-            return default
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise RequestInvalid(f"the field {name!r} is not a non-negative integer")
-        return value
-
-
-# What answers a verb of another part of the node.
-Answer = Callable[[Session, Fields], Awaitable[object]]
+Verb_ = Callable[["Control", Session, Fields, SendItem], Awaitable[object]]
 
 
 class Control:
@@ -121,6 +81,7 @@ class Control:
         more: Mapping[str, Answer],
         clock: Clock,
         limits: AgentLimits,
+        requests: Requests,
     ) -> None:
         self._node = node
         self._version = version
@@ -136,12 +97,12 @@ class Control:
         self._more = more
         self._clock = clock
         self._limits = limits
+        self._about_tokens = Granting(
+            node=node, agents=agents, authority=authority, requests=requests, scheduler=scheduler
+        ).verbs(self._verify_for)
 
     async def request(self, session: Session, verb: str, body: object, send: SendItem) -> Map:
         """Answer one request. Raises YindError, CapabilityError, DatomstoreError or a codec fault."""
-        own, other = VERBS.get(verb), self._more.get(verb)
-        if own is None and other is None:
-            raise RequestInvalid(f"no request {verb!r}")
         decisions: list[Decision] = []
 
         async def send_decided(item: Map) -> None:
@@ -151,14 +112,19 @@ class Control:
 
         with on_behalf(verb, decisions):
             try:
-                if own is not None:
-                    answer = await own(self, session, Fields(body), send_decided)
-                else:
-                    assert other is not None, verb
-                    answer = await other(session, Fields(body))
+                answer = await self._answer(session, verb, Fields(body), send_decided)
             finally:
                 await self._agents.write_decisions(decisions)
         return answer if isinstance(answer, Map) else Map({"value": answer})
+
+    async def _answer(self, session: Session, verb: str, fields: Fields, send: SendItem) -> object:
+        if (own := VERBS.get(verb)) is not None:
+            return await own(self, session, fields, send)
+        if (about_tokens := self._about_tokens.get(verb)) is not None:
+            return await about_tokens(session, fields, send)
+        if (other := self._more.get(verb)) is not None:
+            return await other(session, fields)
+        raise RequestInvalid(f"no request {verb!r}")
 
     def _allow(self, session: Session, verb: Verb, resource: str) -> None:
         self._authority.allow(session.tokens, verb, resource, who=session.peer.text)

@@ -47,6 +47,8 @@ from yind.limits import (
     STREAM_NAME_PATTERN,
     SYSTEM_STREAMS,
 )
+from yind.offspring import Offspring
+from yind.requests import Requests
 
 _COMPILE = Keyword("compile")  # the kind of fault of code that cannot be compiled
 _STREAM_NAME = re.compile(STREAM_NAME_PATTERN)
@@ -70,6 +72,8 @@ class Effects:
         migrate: Migrate,
         admission: Admission,
         arrived: Callable[[Agent], None],
+        requests: Requests,
+        offspring: Offspring,
     ) -> None:
         self._agents = agents
         self._authority = authority
@@ -79,6 +83,8 @@ class Effects:
         self._node_names = node_names
         self._migrate = migrate
         self._admission = admission
+        self._requests = requests
+        self._offspring = offspring
         self._arrived = arrived
         self._compilers = trio.CapacityLimiter(1)  # compiling holds the interpreter
         self._handlers: dict[str, Handler] = {
@@ -93,6 +99,9 @@ class Effects:
             "sleep": self._sleep,
             "log!": self._log,
             "compile*": self._compile,
+            "request-token": self._request_token,
+            "fork!": self._fork,
+            "finish!": self._finish,
         }
 
     @property
@@ -209,6 +218,21 @@ class Effects:
         ]
         machine.resume(tuple(readable))
 
+    # -- rights --
+
+    async def _request_token(
+        self, agent: Agent, machine: Machine, arguments: tuple[object, ...]
+    ) -> None:
+        await self._requests.ask(agent, machine, arguments)
+
+    # -- children --
+
+    async def _fork(self, agent: Agent, machine: Machine, arguments: tuple[object, ...]) -> None:
+        await self._offspring.fork(agent, machine, arguments[0])
+
+    async def _finish(self, agent: Agent, machine: Machine, arguments: tuple[object, ...]) -> None:
+        await self._offspring.finish(agent, arguments[0], arguments[1] if arguments[1:] else None)
+
     # -- place --
 
     async def _hop(self, agent: Agent, machine: Machine, arguments: tuple[object, ...]) -> None:
@@ -278,10 +302,10 @@ class Effects:
         record = agent.record
         if record.wake_ms is None:
             record.wake_ms = self._clock.now_ms() + duration
-        agent.become(State.WAITING, self._clock.now_ms(), "timer")
-        await self._agents.commit(agent)
         with trio.CancelScope() as scope:
-            agent.wake = scope.cancel
+            agent.wake = scope.cancel  # before anybody can see that it waits
+            agent.become(State.WAITING, self._clock.now_ms(), "timer")
+            await self._agents.commit(agent)
             await trio.sleep(max(0, record.wake_ms - self._clock.now_ms()) / 1000)
         agent.wake = None
         agent.become(State.READY, self._clock.now_ms())

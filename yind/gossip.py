@@ -21,8 +21,8 @@ from capabilities.keys import PublicKey
 from datomstore.value import Map
 from protocol.errors import ProtocolError
 from protocol.transport import Channel
-from yind.control import Answer, Fields
 from yind.errors import Denied, RequestInvalid
+from yind.fields import Answer, Fields
 from yind.limits import GOSSIP_S, GOSSIP_TOLD_MAX
 from yind.session import Session
 

@@ -33,8 +33,8 @@ from protocol.joining import Admission, Application, Rejection, encode_answer
 from yind.agents import Agents
 from yind.authority import Authority
 from yind.clock import Clock
-from yind.control import Answer, Fields
 from yind.errors import RequestInvalid, TicketRefused
+from yind.fields import Answer, Fields
 from yind.limits import (
     GOSSIP_TOLD_MAX,
     REJECTED_MAX,

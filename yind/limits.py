@@ -55,7 +55,6 @@ STOP_S = 5.0  # on SIGTERM agents get this long to reach the end of their slice
 FOLLOW_BUFFER = 256  # events a slow follower may lag behind before it is cut off
 RECORD_PART = 4 << 20  # bytes of a record in one message; a longer one comes in several
 STREAM_NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
-SYSTEM_STREAMS = frozenset({"code", "audit", "cluster"})  # written by the node alone
 ADMISSION_SECONDS_MAX = (
     5.0  # all policies together over one program, unless the configuration says otherwise
 )
@@ -68,3 +67,8 @@ REFUSALS_KEPT = 256  # reasons for the nodes that sent what was refused
 REASONS_WAIT_S = 5.0  # for a node to say why its policies refused an agent
 TURNED_AWAY_EACH_MS = 60_000  # who is not let in is noted so often, for each address
 TURNED_AWAY_SOURCES_MAX = 256  # addresses noted in that time
+BIRTHS_MAX = 32  # generations of agents that started each other
+ASK_STREAMS_MAX = 32  # patterns in one `request-token`
+ASK_TEXT_MAX = 256  # bytes of each of them, and of the reason
+ASK_TTL_S_MAX = 366 * 24 * 3600
+SYSTEM_STREAMS = frozenset({"code", "audit", "cluster", "requests"})  # written by the node alone

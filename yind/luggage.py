@@ -12,12 +12,15 @@ from typing import Annotated, NamedTuple
 import msgspec
 from msgspec import Meta
 
+from capabilities.errors import KeyInvalid
+from capabilities.keys import public_key
+from capabilities.tokens import child_id
 from protocol import continuation
 from protocol.messages import ATTEMPT_BYTES, Offer
-from yind.agent import AgentRecord, State
+from yind.agent import AgentRecord, Birth, State, ancestors_of
 from yind.cesk import Machine
 from yind.errors import HopRefused
-from yind.limits import LOG_LINES_KEPT
+from yind.limits import BIRTHS_MAX, LOG_LINES_KEPT
 
 COUNT_MAX = 1 << 62
 Hash = Annotated[bytes, Meta(min_length=32, max_length=32)]
@@ -44,6 +47,7 @@ class Luggage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     log_dropped: Count
     session: bool = False
     fuel_owed: Count = 0
+    births: list[Birth] = []
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -77,6 +81,7 @@ def packed_of(record: AgentRecord, *, paused: bool, reason: str) -> Packed:
         log_dropped=record.log_dropped,
         session=record.session,
         fuel_owed=record.fuel_owed,
+        births=record.births,
     )
     programs = tuple(Machine.programs_of(record.image))
     body = continuation.seal(record.image, programs, _encoder.encode(luggage))
@@ -111,6 +116,24 @@ def opened(offer: Offer) -> tuple[Luggage, bytes]:
         raise HopRefused(f"what travels with the agent is malformed: {error}") from error
 
 
+def descent(luggage: Luggage, agent: bytes) -> tuple[bytes, ...]:
+    """Return the ids of the agents that an offered one descends from. Raises HopRefused when it does not."""
+    births = luggage.births
+    if len(births) > BIRTHS_MAX:
+        raise HopRefused(f"the agent has {len(births)} ancestors; at most {BIRTHS_MAX}")
+    children = [*(birth.parent for birth in births[1:]), agent]
+    try:
+        made = [
+            child_id(birth.parent, birth.program, birth.nonce, public_key(birth.home))
+            for birth in births
+        ]
+    except KeyInvalid as error:
+        raise HopRefused(f"an ancestor's home is no key: {error}") from error
+    if births and made != children:
+        raise HopRefused("the agent does not descend from whom it says")
+    return ancestors_of(births)
+
+
 def record_of(
     offer: Offer, luggage: Luggage, image: bytes, memory_max: int, now_ms: int
 ) -> AgentRecord:
@@ -137,4 +160,5 @@ def record_of(
         wake_ms=luggage.wake_ms,
         session=luggage.session,
         fuel_owed=luggage.fuel_owed,
+        births=luggage.births,
     )

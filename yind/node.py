@@ -19,6 +19,8 @@ import trio
 from capabilities.errors import CapabilityError
 from capabilities.keys import PublicKey
 from capabilities.membership import Ledger, Membership
+from capabilities.tokens import Token
+from datomstore.edn import EdnError
 from datomstore.errors import DatomstoreError
 from datomstore.storage import Storage
 from datomstore.storage.lmdb import LmdbStorage
@@ -36,16 +38,19 @@ from yind.clock import Clock
 from yind.code import CodeLibrary
 from yind.config import AdmissionLimits, Config
 from yind.config import load as load_config
-from yind.control import Answer, Control, SendItem
+from yind.control import Control, SendItem
 from yind.effects import Effects
 from yind.errors import ConfigError
+from yind.fields import Answer
 from yind.gossip import Gossip, Spread
 from yind.identity import Identity
 from yind.joining import Joining
 from yind.members import Members
 from yind.migrate import Migration
+from yind.offspring import Offspring
 from yind.peers import Peers
 from yind.policies import Policies
+from yind.requests import Policy, Requests, read_rules
 from yind.revocations import Revocations
 from yind.rotation import Rotation
 from yind.scheduler import Scheduler
@@ -143,6 +148,20 @@ class Node:
         )
         self.joining.changed = self.peers.renew
         self.peers.admit(self.joining.is_open, self.joining.apply)
+        self.requests = Requests(
+            node=config.name,
+            agents=self.agents,
+            authority=self.authority,
+            clock=clock,
+            policy=_loaded_policy(config),
+        )
+        self.offspring = Offspring(
+            node=config.name,
+            agents=self.agents,
+            authority=self.authority,
+            code=self.code,
+            clock=clock,
+        )
         self.effects = Effects(
             self.agents,
             self.authority,
@@ -153,6 +172,8 @@ class Node:
             migrate=self.migration.travel,
             admission=self.admission,
             arrived=self.migration.arrived,
+            requests=self.requests,
+            offspring=self.offspring,
         )
         self.scheduler = Scheduler(
             self.agents,
@@ -161,6 +182,7 @@ class Node:
             workers=config.workers,
             fuel_slice=config.agents.fuel_slice,
         )
+        self.requests.ready = self.offspring.ready = self.scheduler.ready
         self.control = Control(
             node=config.name,
             version=version("yin"),
@@ -176,6 +198,7 @@ class Node:
             more=self._verbs(),
             clock=clock,
             limits=config.agents,
+            requests=self.requests,
         )
 
     def _spread(self, spread: Spread) -> Gossip:
@@ -320,6 +343,18 @@ def _loaded_ledger(config: Config, root: PublicKey) -> Ledger:
         return Ledger.from_text(text.decode(), root)
     except (CapabilityError, UnicodeDecodeError) as error:
         raise ConfigError(f"members: {config.path(config.members)}: {error}") from error
+
+
+def _loaded_policy(config: Config) -> Policy | None:
+    if config.requests is None:
+        return None
+    rules = _read(config, config.requests.rules, "requests.rules").decode(errors="replace")
+    token = _read(config, config.requests.token, "requests.token").decode(errors="replace")
+    try:
+        data = Token.from_text(token.strip()).to_bytes()
+        return Policy(read_rules(rules, config.requests.rules), data)
+    except (CapabilityError, EdnError, ValueError) as error:
+        raise ConfigError(f"requests: {error}") from error
 
 
 def _read(config: Config, relative: str, field: str) -> bytes:

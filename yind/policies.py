@@ -18,8 +18,8 @@ from yang.program import Program
 from yind.admission import Admission, as_map
 from yind.authority import Authority
 from yind.config import AdmissionLimits
-from yind.control import Answer, Fields
 from yind.errors import RequestInvalid
+from yind.fields import Answer, Fields
 from yind.session import Session
 
 

@@ -60,6 +60,7 @@ class Revocations:
             if block is not None:
                 agent.requested = State.PAUSED
                 agent.requested_reason = f"token revoked: block {block}"
+                agent.requested_right = "a token that is not revoked"
                 if agent.wake is not None:
                     agent.wake()
                 return True

@@ -17,8 +17,8 @@ from capabilities.statements import Succession, sign
 from datomstore.value import Map
 from yind.authority import Authority
 from yind.clock import Clock
-from yind.control import Answer, Fields
 from yind.errors import RequestInvalid, RotationRefused
+from yind.fields import Answer, Fields
 from yind.identity import Identity
 from yind.limits import ROTATION_S, ROTATION_S_MAX, TELL_S
 from yind.members import Members

@@ -214,7 +214,8 @@ class Scheduler:
         if requested is State.KILLED:
             await self._agents.end(agent, State.KILLED, agent.requested_reason)
         else:
-            await self._agents.pause(agent, agent.requested_reason)
+            right, agent.requested_right = agent.requested_right, None
+            await self._agents.pause(agent, agent.requested_reason, denied_right=right)
 
     def _strand(self, agent: Agent, error: StorageError) -> None:
         """Stop an agent whose state cannot be saved. A restart finds it as it was saved last."""

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING
 import click
 
 from capabilities.caveats import Caveats
-from capabilities.keys import PublicKey
 from capabilities.tokens import Token, agent_id
+from cli.caveats import BUDGET, parse_budget
 from cli.cluster import Cluster
-from cli.commands.token import read_token, signer_of
 from cli.connect import cluster_of, connected, find_agent
 from cli.errors import CliError, Exit
 from cli.faults import fault_text
+from cli.holding import delegate, read_token
 from cli.output import Column, count, note, output_option, show_document, show_rows, size
 from cli.sources import SourceTexts, compile_or_fail, read_source
 from datomstore import edn
@@ -54,6 +54,7 @@ ENDED = ("done", "failed", "killed")
     help="An entry of *args*; V is EDN, a bare word is a string.",
 )
 @click.option("--name", help="A name for people. [default: the file's]")
+@BUDGET
 @click.option("--fuel", type=click.IntRange(1), help="How much it may compute in all.")
 @click.option("--mem", type=click.IntRange(1), metavar="MB", help="How large its heap may grow.")
 @click.option("--paused", is_flag=True, help="Do not start it yet.")
@@ -69,6 +70,7 @@ def spawn(
     tokens: tuple[str, ...],
     arguments: tuple[str, ...],
     name: str | None,
+    budget: tuple[str, ...],
     fuel: int | None,
     mem: int | None,
     paused: bool,
@@ -91,6 +93,7 @@ def spawn(
         tokens=[read_token(token) for token in tokens],
         arguments=parse_arguments(arguments),
         name=name or (file.stem if file is not None else "expr"),
+        share=Caveats(budget=parse_budget(budget) or None),
         fuel=fuel,
         memory=None if mem is None else mem << 20,
         paused=paused,
@@ -120,6 +123,7 @@ def spawn_agent(
     tokens: list[Token],
     arguments: Map,
     name: str,
+    share: Caveats | None = None,
     fuel: int | None = None,
     memory: int | None = None,
     paused: bool = False,
@@ -134,7 +138,7 @@ def spawn_agent(
     body: dict[str, object] = {
         "program": program.hash,
         "nonce": nonce,
-        "tokens": tuple(delegate(cluster, token, target, agent) for token in tokens),
+        "tokens": tuple(delegate(cluster, token, target, agent, share) for token in tokens),
         "arguments": arguments,
         "name": name,
         "paused": paused,
@@ -148,11 +152,6 @@ def spawn_agent(
             client.request("code.put", Map({"program": program.to_bytes()}))
         identity: bytes = client.request("agent.spawn", Map(body))["id"]
     return identity
-
-
-def delegate(cluster: Cluster, token: Token, node: PublicKey, agent: bytes) -> bytes:
-    """Return a token for one agent, to be presented by the node it is on."""
-    return token.append(signer_of(cluster, token), node, Caveats(agent=agent)).to_bytes()
 
 
 def parse_arguments(pairs: tuple[str, ...]) -> Map:
@@ -216,7 +215,7 @@ def finish(node: str, row: Map, *, output: str, sources: Mapping[str, str] | Non
             raise CliError(
                 f"the agent is paused on {node}: {row['reason']}",
                 exit_code=Exit.DENIED if denied else Exit.FAILURE,
-                hint=f"yin resume {fields['id'][:12]}" + (" --token @FILE" if denied else ""),
+                hint=_help(str(fields["id"])[:12], str(row["reason"]), denied=bool(denied)),
             )
         case state:
             raise CliError(
@@ -323,6 +322,15 @@ def _details_text(fields: dict[str, object]) -> str:
     if log:
         lines += ["  log", *(f"    {line}" for line in log[-20:])]
     return "\n".join(lines)
+
+
+def _help(agent: str, reason: str, *, denied: bool) -> str:
+    """Return what lets a paused agent go on."""
+    if "revoked" in reason or "expired" in reason:
+        return f"yin token renew {agent}"
+    if reason.startswith("asks for"):
+        return "yin token requests"
+    return f"yin resume {agent}" + (" --token @FILE" if denied else "")
 
 
 @click.command()

@@ -13,8 +13,8 @@ from fnmatch import fnmatchcase
 
 import click
 
+from cli.caveats import parse_duration
 from cli.cluster import Cluster
-from cli.commands.token import parse_duration
 from cli.connect import cluster_of, connected
 from cli.errors import CliError, Exit
 from cli.output import Column, note, output_option, show_rows

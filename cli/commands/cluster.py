@@ -13,8 +13,8 @@ import click
 
 from capabilities.statements import Appointment, Power, Record, Statement, Succession
 from cli import membership
+from cli.caveats import parse_duration as seconds
 from cli.cluster import create, now_s
-from cli.commands.token import parse_duration as seconds
 from cli.connect import cluster_of, connected
 from cli.output import Column, note, output_option, show_document, show_rows
 from datomstore.value import Map

@@ -16,8 +16,8 @@ import click
 from capabilities.errors import KeyInvalid
 from capabilities.keys import PublicKey
 from cli import membership
+from cli.caveats import parse_duration as seconds
 from cli.cluster import Cluster, add_node
-from cli.commands.token import parse_duration as seconds
 from cli.connect import cluster_of, connected
 from cli.errors import CliError, Exit
 from cli.output import Column, note, output_option, show_document, show_rows

@@ -18,10 +18,10 @@ import click
 
 from capabilities.tokens import Token
 from cli.cluster import Cluster
-from cli.commands.token import read_token
 from cli.connect import cluster_of
 from cli.ephemeral import NODE, ephemeral_node
 from cli.errors import CliError, Exit
+from cli.holding import read_token
 from cli.repl.entries import COMMAND, Console, Entries
 from cli.repl.evaluation import INTERRUPTED, Evaluation, SessionOver
 from cli.sources import host_of

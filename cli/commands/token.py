@@ -1,4 +1,4 @@
-"""`yin token mint|attenuate|inspect|revoke`.
+"""`yin token mint|attenuate|seal|inspect|revoke`; what agents ask for is in `cli.commands.granting`.
 
 Is:     making and narrowing tokens here, offline; telling nodes about revocations.
 Is not: a place where a token's secret is printed by accident: a token is data on standard output only where it was
@@ -8,67 +8,31 @@ Fits:   on `capabilities`; what `mint` makes is a bearer token unless `--to KEY`
 
 from __future__ import annotations
 
-import re
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from capabilities.caveats import Caveats, Rights, Verb
 from capabilities.errors import CapabilityError
 from capabilities.keys import PrivateKey, PublicKey
 from capabilities.revocation import Revocation
 from capabilities.tokens import Token, mint
+from cli.caveats import caveat_options, caveats_of, parse_key
 from cli.cluster import Cluster, write_secret
-from cli.connect import cluster_of, connected
+from cli.commands.granting import COMMANDS
+from cli.connect import cluster_of, connected, find_agent
 from cli.errors import CliError, Exit
+from cli.holding import read_token, signer_of
 from cli.output import echo_json, note
+from cli.token_text import token_lines
 from datomstore.value import Map
-
-DURATION = re.compile(r"(\d+)(s|m|h|d)")
-UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 @click.group()
 def token() -> None:
     """Mint, narrow, read and revoke tokens."""
-
-
-def caveat_options(command: Callable[..., object]) -> Callable[..., object]:
-    """Give a command the options that say what a block allows."""
-    options = [
-        click.option(
-            "--allow",
-            multiple=True,
-            metavar="VERBS:PATTERN",
-            help="Right, such as read,append:*/web; may be given again.",
-        ),
-        click.option("--ttl", help="How long it lasts, such as 90s, 10m, 2h, 7d."),
-        click.option(
-            "--hops", type=click.IntRange(0, 255), help="How often its holder may change."
-        ),
-        click.option(
-            "--depth", type=click.IntRange(0, 255), help="How often it may be narrowed further."
-        ),
-        click.option("--at", multiple=True, metavar="NODE", help="Only on these nodes."),
-        click.option(
-            "--to",
-            "holder",
-            metavar="NODE|KEY",
-            help="Bind it to a node or a public key; else it is a bearer token.",
-        ),
-        click.option("--note", help="A remark for the audit stream."),
-        click.option(
-            "--out",
-            type=click.Path(path_type=Path),
-            help="Write it to this file (mode 0600) instead of printing it.",
-        ),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
 
 
 @token.command("mint")
@@ -82,7 +46,8 @@ def token_mint(ctx: click.Context, /, **options: object) -> None:
     options["ttl"] = options["ttl"] or "1h"
     key, secret = _holder(cluster, options["holder"])
     _print(
-        mint(cluster.root_key, key, _caveats(cluster, options)).with_secret(secret), options["out"]
+        mint(cluster.root_key, key, caveats_of(cluster, options)).with_secret(secret),
+        options["out"],
     )
 
 
@@ -95,7 +60,7 @@ def token_attenuate(ctx: click.Context, /, source: str, **options: object) -> No
     cluster = cluster_of(ctx)
     parent = read_token(source)
     key, secret = _holder(cluster, options["holder"])
-    narrowed = parent.append(signer_of(cluster, parent), key, _caveats(cluster, options))
+    narrowed = parent.append(signer_of(cluster, parent), key, caveats_of(cluster, options))
     _print(narrowed.with_secret(secret), options["out"])
 
 
@@ -104,92 +69,7 @@ def _holder(cluster: Cluster, holder: object) -> tuple[PublicKey, PrivateKey | N
     if holder is None:
         secret = PrivateKey.generate()
         return secret.public, secret
-    for member in cluster.nodes():
-        if member.name == holder:
-            return member.key, None
-    try:
-        return PublicKey.parse(str(holder)), None
-    except CapabilityError as error:
-        raise CliError(
-            f"{holder!r} is neither a node nor a public key: {error}", exit_code=Exit.USAGE
-        ) from error
-
-
-def signer_of(cluster: Cluster, parent: Token) -> PrivateKey:
-    """Return the private key that may extend a token: its bearer secret or the operator's. Raises CliError."""
-    if parent.secret is not None:
-        return parent.secret
-    operator = cluster.operator_key
-    if parent.holder == operator.public:
-        return operator
-    raise CliError(
-        "this token is bound to a key that is not yours, so you cannot extend it",
-        exit_code=Exit.AUTHENTICATION,
-    )
-
-
-def _caveats(cluster: Cluster, options: dict[str, object]) -> Caveats:
-    ttl, allow = options["ttl"], options["allow"]
-    assert isinstance(allow, tuple), allow
-    return Caveats(
-        exp=None if ttl is None else time.time_ns() // 10**9 + parse_duration(str(ttl)),
-        rights=tuple(parse_right(text) for text in allow) or None,
-        at=_keys(cluster, options["at"]),
-        hops=options["hops"],  # type: ignore[arg-type]
-        depth=options["depth"],  # type: ignore[arg-type]
-        note=options["note"],  # type: ignore[arg-type]
-    )
-
-
-def _keys(cluster: Cluster, names: object) -> frozenset[PublicKey] | None:
-    assert isinstance(names, tuple), names
-    return frozenset(cluster.node(name).key for name in names) or None
-
-
-def parse_duration(text: str) -> int:
-    """Return seconds of a text such as 90s, 10m, 2h, 7d. Raises CliError."""
-    match = DURATION.fullmatch(text)
-    if match is None:
-        raise CliError(
-            f"{text!r} is not a duration such as 90s, 10m, 2h or 7d", exit_code=Exit.USAGE
-        )
-    return int(match[1]) * UNIT_S[match[2]]
-
-
-def parse_right(text: str) -> Rights:
-    """Return the right of VERB[,VERB...]:PATTERN. Raises CliError."""
-    verbs, colon, pattern = text.partition(":")
-    if not colon or not pattern:
-        raise CliError(
-            f"{text!r} is not VERBS:PATTERN, such as read:*/stdlib", exit_code=Exit.USAGE
-        )
-    mask = Verb(0)
-    for name in verbs.split(","):
-        try:
-            mask |= Verb[name.upper()]
-        except KeyError:
-            known = ", ".join(str(verb.name).lower() for verb in Verb)
-            raise CliError(f"no verb {name!r} (verbs: {known})", exit_code=Exit.USAGE) from None
-    return Rights(mask, pattern)
-
-
-def read_token(source: str) -> Token:
-    """Return the token of @FILE or standard input (-). Raises CliError."""
-    if source == "-":
-        text = sys.stdin.read()
-    elif source.startswith("@"):
-        try:
-            text = Path(source[1:]).read_text()
-        except OSError as error:
-            raise CliError(f"{source[1:]}: {error.strerror}", exit_code=Exit.NOT_FOUND) from error
-    else:
-        raise CliError(
-            "a token is given as @FILE or -, never on the command line", exit_code=Exit.USAGE
-        )
-    try:
-        return Token.from_text(text.strip())
-    except CapabilityError as error:
-        raise CliError(f"{source}: {error}", exit_code=Exit.AUTHENTICATION) from error
+    return parse_key(cluster, str(holder)), None
 
 
 def _print(made: Token, out: object) -> None:
@@ -201,27 +81,91 @@ def _print(made: Token, out: object) -> None:
 
 
 @token.command("inspect")
-@click.argument("source", metavar="@FILE|-")
+@click.argument("source", required=False, metavar="[@FILE|-]")
+@click.option("--agent", metavar="ID", help="The tokens of an agent instead.")
+@click.option("--node", metavar="NODE", help="Ask this node what is left of each budget.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
-def token_inspect(ctx: click.Context, source: str, as_json: bool) -> None:
-    """Print a token block by block; its signatures are checked against the cluster's root key."""
+def token_inspect(
+    ctx: click.Context, source: str | None, agent: str | None, node: str | None, as_json: bool
+) -> None:
+    """Print a token block by block: who signed, who holds, what each block takes away, what is left of its budgets."""
+    cluster = cluster_of(ctx)
+    if (source is None) == (agent is None):
+        raise CliError("give @FILE, - or --agent ID", exit_code=Exit.USAGE)
+    if agent is not None:
+        node, found = find_agent(cluster, agent)
+        agent = found["id"].hex()
+        with connected(cluster, node) as client:
+            rows = client.request("agent.tokens", Map({"id": agent}))["value"]
+        shown = [(Token.from_bytes(row["token"]), row) for row in rows]
+    else:
+        assert source is not None, "checked above"
+        opened = read_token(source)
+        shown = [(opened, None if node is None else _left(cluster, node, opened))]
+    documents = [_document(cluster, opened, row, node) for opened, row in shown]
+    if as_json:
+        whole = {"$type": "agent.tokens", "agent": agent, "items": documents}
+        echo_json(documents[0] if agent is None else whole)
+        return
+    for document in documents:
+        _show(document, node or "")
+    if not documents:
+        note("the agent has no tokens")
+
+
+def _left(cluster: Cluster, node: str, opened: Token) -> Map:
+    """Return what a node says about a token, whoever holds it."""
+    with connected(cluster, node) as client:
+        bound = opened.with_secret(None)  # its secret is nobody's business
+        answer: Map = client.request("token.left", Map({"token": bound.to_bytes()}))
+    if answer["invalid"] is not None:
+        raise CliError(f"{node}: {answer['invalid']}", exit_code=Exit.AUTHENTICATION)
+    return answer
+
+
+def _document(
+    cluster: Cluster, opened: Token, row: Map | None, node: str | None
+) -> dict[str, object]:
     from capabilities.inspect import inspect
 
+    try:
+        blocks = inspect(opened, roots=cluster.members.roots, names=_names(cluster))
+    except CapabilityError as error:
+        raise CliError(f"the token is not valid: {error}", exit_code=Exit.AUTHENTICATION) from error
+    document: dict[str, object] = {"$type": "token", "blocks": blocks}
+    if row is not None:
+        document |= {"node": node, "revoked": row["revoked"]}
+        for block, left in zip(blocks, row["left"], strict=True):
+            if left:
+                block["left"] = dict(left.items())
+    return document
+
+
+def _show(document: Mapping[str, object], where: str) -> None:
+    blocks = document["blocks"]
+    assert isinstance(blocks, list), blocks
+    left = [block.get("left", {}) for block in blocks]
+    now = datetime.fromtimestamp(time.time_ns() / 1e9, UTC)
+    for line in token_lines(blocks, left, where=where, now=now):
+        click.echo(line)
+    if document.get("revoked") is not None:
+        click.echo(f"  revoked  block {document['revoked']}, and so everything after it")
+
+
+@token.command("seal")
+@click.argument("source", metavar="@FILE|-")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Write it to this file (mode 0600) instead of printing it.",
+)
+@click.pass_context
+def token_seal(ctx: click.Context, source: str, out: Path | None) -> None:
+    """Close a token: whoever has it may use it, nobody may narrow it or hand it on."""
     cluster = cluster_of(ctx)
     opened = read_token(source)
-    try:
-        blocks = inspect(opened, roots={cluster.root}, names=_names(cluster))
-    except CapabilityError as error:
-        raise CliError(f"{source}: {error}", exit_code=Exit.AUTHENTICATION) from error
-    if as_json:
-        echo_json({"$type": "token", "blocks": blocks})
-        return
-    for index, block in enumerate(blocks):
-        click.echo(click.style(f"block {index}", bold=True) + f"  {block['id']}")
-        for key, value in block.items():
-            if key != "id":
-                click.echo(f"  {key:<8} {value}")
+    _print(opened.seal(signer_of(cluster, opened)), out)
 
 
 def _names(cluster: Cluster) -> dict[PublicKey, str]:
@@ -262,3 +206,7 @@ def token_revoke(ctx: click.Context, source: str, block: int | None) -> None:
     click.echo(opened.ids[index].hex())
     if missed:
         note(f"not told: {', '.join(missed)}; they hear it from the others when they are back")
+
+
+for command in COMMANDS:
+    token.add_command(command)

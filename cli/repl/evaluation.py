@@ -15,10 +15,11 @@ from typing import NamedTuple
 
 from capabilities.tokens import Token, agent_id
 from cli.cluster import Cluster
-from cli.commands.agents import ENDED, delegate
+from cli.commands.agents import ENDED
 from cli.connect import connected, find_agent, translated
 from cli.errors import CliError, Exit
 from cli.faults import fault_text
+from cli.holding import delegate
 from datomstore import edn
 from datomstore.value import Map
 from protocol.client import Client

@@ -193,7 +193,7 @@ def test_a_revoked_token_pauses_its_agents(yin: Yin) -> None:
     assert yin("token", "mint", "--allow", "read:**", "--out", "gone").code == 0
     agent = spawn(yin, "-e", ENDLESS, "--on", "alpha", "--token", "@gone")
     assert yin("token", "revoke", "@gone").code == 0
-    assert yin("result", agent).code == 1
+    assert yin("result", agent).code == 5
     (line,) = [line for line in yin("ps").out.splitlines() if line.startswith(agent[:12])]
     assert "paused" in line
     assert "revoked" in line

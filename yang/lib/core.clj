@@ -412,6 +412,20 @@
 (defn vreset! [cell x] (reset! cell x))
 (defn vswap! [cell f & more] (reset! cell (apply f (deref cell) more)))
 
+;; ---- agents that this one starts
+
+(defn spawn!
+  "Start an agent that calls f, without arguments, and ends with its value. The id of that agent.
+  Options: :name, and :budget, which is set aside for it out of what this agent's tokens have left."
+  ([f] (spawn! f {}))
+  ([f options]
+   (let [id (fork! options)]
+     (if (nil? id)
+       (try
+         (finish! (f))
+         (catch :default e (finish! nil (str (ex-message e)))))
+       id))))
+
 ;; ---- output: lines of the agent's log, unless with-out-str gathers it
 
 (defn impl/say

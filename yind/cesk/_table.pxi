@@ -229,9 +229,12 @@ cdef enum PrimitiveNumber:
     PRIMITIVE_META = 211
     PRIMITIVE_WITH_META = 212
     PRIMITIVE_COMPILE = 213
-    PRIMITIVE_TABLE_SIZE = 214
+    PRIMITIVE_REQUEST_TOKEN = 214
+    PRIMITIVE_FORK = 215
+    PRIMITIVE_FINISH = 216
+    PRIMITIVE_TABLE_SIZE = 217
 
-cdef PrimitiveInfo PRIMITIVE_TABLE[214]
+cdef PrimitiveInfo PRIMITIVE_TABLE[217]
 
 
 cdef void fill_primitive_table() noexcept:
@@ -449,6 +452,9 @@ cdef void fill_primitive_table() noexcept:
     set_primitive(211, primitive_meta, 1, 1, 0, 0, 5, b"meta")
     set_primitive(212, primitive_with_meta, 2, 2, 0, 30, 5, b"with-meta")
     set_primitive(213, missing_primitive, 4, 4, 2, 31, 5, b"compile*")
+    set_primitive(214, missing_primitive, 1, 1, 2, 31, 5, b"request-token")
+    set_primitive(215, missing_primitive, 1, 1, 2, 31, 5, b"fork!")
+    set_primitive(216, missing_primitive, 1, 2, 2, 31, 5, b"finish!")
 
 
 fill_primitive_table()

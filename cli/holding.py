@@ -1,0 +1,62 @@
+"""Tokens that a person holds: read, extended, given to an agent.
+
+Is:     a token from a file or standard input, and the key that may extend it.
+Is not: what it allows (`capabilities`), nor where it is asked (`cli.connect`).
+Fits:   every command that takes `--token`.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from capabilities.caveats import Caveats
+from capabilities.errors import CapabilityError
+from capabilities.keys import PrivateKey, PublicKey
+from capabilities.tokens import Token
+from cli.cluster import Cluster
+from cli.errors import CliError, Exit
+
+
+def signer_of(cluster: Cluster, parent: Token) -> PrivateKey:
+    """Return the private key that may extend a token: its bearer secret or the operator's. Raises CliError."""
+    if parent.secret is not None:
+        return parent.secret
+    operator = cluster.operator_key
+    if parent.holder == operator.public:
+        return operator
+    raise CliError(
+        "this token is bound to a key that is not yours, so you cannot extend it",
+        exit_code=Exit.AUTHENTICATION,
+    )
+
+
+def read_token(source: str) -> Token:
+    """Return the token of @FILE or standard input (-). Raises CliError."""
+    if source == "-":
+        text = sys.stdin.read()
+    elif source.startswith("@"):
+        try:
+            text = Path(source[1:]).read_text()
+        except OSError as error:
+            raise CliError(f"{source[1:]}: {error.strerror}", exit_code=Exit.NOT_FOUND) from error
+    else:
+        raise CliError(
+            "a token is given as @FILE or -, never on the command line", exit_code=Exit.USAGE
+        )
+    try:
+        return Token.from_text(text.strip())
+    except CapabilityError as error:
+        raise CliError(f"{source}: {error}", exit_code=Exit.AUTHENTICATION) from error
+
+
+def delegate(
+    cluster: Cluster, token: Token, node: PublicKey, agent: bytes, caveats: Caveats | None = None
+) -> bytes:
+    """Return a token for one agent, to be presented by the node it is on. Raises CliError."""
+    narrower = replace(caveats or Caveats(), agent=agent)
+    try:
+        return token.append(signer_of(cluster, token), node, narrower).to_bytes()
+    except CapabilityError as error:
+        raise CliError(f"the token cannot be handed on: {error}", exit_code=Exit.DENIED) from error

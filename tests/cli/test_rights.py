@@ -1,0 +1,174 @@
+"""Rights as people deal with them: what is left, what agents ask for, and what takes the place of what ended."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from commands import Answer, Yin, answers, cluster, code_of, working_in
+
+COUNT = '(count (q \'[:find ?p :where [?p :people/name _]] "people"))'
+ASKS = f"""
+(let [got (try (request-token {{:verbs [:read] :streams ["alpha/people"] :budget {{:rows 2}} :reason "to count"}})
+               (catch Exception e (ex-message e)))]
+  (if (true? got) {COUNT} got))
+"""
+WRITES = """
+(loop [i 0]
+  (transact! "log" [{:i i}])
+  (if (= i 20) [i (here)] (do (sleep 100) (recur (inc i)))))
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with a running fleet `dev`, used by all tests of this file."""
+    folder = tmp_path_factory.mktemp("yin")
+    (folder / "people.csv").write_text("name,age,city\nAnn,42,Oslo\nBob,17,Rome\n")
+    (folder / "asks.clj").write_text(ASKS)
+    (folder / "writes.clj").write_text(WRITES)
+    with working_in(folder), cluster(3):
+        for node in ("alpha", "beta"):
+            made = ("stream", "import", f"{node}:people", "people.csv")
+            assert code_of("--cluster", "dev", *made) == 0
+        yield folder
+
+
+@pytest.fixture
+def yin(place: Path, capsys: pytest.CaptureFixture[str]) -> Yin:
+    return answers(capsys)
+
+
+def ok(answer: Answer) -> str:
+    assert answer.code == 0, answer
+    return answer.out
+
+
+def spawned(yin: Yin, *arguments: str) -> str:
+    return ok(yin("spawn", *arguments, "-o", "ids")).strip()
+
+
+def mint(yin: Yin, name: str, *arguments: str) -> None:
+    ok(yin("token", "mint", *arguments, "--out", name))
+
+
+def test_a_token_is_read_block_by_block_with_what_is_left(yin: Yin) -> None:
+    budgets = ("--budget", "rows=10,fuel=5M", "--budget", "hops=2")
+    mint(yin, "purse", "--allow", "read,migrate:**", *budgets, "--account", "alpha")
+    narrow = ("--allow", "read:alpha/people", "--ttl", "10m", "--at", "alpha", "--revage", "1h")
+    ok(yin("token", "attenuate", "@purse", *narrow, "--note", "for Ann", "--out", "small"))
+    agent = spawned(yin, "-e", COUNT, "--on", "alpha", "--token", "@purse", "--budget", "rows=4")
+    assert ok(yin("result", agent)).strip() == "2"
+    shown = ok(yin("token", "inspect", "@small", "--node", "alpha"))
+    assert "block 0  signed by the root, held by" in shown
+    assert "10 rows, 8 left at alpha" in shown
+
+    assert re.search(r"5,000,000 fuel, \d,\d{3},\d{3} left at alpha; .*2 hops, 2 left", shown)
+    assert "its budget is drawn at alpha first" in shown
+    assert "allows   read:alpha/people" in shown
+    assert re.search(r"until .* \(in (10m|9m \d+s)\)", shown)
+    assert "only where revocations are known up to 3600 s ago" in shown
+    assert "note     for Ann" in shown
+    document = json.loads(ok(yin("token", "inspect", "@small", "--node", "alpha", "--json")))
+    assert document["blocks"][0]["left"]["rows"] == 8
+    assert "left" not in json.loads(ok(yin("token", "inspect", "@small", "--json")))["blocks"][0]
+
+
+def test_the_tokens_of_an_agent_are_read(yin: Yin) -> None:
+    mint(yin, "purse2", "--allow", "read:**", "--budget", "rows=10")
+    agent = spawned(yin, "-e", f'[{COUNT} (hop! "beta")]', "--on", "alpha", "--token", "@purse2")
+    ok(yin("pause", agent)) if "waiting" in ok(yin("ps")) else None
+    yin("result", agent)
+    shown = ok(yin("token", "inspect", "--agent", agent))
+    assert f"only {agent}" in shown
+    assert "10 rows, 8 left at alpha" in shown
+    assert json.loads(ok(yin("token", "inspect", "--agent", agent, "--json")))["items"]
+
+
+def test_what_an_agent_asks_for_is_granted(yin: Yin) -> None:
+    agent = spawned(yin, "asks.clj", "--on", "alpha")
+    assert yin("result", agent).code == 5
+    listed = ok(yin("token", "requests"))
+    assert "read:alpha/people rows=2" in listed
+    assert "to count" in listed
+    (row,) = json.loads(ok(yin("token", "requests", "--json")))["items"]
+    assert (row["agent"], row["node"], row["budget"]) == (agent, "alpha", {"rows": 2})
+    ok(yin("token", "grant", row["id"]))
+    assert ok(yin("result", agent)).strip() == "2"
+    assert yin("token", "grant", row["id"]).code == 4
+
+
+def test_what_an_agent_asks_for_is_refused(yin: Yin) -> None:
+    agent = spawned(yin, "asks.clj", "--on", "alpha")
+    yin("result", agent)
+    (identity,) = ok(yin("token", "requests", "-o", "ids")).split()
+    ok(yin("token", "refuse", identity, "--reason", "not today"))
+    assert ok(yin("result", agent)).strip() == '"the request was refused: not today"'
+
+
+def test_more_than_one_holds_cannot_be_granted(yin: Yin) -> None:
+    mint(yin, "little", "--allow", "read:**", "--budget", "rows=1")
+    agent = spawned(yin, "asks.clj", "--on", "alpha")
+    yin("result", agent)
+    (identity,) = ok(yin("token", "requests", "-o", "ids")).split()
+    answer = yin("token", "grant", identity, "--token", "@little")
+    assert answer.code == 5
+    assert "has 1 rows left, not 2" in answer.err
+    ok(yin("token", "refuse", identity))
+    assert "refused" in ok(yin("result", agent))
+
+
+def test_agents_paused_by_a_revocation_go_on_everywhere_with_a_renewed_token(
+    yin: Yin, place: Path
+) -> None:
+    mint(yin, "old", "--allow", "append,read:**", "--budget", "rows=1k")
+    agents = [spawned(yin, "writes.clj", "--on", n, "--token", "@old") for n in ("alpha", "beta")]
+    block = ok(yin("token", "revoke", "@old")).strip()
+    for agent in agents:
+        assert yin("result", agent).code != 0
+        assert "revoked" in ok(yin("show", agent))
+    renewed = ok(yin("token", "renew", "--block", block[:16]))
+    assert len(renewed.splitlines()) == 2
+    assert [ok(yin("result", agent)).strip() for agent in agents] == ['[20 "alpha"]', '[20 "beta"]']
+    query = "[:find (count ?i) . :where [_ :i ?i]]"
+    for node in ("alpha", "beta"):
+        assert ok(yin("q", query, "--on", node, "--stream", "log")).strip() == "21"
+
+
+def test_an_agent_whose_token_expired_goes_on_with_a_renewed_one(yin: Yin) -> None:
+    mint(yin, "short", "--allow", "append,read:**", "--ttl", "1s")
+    agent = spawned(yin, "writes.clj", "--on", "gamma", "--token", "@short")
+    assert yin("result", agent).code == 5
+    assert "expired" in ok(yin("show", agent))
+    assert "ago)" in ok(yin("token", "inspect", "--agent", agent))
+    ok(yin("token", "renew", agent, "--ttl", "1h"))
+    assert ok(yin("result", agent)).strip() == '[20 "gamma"]'
+    assert yin("token", "renew", agent).code != 0
+
+
+def test_a_sealed_token_is_used_and_not_extended(yin: Yin, place: Path) -> None:
+    mint(yin, "open", "--allow", "read:**")
+    ok(yin("token", "seal", "@open", "--out", "sealed"))
+    assert "block 0" in ok(yin("token", "inspect", "@sealed"))
+    assert yin("token", "attenuate", "@sealed", "--ttl", "1m").code != 0
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--budget", "gold=1"),
+        ("--budget", "rows"),
+        ("--budget", "rows=-1"),
+        ("--account", "omega"),
+        ("--agent", "abc"),
+        ("--via", "nobody"),
+        ("--from", "tomorrow"),
+    ],
+)
+def test_an_option_that_makes_no_sense_is_said_so(yin: Yin, wrong: tuple[str, ...]) -> None:
+    answer = yin("token", "mint", "--allow", "read:**", *wrong)
+    assert answer.code in (2, 4)
+    assert "internal" not in answer.err

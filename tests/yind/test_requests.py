@@ -1,0 +1,205 @@
+"""An agent asks for a right, waits, and goes on at the same step: granted, refused, or by the rules of the node."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+import trio
+from fleet import Fleet, fleet
+
+from capabilities.caveats import Caveats, Resource, Rights, Verb
+from capabilities.tokens import mint
+from cli.cluster import ALL_VERBS
+from datomstore.value import Keyword, Map
+from protocol.errors import RemoteError
+from protocol.messages import Item
+from yind.config import Answers
+
+ASK = """
+(let [before (str "x" 1)
+      got (try (request-token {:verbs [:read] :streams ["alpha/facts"] :reason "to count"})
+               (catch Exception e [:refused (ex-message e) (ex-data e)]))]
+  [before got (if (true? got) (q '[:find (count ?e) . :where [?e :n _]] "facts") nil)])
+"""
+
+
+async def load(nodes: Fleet) -> None:
+    data = tuple(Map({Keyword("n"): number}) for number in range(3))
+    await nodes.ask("alpha", "stream.transact", stream="facts", data=data)
+
+
+async def asking(nodes: Fleet, source: str = ASK) -> tuple[bytes, Map]:
+    """Start an agent without any right and return it with its request, when it waits."""
+    agent = await nodes.spawn("alpha", source)
+    with trio.fail_after(20):
+        _, row = await nodes.settled("alpha", agent)
+    assert row["state"] == "paused", (row["state"], row["fault"])
+    (request,) = (await nodes.ask("alpha", "request.list"))["value"]
+    assert request["agent"] == agent
+    return agent, request
+
+
+async def result(nodes: Fleet, agent: bytes) -> str:
+    with trio.fail_after(20):
+        _, row = await nodes.settled("alpha", agent)
+    assert row["state"] == "done", (row["state"], row["reason"], row["fault"])
+    return str(row["result"])
+
+
+async def test_a_request_says_what_is_wanted_and_why(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        agent, request = await asking(nodes)
+        assert (request["verbs"], request["streams"]) == (("read",), ("alpha/facts",))
+        row = await nodes.ask("alpha", "agent.show", id=agent.hex())
+        assert row["reason"] == "asks for read alpha/facts (to count)"
+        query = "[:find ?agent ?why :where [?r :request/agent ?agent] [?r :request/reason ?why]]"
+        answer = await nodes.ask("alpha", "query", stream="requests", query=query)
+        assert list(answer["value"]) == [(agent.hex()[:12], "to count")]
+
+
+async def test_what_was_asked_for_is_granted_at_the_same_step(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        await load(nodes)
+        agent, request = await asking(nodes)
+        token = nodes.delegate(nodes.token((Verb.READ, "alpha/facts")), "alpha", agent)
+        await nodes.ask("alpha", "request.grant", id=request["id"], tokens=(token,))
+        assert await result(nodes, agent) == '["x1" true 3]'
+        assert (await nodes.ask("alpha", "request.list"))["value"] == ()
+        with pytest.raises(RemoteError, match="no request"):
+            await nodes.ask("alpha", "request.grant", id=request["id"], tokens=(token,))
+
+
+async def test_a_refusal_is_an_error_the_agent_can_catch(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        agent, request = await asking(nodes)
+        await nodes.ask("alpha", "request.refuse", id=request["id"], reason="not today")
+        said = await result(nodes, agent)
+        assert ':refused "the request was refused: not today"' in said
+        assert f':request "{request["id"]}"' in said
+        query = "[:find ?s ?why :where [?r :request/state ?s] [?r :request/why ?why]]"
+        answer = await nodes.ask("alpha", "query", stream="requests", query=query)
+        assert list(answer["value"]) == [(Keyword("refused"), "not today")]
+
+
+@pytest.mark.parametrize("answered", [False, True])
+async def test_a_crash_while_a_request_waits_loses_nothing(tmp_path: Path, answered: bool) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        await load(nodes)
+        agent, request = await asking(nodes)
+        token = nodes.delegate(nodes.token((Verb.READ, "alpha/facts")), "alpha", agent)
+        if answered:
+            await nodes.ask("alpha", "request.grant", id=request["id"], tokens=(token,))
+        await nodes.crash("alpha")
+        await nodes.start("alpha")
+        if not answered:
+            assert (await nodes.ask("alpha", "request.list"))["value"] == (request,)
+            await nodes.ask("alpha", "request.grant", id=request["id"], tokens=(token,))
+        assert await result(nodes, agent) == '["x1" true 3]'
+
+
+async def test_resuming_without_an_answer_lets_it_wait_on(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        agent, request = await asking(nodes)
+        await nodes.ask("alpha", "agent.resume", id=agent.hex())
+        await nodes.until("alpha", agent, "paused")
+        assert (await nodes.ask("alpha", "request.list"))["value"][0]["id"] == request["id"]
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        "1",
+        "{}",
+        "{:verbs [:read]}",
+        '{:verbs [:fly] :streams ["a"]}',
+        '{:verbs [:read] :streams ["a//b"]}',
+        "{:budget {:rows -1}}",
+        "{:budget {:gold 1}}",
+        "{:budget {:rows 1} :ttl-s 0}",
+        "{:budget {:rows 1} :whim 1}",
+    ],
+)
+async def test_a_request_that_makes_no_sense_is_an_error(tmp_path: Path, wanted: str) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        source = f"(try (request-token {wanted}) (catch Exception e :no))"
+        assert await nodes.result("alpha", source) == ":no"
+
+
+async def test_a_budget_that_ran_out_is_asked_for_and_granted(tmp_path: Path) -> None:
+    source = """
+    (do (q '[:find ?e :where [?e :n _]] "facts")
+        (request-token {:verbs [:read] :streams ["alpha/*"] :budget {:rows 3}})
+        (count (q '[:find ?e :where [?e :n _]] "facts")))
+    """
+    async with fleet(tmp_path, "alpha") as nodes:
+        await load(nodes)
+        agent = await nodes.spawn("alpha", source, nodes.token(budget={Resource.ROWS: 3}))
+        await nodes.settled("alpha", agent)
+        (request,) = (await nodes.ask("alpha", "request.list"))["value"]
+        assert dict(request["budget"].items()) == {"rows": 3}
+        purse = nodes.token(budget={Resource.ROWS: 10})
+        share = nodes.delegate(purse, "alpha", agent, budget={Resource.ROWS: 3})
+        await nodes.ask("alpha", "request.grant", id=request["id"], tokens=(share,))
+        assert await result(nodes, agent) == "3"
+
+
+RULES = """
+[[(grant ?r) [?r :request/verb :read] [?r :request/stream "alpha/facts"]]
+ [(refuse ?r ?why) [?r :request/verb :retract] [(ground "nobody retracts here") ?why]]]
+"""
+
+
+async def with_rules(nodes: Fleet) -> None:
+    """Restart the node with rules that may grant reading."""
+    folder = nodes.cluster.node_folder("alpha")
+    (folder / "requests.edn").write_text(RULES)
+    rights = (Rights(ALL_VERBS, "alpha/*"),)
+    key = nodes.cluster.node("alpha").key
+    caveats = Caveats(exp=2**32, rights=rights, budget={Resource.ROWS: 100})
+    token = mint(nodes.cluster.root_key, key, caveats)
+    (folder / "requests.token").write_text(token.to_text() + "\n")
+    await nodes.stop("alpha")
+    await nodes.start("alpha", requests=Answers("requests.edn", "requests.token"))
+
+
+async def test_rules_grant_refuse_or_leave_it_to_a_person(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        await load(nodes)
+        await with_rules(nodes)
+        assert await nodes.result("alpha", ASK) == '["x1" true 3]'
+        refused = ASK.replace("[:read]", "[:read :retract]")
+        assert "nobody retracts here" in await nodes.result("alpha", refused)
+        _, request = await asking(nodes, ASK.replace("alpha/facts", "alpha/other"))
+        assert request["streams"] == ("alpha/other",)
+        query = '[:find (count ?r) . :where [?r :request/answered-by "policy"]]'
+        assert (await nodes.ask("alpha", "query", stream="requests", query=query))["value"] == 2
+
+
+async def test_who_follows_requests_hears_of_each(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes, nodes.connected("alpha") as channel:
+        first, _ = await asking(nodes)
+        heard: list[bytes] = []
+        with trio.fail_after(20):
+            async with aclosing(channel.stream("request.follow", Map())) as rows:
+                async for row in rows:
+                    assert isinstance(row, Item)
+                    heard.append(row.body["agent"])
+                    if len(heard) == 2:
+                        break
+                    second = await nodes.spawn("alpha", ASK)
+        assert heard == [first, second]
+
+
+async def test_without_the_right_nobody_answers(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        agent, request = await asking(nodes)
+        token = nodes.delegate(nodes.token(), "alpha", agent)
+        async with nodes.connected("alpha", nodes.token((Verb.QUERY, "**"))) as channel:
+            for verb, body in [
+                ("request.grant", {"id": request["id"], "tokens": (token,)}),
+                ("request.refuse", {"id": request["id"]}),
+            ]:
+                with pytest.raises(RemoteError, match="spawn alpha"):
+                    await channel.request(verb, Map(body))

@@ -1,0 +1,402 @@
+"""What agents ask for, until somebody answers.
+
+Is:     `request-token`: a request that is a fact in the stream `requests`, a paused agent that waits for the answer, and
+        the answers: of a person, or of rules that the operator gave the node.
+Is not: a right: who grants gives a token of their own, narrowed; rules give one that a person bound to this node for it.
+Fits:   `yind.effects` asks, `yind.control` brings the answers of people; all of it is durable with the agent's state.
+
+The effect stays unanswered while the agent waits, so whatever happens to the node, it is asked again, and then either
+finds the answer in the agent's record or waits on. An agent moved by a person asks anew where it arrives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+import trio
+
+from capabilities.caveats import Caveats, Resource, Rights, Verb
+from capabilities.errors import CapabilityError
+from capabilities.handles import Handle
+from capabilities.patterns import check_pattern
+from datomstore import edn
+from datomstore.batch import Batch
+from datomstore.database import Database
+from datomstore.datalog import Budget, q
+from datomstore.errors import DatomstoreError
+from datomstore.streams import Stream
+from datomstore.value import Keyword, Map, Set
+from yind.agent import Agent, Asked, State
+from yind.agents import Agents
+from yind.authority import Authority, verb_name
+from yind.cesk import Machine
+from yind.clock import Clock
+from yind.errors import AgentState, AgentUnknown, Denied, EffectInvalid, RequestInvalid
+from yind.limits import (
+    ASK_STREAMS_MAX,
+    ASK_TEXT_MAX,
+    ASK_TTL_S_MAX,
+    QUERY_ROWS_MAX,
+    QUERY_SECONDS_MAX,
+    TOKENS_PER_AGENT_MAX,
+)
+
+REQUEST_STREAM = "requests"
+REQUEST_BYTES = 6  # of a request's id
+TTL_S = 3600  # of what rules grant to who asked for no time
+
+_MANY = (Keyword("db/cardinality"), Keyword("db.cardinality/many"))
+_SCHEMA = (
+    Map(
+        {
+            Keyword("db/ident"): Keyword("request/id"),
+            Keyword("db/unique"): Keyword("db.unique/identity"),
+        }
+    ),
+    Map([(Keyword("db/ident"), Keyword("request/verb")), _MANY]),
+    Map([(Keyword("db/ident"), Keyword("request/stream")), _MANY]),
+)
+
+_log = structlog.get_logger()
+
+
+# -- the seam: what a policy says --
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """The request is to be granted as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """The request is to be refused."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A person is to answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Rules with the heads `(grant ?request)` and `(refuse ?request ?why)`, and what they may grant from."""
+
+    rules: tuple[object, ...]
+    token: bytes  # bound to the node
+
+
+def answer(request: str, facts: Database, rules: tuple[object, ...]) -> Grant | Refuse | Ask:
+    """Return what rules say to a request, given the facts of all requests; a refusal wins. Raises QueryError."""
+    heads = {getattr(rule[0][0], "name", "") for rule in rules if isinstance(rule, tuple)}
+    budget = Budget(rows=QUERY_ROWS_MAX, seconds=QUERY_SECONDS_MAX)
+
+    def asked(text: str) -> Any:
+        return q(text, facts, rules, request, budget=budget)
+
+    if "refuse" in heads:
+        found = asked("[:find ?why :in $ % ?id :where [?r :request/id ?id] (refuse ?r ?why)]")
+        if found:
+            return Refuse(min(str(why) for (why,) in found))
+    if "grant" in heads and asked("[:find ?r :in $ % ?id :where [?r :request/id ?id] (grant ?r)]"):
+        return Grant()
+    return Ask()
+
+
+# -- asking --
+
+
+def asked_of(wanted: object, identity: str, now_ms: int) -> Asked:
+    """Return the request that a map says. Raises EffectInvalid."""
+    if not isinstance(wanted, Map):
+        raise EffectInvalid("request-token: what is asked for is a map")
+    known = {Keyword(name) for name in ("verbs", "streams", "budget", "ttl-s", "reason")}
+    for key in wanted:
+        if key not in known:
+            raise EffectInvalid(f"request-token: no key {key!r}; there are {_listed(known)}")
+    ttl_s = wanted.get(Keyword("ttl-s"))
+    if ttl_s is not None and not _is_amount(ttl_s, ASK_TTL_S_MAX):
+        raise EffectInvalid(f"request-token: :ttl-s is 1 to {ASK_TTL_S_MAX} seconds")
+    verbs = _verbs(wanted.get(Keyword("verbs"), ()))
+    streams = _streams(wanted.get(Keyword("streams"), ()))
+    budget = _budget(wanted.get(Keyword("budget"), Map()))
+    if bool(verbs) != bool(streams) or not (verbs or budget):
+        raise EffectInvalid("request-token: ask for :verbs on :streams, for a :budget, or both")
+    reason = _text(wanted.get(Keyword("reason"), ""), ":reason")
+    return Asked(identity, verbs, streams, budget, ttl_s, reason, now_ms)
+
+
+def _listed(keys: set[Keyword]) -> str:
+    return ", ".join(sorted(f":{key.name}" for key in keys))
+
+
+def _is_amount(value: object, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= most
+
+
+def _items(value: object, name: str) -> list[object]:
+    if not isinstance(value, (tuple, Set)) or len(value) > ASK_STREAMS_MAX:
+        raise EffectInvalid(
+            f"request-token: {name} is a vector or set of at most {ASK_STREAMS_MAX}"
+        )
+    return list(value)
+
+
+def _text(value: object, name: str) -> str:
+    if not isinstance(value, str) or len(value.encode()) > ASK_TEXT_MAX:
+        raise EffectInvalid(f"request-token: {name} is text of at most {ASK_TEXT_MAX} bytes")
+    return value
+
+
+def _verbs(value: object) -> int:
+    mask = 0
+    for item in _items(value, ":verbs"):
+        name = item.name.upper() if isinstance(item, Keyword) else ""
+        if name not in Verb.__members__:
+            raise EffectInvalid(f"request-token: {item!r} is no verb")
+        mask |= Verb[name]
+    return mask
+
+
+def _streams(value: object) -> list[str]:
+    found = [_text(item, "a stream") for item in _items(value, ":streams")]
+    try:
+        for pattern in found:
+            check_pattern(pattern)
+    except CapabilityError as error:
+        raise EffectInvalid(f"request-token: {error}") from error
+    return found
+
+
+def _budget(value: object) -> dict[str, int]:
+    if not isinstance(value, Map):
+        raise EffectInvalid("request-token: :budget is a map")
+    found: dict[str, int] = {}
+    for key, amount in value.items():
+        name = key.name if isinstance(key, Keyword) else ""
+        if name.upper() not in Resource.__members__ or not _is_amount(amount, 2**63 - 1):
+            raise EffectInvalid(f"request-token: {key!r} {amount!r} is no budget")
+        found[name] = int(str(amount))
+    return found
+
+
+def words_of(asked: Asked) -> str:
+    """Return a request in one line."""
+    verbs = ",".join(verb_name(verb) for verb in Verb if verb & asked.verbs)
+    wants = [f"{verbs} {' '.join(asked.streams)}"] if asked.verbs else []
+    wants += [f"{amount} {name}" for name, amount in sorted(asked.budget.items())]
+    return "; ".join(wants) + (f" ({asked.reason})" if asked.reason else "")
+
+
+def caveats_of(asked: Asked, agent: bytes, now_s: int) -> Caveats:
+    """Return the caveats of a block that grants exactly what was asked for."""
+    rights = tuple(Rights(Verb(asked.verbs), pattern) for pattern in asked.streams)
+    return Caveats(
+        exp=now_s + (asked.ttl_s or TTL_S),
+        rights=rights,
+        agent=agent,
+        budget={Resource[name.upper()]: n for name, n in asked.budget.items()} or None,
+    )
+
+
+# -- the requests of a node --
+
+
+class Requests:
+    """All requests of one node's agents."""
+
+    def __init__(
+        self,
+        *,
+        node: str,
+        agents: Agents,
+        authority: Authority,
+        clock: Clock,
+        policy: Policy | None,
+    ) -> None:
+        self._node = node
+        self._agents = agents
+        self._authority = authority
+        self._clock = clock
+        self._policy = policy
+        self.ready: Callable[[Agent], None] = lambda agent: (
+            None
+        )  # queues an agent that was answered
+        self.watchers: set[Callable[[], None]] = set()
+
+    def pending(self) -> list[Agent]:
+        """Return the agents that wait for an answer, those who have waited longest first."""
+        waiting = [
+            agent
+            for agent in self._agents
+            if agent.record.state is State.PAUSED and _pending(agent) is not None
+        ]
+        return sorted(waiting, key=lambda agent: agent.record.since_ms)
+
+    async def ask(self, agent: Agent, machine: Machine, arguments: Sequence[object]) -> None:
+        """Answer `request-token`, or let its agent wait. Raises EffectInvalid, also where it was refused."""
+        asked = agent.record.asked
+        if asked is None:
+            identity = self._clock.random_bytes(REQUEST_BYTES).hex()
+            asked = agent.record.asked = asked_of(arguments[0], identity, self._clock.now_ms())
+            facts = _facts(agent, asked)
+            await self._agents.commit(agent, lambda batch: self._state(batch, facts))
+        if asked.answer == "pending":
+            await self._consult(agent, asked)
+        if asked.answer == "pending":
+            await self._wait(agent, asked)
+            return
+        agent.record.asked = None
+        if asked.answer == "refused":
+            data = Map({Keyword("request"): asked.id, Keyword("why"): asked.why})
+            machine.resume_error(f"the request was refused: {asked.why}", data)
+        else:
+            machine.resume(True)
+
+    async def _wait(self, agent: Agent, asked: Asked) -> None:
+        await self._agents.pause(agent, f"asks for {words_of(asked)}", denied_right=words_of(asked))
+        self._tell()
+
+    def _state(self, batch: Batch, facts: Map) -> None:
+        stream: Stream = self._agents.streams.open(REQUEST_STREAM)
+        if stream.db().schema.get(Keyword("request/id")) is None:
+            batch.transact(stream, _SCHEMA)
+        batch.transact(stream, [facts])
+
+    def _tell(self) -> None:
+        for watcher in tuple(self.watchers):
+            watcher()
+
+    # -- answers --
+
+    def find(self, identity: str) -> Agent:
+        """Return the agent whose request has an id or a prefix of one. Raises AgentUnknown."""
+        found = [a for a in self.pending() if (_pending(a) or "").startswith(identity)]
+        if not identity or len(found) != 1:
+            raise AgentUnknown(f"no request {identity!r} waits on node {self._node}")
+        return found[0]
+
+    async def grant(
+        self, agent: Agent, tokens: Sequence[Handle], data: Sequence[bytes], who: str
+    ) -> None:
+        """Give an agent what it asked for; it goes on at the same step. Raises Denied, RequestInvalid or AgentState."""
+        asked = self._still_pending(agent)
+        self._give(agent, tokens, data)
+        await self._answered(agent, asked, "granted", "", who)
+
+    async def refuse(self, agent: Agent, why: str, who: str) -> None:
+        """Refuse what an agent asked for, which goes on with an error that it can catch. Raises AgentState."""
+        await self._answered(agent, self._still_pending(agent), "refused", why, who)
+
+    def _give(self, agent: Agent, tokens: Sequence[Handle], data: Sequence[bytes]) -> None:
+        self._agents.load(agent)
+        if not tokens or len(tokens) + len(agent.tokens) > TOKENS_PER_AGENT_MAX:
+            raise RequestInvalid(f"an agent holds at most {TOKENS_PER_AGENT_MAX} tokens")
+        self._authority.fund(agent, tokens)
+        agent.tokens += tokens
+        agent.record.tokens += data
+
+    def _still_pending(self, agent: Agent) -> Asked:
+        asked = agent.record.asked
+        if asked is None or asked.answer != "pending" or agent.record.state is not State.PAUSED:
+            raise AgentState(f"agent {agent.text_id} waits for no answer")
+        return asked
+
+    async def _answered(self, agent: Agent, asked: Asked, what: str, why: str, who: str) -> None:
+        agent.record.denied_right = None
+        if agent.record.state is State.PAUSED:
+            agent.become(State.READY, self._clock.now_ms())
+            await self._note(agent, asked, what, why, who)
+            self._tell()
+            self.ready(agent)
+        else:
+            await self._note(agent, asked, what, why, who)
+
+    async def _note(self, agent: Agent, asked: Asked, what: str, why: str, who: str) -> None:
+        """Make an answer durable, with the agent and as facts."""
+        asked.answer, asked.why = what, why
+        facts: dict[Keyword, object] = {
+            Keyword("request/id"): asked.id,
+            Keyword("request/state"): Keyword(what),
+            Keyword("request/answered-by"): who,
+            Keyword("request/answered-ms"): self._clock.now_ms(),
+        }
+        if why:
+            facts[Keyword("request/why")] = why
+        await self._agents.commit(agent, lambda batch: self._state(batch, Map(facts)))
+
+    async def _consult(self, agent: Agent, asked: Asked) -> None:
+        """Let the rules answer, if there are any and they do."""
+        if self._policy is None:
+            return
+        facts = self._agents.streams.get(REQUEST_STREAM).db()
+        try:
+            said = await trio.to_thread.run_sync(answer, asked.id, facts, self._policy.rules)
+            if isinstance(said, Refuse):
+                await self._answered(agent, asked, "refused", said.why, "policy")
+            elif isinstance(said, Grant):
+                now_s = self._clock.now_ms() // 1000
+                caveats = caveats_of(asked, agent.record.id, now_s)
+                data = self._authority.narrowed_own(self._policy.token, caveats)
+                handle = self._authority.handle_own(data, agent.record.id)
+                self._give(agent, [handle], [data])
+                await self._answered(agent, asked, "granted", "", "policy")
+        except (DatomstoreError, CapabilityError, RequestInvalid, Denied) as error:
+            _log.warning("rules did not answer a request", request=asked.id, why=str(error))
+
+    def row(self, agent: Agent) -> Map:
+        """Return what a list of requests shows."""
+        asked = agent.record.asked
+        assert asked is not None, agent.text_id
+        return Map(
+            {
+                "id": asked.id,
+                "agent": agent.record.id,
+                "name": agent.record.name,
+                "verbs": tuple(verb_name(verb) for verb in Verb if verb & asked.verbs),
+                "streams": tuple(asked.streams),
+                "budget": Map(asked.budget),
+                "ttl_s": asked.ttl_s,
+                "reason": asked.reason,
+                "at_ms": asked.at_ms,
+            }
+        )
+
+
+def _pending(agent: Agent) -> str | None:
+    asked = agent.record.asked
+    return asked.id if asked is not None and asked.answer == "pending" else None
+
+
+def _facts(agent: Agent, asked: Asked) -> Map:
+    facts: dict[Keyword, object] = {
+        Keyword("request/id"): asked.id,
+        Keyword("request/agent"): agent.text_id,
+        Keyword("request/name"): agent.record.name,
+        Keyword("request/owner"): agent.record.owner,
+        Keyword("request/program"): agent.record.program,
+        Keyword("request/state"): Keyword("pending"),
+        Keyword("request/at-ms"): asked.at_ms,
+        Keyword("request/reason"): asked.reason,
+    }
+    facts |= {Keyword(f"request/{name}"): amount for name, amount in asked.budget.items()}
+    if asked.ttl_s is not None:
+        facts[Keyword("request/ttl-s")] = asked.ttl_s
+    if asked.verbs:
+        verbs = [Keyword(verb_name(verb)) for verb in Verb if verb & asked.verbs]
+        facts[Keyword("request/verb")] = tuple(verbs)
+        facts[Keyword("request/stream")] = tuple(asked.streams)
+    return Map(facts)
+
+
+def read_rules(text: str, source: str) -> tuple[object, ...]:
+    """Return the rules of a file: one vector of rules. Raises EdnError or ValueError."""
+    rules = edn.read(text, source=source)
+    if not isinstance(rules, tuple) or not all(isinstance(rule, tuple) and rule for rule in rules):
+        raise ValueError(f"{source}: rules are a vector of vectors")
+    return rules
