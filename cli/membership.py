@@ -41,7 +41,11 @@ Answer = TypeVar("Answer")
 
 
 def each_node(
-    cluster: Cluster, ask: Callable[[Client], Answer], names: Sequence[str] | None = None
+    cluster: Cluster,
+    ask: Callable[[Client], Answer],
+    names: Sequence[str] | None = None,
+    *,
+    silent: Sequence[Exit] = (Exit.UNREACHABLE,),
 ) -> tuple[dict[str, Answer], list[str]]:
     """Return what nodes answered, and which did not."""
     answers: dict[str, Answer] = {}
@@ -51,7 +55,7 @@ def each_node(
             with connected(cluster, name) as client:
                 answers[name] = ask(client)
         except CliError as error:
-            if error.exit_code is not Exit.UNREACHABLE:
+            if error.exit_code not in silent:
                 raise
             missed.append(name)
     return answers, missed
@@ -82,7 +86,8 @@ def tell(
 
 def sync(cluster: Cluster) -> list[str]:
     """Take over what the nodes know of the cluster; return the names of those that did not answer."""
-    answers, missed = each_node(cluster, _listed)
+    # A node whose key was rotated long ago does not know us, nor we it; the others say what its key is.
+    answers, missed = each_node(cluster, _listed, silent=(Exit.UNREACHABLE, Exit.AUTHENTICATION))
     cluster.say(*(statement for found in answers.values() for statement in found))
     return missed
 
@@ -106,7 +111,7 @@ def appoint(cluster: Cluster, name: str, powers: Power, seconds: int) -> Appoint
     fact = Appointment(
         key,
         powers,
-        now_s() - 1 if known is None else min(known.from_s, now_s() - 1),
+        known.from_s if known is not None and known.powers else now_s() - 1,
         now_s() + seconds,
         1 if known is None else known.seq + 1,
     )

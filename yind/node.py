@@ -132,6 +132,7 @@ class Node:
             node=config.name,
             identity=self.identity,
             members=self.members,
+            agents=self.agents,
             authority=self.authority,
             peers=self.peers,
             tell=self.gossip[1].tell_all,

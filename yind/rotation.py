@@ -14,7 +14,9 @@ import trio
 from capabilities.caveats import Verb
 from capabilities.membership import Membership
 from capabilities.statements import Succession, sign
+from capabilities.tokens import Token
 from datomstore.value import Map
+from yind.agents import Agents
 from yind.authority import Authority
 from yind.clock import Clock
 from yind.errors import RequestInvalid, RotationRefused
@@ -35,6 +37,7 @@ class Rotation:
         node: str,
         identity: Identity,
         members: Members,
+        agents: Agents,
         authority: Authority,
         peers: Peers,
         tell: Callable[[list[bytes]], Awaitable[None]],
@@ -43,6 +46,7 @@ class Rotation:
         self._node = node
         self._identity = identity
         self._members = members
+        self._agents = agents
         self._authority = authority
         self._peers = peers
         self._tell = tell  # returns when all that answer have heard
@@ -67,10 +71,12 @@ class Rotation:
         if overlap_s > ROTATION_S_MAX:
             raise RequestInvalid(f"two keys at a time for at most {ROTATION_S_MAX} s")
         async with self._lock:
+            self._check_settled()
+            if not fields.get("force", bool, default=False):
+                self._check_agents()
             return await self._change(overlap_s)
 
     async def _change(self, overlap_s: int) -> Map:
-        self._check_settled()
         before = self._identity.now
         after = self._identity.prepare(self._node)
         now_s = self._clock.now_ms() // 1000
@@ -94,6 +100,21 @@ class Rotation:
             raise RotationRefused("this node's key is not the one its cluster knows")
         if member.former is not None:
             raise RotationRefused("the former key still holds: nobody follows a follower")
+
+    def _check_agents(self) -> None:
+        """Raises RotationRefused if a token of an agent here names the key before this one: it would follow no further."""
+        own = self._identity.now.public
+        behind = [
+            agent.text_id
+            for agent in self._agents
+            if not agent.ended
+            and any(Token.from_bytes(data).holder != own for data in agent.record.tokens)
+        ]
+        if behind:
+            some = ", ".join(behind[:3]) + (" ..." if len(behind) > 3 else "")
+            raise RotationRefused(
+                f"{len(behind)} agents hold tokens that name an older key ({some}): renew them first, or force it"
+            )
 
     def _be(self) -> None:
         former = self._identity.former

@@ -11,6 +11,7 @@ import time
 
 import click
 
+from cli import membership
 from cli.cluster import add_node, create, current_folder, open_cluster
 from cli.errors import CliError, Exit
 from cli.fleet import start_node, stop_node
@@ -33,9 +34,13 @@ def up(ctx: click.Context, nodes: int | None, output: str, as_json: bool) -> Non
     else:
         cluster = create(folder, name="dev", now_s=time.time_ns() // 10**9)
     names = {member.name for member in cluster.nodes()}
+    fresh: list[str] = []
     for name in NODE_NAMES[: nodes or (0 if names else 3)]:
         if name not in names:
             add_node(cluster, name, listen="127.0.0.1:0")
+            fresh.append(name)
+    if fresh and names:
+        membership.tell(cluster, sorted(names))  # those that run already
     rows = [
         {
             "name": member.name,

@@ -113,13 +113,18 @@ def node_leave(ctx: click.Context, name: str) -> None:
 @click.option(
     "--overlap", default="1d", show_default=True, help="How long the old key still counts."
 )
+@click.option(
+    "--force", is_flag=True, help="Although agents there hold tokens that name the key before."
+)
 @output_option
 @click.pass_context
-def node_rotate(ctx: click.Context, name: str, overlap: str, output: str, as_json: bool) -> None:
+def node_rotate(
+    ctx: click.Context, name: str, overlap: str, force: bool, output: str, as_json: bool
+) -> None:
     """Give node NAME another key, while it runs."""
     opened = cluster_of(ctx)
     with connected(opened, name) as client:
-        answer = client.request("node.rotate", Map({"overlap_s": seconds(overlap)}))
+        answer = client.request("node.rotate", Map({"overlap_s": seconds(overlap), "force": force}))
     membership.sync(opened)
     document = {"name": name, **dict(answer.items())}
     show_document("node.rotation", document, answer["new"], output="json" if as_json else output)

@@ -6,11 +6,20 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 from fleet import Fleet, fleet
 
+from cli.cluster import add_node, create, now_s
+from datomstore.storage.memory import MemoryStorage
+from datomstore.streams import Streams
+from datomstore.value import Map
 from protocol.errors import ProtocolError, Unreachable
+from yind.clock import System
+from yind.identity import Identity
 from yind.limits import DIAL_AGAIN_S
+from yind.members import Members
 from yind.node import Node
+from yind.peers import Peers
 
 
 def link_of(node: Node, other: str) -> tuple[object, bytes] | None:
@@ -88,3 +97,50 @@ async def test_many_that_want_a_silent_node_ask_it_once(tmp_path: Path) -> None:
         attempts = sum(error.__cause__ is not None for error in failures)
         assert len(failures) == 100
         assert attempts <= 1 + (trio.current_time() - began) / DIAL_AGAIN_S
+
+
+class Waits(System):
+    """The system's clock, whose chance is always the most; counts how often it was asked."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def random_double(self) -> float:
+        self.count += 1
+        return 1.0
+
+
+async def nothing(*_: object) -> Map:
+    return Map()
+
+
+async def test_a_node_that_does_not_answer_is_dialled_ever_less_often(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    del autojump_clock
+    cluster = create(tmp_path / "cluster", name="test", now_s=now_s())
+    for name in ("alpha", "beta"):
+        add_node(cluster, name, listen="127.0.0.1:0")  # nobody listens there
+    folder, clock = cluster.node_folder("alpha"), Waits()
+    streams = Streams(MemoryStorage(), now_ms=clock.now_ms)
+    members = Members(
+        cluster.ledger,
+        stream=streams.open("cluster"),
+        clock=clock,
+        write=nothing,  # type: ignore[arg-type]
+    )
+    peers = Peers(
+        name="alpha",
+        identity=Identity(folder / "node.key", folder / "node.crt"),
+        members=members,
+        clock=clock,
+        on_request=nothing,
+        on_message=nothing,  # type: ignore[arg-type]
+    )
+    async with trio.open_nursery() as nursery:
+        await nursery.start(peers.run)
+        await trio.sleep(12.75)
+        assert clock.count == 8  # 0.1 + 0.2 + 0.4 + 0.8 + 1.6 + 3.2 + 6.4 = 12.7
+        await trio.sleep(50)
+        assert clock.count == 13  # every 10 s
+        nursery.cancel_scope.cancel()

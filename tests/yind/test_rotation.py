@@ -206,3 +206,17 @@ async def test_a_succession_that_only_one_side_signed_is_not_taken(tmp_path: Pat
         peer = await nodes.nodes["beta"].peers.channel("alpha")
         with pytest.raises(RemoteError, match="no say"):
             await peer.request("cluster.tell", Map({"items": (sign(forged, thief).data,)}))
+
+
+async def test_a_second_rotation_leaves_nobody_behind(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        agent = await nodes.spawn("alpha", "(loop [] (recur))", nodes.token())
+        answer = await rotated(nodes, "alpha", overlap_s=0)
+        await until_keys(nodes, "alpha", answer["new"])
+        nodes.cluster.say(*nodes.nodes["alpha"].members)
+        with pytest.raises(RemoteError, match="1 agents hold tokens that name an older key"):
+            await rotated(nodes, "alpha")
+        await nodes.ask("alpha", "agent.kill", id=agent.hex())
+        second = await rotated(nodes, "alpha")
+        assert second["old"] == answer["new"]
+        assert await nodes.result("alpha", "(here)", nodes.token()) == '"alpha"'
