@@ -17,7 +17,15 @@ from capabilities.certificate import make_certificate
 from capabilities.errors import MemberInvalid, TicketInvalid
 from capabilities.keys import PrivateKey, PublicKey, load_private, save_private
 from capabilities.membership import Ledger
-from capabilities.statements import Appointment, Power, Record, Statement, Succession, sign
+from capabilities.statements import (
+    Appointment,
+    Power,
+    Record,
+    Statement,
+    Succession,
+    is_name,
+    sign,
+)
 from capabilities.tickets import Ticket
 from capabilities.tokens import mint
 from cli.cluster import (
@@ -190,6 +198,10 @@ def join(
         ticket = Ticket.parse(text)
     except TicketInvalid as error:
         raise CliError(str(error), exit_code=Exit.USAGE) from None
+    if not is_name(name):
+        raise CliError(
+            f"{name!r} is no name for a node", exit_code=Exit.USAGE, hint="yin join --name"
+        )
     parse_listen(listen)
     parse_listen(address)
     key, certificate = _own_pair(folder, name)

@@ -78,7 +78,10 @@ class Rotation:
 
     async def _change(self, overlap_s: int) -> Map:
         before = self._identity.now
-        after = self._identity.prepare(self._node)
+        try:
+            after = self._identity.prepare(self._node)
+        except OSError as error:
+            raise RotationRefused(f"the new key cannot be written: {error}") from error
         now_s = self._clock.now_ms() // 1000
         step = Succession(
             before.public, after.public, now_s, now_s + overlap_s, 1, after.certificate
