@@ -30,4 +30,5 @@ CLOCK_SKEW_S = 60  # how far the clocks of two nodes may be apart when a key beg
 TICKET_SECRET_BYTES = 16
 METER_ENTRIES_MAX = 100_000  # (block, resource) pairs a node counts; about 10 MB
 REVOCATION_BYTES_MAX = 256
+REVOCATION_SKEW_S = 86_400  # how long a revocation outlives its block, whatever clocks say
 REVOCATIONS_MAX = 100_000  # about 30 MB; a full set refuses, and says so

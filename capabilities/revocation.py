@@ -1,6 +1,6 @@
 """Taking a block back, and so everything that was narrowed from it.
 
-Is:     a signed statement about one block id; the set of them, which only grows.
+Is:     a signed statement about one block id; the set of them, which only grows until blocks have ended.
 Is not: a fact about the token: a statement counts only for whom the block concerns.
 Fits:   statements travel between nodes in any order; `authorize` asks the set at every use.
 
@@ -13,11 +13,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from capabilities.canonical import array, decode, encode, octets, tuple_of
+from capabilities.canonical import array, decode, encode, octets, tuple_of, unsigned
 from capabilities.caveats import HASH_SIZE, checked_key
 from capabilities.errors import TokenInvalid
 from capabilities.keys import KEY_SIZE, SIGNATURE_SIZE, PrivateKey, PublicKey
-from capabilities.limits import REVOCATION_BYTES_MAX, REVOCATIONS_MAX
+from capabilities.limits import REVOCATION_BYTES_MAX, REVOCATION_SKEW_S, REVOCATIONS_MAX
 from capabilities.lineage import NO_LINEAGE, Lineage
 from capabilities.tokens import Token
 from capabilities.verify import VerifiedChain
@@ -32,15 +32,21 @@ class Revocation:
     block_id: bytes
     revoker: PublicKey
     signature: bytes
+    until: int | None = (
+        None  # the last second the block can hold; then the statement says nothing more
+    )
 
     def __post_init__(self) -> None:
-        self.revoker.verify(self.signature, D_REVOCATION + self.block_id)
+        self.revoker.verify(self.signature, D_REVOCATION + _said(self.block_id, self.until))
 
     @staticmethod
     def sign(revoker: PrivateKey, token: Token | VerifiedChain, index: int) -> Revocation:
         """Return the statement that block `index` of a token is revoked."""
         identity = token.blocks[index].id
-        return Revocation(identity, revoker.public, revoker.sign(D_REVOCATION + identity))
+        ends = [block.caveats.exp for block in token.blocks[: index + 1]]
+        until = min(end for end in ends if end is not None)
+        signature = revoker.sign(D_REVOCATION + _said(identity, until))
+        return Revocation(identity, revoker.public, signature, until)
 
     def concerns(self, chain: VerifiedChain, lineage: Lineage = NO_LINEAGE) -> bool:
         """Return whether this revokes a block of the chain: names one, and by a key entitled to it."""
@@ -51,7 +57,11 @@ class Revocation:
 
     def to_bytes(self) -> bytes:
         """Return the encoding."""
-        return encode([self.block_id, self.revoker.bytes, self.signature])
+        return encode(_parts(self))
+
+    def is_over(self, now_s: int) -> bool:
+        """Return whether the block it is about has ended so long ago that no clock lets it hold."""
+        return self.until is not None and self.until + REVOCATION_SKEW_S < now_s
 
     @staticmethod
     def from_bytes(data: bytes) -> Revocation:
@@ -61,12 +71,24 @@ class Revocation:
         return _revocation(decode(data))
 
 
+def _said(block_id: bytes, until: int | None) -> bytes:
+    """Return what is signed: the block, and when it ends, if that is told."""
+    return block_id if until is None else block_id + until.to_bytes(8, "big")
+
+
+def _parts(one: Revocation) -> list[object]:
+    end = [] if one.until is None else [one.until]
+    return [one.block_id, one.revoker.bytes, one.signature, *end]
+
+
 def _revocation(value: object) -> Revocation:
-    identity, revoker, signature = tuple_of(value, 3, "a revocation")
+    parts = array(value, "a revocation", most=4)
+    identity, revoker, signature = tuple_of(parts[:3], 3, "a revocation")
     return Revocation(
         octets(identity, HASH_SIZE, "a block id"),
         checked_key(octets(revoker, KEY_SIZE, "the revoker")),
         octets(signature, SIGNATURE_SIZE, "the signature"),
+        unsigned(parts[3], "an end") if parts[3:] else None,
     )
 
 
@@ -98,6 +120,17 @@ class RevocationSet:
         self.generation += 1
         return True
 
+    def forget(self, now_s: int) -> int:
+        """Drop statements about blocks that have ended; return how many. The clock must not go back afterwards."""
+        over = [one for one in self if one.is_over(now_s)]
+        for one in over:
+            statements = self._by_block[one.block_id]
+            del statements[one.revoker]
+            if not statements:
+                del self._by_block[one.block_id]
+        self._count -= len(over)
+        return len(over)
+
     def __contains__(self, revocation: Revocation) -> bool:
         return revocation.revoker in self._by_block.get(revocation.block_id, {})
 
@@ -126,7 +159,7 @@ class RevocationSet:
     def encode(self) -> bytes:
         """Return the set as bytes, the same for equal sets."""
         items = sorted(self, key=lambda one: (one.block_id, one.revoker.bytes))
-        return encode([[one.block_id, one.revoker.bytes, one.signature] for one in items])
+        return encode([_parts(one) for one in items])
 
     @staticmethod
     def decode(data: bytes) -> RevocationSet:

@@ -19,6 +19,7 @@ from capabilities.custody import hand_on, take_back
 from capabilities.errors import CapabilityError, TokenRefused
 from capabilities.handles import FREE, Handle
 from capabilities.keys import PrivateKey, PublicKey
+from capabilities.limits import REVOCATION_SKEW_S
 from capabilities.lineage import NO_LINEAGE
 from capabilities.membership import Membership
 from capabilities.revocation import Revocation, RevocationSet
@@ -38,6 +39,7 @@ from yind.errors import Denied
 
 TABLE = "authority"
 REVOCATIONS = b"revocations"
+FRESH = "a list of revocations that is fresh enough"
 METER_TABLE = "meter"  # block id -> its account
 
 
@@ -70,6 +72,7 @@ class Authority:
         self._cache = BlockCache()
         self._meter = Meter(key.public)
         self.revoked = RevocationSet()
+        self.revage: int | None = None  # how old the list may be for agents, as the operator says
         self.revocation_age_s: Callable[[], int | None] = lambda: None  # how old it may be
 
     def load(self, batch: Batch) -> None:
@@ -78,7 +81,7 @@ class Authority:
             for statement in RevocationSet.decode(revocations):
                 self.revoked.add(statement)
         self._meter.load(batch.scan(METER_TABLE))
-        self._meter.forget(self._clock.now_ms() // 1000)
+        self.forget(self._clock.now_ms() // 1000)
 
     # -- keys --
 
@@ -325,7 +328,23 @@ class Authority:
         self, agent: Agent, verb: Verb, resource: str, cost: Mapping[Resource, int] = FREE
     ) -> Paid:
         """Let an agent do something, or raise Denied; the decision is audited either way."""
+        if self.is_stale():
+            reason = f"{verb_name(verb)} {resource}: this node waits for {FRESH}"
+            self.refuse(agent.text_id, verb_name(verb), resource, reason)
+            raise Denied(reason, right=FRESH)
         return self.allow(agent.tokens, verb, resource, who=agent.text_id, cost=cost)
+
+    def forget(self, now_s: int) -> None:
+        """Drop revocations and accounts of blocks that have ended so long ago that no clock lets them hold."""
+        self.revoked.forget(now_s)
+        self._meter.forget(now_s - REVOCATION_SKEW_S)
+
+    def is_stale(self) -> bool:
+        """Return whether the node's list of revocations is older than it lets agents rely on."""
+        if self.revage is None:
+            return False
+        age_s = self.revocation_age_s()
+        return age_s is None or age_s > self.revage
 
     def permits_agent(self, agent: Agent, verb: Verb, resource: str) -> bool:
         """Return whether an agent could do something, without an entry in the audit stream."""

@@ -65,6 +65,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     agents: AgentLimits = AgentLimits()
     admission: AdmissionLimits = AdmissionLimits()
     requests: Answers | None = None
+    revage: int | None = None  # seconds; with an older list of revocations agents are paused
     folder: str = "."  # set by `load`: what relative paths start from
     file: str = ""  # set by `load`: where it was read
 

@@ -127,6 +127,7 @@ class Node:
         self.gossip = [self._spread(self.revocations), self._spread(self.members)]
         self.revocations.told, self.members.told = (gossip.tell for gossip in self.gossip)
         self.authority.revocation_age_s = self.gossip[0].age_s
+        self.authority.revage = config.revage
         self.peers.met = self._compare
         self.rotation = Rotation(
             node=config.name,
@@ -266,6 +267,7 @@ class Node:
             await nursery.start(self.peers.run)
             await nursery.start(self.scheduler.run)
             await nursery.start(self.migration.run, self.scheduler.ready)
+            await nursery.start(self.revocations.run, self.scheduler.ready)
             for gossip in self.gossip:
                 await nursery.start(gossip.run)
             self._resume()

@@ -10,11 +10,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable
 
+import trio
+
 from capabilities.revocation import Revocation
 from yind.agent import Agent, State
 from yind.agents import Agents
-from yind.authority import Authority
-from yind.limits import REVOCATIONS_SHOWN_MAX
+from yind.authority import FRESH, Authority
+from yind.limits import ENDED_SWEEP_S, REVOCATIONS_LOOK_S, REVOCATIONS_SHOWN_MAX
 
 
 class Revocations:
@@ -35,7 +37,9 @@ class Revocations:
         Raises:
             TokenInvalid: the list is full.
         """
-        fresh = [statement for statement in statements if self._authority.revoke(statement)]
+        now_s = self._agents.clock.now_ms() // 1000
+        lasting = [one for one in statements if not one.is_over(now_s)]
+        fresh = [statement for statement in lasting if self._authority.revoke(statement)]
         if not fresh:
             return 0, 0
         await self._agents.write(self._authority.write_revocations)
@@ -48,6 +52,47 @@ class Revocations:
         new, _ = await self.take([Revocation.from_bytes(item) for item in items])
         return new
 
+    # -- bounded staleness, and the end of statements --
+
+    async def run(
+        self,
+        ready: Callable[[Agent], None],
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Pause agents while the list is too old, let them go on when it is not; drop what is over. Until cancelled."""
+        task_status.started()
+        swept = -ENDED_SWEEP_S
+        while True:
+            if trio.current_time() - swept >= ENDED_SWEEP_S:
+                swept = trio.current_time()
+                self._authority.forget(self._agents.clock.now_ms() // 1000)
+            if self._authority.is_stale():
+                self._pause_all()
+            else:
+                await self._go_on(ready)
+            await trio.sleep(REVOCATIONS_LOOK_S)
+
+    def _pause_all(self) -> None:
+        for agent in self._agents:
+            if agent.record.state in (State.READY, State.WAITING) and agent.record.tokens:
+                self._ask_to_pause(agent, f"waits for {FRESH}", FRESH)
+
+    async def _go_on(self, ready: Callable[[Agent], None]) -> None:
+        """Let agents go on that waited for nothing but a fresh list."""
+        for agent in self._agents:
+            if agent.record.state is State.PAUSED and agent.record.denied_right == FRESH:
+                agent.record.denied_right = None
+                agent.become(State.READY, self._agents.clock.now_ms())
+                await self._agents.commit(agent)
+                ready(agent)
+
+    def _ask_to_pause(self, agent: Agent, reason: str, right: str) -> None:
+        agent.requested, agent.requested_reason = State.PAUSED, reason
+        agent.requested_right = right
+        if agent.wake is not None:
+            agent.wake()
+
     def pause_revoked(self) -> int:
         """Ask agents that hold a revoked token to pause at the end of their slice; return how many did not yet."""
         return sum([self._pause_if_revoked(agent) for agent in self._agents])
@@ -58,11 +103,8 @@ class Revocations:
         for handle in agent.tokens:
             block = self._authority.revoked_block(handle.token)
             if block is not None:
-                agent.requested = State.PAUSED
-                agent.requested_reason = f"token revoked: block {block}"
-                agent.requested_right = "a token that is not revoked"
-                if agent.wake is not None:
-                    agent.wake()
+                reason = f"token revoked: block {block}"
+                self._ask_to_pause(agent, reason, "a token that is not revoked")
                 return True
         return False
 

@@ -110,3 +110,55 @@ async def test_long_lists_come_in_parts(tmp_path: Path) -> None:
                 await trio.testing.wait_all_tasks_blocked(0.01)
         assert alpha.revocations.digest() == nodes.nodes["beta"].revocations.digest()
         assert isinstance(await nodes.ask("alpha", "revocation.list"), Map)
+
+
+async def test_a_revocation_pauses_agents_on_three_nodes_within_a_second(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha", "beta", "gamma") as nodes:
+        token = nodes.token()
+        agents = {name: await nodes.spawn(name, ENDLESS, token) for name in nodes.nodes}
+        for name in nodes.nodes:  # they are in touch, and have been
+            await nodes.ask(name, "node.info")
+        with trio.fail_after(10):
+            while any(node.authority.revocation_age_s() is None for node in nodes.nodes.values()):
+                await trio.testing.wait_all_tasks_blocked(0.01)
+        revocation = Revocation.sign(nodes.cluster.root_key, token, 0)
+        body = {"revocation": revocation.to_bytes(), "token": token.to_bytes()}
+        async with nodes.connected("beta") as channel:
+            with trio.fail_after(1):
+                await channel.request("token.revoke", Map(body))
+                for name, agent in agents.items():
+                    await nodes.until(name, agent, "paused")
+
+
+async def test_a_node_pauses_agents_rather_than_trust_an_old_list(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        await nodes.stop("alpha")
+        await nodes.start("alpha", revage=60)
+        agent = await nodes.spawn("alpha", ENDLESS, nodes.token())
+        with trio.fail_after(10):
+            while nodes.nodes["alpha"].authority.is_stale():
+                await trio.testing.wait_all_tasks_blocked(0.01)
+            while nodes.nodes["alpha"].agents.get(agent).record.state != "ready":  # type: ignore[union-attr]
+                await trio.testing.wait_all_tasks_blocked(0.01)
+        await nodes.stop("beta")
+        nodes.nodes["alpha"].authority.revage = -1  # as if a minute had gone by
+        with trio.fail_after(10):
+            await nodes.until("alpha", agent, "paused")
+        row = await nodes.ask("alpha", "agent.show", id=agent.hex())
+        assert row["reason"] == "waits for a list of revocations that is fresh enough"
+        nodes.nodes["alpha"].authority.revage = 60
+        with trio.fail_after(10):
+            await nodes.until("alpha", agent, "ready")
+
+
+async def test_a_revocation_is_dropped_when_its_block_has_long_ended(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        token = nodes.token(ttl_s=-2 * 86_400)
+        lasting = nodes.token()
+        alpha = nodes.nodes["alpha"]
+        root = nodes.cluster.root_key
+        await alpha.revocations.take([Revocation.sign(root, one, 0) for one in (token, lasting)])
+        assert len(alpha.authority.revoked) == 1
+        alpha.authority.revoked.add(Revocation.sign(root, token, 0))
+        assert alpha.authority.revoked.forget(alpha.clock.now_ms() // 1000) == 1
+        assert len(alpha.authority.revoked) == 1
