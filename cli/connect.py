@@ -55,7 +55,20 @@ def translated(name: str) -> Iterator[None]:
     except AuthenticationFailed as error:
         raise CliError(f"node {name}: {error}", exit_code=Exit.AUTHENTICATION) from error
     except RemoteError as error:
-        raise CliError(f"{name}: {error.message}", exit_code=exit_of(error.code)) from error
+        reasons = _reasons(error)
+        raise CliError(
+            f"{name}: {error.message}{reasons}", exit_code=exit_of(error.code)
+        ) from error
+
+
+def _reasons(error: RemoteError) -> str:
+    """Return the expressions that a node's policies refuse, if that is what the error is about."""
+    if not isinstance(error.data, Map):
+        return ""
+    from cli.violations import told, violations_text
+
+    found = told(error.data)
+    return f"\n{violations_text(found, {})}" if found else ""
 
 
 def find_agent(cluster: Cluster, text: str) -> tuple[str, Map]:

@@ -45,6 +45,7 @@ EXIT_OF_CODE = {
     "agent/unknown": Exit.NOT_FOUND,
     "agent/state": Exit.CONFLICT,
     "hop/": Exit.REJECTED,
+    "admission/": Exit.REJECTED,
     "join/": Exit.DENIED,
     "node/rotation": Exit.CONFLICT,
     "code/": Exit.REJECTED,

@@ -56,6 +56,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "resume": ("cli.commands.agents", "resume", "Let paused agents go on."),
     "kill": ("cli.commands.agents", "kill", "End agents."),
     "migrate": ("cli.commands.agents", "migrate", "Move an agent to another node."),
+    "policy": ("cli.commands.policy", "policy", "Ask what policies say of programs."),
     "audit": (
         "cli.commands.audit",
         "audit",

@@ -44,6 +44,7 @@ from yang.rule_files import (
     failed,
     head_name,
     invalid,
+    names_in,
     passes_of,
     rule_file,
     rule_forms,
@@ -58,6 +59,7 @@ AGENT_FACTS = frozenset(
 )  # namespaces of what differs from agent to agent
 OWN_ENTITIES = 1 << 40  # of facts that are not of the program
 VIOLATIONS_MAX = 20  # told of one policy; how many there are is told, too
+PRIVATE_ENTITIES = 1 << 20  # own entities from here on are of private streams
 TEXT_MAX = 120  # characters of a node's source
 
 Fact = tuple[int, str, object]  # entity from 0 on, attribute, value; a value may be Entity
@@ -140,6 +142,17 @@ class Judgement:
         )
 
 
+BEGINS: Fact = (0, "standing/begins", Entity(0, is_node=True))  # the program has not begun
+
+
+def private_facts(streams: Iterable[str]) -> list[Fact]:
+    """Return the facts that streams are private."""
+    names = sorted(set(streams))
+    return [
+        (PRIVATE_ENTITIES + number, "private/stream", name) for number, name in enumerate(names)
+    ]
+
+
 # -- files --
 
 
@@ -205,6 +218,35 @@ def _comment(text: str) -> str:
             break
         lines.append(line.lstrip(";").removeprefix(" "))
     return "\n".join(lines).strip()
+
+
+def explained(policy: Policy) -> dict[str, object]:
+    """Return what a policy says of itself, for people."""
+    relations = sorted({name for name in names_in(policy.file.rules) if name in RELATIONS})
+    attributes = sorted({str(each) for each in _keywords(policy.file.rules)})
+    holds = "for the code and the place in it" if policy.of_code else "for what the tokens say"
+    if policy.of_agent and policy.of_code:
+        holds = "for the code, the place in it, and what the tokens say"
+    return {
+        "policy": policy.name,
+        "doc": policy.doc,
+        "rules": len(policy.file.rules),
+        "derives": ", ".join(sorted(policy.heads & HEADS.keys())),
+        "relations": ", ".join(relations),
+        "attributes": ", ".join(attributes),
+        "passes": ", ".join(files_of(passes_of(policy.file.rules))),
+        "verdict": f"kept {holds}",
+    }
+
+
+def _keywords(value: object) -> Iterable[Keyword]:
+    """Yield the attributes that rules read."""
+    if isinstance(value, tuple):
+        pattern = len(value) > 1 and not isinstance(value[0], tuple)
+        if pattern and not isinstance(value, List) and isinstance(value[1], Keyword):
+            yield value[1]
+        for part in value:
+            yield from _keywords(part)
 
 
 def digest(policies: Iterable[Policy]) -> bytes:

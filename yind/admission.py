@@ -40,6 +40,7 @@ from yang.policy import (
     code_of,
     digest,
     judge,
+    private_facts,
     read_policy,
 )
 from yang.program import Program
@@ -416,7 +417,8 @@ class Admission:
 
     def _private_facts(self) -> list[Fact]:
         names = [name for name in sorted(self._streams.names()) if self.is_private(name)]
-        return private_facts([*names, *self._limits.private], self._node)
+        names += self._limits.private
+        return private_facts([*names, *(f"{self._node}/{name}" for name in names)])
 
 
 def read_policies(limits: AdmissionLimits, folder: Path) -> Policies:
@@ -515,12 +517,6 @@ def _effects_of(place: Standing) -> list[Keyword]:
         if signature.calls and place.kind is Kind.HOLDS_HOST:
             names.add("unknown")
     return [Keyword(name) for name in sorted(names)]
-
-
-def private_facts(names: Iterable[str], node: str) -> list[Fact]:
-    """Return which streams are private, by their names here and from elsewhere."""
-    both = sorted({each for name in names for each in (name, f"{node}/{name}")})
-    return [(1000 + number, "private/stream", name) for number, name in enumerate(both)]
 
 
 def proven_owner(bearer: Bearer, home: PublicKey, programs: Sequence[bytes]) -> bool:
