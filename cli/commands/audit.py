@@ -1,15 +1,20 @@
-"""`yin audit`: what was decided, who asked, and why not.
+"""`yin audit`: what was decided, who asked, by which token, where, and why not.
 
-Is:     a query to the `audit` stream of every node, put in order of time.
+Is:     the decisions of one node or of all, filtered, in order of time, followed; one query over all of them; and whether
+        a node's audit stream is still the one that was seen before.
 Is not: a source of its own: `yin q --stream audit` asks the same facts anything else.
-Fits:   on `cli.connect`.
+Fits:   on `cli.connect` and `cli.gather`.
 """
 
 from __future__ import annotations
 
+import queue
+import threading
 import time
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
+from typing import Any, NamedTuple
 
 import click
 
@@ -17,24 +22,67 @@ from cli.caveats import parse_duration
 from cli.cluster import Cluster
 from cli.connect import cluster_of, connected
 from cli.errors import CliError, Exit
-from cli.output import Column, note, output_option, show_rows
+from cli.output import Column, echo_json, note, output_option, show_rows
 from datomstore.value import Map
 
 QUERY = """
-[:find ?e ?at ?who ?verb ?resource ?allowed ?reason
- :where [?e :audit/at-ms ?at] [?e :audit/who ?who] [?e :audit/verb ?verb] [?e :audit/resource ?resource]
-        [?e :audit/allowed ?allowed] [(get-else $ ?e :audit/reason "") ?reason]]
+[:find ?e ?at ?who ?verb ?resource ?allowed ?reason ?effect ?block
+ :in $ {inputs}
+ :where {filters} [?e :audit/at-ms ?at] [?e :audit/who ?who] [?e :audit/verb ?verb] [?e :audit/resource ?resource]
+        [?e :audit/allowed ?allowed] [(get-else $ ?e :audit/reason "") ?reason]
+        [(get-else $ ?e :audit/effect "") ?effect] [(get-else $ ?e :audit/block "") ?block]]
 """
 
 
-@click.command()
+class Filter(NamedTuple):
+    """Which decisions are meant; None does not narrow."""
+
+    who: str | None = None  # as it begins
+    resource: str | None = None  # a pattern
+    verb: str | None = None  # or the name of an effect
+    allowed: bool | None = None
+    since_ms: int | None = None
+    block: str | None = None  # hexadecimal digits of a token's block, as they begin
+
+    def query(self) -> tuple[str, tuple[object, ...]]:
+        """Return the query, which does what can be done at the node, and its inputs."""
+        clauses: list[tuple[str, str, object]] = []
+        if self.allowed is not None:
+            clauses.append(("?only", "[?e :audit/allowed ?only]", self.allowed))
+        if self.since_ms is not None:
+            clauses.append(("?since", "[?e :audit/at-ms ?at] [(>= ?at ?since)]", self.since_ms))
+        names = " ".join(name for name, _, _ in clauses)
+        filters = " ".join(clause for _, clause, _ in clauses)
+        inputs = tuple(value for _, _, value in clauses)
+        return QUERY.format(inputs=names, filters=filters), inputs
+
+    def holds(self, row: Mapping[str, Any]) -> bool:
+        """Return whether a decision is meant, as far as the node has not looked."""
+        return (
+            row["who"].startswith(self.who or "")
+            and fnmatchcase(row["resource"], self.resource or "*")
+            and self.verb in (None, row["verb"], row["effect"])
+            and row["block"].startswith(self.block or "")
+        )
+
+
+@click.group(invoke_without_command=True)
 @click.option("--on", "node", metavar="NODE", help="Only this node's decisions.")
-@click.option(
-    "--agent", "who", metavar="ID", help="Only those about an agent, or a key, that begins so."
-)
-@click.option("--on-resource", "resource", metavar="PATTERN", help="Such as 'alpha/*'.")
+@click.option("--nodes", default="all", show_default=True, metavar="A,B", help="Of these nodes.")
+@click.option("--agent", "who", metavar="ID", help="About an agent, or a key, that begins so.")
+@click.option("--stream", "--on-resource", "resource", metavar="PATTERN", help="Such as 'alpha/*'.")
+@click.option("--verb", metavar="VERB", help="Such as read, append, migrate; or q, agent.spawn.")
+@click.option("--token", "block", metavar="BLOCK", help="By a token whose last block begins so.")
 @click.option("--since", metavar="DURATION", help="Only of the last 90s, 10m, 2h, 7d.")
-@click.option("--refused", is_flag=True, help="Only what was not allowed.")
+@click.option(
+    "--refused/--allowed", "refused", default=None, help="Only what was not, or was, allowed."
+)
+@click.option(
+    "-f", "--follow", is_flag=True, help="Go on as decisions are made (text or JSON lines)."
+)
+@click.option(
+    "-q", "--query", "query", metavar="EDN", help="A query over the decisions of all nodes at once."
+)
 @click.option(
     "-n", "limit", type=click.IntRange(1), default=50, show_default=True, help="The latest."
 )
@@ -43,67 +91,83 @@ QUERY = """
 def audit(
     ctx: click.Context,
     node: str | None,
+    nodes: str,
     who: str | None,
     resource: str | None,
+    verb: str | None,
+    block: str | None,
     since: str | None,
-    refused: bool,
+    refused: bool | None,
+    follow: bool,
+    query: str | None,
     limit: int,
     output: str,
     as_json: bool,
 ) -> None:
-    """Show decisions: who was allowed what, where, and why not."""
+    """Show decisions: who was allowed what, by which token, where, and why not.
+
+    `yin audit --agent ID --verb read` says which streams an agent has read, under which token, on which node.
+    """
+    if ctx.invoked_subcommand is not None:
+        return
     cluster = cluster_of(ctx)
-    start_ms = 0 if since is None else time.time_ns() // 10**6 - 1000 * parse_duration(since)
-    rows = [
-        row
-        for row in _decisions(cluster, node)
-        if int(str(row["at_ms"])) >= start_ms
-        and not (refused and row["allowed"])
-        and str(row["who"]).startswith(who or "")
-        and fnmatchcase(str(row["resource"]), resource or "*")
-    ]
-    rows.sort(key=lambda row: int(str(row["at_ms"])))
-    columns = [
-        Column("at_ms", "WHEN", form=_time),
-        Column("node", "NODE"),
-        Column("who", "WHO", form=lambda value: str(value)[:12]),
-        Column("verb", "VERB"),
-        Column("resource", "RESOURCE"),
-        Column("allowed", "", form=lambda value: "yes" if value else "no"),
-        Column("reason", "REASON"),
-    ]
+    output = "json" if as_json else output
+    start_ms = None if since is None else time.time_ns() // 10**6 - 1000 * parse_duration(since)
+    wanted = Filter(who, resource, verb, None if refused is None else not refused, start_ms, block)
+    names = _nodes(cluster, node or nodes)
+    if query is not None:
+        _ask(cluster, names, query, output)
+    elif follow:
+        _follow(cluster, names, wanted, output)
+    else:
+        _show(_decisions(cluster, names, wanted, strict=node is not None), limit, output)
+
+
+def _nodes(cluster: Cluster, given: str) -> list[str]:
+    if given == "all":
+        return [member.name for member in cluster.nodes()]
+    return [cluster.node(name.strip()).name for name in given.split(",")]
+
+
+COLUMNS = [
+    Column("at_ms", "WHEN", form=lambda value: _time(value)),
+    Column("node", "NODE"),
+    Column("who", "WHO", form=lambda value: str(value)[:12]),
+    Column("effect", "DID"),
+    Column("verb", "VERB"),
+    Column("resource", "RESOURCE"),
+    Column("allowed", "", form=lambda value: "yes" if value else "no"),
+    Column("block", "TOKEN", form=lambda value: str(value)[:12]),
+    Column("reason", "REASON"),
+]
+
+
+def _show(rows: list[dict[str, Any]], limit: int, output: str) -> None:
+    rows.sort(key=lambda row: (row["at_ms"], row["node"], row["entity"]))
     shown = rows[-limit:]
-    show_rows("audit", shown, columns, output="json" if as_json else output, identity="who")
+    show_rows("audit", shown, COLUMNS, output=output, identity="who")
     if len(rows) > len(shown):
         note(f"{len(rows) - len(shown)} earlier ones are not shown")
 
 
-def _decisions(cluster: Cluster, node: str | None) -> list[dict[str, object]]:
-    """Return the decisions of one node, or of all that answer. Raises CliError if none does."""
-    names = [node] if node else [member.name for member in cluster.nodes()]
-    rows: list[dict[str, object]] = []
+def _decisions(
+    cluster: Cluster, names: list[str], wanted: Filter, *, strict: bool
+) -> list[dict[str, Any]]:
+    """Return the decisions of the nodes that answer. Raises CliError if none does, or one does not and `strict`."""
+    query, inputs = wanted.query()
+    body = Map({"query": query, "stream": "audit", "inputs": inputs})
+    rows: list[dict[str, Any]] = []
     missed: list[str] = []
     for name in names:
         try:
             with connected(cluster, name) as client:
-                answer = client.request("query", Map({"query": QUERY, "stream": "audit"}))["value"]
+                answer = client.request("query", body)["value"]
         except CliError as error:
-            if error.exit_code is not Exit.UNREACHABLE or node:
+            if error.exit_code is not Exit.UNREACHABLE or strict:
                 raise
             missed.append(name)
             continue
-        for _, at_ms, who, verb, resource, allowed, reason in answer:
-            rows.append(
-                {
-                    "at_ms": at_ms,
-                    "node": name,
-                    "who": who,
-                    "verb": verb.name,
-                    "resource": resource,
-                    "allowed": allowed,
-                    "reason": reason,
-                }
-            )
+        rows += _rows(name, answer, wanted)
     if len(missed) == len(names):
         raise CliError(
             f"no answer from {', '.join(missed)}", exit_code=Exit.UNREACHABLE, hint="yin up"
@@ -111,6 +175,120 @@ def _decisions(cluster: Cluster, node: str | None) -> list[dict[str, object]]:
     if missed:
         note(f"no answer from {', '.join(missed)}")
     return rows
+
+
+def _rows(node: str, answer: Iterable[Any], wanted: Filter) -> Iterator[dict[str, Any]]:
+    for entity, at_ms, who, verb, resource, allowed, reason, effect, block in answer:
+        row = {
+            "at_ms": at_ms,
+            "node": node,
+            "who": who,
+            "effect": effect,
+            "verb": verb.name,
+            "resource": resource,
+            "allowed": allowed,
+            "block": block.hex() if isinstance(block, bytes) else "",
+            "reason": reason,
+            "entity": entity,
+        }
+        if wanted.holds(row):
+            yield row
+
+
+# -- following --
+
+
+def _follow(cluster: Cluster, names: list[str], wanted: Filter, output: str) -> None:
+    """Print decisions of all nodes as they are made, until interrupted."""
+    news: queue.Queue[list[dict[str, Any]] | CliError] = queue.Queue()
+    for name in names:
+        threading.Thread(
+            target=_listen, args=(cluster, name, wanted, news), daemon=True, name=name
+        ).start()
+    while True:
+        found = news.get()
+        if isinstance(found, CliError):
+            raise found
+        for row in sorted(found, key=lambda row: (row["at_ms"], row["entity"])):
+            _print(row, output)
+
+
+def _listen(
+    cluster: Cluster,
+    name: str,
+    wanted: Filter,
+    news: queue.Queue[list[dict[str, Any]] | CliError],
+) -> None:
+    query, inputs = wanted.query()
+    body = Map({"query": query, "stream": "audit", "inputs": inputs})
+    try:
+        with connected(cluster, name) as client:
+            for item in client.stream("query.follow", body):
+                news.put(list(_rows(name, item["added"], wanted)))
+    except CliError as error:
+        news.put(error)
+
+
+def _print(row: Mapping[str, Any], output: str) -> None:
+    if output in ("json", "jsonl"):
+        echo_json(row)
+    elif output == "ids":
+        click.echo(row["who"])
+    elif output == "text":
+        click.echo("  ".join(column.form(row[column.key]) for column in COLUMNS).rstrip())
+
+
+# -- one query --
+
+
+def _ask(cluster: Cluster, names: list[str], text: str, output: str) -> None:
+    """Print the answer of one query over the decisions of all nodes."""
+    from cli.commands.query import read_argument, show_answer
+    from cli.gather import decisions_of
+    from datomstore.datalog import QueryError, q
+
+    query = read_argument(text)
+    try:
+        answer = q(query, decisions_of(cluster, names))
+    except QueryError as error:
+        raise CliError(str(error), exit_code=Exit.USAGE) from error
+    show_answer(query, answer, output if output != "ids" else "jsonl", None)
+
+
+# -- the chain --
+
+
+@audit.command()
+@click.option("--nodes", default="all", show_default=True, metavar="A,B", help="These nodes.")
+@output_option
+@click.pass_context
+def verify(ctx: click.Context, nodes: str, output: str, as_json: bool) -> int:
+    """Check that audit streams are still those that were seen before.
+
+    Every transaction's record is hashed into the root of all before it. The last roots seen are kept in the cluster's folder:
+    a node that has changed, dropped or put in anything since cannot show a log that leads over the same root.
+    """
+    from cli.audit_roots import Roots
+
+    cluster = cluster_of(ctx)
+    roots = Roots(cluster.folder)
+    rows = [roots.checked(cluster, name) for name in _nodes(cluster, nodes)]
+    columns = [
+        Column("node", "NODE"),
+        Column("t", "TRANSACTIONS", right=True),
+        Column("root", "ROOT", form=lambda value: str(value)[:16]),
+        Column("seen_t", "SEEN AT", right=True),
+        Column("verdict", ""),
+    ]
+    show_rows("audit.roots", rows, columns, output="json" if as_json else output, identity="root")
+    wrong = [row["node"] for row in rows if row["verdict"] == "changed"]
+    if wrong:
+        note(
+            f"the audit stream of {', '.join(map(str, wrong))} is not the one that was seen before"
+        )
+        return Exit.FAILURE
+    roots.keep(rows)
+    return Exit.OK
 
 
 def _time(value: object) -> str:

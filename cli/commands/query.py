@@ -22,7 +22,14 @@ from datomstore.value import Keyword, List, Map, Set, Symbol
 @click.command()
 @click.argument("query")
 @click.option("--on", "node", metavar="NODE", help="The node to ask.")
-@click.option("--stream", required=True, help="The stream that is `$` in the query.")
+@click.option("--stream", help="The stream that is `$` in the query.")
+@click.option(
+    "--source",
+    "sources",
+    multiple=True,
+    metavar="NODE:STREAM",
+    help="A stream of any node, brought here; several are the sources of the query in their order.",
+)
 @click.option(
     "--data",
     type=click.Path(path_type=Path, file_okay=False),
@@ -51,7 +58,8 @@ def q(
     ctx: click.Context,
     query: str,
     node: str | None,
-    stream: str,
+    stream: str | None,
+    sources: tuple[str, ...],
     data: Path | None,
     inputs: tuple[str, ...],
     as_of: int | None,
@@ -67,9 +75,17 @@ def q(
 
     QUERY is EDN text, or @FILE.
     """
-    if (node is None) == (data is None):
-        raise CliError("either --on NODE or --data DIR is needed", exit_code=Exit.USAGE)
     text = read_argument(query)
+    if sources:
+        if node or stream or data or as_of or since or history or explain or follow:
+            raise CliError("--source goes with --in, --limit and -o alone", exit_code=Exit.USAGE)
+        answer = _asked_here(ctx, text, sources, inputs)
+        show_answer(text, answer, "json" if as_json else output, limit)
+        return
+    if (node is None) == (data is None) or stream is None:
+        raise CliError(
+            "--stream with --on NODE or --data DIR is needed, or --source", exit_code=Exit.USAGE
+        )
     body: dict[str, object] = {
         "query": text,
         "stream": stream,
@@ -100,6 +116,23 @@ def q(
         _show_steps(answer, output)
     else:
         show_answer(text, answer, output, limit)
+
+
+def _asked_here(
+    ctx: click.Context, text: str, sources: tuple[str, ...], inputs: tuple[str, ...]
+) -> object:
+    """Return the answer of a query over streams of several nodes."""
+    from cli.commands.stream import place_of
+    from cli.gather import database_of
+    from datomstore.datalog import QueryError
+    from datomstore.datalog import q as ask
+
+    cluster = cluster_of(ctx)
+    databases = [database_of(cluster, *place_of(source)) for source in sources]
+    try:
+        return ask(text, *databases, *(_read_input(value) for value in inputs))
+    except QueryError as error:
+        raise CliError(str(error), exit_code=Exit.USAGE) from error
 
 
 def _answered(folder: Path, body: dict[str, Any]) -> object:

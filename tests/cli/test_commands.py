@@ -204,7 +204,7 @@ def test_decisions_are_shown(yin: Yin) -> None:
     agent = re.findall(r"agent (\w+) on alpha", answer.err)[0]
     shown = yin("audit", "--agent", agent, "--refused")
     assert re.search(
-        rf"alpha +{agent[:12]} +read +alpha/people +no +read alpha/people: no token", shown.out
+        rf"alpha +{agent[:12]} +q +read +alpha/people +no +read alpha/people: no token", shown.out
     )
     items = json.loads(yin("audit", "--on", "alpha", "--on-resource", "alpha/*", "--json").out)[
         "items"

@@ -1,0 +1,58 @@
+"""Streams of several nodes, brought together here for one query.
+
+Is:     a node's stream as a database of this process; decisions of several nodes as one database.
+Is not: for streams that are large: then the query, or an agent, goes to the data.
+Fits:   `yin q --source`, `yin audit --query`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from cli.cluster import Cluster
+from cli.connect import connected
+from datomstore.value import Keyword, Map
+
+if TYPE_CHECKING:
+    from datomstore.database import Database
+    from datomstore.streams import Streams
+
+DECISIONS = "[:find ?e ?a ?v :where [?e :audit/at-ms _] [?e ?a ?v]]"
+
+
+def database_of(cluster: Cluster, node: str, name: str) -> Database:
+    """Return a stream of a node as it is now, history included. Raises CliError."""
+    from cli.commands.stream import records
+    from datomstore.record import decode_record
+
+    streams = _streams(name)
+    with connected(cluster, node) as client, streams.batch() as batch:
+        for t, record in records(client, {"stream": name}):
+            instant_ms, rows = decode_record(name, t, record)
+            batch.restore(streams.get(name), t, instant_ms, rows)
+    return streams.get(name).db()
+
+
+def decisions_of(cluster: Cluster, nodes: Iterable[str]) -> Database:
+    """Return the decisions of nodes as one database; :audit/node says whose each is. Raises CliError."""
+    streams = _streams("audit")
+    for node in nodes:
+        entities: defaultdict[int, dict[Keyword, Any]] = defaultdict(dict)
+        with connected(cluster, node) as client:
+            body = Map({"query": DECISIONS, "stream": "audit"})
+            for entity, attribute, value in client.request("query", body)["value"]:
+                entities[entity][attribute] = value
+        streams.get("audit").transact([Map(facts) for facts in entities.values()])
+    return streams.get("audit").db()
+
+
+def _streams(name: str) -> Streams:
+    from datomstore.storage.memory import MemoryStorage
+    from datomstore.streams import Streams
+
+    streams = Streams(MemoryStorage(), now_ms=lambda: time.time_ns() // 1_000_000)
+    streams.create(name)
+    return streams

@@ -1,0 +1,178 @@
+"""`yin policy` and `yin audit` as a person types them, against three daemons."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from commands import Yin, answers, cluster, code_of, working_in
+
+POLICY = Path(__file__).parents[2] / "policy"
+NO_WRITES = str(POLICY / "no-writes.edn")
+WRITER = '(defn save [x]\n  (transact! "log" [{:n x}]))\n(try (hop! "beta") (save 1) (catch Exception e (here)))\n'
+ROUND = """
+(let [n (fn [] (q '[:find (count ?e) . :where [?e :people/name _]] "people"))]
+  [(n) (do (hop! "beta") (n)) (do (hop! "gamma") (here))])
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("yin")
+    (folder / "w.clj").write_text(WRITER)
+    (folder / "round.clj").write_text(ROUND)
+    (folder / "people.csv").write_text("name,age\nAnn,42\nBob,17\n")
+    with working_in(folder), cluster(3):
+        for node in ("alpha", "beta"):
+            assert (
+                code_of("--cluster", "dev", "stream", "import", f"{node}:people", "people.csv") == 0
+            )
+        granted = ("token", "mint", "--allow", "read,append,migrate:**", "--out", "all")
+        assert code_of("--cluster", "dev", *granted) == 0
+        yield folder
+
+
+@pytest.fixture
+def yin(place: Path, capsys: pytest.CaptureFixture[str]) -> Yin:
+    return answers(capsys)
+
+
+@pytest.fixture
+def guarded(place: Path) -> Iterator[Path]:
+    """The configuration of beta, for tests that give it policies."""
+    settings = place / "dev" / "nodes" / "beta" / "yind.toml"
+    plain = settings.read_text()
+    yield settings
+    settings.write_text(plain)
+    assert code_of("--cluster", "dev", "policy", "reload", "--on", "beta") == 0
+
+
+def test_a_program_is_checked_without_a_node(yin: Yin) -> None:
+    answer = yin("policy", "check", "w.clj", "--policy", NO_WRITES)
+    assert answer.code == 10
+    assert answer.out == (
+        "w.clj:2:3: from here it can append to a stream [no-writes]\n"
+        '    (transact! "log" [{:n x}]))\n'
+        "    ^\n"
+    )
+    answer = yin("policy", "check", "w.clj", "--policy", NO_WRITES, "--json")
+    (item,) = json.loads(answer.out)["items"]
+    assert (item["policy"], item["source"], item["span"][:2]) == ("no-writes", "w.clj", [2, 3])
+    assert yin("policy", "check", "round.clj", "--policy", NO_WRITES).code == 0
+
+
+def test_a_broken_policy_is_shown_with_its_place(yin: Yin, place: Path) -> None:
+    (place / "broken.edn").write_text("[[(violation ?x 1)\n  (reches ?x :log)]]")
+    answer = yin("policy", "check", "w.clj", "--policy", "broken.edn")
+    assert answer.code == 2
+    assert "broken.edn:2:3: no rule reches" in answer.err
+    assert "did you mean reaches?" in answer.err
+
+
+def test_policies_are_put_in_force_listed_shown_and_explained(yin: Yin, guarded: Path) -> None:
+    assert yin("policy", "list", "--on", "beta", "-o", "ids").out == ""
+    with guarded.open("a") as file:
+        file.write(f'\n[admission]\npolicies = ["{NO_WRITES}"]\n')
+    assert yin("policy", "reload", "--on", "beta", "-o", "ids").out == "no-writes\n"
+    assert yin("policy", "show", "no-writes", "--on", "beta").out == Path(NO_WRITES).read_text()
+    assert (
+        "verdict    kept for the code" in yin("policy", "explain", "no-writes", "--on", "beta").out
+    )
+    checked = yin("policy", "check", "w.clj", "--on", "beta")
+    assert (checked.code, checked.out.split("\n")[0]) == (
+        10,
+        "w.clj:2:3: from here it can append to a stream [no-writes]",
+    )
+    spawned = yin("spawn", "w.clj", "--on", "beta", "--token", "@all")
+    assert spawned.code == 10
+    assert '    (transact! "log" [{:n x}]))\n    ^' in spawned.err
+    travelled = yin("spawn", "w.clj", "--on", "alpha", "--token", "@all", "--wait")
+    assert travelled.out.strip().endswith('"alpha"')
+    refused = yin("audit", "--on", "beta", "--refused", "--verb", "migrate", "--json")
+    assert "no-writes" in json.loads(refused.out)["items"][-1]["reason"]
+
+
+def test_a_signal_reads_the_policies_again(yin: Yin, guarded: Path) -> None:
+    with guarded.open("a") as file:
+        file.write(f'\n[admission]\npolicies = ["{NO_WRITES}"]\n')
+    pid = int((guarded.parent / "yind.pid").read_text())
+    os.kill(pid, signal.SIGHUP)
+    for _ in range(200):  # each asks the daemon anew
+        if yin("policy", "list", "--on", "beta", "-o", "ids").out == "no-writes\n":
+            return
+    raise AssertionError("the policies did not change")
+
+
+def test_which_streams_an_agent_read_under_which_token_and_where_is_one_question(yin: Yin) -> None:
+    spawned = yin("spawn", "round.clj", "--on", "alpha", "--token", "@all", "--wait", "--json")
+    agent = json.loads(spawned.out)["id"][:12]
+    told = json.loads(yin("audit", "--agent", agent, "--verb", "read", "--json").out)["items"]
+    assert [(row["node"], row["resource"]) for row in told] == [
+        ("alpha", "alpha/people"),
+        ("beta", "beta/people"),
+    ]
+    assert all(len(row["block"]) == 64 for row in told)
+    query = f"""[:find ?stream ?node ?token :where [?d :audit/who "{agent}"] [?d :audit/verb :read]
+                 [?d :audit/resource ?stream] [?d :audit/node ?node] [?d :audit/block ?token]]"""
+    answer = yin("audit", "--query", query, "--json")
+    assert [row[:2] for row in json.loads(answer.out)["value"]] == [
+        ["alpha/people", "alpha"],
+        ["beta/people", "beta"],
+    ]
+    both = """[:find ?who ?here ?there :in $a $b :where [$a ?d :audit/who ?who] [$a ?d :audit/effect "q"]
+               [$a ?d :audit/resource ?here] [$b ?c :audit/who ?who] [$b ?c :audit/effect "q"] [$b ?c :audit/resource ?there]]"""
+    sources = ("--source", "alpha:audit", "--source", "beta:audit")
+    rows = json.loads(yin("q", both, *sources, "--json").out)["value"]
+    assert [agent, "alpha/people", "beta/people"] in rows
+    block = told[0]["block"]
+    by_token = json.loads(yin("audit", "--token", block[:16], "--json").out)["items"]
+    assert {row["who"] for row in by_token} == {agent}
+
+
+def test_decisions_are_filtered(yin: Yin) -> None:
+    everything = json.loads(yin("audit", "-n", "1000", "--json").out)["items"]
+    assert [row["at_ms"] for row in everything] == sorted(row["at_ms"] for row in everything)
+    assert {row["node"] for row in everything} >= {"alpha", "beta"}
+    only = json.loads(yin("audit", "--nodes", "beta,gamma", "-n", "1000", "--json").out)["items"]
+    assert {row["node"] for row in only} <= {"beta", "gamma"}
+    effects = json.loads(yin("audit", "--verb", "agent.spawn", "--json").out)["items"]
+    assert {row["verb"] for row in effects} == {"spawn"}
+    assert json.loads(yin("audit", "--allowed", "--stream", "alpha/people", "--json").out)["items"]
+    assert yin("audit", "--since", "1s", "--agent", "nobody").out.count("\n") == 1
+    assert yin("audit", "--nodes", "omega").code == 4
+
+
+def test_decisions_are_followed(yin: Yin, place: Path) -> None:
+    yin_of_its_own = [sys.executable, "-c", "from cli.main import main; main()"]
+    command = [*yin_of_its_own, "--cluster", "dev", "audit", "-f", "-o", "jsonl"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=place) as follower:
+        assert follower.stdout is not None
+        json.loads(follower.stdout.readline())
+        assert yin("ps", "--on", "gamma").code in (0, 2)
+        assert yin("policy", "list", "--on", "gamma").code == 0
+        for line in follower.stdout:
+            if json.loads(line)["effect"] == "policy.list":
+                break
+        follower.send_signal(signal.SIGINT)
+    assert follower.returncode == 130
+
+
+def test_a_log_that_was_rewritten_is_noticed(yin: Yin, place: Path) -> None:
+    first = yin("audit", "verify", "--nodes", "gamma", "--json")
+    assert json.loads(first.out)["items"][0]["verdict"] == "first seen"
+    again = yin("audit", "verify", "--nodes", "gamma", "--json")
+    assert json.loads(again.out)["items"][0]["verdict"] == "goes on"
+    seen = place / "dev" / "audit-roots.json"
+    kept = json.loads(seen.read_text())
+    root = kept["gamma"]["root"]
+    kept["gamma"]["root"] = root[:-1] + ("0" if root[-1] != "0" else "1")
+    seen.write_text(json.dumps(kept))
+    changed = yin("audit", "verify", "--nodes", "gamma")
+    assert changed.code == 1
+    assert "is not the one that was seen before" in changed.err
