@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -201,3 +202,18 @@ def test_a_file_answers_questions_about_facts_alone() -> None:
     text = '[[(grant ?r) [?r :request/verb :read]] [(violation ?r "writes") [?r :request/verb :append]]]'
     facts: list[Fact] = [(7, "request/verb", Keyword("read"))]
     assert len(derived(read_policy(text, "own.edn"), "grant", facts)) == 1
+
+
+def test_every_example_of_the_page_prints_what_it_says(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    page = (FOLDER.parent / "docs" / "admission.md").read_text(encoding="utf-8")
+    example = doctest.DocTestParser().get_doctest(page, {}, "admission.md", "admission.md", 0)
+    assert len(example.examples) > 12
+    result = doctest.DocTestRunner().run(example)
+    assert result.failed == 0, capsys.readouterr().out
+
+
+def test_the_page_names_every_shipped_policy() -> None:
+    page = (FOLDER.parent / "docs" / "admission.md").read_text(encoding="utf-8")
+    assert all(f"`{path.name}`" in page for path in FILES)

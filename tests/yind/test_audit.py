@@ -192,3 +192,18 @@ async def test_a_crash_leaves_neither_an_effect_without_its_decision_nor_the_rev
         with trio.fail_after(30):
             await nodes.settled("alpha", agent)
         assert len(await audit(nodes, "alpha", "transact!")) == 400
+
+
+async def test_the_agent_of_the_page_asks_every_node(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "admission.md").read_text(encoding="utf-8")
+    (program,) = [text for text in page.split("```clojure")[1:] if "(defn readers" in text]
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        first = await nodes.spawn("alpha", program.split("```")[0], nodes.token())
+        with trio.fail_after(30):
+            await nodes.settled("alpha", first)
+        agent = await nodes.spawn("alpha", program.split("```")[0], nodes.token())
+        with trio.fail_after(30):
+            place, row = await nodes.settled("alpha", agent)
+        assert (place, row["state"]) == ("beta", "done"), row["fault"]
+        read = f'#{{["{first.hex()[:12]}" 1]}}'
+        assert row["result"] == f'{{"alpha" {read}, "beta" {read}}}'
