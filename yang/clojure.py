@@ -14,15 +14,17 @@ every name exact. Two notations are for what no other text means:
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import IntEnum
 
 from datomstore.value import Keyword
+from yang.definitions import PATTERNS, pattern_name
 from yang.errors import ProgramInvalid, Source, SourceError, SourceErrors
 from yang.expand import expand
 from yang.forms import Form, literal, symbol
 from yang.host import ALONE, Host
 from yang.layout import layout
+from yang.limits import POSITION_MAX
 from yang.lower import lower
 from yang.nodes import Item, Tree
 from yang.program import canonical_items
@@ -106,6 +108,9 @@ class _Writing:
         """Write one statement."""
         form = self.forms[number]
         namespace = self.namespaces[number]
+        if manner <= Manner.SURFACE and self._is_pattern(number):
+            self.texts[number] = ""  # its uses say it
+            return
         if manner is Manner.WRITTEN and number in self.macros:
             self.texts[number] = self.macros[number]
             return
@@ -122,12 +127,17 @@ class _Writing:
     def text(self) -> str:
         """Return the whole text: a blank line before and after what takes several."""
         parts: list[str] = []
-        for number, text in enumerate(self.texts):
-            if number:
-                wide = "\n" in text or "\n" in self.texts[number - 1]
-                parts.append("\n\n" if wide else "\n")
+        before = ""
+        for text in filter(None, self.texts):
+            if before:
+                parts.append("\n\n" if "\n" in text or "\n" in before else "\n")
             parts.append(text)
+            before = text
         return "".join([*parts, "\n"])
+
+    def _is_pattern(self, number: int) -> bool:
+        item = self.tree.items[self.starts[number]]
+        return item.kind.name == "def" and item.scalars[0] in self.program.patterns
 
     def different(self) -> list[int]:
         """Return the statements that do not come back as they were."""
@@ -154,24 +164,38 @@ class _Writing:
             return [_statement_at(lines, error.line)]
         except SourceErrors as errors:
             return sorted({_statement_at(lines, error.line) for error in errors.errors})
+        hidden = {
+            self.tree.items[start].scalars[0]: number
+            for number, start in enumerate(self.starts)
+            if not self.texts[number]
+        }
         found: dict[int, list[Item]] = {}
         current: list[Item] = []
         for item, place in zip(tree.items[1:], tree.places[1:], strict=True):
             if place.depth == 1:
-                current = found.setdefault(_statement_at(lines, item.span.line), [])
+                own = hidden.get(item.scalars[0]) if item.kind.name == "def" else None
+                number = _statement_at(lines, item.span.line) if own is None else own
+                current = found.setdefault(number, [])
             current.append(item)
         return found
 
     def _first_lines(self) -> list[int]:
+        """Return where each statement begins; one without a text, where the next one does."""
         lines: list[int] = []
-        line = 1
-        for number, text in enumerate(self.texts):
-            if number:
-                wide = "\n" in text or "\n" in self.texts[number - 1]
-                line += 2 if wide else 1
+        line, before = 1, ""
+        for text in filter(None, self.texts):
+            if before:
+                line += before.count("\n") + (2 if "\n" in text or "\n" in before else 1)
             lines.append(line)
-            line += text.count("\n")
-        return lines
+            before = text
+        following = iter([*lines, POSITION_MAX])
+        place = next(following)
+        found: list[int] = []
+        for text in self.texts:
+            found.append(place)
+            if text:
+                place = next(following)
+        return found
 
 
 def macros_of(source: Source) -> dict[Span, str]:
@@ -211,10 +235,27 @@ def _program(items: Sequence[Item], core: bool) -> Program:
         and items[number + 2].scalars[:1] == ("yin.core/impl/dynamic",)
     }
     local = {name.rpartition("/")[2] for name in defined}
+    patterns = dict(_patterns(items))
     names = frozenset() if core else frozenset(names_known(core_library()))
     return Program(
-        frozenset(defined), frozenset(bound | local), frozenset(dynamic), names, is_core=core
+        frozenset(defined),
+        frozenset(bound | local),
+        frozenset(dynamic),
+        names,
+        is_core=core,
+        patterns=patterns,
     )
+
+
+def _patterns(items: Sequence[Item]) -> Iterator[tuple[str, Form]]:
+    """Yield the definitions that patterns in the text have made, and their texts."""
+    for number, item in enumerate(items):
+        name = str(item.scalars[0]) if item.kind.name == "def" else ""
+        if name.startswith(PATTERNS):
+            text = items[number + 3] if len(items) > number + 3 else item
+            value = text.scalars[0] if text.kind.name == "literal" else None
+            if isinstance(value, str) and name.startswith(pattern_name(value)):
+                yield name, literal(value, item.span)
 
 
 def _namespaces(forms: Sequence[Form], program: Program) -> list[str]:

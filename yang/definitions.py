@@ -13,6 +13,7 @@ program mean: `future` makes `deref` wait, `add-watch` makes every atom one that
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from hashlib import sha256
 from typing import TYPE_CHECKING, TypeAlias
 
 from datomstore.value import Keyword
@@ -33,6 +34,32 @@ NAMESPACES = (
     "namespaces~"  # the namespace that evaluated code has entered, by the one it was written in
 )
 METAS = "metas~"
+
+
+PATTERNS = "pattern~x"  # the beginning of the names of patterns that stand in the text
+PATTERN = "clojure.core/re-pattern"  # what the reader makes of #"..."
+
+
+def pattern_name(text: str) -> str:
+    """Return the name of the definition that a pattern of the program's text is; of equal ones, that of the first.
+
+    It does not depend on other patterns, so that a change of one leaves the other statements what they were.
+    """
+    return PATTERNS + sha256(text.encode()).hexdigest()[:16]
+
+
+def _pattern(expander: Expander, form: Form) -> Form | None:
+    """Make #"..." the name of a hidden definition, so that a pattern is compiled once and not each time it is passed."""
+    text = form.value[-1]
+    if form.value[0].value != PATTERN or text.kind != "literal" or not isinstance(text.value, str):
+        return None
+    first = name = pattern_name(text.value)
+    count = 1
+    while name in expander.prelude:  # as in Clojure, no two are equal
+        count += 1
+        name = f"{first}-{count}"
+    expander.hide(name, core(form.span, "re-pattern", text))
+    return raw(name, form.span)
 
 
 def _thunk(span: Span, body: Sequence[Form]) -> Form:
@@ -498,6 +525,7 @@ DEFINITIONS: dict[str, Derived] = {
 }
 
 REWRITTEN: dict[str, Rewriting] = {
+    "re-pattern": _pattern,
     "deref": _deref,
     "var-get": _var_get,
     "var?": _called_variable,

@@ -20,7 +20,7 @@ from functools import cached_property
 from typing import NamedTuple, TypeAlias
 
 from datomstore.value import Keyword
-from yang.definitions import EVALUATING, METAS, REWRITTEN, THREADS, VALUES, evaluating
+from yang.definitions import EVALUATING, METAS, PATTERNS, REWRITTEN, THREADS, VALUES, evaluating
 from yang.derived import DERIVED, WRITTEN_OUT, Derived
 from yang.environment import FEATURES, declarations, definitions_in, record_of
 from yang.errors import (
@@ -414,6 +414,15 @@ class Expander:
             self.prelude[name] = call(init.span, "def", symbol(name, init.span), init)
             self.macros.note(self.prelude[name])
 
+    def patterns(self) -> list[Form]:
+        """Return the definitions of patterns, the first of all, in an order that does not depend on their uses."""
+        names = sorted(name for name in self.prelude if name.startswith(PATTERNS))
+        return [self.prelude[name] for name in names]
+
+    def helpers(self) -> list[Form]:
+        """Return the other definitions that stand before those of the text."""
+        return [form for name, form in self.prelude.items() if not name.startswith(PATTERNS)]
+
     # -- variables and what the whole program needs --
 
     def need(self, feature: str) -> None:
@@ -770,7 +779,7 @@ class Expander:
         return out
 
     def _rest(self, statements: Iterable[Form]) -> Rest:
-        whole = (*self.prelude.values(), *statements)
+        whole = (*self.patterns(), *self.helpers(), *statements)
         source = self.source_with_words()
         return Rest(whole, source, frozenset(self.unsure), frozenset(self.missing))
 
@@ -1150,9 +1159,9 @@ def expand(
     found = expander.found_out()
     if found != known:
         return expand(forms, source, core=core, host=host, known=found, errors=errors)
-    whole = (*expander.prelude.values(), *out)
+    patterns, whole = expander.patterns(), (*expander.helpers(), *out)
     if expander.is_open:
         span = whole[0].span
         record = record_of(None, expander, texts=False)
-        whole = (declarations(definitions_in(whole), record, span), *whole)
-    return Expanded(whole, expander.source_with_words())
+        whole = (declarations(definitions_in((*patterns, *whole)), record, span), *whole)
+    return Expanded((*patterns, *whole), expander.source_with_words())

@@ -28,7 +28,9 @@ def write_prefix(reader_name: str) -> CallRule:
 
 
 def write_pattern_literal(surface: Surface, form: Form, scope: Scope) -> Walk[Form | None]:
-    """Write a regular expression whose text is known."""
+    """Write a regular expression of the core library; in programs each is a definition, and others are plain calls."""
+    if not surface.program.is_core:
+        return None
     text = form.value[1] if len(form.value) == 2 else form
     if text.kind != "literal" or not isinstance(text.value, str):
         return None

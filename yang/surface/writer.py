@@ -7,10 +7,10 @@ Fits:   rules are given the `Surface` and walk on with it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
-from yang.definitions import REWRITTEN
+from yang.definitions import PATTERN, REWRITTEN
 from yang.derived import DERIVED
 from yang.expand import UNSUPPORTED
 from yang.forms import Form, call, symbol, vector
@@ -23,6 +23,7 @@ from yang.walk import Walk
 _PLAIN_CALLS = frozenset(
     [
         "deref",
+        "re-pattern",
         "meta",
         "await",
         "atom",
@@ -52,6 +53,7 @@ class Program(NamedTuple):
     core_names: frozenset[str]
     home: str = "user"
     is_core: bool = False
+    patterns: Mapping[str, Form] = {}  # the texts of patterns by the names of their definitions
 
 
 class Surface:
@@ -84,6 +86,8 @@ class Surface:
         if name in scope:
             return self.local(form)
         known = self.program
+        if name in known.patterns:
+            return call(form.span, PATTERN, known.patterns[name])
         if not is_readable(name) or name in known.dynamic:
             return exactly(form)
         if known.is_core:
