@@ -145,6 +145,7 @@ class AgentRecord(msgspec.Struct):
     births: list[Birth] = []  # its own last; none of an agent that a person started
     asked: Asked | None = None  # what its `request-token` waits for
     session: bool = False  # at the end of a unit, and at an error, it waits for the next one
+    home_key: bytes = b""  # the first key of the node it was spawned on: with owner, program and nonce it makes the id
 
 
 _encoder = msgspec.msgpack.Encoder()

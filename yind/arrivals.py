@@ -22,6 +22,8 @@ import trio
 from capabilities.caveats import Resource, Verb
 from capabilities.errors import CapabilityError
 from capabilities.handles import Handle
+from capabilities.journey import check_legs
+from capabilities.verify import VerifiedChain
 from datomstore.batch import Batch
 from datomstore.value import Map
 from protocol import handoff
@@ -48,9 +50,10 @@ from yind.limits import (
     ARRIVALS_MAX,
     HELD_MAX,
     IMAGE_AT_ONCE_MAX,
+    PASSED_MAX,
     TOKENS_PER_AGENT_MAX,
 )
-from yind.luggage import descent, opened, record_of
+from yind.luggage import check_origin, descent, opened, record_of
 
 FORGOTTEN_TABLE = (
     "forgotten"  # "" -> up to which attempt this node may have known more than it does
@@ -98,6 +101,7 @@ class Arrivals:
         self._limits = limits
         self._journeys = journeys
         self._targets: dict[bytes, Target] = {}
+        self._passed: dict[tuple[bytes, bytes, int], None] = {}  # peer, agent, epoch; oldest first
         self._guests: dict[bytes, Guest] = {}  # agent -> what is held, the latest attempt
         self._forgotten = handoff.NOTHING_FORGOTTEN
         self._events: deque[tuple[Channel, bytes, handoff.Event]] = deque()
@@ -148,6 +152,10 @@ class Arrivals:
         following, actions = target.step(event)
         if following != target:
             self._targets[agent_id] = following
+        elif (
+            isinstance(event, handoff.Received) and isinstance(event.message, Offer) and not actions
+        ):
+            self._note_passed(channel, event.message, target.epoch)
         for action in actions:
             match action:
                 case handoff.Persist(record):
@@ -197,6 +205,19 @@ class Arrivals:
                 self._targets[agent_id], _ = target.step(handoff.Interrupted())
                 del self._guests[agent_id]
 
+    def _note_passed(self, channel: Channel, offer: Offer, epoch: int) -> None:
+        """Write down, once, that somebody offers an epoch that has passed: an old image, or a copy."""
+        what = (channel.peer.bytes, offer.agent, offer.epoch)
+        if offer.epoch > epoch or what in self._passed:
+            return
+        while len(self._passed) >= PASSED_MAX:
+            del self._passed[next(iter(self._passed))]
+        self._passed[what] = None
+        reason = f"epoch {offer.epoch} has passed: this node has had epoch {epoch}"
+        who = f"agent {offer.agent.hex()[:12]} from {channel.peer.text}"
+        self._authority.refuse(offer.agent.hex()[:12], "migrate", self._node, f"{reason}; {who}")
+        self._agents.submit(lambda batch: None, _raise)
+
     def _answer(self, channel: Channel, message: HandOff) -> None:
         with suppress(Unreachable):  # the source is gone; it asks again
             channel.send_nowait(message)
@@ -216,7 +237,7 @@ class Arrivals:
             self._begin_check(channel, offer)
             return
         try:
-            invited = self._invited(offer)
+            invited = self._invited(channel, offer)
             machine = self._machine(invited)
             known = self._admission.knows(machine, _bearer(channel, invited))
         except _REFUSALS as error:
@@ -238,8 +259,10 @@ class Arrivals:
     async def _check(self, channel: Channel, offer: Offer) -> None:
         """Check an offer that takes its time: its programs have to be fetched, it is large, or policies have to be asked."""
         try:
+            invited = self._invited(
+                channel, offer
+            )  # no program is asked for, and compiled, for nothing
             await self._fetch_code(channel, offer)
-            invited = self._invited(offer)
             machine = await trio.to_thread.run_sync(self._machine, invited)
             await self._admission.arriving(machine, _bearer(channel, invited))
             guest = _guest(offer, invited, machine)
@@ -275,27 +298,56 @@ class Arrivals:
                 raise HopRefused("the source sent another program")
             await self._code.admit(program, self._agents.write)
 
-    def _invited(self, offer: Offer) -> tuple[AgentRecord, list[Handle]]:
+    def _invited(self, channel: Channel, offer: Offer) -> tuple[AgentRecord, list[Handle]]:
         """Return record and tokens of an offer that is welcome here, its image not looked into."""
+        self._check_room(offer)
+        luggage, image = opened(offer)
+        ancestors = descent(luggage, offer.agent)
+        check_origin(offer, luggage)
+        tokens = [
+            self._authority.handle_own(token, offer.agent, ancestors) for token in offer.tokens
+        ]
+        _check_receipts(offer, tokens)
+        for handle in tokens:
+            self._check_given(channel, offer, handle.token)
+        self._authority.allow(tokens, Verb.MIGRATE, self._node, who=offer.agent.hex()[:12])
+        self._journeys.mark(offer.agent, offer.epoch, Stage.VERIFIED)
+        memory_max = min([self._limits.memory_max, *_memory_of(tokens)])
+        return record_of(offer, luggage, image, memory_max, self._clock.now_ms()), tokens
+
+    def _check_given(self, channel: Channel, offer: Offer, token: VerifiedChain) -> None:
+        """Return if whoever offers the agent signed that it gives it at this epoch. Raises TokenRefused or HopRefused."""
+        check_legs(token, offer.agent, offer.epoch)
+        origin = self._authority.origin_of
+        if len(token.blocks) < 2 or origin(token.blocks[-2].key) != origin(channel.peer):
+            raise HopRefused(
+                "a token was handed on by another node than the one that offers the agent"
+            )
+
+    def _check_room(self, offer: Offer) -> None:
+        """Return if the agent can be here, and there is room for it. Raises AgentState or HopRefused."""
         agent = self._agents.get(offer.agent)
-        if agent is not None and not agent.ended and not self._departures.holds(offer.agent):
-            raise AgentState(f"agent {agent.text_id} runs here already")
+        if agent is not None:
+            self._check_away(agent, offer.epoch)
         if agent is None and len(self._agents) >= AGENT_COUNT_MAX:
             raise HopRefused(f"node {self._node} has {AGENT_COUNT_MAX} agents already")
         if len(self._guests) >= HELD_MAX:
             raise HopRefused(f"node {self._node} holds {HELD_MAX} agents not given yet")
         if len(offer.tokens) > TOKENS_PER_AGENT_MAX:
             raise HopRefused(f"{len(offer.tokens)} tokens; at most {TOKENS_PER_AGENT_MAX}")
-        luggage, image = opened(offer)
-        ancestors = descent(luggage, offer.agent)
-        tokens = [
-            self._authority.handle_own(token, offer.agent, ancestors) for token in offer.tokens
-        ]
-        _check_receipts(offer, tokens)
-        self._authority.allow(tokens, Verb.MIGRATE, self._node, who=offer.agent.hex()[:12])
-        self._journeys.mark(offer.agent, offer.epoch, Stage.VERIFIED)
-        memory_max = min([self._limits.memory_max, *_memory_of(tokens)])
-        return record_of(offer, luggage, image, memory_max, self._clock.now_ms()), tokens
+
+    def _check_away(self, agent: Agent, epoch: int) -> None:
+        """Return if an agent that this node knows can come back at an epoch: it was given away, and has gone further since.
+
+        The epoch that this node gave away is the other node's: whoever else offers it has an old image.
+        """
+        given = self._departures.holds(agent.record.id) or agent.record.state is State.MOVED
+        if agent.ended and not given:
+            raise AgentState(f"agent {agent.text_id} has ended here: {agent.record.state}")
+        if not given:
+            raise AgentState(f"agent {agent.text_id} runs here already")
+        if epoch <= agent.record.epoch + 1:
+            raise AgentState(f"this node gave epoch {epoch} of agent {agent.text_id} away itself")
 
     def _machine(self, invited: tuple[AgentRecord, list[Handle]]) -> Machine:
         record, _ = invited
@@ -330,6 +382,9 @@ class Arrivals:
         guest = self._guests.pop(owned.agent)
         assert (guest.record.epoch, guest.attempt) == (owned.epoch, owned.attempt), owned
         self._departures.settle(owned.agent)
+        self._authority.arrival(
+            guest.record.tokens[0], guest.tokens[0].token, guest.record.id.hex()[:12], self._node
+        )
         agent = Agent(guest.record, guest.machine, guest.tokens, saved_fuel=guest.machine.fuel_used)
         self._authority.arrived(agent)
         self._agents.add(agent)
@@ -344,6 +399,11 @@ def _check_receipts(offer: Offer, tokens: list[Handle]) -> None:
             raise HopRefused(
                 "a token was handed on with another state of the agent, or at another epoch"
             )
+
+
+def _raise(error: BaseException | None) -> None:
+    if error is not None:
+        raise error  # the node cannot write down what it decided, and stops
 
 
 def _memory_of(tokens: list[Handle]) -> list[int]:

@@ -39,6 +39,7 @@ class Decision(NamedTuple):
     block: bytes | None  # id of the block that decided
     at_ms: int
     effect: str = ""  # what was asked for: an agent's effect, or a request
+    more: tuple[tuple[Keyword, object], ...] = ()  # further facts
 
 
 class _Behalf:
@@ -146,4 +147,4 @@ class Audit:
             facts[_REASON] = decision.reason
         if decision.block is not None:
             facts[_BLOCK] = decision.block
-        return Map(facts)
+        return Map({**facts, **dict(decision.more)})

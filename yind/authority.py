@@ -18,6 +18,7 @@ from capabilities.caveats import Caveats, Resource, Verb
 from capabilities.custody import hand_on, take_back
 from capabilities.errors import CapabilityError, TokenRefused
 from capabilities.handles import FREE, Handle
+from capabilities.journey import Receipt
 from capabilities.keys import PrivateKey, PublicKey
 from capabilities.limits import REVOCATION_SKEW_S
 from capabilities.lineage import NO_LINEAGE
@@ -32,6 +33,7 @@ from capabilities.verify import (
     verify_chain,
 )
 from datomstore.batch import Batch
+from datomstore.value import Keyword
 from yind.agent import Agent, ancestors_of
 from yind.audit import Audit, Decision
 from yind.clock import Clock
@@ -425,6 +427,21 @@ class Authority:
     def refuse(self, who: str, verb: str, resource: str, reason: str) -> None:
         """Note a refusal that was decided elsewhere, such as a token that did not verify."""
         self.audit.note(Decision(who, verb, resource, False, reason, None, self._clock.now_ms()))
+
+    def arrival(self, data: bytes, token: VerifiedChain, who: str, node: str) -> None:
+        """Note who gave this node an agent, at which epoch and in which state, with the block that was signed as proof."""
+        giver, last = token.blocks[-2].key, token.blocks[-1]
+        receipt = Receipt.of(Token.from_bytes(data), giver)
+        facts = {
+            "from": giver.text,
+            "to": last.key.text,
+            "epoch": last.caveats.epoch,
+            "state": last.caveats.state,
+            "receipt": receipt.to_bytes(),
+        }
+        more = tuple((Keyword(f"audit/{name}"), v) for name, v in facts.items() if v is not None)
+        now_ms = self._clock.now_ms()
+        self.audit.note(Decision(who, "arrive", node, True, "", last.id, now_ms, more=more))
 
     def accept(self, who: str, verb: str, resource: str, reason: str) -> None:
         """Note what was allowed for another reason than a token, such as a ticket."""

@@ -361,6 +361,7 @@ class Control:
             since_ms=self._clock.now_ms(),
             tokens=[bytes(token) for token in tokens],  # type: ignore[call-overload]
             session=bool(fields.get("session", bool, False)),
+            home_key=self._authority.origin.bytes,
         )
         arguments = fields.get("arguments", Map, Map({}))
         agent = Agent(record, None, verified)

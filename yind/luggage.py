@@ -14,7 +14,7 @@ from msgspec import Meta
 
 from capabilities.errors import KeyInvalid
 from capabilities.keys import public_key
-from capabilities.tokens import child_id
+from capabilities.tokens import agent_id, child_id
 from protocol import continuation
 from protocol.messages import ATTEMPT_BYTES, Offer
 from yind.agent import AgentRecord, Birth, State, ancestors_of
@@ -45,6 +45,7 @@ class Luggage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hop_count: Count
     log: Log
     log_dropped: Count
+    home_key: Hash
     session: bool = False
     fuel_owed: Count = 0
     births: list[Birth] = []
@@ -82,6 +83,7 @@ def packed_of(record: AgentRecord, *, paused: bool, reason: str) -> Packed:
         session=record.session,
         fuel_owed=record.fuel_owed,
         births=record.births,
+        home_key=record.home_key,
     )
     programs = tuple(Machine.programs_of(record.image))
     body = continuation.seal(record.image, programs, _encoder.encode(luggage))
@@ -134,6 +136,24 @@ def descent(luggage: Luggage, agent: bytes) -> tuple[bytes, ...]:
     return ancestors_of(births)
 
 
+def check_origin(offer: Offer, luggage: Luggage) -> None:
+    """Return if the agent is who its id says: owner, program and home cannot be changed on the way.
+
+    A child's id is that of its birth, which `descent` checks. Raises HopRefused or KeyInvalid.
+    """
+    born = luggage.program, luggage.nonce, luggage.home_key
+    if luggage.births:
+        last = luggage.births[-1]
+        fits = born == (last.program, last.nonce, last.home)
+    else:
+        owner, home = public_key(luggage.owner), public_key(luggage.home_key)
+        fits = agent_id(owner, luggage.program, luggage.nonce, home) == offer.agent
+    if not fits:
+        raise HopRefused("the agent's id is not that of its owner, program and home")
+    if luggage.program not in offer.programs:
+        raise HopRefused("the image has none of the agent's program")
+
+
 def record_of(
     offer: Offer, luggage: Luggage, image: bytes, memory_max: int, now_ms: int
 ) -> AgentRecord:
@@ -161,4 +181,5 @@ def record_of(
         session=luggage.session,
         fuel_owed=luggage.fuel_owed,
         births=luggage.births,
+        home_key=luggage.home_key,
     )

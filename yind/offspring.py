@@ -111,6 +111,7 @@ class Offspring:
             fuel_max=None,
             image=machine.image(),
             births=births,
+            home_key=birth.home,
         )
         for handle, data in zip(agent.tokens, parent.tokens, strict=True):
             budget = _part(share, handle)

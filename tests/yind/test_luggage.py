@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 
 import msgspec
 import pytest
 
+from capabilities.keys import PrivateKey
+from capabilities.tokens import agent_id
 from protocol import continuation
 from protocol.errors import RemoteFault
 from protocol.messages import Offer
 from yind.agent import AgentRecord
 from yind.errors import HopRefused
 from yind.limits import LOG_LINES_KEPT
-from yind.luggage import COUNT_MAX, Luggage, opened
+from yind.luggage import COUNT_MAX, Luggage, check_origin, opened
 
 GOOD = Luggage(
     name="agent",
@@ -31,12 +32,13 @@ GOOD = Luggage(
     hop_count=1,
     log=["line"],
     log_dropped=0,
+    home_key=b"h" * 32,
 )
 
 
 def offer(meta: object, programs: tuple[bytes, ...] = ()) -> Offer:
     body = continuation.seal(b"image", programs, meta)
-    digest = hashlib.sha256(body).digest()
+    digest = continuation.digest_of(body)
     return Offer(b"a" * 32, 1, b"t" * 16, digest, programs, (), body)
 
 
@@ -94,9 +96,24 @@ def test_an_offer_that_contradicts_itself_is_refused() -> None:
     with pytest.raises(HopRefused, match="other programs"):
         opened(replace(good, programs=()))
     with pytest.raises(RemoteFault):
-        opened(replace(good, body=good.body[:-1], digest=hashlib.sha256(good.body[:-1]).digest()))
+        opened(replace(good, body=good.body[:-1], digest=good.body[:32]))
 
 
 def test_every_field_of_a_record_that_travels_is_bounded() -> None:
     travels = set(Luggage.__struct_fields__) - {"paused"}
     assert travels <= set(AgentRecord.__struct_fields__)
+
+
+def test_an_image_without_the_agents_program_is_refused() -> None:
+    owner, home = (PrivateKey(bytes([n]) * 32).public for n in (1, 2))
+    fields = {"owner": owner.bytes, "home_key": home.bytes}
+    good = msgspec.structs.replace(GOOD, **fields)
+    identity = agent_id(owner, good.program, good.nonce, home)
+    whole = replace(offer(msgspec.msgpack.encode(good), (good.program,)), agent=identity)
+    check_origin(whole, opened(whole)[0])
+    for bad, why in (
+        (replace(whole, programs=()), "none of the agent's program"),
+        (replace(whole, agent=b"a" * 32), "owner, program and home"),
+    ):
+        with pytest.raises(HopRefused, match=why):
+            check_origin(bad, good)

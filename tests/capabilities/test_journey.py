@@ -1,0 +1,115 @@
+"""A chain tells the way an agent went, and no node can tell another one."""
+
+from __future__ import annotations
+
+import pytest
+
+from capabilities.canonical import decode, encode, tuple_of
+from capabilities.caveats import Caveats, Rights, Verb
+from capabilities.errors import TokenInvalid, TokenRefused
+from capabilities.journey import Receipt, check_legs, legs
+from capabilities.keys import PrivateKey
+from capabilities.tokens import Token, mint
+from capabilities.verify import VerifiedChain, verify_chain
+
+ROOT, PERSON, X, Y, Z = (PrivateKey(bytes([n]) * 32) for n in range(71, 76))
+AGENT, STATES = b"a" * 32, [bytes([n]) * 32 for n in range(9)]
+GIVEN = (
+    mint(ROOT, PERSON.public, Caveats(exp=1000, rights=(Rights(Verb.READ, "**"),)))
+    .append(PERSON, X.public, Caveats(agent=AGENT))
+)  # fmt: skip
+
+
+def hop(token: Token, giver: PrivateKey, taker: PrivateKey, epoch: int, state: int = 0) -> Token:
+    return token.append(giver, taker.public, Caveats(epoch=epoch, state=STATES[state]))
+
+
+def chain(token: Token) -> VerifiedChain:
+    return verify_chain(token.to_bytes(), roots={ROOT.public})
+
+
+def refused_block(token: Token, epoch: int) -> int:
+    with pytest.raises(TokenRefused) as refused:
+        check_legs(chain(token), AGENT, epoch)
+    assert refused.value.code == "token/epoch"
+    return refused.value.block
+
+
+THERE_AND_BACK = hop(hop(hop(GIVEN, X, Y, 1, 1), Y, Z, 2, 2), Z, X, 3, 3)
+
+
+def test_a_chain_tells_who_gave_the_agent_to_whom() -> None:
+    assert [(leg.giver, leg.taker, leg.epoch, leg.state) for leg in legs(chain(THERE_AND_BACK), AGENT)] == [
+        (X.public, Y.public, 1, STATES[1]),
+        (Y.public, Z.public, 2, STATES[2]),
+        (Z.public, X.public, 3, STATES[3]),
+    ]  # fmt: skip
+    check_legs(chain(THERE_AND_BACK), AGENT, 3)
+    check_legs(chain(GIVEN), AGENT, 0)
+
+
+def test_another_epoch_than_the_one_handed_over_is_refused() -> None:
+    for epoch in (2, 4):
+        assert refused_block(THERE_AND_BACK, epoch) == 4
+
+
+@pytest.mark.parametrize("epoch", [1, 2, 4, 5])
+def test_a_host_that_kept_an_old_image_cannot_give_a_later_epoch(epoch: int) -> None:
+    old = hop(GIVEN, X, Y, 1)  # Y had it at epoch 1, gave epoch 2 to Z, and tries again
+    assert refused_block(hop(old, Y, Z, 2 if epoch == 2 else epoch), 3) == 3
+
+
+def test_epochs_of_another_agent_on_the_same_token_do_not_count() -> None:
+    child = b"c" * 32
+    parents = hop(GIVEN, X, Y, 7).append(Y, Y.public, Caveats(agent=child))
+    assert legs(chain(parents), child) == []
+    assert [leg.epoch for leg in legs(chain(hop(parents, Y, Z, 1)), child)] == [1]
+    again = hop(hop(GIVEN, X, Y, 1).append(Y, Y.public, Caveats(agent=AGENT)), Y, Z, 9)
+    assert refused_block(again, 9) == 4  # naming the agent again forgets nothing
+
+
+def test_two_receipts_for_one_epoch_prove_that_the_giver_lied() -> None:
+    first = Receipt.of(hop(GIVEN, X, Y, 1), X.public)
+    again = Receipt.from_bytes(first.to_bytes(), X.public)
+    assert again == first
+    assert first.leg == (Y.public, 1, STATES[0])
+    assert not first.contradicts(again)
+    assert first.contradicts(Receipt.of(hop(GIVEN, X, Z, 1), X.public))
+    assert first.contradicts(Receipt.of(hop(GIVEN, X, Y, 1, 5), X.public))
+    assert not first.contradicts(Receipt.of(hop(GIVEN, X, Z, 2), X.public))
+    plain = Receipt.of(GIVEN.append(X, Y.public, Caveats()), X.public)
+    assert not plain.contradicts(Receipt.of(GIVEN.append(X, Z.public, Caveats()), X.public))
+    later = hop(hop(GIVEN, X, Y, 1), Y, Z, 2)
+    assert not first.contradicts(Receipt.of(later, Y.public))
+
+
+def test_nobody_makes_a_receipt_for_another_node() -> None:
+    token = hop(GIVEN, X, Y, 1)
+    with pytest.raises(TokenInvalid):
+        Receipt.of(token, Y.public)
+    data = Receipt.of(token, X.public).to_bytes()
+    with pytest.raises(TokenInvalid):
+        Receipt.from_bytes(data, Y.public)
+    for position in range(len(data)):
+        bent = data[:position] + bytes([data[position] ^ 1]) + data[position + 1 :]
+        with pytest.raises(TokenInvalid):
+            Receipt.from_bytes(bent, X.public)
+    previous, body, signature = tuple_of(decode(data), 3, "a receipt")
+    for bad in (
+        [previous, "text", signature],
+        [previous, body, signature, 0],
+        [previous, b"x" * 5_000, signature],
+    ):
+        with pytest.raises(TokenInvalid):
+            Receipt.from_bytes(encode(bad), X.public)
+
+
+def test_a_receipt_that_is_long_or_of_another_shape_is_refused() -> None:
+    for bad, why in (
+        ([b"p" * 32, b"x" * 5_000, bytes(64)], "too-long"),
+        ([b"p" * 32, "text", bytes(64)], "shape"),
+        ([b"p" * 31, b"x", bytes(64)], "shape"),
+    ):
+        with pytest.raises(TokenInvalid) as refused:
+            Receipt.from_bytes(encode(bad), X.public)
+        assert refused.value.code == f"token/bad-{why}"

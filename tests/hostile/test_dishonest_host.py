@@ -1,0 +1,379 @@
+"""A node of the cluster that lies: what honest nodes refuse, and write down; and what no node can prevent."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import trio
+from dishonest import audit, besieged, refusals, visited
+from fleet import Fleet
+
+from capabilities.caveats import Caveats, Rights, Verb
+from capabilities.journey import Receipt
+from capabilities.keys import PublicKey
+from capabilities.revocation import Revocation
+from capabilities.tokens import Token, agent_id
+from datomstore.value import Keyword, Map
+from protocol.errors import RemoteError
+from protocol.messages import Own, Refuse
+from yang.compile import compile_source
+from yind.limits import TOKENS_PER_AGENT_MAX
+
+FACTS = (Map({Keyword("n"): 1}), Map({Keyword("n"): 2}))
+COUNT = '(q \'[:find (count ?e) . :where [?e :n _]] "facts")'
+EVERY_VERB = Verb(sum(Verb))
+# Whom mallory gives it to counts facts there, and stays.
+VISIT = f'(do (hop! "mallory") [{COUNT} (sleep 600000)])'
+
+
+async def load(nodes: Fleet, *names: str) -> None:
+    for name in names:
+        await nodes.ask(name, "stream.transact", stream="facts", data=FACTS)
+
+
+# -- the agent's rights --
+
+
+async def test_a_host_does_not_use_a_visitors_rights_for_itself(tmp_path: Path) -> None:
+    async with besieged(tmp_path, "alpha", "beta") as (nodes, mallory):
+        await load(nodes, "beta")
+        offer = await visited(nodes, mallory, VISIT, nodes.token())
+        query = Map({"stream": "facts", "query": "[:find ?e :where [?e :n _]]"})
+        async with mallory.connected("beta") as channel:
+            await channel.request("session.present", Map({"tokens": offer.tokens}))
+            for verb, body in (("query", query), ("agent.list", Map())):
+                with pytest.raises(RemoteError, match="belongs to another agent"):
+                    await channel.request(verb, body)
+        assert any("belongs to another agent" in why for why in await refusals(nodes, "beta"))
+
+
+async def test_a_host_does_not_give_a_visitors_rights_to_an_agent_of_its_own(
+    tmp_path: Path,
+) -> None:
+    async with besieged(tmp_path, "alpha", "beta") as (nodes, mallory):
+        await load(nodes, "beta")
+        offer = await visited(nodes, mallory, VISIT, nodes.token())
+        program = compile_source(COUNT, "mine.clj").program
+        beta = mallory.key_of("beta")
+        mine = agent_id(mallory.key.public, program.hash, bytes(16), beta)
+        stolen = Token.from_bytes(offer.tokens[0])
+        token = stolen.append(mallory.key, beta, Caveats(agent=mine))
+        async with mallory.connected("beta") as channel:
+            await channel.request("session.present", Map({"tokens": offer.tokens}))
+            with pytest.raises(RemoteError, match="belongs to another agent"):
+                await channel.request("code.put", Map({"program": program.to_bytes()}))
+        spawn = {"program": program.hash, "nonce": bytes(16), "tokens": (token.to_bytes(),)}
+        await nodes.ask("beta", "code.put", program=program.to_bytes())
+        with pytest.raises(RemoteError, match="names the agent"):
+            await nodes.ask("beta", "agent.spawn", **spawn)
+
+
+async def test_a_host_does_not_seal_or_lend_what_via_binds(tmp_path: Path) -> None:
+    async with besieged(tmp_path, "alpha", "beta") as (nodes, mallory):
+        keys = {mallory.key.public, mallory.key_of("alpha"), nodes.cluster.operator_key.public}
+        offer = await visited(nodes, mallory, VISIT, nodes.token(via=frozenset(keys)))
+        token = Token.from_bytes(offer.tokens[0])
+        for laundered in (token.seal(mallory.key), token.with_secret(mallory.key)):
+            with pytest.raises(RemoteError, match="via"):
+                await nodes.ask("beta", "session.present", tokens=(laundered.to_bytes(),))
+        answer = await mallory.offers("beta", mallory.hand_on(offer, "beta"))
+        assert isinstance(answer, Refuse)
+        assert "does not let" in answer.reason
+
+
+@pytest.mark.parametrize(
+    ("wider", "why"),
+    [
+        (Caveats(rights=(Rights(EVERY_VERB, "**"),)), "forbids read on stream beta/facts"),
+        (Caveats(exp=1 << 40), "forbids read on stream beta/facts"),
+    ],
+    ids=["rights", "time"],
+)
+async def test_a_host_does_not_widen_what_it_hands_on(
+    tmp_path: Path, wider: Caveats, why: str
+) -> None:
+    async with besieged(tmp_path, "alpha", "beta") as (nodes, mallory):
+        await load(nodes, "beta")
+        narrow = nodes.token((Verb.MIGRATE, "*"), (Verb.READ, "alpha/*"))
+        offer = await visited(nodes, mallory, VISIT, narrow)
+        changes = {"rights": wider.rights, "exp": wider.exp}
+        answer = await mallory.offers("beta", mallory.hand_on(offer, "beta", caveats=changes))
+        assert isinstance(answer, Own)
+        _, row = await nodes.settled("beta", offer.agent)
+        assert (row["state"], why in row["reason"]) == ("paused", True), row["reason"]
+        assert any(why in reason for reason in await refusals(nodes, "beta"))
+
+
+async def test_a_host_does_not_hand_on_what_may_go_no_further(tmp_path: Path) -> None:
+    async with besieged(tmp_path, "alpha", "beta") as (nodes, mallory):
+        offer = await visited(nodes, mallory, VISIT, nodes.token(hops=2))
+        answer = await mallory.offers("beta", mallory.hand_on(offer, "beta"))
+        assert isinstance(answer, Refuse)
+        assert (answer.code, "hops" in answer.reason) == ("token/bad-hops", True)
+
+
+async def test_a_host_does_not_go_on_with_what_was_revoked(tmp_path: Path) -> None:
+    async with besieged(tmp_path, "alpha", "beta") as (nodes, mallory):
+        token = nodes.token()
+        offer = await visited(nodes, mallory, VISIT, token)
+        revocation = Revocation.sign(nodes.cluster.root_key, token, 0)
+        await nodes.ask(
+            "beta", "token.revoke", revocation=revocation.to_bytes(), token=token.to_bytes()
+        )
+        answer = await mallory.offers("beta", mallory.hand_on(offer, "beta"))
+        assert isinstance(answer, Refuse)
+        assert "revoked" in answer.reason
+
+
+# -- who the agent is, and what it does --
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"luggage": {"owner": b"\x05" * 32}}, "owner, program and home"),
+        ({"luggage": {"program": b"p" * 32}}, "owner, program and home"),
+        ({"luggage": {"nonce": b"n" * 16}}, "owner, program and home"),
+        ({"luggage": {"fuel_owed": -(10**9)}}, "malformed"),
+        ({"agent": b"a" * 32}, "owner, program and home"),
+    ],
+    ids=["owner", "program", "nonce", "fuel", "agent"],
+)
+async def test_a_host_does_not_change_who_the_agent_is(
+    tmp_path: Path, changes: dict[str, object], why: str
+) -> None:
+    async with besieged(tmp_path, "alpha", "beta") as (nodes, mallory):
+        offer = await visited(nodes, mallory, VISIT, nodes.token())
+        answer = await mallory.offers("beta", mallory.hand_on(offer, "beta", **changes))
+        assert isinstance(answer, Refuse)
+        assert why in answer.reason
+        assert any(why in reason for reason in await refusals(nodes, "beta"))
+        assert nodes.nodes["beta"].agents.get(offer.agent) is None
+
+
+async def test_a_host_does_not_exchange_the_agents_program(tmp_path: Path) -> None:
+    async with besieged(tmp_path, "alpha", "beta") as (nodes, mallory):
+        await nodes.spawn("alpha", VISIT, nodes.token())
+        with trio.fail_after(20):
+            await mallory.went.wait()
+        mine, mallory.went = mallory.given[-1], trio.Event()
+        await nodes.spawn("alpha", f"(inc {VISIT})", nodes.token())
+        with trio.fail_after(20):
+            await mallory.went.wait()
+        other = mallory.given[-1]
+        assert mine.programs != other.programs
+        bent = mallory.hand_on(
+            replace(mine, body=other.body, digest=other.digest, programs=other.programs), "beta"
+        )
+        answer = await mallory.offers("beta", bent)
+        assert isinstance(answer, Refuse)
+        assert "owner, program and home" in answer.reason
+
+
+async def test_a_state_that_nobody_signed_is_refused(tmp_path: Path) -> None:
+    async with besieged(tmp_path, "alpha", "beta") as (nodes, mallory):
+        offer = await visited(nodes, mallory, VISIT, nodes.token())
+        unsigned = mallory.hand_on(offer, "beta", state=b"s" * 32)
+        answer = await mallory.offers("beta", unsigned)
+        assert isinstance(answer, Refuse)
+        assert "another state" in answer.reason
+        bent = mallory.hand_on(offer, "beta")
+        answer = await mallory.offers("beta", replace(bent, body=bent.body[:-1] + b"\0"))
+        assert isinstance(answer, Refuse)
+
+
+async def test_what_is_no_agent_harms_nobody(tmp_path: Path) -> None:
+    async with besieged(tmp_path, "alpha", "beta") as (nodes, mallory):
+        offer = await visited(nodes, mallory, VISIT, nodes.token())
+        for changes in (
+            {"image": b""},
+            {"image": b"\xc1" * 100},
+            {"luggage": {"memory_max": 1}},
+            {"luggage": {"home": "\0" * 5_000}, "image": b"x"},
+        ):
+            answer = await mallory.offers("beta", mallory.hand_on(offer, "beta", **changes))
+            assert isinstance(answer, Refuse), changes
+        assert (await nodes.ask("beta", "node.info"))["name"] == "beta"
+        answer = await mallory.offers("beta", mallory.hand_on(offer, "beta"))
+        assert isinstance(answer, Own)
+
+
+# -- old images, copies, and the way the agent went --
+
+
+async def test_an_old_image_is_not_taken_again(tmp_path: Path) -> None:
+    async with besieged(tmp_path, "alpha", "beta") as (nodes, mallory):
+        offer = await visited(nodes, mallory, VISIT, nodes.token())
+        assert isinstance(await mallory.offers("beta", mallory.hand_on(offer, "beta")), Own)
+        for _ in range(3):  # at the epoch that beta has had, however often
+            await mallory.offers("beta", mallory.hand_on(offer, "beta"), ignored=True)
+        passed = [why for why in await refusals(nodes, "beta") if "has passed" in why]
+        assert len(passed) == 1
+        assert mallory.key.public.text in passed[0]
+        for epoch in (3, 4, 9):  # at a later one, that mallory never had to give
+            answer = await mallory.offers("beta", mallory.hand_on(offer, "beta", epoch=epoch))
+            assert isinstance(answer, Refuse)
+
+
+async def test_an_old_image_is_not_taken_where_the_agent_was_given_away_or_has_ended(
+    tmp_path: Path,
+) -> None:
+    source = '(do (hop! "mallory") (hop! "beta") (hop! "alpha") :done)'
+    async with besieged(tmp_path, "alpha", "beta") as (nodes, mallory):
+        offer = await visited(nodes, mallory, source, nodes.token())
+        assert isinstance(await mallory.offers("beta", mallory.hand_on(offer, "beta")), Own)
+        with trio.fail_after(20):
+            place, row = await nodes.settled("beta", offer.agent)
+        assert (place, row["state"]) == ("alpha", "done"), row["reason"]
+        for name, epoch in (("beta", 3), ("alpha", 2), ("alpha", 3), ("alpha", 4)):
+            old = mallory.hand_on(offer, name, epoch=epoch, signed_epoch=2)
+            late = epoch <= nodes.nodes[name].agents.get(offer.agent).record.epoch  # type: ignore[union-attr]
+            answer = await mallory.offers(name, old, ignored=late)
+            assert late or isinstance(answer, Refuse), (name, epoch)
+        whys = [*await refusals(nodes, "alpha"), *await refusals(nodes, "beta")]
+        assert any("has passed" in why for why in whys)
+        assert any("gave epoch 3 of agent" in why for why in whys), whys
+        assert any("has ended here" in why for why in whys)
+
+
+async def test_a_copy_for_a_third_node_is_proven_by_what_both_write_down(tmp_path: Path) -> None:
+    async with besieged(tmp_path, "alpha", "beta", "gamma") as (nodes, mallory):
+        await load(nodes, "beta", "gamma")
+        offer = await visited(nodes, mallory, VISIT, nodes.token())
+        receipts = []
+        for name in ("beta", "gamma"):  # gamma cannot know: this is not prevented
+            answer = await mallory.offers(name, mallory.hand_on(offer, name))
+            assert isinstance(answer, Own)
+            arrivals = await nodes.ask(
+                name,
+                "query",
+                stream="audit",
+                query="[:find ?who ?epoch ?from ?receipt :where [?e :audit/verb :arrive]"
+                " [?e :audit/who ?who] [?e :audit/epoch ?epoch] [?e :audit/from ?from]"
+                " [?e :audit/receipt ?receipt]]",
+            )
+            ((who, epoch, giver, receipt),) = arrivals["value"]
+            assert (who, epoch, giver) == (offer.agent.hex()[:12], 2, mallory.key.public.text)
+            receipts.append(Receipt.from_bytes(receipt, PublicKey.parse(giver)))
+        assert receipts[0].contradicts(receipts[1])
+        assert {receipt.leg[0] for receipt in receipts} == {
+            mallory.key_of("beta"),
+            mallory.key_of("gamma"),
+        }
+
+
+async def test_a_host_does_not_tell_another_way_than_the_agent_went(tmp_path: Path) -> None:
+    async with besieged(tmp_path, "alpha", "beta") as (nodes, mallory):
+        offer = await visited(nodes, mallory, VISIT, nodes.token())
+        token, good = Token.from_bytes(offer.tokens[0]), mallory.hand_on(offer, "beta")
+        made = Token.from_bytes(good.tokens[0])
+        dropped = replace(made, signed=(*made.signed[:-2], made.signed[-1]), blocks=())
+        forged = made.signed[-2]._replace(signature=mallory.key.sign(b"yin/1/sig\0" + made.ids[-2]))
+        renamed = replace(made, signed=(*made.signed[:-2], forged, made.signed[-1]))
+        for tokens in (
+            (dropped.to_bytes(),),  # it was never with mallory
+            (renamed.to_bytes(),),  # mallory signs for alpha
+            offer.tokens,  # alpha gave it to beta
+            (),
+        ):
+            answer = await mallory.offers("beta", replace(good, tokens=tokens))
+            assert isinstance(answer, Refuse), tokens
+        detour = token.append(mallory.key, mallory.key.public, Caveats(epoch=7, state=b"s" * 32))
+        detour = detour.append(
+            mallory.key, mallory.key_of("beta"), Caveats(epoch=2, state=good.digest)
+        )
+        answer = await mallory.offers("beta", replace(good, tokens=(detour.to_bytes(),)))
+        assert isinstance(answer, Refuse)
+        assert "hands over epoch" in answer.reason
+
+
+async def test_who_offers_an_agent_is_who_signed_for_it(tmp_path: Path) -> None:
+    async with besieged(tmp_path, "alpha", "beta") as (nodes, mallory):
+        await nodes.stop("beta")
+        offer = await visited(nodes, mallory, VISIT, nodes.token())
+        good = mallory.hand_on(offer, "beta")
+        operator = nodes.cluster.operator_key
+        borrowed = Token.from_bytes(nodes.delegate(nodes.token(), "beta", offer.agent))
+        assert borrowed.blocks[-2].key == operator.public
+        await nodes.start("beta")
+        answer = await mallory.offers("beta", replace(good, tokens=(borrowed.to_bytes(),)))
+        assert isinstance(answer, Refuse)
+        assert "another" in answer.reason
+
+
+# -- what no node can prevent, and where it is seen --
+
+
+async def test_a_host_that_keeps_the_agent_is_named_where_it_was_given_away(tmp_path: Path) -> None:
+    async with besieged(tmp_path, "alpha") as (nodes, mallory):
+        offer = await visited(nodes, mallory, VISIT, nodes.token())  # and nobody hears of it again
+        await nodes.until("alpha", offer.agent, "moved")
+        record = nodes.nodes["alpha"].agents.get(offer.agent)
+        assert record is not None
+        assert record.record.moved_to == "mallory"
+        hops: tuple[Map, ...] = ()
+        with trio.fail_after(10):
+            while not hops:
+                hops = (await nodes.ask("alpha", "agent.hops", id=offer.agent.hex()))["value"]
+        (hop,) = hops
+        assert (hop["to"], hop["epoch"]) == ("mallory", 1)
+
+
+async def test_a_host_that_never_answers_leaves_the_agent_where_it_is_frozen(
+    tmp_path: Path,
+) -> None:
+    async with besieged(tmp_path, "alpha") as (nodes, mallory):
+        mallory.answers_own = False
+        offer = await visited(nodes, mallory, VISIT, nodes.token())
+        agent = nodes.nodes["alpha"].agents.get(offer.agent)
+        assert agent is not None
+        assert (agent.record.state, agent.record.epoch) == ("waiting", 0)
+        assert "mallory" in agent.record.reason
+
+
+async def test_what_a_host_leaves_out_of_its_audit_the_next_node_has(tmp_path: Path) -> None:
+    async with besieged(tmp_path, "alpha", "beta") as (nodes, mallory):
+        offer = await visited(nodes, mallory, VISIT, nodes.token())
+        assert isinstance(await mallory.offers("beta", mallory.hand_on(offer, "beta")), Own)
+        (arrival,) = [row for row in await audit(nodes, "beta") if row["verb"] == Keyword("arrive")]
+        assert arrival["from"] == mallory.key.public.text
+        agent = nodes.nodes["beta"].agents.get(offer.agent)
+        assert agent is not None
+        way = [block.key for block in agent.tokens[0].token.blocks[1:]]
+        assert way == [mallory.key_of("alpha"), mallory.key.public, mallory.key_of("beta")]
+
+
+async def test_an_agent_that_runs_here_is_not_taken_again(tmp_path: Path) -> None:
+    source = '(do (hop! "mallory") (sleep 600000))'
+    async with besieged(tmp_path, "alpha", "beta") as (nodes, mallory):
+        offer = await visited(nodes, mallory, source, nodes.token())
+        assert isinstance(await mallory.offers("beta", mallory.hand_on(offer, "beta")), Own)
+        token = nodes.nodes["beta"].agents.get(offer.agent)
+        assert token is not None
+        # With a token that was given to it later, whose chain tells nothing of the way before.
+        later = Token.from_bytes(nodes.delegate(nodes.token(), "mallory", offer.agent))
+        fresh = mallory.hand_on(replace(offer, tokens=(later.to_bytes(),)), "beta", epoch=3)
+        answer = await mallory.offers("beta", fresh)
+        assert isinstance(answer, Refuse)
+        assert "runs here already" in answer.reason
+
+
+async def test_an_offer_with_too_many_tokens_is_refused(tmp_path: Path) -> None:
+    async with besieged(tmp_path, "alpha", "beta") as (nodes, mallory):
+        offer = await visited(nodes, mallory, VISIT, nodes.token())
+        good = mallory.hand_on(offer, "beta")
+        many = replace(good, tokens=good.tokens * (TOKENS_PER_AGENT_MAX + 1))
+        answer = await mallory.offers("beta", many)
+        assert isinstance(answer, Refuse)
+        assert f"at most {TOKENS_PER_AGENT_MAX}" in answer.reason
+
+
+async def test_a_host_does_not_send_another_program_than_it_is_asked_for(tmp_path: Path) -> None:
+    async with besieged(tmp_path, "alpha", "beta") as (nodes, mallory):
+        offer = await visited(nodes, mallory, VISIT, nodes.token())
+        mallory.program = compile_source("(+ 1 2)", "mine.clj").program.to_bytes()
+        answer = await mallory.offers("beta", mallory.hand_on(offer, "beta"))
+        assert isinstance(answer, Refuse)
+        assert "another program" in answer.reason
