@@ -3,7 +3,7 @@
 Is:     key, certificate and door of a member, behind which nobody runs an agent: what it is given it keeps, and what it says is
         up to the test.
 Is not: a stranger (they get no further than TLS), nor a double of an honest node: those run as they are.
-Fits:   tests/hostile/test_dishonest_host.py.
+Fits:   tests/yind/test_dishonest_host.py.
 """
 
 from __future__ import annotations
