@@ -7,13 +7,19 @@ Fits:   every command that talks to a node.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import click
 
+from capabilities.errors import CapabilityError
+from capabilities.keys import load_private
+from capabilities.tokens import Channel, Token
 from cli.cluster import Cluster, current_folder, open_cluster
 from cli.errors import CliError, Exit, exit_of
+from cli.holding import read_token
 from datomstore.value import Map
 from protocol.client import AuthenticationFailed, Client, RemoteError, Unreachable
 
@@ -25,7 +31,7 @@ def cluster_of(ctx: click.Context) -> Cluster:
 
 @contextmanager
 def connected(cluster: Cluster, name: str) -> Iterator[Client]:
-    """Yield a connection to a node, the operator's token presented. Raises CliError."""
+    """Yield a connection to a node, the operator's token presented, or what YIN_TOKEN_FILE says. Raises CliError."""
     member = cluster.node(name)
     if not member.addresses:
         raise CliError(f"node {name} has no address", exit_code=Exit.UNREACHABLE)
@@ -37,8 +43,28 @@ def connected(cluster: Cluster, name: str) -> Iterator[Client]:
             server=member,
         )
         with client:
-            client.request("session.present", Map({"tokens": (cluster.operator_token.to_bytes(),)}))
+            token = presented(cluster, client)
+            client.request("session.present", Map({"tokens": (token.to_bytes(),)}))
             yield client
+
+
+def presented(cluster: Cluster, client: Client) -> Token:
+    """Return the token that a person presents on a connection, with proof that they hold it. Raises CliError."""
+    source = os.environ.get("YIN_TOKEN_FILE")
+    if not source:
+        return cluster.operator_token
+    token = read_token(f"@{source}")
+    if not isinstance(token.proof, Channel) or token.holder == cluster.operator_key.public:
+        return token
+    try:
+        key = load_private(Path(os.environ.get("YIN_KEY_FILE", "")))
+        return token.prove(key, client.peer, client.challenge)
+    except (CapabilityError, OSError) as error:
+        raise CliError(
+            f"{source} is bound to another key than the operator's: {error}",
+            exit_code=Exit.AUTHENTICATION,
+            hint="YIN_KEY_FILE=FILE yin ...",
+        ) from error
 
 
 @contextmanager

@@ -7,29 +7,42 @@ Fits:   every command that takes `--token`.
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 from capabilities.caveats import Caveats
 from capabilities.errors import CapabilityError
-from capabilities.keys import PrivateKey, PublicKey
+from capabilities.keys import PrivateKey, PublicKey, load_private
 from capabilities.tokens import Token
 from cli.cluster import Cluster
 from cli.errors import CliError, Exit
 
 
 def signer_of(cluster: Cluster, parent: Token) -> PrivateKey:
-    """Return the private key that may extend a token: its bearer secret or the operator's. Raises CliError."""
+    """Return the private key that may extend a token: its bearer secret, the operator's, or YIN_KEY_FILE's. Raises CliError."""
     if parent.secret is not None:
         return parent.secret
-    operator = cluster.operator_key
-    if parent.holder == operator.public:
-        return operator
+    for key in (cluster.operator_key, own_key()):
+        if key is not None and parent.holder == key.public:
+            return key
     raise CliError(
         "this token is bound to a key that is not yours, so you cannot extend it",
         exit_code=Exit.AUTHENTICATION,
+        hint="YIN_KEY_FILE=FILE yin ...",
     )
+
+
+def own_key() -> PrivateKey | None:
+    """Return the key that YIN_KEY_FILE names, beside the operator's. Raises CliError."""
+    path = os.environ.get("YIN_KEY_FILE")
+    if not path:
+        return None
+    try:
+        return load_private(Path(path))
+    except (CapabilityError, OSError) as error:
+        raise CliError(f"YIN_KEY_FILE: {error}", exit_code=Exit.AUTHENTICATION) from error
 
 
 def read_token(source: str) -> Token:

@@ -75,6 +75,11 @@ class Client:
         self._next_id = 1
         self._arrived: list[Message] = []
 
+    @property
+    def challenge(self) -> bytes:
+        """Return what the node asks to be signed by who proves that they hold something."""
+        return b"" if self._connection.peer is None else self._connection.peer.nonce
+
     @staticmethod
     def connect(
         address: str,

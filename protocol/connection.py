@@ -88,6 +88,11 @@ class Connection:
         self._hello = Hello(*versions, nonce, name, features)
         self._buffer = FrameBuffer(HELLO_BYTES_MAX)
 
+    @property
+    def nonce(self) -> bytes:
+        """Return what our Hello asks the peer to sign, if it proves that it holds something."""
+        return self._hello.nonce
+
     def hello(self) -> bytes:
         """Return the bytes of our Hello."""
         return self.send(self._hello)

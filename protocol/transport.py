@@ -127,6 +127,8 @@ class Channel:
     ) -> None:
         self.peer = peer
         self.name = "" if connection.peer is None else connection.peer.name
+        self.challenge = connection.nonce  # what the peer signs to prove that it holds something
+        self.peer_challenge = b"" if connection.peer is None else connection.peer.nonce
         self.closed_reason: str | None = None
         self._stream = stream
         self._connection = connection

@@ -27,6 +27,7 @@ from capabilities.revocation import Revocation, RevocationSet
 from capabilities.tokens import Token
 from capabilities.verify import (
     BlockCache,
+    Challenge,
     VerifiedChain,
     VerifiedToken,
     verify,
@@ -126,13 +127,20 @@ class Authority:
 
     # -- tokens --
 
-    def verify(self, data: bytes, presenter: PublicKey) -> VerifiedToken:
-        """Return the verified token that `presenter` (an authenticated key) holds. Raises TokenInvalid."""
+    def verify(
+        self, data: bytes, presenter: PublicKey, challenge: bytes | None = None
+    ) -> VerifiedToken:
+        """Return the verified token of `presenter`, an authenticated key that holds it or has the holder's signature.
+
+        Raises TokenInvalid.
+        """
+        asked = None if challenge is None else Challenge(self._key.public, challenge)
         return verify(
             data,
             roots=self._roots,
             presenter=presenter,
             cache=self._cache,
+            challenge=asked,
             lineage=self._lineage,
         )
 

@@ -145,15 +145,18 @@ class Control:
         if len(tokens) > TOKENS_PER_AGENT_MAX:
             raise RequestInvalid(f"{len(tokens)} tokens; at most {TOKENS_PER_AGENT_MAX}")
         session.tokens = [
-            self._authority.handle(self._verify(session.peer, token), None) for token in tokens
+            self._authority.handle(self._verify(session.peer, token, session.challenge), None)
+            for token in tokens
         ]
         return Map({"tokens": len(tokens)})
 
-    def _verify(self, presenter: PublicKey, token: object) -> VerifiedToken:
+    def _verify(
+        self, presenter: PublicKey, token: object, challenge: bytes | None = None
+    ) -> VerifiedToken:
         if not isinstance(token, bytes):
             raise RequestInvalid("a token is bytes")
         try:
-            return self._authority.verify(token, presenter)
+            return self._authority.verify(token, presenter, challenge)
         except CapabilityError as error:
             self._authority.refuse(presenter.text, "present", self._node, str(error))
             raise

@@ -340,7 +340,7 @@ class Peers:
         """Answer a request on any connection."""
         session = self._sessions.get(channel)
         if session is None:
-            session = self._sessions[channel] = Session(channel.peer)
+            session = self._sessions[channel] = Session(channel.peer, channel.challenge)
         return await self._on_request(session, verb, body, send)
 
     def message(self, channel: Channel, message: HandOff) -> None:

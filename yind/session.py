@@ -18,4 +18,5 @@ class Session:
     """The authenticated key at the other end, and the handles of its tokens."""
 
     peer: PublicKey
+    challenge: bytes = b""  # what this node's Hello asked to be signed
     tokens: list[Handle] = field(default_factory=list)

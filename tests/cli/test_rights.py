@@ -156,6 +156,26 @@ def test_a_sealed_token_is_used_and_not_extended(yin: Yin, place: Path) -> None:
     assert yin("token", "attenuate", "@sealed", "--ttl", "1m").code != 0
 
 
+def test_a_named_holder_uses_a_token_by_proving_to_hold_it(
+    yin: Yin, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann = ok(yin("key", "new", "ann.key")).strip()
+    assert ok(yin("key", "show", "ann.key")).strip() == ann
+    mint(yin, "hers", "--allow", "read:alpha/people", "--to", ann)
+    query = ("q", "[:find (count ?p) . :where [?p :people/name _]]", "--stream", "people", "--on")
+    monkeypatch.setenv("YIN_TOKEN_FILE", "hers")
+    assert yin(*query, "alpha").code == 3, "the token alone is worth nothing"
+    ok(yin("key", "new", "bob.key"))
+    monkeypatch.setenv("YIN_KEY_FILE", "bob.key")
+    assert yin(*query, "alpha").code == 3, "nor is somebody else's key"
+    monkeypatch.setenv("YIN_KEY_FILE", "ann.key")
+    assert ok(yin(*query, "alpha")).strip() == "2"
+    assert yin(*query, "beta").code == 5
+    ok(yin("token", "attenuate", "@hers", "--ttl", "1m", "--to", ann, "--out", "shorter"))
+    monkeypatch.setenv("YIN_TOKEN_FILE", "shorter")
+    assert ok(yin(*query, "alpha")).strip() == "2"
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
