@@ -13,7 +13,7 @@ What counts:
   to another key, change what the root removed, or speak about operators.
 * A key is followed by one other key. Both hold until the succession's end, then the new one alone. Nobody follows a
   follower before that. A key that names two successors has been stolen: it has none, and its member is out until a
-  fresh record is signed.
+  fresh record says which it is.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ class Member:
     seq: int
     former: PublicKey | None = None
     former_certificate: bytes = b""
+    renewable: bool = False  # its record names a key that holds no more
 
     @property
     def keys(self) -> tuple[PublicKey, ...]:
@@ -113,7 +114,9 @@ class Ledger:
     """All statements about one cluster that somebody with standing signed."""
 
     def __init__(self, anchor: PublicKey, statements: Iterable[Statement] = ()) -> None:
-        self.anchor = anchor  # the root this node was made with, or a successor of it
+        self.anchor = (
+            anchor  # the root this node was made with; set to a successor that was settled on
+        )
         self._statements: dict[bytes, Statement] = {}
         self._speakers: set[PublicKey] = {anchor}  # who may say anything at all, at any time
         self._roots: set[PublicKey] = {anchor}
@@ -248,9 +251,8 @@ class _Reading:
         for statement in self._statements:
             if isinstance(statement.fact, Succession):
                 said.setdefault(statement.fact.old, []).append(statement.fact)
-        self._contested = {
-            old for old, steps in said.items() if len({step.new for step in steps}) > 1
-        }
+        self._named = {old: {step.new for step in steps} for old, steps in said.items()}
+        self._contested = {old for old, news in self._named.items() if len(news) > 1}
         found: dict[PublicKey, Succession] = {}
         for old, steps in said.items():
             step = max(steps, key=lambda one: (one.seq, -one.until_s))
@@ -314,10 +316,20 @@ class _Reading:
         return current
 
     def _goes_on(self, current: Record, record: Record) -> bool:
-        if current.removed:
-            return False
-        step = self._steps.get(current.key)
-        return record.key == current.key or (step is not None and step.new == record.key)
+        """Return whether an appointed key's record may take another one's place.
+
+        Of the successors that a key has named, also of two, who is appointed may say which it is.
+        """
+        return not current.removed and record.key in self._followers(current.key)
+
+    def _followers(self, key: PublicKey) -> set[PublicKey]:
+        """Return a key and all that were ever named to follow it, or a follower of it."""
+        found, waiting = {key}, [key]
+        while waiting:
+            fresh = self._named.get(waiting.pop(), set()) - found
+            found |= fresh
+            waiting += fresh
+        return found
 
     def _member(self, record: Record, out: set[PublicKey]) -> Member | None:
         """Return the member of a record, unless its key is stolen, or was removed under another name."""
@@ -338,4 +350,5 @@ class _Reading:
             record.seq,
             line.former,
             b"" if line.former is None else line.former_certificate or record.certificate,
+            line.former is None and line.key != record.key,
         )

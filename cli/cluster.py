@@ -140,10 +140,24 @@ def open_cluster(folder: Path) -> Cluster:
             f"no cluster in {folder}", exit_code=Exit.NOT_FOUND, hint="yin up --nodes 3"
         ) from None
     cluster = Cluster(folder, settings["name"], PublicKey.parse(settings["root"]))
-    following = folder / "root.key.next"
-    if following.exists() and load_private(following).public == cluster.members.root:
-        following.replace(folder / "root.key")  # a rotation that was interrupted
+    _settle(cluster)
     return cluster
+
+
+def _settle(cluster: Cluster) -> None:
+    """Finish a rotation of the root that was interrupted."""
+    following = cluster.folder / "root.key.next"
+    if following.exists() and load_private(following).public == cluster.members.root:
+        install_root(cluster)
+
+
+def install_root(cluster: Cluster) -> None:
+    """Let the announced root be the cluster's, and give the operator a token of it."""
+    new = load_private(cluster.folder / "root.key.next")
+    caveats = Caveats(exp=now_s() + OPERATOR_TTL_S, rights=(Rights(ALL_VERBS, "**"),))
+    token = mint(new, cluster.operator_key.public, caveats)
+    write_secret(cluster.folder / "operator.token", token.to_text() + "\n")
+    (cluster.folder / "root.key.next").replace(cluster.folder / "root.key")
 
 
 def add_node(cluster: Cluster, name: str, *, listen: str) -> Member:

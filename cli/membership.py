@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from capabilities.caveats import Caveats, Rights
 from capabilities.certificate import make_certificate
 from capabilities.errors import MemberInvalid, TicketInvalid
 from capabilities.keys import PrivateKey, PublicKey, load_private, save_private
@@ -27,14 +26,11 @@ from capabilities.statements import (
     sign,
 )
 from capabilities.tickets import Ticket
-from capabilities.tokens import mint
 from cli.cluster import (
-    ALL_VERBS,
-    OPERATOR_TTL_S,
     Cluster,
+    install_root,
     now_s,
     parse_listen,
-    write_secret,
     write_settings,
 )
 from cli.connect import connected, translated
@@ -170,17 +166,13 @@ def rotate_root(cluster: Cluster, overlap_s: int) -> Cluster:
         for statement in cluster.ledger
         if statement.signer == old.public and not isinstance(statement.fact, Succession)
     ]
-    rights = (Rights(ALL_VERBS, "**"),)
-    caveats = Caveats(exp=now_s() + OPERATOR_TTL_S, rights=rights)
-    token = mint(new, cluster.operator_key.public, caveats)
     following = cluster.folder / "root.key.next"
     following.unlink(missing_ok=True)
     save_private(following, new)
     say(
         cluster, sign(step, old, new), *again
     )  # with the old token: a node may not know the new root
-    following.replace(cluster.folder / "root.key")
-    write_secret(cluster.folder / "operator.token", token.to_text() + "\n")
+    install_root(cluster)
     return cluster
 
 

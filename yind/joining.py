@@ -24,6 +24,7 @@ from capabilities.certificate import public_key_of
 from capabilities.errors import CapabilityError, TicketInvalid
 from capabilities.keys import PrivateKey, PublicKey
 from capabilities.limits import TICKET_SECRET_BYTES
+from capabilities.membership import Membership
 from capabilities.statements import Power, Record, Statement, is_name, sign
 from capabilities.tickets import Ticket, check_proof
 from datomstore.batch import Batch
@@ -167,6 +168,31 @@ class Joining:
 
         await self._agents.write(stage)
 
+    # -- members that are there --
+
+    def renewals(self, known: Membership) -> list[Statement]:
+        """Return fresh records of nodes whose record names a key that is over.
+
+        Who finds the old key then can name a second successor, and changes nothing by it.
+        """
+        if not self._is_appointed(known):
+            return []
+        return [
+            self._signed(
+                member.name, member.key, member.certificate, member.addresses, member.seq + 1
+            )
+            for member in known
+            if member.renewable and member.role == "node"
+        ]
+
+    def _is_appointed(self, known: Membership) -> bool:
+        found = known.appointment(self._key().public)
+        return (
+            found is not None
+            and Power.ADMIT in found.powers
+            and found.from_s <= self._now_s() <= found.until_s
+        )
+
     # -- applications --
 
     async def apply(self, data: bytes, source: str) -> bytes | None:
@@ -201,7 +227,9 @@ class Joining:
         if ticket.used_by == key.bytes:
             return self._admission()
         self._check_usable(ticket, application, key)
-        record = self._record(application, key)
+        record = self._signed(
+            application.name, key, application.certificate, application.addresses, 1
+        )
         ticket.used_by = key.bytes
         try:
             await self._members.take([record], lambda batch: self._keep(batch, application.ticket))
@@ -236,19 +264,11 @@ class Joining:
             raise TicketRefused(f"the name {application.name!r} or the key is taken")
         self._check_appointed()
 
-    def _record(self, application: Application, key: PublicKey) -> Statement:
-        return sign(
-            Record(
-                application.name,
-                "node",
-                key,
-                application.certificate,
-                application.addresses,
-                1,
-                self._now_s(),
-            ),
-            self._key(),
-        )
+    def _signed(
+        self, name: str, key: PublicKey, certificate: bytes, addresses: tuple[str, ...], seq: int
+    ) -> Statement:
+        record = Record(name, "node", key, certificate, addresses, seq, self._now_s())
+        return sign(record, self._key())
 
     def _admission(self) -> Admission:
         return Admission(

@@ -56,13 +56,14 @@ class Members:
         self._listeners: list[Listener] = []
         self._write_batch = write
         self.told: Callable[[list[bytes]], None] = lambda items: None  # set by who tells the others
+        self.renewals: Callable[[Membership], list[Statement]] = lambda known: []  # ... who admits
         self.current = ledger.at(self._now_s())
 
     def load(self, batch: Batch) -> None:
         """Read what earlier runs of this node knew; the statements of its file are added to that."""
         anchor = batch.get(TABLE, ANCHOR)
-        if anchor is not None and PublicKey(anchor) != self._ledger.anchor:
-            self._ledger = Ledger(PublicKey(anchor), self._ledger)
+        if anchor is not None:
+            self._ledger.anchor = PublicKey(anchor)
         kept = [
             Statement.from_bytes(datom.v)  # type: ignore[arg-type]
             for datom in self._stream.db().datoms("aevt", DATA)
@@ -102,6 +103,7 @@ class Members:
             self._look()
             if self._ledger.settle(self._now_s()):
                 await self._write()
+            await self.take(self.renewals(self.current))
 
     def _wait_s(self) -> float:
         change = self.current.next_change_s

@@ -149,6 +149,7 @@ class Node:
             clock=clock,
         )
         self.joining.changed = self.peers.renew
+        self.members.renewals = self.joining.renewals
         self.peers.admit(self.joining.is_open, self.joining.apply)
         self.requests = Requests(
             node=config.name,

@@ -160,6 +160,22 @@ def test_a_record_may_be_renewed_for_the_key_that_follows() -> None:
     assert beta.keys == (C.public,)
 
 
+def test_who_is_appointed_may_say_which_of_two_successors_it_is() -> None:
+    renewed = sign(record("beta", C, 2), A)
+    said = (ALPHA, BETA, TRUST, handed_on(B, C), renewed)
+    assert nodes(at(NOW_S, *said, handed_on(B, STRANGER)))["beta"] == C.public
+    assert nodes(at(NOW_S, *said, handed_on(C, D, NOW_S + 120)))["beta"] == C.public
+    later = sign(record("beta", D, 3), A)
+    assert nodes(at(NOW_S, *said, later))["beta"] == C.public
+
+
+def test_a_record_is_renewable_when_its_key_is_over() -> None:
+    for now_s, renewable in ((NOW_S, False), (NOW_S + 51, True)):
+        alpha = at(now_s, ALPHA, handed_on(A, C)).node("alpha")
+        assert alpha is not None
+        assert alpha.renewable is renewable
+
+
 def test_the_root_is_followed_by_another() -> None:
     by_new = sign(record("gamma", C), NEW_ROOT)
     said = (ALPHA, sign(succession(ROOT, NEW_ROOT), ROOT, NEW_ROOT), by_new)

@@ -1,66 +1,74 @@
-"""Who waits at the door: the oldest stranger makes room, of the same place first; who is inside is counted."""
+"""Who makes room at the door, and how many of one peer are inside."""
 
 from __future__ import annotations
 
 from contextlib import ExitStack
 
+import pytest
 import trio
 import trio.testing
-from members import FRIEND, STRANGER
+from members import FRIEND, NODE
 
 from protocol.entrance import Entrance
 from protocol.limits import (
     CONNECTIONS_MAX,
     CONNECTIONS_OF_PEER,
-    HANDSHAKE_S,
     PRE_AUTHENTICATION_MAX,
     PRE_AUTHENTICATION_OF_SOURCE,
 )
 
 
-async def sent_away(*sources: str) -> list[int]:
-    """Return which of those who come, one after the other, and stay are sent away."""
-    entrance = Entrance()
-    left: list[int] = []
+class Door:
+    """Strangers that wait until they are shown out."""
 
-    async def stay(number: int, source: str) -> None:
-        with entrance.handshake(source):
+    def __init__(self, nursery: trio.Nursery) -> None:
+        self.entrance = Entrance()
+        self.out: list[str] = []
+        self._nursery = nursery
+
+    async def come(self, name: str, source: str) -> None:
+        await self._nursery.start(self._wait, name, source)
+        await trio.testing.wait_all_tasks_blocked()
+
+    async def _wait(self, name: str, source: str, *, task_status: trio.TaskStatus[None]) -> None:
+        with self.entrance.handshake(source):
+            task_status.started()
             await trio.sleep_forever()
-        left.append(number)
-
-    async with trio.open_nursery() as nursery:
-        for number, source in enumerate(sources):
-            nursery.start_soon(stay, number, source)
-            await trio.testing.wait_all_tasks_blocked()
-        found = list(left)
-        nursery.cancel_scope.cancel()
-    return found
+        self.out.append(name)
 
 
-async def test_the_oldest_of_one_place_makes_room_for_the_next_of_it() -> None:
-    many = ["here"] * (PRE_AUTHENTICATION_OF_SOURCE + 2)
-    assert await sent_away("there", *many) == [1, 2]
-
-
-async def test_the_oldest_of_all_makes_room_when_there_are_too_many() -> None:
-    assert await sent_away(*map(str, range(PRE_AUTHENTICATION_MAX + 2))) == [0, 1]
-
-
-async def test_nobody_stays_at_the_door_for_long(autojump_clock: trio.abc.Clock) -> None:
+async def test_one_address_makes_room_for_itself(autojump_clock: trio.abc.Clock) -> None:
     del autojump_clock
-    with trio.fail_after(HANDSHAKE_S + 1):
-        with Entrance().handshake("here"):
-            await trio.sleep_forever()
+    async with trio.open_nursery() as nursery:
+        door = Door(nursery)
+        await door.come("friend", "10.0.0.1")
+        for number in range(PRE_AUTHENTICATION_OF_SOURCE + 2):
+            await door.come(str(number), "10.0.0.2")
+        assert door.out == ["0", "1"]
+        nursery.cancel_scope.cancel()
 
 
-def test_a_peer_has_few_connections_and_all_together_have_not_too_many() -> None:
+async def test_of_many_addresses_the_oldest_makes_room(autojump_clock: trio.abc.Clock) -> None:
+    del autojump_clock
+    async with trio.open_nursery() as nursery:
+        door = Door(nursery)
+        for number in range(PRE_AUTHENTICATION_MAX + 1):
+            await door.come(str(number), f"10.0.0.{number}")
+        assert door.out == ["0"]
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("others", [False, True])
+def test_there_is_room_for_so_many_of_one_peer_and_so_many_in_all(others: bool) -> None:
     entrance = Entrance()
-    with ExitStack() as stack:
-        mine = [
-            stack.enter_context(entrance.inside(FRIEND.key)) for _ in range(CONNECTIONS_OF_PEER + 1)
-        ]
-        assert mine == [True] * CONNECTIONS_OF_PEER + [False]
-        assert stack.enter_context(entrance.inside(STRANGER.key))
-    entrance._inside[FRIEND.key] = CONNECTIONS_MAX
-    with entrance.inside(STRANGER.key) as room:
-        assert not room
+    with ExitStack() as inside:
+        for _ in range(CONNECTIONS_OF_PEER):
+            assert inside.enter_context(entrance.inside(FRIEND.key))
+        with entrance.inside(FRIEND.key) as room:
+            assert not room
+        with entrance.inside(NODE.key) as room:
+            assert room
+        for _ in range(CONNECTIONS_MAX if others else 0):
+            inside.enter_context(entrance.inside(NODE.key))
+    with entrance.inside(FRIEND.key) as room:
+        assert room

@@ -12,7 +12,7 @@ from capabilities.certificate import make_certificate
 from capabilities.keys import PrivateKey
 from capabilities.membership import Membership
 from capabilities.revocation import Revocation
-from capabilities.statements import Record, Statement, Succession, sign
+from capabilities.statements import Appointment, Power, Record, Statement, Succession, sign
 from capabilities.tokens import mint
 from cli.cluster import now_s
 from datomstore.value import Map
@@ -185,6 +185,56 @@ async def test_the_cluster_gets_another_root(tmp_path: Path) -> None:
         lineage = nodes.nodes["alpha"].members.current.lineage
         assert lineage.successor(old.public) == new.public
         assert revocation.revoker == new.public
+
+
+async def test_a_record_is_renewed_when_its_key_is_over_and_the_old_key_is_worth_nothing(
+    tmp_path: Path,
+) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        old = nodes.nodes["beta"].identity.now
+        now, alpha = now_s(), nodes.cluster.node("alpha").key
+        trust = Appointment(alpha, Power.ADMIT, now - 1, now + 3600, 1)
+        await said(nodes, "alpha", sign(trust, nodes.cluster.root_key))
+        answer = await rotated(nodes, "beta", overlap_s=0)
+
+        def is_renewed(known: Membership) -> bool:
+            member = known.node("beta")
+            return member is not None and member.seq == 2 and not member.renewable
+
+        with trio.fail_after(10):
+            for node in nodes.nodes.values():
+                await node.members.wait_for(is_renewed)
+        thief = PrivateKey.generate()
+        certificate = make_certificate(thief, "beta")
+        stolen = Succession(old.public, thief.public, now, now + 3600, 9, certificate)
+        await said(nodes, "alpha", sign(stolen, old.key, thief))
+        assert [key.text for key in nodes.nodes["alpha"].members.current.node("beta").keys] == [  # type: ignore[union-attr]
+            answer["new"]
+        ]
+
+
+async def test_a_node_that_restarts_after_the_old_root_is_over_knows_what_the_others_know(
+    tmp_path: Path,
+) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        old, new = nodes.cluster.root_key, PrivateKey.generate()
+        now = now_s()
+        facts = [statement.fact for statement in nodes.cluster.ledger]
+        step = sign(Succession(old.public, new.public, now, now, 1), old, new)
+        await said(nodes, "alpha", step, *(sign(fact, new) for fact in facts))
+        with trio.fail_after(10):
+            for node in nodes.nodes.values():
+                await node.members.wait_for(lambda known: known.roots == {new.public})
+        await nodes.crash("beta")
+        await nodes.start("beta")
+        thief = PrivateKey.generate()
+        stolen = Succession(old.public, thief.public, now, now + 3600, 2)
+        await said(nodes, "alpha", sign(stolen, old, thief))
+        alpha, beta = nodes.nodes["alpha"].members, nodes.nodes["beta"].members
+        with trio.fail_after(10):
+            while alpha.digest() != beta.digest():
+                await trio.testing.wait_all_tasks_blocked(0.01)
+        assert alpha.current.roots == beta.current.roots == {new.public}
 
 
 async def test_a_succession_that_only_one_side_signed_is_not_taken(tmp_path: Path) -> None:
