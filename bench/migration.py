@@ -14,7 +14,8 @@ import statistics
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,14 +25,16 @@ from capabilities.caveats import Caveats, Rights, Verb
 from capabilities.keys import PrivateKey
 from capabilities.tokens import mint
 from cli.cluster import Cluster, add_node, create
-from cli.commands.agents import await_agent, spawn_agent
+from cli.commands.agents import spawn_agent
 from cli.connect import connected
 from cli.fleet import running, running_pid
 from datomstore.value import Keyword, Map
+from protocol.client import Client
 
 NODES = ("alpha", "beta")
 ROUNDS, HOPS, WARM_UP = 24, 22, 2  # a token takes 62 hops; the first two bring the program
 CROWD, CROWD_HOPS = 128, 40
+POLL_S = 0.05
 BALLAST = 960  # numbers that make the image one of 5 KB
 AGENT = """
 (let [ballast (vec (map (fn [n] (* n 7919)) (range (:ballast *args*)))) hops (:hops *args*)]
@@ -142,9 +145,9 @@ def _bouncing(*, storage: str, rounds: int = ROUNDS) -> Bouncing:
             size = 0
             for turn in range(rounds):
                 agent = _spawn(cluster, NODES[turn % 2], HOPS)
-                node, row = await_agent(cluster, NODES[turn % 2], agent, follow=False)
-                assert row["state"] == "done", (node, row)
-                _collect(cluster, agent, found.hops)
+                with both(cluster) as clients:
+                    _await_all(clients, {agent})
+                    _collect(clients, agent, found.hops)
                 size = size or round(statistics.median(found.hops.bytes))
                 found.sync_ms += _fdatasyncs_ms(folder / "sync", size, HOPS)
                 with echoing(size) as echo:
@@ -152,18 +155,16 @@ def _bouncing(*, storage: str, rounds: int = ROUNDS) -> Bouncing:
     return found
 
 
-def _collect(cluster: Cluster, agent: bytes, hops: Journeys) -> None:
+def _collect(clients: list[Client], agent: bytes, hops: Journeys) -> None:
     """Add an agent's hops but for the first ones, as both nodes saw them."""
     journeys: defaultdict[int, Marks] = defaultdict(dict)
-    for name in NODES:
-        with connected(cluster, name) as client:
-            for _, epoch, stage, at_ns in client.request("node.journeys", Map({"agent": agent}))[
-                "value"
-            ]:
-                journeys[epoch].setdefault(stage, at_ns)
-            for hop in client.request("agent.hops", Map({"id": agent.hex()}))["value"]:
-                if hop["epoch"] > WARM_UP:
-                    hops.bytes.append(hop["image_bytes"] + hop["token_bytes"])
+    for client in clients:
+        marks = client.request("node.journeys", Map({"agent": agent}))["value"]
+        for _, epoch, stage, at_ns in marks:
+            journeys[epoch].setdefault(stage, at_ns)
+        for hop in client.request("agent.hops", Map({"id": agent.hex()}))["value"]:
+            if hop["epoch"] > WARM_UP:
+                hops.bytes.append(hop["image_bytes"] + hop["token_bytes"])
     hops.journeys += [marks for epoch, marks in sorted(journeys.items()) if epoch > WARM_UP]
 
 
@@ -187,38 +188,32 @@ def _crowd(*, storage: str = "lmdb") -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as name:
         cluster = _cluster(Path(name))
         with running(cluster, list(NODES), extra=("--storage", storage)):
-            _await(cluster, "alpha", _spawn(cluster, "alpha", WARM_UP))
+            first = _spawn(cluster, "alpha", WARM_UP)
             agents = [
-                (NODES[number % 2], _spawn(cluster, NODES[number % 2], CROWD_HOPS, paused=True))
+                (number % 2, _spawn(cluster, NODES[number % 2], CROWD_HOPS, paused=True))
                 for number in range(CROWD)
             ]
-            before_s = _cpu_s(cluster)
-            for name in NODES:
-                with connected(cluster, name) as client:
-                    for home, agent in agents:
-                        if home == name:
-                            client.request("agent.resume", Map({"id": agent.hex()}))
-            for home, agent in agents:
-                _await(cluster, home, agent)
-            cpu_s = _cpu_s(cluster) - before_s
-            began_ns, ended_ns = _span_ns(cluster, {agent for _, agent in agents})
+            with both(cluster) as clients:
+                _await_all(clients, {first})
+                before_s = _cpu_s(cluster)
+                for place, agent in agents:
+                    clients[place].request("agent.resume", Map({"id": agent.hex()}))
+                crowd = {agent for _, agent in agents}
+                _await_all(clients, crowd)
+                cpu_s = _cpu_s(cluster) - before_s
+                began_ns, ended_ns = _span_ns(clients, crowd)
     hops = CROWD * CROWD_HOPS
     return hops / ((ended_ns - began_ns) / 1e9), cpu_s / hops * 1000
 
 
-def _await(cluster: Cluster, home: str, agent: bytes) -> None:
-    node, row = await_agent(cluster, home, agent, follow=False)
-    assert row["state"] == "done", (node, row)
-
-
-def _span_ns(cluster: Cluster, agents: set[bytes]) -> tuple[int, int]:
+def _span_ns(clients: list[Client], agents: set[bytes]) -> tuple[int, int]:
     """Return when the first of the agents left, and when the last one had arrived."""
-    frozen, told = [], []
-    for name in NODES:
-        with connected(cluster, name) as client:
-            for agent, _, stage, at_ns in client.request("node.journeys")["value"]:
-                if agent in agents:
-                    (frozen if stage == "frozen" else told).append(at_ns)
+    frozen: list[int] = []
+    told: list[int] = []
+    for client in clients:
+        for agent, _, stage, at_ns in client.request("node.journeys")["value"]:
+            if agent in agents:
+                (frozen if stage == "frozen" else told).append(at_ns)
     return min(frozen), max(told)
 
 
@@ -239,6 +234,29 @@ def _cluster(folder: Path) -> Cluster:
     for name in NODES:
         add_node(cluster, name, listen="127.0.0.1:0")
     return cluster
+
+
+@contextmanager
+def both(cluster: Cluster) -> Iterator[list[Client]]:
+    """Yield a connection to each node."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(connected(cluster, name)) for name in NODES]
+
+
+def _await_all(clients: list[Client], agents: set[bytes]) -> None:
+    """Wait until agents have ended; asks seldom, since the nodes have other things to do."""
+    left = set(agents)
+    while left:
+        time.sleep(POLL_S)
+        for client in clients:
+            for row in client.request("agent.list")["value"]:
+                assert row["id"] not in left or row["state"] not in (
+                    "failed",
+                    "killed",
+                    "paused",
+                ), row
+                if row["state"] == "done":
+                    left.discard(row["id"])
 
 
 def _spawn(cluster: Cluster, node: str, hops: int, *, paused: bool = False) -> bytes:

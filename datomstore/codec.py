@@ -12,6 +12,7 @@ have made are refused, so that a digest of a value means one thing.
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import Any
@@ -43,15 +44,36 @@ def pack(value: object) -> bytes:
         raise CodecError(f"no encoding: {error}") from error
 
 
+class _Packers(threading.local):
+    """The packers of one thread, one for each depth: what is inside an extension is packed while its outside is."""
+
+    def __init__(self) -> None:
+        self.of_depth: list[msgpack.Packer] = []
+
+
+_packers = _Packers()  # making one costs more than packing a small value
+PACKER_BYTES_MAX = 1 << 20  # a packer that has held more is not kept, nor is its buffer
+
+
 def _pack(value: object, depth: int = 0) -> bytes:
     """Return the bytes of a value that stands inside `depth` extensions."""
-    packed: bytes = msgpack.packb(
-        value,
-        default=lambda item: _extension(item, depth + 1),
-        strict_types=True,
-        use_bin_type=True,
-    )
+    of_depth = _packers.of_depth
+    while len(of_depth) <= depth:
+        of_depth.append(_packer(len(of_depth)))
+    try:
+        packed: bytes = of_depth[depth].pack(value)
+    except BaseException:  # it may have been interrupted in the middle
+        del of_depth[depth:]
+        raise
+    if len(packed) > PACKER_BYTES_MAX:
+        del of_depth[depth:]
     return packed
+
+
+def _packer(depth: int) -> msgpack.Packer:
+    return msgpack.Packer(
+        default=lambda item: _extension(item, depth + 1), strict_types=True, use_bin_type=True
+    )
 
 
 def _extension(value: object, depth: int) -> Any:

@@ -42,7 +42,7 @@ from yind.cesk.errors import MachineError
 from yind.clock import Clock
 from yind.code import CodeLibrary
 from yind.config import AgentLimits
-from yind.departures import RECORD_TABLE, Departures
+from yind.departures import ALONE_MAX, RECORD_TABLE, Departures
 from yind.errors import AgentState, HopRefused, YindError
 from yind.journeys import Journeys, Stage
 from yind.limits import (
@@ -368,6 +368,8 @@ class Arrivals:
                 raise error  # the node cannot keep what it promises, and stops
             self._journeys.mark(record.agent, record.epoch, Stage.OWNED)
             self._tell(channel, record.agent, handoff.Persisted(record))
+            if len(self._guests) < ALONE_MAX:
+                channel.push()
 
         if isinstance(record, handoff.Owned):
             self._agents.submit_frozen(self._taken(record), stage, done)

@@ -11,7 +11,7 @@ excision shares its transaction with no other of its stream: whoever meets one i
 
 `datomstore.streams` groups the transactions of threads in the same way. There a thread waits for its turn; here a task
 does, so that a thousand agents wait for the disk with one thread between them. Who has a thousand things to write and
-nothing to wait for submits them, and is told of each.
+nothing to wait for submits them, and is told of each. No task is between them and the thread that writes.
 
 A storage that forgets has nothing to wait for, so its transactions happen where they are asked for.
 """
@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import outcome
 import trio
 
 from datomstore.batch import Batch, BatchClosed
@@ -71,71 +72,97 @@ class GroupCommit:
         self._last = last
         self._durable = durable
         self._waits = streams.storage.waits
-        self._writer = trio.Lock()
         self._waiting: list[_Entry] = []
         self._urgent = False  # whether somebody waits for what waits
-        self._submitted = trio.lowlevel.ParkingLot()
+        self._writing = False
+        self._rested = trio.lowlevel.ParkingLot()
+        self._later = trio.lowlevel.ParkingLot()
+        self._failure: BaseException | None = None
+        self._failed = trio.Event()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Write what is submitted, until cancelled."""
-        task_status.started()
-        while True:
-            while not self._waiting:
-                await self._submitted.park()
-            with trio.move_on_after(COMMIT_LATER_S):
-                while not self._urgent and self._waiting:
-                    await self._submitted.park()
+        """Write what can wait, until cancelled; ends when nothing is being written. Raises what a `done` raised."""
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._write_later)
+                task_status.started()
+                await self._failed.wait()
+                assert self._failure is not None, "that is why it is set"
+                raise self._failure
+        finally:
             with trio.CancelScope(shield=True):
-                async with self._writer:
-                    await self._write_waiting()
+                while self._writing:
+                    await self._rested.park()
+
+    async def _write_later(self) -> None:
+        while True:
+            if not self._waiting:
+                await self._later.park()
+            await trio.sleep(COMMIT_LATER_S)
+            self._begin()
 
     def submit(self, work: Work, done: Done, *, later: bool = False) -> None:
         """Have work done soon, or now; `done` is told on the event loop that it is durable, or why it is not.
 
-        With `later` it goes with what is asked for next, or alone after COMMIT_LATER_S. Needs `run`, where the storage
-        waits for a disk.
+        With `later` it goes with what is asked for next, or alone after COMMIT_LATER_S, as long as `run` runs.
         """
         self._waiting.append(_Entry(work, _nothing, done))
-        if self._waits or later or self._writer.locked():
-            self._urgent |= not later
-            if not later or len(self._waiting) == 1:
-                self._submitted.unpark()
-        else:
-            entries = self._taken()
-            self._written(entries, self._write(entries))
+        if not later:
+            self._urgent = True
+            self._begin()
+        elif len(self._waiting) == 1:
+            self._later.unpark()
 
     async def commit(self, work: Work, undo: Callable[[], None] = _nothing) -> None:
         """Return when the work is durable; raise what it raised, or why it could not be stored, after `undo`."""
-        entry = _Entry(work, undo)
+        over = trio.Event()
+        entry = _Entry(work, undo, lambda error: over.set())
         self._waiting.append(entry)
+        self._urgent = True
         # Once taken along the work happens, whatever becomes of this task: so it waits for its end.
         with trio.CancelScope(shield=True):
-            async with self._writer:
-                while not entry.finished:
-                    await self._write_waiting()
+            if not self._waits:
+                await trio.lowlevel.checkpoint()  # who comes in the same turn is taken along
+            self._begin()
+            await over.wait()
         if entry.error is not None:
             raise entry.error
 
-    async def _write_waiting(self) -> None:
-        entries = self._taken()
-        if not entries:
+    def _begin(self) -> None:
+        """Write what waits, if nothing is being written; where that takes long, in a thread."""
+        if self._writing or not self._waiting:
             return
-        if self._waits:
-            again = await trio.to_thread.run_sync(self._write, entries)
-        else:
-            again = self._write(entries)
-        self._written(entries, again)
-
-    def _taken(self) -> list[_Entry]:
         entries, self._waiting, self._urgent = self._waiting, [], False
-        return entries
+        self._writing = True
+        if not self._waits:
+            again = self._write(entries)
+            self._writing = False
+            self._end(entries, again)
+            return
+        token = trio.lowlevel.current_trio_token()
 
-    def _written(self, entries: list[_Entry], again: list[_Entry]) -> None:
-        """Tell whose work is done, and let the others wait for the next transaction."""
+        def deliver(found: outcome.Outcome[list[_Entry]]) -> None:
+            token.run_sync_soon(self._written, entries, found)
+
+        trio.lowlevel.start_thread_soon(lambda: self._write(entries), deliver, "commit")
+
+    def _written(self, entries: list[_Entry], found: outcome.Outcome[list[_Entry]]) -> None:
+        """Go on after a thread has written: with what came meanwhile, and with those who waited."""
+        self._writing = False
+        try:
+            self._end(entries, found.unwrap())
+        except BaseException as error:
+            self._failure = error
+            self._failed.set()
+        self._rested.unpark_all()
+
+    def _end(self, entries: list[_Entry], again: list[_Entry]) -> None:
+        """Begin the next transaction, for those who came meanwhile or could not share; tell the others of theirs."""
         self._waiting[:0] = again
-        if again:
-            self._urgent = True
-            self._submitted.unpark()
+        if again or self._urgent:
+            self._begin()
+        elif self._waiting:
+            self._later.unpark()
         for entry in entries:
             if entry.finished:
                 entry.done(entry.error)

@@ -40,6 +40,8 @@ RECORD_TABLE = "handoff"  # protocol.handoff.slot -> record; of arrivals, too
 LEAVING_TABLE = "leaving"  # agent -> its Offer, until the target has answered
 HOP_TABLE = "hop"  # agent, epoch -> Hop
 
+ALONE_MAX = 2  # journeys at a time for which each write is made at once
+
 _log = structlog.get_logger()
 
 
@@ -222,8 +224,7 @@ class Departures:
         agent.become(State.WAITING, self._clock.now_ms(), f"travelling to {target}")
         departure = Departure(agent, target, offer, source, began)
         self._begin(departure, actions)
-        if len(self._under_way) == 1 and (channel := self._peers.open_channel(target)) is not None:
-            channel.push()  # in a crowd, what leaves in one turn leaves together
+        self._push(departure)
         await departure.over.wait()
         if departure.refusal is not None:
             refusal = departure.refusal
@@ -338,6 +339,7 @@ class Departures:
             if isinstance(record, handoff.Given):
                 self._journeys.mark(record.agent, record.epoch, Stage.GIVEN)
             self._tell(departure, handoff.Persisted(record))
+            self._push(departure)
 
         # Nobody waits for Gone: a node that forgets it asks again, and hears the same.
         gone = isinstance(record, handoff.Gone)
@@ -386,6 +388,12 @@ class Departures:
                 self._nursery.start_soon(self._send_later, departure)
         if isinstance(message, Offer):
             self._journeys.mark(message.agent, message.epoch, Stage.OFFERED)
+
+    def _push(self, departure: Departure) -> None:
+        """Have what was sent written at once; in a crowd, what leaves in one turn of the event loop leaves together."""
+        channel = self._peers.open_channel(departure.target)
+        if channel is not None and len(self._under_way) <= ALONE_MAX:
+            channel.push()
 
     async def _send_later(self, departure: Departure) -> None:
         """Send what is unsent, in its order, or nothing of it."""

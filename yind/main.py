@@ -7,6 +7,7 @@ Fits:   exit 0 after a graceful stop, 78 (EX_CONFIG) when the configuration is w
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -26,6 +27,8 @@ from yind.limits import STOP_S
 from yind.node import run_node
 
 EX_CONFIG = 78
+# A thread that has waited for the disk gets on with it at once, however busy the event loop is.
+SWITCH_INTERVAL_S = 0.0002
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -111,7 +114,9 @@ def configure_log(level: str) -> None:
 
 async def _run(config: configuration.Config, ready_fd: int | None) -> None:
     async with trio.open_nursery() as nursery:
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
         node = await nursery.start(run_node, config, System())
+        gc.freeze()  # what is here now stays: the collector need not look at it again
         if ready_fd is not None:
             os.write(ready_fd, b"\n")
             os.close(ready_fd)

@@ -346,3 +346,48 @@ def test_a_known_block_with_another_signature_is_refused() -> None:
     data = replace(token, signed=forged).to_bytes()
     with pytest.raises(TokenInvalid, match="block 1: the signature is wrong"):
         verify(data, roots=ROOTS, presenter=THIRD.public, cache=cache)
+
+
+def test_a_known_beginning_is_known_by_every_byte() -> None:
+    cache = BlockCache()
+    verify(chain().to_bytes(), roots=ROOTS, presenter=THIRD.public, cache=cache)
+    longer = chain().append(THIRD, FIRST.public, Caveats(), nonce=NONCE)
+    assert cache.beginning(longer.root, longer.signed) == chain().blocks
+    blocks = parts(longer)
+    wider = [blocks[0][0].replace(b"alpha", b"gamma"), blocks[0][1]]
+    with pytest.raises(TokenInvalid, match="block 0: the signature is wrong"):
+        verify(rebuilt([wider, *blocks[1:]]), roots=ROOTS, presenter=FIRST.public, cache=cache)
+    assert verify(longer.to_bytes(), roots=ROOTS, presenter=FIRST.public, cache=cache) == verify(
+        longer.to_bytes(), roots=ROOTS, presenter=FIRST.public
+    )
+
+
+def test_a_block_on_a_known_beginning_has_to_be_signed_by_its_holder() -> None:
+    cache = BlockCache()
+    verify(chain().to_bytes(), roots=ROOTS, presenter=THIRD.public, cache=cache)
+    blocks = parts(chain().append(THIRD, FIRST.public, Caveats(), nonce=NONCE))
+    blocks[3][1] = bytes(64)
+    with pytest.raises(TokenInvalid, match="block 3: the signature is wrong"):
+        verify(rebuilt(blocks), roots=ROOTS, presenter=FIRST.public, cache=cache)
+
+
+def test_what_a_node_signed_itself_it_knows() -> None:
+    cache = BlockCache()
+    verify(chain().to_bytes(), roots=ROOTS, presenter=THIRD.public, cache=cache)
+    whole = cache.whole(chain().to_bytes())
+    assert whole == chain()
+    handed = chain().append(THIRD, FIRST.public, Caveats(), nonce=NONCE)
+    cache.add_signed(handed, handed.to_bytes())
+    back = handed.append(FIRST, THIRD.public, Caveats(), nonce=NONCE)
+    assert cache.beginning(back.root, back.signed) == handed.blocks
+    assert cache.whole(handed.with_secret(FIRST).to_bytes()) is None, "secrets are not kept"
+
+
+def test_tokens_that_are_pushed_out_are_not_known_any_more() -> None:
+    cache = BlockCache(tokens_max=1)
+    token = mint(ROOT, FIRST.public, CAVEATS, nonce=NONCE)
+    verify(token.to_bytes(), roots=ROOTS, presenter=FIRST.public, cache=cache)
+    verify(chain().to_bytes(), roots=ROOTS, presenter=THIRD.public, cache=cache)
+    longer = token.append(FIRST, SECOND.public, Caveats(), nonce=NONCE)
+    assert cache.whole(token.to_bytes()) is None
+    assert cache.beginning(longer.root, longer.signed) == ()

@@ -297,3 +297,74 @@ async def test_a_side_that_is_not_known_is_told_so() -> None:
     with pytest.raises(trio.BrokenResourceError) as told:
         await left.receive_some()
     assert "ALERT" in str(told.value.__cause__).upper()
+
+
+# -- over sockets: what is written at once --
+
+
+async def connected_streams() -> tuple[SecureStream, SecureStream]:
+    """Return both ends of a connection on loopback after their handshake."""
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    asking, answering = contexts()
+    async with listener:
+        host, port = listener.socket.getsockname()[:2]
+        plain = await trio.open_tcp_stream(host, port)
+        left = SecureStream(plain, asking)
+        right = SecureStream(await listener.accept(), answering, server_side=True)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(left.shake_hands)
+        nursery.start_soon(right.shake_hands)
+    return left, right
+
+
+async def test_what_is_sent_at_once_arrives() -> None:
+    left, right = await connected_streams()
+    async with left, right:
+        assert left.send_now(b"now")
+        assert await right.receive_some() == b"now"
+
+
+async def test_what_the_socket_does_not_take_is_sent_by_who_waits_and_in_order() -> None:
+    left, right = await connected_streams()
+    sent: list[bytes] = []
+    got = bytearray()
+    async with left, right:
+        while True:
+            sent.append(bytes([len(sent) % 251]) * 50_000)
+            if not left.send_now(sent[-1]):
+                break
+        assert len(sent) > 1
+
+        async def send_the_rest() -> None:
+            await left.send_all(b"")
+            await left.send_all(b"the end")
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(send_the_rest)
+            wanted = b"".join(sent) + b"the end"
+            while len(got) < len(wanted):
+                got += await right.receive_some()
+    assert bytes(got) == wanted
+
+
+async def test_sending_at_once_to_who_is_gone_breaks_the_stream() -> None:
+    left, right = await connected_streams()
+    await right.aclose()
+
+    async def send_until_it_breaks() -> None:
+        while True:
+            left.send_now(b"x" * 10_000)
+            await trio.testing.wait_all_tasks_blocked()
+
+    with trio.fail_after(5), pytest.raises(trio.BrokenResourceError):
+        await send_until_it_breaks()
+    with pytest.raises(trio.BrokenResourceError):
+        await left.send_all(b"y")
+    await left.aclose()
+
+
+async def test_without_a_socket_nothing_is_sent_at_once_and_nothing_is_lost() -> None:
+    left, right = await streams()
+    assert not left.send_now(b"first ")
+    await left.send_all(b"second")
+    assert await read_exactly(right, 12) == b"first second"

@@ -18,6 +18,7 @@ from datomstore.storage.memory import MemoryStorage
 from datomstore.streams import Streams
 from datomstore.value import Keyword, Map
 from yind.commits import GroupCommit, Work
+from yind.limits import COMMIT_LATER_S
 
 N = Keyword("n")
 
@@ -143,3 +144,78 @@ async def test_a_transaction_that_cannot_begin_fails_its_work(tmp_path: Path) ->
     storage.close()
     with pytest.raises(StorageError):
         await commits.commit(lambda batch: None)
+
+
+async def test_who_submits_is_told_of_each(tmp_path: Path) -> None:
+    for storage in (MemoryStorage(), LmdbStorage(tmp_path)):
+        streams = Streams(storage, now_ms=lambda: 7)
+        commits = GroupCommit(streams, lambda batch: None)
+        told: list[tuple[int, bool]] = []
+
+        def done(number: int, error: BaseException | None, told: list[object] = told) -> None:
+            told.append((number, error is None))
+
+        for number in range(20):
+            fact = 42 if number % 5 == 0 else Map({N: number})
+            commits.submit(appending(streams, fact), partial(done, number))
+        await commits.commit(lambda batch: None)
+        assert told == [(number, number % 5 != 0) for number in range(20)]
+        assert numbers(streams) == [number for number in range(20) if number % 5]
+        streams.close()
+
+
+async def test_what_can_wait_goes_with_what_comes_next_in_its_order() -> None:
+    streams = Streams(MemoryStorage(), now_ms=lambda: 7)
+    groups: list[int] = []
+    commits = GroupCommit(streams, lambda batch: groups.append(1))
+    order: list[str] = []
+
+    def put(batch: Batch, name: str) -> None:
+        order.append(name)
+
+    commits.submit(partial(put, name="later"), lambda error: order.append("told"), later=True)
+    assert order == []
+    commits.submit(partial(put, name="now"), lambda error: None)
+    assert (order, groups) == (["later", "now", "told"], [1])
+
+
+async def test_what_can_wait_does_not_wait_for_ever(autojump_clock: trio.abc.Clock) -> None:
+    del autojump_clock
+    streams = Streams(MemoryStorage(), now_ms=lambda: 7)
+    commits = GroupCommit(streams, lambda batch: None)
+    written = trio.Event()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(commits.run)
+        commits.submit(appending(streams, Map({N: 1})), lambda error: written.set(), later=True)
+        began = trio.current_time()
+        await written.wait()
+        assert trio.current_time() - began == pytest.approx(COMMIT_LATER_S)
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_node_that_stops_waits_for_what_is_being_written(tmp_path: Path) -> None:
+    streams = Streams(LmdbStorage(tmp_path), now_ms=lambda: 7)
+    commits = GroupCommit(streams, lambda batch: None)
+    told: list[BaseException | None] = []
+    async with trio.open_nursery() as nursery:
+        await nursery.start(commits.run)
+        commits.submit(appending(streams, Map({N: 1})), told.append)
+        nursery.cancel_scope.cancel()
+    assert told == [None]
+    assert numbers(streams) == [1]
+    streams.close()
+
+
+async def test_who_cannot_bear_a_failure_ends_the_node(tmp_path: Path) -> None:
+    storage = LmdbStorage(tmp_path)
+    commits = GroupCommit(Streams(storage, now_ms=lambda: 7), lambda batch: None)
+    storage.close()
+
+    def done(error: BaseException | None) -> None:
+        assert error is not None
+        raise error
+
+    with pytest.RaisesGroup(StorageError, flatten_subgroups=True):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(commits.run)
+            commits.submit(lambda batch: None, done)
