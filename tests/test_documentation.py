@@ -23,3 +23,18 @@ def test_the_examples_of_a_page_run(page: Path) -> None:
     for block in BLOCK.finditer(text):
         line = text.count("\n", 0, block.start(1))
         exec(compile("\n" * line + block[1], str(page), "exec"), names)  # our own pages
+
+
+NAMED = re.compile(r"`([\w/]+\.py)::(test_\w+)`")
+
+
+def test_every_test_that_shows_a_promise_is_there() -> None:
+    named = NAMED.findall((ROOT / "docs" / "security.md").read_text())
+    assert len(named) >= 60
+    missing = [
+        f"{file}::{name}"
+        for file, name in named
+        if not (path := ROOT / "tests" / file).is_file()
+        or not re.search(rf"^(async )?def {name}\(", path.read_text(), re.MULTILINE)
+    ]
+    assert missing == []

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 
@@ -16,7 +17,7 @@ class Clock(Protocol):
     """What the daemon needs from the outside besides bytes."""
 
     def now_ms(self) -> int:
-        """Return milliseconds since 1970 (UTC)."""
+        """Return milliseconds since 1970 (UTC); never goes back."""
 
     def ticks_ns(self) -> int:
         """Return nanoseconds since any moment; never goes back."""
@@ -29,10 +30,18 @@ class Clock(Protocol):
 
 
 class System:
-    """The machine's own clock and randomness."""
+    """The machine's own clock and randomness.
+
+    Time does not go back while the process lives: what has ended stays ended though somebody sets the clock back.
+    """
+
+    def __init__(self, wall_ns: Callable[[], int] = time.time_ns) -> None:
+        self._wall_ns = wall_ns
+        self._latest_ms = 0
 
     def now_ms(self) -> int:  # noqa: D102
-        return time.time_ns() // 1_000_000
+        self._latest_ms = max(self._latest_ms, self._wall_ns() // 1_000_000)
+        return self._latest_ms
 
     def ticks_ns(self) -> int:  # noqa: D102
         return time.perf_counter_ns()

@@ -12,7 +12,7 @@ from fleet import Fleet
 
 from capabilities.caveats import Caveats, Rights, Verb
 from capabilities.journey import Receipt
-from capabilities.keys import PublicKey
+from capabilities.keys import PublicKey, load_private
 from capabilities.revocation import Revocation
 from capabilities.tokens import Token, agent_id
 from datomstore.value import Keyword, Map
@@ -291,16 +291,15 @@ async def test_a_host_does_not_tell_another_way_than_the_agent_went(tmp_path: Pa
 
 async def test_who_offers_an_agent_is_who_signed_for_it(tmp_path: Path) -> None:
     async with besieged(tmp_path, "alpha", "beta") as (nodes, mallory):
-        await nodes.stop("beta")
         offer = await visited(nodes, mallory, VISIT, nodes.token())
         good = mallory.hand_on(offer, "beta")
-        operator = nodes.cluster.operator_key
-        borrowed = Token.from_bytes(nodes.delegate(nodes.token(), "beta", offer.agent))
-        assert borrowed.blocks[-2].key == operator.public
-        await nodes.start("beta")
-        answer = await mallory.offers("beta", replace(good, tokens=(borrowed.to_bytes(),)))
+        alpha = load_private(nodes.cluster.node_folder("alpha") / "node.key")
+        hop = Caveats(epoch=2, state=good.digest)
+        given = Token.from_bytes(nodes.delegate(nodes.token(), "alpha", offer.agent))
+        by_alpha = given.append(alpha, mallory.key_of("beta"), hop)  # but it is mallory who offers
+        answer = await mallory.offers("beta", replace(good, tokens=(by_alpha.to_bytes(),)))
         assert isinstance(answer, Refuse)
-        assert "another" in answer.reason
+        assert "another node than the one that offers" in answer.reason
 
 
 # -- what no node can prevent, and where it is seen --
