@@ -5,7 +5,7 @@ INSTALLED := .venv/.installed
 CORE := $(wildcard yind/cesk/*.pyx yind/cesk/*.pxd yind/cesk/*.pxi yind/cesk/*.h datomstore/*.pyx datomstore/*.pxd datomstore/*.pxi \
 	datomstore/datalog/*.pyx datomstore/datalog/*.pxi)
 
-.PHONY: install demo test check lint types layers hostile asan fuzz bench bench-machine bench-yang bench-authority bench-migration bench-peers \
+.PHONY: install demo test check lint types layers hostile asan fuzz bench bench-machine bench-yang bench-admission bench-authority bench-migration bench-peers \
 	bench-datomstore bench-datomstore-peers soak explore soak-store bench-large peers-datascript clean clojure-differences clojure-recorded
 
 # Builds for tests, each in a folder of its own; see setup.py.
@@ -123,6 +123,10 @@ build/biscuit/.installed:
 # Two daemons and an agent between them, in memory and durably, beside bare TLS and bare fdatasync.
 bench-migration: install
 	$(BIN)/python -m bench migration
+
+# What asking a node's policies about an agent costs.
+bench-admission: install
+	$(BIN)/python -m bench admission
 
 bench-peers:
 	apt-get update -q

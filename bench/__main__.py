@@ -1,4 +1,4 @@
-"""`python -m bench [authority] [executor] [store] [datomstore] [facts] [hop] [machine] [migration] [yang]`: figures beside those of peers.
+"""`python -m bench [admission] [authority] [executor] [store] [datomstore] [facts] [hop] [machine] [migration] [yang]`: figures beside those of peers.
 
 Without a name: the short overview over all parts. `machine` is the whole table of the executor, `yang` that of the compiler,
 `datomstore` that of the store (with `--quick`, `--cpu` or `--groups=`).
@@ -12,6 +12,7 @@ import sys
 from bench.report import last_line
 
 PARTS = {
+    "admission": ("bench.admission", "run"),
     "authority": ("bench.authority", "run"),
     "executor": ("bench.machine", "overview"),
     "store": ("bench.store", "run"),

@@ -290,7 +290,7 @@ class Admission:
     ) -> Judgement:
         self.evaluated_count += 1
         try:
-            verdict = self._said(policies, place, places, facts_of_agent(key.shape))
+            verdict = self._said(policies, place, places, self._facts_of_agent(key.shape))
         except (YangError, SourceErrors) as error:
             told = f"the policies cannot be evaluated: {str(error).splitlines()[0]}"
             failure = Judgement((Violation("", told),), count=1)
@@ -352,9 +352,15 @@ class Admission:
         """Return what policies may read of an agent: the same for agents that differ in nothing of it."""
         now_s = self._clock.now_ms() // 1000
         tokens = tuple(self._token_shape(handle.token, now_s) for handle in bearer.tokens)
-        sender = self._members().of_key(bearer.sender)
-        source = bearer.sender.text if sender is None else sender.name
-        return (self._node, source, self._owner(bearer, programs), programs, tokens)
+        owner = self._owner(bearer, programs)
+        return (bearer.sender.bytes, owner, programs, tokens)
+
+    def _facts_of_agent(self, shape: Shape | None) -> list[Fact]:
+        if shape is None:
+            return []
+        sender = PublicKey(shape[0])  # type: ignore[arg-type]
+        member = self._members().of_key(sender)
+        return facts_of_agent(self._node, sender.text if member is None else member.name, shape)
 
     def _owner(self, bearer: Bearer, programs: tuple[bytes, ...]) -> str | None:
         """Return the key of the agent's owner as text, if it is proven; what was proven stays so."""
@@ -560,11 +566,9 @@ def _narrowed(block: Block) -> tuple[object, ...]:
 AGENT, FIRST_TOKEN, TOKEN_STEP = 2000, 3000, 1000  # entities of `facts_of_agent`
 
 
-def facts_of_agent(shape: Shape | None) -> list[Fact]:
-    """Return what policies may read of an agent and its tokens."""
-    if shape is None:
-        return []
-    node, source, owner, programs, tokens = shape
+def facts_of_agent(node: str, source: str, shape: Shape) -> list[Fact]:
+    """Return what policies may read of an agent that comes to a node from another one, and of its tokens."""
+    _, owner, programs, tokens = shape
     assert isinstance(tokens, tuple)
     assert isinstance(programs, tuple)
     facts: list[Fact] = [(AGENT, "agent/here", node), (AGENT, "agent/from", source)]

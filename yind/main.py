@@ -20,6 +20,7 @@ import structlog
 import trio
 
 from yind import config as configuration
+from yind.admission import read_policies
 from yind.clock import System
 from yind.code import MODES
 from yind.errors import ConfigError
@@ -83,6 +84,7 @@ def main(
         agents = msgspec.structs.replace(config.agents, mode=mode)
         config = msgspec.structs.replace(config, agents=agents)
     if check_config:
+        _check_policies(config)
         click.echo(f"{path}: node {config.name}, listens on {config.listen}")
         return
     refused: list[BaseException] = []
@@ -93,6 +95,15 @@ def main(
     for reason in refused:
         click.echo(f"yind: {reason}", err=True)
     if refused:
+        sys.exit(EX_CONFIG)
+
+
+def _check_policies(config: configuration.Config) -> None:
+    """Leave with EX_CONFIG if one of the policies is broken."""
+    try:
+        read_policies(config.admission, config.path("."))
+    except ConfigError as error:
+        click.echo(f"yind: {error}", err=True)
         sys.exit(EX_CONFIG)
 
 

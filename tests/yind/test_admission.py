@@ -12,6 +12,8 @@ from capabilities.caveats import Verb
 from datomstore.value import Keyword, Map
 from protocol.client import RemoteError
 from yang.compile import compile_source
+from yang.errors import Source
+from yang.session import Session, Unit
 from yind.admission import Bearer, read_policies
 from yind.config import AdmissionLimits
 from yind.errors import ConfigError
@@ -137,6 +139,7 @@ async def test_spawning_asks_the_same_policies(tmp_path: Path) -> None:
         with pytest.raises(RemoteError) as caught:
             await nodes.spawn("beta", '(transact! "log" [])')
         assert caught.value.code == "admission/refused"
+        assert isinstance(caught.value.data, Map)
         (violation,) = caught.value.data[Keyword("violations")]
         assert violation[Keyword("span")] == (1, 1, 1, 21)
         assert [allowed for allowed, _ in await audit(nodes, "beta", "spawn")] == [
@@ -157,6 +160,36 @@ async def test_a_session_enters_only_what_the_policies_take(tmp_path: Path) -> N
             await nodes.ask("beta", "agent.enter", id=agent.hex(), program=unit.to_bytes())
         unit = compile_source("(+ 1 1)", "unit.clj").program
         await nodes.ask("beta", "agent.enter", id=agent.hex(), program=unit.to_bytes())
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ('(defn save [x] (transact! "log" x))', "(save [])"),
+        ("(def save transact!)", '(save "log" [])'),
+        ("(def table {:save transact!})", '((:save table) "log" [])'),
+        ('(def save (atom nil)) (reset! save (fn [x] (transact! "log" x)))', "(@save [])"),
+        ('(defn made [] (fn [x] (transact! "log" x)))', "((made) [])"),
+    ],
+)
+async def test_what_units_of_a_session_reach_together_is_asked(
+    tmp_path: Path, first: str, second: str
+) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        await strict(nodes, "no-writes")
+        session = Session()
+        start = session.first.program
+        agent = await nodes.spawn_program("beta", start, nodes.token(), session=True)
+        await nodes.until("beta", agent, "paused")
+        units = [*session.units(Source("one", first)), *session.units(Source("two", second))]
+        with pytest.raises(RemoteError, match="no-writes"):
+            await entered(nodes, agent, units)
+
+
+async def entered(nodes: Fleet, agent: bytes, units: list[Unit]) -> None:
+    for unit in units:
+        await nodes.ask("beta", "agent.enter", id=agent.hex(), program=unit.program.to_bytes())
+        await nodes.until("beta", agent, "paused")
 
 
 ROWS = '(q \'[:find ?who ?much :where [?e :who ?who] [?e :much ?much]] "salaries")'
@@ -230,7 +263,7 @@ async def test_an_owner_is_one_that_has_signed_for_the_agent(tmp_path: Path) -> 
         assert (await done(nodes, await nodes.spawn("alpha", source, nodes.token())))[0] == "beta"
         known = nodes.nodes["beta"].admission
         shape = known._shape(_bearer(nodes, b"x" * 32), ())
-        assert shape[2] is None, "papers alone prove nothing"
+        assert shape[1] is None, "papers alone prove nothing"
 
 
 class Papers:
