@@ -105,8 +105,8 @@ class Papers(Protocol):
         """Public key of who started it."""
 
     @property
-    def home(self) -> str:
-        """Name of the node that was on."""
+    def home_key(self) -> bytes:
+        """Public key of the node that was on."""
 
     @property
     def program(self) -> bytes:
@@ -367,8 +367,7 @@ class Admission:
         known = self._owners.get((bearer.agent, programs))
         if known is not None:
             return known
-        home = self._members().node(bearer.papers.home)
-        if home is None or not proven_owner(bearer, home.key, programs):
+        if not proven_owner(bearer, programs):
             return None
         owner = self._owners[bearer.agent, programs] = PublicKey(bearer.papers.owner).text
         if len(self._owners) > VERDICTS_KEPT:
@@ -525,15 +524,15 @@ def _effects_of(place: Standing) -> list[Keyword]:
     return [Keyword(name) for name in sorted(names)]
 
 
-def proven_owner(bearer: Bearer, home: PublicKey, programs: Sequence[bytes]) -> bool:
+def proven_owner(bearer: Bearer, programs: Sequence[bytes]) -> bool:
     """Return whether the agent's owner is who its papers say, and has vouched for all of its code.
 
     The id names owner, program and home, and one of the tokens has a block for just this id, signed by the owner.
     """
     papers = bearer.papers
-    owner = PublicKey(papers.owner)
-    if tuple(programs) != (papers.program,):
+    if tuple(programs) != (papers.program,) or not papers.home_key:
         return False
+    owner, home = PublicKey(papers.owner), PublicKey(papers.home_key)
     if agent_id(owner, papers.program, papers.nonce, home) != bearer.agent:
         return False
     return any(

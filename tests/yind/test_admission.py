@@ -267,10 +267,10 @@ async def test_an_owner_is_one_that_has_signed_for_the_agent(tmp_path: Path) -> 
 
 
 class Papers:
-    home, program, nonce = "alpha", b"p" * 32, b"n" * 16
+    program, nonce = b"p" * 32, b"n" * 16
 
     def __init__(self, owner: bytes) -> None:
-        self.owner = owner
+        self.owner = self.home_key = owner
 
 
 def _bearer(nodes: Fleet, agent: bytes) -> Bearer:
