@@ -377,6 +377,30 @@ class Meter:
                 self._return(_before(token, last), resource, amount, payer)
             return back
 
+    def hand_back(
+        self, token: VerifiedChain, own: int, payer: bytes | None = None
+    ) -> tuple[VerifiedChain, dict[Resource, int]] | None:
+        """Take what is left of what another node handed to here with a block after `own`.
+
+        Return the chain up to that block, and how much: the node that signed it may `reclaim` so much. None where there is
+        nothing to be returned.
+        """
+        with self._lock:
+            for index in range(len(token.blocks) - 1, own, -1):
+                brought = VerifiedChain(token.root, token.blocks[: index + 1])
+                if self._was_brought(brought, index) and limited(brought):
+                    left = self._left(brought)
+                    if self._amount(brought, index).aside is not None or not any(left.values()):
+                        return None
+                    for resource, amount in left.items():
+                        self._use(brought, resource, amount, payer)
+                    return brought, left
+        return None
+
+    def was_sent(self, token: VerifiedChain) -> bool:
+        """Return whether this node handed the token on with its last block."""
+        return len(token.blocks) > 1 and self._was_sent(token, len(token.blocks) - 1)
+
     def arrive(self, token: VerifiedChain, payer: bytes | None = None) -> dict[Resource, int]:
         """Set aside what has come back with a token that this node had sent away; return how much.
 

@@ -8,15 +8,16 @@ Fits:   `commit` is the commit point of the design: what an agent appended, the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+import msgspec
 import trio
 
 from datomstore.batch import Batch
 from datomstore.streams import Streams
 from yind.agent import Agent, AgentRecord, State, decode_record, encode_record
 from yind.audit import Decision, own_decisions
-from yind.authority import Authority
+from yind.authority import Authority, Return
 from yind.cesk import Status
 from yind.clock import Clock
 from yind.code import CodeLibrary
@@ -25,6 +26,13 @@ from yind.errors import AgentUnknown
 from yind.limits import LOG_LINES_KEPT
 
 AGENT_TABLE = "agent"
+RETURN_TABLE = "returns"  # block -> what is left of its budget, until its node has it
+
+
+def put_returns(batch: Batch, returns: list[Return]) -> None:
+    """Keep what is to go back to other nodes."""
+    for one in returns:
+        batch.put(RETURN_TABLE, one.tip, msgspec.msgpack.encode(one))
 
 
 class Agents:
@@ -38,6 +46,7 @@ class Agents:
         self._code = code
         self.clock = clock
         self._by_id: dict[bytes, Agent] = {}
+        self.returns_wait: Callable[[], None] = lambda: None  # for who brings them to their nodes
         self._audit = authority.audit
         self._commits = GroupCommit(streams, authority.write_decisions, authority.written)
 
@@ -192,9 +201,21 @@ class Agents:
 
     async def end(self, agent: Agent, state: State, reason: str = "") -> None:
         """Finish an agent: keep its result, drop its machine."""
-        self._authority.finish(agent)
+        returns = self._authority.finish(agent, lambda block: self._relies(block, agent))
         agent.become(state, self.clock.now_ms(), reason)
-        await self.commit(agent)
+        await self.commit(agent, lambda batch: put_returns(batch, returns))
+        if returns:
+            self.returns_wait()
+
+    def _relies(self, block: bytes, but: Agent) -> bool:
+        """Return whether an agent other than one has a token with a block."""
+        return any(
+            one.id == block
+            for agent in self
+            if agent is not but and not agent.ended
+            for handle in agent.tokens
+            for one in handle.token.blocks
+        )
 
     async def pause(self, agent: Agent, reason: str, *, denied_right: str | None = None) -> None:
         """Stop an agent where it is; its pending effect is asked again when it resumes."""

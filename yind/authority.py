@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from capabilities.budget import Meter
 from capabilities.caveats import Caveats, Resource, Verb
 from capabilities.custody import hand_on, take_back
@@ -58,6 +60,16 @@ class Reserved(NamedTuple):
 
     handle: Handle
     amount: int
+
+
+class Return(msgspec.Struct, frozen=True):
+    """What is left of a budget and goes back to the node that handed it on."""
+
+    to: bytes  # that node's key
+    by: bytes  # the key that it was handed to
+    tip: bytes  # the block with which it was
+    token: bytes
+    left: dict[int, int]
 
 
 class Authority:
@@ -235,21 +247,75 @@ class Authority:
         for handle in old:
             self._release(agent, handle)
 
-    def finish(self, agent: Agent) -> None:
-        """Give what an agent that has ended leaves to those it was taken from, as far as they are here."""
+    def finish(
+        self, agent: Agent, shared: Callable[[bytes], bool] = lambda block: False
+    ) -> list[Return]:
+        """Give what an agent that has ended leaves to those it was taken from; return what other nodes are to have back.
+
+        `shared` says whether another agent here relies on a block: then it stays.
+        """
+        returns: list[Return] = []
         try:
             self._free_memory(agent)
-            for handle in self.handles_of(agent):
-                self._release(agent, handle)
-        except (
-            CapabilityError
-        ) as error:  # its tokens are not trusted any more: then nothing is theirs to give
+            for data, handle in zip(agent.record.tokens, self.handles_of(agent), strict=True):
+                own = self._release(agent, handle)
+                if handle.limited:
+                    returns += self._returned(data, handle.token, own, agent.record.id, shared)
+        except CapabilityError as error:  # not trusted any more: then nothing is theirs to give
             self.refuse(agent.text_id, "release", agent.record.home, str(error))
+        return returns
 
-    def _release(self, agent: Agent, handle: Handle) -> None:
+    def _returned(
+        self,
+        data: bytes,
+        token: VerifiedChain,
+        own: int,
+        payer: bytes | None,
+        shared: Callable[[bytes], bool] = lambda block: False,
+    ) -> list[Return]:
+        """Take what is left here of a budget that came from another node; return that it is to go back."""
+        later = token.blocks[own + 1 :]
+        if any(shared(block.id) for block in later):
+            return []
+        found = self._meter.hand_back(token, own, payer)
+        if found is None:
+            return []
+        chain, left = found
+        amounts = {int(resource): amount for resource, amount in left.items()}
+        return [
+            Return(
+                chain.blocks[-2].key.bytes, chain.holder.bytes, chain.blocks[-1].id, data, amounts
+            )
+        ]
+
+    def take_home(self, returned: Return, peer: PublicKey) -> list[Return]:
+        """Credit what came back of a budget after its agent has ended elsewhere; once. Return what goes further back.
+
+        Raises TokenInvalid, or Denied to who was not given it.
+        """
+        chain = self.verify_chain(returned.token)
+        index = next((i for i, one in enumerate(chain.blocks) if one.id == returned.tip), 0)
+        handed = VerifiedChain(chain.root, chain.blocks[: index + 1])
+        origin = self._lineage.origin
+        if not self._meter.was_sent(handed) or origin(handed.holder) != origin(peer):
+            raise Denied("a budget is returned by who was given it", right="return a budget")
+        left = {Resource(which): amount for which, amount in returned.left.items()}
+        if not self._meter.reclaim(handed, most=left):
+            return []
+        before = VerifiedChain(chain.root, chain.blocks[:index])
+        names = [block.caveats.agent for block in before.blocks]
+        agent = next((name for name in reversed(names) if name is not None), None)
+        own = len(names) - 1 if agent is None else names.index(agent)
+        self._meter.release(before, own)
+        return self._returned(returned.token, before, own, None)
+
+    def _release(self, agent: Agent, handle: Handle) -> int:
+        """Give back what was set aside for an agent; return the index of the block that named it."""
         blocks = handle.token.blocks
-        own = (i for i, block in enumerate(blocks) if block.caveats.agent == agent.record.id)
-        self._meter.release(handle.token, next(own, len(blocks) - 1), agent.record.id)
+        named = (i for i, block in enumerate(blocks) if block.caveats.agent == agent.record.id)
+        own = next(named, len(blocks) - 1)
+        self._meter.release(handle.token, own, agent.record.id)
+        return own
 
     def handles_of(self, agent: Agent) -> list[Handle]:
         """Return the handles of an agent's tokens, also of one that has not been restored."""

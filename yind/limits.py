@@ -40,6 +40,7 @@ HELD_MAX = 1_024  # agents offered to this node that their source has not given 
 GOSSIP_S = 5.0  # how often two nodes compare what they know of revocations and members
 GOSSIP_TOLD_MAX = 64  # items in one message that tells what is new
 STATEMENTS_SHOWN_BYTES = 1 << 20  # of what is known of the cluster, in one answer
+RETURN_RETRY_S = 5.0  # how often a node tries to give back what is left of a budget
 ENDED_SWEEP_S = 60.0  # how often a node drops what it knows of blocks that have ended
 REVOCATIONS_LOOK_S = 0.5  # how often a node looks whether its list is fresh enough for agents
 REVOCATIONS_SHOWN_MAX = 2_000  # of the list, in one answer

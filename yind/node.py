@@ -51,6 +51,7 @@ from yind.offspring import Offspring
 from yind.peers import Peers
 from yind.policies import Policies
 from yind.requests import Policy, Requests, read_rules
+from yind.returns import Returns
 from yind.revocations import Revocations
 from yind.rotation import Rotation
 from yind.scheduler import Scheduler
@@ -151,6 +152,7 @@ class Node:
         self.joining.changed = self.peers.renew
         self.members.renewals = self.joining.renewals
         self.peers.admit(self.joining.is_open, self.joining.apply)
+        self.returns = Returns(agents=self.agents, authority=self.authority, peers=self.peers)
         self.requests = Requests(
             node=config.name,
             agents=self.agents,
@@ -214,8 +216,9 @@ class Node:
 
     def _verbs(self) -> dict[str, Answer]:
         """Return what the parts of the node answer themselves."""
-        parts: list[Gossip | Rotation | Joining | Policies] = [
+        parts: list[Gossip | Rotation | Joining | Policies | Returns] = [
             *self.gossip,
+            self.returns,
             self.rotation,
             self.joining,
             self.policies,
@@ -269,6 +272,7 @@ class Node:
             await nursery.start(self.scheduler.run)
             await nursery.start(self.migration.run, self.scheduler.ready)
             await nursery.start(self.revocations.run, self.scheduler.ready)
+            await nursery.start(self.returns.run)
             for gossip in self.gossip:
                 await nursery.start(gossip.run)
             self._resume()

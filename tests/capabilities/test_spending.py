@@ -162,7 +162,27 @@ class World:
     def end(self, agent: Agent) -> None:
         self.nodes[agent.node].meter.release(chain(agent.token), agent.own, agent.id)
         agent.over = True
+        home = agent.node, agent.token
+        found = self.nodes[agent.node].meter.hand_back(chain(agent.token), agent.own, agent.id)
         self.save(agent.id)
+        while found is not None and self.chance.random() < 0.8:  # else the message is lost
+            found = self.take_home(agent, *found)
+        assert home == (agent.node, agent.token)
+
+    def take_home(
+        self, agent: Agent, handed: VerifiedChain, left: dict[Resource, int]
+    ) -> tuple[VerifiedChain, dict[Resource, int]] | None:
+        """A node hears what is left of what it had sent away; twice, as messages come."""
+        keys = [key.public for key in KEYS]
+        node = self.nodes[keys.index(handed.blocks[-2].key)]
+        before = VerifiedChain(handed.root, handed.blocks[:-1])
+        further = None
+        for _ in range(2):
+            if node.meter.reclaim(handed, most=left):
+                node.meter.release(before, agent.own)
+                further = node.meter.hand_back(before, agent.own)
+            node.commit()
+        return further
 
     def leave(self, agent: Agent) -> None:
         node = self.nodes[agent.node]
@@ -338,6 +358,28 @@ def test_a_share_is_the_childs_even_when_its_parent_spends_the_rest() -> None:
     assert alpha.release(chain(child), 2) == {Resource.ROWS: 1}
     assert alpha.release(chain(child), 2) == {Resource.ROWS: 0}
     assert alpha.left(chain(parent)) == {Resource.ROWS: 1}
+
+
+def test_what_is_left_at_an_end_elsewhere_goes_back_the_way_it_came() -> None:
+    meters = [Meter(key.public) for key in KEYS]
+    token = granted({Resource.ROWS: 10}).append(
+        PERSON, KEYS[0].public, Caveats(budget={Resource.ROWS: 8})
+    )
+    meters[0].fund(chain(token))
+    there = hand_on(token, KEYS[0], KEYS[1].public, meters[0], payer=b"a")
+    further = hand_on(there, KEYS[1], KEYS[2].public, meters[1], payer=b"a")
+    meters[2].debit(chain(further), {Resource.ROWS: 3})
+    handed = meters[2].hand_back(chain(further), 1)
+    assert handed == (chain(further), {Resource.ROWS: 5})
+    assert meters[2].left(chain(further)) == {Resource.ROWS: 0}
+    assert meters[1].reclaim(chain(further), most={Resource.ROWS: 5}) == {Resource.ROWS: 5}
+    assert meters[1].reclaim(chain(further), most={Resource.ROWS: 5}) == {}
+    assert meters[1].hand_back(chain(there), 1) == (chain(there), {Resource.ROWS: 5})
+    meters[0].reclaim(chain(there), most={Resource.ROWS: 500})
+    meters[0].release(chain(token), 1)
+    assert meters[0].hand_back(chain(token), 1) is None
+    parent = VerifiedChain(token.root, token.blocks[:1])
+    assert meters[0].left(parent) == {Resource.ROWS: 10}, "a liar gets back at most what went"
 
 
 def test_a_share_that_is_not_there_is_refused() -> None:

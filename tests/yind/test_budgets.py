@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 import trio.testing
@@ -15,6 +16,7 @@ from capabilities.tokens import Token
 from cli.cluster import ALL_VERBS
 from datomstore.value import Keyword, Map
 from protocol.errors import RemoteError
+from yind.authority import Return
 
 ASK = '(count (q \'[:find ?n :where [_ :n ?n]] "facts"))'
 TOUR = f"""
@@ -222,4 +224,32 @@ async def test_a_crash_around_a_hop_refunds_nothing_twice(tmp_path: Path, when: 
         place, row = await settled(nodes, agent)
         assert place == "beta", row["reason"]
         assert (row["state"], "has 9 rows left" in row["reason"]) == ("paused", True)
+        assert left(nodes, "alpha", token, agent) == {Resource.ROWS: 0}
+
+
+async def test_what_is_left_at_an_end_elsewhere_comes_home(tmp_path: Path) -> None:
+    source = f'(do (hop! "beta") {ASK} (hop! "gamma") {ASK})'
+    async with fleet(tmp_path, "alpha", "beta", "gamma") as nodes:
+        await load(nodes)
+        token = budgeted(nodes, rows=100)
+        agent = await nodes.spawn("alpha", source, token, paused=True)
+        share = nodes.delegate(token, "alpha", agent, budget={Resource.ROWS: 50})
+        await nodes.ask("alpha", "agent.resume", id=agent.hex(), tokens=(share,))
+        place, row = await settled(nodes, agent)
+        assert (place, row["state"]) == ("gamma", "done"), row["reason"]
+        with trio.fail_after(20):
+            while left(nodes, "alpha", token, agent) != {Resource.ROWS: 80}:
+                await trio.testing.wait_all_tasks_blocked(0.01)
+
+
+async def test_nobody_but_who_was_given_a_budget_returns_it(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        token = budgeted(nodes, rows=100)
+        agent = await nodes.spawn("alpha", '(do (hop! "beta") (loop [] (recur)))', token)
+        await nodes.until("alpha", agent, "moved")
+        (row,) = (await nodes.ask("beta", "agent.tokens", id=agent.hex()))["value"]
+        tip = Token.from_bytes(row["token"]).ids[-1]
+        forged = Return(bytes(32), bytes(32), tip, row["token"], {2: 100})
+        with pytest.raises(RemoteError, match="by who was given it"):
+            await nodes.ask("alpha", "budget.return", **{"return": msgspec.msgpack.encode(forged)})
         assert left(nodes, "alpha", token, agent) == {Resource.ROWS: 0}
