@@ -38,6 +38,7 @@ from yind.clock import Clock
 from yind.code import CodeLibrary
 from yind.config import AgentLimits
 from yind.costs import cost_of_answer, cost_of_facts
+from yind.departures import Forced
 from yind.effects import Effects, verbs_of
 from yind.errors import AdmissionRefused, AgentState, Denied, RequestInvalid
 from yind.fields import Answer, Fields
@@ -569,10 +570,21 @@ class Control:
         return summary(agent)
 
     async def agent_reclaim(self, session: Session, fields: Fields, send: SendItem) -> object:
-        """Take back an agent that waits for a node which is gone for good. There may be two of it then."""
+        """Take back an agent that waits for a node which is gone for good. There may be two of it then.
+
+        With `tokens` it gets these in place of its own, which are no good for travelling any more.
+        """
         agent = self._agent(session, fields, Verb.SPAWN)
         self._allow(session, Verb.MIGRATE, self._node)
-        await self._migration.reclaim(agent, session.peer.text)
+        if not self._migration.holds(agent):
+            raise AgentState(f"agent {agent.text_id} does not wait for another node")
+        tokens = fields.items("tokens", ())
+        if len(tokens) > TOKENS_PER_AGENT_MAX:
+            raise RequestInvalid(f"an agent holds at most {TOKENS_PER_AGENT_MAX} tokens")
+        given = [self._verify_for(agent.record.id, token) for token in tokens]
+        self._authority.fund(agent, given)
+        kept = [bytes(token) for token in tokens]  # type: ignore[call-overload]
+        await self._migration.reclaim(agent, Forced(session.peer.text, given, kept))
         return summary(agent)
 
     async def agent_hops(self, session: Session, fields: Fields, send: SendItem) -> object:

@@ -11,13 +11,15 @@ they are done, and one task reminds all targets that have not answered.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import NamedTuple
 
 import msgspec
 import structlog
 import trio
 
+from capabilities.handles import Handle
 from capabilities.keys import PublicKey
 from capabilities.membership import Member
 from capabilities.tokens import Token
@@ -63,6 +65,14 @@ class Departure:
         self.unsent: deque[HandOff] = deque()  # what a task sends as soon as it can
 
 
+class Forced(NamedTuple):
+    """A person's word that an agent is to be taken back, and the tokens it gets in place of its own, if any."""
+
+    who: str
+    tokens: Sequence[Handle] = ()
+    token_bytes: Sequence[bytes] = ()  # of the same tokens
+
+
 class Departures:
     """All agents on their way out of one node."""
 
@@ -84,7 +94,7 @@ class Departures:
         self._journeys = journeys
         self._under_way: dict[bytes, Departure] = {}
         self._code_sent: Counter[tuple[PublicKey, bytes]] = Counter()
-        self._forced_by: dict[bytes, str] = {}  # agent -> the person who takes it back
+        self._forced: dict[bytes, Forced] = {}
         self._nursery: trio.Nursery | None = None
         self._ready: Callable[[Agent], None] = lambda agent: None
 
@@ -190,15 +200,16 @@ class Departures:
         if not paused:
             self._ready(agent)
 
-    async def reclaim(self, agent: Agent, who: str) -> None:
+    async def reclaim(self, agent: Agent, forced: Forced) -> None:
         """Take back an agent whose target is gone for good, as a person says. Raises AgentState when that is too late.
 
-        There may be two of it from here on; that is noted in the audit stream.
+        There may be two of it from here on; that is noted in the audit stream. Its tokens say that it was given away,
+        so with them it stays here; with new ones it may travel.
         """
         departure = self._under_way.get(agent.record.id)
         if departure is None or not departure.source.durable:
             raise AgentState(f"agent {agent.text_id} does not wait for another node")
-        self._forced_by[agent.record.id] = who
+        self._forced[agent.record.id] = forced
         self._tell(departure, handoff.Force())
         await departure.over.wait()
         if departure.refusal is None or departure.refusal.code != handoff.FORCED[0]:
@@ -316,10 +327,10 @@ class Departures:
         if isinstance(record, handoff.Gone):
             hop = self._hop(departure)
             self._mark_gone(departure)
-        elif isinstance(record, handoff.Aborted | handoff.Reclaimed):
+        elif isinstance(record, handoff.Aborted):
             self._authority.take_back(departure.agent, departure.offer.tokens)
-        if isinstance(record, handoff.Reclaimed):
-            self._note_force(departure)
+        elif isinstance(record, handoff.Reclaimed):
+            self._take_by_force(departure)
 
         def stage(batch: Batch) -> None:
             if isinstance(record, handoff.Reclaimed):
@@ -345,12 +356,19 @@ class Departures:
         gone = isinstance(record, handoff.Gone)
         self._agents.submit_frozen(departure.agent, stage, done, later=gone)
 
-    def _note_force(self, departure: Departure) -> None:
+    def _take_by_force(self, departure: Departure) -> None:
+        """Give the agent what it needs to go on, and note that there may be two of it."""
         agent = departure.agent
-        who = self._forced_by.pop(agent.record.id)
-        reason = f"possible duplicate: taken back from {departure.target} by force, by {who}"
+        forced = self._forced.pop(agent.record.id)
+        if forced.tokens:  # what its own are worth is where they went
+            agent.tokens = list(forced.tokens)
+            agent.record.tokens = list(forced.token_bytes)
+            self._authority.hold_memory(agent)
+        else:
+            self._authority.take_back(agent, departure.offer.tokens)
+        reason = f"possible duplicate: taken back from {departure.target} by force, by {forced.who}"
         self._authority.accept(agent.text_id, "reclaim", departure.target, reason)
-        _log.warning("taken back by force", agent=agent.text_id, target=departure.target, by=who)
+        _log.warning("taken back by force", agent=agent.text_id, target=departure.target)
 
     def _mark_gone(self, departure: Departure) -> None:
         agent = departure.agent

@@ -32,7 +32,7 @@ from yind.cesk import Machine
 from yind.clock import Clock
 from yind.code import CodeLibrary
 from yind.config import AgentLimits
-from yind.departures import HOP_TABLE, RECORD_TABLE, Departures
+from yind.departures import HOP_TABLE, RECORD_TABLE, Departures, Forced
 from yind.errors import AdmissionRefused, AgentState, HopRefused
 from yind.forgetting import Forgetting
 from yind.journeys import Journeys, Stage
@@ -151,11 +151,11 @@ class Migration:
         except HopRefused as refusal:
             raise await self._explained(refusal, agent, target) from refusal
 
-    async def reclaim(self, agent: Agent, who: str) -> None:
+    async def reclaim(self, agent: Agent, forced: Forced) -> None:
         """Take back an agent whose target is gone for good; noted as a possible duplicate. Raises AgentState."""
         if self._arrivals.expects(agent.record.id):
             raise AgentState(f"agent {agent.text_id} is on its way back")
-        await self._departures.reclaim(agent, who)
+        await self._departures.reclaim(agent, forced)
 
     def message(self, channel: Channel, message: HandOff) -> None:
         """Take a message of a hand-off from another node; anybody else's is refused."""

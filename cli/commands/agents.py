@@ -435,10 +435,23 @@ def kill(ctx: click.Context, agents: tuple[str, ...], reason: str) -> None:
     help="First take it back from a node that was offered it and is gone for good. If that node has taken it, there "
     "are two of it; the audit stream says so.",
 )
+@click.option(
+    "--token",
+    "tokens",
+    multiple=True,
+    metavar="@FILE|-",
+    help="With --force: a token for the agent in place of its own, with which it cannot travel any more.",
+)
 @output_option
 @click.pass_context
 def migrate(
-    ctx: click.Context, agent: str, node: str | None, force: bool, output: str, as_json: bool
+    ctx: click.Context,
+    agent: str,
+    node: str | None,
+    force: bool,
+    tokens: tuple[str, ...],
+    output: str,
+    as_json: bool,
 ) -> None:
     """Move an agent to another node, where it goes on at the same step.
 
@@ -447,6 +460,9 @@ def migrate(
     cluster = cluster_of(ctx)
     if node is None and not force:
         raise click.UsageError("NODE is missing; only with --force may an agent stay where it is")
+    if tokens and not force:
+        raise click.UsageError("only with --force does an agent get other tokens")
+    opened = [read_token(token) for token in tokens]
     if node is not None:
         cluster.node(node)
     place, row = find_agent(cluster, agent)
@@ -454,7 +470,9 @@ def migrate(
     with connected(cluster, place) as client:
         if force:
             from_whom = row["travelling_to"]
-            row = client.request("agent.reclaim", Map(body))
+            key = cluster.node(place).key
+            given = tuple(delegate(cluster, token, key, row["id"]) for token in opened)
+            row = client.request("agent.reclaim", Map({**body, "tokens": given}))
             note(f"taken back: {from_whom} may be running it, too; see yin audit --agent {agent}")
         if node not in (None, place) or not force:
             row = client.request("agent.migrate", Map({**body, "node": node}), timeout_s=None)

@@ -95,6 +95,34 @@ async def test_an_agent_taken_back_by_force_goes_on_and_that_is_on_record(
         assert reason.startswith("possible duplicate: taken back from beta by force, by ")
 
 
+ONWARD = """
+(hop! "beta")
+(try (hop! "gamma") (catch Exception e nil))
+[(try (hop! "alpha") (catch Exception e "stays")) (here)]
+"""
+
+
+@pytest.mark.parametrize("renewed", [False, True])
+async def test_an_agent_taken_back_travels_on_with_tokens_of_the_person_only(
+    tmp_path: Path, renewed: bool
+) -> None:
+    async with fleet(tmp_path, "alpha", "beta", "gamma") as nodes:
+        deaf_to_go(nodes.nodes["gamma"])
+        agent = await nodes.spawn("alpha", ONWARD, nodes.token())
+        departures: Departures = nodes.nodes["beta"].migration._departures
+        with trio.fail_after(30):
+            while not _is_given(departures, agent):
+                await trio.testing.wait_all_tasks_blocked()
+        await nodes.crash("gamma")
+        tokens = (nodes.delegate(nodes.token(), "beta", agent),) if renewed else ()
+        await nodes.ask("beta", "agent.reclaim", id=agent.hex(), tokens=tokens)
+        with trio.fail_after(30):
+            place, row = await nodes.settled("beta", agent)
+        assert row["state"] == "done", (row["reason"], row["fault"])
+        expected = ("alpha", '["alpha" "alpha"]') if renewed else ("beta", '["stays" "beta"]')
+        assert (place, row["result"]) == expected
+
+
 async def test_an_agent_that_waits_for_nobody_cannot_be_taken_back(tmp_path: Path) -> None:
     async with fleet(tmp_path, "alpha") as nodes:
         agent = await nodes.spawn("alpha", "(sleep 60000)", nodes.token())
