@@ -76,8 +76,13 @@ class Receipt:
     def of(token: Token, giver: PublicKey) -> Receipt:
         """Return the receipt that the last block of a token is. Raises TokenInvalid when the giver did not sign it."""
         body, signature = token.signed[-1]
-        previous = token.ids[-2] if len(token.ids) > 1 else token.root.bytes
-        return Receipt(giver, previous, body, signature)
+        return Receipt(giver, _before_last(token), body, signature)
+
+    @staticmethod
+    def bytes_of(token: Token) -> bytes:
+        """Return the encoding of the receipt that the last block of a verified token is, not checked again."""
+        body, signature = token.signed[-1]
+        return encode([_before_last(token), body, signature])
 
     @property
     def leg(self) -> tuple[PublicKey, int | None, bytes | None]:
@@ -110,3 +115,7 @@ class Receipt:
             body,
             octets(signature, SIGNATURE_SIZE, "the signature"),
         )
+
+
+def _before_last(token: Token) -> bytes:
+    return token.blocks[-2].id if len(token.blocks) > 1 else token.root.bytes

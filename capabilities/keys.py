@@ -69,7 +69,7 @@ class PublicKey:
     @property
     def text(self) -> str:
         """Return the key as people copy it: base32 with a checksum, 55 characters."""
-        return base64.b32encode(self.bytes + _check(self.bytes)).decode().rstrip("=").lower()
+        return _text(self.bytes)
 
     @staticmethod
     def parse(text: str) -> PublicKey:
@@ -92,6 +92,11 @@ class PublicKey:
 
     def __repr__(self) -> str:
         return f"PublicKey({self.text})"
+
+
+@lru_cache(maxsize=4096)
+def _text(raw: bytes) -> str:
+    return base64.b32encode(raw + _check(raw)).decode().rstrip("=").lower()
 
 
 def _check(raw: bytes) -> bytes:

@@ -196,7 +196,7 @@ class Authority:
         made: list[bytes] = []
         try:
             for data in agent.record.tokens:
-                token = self._cache.whole(data) or Token.from_bytes(data)
+                token = self._token(data)
                 handed = hand_on(
                     token,
                     self._signer(token),
@@ -502,16 +502,28 @@ class Authority:
         """Note a refusal that was decided elsewhere, such as a token that did not verify."""
         self.audit.note(Decision(who, verb, resource, False, reason, None, self._clock.now_ms()))
 
+    def _token(self, data: bytes) -> Token:
+        """Return a token whose bytes this node has verified, or made."""
+        return self._cache.whole(data) or Token.from_bytes(data)
+
+    def expiry_s(self, tokens: Iterable[bytes]) -> int:
+        """Return when the last of tokens that this node made expires, in seconds since 1970; 0 for none."""
+        chains = [self._token(data).blocks for data in tokens]
+        ends = [
+            [block.caveats.exp for block in blocks if block.caveats.exp is not None]
+            for blocks in chains
+        ]
+        return max((min(chain) for chain in ends if chain), default=0)
+
     def arrival(self, data: bytes, token: VerifiedChain, who: str, node: str) -> None:
         """Note who gave this node an agent, at which epoch and in which state, with the block that was signed as proof."""
         giver, last = token.blocks[-2].key, token.blocks[-1]
-        receipt = Receipt.of(Token.from_bytes(data), giver)
         facts = {
             "from": giver.text,
             "to": last.key.text,
             "epoch": last.caveats.epoch,
             "state": last.caveats.state,
-            "receipt": receipt.to_bytes(),
+            "receipt": Receipt.bytes_of(self._token(data)),
         }
         more = tuple((Keyword(f"audit/{name}"), v) for name, v in facts.items() if v is not None)
         now_ms = self._clock.now_ms()

@@ -22,7 +22,6 @@ import trio
 from capabilities.handles import Handle
 from capabilities.keys import PublicKey
 from capabilities.membership import Member
-from capabilities.tokens import Token
 from datomstore.batch import Batch
 from protocol import handoff
 from protocol.errors import ProtocolError
@@ -376,7 +375,7 @@ class Departures:
         if agent.record.state is not State.MOVED:
             agent.become(State.MOVED, self._clock.now_ms(), f"to {departure.target}")
             agent.record.moved_to = departure.target
-            agent.record.expires_s = _expiry_s(departure.offer.tokens)
+            agent.record.expires_s = self._authority.expiry_s(departure.offer.tokens)
             agent.record.tokens, agent.tokens = [], []
             agent.notify_state()
 
@@ -427,13 +426,3 @@ class Departures:
             _log.info(
                 "a hand-off waits", agent=agent.text_id, target=departure.target, why=str(error)
             )
-
-
-def _expiry_s(tokens: tuple[bytes, ...]) -> int:
-    """Return when the last of these tokens expires, in seconds since 1970; 0 for none."""
-    chains = [Token.from_bytes(data).blocks for data in tokens]
-    ends = [
-        [block.caveats.exp for block in blocks if block.caveats.exp is not None]
-        for blocks in chains
-    ]
-    return max((min(chain) for chain in ends if chain), default=0)
