@@ -205,3 +205,18 @@ async def test_a_ticket_asks_for_the_right_to_admit(tmp_path: Path) -> None:
                 await channel.request("ticket.issue")
             with pytest.raises(RemoteError, match="admit on node alpha"):
                 await channel.request("ticket.list")
+
+
+async def test_a_ticket_is_good_under_the_key_that_it_names_while_that_holds(
+    tmp_path: Path,
+) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        await appoint(nodes, "alpha")
+        before = await ticket_of(nodes, "alpha")
+        await nodes.ask("alpha", "node.rotate", overlap_s=3600)
+        after = await ticket_of(nodes, "alpha")
+        assert before.node != after.node
+        assert isinstance(await applied(before), Admission)
+        assert isinstance(await applied(after, "epsilon", PrivateKey.generate()), Admission)
+        members = nodes.nodes["alpha"].members.current
+        assert {member.name for member in members} >= {"delta", "epsilon"}

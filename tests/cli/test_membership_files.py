@@ -1,0 +1,75 @@
+"""The cluster's folder, when what a person began with its keys was interrupted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from commands import code_of
+
+from capabilities.keys import PrivateKey, load_private, save_private
+from capabilities.statements import Succession, sign
+from cli.cluster import add_node, create, now_s, open_cluster
+from cli.errors import CliError, Exit
+from cli.membership import join, remove, rotate_root
+
+
+def test_another_root_says_again_what_the_first_one_said(tmp_path: Path) -> None:
+    cluster = create(tmp_path, name="test", now_s=now_s())
+    old = cluster.root_key
+    cluster = rotate_root(cluster, 3600)
+    members = open_cluster(tmp_path).members
+    assert members.former_root == old.public
+    assert members.root == cluster.root_key.public == cluster.operator_token.root
+    later = cluster.ledger.at(now_s() + 3601)
+    assert later.roots == {members.root}
+    assert [member.name for member in later] == ["operator"]
+    with pytest.raises(CliError, match="nobody follows a follower"):
+        rotate_root(cluster, 3600)
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_a_rotation_that_was_interrupted_is_finished_if_it_was_announced(
+    tmp_path: Path, announced: bool
+) -> None:
+    cluster = create(tmp_path, name="test", now_s=now_s())
+    old, new = cluster.root_key, PrivateKey.generate()
+    save_private(tmp_path / "root.key.next", new)
+    if announced:
+        step = Succession(old.public, new.public, now_s(), now_s() + 3600, 1)
+        cluster.say(sign(step, old, new))
+    opened = open_cluster(tmp_path)
+    root = (new if announced else old).public
+    assert load_private(tmp_path / "root.key").public == root
+    assert opened.members.root == opened.operator_token.root == root
+
+
+def test_who_was_removed_may_come_back_with_another_record(tmp_path: Path) -> None:
+    cluster = create(tmp_path, name="test", now_s=now_s())
+    member = add_node(cluster, "alpha", listen="127.0.0.1:0")
+    remove(cluster, "alpha")
+    assert cluster.nodes() == []
+    assert cluster.ledger.at(now_s()).of_key(member.key) is None
+    with pytest.raises(CliError) as refused:
+        remove(cluster, "alpha")
+    assert refused.value.exit_code is Exit.NOT_FOUND
+
+
+@pytest.mark.parametrize("ticket", ["", "x", "a:1#b#c", "a:1##", "127.0.0.1:1#" + "a" * 55 + "#aa"])
+def test_what_is_no_ticket_is_not_tried(tmp_path: Path, ticket: str) -> None:
+    with pytest.raises(CliError, match="ticket") as refused:
+        join(ticket, tmp_path, name="delta", listen="h:1", address="h:1", root=None)
+    assert refused.value.exit_code is Exit.USAGE
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["cluster appoint", "cluster ticket", "cluster rotate", "cluster sync", "node rotate", "join"],
+)
+def test_every_command_about_members_explains_itself(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert code_of(*command.split(), "--help") == 0
+    printed = capsys.readouterr().out
+    assert "--json" in printed
