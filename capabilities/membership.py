@@ -81,6 +81,11 @@ class Membership:
     members: Mapping[Slot, Member] = field(default_factory=dict)
     appointments: Mapping[PublicKey, Appointment] = field(default_factory=dict)
     next_change_s: int | None = None  # when the same set will mean something else
+    _of_key: dict[PublicKey, Member] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        found = {key: member for member in self.members.values() for key in member.keys}
+        object.__setattr__(self, "_of_key", found)
 
     @property
     def roots(self) -> frozenset[PublicKey]:
@@ -96,7 +101,7 @@ class Membership:
 
     def of_key(self, key: PublicKey) -> Member | None:
         """Return the member that has a key, or had it before a rotation that is not over."""
-        return next((member for member in self if key in member.keys), None)
+        return self._of_key.get(key)
 
     def certificates(self) -> list[bytes]:
         """Return all certificates that let somebody connect."""

@@ -87,6 +87,7 @@ class Peers:
             None
         )  # told of every new connection to a node
         self._server: ssl.SSLContext
+        self._door_is_open = False
         members.listen(self._follow)
 
     def node_names(self) -> list[str]:
@@ -151,6 +152,7 @@ class Peers:
         """Let in who is a member now, and nobody else; hold a connection to every node."""
         now, former = self._identity.now, self._identity.former
         trusted, applicants = membership.certificates(), self._admits()
+        self._door_is_open = applicants
         named = {}
         if former is not None:
             named[server_name(former.public)] = server_context(
@@ -194,6 +196,8 @@ class Peers:
         )
 
     def _current_context(self) -> ssl.SSLContext:
+        if self._admits() != self._door_is_open:  # the last ticket is over
+            self.renew()
         return self._server
 
     def _nonce(self) -> bytes:

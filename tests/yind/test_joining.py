@@ -49,6 +49,14 @@ async def sent(ticket: Ticket, data: bytes) -> Answer:
     return decode_answer(answer)
 
 
+async def closed_door(ticket: Ticket) -> bool:
+    try:
+        await sent(ticket, b"?")
+    except (AuthenticationFailed, Unreachable):
+        return True
+    return False
+
+
 async def refusals(nodes: Fleet, name: str) -> list[str]:
     stream = nodes.nodes[name].streams.get("audit")
     rows = {d.e: {} for d in stream.db().datoms()}  # type: ignore[var-annotated]
@@ -166,11 +174,14 @@ async def test_a_ticket_holds_for_its_time_and_its_name(tmp_path: Path) -> None:
             assert isinstance(answer, Rejection)
             assert why in answer.message
         assert isinstance(await applied(named), Admission)
-        over = await ticket_of(nodes, "alpha")
-        joining = nodes.nodes["alpha"].joining
-        joining._tickets[over.id].until_s = now_s() - 1
+        over, good = await ticket_of(nodes, "alpha"), await ticket_of(nodes, "alpha")
+        tickets = nodes.nodes["alpha"].joining._tickets
+        tickets[over.id].until_s = now_s() - 1
         answer = await applied(over, "epsilon", PrivateKey.generate())
         assert answer == Rejection("join/ticket", "the ticket is over")
+        for ticket in (named, good):
+            tickets[ticket.id].until_s = now_s() - 1
+        assert await closed_door(over)
         taken = await applied(await ticket_of(nodes, "alpha"), "alpha", PrivateKey.generate())
         assert isinstance(taken, Rejection)
         assert "taken" in taken.message
