@@ -103,6 +103,7 @@ class Waits(System):
     """The system's clock, whose chance is always the most; counts how often it was asked."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.count = 0
 
     def random_double(self) -> float:
