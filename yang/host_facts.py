@@ -14,7 +14,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from datomstore import edn
 from datomstore.datom import Datom
+from datomstore.errors import DatomstoreError
 from datomstore.value import Keyword, Map, Symbol
 from yang.analysis import TX, Analysis, Ast
 from yang.queries import gives_only_aggregates
@@ -102,13 +104,23 @@ def query_datoms(ast: Ast) -> list[Datom]:
     """Return, for every literal that is a query, which of its inputs are streams, and what it gives."""
     facts: list[Datom] = []
     for node in ast.nodes("literal"):
-        query = ast.item(node).scalars[0]
+        query = _read(ast.item(node).scalars[0])
         positions = source_positions(query)
         facts += [Datom(node, QUERY_SOURCE, position, TX, True) for position in positions]
         if positions:
             given = ONLY_AGGREGATES if gives_only_aggregates(query) else ROWS
             facts.append(Datom(node, QUERY_RETURNS, given, TX, True))
     return facts
+
+
+def _read(value: object) -> object:
+    """Return a query that is a text as the form it is read as."""
+    if isinstance(value, str) and value.lstrip().startswith(("[:find", "{:find")):
+        try:
+            return edn.read(value)
+        except DatomstoreError:
+            return None
+    return value
 
 
 def source_positions(query: object) -> list[int]:

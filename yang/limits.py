@@ -23,6 +23,8 @@ NAME_LENGTH_MAX = 1_000  # characters of a name in shipped bytes
 POSITION_MAX = (1 << 31) - 1  # a line or column in shipped bytes
 ERRORS_SHOWN_MAX = 20  # of one source text; what follows is mostly their echo
 FOLDED_BYTES_MAX = 256  # of a constant that a call is compiled as, in canonical form
+ASKED_FACTS_MAX = 2_000_000  # of what passes said of programs that queries asked about, in memory
+ASKED_NODES_MAX = 100_000  # of programs that one query has analysed: some 1 s; the next one goes on
 UNITS_BYTES_MAX = 64 << 20  # of what was derived of units, in memory: some 100,000 lines
 # Of one kind in the cache folder: versions of this package that a user has side by side.
 KEPT_FILES_MAX = 8

@@ -55,7 +55,12 @@ class Pass(NamedTuple):
 
 # ORDER: a pass stands behind those it needs.
 _TABLE = (
-    Pass("tail", (), ("tail", "target", "discarded", "last", "yields")),
+    Pass(
+        "tail",
+        (),
+        ("tail", "target", "discarded", "last", "yields", "tail-call"),
+        (("tail-call", "call/tail?", 1),),
+    ),
     Pass(
         "names",
         ("tail",),
@@ -70,6 +75,12 @@ _TABLE = (
             "argument-count",
             "own-argument-count",
         ),
+    ),
+    Pass(
+        "liveness",
+        ("tail", "names"),
+        ("use", "live-after", "last-use"),
+        (("last-use", "variable/last-use", 1),),
     ),
     Pass("flow", ("callgraph", "tail", "names"), ("comes-from", "passes-on", "renewed")),
     Pass(
@@ -180,11 +191,13 @@ RELATIONS: dict[str, Pass] = {relation: row for row in _TABLE for relation in ro
 
 _MANY = {Keyword("db/cardinality"): Keyword("db.cardinality/many")}
 _REF = {Keyword("db/valueType"): Keyword("db.type/ref")}
-# Attributes of derived facts; those of `yang.vocabulary` with the same name are less exact, and give way.
+# Attributes of derived facts. In the stream `code` the same names are derived when a query asks (`yang.asked`).
 SCHEMA: dict[Keyword, dict[Keyword, Any]] = {
     Keyword("storage/class"): _MANY,
     Keyword("scope/free"): _REF | _MANY,
     Keyword("fold/value"): {},
+    Keyword("call/tail?"): {},
+    Keyword("variable/last-use"): _REF | _MANY,
     Keyword("call/target"): _REF | _MANY,
     Keyword("fn/calls"): _REF | _MANY,
     Keyword("fn/recursion-group"): _REF,

@@ -9,12 +9,23 @@ from __future__ import annotations
 
 from functools import cache
 
+from datomstore.database import Database
+from datomstore.datalog.derivations import Lookup, provide
 from datomstore.edn import read, write
 from datomstore.schema import RULE
 from datomstore.value import Keyword, Map
 from yang import rules
 
 FILE = "vocabulary.edn"
+
+
+def _lookup(database: Database) -> Lookup:
+    from yang.asked import Asked  # the passes take as long to import as the compiler
+
+    return Asked(database).values
+
+
+provide(_lookup)
 
 
 @cache

@@ -566,7 +566,13 @@ FUNCTIONS |= {
 }
 
 # Functions whose first argument is a source: the step gives them a look-up (entity, attribute) -> values.
-SOURCE_FUNCTIONS = frozenset({"get-else", "get-some", "missing?", "ordered", "fulltext"})
+SOURCE_FUNCTIONS = frozenset({"get-else", "get-some", "missing?", "ordered", "fulltext", "derived"})
 
 # Functions that only ever return values that are in the query or in a source already, or parts of these.
-CLOSED_FUNCTIONS = SOURCE_FUNCTIONS | {"ground", "identity", "untuple", "min", "max"}
+CLOSED_FUNCTIONS = (SOURCE_FUNCTIONS - {"derived"}) | {
+    "ground",
+    "identity",
+    "untuple",
+    "min",
+    "max",
+}

@@ -16,6 +16,7 @@ from datomstore.datalog import vectors
 from datomstore.datalog._kernel import Table
 from datomstore.datalog.budget import Meter
 from datomstore.datalog.builtins import FUNCTIONS, FunctionError
+from datomstore.datalog.derivations import lookup_in
 from datomstore.datalog.errors import BudgetExceeded, QueryError
 from datomstore.datalog.extents import Extent
 from datomstore.datalog.fulltext import search
@@ -566,6 +567,8 @@ class Compute:
             return FUNCTIONS[self.clause.function]
         if self.clause.function == "fulltext":
             return lambda a, text: search(source.database, a, text)
+        if self.clause.function == "derived":
+            return lookup_in(source.database)
         if self.clause.function == "ordered":
             return source.ordered
         if self.clause.function == "missing?":
