@@ -12,6 +12,7 @@ be evaluated within the budget is refused.
 
 from __future__ import annotations
 
+import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from fnmatch import fnmatchcase
@@ -43,7 +44,7 @@ from yang.policy import (
     private_facts,
     read_policy,
 )
-from yang.program import Program
+from yang.program import HASH_SIZE, Program
 from yang.queries import gives_only_aggregates
 from yang.rule_files import RulesInvalid
 from yang.signatures import SIGNATURES
@@ -66,6 +67,7 @@ from yind.limits import (
 PRIVATE = Keyword("db.stream/private")  # a fact that takes the right to change the schema
 LIFETIME_STEP_S = 60  # lifetimes of tokens are rounded up to this, so that verdicts last
 
+PLACE_BYTES_MAX = 1_024  # of a place that verdicts are kept under as it is
 MESSAGE_MAX = 500  # characters of the first violation in a refusal; the wire's reasons have 1 KiB
 FAILURE_HOLDS_MS = 60_000  # what could not be evaluated is not tried again so soon
 
@@ -79,12 +81,21 @@ class Place(NamedTuple):
     standing: bytes  # `Machine.standing`
     begins: bytes = b""  # the one of them that it begins now
 
+    def short(self) -> Place | bytes:
+        """Return what verdicts are kept under: the place, or a hash of one that is long."""
+        if len(self.standing) + HASH_SIZE * len(self.programs) <= PLACE_BYTES_MAX:
+            return self
+        whole = hashlib.sha256(len(self.programs).to_bytes(8, "big"))
+        for part in (*self.programs, self.begins, self.standing):
+            whole.update(len(part).to_bytes(8, "big") + part)
+        return whole.digest()
+
 
 class Key(NamedTuple):
     """What a verdict depends on."""
 
     policies: bytes  # their digest
-    place: Place | None
+    place: Place | bytes | None
     shape: Shape | None
 
 
@@ -157,9 +168,7 @@ class Admission:
         self._limits = limits
         self._policies = read_policies(limits, folder)
         self._verdicts: OrderedDict[object, Judgement] = OrderedDict()
-        self._failed: dict[
-            object, tuple[int, Judgement]
-        ] = {}  # evaluations that failed, until when
+        self._failed: OrderedDict[Key, tuple[int, Judgement]] = OrderedDict()  # until when
         self._codes: OrderedDict[bytes, Code] = OrderedDict()
         self._owners: OrderedDict[tuple[bytes, tuple[bytes, ...]], str] = OrderedDict()
         self._refusals: OrderedDict[bytes, tuple[PublicKey, Map]] = OrderedDict()
@@ -178,6 +187,7 @@ class Admission:
         policies = read_policies(limits, self._folder)
         self._limits, self._policies = limits, policies
         self._verdicts.clear()
+        self._failed.clear()
         self._private.clear()
         return policies
 
@@ -198,7 +208,8 @@ class Admission:
     async def arriving(self, machine: Machine, bearer: Bearer) -> None:
         """Return if an agent that stands somewhere may run here. Raises AdmissionRefused."""
         if self._policies.digest:
-            await self._check(_place_of(machine), machine, bearer)
+            place = await trio.to_thread.run_sync(_place_of, machine)  # a large one takes its time
+            await self._check(place, machine, bearer)
 
     async def beginning(self, bearer: Bearer) -> None:
         """Return if an agent's program may begin here. Raises AdmissionRefused."""
@@ -209,7 +220,7 @@ class Admission:
     async def entering(self, machine: Machine, program: bytes, bearer: Bearer) -> None:
         """Return if an agent may go on with a further program: a session's next, one that it made. Raises AdmissionRefused."""
         if self._policies.digest:
-            now = _place_of(machine)
+            now = await trio.to_thread.run_sync(_place_of, machine)
             place = Place((*now.programs, program), now.standing, program)
             await self._check(place, machine, bearer)
 
@@ -247,10 +258,11 @@ class Admission:
     def _keys(self, policies: Policies, place: Place, bearer: Bearer) -> tuple[Key, ...]:
         """Return what verdicts on an agent depend on: one for the policies of code, one for those of agents."""
         keys: list[Key] = []
+        short = place.short()
         if policies.of_code:
-            keys.append(Key(policies.digest, place, None))
+            keys.append(Key(policies.digest, short, None))
         if policies.of_agents:
-            where = place if policies.agents_and_code else None
+            where = short if policies.agents_and_code else None
             keys.append(Key(policies.digest, where, self._shape(bearer, place.programs)))
         return tuple(keys)
 
@@ -260,7 +272,7 @@ class Admission:
             until_ms, failure = self._failed[key]
             if self._clock.now_ms() < until_ms:
                 return failure
-            del self._failed[key]
+            self._failed.pop(key, None)
         return verdict
 
     def _judged(
@@ -295,6 +307,8 @@ class Admission:
             told = f"the policies cannot be evaluated: {str(error).splitlines()[0]}"
             failure = Judgement((Violation("", told),), count=1)
             self._failed[key] = self._clock.now_ms() + FAILURE_HOLDS_MS, failure
+            if len(self._failed) > REFUSALS_KEPT:
+                self._failed.popitem(last=False)
             return failure
         self._verdicts[key] = verdict
         if len(self._verdicts) > VERDICTS_KEPT:

@@ -208,7 +208,9 @@ class Effects:
             raise
         except DatomstoreError as error:
             self._authority.refund(paid, agent.record.id)
-            raise EffectInvalid(f"transact!: {error}") from error
+            private = self._admission.is_private(stream)
+            told = error.code if private else str(error)  # whose text may have values in it
+            raise EffectInvalid(f"transact!: {told}") from error
 
     async def _streams(self, agent: Agent, machine: Machine, arguments: tuple[object, ...]) -> None:
         readable = [

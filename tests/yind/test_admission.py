@@ -216,6 +216,10 @@ async def test_of_a_private_stream_only_aggregates_are_given(tmp_path: Path, how
         source = f'(hop! "beta") (try {failing} (catch Exception e (ex-message e)))'
         _, result = await done(nodes, await nodes.spawn("alpha", source, nodes.token()))
         assert "ann" not in result, "a failing query tells nothing of its rows"
+        compare = '(transact! "salaries" [[:db/cas 1000 :who "x" "y"] [:db/cas 1000 :much 0 1]])'
+        source = f'(hop! "beta") (try {compare} (catch Exception e (ex-message e)))'
+        _, result = await done(nodes, await nodes.spawn("alpha", source, nodes.token()))
+        assert result == '"transact!: transaction/cas"'
 
 
 async def test_rows_of_a_private_stream_are_found_before_the_agent_is_taken(tmp_path: Path) -> None:
