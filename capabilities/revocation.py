@@ -23,6 +23,8 @@ from capabilities.tokens import Token
 from capabilities.verify import VerifiedChain
 
 D_REVOCATION = b"yin/1/rev\0"
+D_SIGNER = b"yin/1/rvs\0"
+OF_SIGNER = 1  # the kind of statement that is about a signer
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,77 @@ class Revocation:
         return _revocation(decode(data))
 
 
+@dataclass(frozen=True, slots=True)
+class SignerRevocation:
+    """The statement of one key about all blocks that a key signed and that end by a time; its signature has been checked.
+
+    It counts where the revoker is the signer, or signed a block before: so a key that was stolen takes back what it gave,
+    and what it signs later lasts only if it ends later.
+    """
+
+    signer: PublicKey
+    until: int  # blocks that end at this second or before
+    revoker: PublicKey
+    signature: bytes
+
+    def __post_init__(self) -> None:
+        self.revoker.verify(self.signature, _signer_said(self.signer, self.until))
+
+    @staticmethod
+    def sign(revoker: PrivateKey, signer: PublicKey, until: int) -> SignerRevocation:
+        """Return the statement that what `signer` signed is revoked, as far as it ends by a second."""
+        signature = revoker.sign(_signer_said(signer, until))
+        return SignerRevocation(signer, until, revoker.public, signature)
+
+    def revokes(self, chain: VerifiedChain, index: int, lineage: Lineage = NO_LINEAGE) -> bool:
+        """Return whether this takes back a block of a chain."""
+        signers = [chain.root, *(block.key for block in chain.blocks[:index])]
+        if signers[-1] != self.signer or _end(chain, index) > self.until:
+            return False
+        return any(lineage.is_or_follows(self.revoker, key) for key in signers)
+
+    def is_over(self, now_s: int) -> bool:
+        """Return whether every block it is about has ended long ago."""
+        return self.until + REVOCATION_SKEW_S < now_s
+
+    def to_bytes(self) -> bytes:
+        """Return the encoding."""
+        return encode(_signer_parts(self))
+
+
+def statement(data: bytes) -> Revocation | SignerRevocation:
+    """Return the statement of canonical bytes. Raises TokenInvalid, also for a wrong signature."""
+    return _statement(decode(data[: REVOCATION_BYTES_MAX + 1]))  # what is cut off is not canonical
+
+
+def _statement(value: object) -> Revocation | SignerRevocation:
+    parts = array(value, "a revocation", most=5)
+    if len(parts) < 5:
+        return _revocation(value)
+    signer, revoker, signature, until, kind = parts
+    if kind != OF_SIGNER:
+        raise TokenInvalid("the kind of revocation is unknown", why="shape")
+    return SignerRevocation(
+        checked_key(octets(signer, KEY_SIZE, "the signer")),
+        unsigned(until, "an end"),
+        checked_key(octets(revoker, KEY_SIZE, "the revoker")),
+        octets(signature, SIGNATURE_SIZE, "the signature"),
+    )
+
+
+def _signer_parts(one: SignerRevocation) -> list[object]:
+    return [one.signer.bytes, one.revoker.bytes, one.signature, one.until, OF_SIGNER]
+
+
+def _signer_said(signer: PublicKey, until: int) -> bytes:
+    return D_SIGNER + signer.bytes + until.to_bytes(8, "big")
+
+
+def _end(chain: VerifiedChain, index: int) -> int:
+    ends = [block.caveats.exp for block in chain.blocks[0 : index + 1]]
+    return min(end for end in ends if end is not None)
+
+
 def _said(block_id: bytes, until: int | None) -> bytes:
     """Return what is signed: the block, and when it ends, if that is told."""
     return block_id if until is None else block_id + until.to_bytes(8, "big")
@@ -104,6 +177,7 @@ class RevocationSet:
 
     def __init__(self) -> None:
         self._by_block: dict[bytes, dict[PublicKey, Revocation]] = {}
+        self._by_signer: dict[PublicKey, dict[PublicKey, SignerRevocation]] = {}
         self._count = 0
         self.generation = 0  # raised by every statement
         self._lineage = NO_LINEAGE
@@ -120,16 +194,41 @@ class RevocationSet:
         self.generation += 1
         return True
 
+    def add_signer(self, revocation: SignerRevocation) -> bool:
+        """Keep a statement about a signer, unless one by the same revoker says as much; return whether it is new.
+
+        Raises TokenInvalid when the set is full.
+        """
+        kept = self._by_signer.setdefault(revocation.signer, {})
+        before = kept.get(revocation.revoker)
+        if before is not None and before.until >= revocation.until:
+            return False
+        if before is None and self._count >= REVOCATIONS_MAX:
+            raise TokenInvalid(f"the set holds {REVOCATIONS_MAX} revocations already", why="full")
+        kept[revocation.revoker] = revocation
+        self._count += before is None
+        self.generation += 1
+        return True
+
+    def signers(self) -> Iterator[SignerRevocation]:
+        """Yield the statements about signers."""
+        for statements in self._by_signer.values():
+            yield from statements.values()
+
     def forget(self, now_s: int) -> int:
         """Drop statements about blocks that have ended; return how many. The clock must not go back afterwards."""
+        of_signers = [one for one in self.signers() if one.is_over(now_s)]
+        for signer in of_signers:
+            del self._by_signer[signer.signer][signer.revoker]
         over = [one for one in self if one.is_over(now_s)]
         for one in over:
             statements = self._by_block[one.block_id]
             del statements[one.revoker]
             if not statements:
                 del self._by_block[one.block_id]
-        self._count -= len(over)
-        return len(over)
+        gone = len(over) + len(of_signers)
+        self._count -= gone
+        return gone
 
     def __contains__(self, revocation: Revocation) -> bool:
         return revocation.revoker in self._by_block.get(revocation.block_id, {})
@@ -145,10 +244,17 @@ class RevocationSet:
         """Return whether somebody entitled to it has revoked a block of the chain."""
         if index == 0 and chain.root in self._over:
             return True
+        if self._by_signer and self._revokes_signer(chain, index):
+            return True
         statements = self._by_block.get(chain.blocks[index].id)
         return statements is not None and not statements.keys().isdisjoint(
             entitled(chain, index, self._lineage)
         )
+
+    def _revokes_signer(self, chain: VerifiedChain, index: int) -> bool:
+        signer = chain.root if index == 0 else chain.blocks[index - 1].key
+        found = self._by_signer.get(signer, {}).values()
+        return any(one.revokes(chain, index, self._lineage) for one in found)
 
     def follow(self, lineage: Lineage, over: frozenset[PublicKey] = frozenset()) -> None:
         """Let the successors of keys revoke what those might; tokens of roots whose time is over count as revoked."""
@@ -159,12 +265,17 @@ class RevocationSet:
     def encode(self) -> bytes:
         """Return the set as bytes, the same for equal sets."""
         items = sorted(self, key=lambda one: (one.block_id, one.revoker.bytes))
-        return encode([_parts(one) for one in items])
+        signers = sorted(self.signers(), key=lambda one: (one.signer.bytes, one.revoker.bytes))
+        return encode([*map(_parts, items), *map(_signer_parts, signers)])
 
     @staticmethod
     def decode(data: bytes) -> RevocationSet:
         """Return the set of bytes, every signature checked. Raises TokenInvalid."""
         found = RevocationSet()
         for item in array(decode(data), "the revocations", most=REVOCATIONS_MAX):
-            found.add(_revocation(item))
+            one = _statement(item)
+            if isinstance(one, Revocation):
+                found.add(one)
+            else:
+                found.add_signer(one)
         return found

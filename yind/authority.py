@@ -25,7 +25,7 @@ from capabilities.keys import PrivateKey, PublicKey
 from capabilities.limits import REVOCATION_SKEW_S
 from capabilities.lineage import NO_LINEAGE
 from capabilities.membership import Membership
-from capabilities.revocation import Revocation, RevocationSet
+from capabilities.revocation import Revocation, RevocationSet, SignerRevocation
 from capabilities.tokens import Token
 from capabilities.verify import (
     BlockCache,
@@ -93,8 +93,9 @@ class Authority:
     def load(self, batch: Batch) -> None:
         """Read what earlier runs of this node knew."""
         if (revocations := batch.get(TABLE, REVOCATIONS)) is not None:
-            for statement in RevocationSet.decode(revocations):
-                self.revoked.add(statement)
+            kept = RevocationSet.decode(revocations)
+            for statement in [*kept, *kept.signers()]:
+                self.revoke(statement)
         self._meter.load(batch.scan(METER_TABLE))
         self.forget(self._clock.now_ms() // 1000)
 
@@ -133,8 +134,11 @@ class Authority:
         former = self._former
         return former if former is not None and token.holder == former.public else self._key
 
-    def concerns(self, revocation: Revocation, chain: VerifiedChain) -> bool:
+    def concerns(self, revocation: Revocation | SignerRevocation, chain: VerifiedChain) -> bool:
         """Return whether a revocation takes back a block of a chain."""
+        if isinstance(revocation, SignerRevocation):
+            indexes = range(len(chain.blocks))
+            return any(revocation.revokes(chain, index, self._lineage) for index in indexes)
         return revocation.concerns(chain, self._lineage)
 
     # -- tokens --
@@ -387,8 +391,10 @@ class Authority:
         """Let out what an agent spent: its state becomes durable in the transaction at hand."""
         self._meter.settle(agent.record.id)
 
-    def revoke(self, revocation: Revocation) -> bool:
+    def revoke(self, revocation: Revocation | SignerRevocation) -> bool:
         """Take a revocation in and return whether it is new; it counts against tokens its signer may revoke."""
+        if isinstance(revocation, SignerRevocation):
+            return self.revoked.add_signer(revocation)
         return self.revoked.add(revocation)
 
     def revoked_block(self, token: VerifiedChain) -> int | None:

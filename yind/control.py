@@ -21,7 +21,7 @@ from capabilities.caveats import Resource, Verb
 from capabilities.errors import CapabilityError
 from capabilities.handles import Handle
 from capabilities.keys import PublicKey
-from capabilities.revocation import Revocation
+from capabilities.revocation import statement
 from capabilities.tokens import Token, agent_id
 from capabilities.verify import VerifiedToken
 from datomstore.batch import Batch
@@ -609,7 +609,7 @@ class Control:
 
     async def token_revoke(self, session: Session, fields: Fields, send: SendItem) -> object:
         """Take a revocation in; it carries its own authority."""
-        revocation = Revocation.from_bytes(fields.data("revocation"))
+        revocation = statement(fields.data("revocation"))
         if not self._is_node(
             session.peer
         ):  # or anybody could fill the list with statements about nothing

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 
 import trio
 
-from capabilities.revocation import Revocation
+from capabilities.revocation import Revocation, SignerRevocation, statement
 from yind.agent import Agent, State
 from yind.agents import Agents
 from yind.authority import FRESH, Authority
@@ -31,7 +31,7 @@ class Revocations:
 
     # -- taking in --
 
-    async def take(self, statements: Iterable[Revocation]) -> tuple[int, int]:
+    async def take(self, statements: Iterable[Revocation | SignerRevocation]) -> tuple[int, int]:
         """Take statements in, tell the others what is new; return how many are new and how many agents paused.
 
         Raises:
@@ -39,17 +39,17 @@ class Revocations:
         """
         now_s = self._agents.clock.now_ms() // 1000
         lasting = [one for one in statements if not one.is_over(now_s)]
-        fresh = [statement for statement in lasting if self._authority.revoke(statement)]
+        fresh = [one for one in lasting if self._authority.revoke(one)]
         if not fresh:
             return 0, 0
         await self._agents.write(self._authority.write_revocations)
         paused = self.pause_revoked()
-        self.told([statement.to_bytes() for statement in fresh])
+        self.told([one.to_bytes() for one in fresh])
         return len(fresh), paused
 
     async def take_bytes(self, items: Iterable[bytes]) -> int:
         """Take in what another node has told."""
-        new, _ = await self.take([Revocation.from_bytes(item) for item in items])
+        new, _ = await self.take([statement(item) for item in items])
         return new
 
     # -- bounded staleness, and the end of statements --
@@ -116,13 +116,16 @@ class Revocations:
 
     def listed(self, after: bytes) -> tuple[bytes, ...]:
         """Return the next statements of the list, in its order, as bytes."""
-        later = sorted((one for one in self._authority.revoked if _place(one) > after), key=_place)
+        known = [*self._authority.revoked, *self._authority.revoked.signers()]
+        later = sorted((one for one in known if _place(one) > after), key=_place)
         return tuple(one.to_bytes() for one in later[:REVOCATIONS_SHOWN_MAX])
 
     def place(self, item: bytes) -> bytes:
         """Return where a statement stands in that order. Raises TokenInvalid."""
-        return _place(Revocation.from_bytes(item))
+        return _place(statement(item))
 
 
-def _place(statement: Revocation) -> bytes:
-    return statement.block_id + statement.revoker.bytes
+def _place(one: Revocation | SignerRevocation) -> bytes:
+    if isinstance(one, SignerRevocation):
+        return one.signer.bytes + one.revoker.bytes + one.until.to_bytes(8, "big")
+    return one.block_id + one.revoker.bytes

@@ -17,9 +17,9 @@ import click
 
 from capabilities.errors import CapabilityError
 from capabilities.keys import PrivateKey, PublicKey
-from capabilities.revocation import Revocation
+from capabilities.revocation import Revocation, SignerRevocation
 from capabilities.tokens import Token, mint
-from cli.caveats import caveat_options, caveats_of, parse_key
+from cli.caveats import caveat_options, caveats_of, parse_key, parse_moment
 from cli.cluster import Cluster, write_secret
 from cli.commands.granting import COMMANDS
 from cli.connect import cluster_of, connected, find_agent
@@ -28,6 +28,8 @@ from cli.holding import read_token, signer_of
 from cli.output import echo_json, note
 from cli.token_text import token_lines
 from datomstore.value import Map
+
+SIGNER_UNTIL = 2**40  # seconds; later than any token should end
 
 
 @click.group()
@@ -179,15 +181,39 @@ def _names(cluster: Cluster) -> dict[PublicKey, str]:
     type=click.IntRange(0),
     help="Which block. [default: the last, so that its parents live on]",
 )
+@click.option(
+    "--all-of-signer",
+    is_flag=True,
+    help="Everything that the signer of that block has signed, in this token and in others.",
+)
+@click.option(
+    "--ending-by",
+    metavar="TIME",
+    help="With --all-of-signer: only what ends by then, so that what lasts longer holds. [default: whenever it ends]",
+)
 @click.pass_context
-def token_revoke(ctx: click.Context, source: str, block: int | None) -> None:
+def token_revoke(
+    ctx: click.Context, source: str, block: int | None, all_of_signer: bool, ending_by: str | None
+) -> None:
     """Revoke a block of a token, and so everything that was narrowed from it, at every node."""
     cluster = cluster_of(ctx)
     opened = read_token(source)
     index = len(opened.blocks) - 1 if block is None else block
     if index >= len(opened.blocks):
         raise CliError(f"the token has blocks 0 to {len(opened.blocks) - 1}", exit_code=Exit.USAGE)
-    revocation = Revocation.sign(cluster.root_key, opened, index)
+    revocation: Revocation | SignerRevocation = Revocation.sign(cluster.root_key, opened, index)
+    if all_of_signer:
+        signer = opened.root if index == 0 else opened.blocks[index - 1].key
+        until = SIGNER_UNTIL if ending_by is None else parse_moment(ending_by)
+        revocation = SignerRevocation.sign(cluster.root_key, signer, until)
+    _tell_revocation(cluster, revocation, opened)
+    click.echo(opened.ids[index].hex())
+
+
+def _tell_revocation(
+    cluster: Cluster, revocation: Revocation | SignerRevocation, opened: Token
+) -> None:
+    """Tell all nodes; they tell each other what some did not hear. Raises CliError when none answers."""
     missed: list[str] = []
     for member in cluster.nodes():
         try:
@@ -203,7 +229,6 @@ def token_revoke(ctx: click.Context, source: str, block: int | None) -> None:
         raise CliError(
             f"no answer from {', '.join(missed)}", exit_code=Exit.UNREACHABLE, hint="yin up"
         )
-    click.echo(opened.ids[index].hex())
     if missed:
         note(f"not told: {', '.join(missed)}; they hear it from the others when they are back")
 

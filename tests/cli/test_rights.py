@@ -149,6 +149,17 @@ def test_an_agent_whose_token_expired_goes_on_with_a_renewed_one(yin: Yin) -> No
     assert yin("token", "renew", agent).code != 0
 
 
+def test_all_of_a_signer_is_revoked(yin: Yin) -> None:
+    mint(yin, "hand", "--allow", "read:**")
+    for name in ("one", "two"):
+        ok(yin("token", "attenuate", "@hand", "--ttl", "10m", "--out", name))
+    agent = spawned(yin, "-e", "(loop [] (recur))", "--on", "alpha", "--token", "@two")
+    ok(yin("token", "revoke", "@one", "--all-of-signer", "--ending-by", "20m"))
+    assert yin("result", agent).code == 5
+    assert "revoked  block 1" in ok(yin("token", "inspect", "@two", "--node", "beta"))
+    assert "revoked" not in ok(yin("token", "inspect", "@hand", "--node", "beta"))
+
+
 def test_a_sealed_token_is_used_and_not_extended(yin: Yin, place: Path) -> None:
     mint(yin, "open", "--allow", "read:**")
     ok(yin("token", "seal", "@open", "--out", "sealed"))

@@ -9,7 +9,7 @@ import trio
 from fleet import fleet
 
 from capabilities.keys import PrivateKey
-from capabilities.revocation import Revocation
+from capabilities.revocation import Revocation, SignerRevocation
 from datomstore.value import Map
 from protocol.errors import RemoteError
 
@@ -162,3 +162,21 @@ async def test_a_revocation_is_dropped_when_its_block_has_long_ended(tmp_path: P
         alpha.authority.revoked.add(Revocation.sign(root, token, 0))
         assert alpha.authority.revoked.forget(alpha.clock.now_ms() // 1000) == 1
         assert len(alpha.authority.revoked) == 1
+
+
+async def test_all_that_a_key_signed_is_revoked_at_every_node(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        operator = nodes.cluster.operator_key
+        agents = {name: await nodes.spawn(name, ENDLESS, nodes.token()) for name in nodes.nodes}
+        said = SignerRevocation.sign(operator, operator.public, 2**40)
+        body = {
+            "revocation": said.to_bytes(),
+            "token": nodes.delegate(nodes.token(), "alpha", b"a" * 32),
+        }
+        await nodes.ask("alpha", "token.revoke", **body)
+        with trio.fail_after(10):
+            for name, agent in agents.items():
+                await nodes.until(name, agent, "paused")
+        await nodes.crash("beta")
+        await nodes.start("beta")
+        assert len(nodes.nodes["beta"].authority.revoked) == 1
