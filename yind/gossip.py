@@ -57,11 +57,13 @@ class Gossip:
         others: Callable[[], list[str]],
         channel: Callable[[str], Awaitable[Channel]],
         is_node: Callable[[PublicKey], bool],
+        refused: Callable[[str, str], None],
     ) -> None:
         self._spread = spread
         self._others = others
         self._channel = channel
         self._is_node = is_node
+        self._refused = refused  # told who told what was not taken, and why
         self._compared: dict[str, float] = {}  # node -> when our sets were equal last, trio's clock
         self._nursery: trio.Nursery | None = None
 
@@ -163,4 +165,8 @@ class Gossip:
         items = fields.items("items")
         if len(items) > GOSSIP_TOLD_MAX or not all(type(item) is bytes for item in items):
             raise RequestInvalid(f"news is at most {GOSSIP_TOLD_MAX} byte strings")
-        return Map({"new": await self._spread.take_bytes(items)})  # type: ignore[arg-type]
+        try:
+            return Map({"new": await self._spread.take_bytes(items)})  # type: ignore[arg-type]
+        except CapabilityError as error:
+            self._refused(session.peer.text, str(error))
+            raise

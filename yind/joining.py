@@ -148,7 +148,11 @@ class Joining:
         items = fields.items("items")
         if len(items) > GOSSIP_TOLD_MAX or not all(type(item) is bytes for item in items):
             raise RequestInvalid(f"at most {GOSSIP_TOLD_MAX} byte strings at a time")
-        return Map({"new": await self._members.take_said(items)})  # type: ignore[arg-type]
+        try:
+            return Map({"new": await self._members.take_said(items)})  # type: ignore[arg-type]
+        except CapabilityError as error:
+            self._authority.refuse(session.peer.text, "say", self._node, str(error))
+            raise
 
     def _keep(self, batch: Batch, identity: bytes) -> None:
         batch.put(TABLE, identity, msgspec.msgpack.encode(self._tickets[identity]))

@@ -212,6 +212,7 @@ class Node:
             others=self.peers.other_nodes,
             channel=self.peers.channel,
             is_node=self.peers.is_node,
+            refused=lambda who, why: self.authority.refuse(who, "tell", self.config.name, why),
         )
 
     def _verbs(self) -> dict[str, Answer]:

@@ -15,7 +15,7 @@ from capabilities.revocation import Revocation
 from capabilities.statements import Appointment, Power, Record, Statement, Succession, sign
 from capabilities.tokens import mint
 from cli.cluster import now_s
-from datomstore.value import Map
+from datomstore.value import Keyword, Map
 from protocol.errors import AuthenticationFailed, ProtocolError, RemoteError, Unreachable
 
 TOUR = '(do (hop! "beta") (sleep 100) (hop! "alpha") (transact! "s" [{:n 1}]) (here))'
@@ -256,6 +256,12 @@ async def test_a_succession_that_only_one_side_signed_is_not_taken(tmp_path: Pat
         peer = await nodes.nodes["beta"].peers.channel("alpha")
         with pytest.raises(RemoteError, match="no say"):
             await peer.request("cluster.tell", Map({"items": (sign(forged, thief).data,)}))
+        async with nodes.connected("alpha") as channel:
+            with pytest.raises(RemoteError, match="no say"):
+                await channel.request("cluster.say", Map({"items": (sign(forged, thief).data,)}))
+        audit = nodes.nodes["alpha"].streams.get("audit").db()
+        reasons = [datom.v for datom in audit.datoms("aevt", Keyword("audit/reason"))]
+        assert sum("no say in this cluster" in str(reason) for reason in reasons) == 2
 
 
 async def test_a_second_rotation_leaves_nobody_behind(tmp_path: Path) -> None:
