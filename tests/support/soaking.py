@@ -27,7 +27,7 @@ from pathlib import Path
 from daemons import Daemons, daemons
 from proxies import Network, Pair, network
 
-from capabilities.caveats import Caveats, Rights
+from capabilities.caveats import Caveats, Resource, Rights
 from capabilities.tokens import mint
 from cli.cluster import ALL_VERBS, Cluster, add_node, create, free_port
 from cli.commands.agents import spawn_agent
@@ -39,6 +39,7 @@ NODES = ("alpha", "beta", "gamma")
 STEPS_EACH = 50  # a token has at most 64 blocks, and every hop adds one
 STUCK_S = 90.0  # without anything new, when nothing goes wrong any more
 WAVE = 12  # agents that begin together; the next do when half of them have ended
+ROWS_OF_A_STEP = 2  # attributes with values; budgets are just enough, so that none may be lost on the way
 LOOK_S = 1.0  # how often it is asked how far the agents are
 ENDED = frozenset({"done", "failed", "killed", "paused"})
 AGENT = """
@@ -187,7 +188,8 @@ class Soak:
     def _spawn(self, number: int, steps: int) -> bytes:
         name = f"agent-{number}"
         now_s = time.time_ns() // 10**9
-        caveats = Caveats(exp=now_s + 7200, rights=(Rights(ALL_VERBS, "**"),))
+        budget = {Resource.ROWS: ROWS_OF_A_STEP * steps, Resource.HOPS: steps}
+        caveats = Caveats(exp=now_s + 7200, rights=(Rights(ALL_VERBS, "**"),), budget=budget)
         token = mint(self._cluster.root_key, self._cluster.operator_key.public, caveats)
         return spawn_agent(
             self._cluster,
