@@ -14,18 +14,20 @@ from __future__ import annotations
 
 import threading
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 from uuid import UUID
 
 import msgpack
 
+from datomstore import decimals
 from datomstore.errors import DatomstoreError
 from datomstore.limits import CODEC_BIG_INTEGER_MAX, CODEC_DEPTH_MAX
 from datomstore.value import Char, Keyword, List, Map, Set, Symbol
 
 # ORDER: extension numbers; part of the log and wire formats, append only.
-KEYWORD, SYMBOL, CHAR, LIST, MAP, SET, RATIO, BIG_INTEGER, INSTANT, UUID_ = range(1, 11)
+KEYWORD, SYMBOL, CHAR, LIST, MAP, SET, RATIO, BIG_INTEGER, INSTANT, UUID_, DECIMAL = range(1, 12)
 
 
 class CodecError(DatomstoreError):
@@ -97,6 +99,8 @@ def _extension(value: object, depth: int) -> Any:
         return msgpack.ExtType(BIG_INTEGER, _big(value))
     if isinstance(value, Fraction):
         return msgpack.ExtType(RATIO, _pack([value.numerator, value.denominator], depth))
+    if isinstance(value, Decimal):
+        return msgpack.ExtType(DECIMAL, _pack(list(decimals.parts(value)), depth))
     if isinstance(value, Char):
         return msgpack.ExtType(CHAR, value.value.encode())
     if isinstance(value, datetime):
@@ -208,6 +212,8 @@ class _Decoder:
                 return _instant(data)
             case 10:
                 return UUID(bytes=data)
+            case 11:
+                return _decimal(self.decode(data))
         raise ValueError(f"no extension {code}")
 
 
@@ -218,6 +224,15 @@ def _ratio(parts: object) -> Fraction | int:
     if type(numerator) is not int or type(denominator) is not int or denominator < 1:
         raise ValueError("a ratio is two integers, the second above zero")
     return Fraction(numerator, denominator)
+
+
+def _decimal(parts: object) -> Decimal:
+    if not isinstance(parts, tuple) or [type(part) for part in parts] != [int, int]:
+        raise ValueError("a decimal is two integers")
+    try:
+        return decimals.decimal_of(*parts)
+    except decimals.DecimalFault as error:
+        raise ValueError(str(error)) from error
 
 
 def _instant(data: bytes) -> datetime:

@@ -20,6 +20,7 @@ from decimal import Decimal
 from fractions import Fraction
 from uuid import UUID
 
+from datomstore import decimals
 from datomstore.errors import DatomstoreError
 from datomstore.limits import EDN_DEPTH_MAX, EDN_NUMBER_LENGTH_MAX
 from datomstore.value import Char, Keyword, List, Map, Set, Symbol
@@ -84,7 +85,7 @@ _SYMBOLIC = {"Inf": math.inf, "-Inf": -math.inf, "NaN": math.nan}
 # -- single literals --
 
 
-def parse_number(text: str) -> int | float | Fraction | None:
+def parse_number(text: str) -> int | float | Fraction | Decimal | None:
     """Return the number of a literal, or None if the text is none.
 
     Raises:
@@ -105,7 +106,7 @@ def parse_number(text: str) -> int | float | Fraction | None:
     if match := _RADIX.fullmatch(text):
         return _radix(match[1], int(match[2]), match[3])
     if _FLOAT.fullmatch(text):
-        return float(text.rstrip("M"))
+        return decimals.parse(text[:-1]) if text[-1] == "M" else float(text)
     raise ValueError(f"{text!r} is not a number")
 
 
@@ -384,6 +385,8 @@ def _write_atom(value: object) -> str:
             return write_double(value)
         case Fraction():
             return f"{value.numerator}/{value.denominator}"
+        case Decimal():
+            return f"{decimals.write(value)}M"
         case Char():
             return "\\" + _CHAR_NAMES.get(value.value, value.value)
         case bytes():

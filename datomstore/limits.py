@@ -64,3 +64,4 @@ HELD_FACTS_MAX = (
     1 << 21
 )  # live facts that the writer keeps in memory when a merge has taken the rows
 CHECKED_ROWS = 1 << 16  # of a stream that is checked, held at a time
+DECIMAL_DIGITS_MAX = 2_000  # of a decimal, and of its scale: so that no operation on two takes long

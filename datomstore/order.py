@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from decimal import Decimal
 from fractions import Fraction
 from itertools import dropwhile
 from typing import Any
@@ -31,7 +32,7 @@ from datomstore.value import Char, Keyword, Symbol
 INDEXES = {"eavt": "eav", "aevt": "aev", "avet": "ave", "vaet": "vae"}
 _KINDS: tuple[type | tuple[type, ...], ...] = (
     bool,
-    (int, float, Fraction),
+    (int, float, Fraction, Decimal),
     Char,
     str,
     Keyword,
@@ -41,7 +42,7 @@ _KINDS: tuple[type | tuple[type, ...], ...] = (
     bytes,
     tuple,
 )
-_NUMBERS = (int, float, Fraction)
+_NUMBERS = (int, float, Fraction, Decimal)
 _NUMBER, _TUPLE = 1, 9
 
 Key = tuple[object, ...]
@@ -64,6 +65,7 @@ def value_key(value: object) -> Key:
             if rank == _NUMBER:
                 # NaN is no number to compare with: it comes before all of them.
                 size = value if value == value else 0
+                size = Fraction(size) if isinstance(size, Decimal) else size
                 return (rank, value == value, size, _NUMBERS.index(type(value)))
             if rank == _TUPLE:
                 assert isinstance(value, tuple), value

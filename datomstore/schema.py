@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from fractions import Fraction
 from uuid import UUID
 
@@ -73,6 +74,7 @@ PYTHON_TYPES: dict[Keyword, tuple[type, ...]] = {
     LONG: (int,),
     Keyword("db.type/bigint"): (int,),
     Keyword("db.type/ratio"): (int, Fraction),
+    Keyword("db.type/bigdec"): (Decimal,),
     Keyword("db.type/double"): (float,),
     Keyword("db.type/boolean"): (bool,),
     Keyword("db.type/instant"): (datetime,),

@@ -7,6 +7,7 @@ Source: the EDN specification; Clojure's `=` for equality across numbers and seq
 
     nil true false            None True False        vector   tuple
     integer ratio double      int Fraction float     list     List (a tuple)
+    decimal                   Decimal, finite, no -0
     string character          str Char               map set  Map Set
     keyword symbol            Keyword Symbol         instant uuid bytes   datetime UUID bytes
 
@@ -18,10 +19,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
+from decimal import Decimal
 from fractions import Fraction
 from threading import Lock
 from typing import Any, ClassVar
 from uuid import UUID
+
+from datomstore import decimals
 
 
 class _Name:
@@ -147,6 +151,8 @@ def hash_key(value: object) -> object:
         return value
     if isinstance(value, Fraction):
         return (Fraction, value) if value.denominator != 1 else value.numerator
+    if isinstance(value, Decimal):
+        return (Decimal, decimals.normal(value))
     if isinstance(value, datetime):
         return (datetime, value)
     raise TypeError(f"{kind.__name__} is not a value: {value!r}")
@@ -165,6 +171,8 @@ def exact_key(value: object) -> object:
         return value
     if kind is float:
         return (float, value.hex())  # type: ignore[attr-defined]
+    if isinstance(value, Decimal):
+        return (Decimal, decimals.parts(value))
     if kind is tuple or kind is List:
         return (kind, tuple(exact_key(item) for item in value))  # type: ignore[attr-defined]
     if isinstance(value, Map):

@@ -16,12 +16,14 @@ import math
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 from uuid import UUID
 
 import msgpack
 
+from datomstore import decimals
 from datomstore.value import Char, Keyword, List, Map, Set, Symbol
 from yang.errors import ProgramInvalid
 from yang.limits import NAME_LENGTH_MAX, NESTING_MAX, NODE_COUNT_MAX
@@ -46,7 +48,9 @@ from yang.limits import NAME_LENGTH_MAX, NESTING_MAX, NODE_COUNT_MAX
     _BYTES,
     _INSTANT,
     _UUID,
-) = range(18)
+    _DECIMAL,
+) = range(19)
+_PAIRS = {_RATIO, _DECIMAL}  # of two integers
 _COMPOUND = {_VECTOR, _LIST, _MAP, _SET}
 _INT64 = 1 << 63
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -143,6 +147,9 @@ def _put_rare(value: object, out: list[object]) -> list[object]:
             return [value.numerator]
         out.append(_RATIO)
         return [value.numerator, value.denominator]
+    elif isinstance(value, Decimal):
+        out.append(_DECIMAL)
+        return list(decimals.parts(value))
     elif isinstance(value, bytes):
         out += (_BYTES, value)
     elif isinstance(value, datetime):
@@ -159,10 +166,10 @@ def take(scalars: Iterator[object]) -> object:
     open_: list[tuple[int, int, list[object]]] = []  # tag, values expected, values so far
     while True:
         tag = next(scalars)
-        if type(tag) is not int or not 0 <= tag < 18:
+        if type(tag) is not int or not 0 <= tag < 19:
             raise ProgramInvalid(f"no value has the tag {tag!r}")
-        if tag in _COMPOUND or tag == _RATIO:
-            count = 2 if tag == _RATIO else _count(next(scalars), tag)
+        if tag in _COMPOUND or tag in _PAIRS:
+            count = 2 if tag in _PAIRS else _count(next(scalars), tag)
             if len(open_) >= NESTING_MAX + 2:
                 raise ProgramInvalid(f"a value nested deeper than {NESTING_MAX}")
             open_.append((tag, count, []))
@@ -241,10 +248,21 @@ def _compound(tag: int, items: list[object]) -> object:
         return Set(items)
     if tag == _MAP:
         return Map(zip(items[::2], items[1::2], strict=True))
+    if tag == _DECIMAL:
+        return _decimal(*items)
     numerator, denominator = items
     if type(numerator) is not int or type(denominator) is not int or denominator < 2:
         raise ProgramInvalid("not a ratio")
     return Fraction(numerator, denominator)
+
+
+def _decimal(unscaled: object, scale: object) -> Decimal:
+    if type(unscaled) is not int or type(scale) is not int:
+        raise ProgramInvalid("not a decimal")
+    try:
+        return decimals.decimal_of(unscaled, scale)
+    except decimals.DecimalFault as error:
+        raise ProgramInvalid(str(error)) from error
 
 
 def encode(value: object) -> bytes:

@@ -202,6 +202,26 @@ def _called_variable(expander: Expander, form: Form) -> Form | None:
     return None if found is None else literal(True, form.span)
 
 
+# -- decimals --
+
+
+def with_precision(expander: Expander, form: Form) -> Form:
+    """Return a body in which arithmetic that is written there rounds decimals."""
+    shape = "(with-precision digits :rounding MODE body ...)"
+    precision, *body = expander.count(form, 1, None, shape)
+    span = form.span
+    mode = "HALF_UP"
+    if len(body) > 1 and text_of(body[0]) == ":rounding":
+        if body[1].kind != "symbol":
+            raise expander.error(f"the form is {shape}", body[1].span)
+        mode, body = body[1].value, body[2:]
+    made = symbol(expander.fresh("arithmetic"), span)
+    bound = [made, core(span, "impl/with-precision", precision, literal(mode, span))]
+    for place, name in enumerate(("+", "-", "*", "/", "inc", "dec")):
+        bound += (symbol(name, span), core(span, "nth", made, literal(place, span)))
+    return call(span, "let*", vector(bound, span), *body)
+
+
 # -- multimethods and hierarchies --
 
 
@@ -512,6 +532,7 @@ DEFINITIONS: dict[str, Derived] = {
     "alter-var-root": alter_var_root,
     "set!": set_bang,
     "bound-fn": bound_fn,
+    "with-precision": with_precision,
     "defmulti": defmulti,
     "defmethod": defmethod,
     "defprotocol": types.defprotocol,

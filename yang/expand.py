@@ -112,7 +112,6 @@ UNSUPPORTED = frozenset(
         "with-in-str",
         "with-local-vars",
         "with-open",
-        "with-precision",
         "with-redefs-fn",
     ]
 )

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
@@ -167,6 +168,7 @@ _VALUE_KINDS: dict[type, Keyword] = {
     bool: Keyword("boolean"),
     int: Keyword("integer"),
     Fraction: Keyword("ratio"),
+    Decimal: Keyword("decimal"),
     float: Keyword("double"),
     str: Keyword("string"),
     Char: Keyword("character"),

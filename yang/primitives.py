@@ -421,6 +421,13 @@ PRIMITIVES: tuple[Primitive, ...] = (
     Primitive(
         "finish!", 1, 2, EFFECT, "end the agent with a result; or with an error and why, failed"
     ),
+    Primitive("decimal?", 1, 1, PURE, "is a decimal"),
+    Primitive("bigdec", 1, 1, PURE, "decimal of a number or a string"),
+    Primitive("decimal-parts", 1, 1, PURE, "integer and scale of a decimal (core library only)"),
+    Primitive("round-decimal", 3, 3, PURE, "decimal of so many digits at most (core library only)"),
+    Primitive(
+        "divide-decimal", 4, 4, PURE, "quotient of so many digits at most (core library only)"
+    ),
 )
 
 # What does the work of a host function when it is too much for one instruction: a function of the core library that

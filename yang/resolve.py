@@ -22,6 +22,7 @@ CORE_ONLY = frozenset(
     {"lazy-thunk", "lazy-set!", "lazy-value", "lazy-folder", "call-with-list", "ask-for"}
 )
 CORE_ONLY |= {row.name for row in PRIMITIVES if row.kind is Kind.PORTION}
+CORE_ONLY |= {"decimal-parts", "round-decimal", "divide-decimal"}
 CORE_ONLY |= {"compile*"}  # what it takes is data that `impl/coded` has made of forms
 # They see the places in a sorted collection, or put something there whatever its comparator says.
 CORE_ONLY |= {

@@ -24,6 +24,7 @@ KINDS: dict[str, str] = {
     "integer": "integer?",
     "ratio": "ratio?",
     "double": "double?",
+    "decimal": "decimal?",
     "string": "string?",
     "character": "char?",
     "keyword": "keyword?",
@@ -87,7 +88,7 @@ _RESULTS: dict[str, str] = {
         int? integer? float? double? ratio? rational? string? char? keyword? symbol? vector? map? set? list? seq? coll?
         sequential? associative? counted? fn? ifn? identical? blank? starts-with? ends-with? includes? empty? contains?
         compare-and-set! atom? error? lazy-seq? fold-fn? bytes? inst? uuid? sorted? sorted-calls? reduced? ascii?
-        request-token""",
+        request-token decimal?""",
     "integer": """compare bit-and bit-or bit-xor bit-not bit-shift-left bit-shift-right int long numerator denominator
         hash count inst-ms sorted-rank text-size number-size hash-end""",
     "double": "double rand",
@@ -96,7 +97,8 @@ _RESULTS: dict[str, str] = {
     "keyword": "keyword",
     "symbol": "symbol",
     "character": "char",
-    "vector": "vector vec* subvec split-text nodes streams",
+    "decimal": "bigdec round-decimal divide-decimal",
+    "vector": "decimal-parts vector vec* subvec split-text nodes streams",
     "seq": "list cons rest reverse lazy-seq*",
     "map": "hash-map sorted-map transact! count-each",
     "set": "hash-set sorted-set",

@@ -178,10 +178,13 @@ CLASS_NAMES: dict[str, str] = {
     **{name: f"java.util.{name}" for name in _JAVA_UTIL.split()},
     **{name: f"clojure.lang.{name}" for name in _CLOJURE_LANG.split()},
     "Pattern": "java.util.regex.Pattern",
+    "BigDecimal": "java.math.BigDecimal",
 }
 CLASSES = frozenset(CLASS_NAMES)
 FULL_NAMES = frozenset(CLASS_NAMES.values())
-IMPORTED = frozenset(name for name, full in CLASS_NAMES.items() if full.startswith("java.lang."))
+IMPORTED = frozenset(
+    name for name, full in CLASS_NAMES.items() if full.startswith(("java.lang.", "java.math."))
+)
 
 
 def extend_type(expander: Expander, form: Form) -> Form:

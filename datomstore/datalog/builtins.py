@@ -8,10 +8,12 @@ Source: Clojure's functions of the same names; Datomic's get-else, get-some, mis
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from decimal import Decimal
 from fractions import Fraction
 from functools import cmp_to_key
 from itertools import pairwise
@@ -67,6 +69,8 @@ def _made(items: tuple[object, ...]) -> tuple[object, ...]:
 
 def number(value: object) -> int | float | Fraction:
     """Return a value that is a number. Raises FunctionError."""
+    if isinstance(value, Decimal):
+        raise FunctionError(f"{_text(value)} is a decimal: programs calculate with these")
     if isinstance(value, bool) or not isinstance(value, (int, float, Fraction)):
         raise FunctionError(f"{_text(value)} is not a number")
     return value
@@ -146,11 +150,25 @@ def _mod(a: object, b: object) -> object:
     return _whole(left % right)
 
 
+def _compare_decimals(a: object, b: object) -> int:
+    """As `compare`, of two values of which one is a decimal: exactly, whatever the other is."""
+    sizes = []
+    for value in (a, b):
+        if isinstance(value, float) and not math.isfinite(value):
+            raise FunctionError(f"{_text(a)} and {_text(b)} have no order")
+        if not isinstance(value, (int, float, Fraction, Decimal)):
+            raise FunctionError(f"{_text(a)} and {_text(b)} have no order")
+        sizes.append(Fraction(value))
+    return (sizes[0] > sizes[1]) - (sizes[0] < sizes[1])
+
+
 def compare(a: object, b: object) -> int:
     """Return below, equal or above zero, for two numbers or two values of one ordered type."""
     if not isinstance(a, bool) and not isinstance(b, bool):
         if isinstance(a, (int, float, Fraction)) and isinstance(b, (int, float, Fraction)):
             return (a > b) - (a < b)
+        if isinstance(a, Decimal) or isinstance(b, Decimal):
+            return _compare_decimals(a, b)
         if type(a) is type(b) and isinstance(
             a, (str, Keyword, Symbol, Char, datetime, UUID, bytes)
         ):
@@ -467,7 +485,8 @@ FUNCTIONS: dict[str, Function] = {
     "true?": lambda a: a is True,
     "false?": lambda a: a is False,
     "not": lambda a: a is None or a is False,
-    "number?": lambda a: isinstance(a, (int, float, Fraction)) and not isinstance(a, bool),
+    "decimal?": lambda a: isinstance(a, Decimal),
+    "number?": lambda a: isinstance(a, (int, float, Fraction, Decimal)) and not isinstance(a, bool),
     "integer?": lambda a: isinstance(a, int) and not isinstance(a, bool),
     "string?": lambda a: isinstance(a, str),
     "keyword?": lambda a: isinstance(a, Keyword),

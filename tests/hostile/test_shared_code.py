@@ -11,9 +11,10 @@ def test_no_language_case_writes_to_the_constants_of_its_code() -> None:
     for case in RUNNING:
         if runs(case):
             machine = machine_of(case)
-            before = constants_digest(machine.code), constants_digest(core_code())
+            code = machine.code
+            before = constants_digest(code), constants_digest(core_code())
             outcome_of(machine)
             machine.image()
             machine.frames()
-            after = constants_digest(machine.code), constants_digest(core_code())
+            after = constants_digest(code), constants_digest(core_code())
             assert before == after, case.name

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from datomstore.decimals import decimal_of
 from datomstore.value import Char, Keyword, List, Map, Set, Symbol, equal
 from protocol.codec import check_node_count, pack, unpack
 from protocol.errors import LocalFault, RemoteFault
@@ -30,6 +31,7 @@ scalars = st.one_of(
     names.map(Keyword),
     names.map(Symbol),
     st.characters(codec="utf-8").map(Char),
+    st.builds(decimal_of, st.integers(-(1 << 70), 1 << 70), st.integers(-30, 30)),
     st.fractions().filter(lambda ratio: ratio.denominator != 1),
     st.datetimes(timezones=st.just(UTC)),
     st.uuids(),

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from hypothesis import strategies as st
 
+from datomstore.decimals import decimal_of
 from datomstore.value import Char, Keyword, List, Map, Set, Symbol
 
 NAMES = st.from_regex(r"[a-z][a-z0-9*+!?<>=-]{0,6}(/[a-z][a-z0-9-]{0,6})?", fullmatch=True)
@@ -19,6 +20,7 @@ ATOMS = st.one_of(
     st.integers(-(1 << 70), 1 << 70),
     st.floats(allow_nan=False),
     st.fractions().filter(lambda ratio: ratio.denominator != 1),
+    st.builds(decimal_of, st.integers(-(1 << 70), 1 << 70), st.integers(-30, 30)),
     TEXTS,
     st.binary(max_size=12),
     st.characters(exclude_categories=["Cs"]).map(Char),

@@ -6,6 +6,7 @@ import contextlib
 from functools import cache
 
 import pytest
+from evaluated import noted_tree
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from language import GLOBALS, HOST, RUNNING, Case, outcome_of, reference_core
@@ -43,7 +44,7 @@ def effects_of(analysed: Subject) -> dict[int, set[str]]:
 
 def check(case_source: str) -> list[str]:
     try:
-        tree = tree_of_source(case_source, "case", HOST)
+        tree = noted_tree(tree_of_source(case_source, "case", HOST))
     except (SourceError, SourceErrors):
         return []  # the case is that it does not compile
     analysed = subject_of(tree)

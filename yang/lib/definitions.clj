@@ -284,6 +284,7 @@
     (int? x) ["Long" "Integer" "Number" "Comparable" "Object"]
     (double? x) ["Double" "Number" "Comparable" "Object"]
     (ratio? x) ["Ratio" "Number" "Comparable" "Object"]
+    (decimal? x) ["BigDecimal" "Number" "Comparable" "Object"]
     (boolean? x) ["Boolean" "Comparable" "Object"]
     (char? x) ["Character" "Comparable" "Object"]
     (keyword? x) ["Keyword" "Named" "IFn" "Comparable" "Object"]
@@ -370,6 +371,7 @@
       ("String" "Long" "Double" "Boolean" "Character") (symbol (str "java.lang." name))
       ("Date" "UUID") (symbol (str "java.util." name))
       "Pattern" 'java.util.regex.Pattern
+      "BigDecimal" 'java.math.BigDecimal
       "PersistentArrayMap" (cond
                              (sorted? x) 'clojure.lang.PersistentTreeMap
                              (< (count x) 9) 'clojure.lang.PersistentArrayMap

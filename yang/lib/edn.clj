@@ -150,7 +150,8 @@
                 slash (let [n (impl/edn-digits (subs plain 0 slash) 10) d (impl/edn-digits (subs plain (inc slash)) 10)]
                         (if (and n d) (/ n d) nil))
                 (some (fn [c] (contains? #{\_ \f \d \F \D \x \X} c)) plain) nil
-                :else (parse-double (if (ends-with? plain "M") (subs plain 0 (dec (count plain))) plain)))]
+                (ends-with? plain "M") (bigdec (subs plain 0 (dec (count plain))))
+                :else (parse-double plain))]
     (cond
       (nil? value) (impl/refuse :number (str "Invalid number: " text))
       negative (- value)

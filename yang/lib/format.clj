@@ -70,8 +70,14 @@
 ;; ---- doubles: [digits exponent], the number 0.d1d2d3... times ten to the exponent
 
 (defn impl/decimal-of
-  "Of a finite double not below zero."
+  "Of a finite double or a decimal, not below zero."
   [x]
+  (if (decimal? x)
+    (let [[whole scale] (decimal-parts x) digits (str whole)]
+      (if (= whole 0) ["0" 1] [digits (- (count digits) scale)]))
+    (impl/double-digits x)))
+
+(defn impl/double-digits [x]
   (let [text (str x) e (index-of text "E")
         mantissa (if e (subs text 0 e) text)
         exponent (if e (parse-long (subs text (inc e))) 0)
@@ -144,7 +150,7 @@
 
 (defn impl/format-double [x form precision flags width]
   (cond
-    (not (double? x)) (impl/format-fail (str "%" form " takes a double, not " (pr-str x)))
+    (not (or (double? x) (decimal? x))) (impl/format-fail (str "%" form " takes a double, not " (pr-str x)))
     (not (== x x)) (impl/padded "NaN" (disj flags \0) width)
     (or (== x ##Inf) (== x ##-Inf))
     (impl/padded (cond

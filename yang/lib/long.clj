@@ -100,7 +100,7 @@
         found (nth (impl/divided (abs n) (abs d)) 0)]
     (if (= (neg? n) (neg? d)) found (- found))))
 
-(defn impl/exact? [a b] (not (or (double? a) (double? b) (not (number? a)) (not (number? b)) (= b 0))))
+(defn impl/exact? [a b] (not (or (double? a) (double? b) (decimal? a) (decimal? b) (not (number? a)) (not (number? b)) (= b 0))))
 (defn long/quot [a b] (if (impl/exact? a b) (impl/truncated a b) (whole quot a b)))
 (defn long/rem [a b] (if (impl/exact? a b) (- a (* b (impl/truncated a b))) (whole rem a b)))
 
@@ -555,7 +555,9 @@
 
 (defn long/str
   ([x]
-   (if (or (coll? x) (number? x) (atom? x) (error? x) (opaque-kind x)) (impl/printed x true) (whole str x)))
+   (if (or (coll? x) (and (number? x) (not (decimal? x))) (atom? x) (error? x) (opaque-kind x))
+     (impl/printed x true)
+     (whole str x)))
   ([x & more] (impl/told str "" (cons x more))))
 
 (defn long/pr-str

@@ -185,7 +185,10 @@
             value (parse-long digits)
             made (if (neg? shift) (/ value (impl/power 10 (- shift))) (* value (impl/power 10 shift)))]
         (if (neg? x) (- made) made)))
-    (num x)))
+    (if (decimal? x)
+      (let [[whole scale] (decimal-parts x)]
+        (if (neg? scale) (* whole (impl/power 10 (- scale))) (/ whole (impl/power 10 scale))))
+      (num x))))
 
 (defn impl/power [base n]
   (loop [result 1 base base n n]
@@ -193,7 +196,52 @@
       (recur (if (odd? n) (* result base) result) (* base base) (quot n 2))
       result)))
 
-(defn decimal? [_] false)
+;; ---- decimals
+
+(defn impl/as-decimal
+  "A number as it is beside another in `with-precision`: of a ratio beside a decimal so many digits."
+  [x other precision mode]
+  (if (and (ratio? x) (decimal? other))
+    (divide-decimal (numerator x) (denominator x) precision mode)
+    x))
+
+(defn impl/precise-sum
+  "f of two numbers, rounded where that is a decimal."
+  [f precision mode a b]
+  (let [made (f (impl/as-decimal a b precision mode) (impl/as-decimal b a precision mode))]
+    (if (decimal? made) (round-decimal made precision mode) made)))
+
+(defn impl/precise-quotient [precision mode a b]
+  (if (and (or (decimal? a) (decimal? b)) (not (double? a)) (not (double? b)))
+    (divide-decimal (impl/as-decimal a b precision mode) (impl/as-decimal b a precision mode) precision mode)
+    (/ a b)))
+
+(defn impl/precise
+  "A function of arithmetic as it is in `with-precision`; `two` is of two numbers."
+  [f two]
+  (fn
+    ([] (f))
+    ([x] (f x))
+    ([a b] (two a b))
+    ([a b & more] (reduce two (two a b) more))))
+
+(defn impl/with-precision
+  "+, -, *, /, inc and dec with decimals of so many digits."
+  [precision mode]
+  (if (int? precision) nil (impl/refuse :argument (str "with-precision: expected a number of digits, found " (pr-str precision))))
+  (let [rounded (fn [f] (fn [a b] (impl/precise-sum f precision mode a b)))
+        plus (rounded +)
+        minus (rounded -)
+        by (fn [a b] (impl/precise-quotient precision mode a b))
+        negated (fn [x] (if (decimal? x) (round-decimal (- x) precision mode) (- x)))
+        less (impl/precise - minus)
+        over (impl/precise / by)]
+    [(impl/precise + plus)
+     (fn ([x] (negated x)) ([a b] (minus a b)) ([a b & more] (apply less a b more)))
+     (impl/precise * (rounded *))
+     (fn ([x] (by 1 x)) ([a b] (by a b)) ([a b & more] (apply over a b more)))
+     (fn [x] (plus x 1))
+     (fn [x] (minus x 1))]))
 (defn unsigned-bit-shift-right [x n]
   (let [n (bit-and n 63)]
     (if (neg? x)

@@ -635,7 +635,7 @@ cdef Outcome check_data(Heap *heap, Value value, bint data_only) noexcept nogil:
     cdef Outcome outcome = OK
     while True:
         value = bare(value)
-        if data_only and (value.tag == PRIMITIVE or value.tag >= CLOSURE):
+        if data_only and (value.tag == PRIMITIVE or (value.tag >= CLOSURE and value.tag != DECIMAL)):
             outcome = fault_type(heap, b"effect", b"data", value)
         elif value.tag == EMPTY or LIST <= value.tag <= SORTED_SET:
             outcome = cursor_start(heap, &cursor, value)

@@ -50,7 +50,7 @@ cdef Outcome give_simple(Heap *heap, object source, Value *result):
         result[0] = nil()
     elif kind is bool:
         result[0] = boolean_value(source)
-    elif kind is int or kind is _Fraction or kind is float:
+    elif kind is int or kind is _Fraction or kind is float or kind is _Decimal:
         return give_number(heap, source, result)
     elif kind is str:
         return give_bytes_of(heap, STRING, source.encode("utf-8", "surrogatepass"), result)

@@ -13,6 +13,7 @@
 #     BYTES UUID    char_count (0), then the bytes         -
 #     BIG           char_count = 1 if negative, magnitude  -        little endian, no leading zero, never fits int64
 #     RATIO         -                                      numerator, denominator (INT or BIG, denominator > 1)
+#     DECIMAL       -                                      an INT or BIG, and the INT that is its scale
 #     LIST          -                                      first, rest (LIST or EMPTY); `extra` is the length
 #     CONS          -                                      first, rest (any seq, EMPTY or NIL; may be LAZY)
 #     LAZY          -                                      function, or when `flags` = REALIZED what it gave
@@ -147,7 +148,8 @@ cdef enum Tag:
     VECTOR_OBJECTS = 49
     MAP_PAGE = 50
     DESCRIBED = 51  # no inner object
-    TAG_COUNT = 52
+    DECIMAL = 52  # no inner object
+    TAG_COUNT = 53
 
 cdef enum Spare:
     VACANT = 1  # of a NIL in a slot: not bound yet, or taken; no program sees it

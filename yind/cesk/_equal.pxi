@@ -122,8 +122,26 @@ cdef Outcome hash_item(
     return outcome
 
 
+cdef Outcome give_normal_text(Heap *heap, Value decimal, Value *result) noexcept nogil:
+    """Set result to a text that equal decimals have in common."""
+    if spend(heap, number_steps(ADD, decimal, decimal)) != OK:
+        return DEFER
+    with gil:
+        unscaled, scale = _decimals.normal(python_number(decimal))
+        return give_bytes_of(heap, STRING, b"%dE%d" % (unscaled, -scale), result)
+
+
+cdef Outcome equal_decimals(Heap *heap, Value a, Value b, bint *result) noexcept nogil:
+    if spend(heap, number_steps(ADD, a, b)) != OK:
+        return DEFER
+    with gil:
+        result[0] = _decimals.is_equal(python_number(a), python_number(b))
+    return OK
+
+
 cdef Outcome hash_nested(Heap *heap, Value value, uint32_t depth, uint32_t *result) noexcept nogil:
     cdef Cursor cursor
+    cdef Value normal = nil()
     cdef uint32_t part = 0
     cdef uint32_t second = 0
     cdef uint64_t state
@@ -146,6 +164,12 @@ cdef Outcome hash_nested(Heap *heap, Value value, uint32_t depth, uint32_t *resu
             return DEFER
         result[0] = text_hash(value.object)
         return OK
+    if value.tag == DECIMAL:
+        outcome = give_normal_text(heap, value, &normal)
+        if outcome == OK:
+            result[0] = text_hash(normal.object)
+            release(heap, normal)
+        return outcome
     if value.tag == RATIO:
         outcome = hash_nested(heap, (<Values *> value.object).at[0], depth, &part)
         if outcome == OK:
@@ -258,6 +282,7 @@ cdef inline Outcome keyed_hash(Heap *heap, Value key, uint32_t *result) noexcept
 cdef Outcome keyed_nested(Heap *heap, Value value, uint32_t depth, uint64_t *result) noexcept nogil:
     cdef Sip sip
     cdef Cursor cursor
+    cdef Value normal = nil()
     cdef uint64_t part = 0
     cdef uint64_t sum = 0
     cdef double real
@@ -279,6 +304,12 @@ cdef Outcome keyed_nested(Heap *heap, Value value, uint32_t depth, uint64_t *res
         sip_text(&sip, <Text *> value.object)
     elif value.tag == DESCRIBED:
         return keyed_nested(heap, bare(value), depth, result)
+    elif value.tag == DECIMAL:
+        outcome = give_normal_text(heap, value, &normal)
+        if outcome != OK:
+            return outcome
+        sip_text(&sip, <Text *> normal.object)
+        release(heap, normal)
     elif value.tag >= CLOSURE:
         sip_word(&sip, (<Closure *> value.object).function.index if value.tag == CLOSURE else 0)
     elif depth >= KEY_DEPTH_MAX:
@@ -402,6 +433,8 @@ cdef Outcome equal_step(Heap *heap, Value a, Value b, bint *result) noexcept nog
         if equal_or_later(heap, (<Values *> a.object).at[0], (<Values *> b.object).at[0], result) == OK and result[0]:
             return equal_or_later(heap, (<Values *> a.object).at[1], (<Values *> b.object).at[1], result)
         return OK
+    if a.tag == DECIMAL:
+        return equal_decimals(heap, a, b, result)
     if MAP <= a.tag <= SORTED_SET:
         return equal_maps(heap, a, b, result)
     if a.tag == CLOSURE:
@@ -645,7 +678,7 @@ cdef uint32_t compare_rank(Value value) noexcept nogil:
     cdef uint32_t tag = value.tag
     if tag == NIL:
         return 0
-    if tag == INT or tag == DOUBLE or tag == BIG or tag == RATIO:
+    if tag == INT or tag == DOUBLE or tag == BIG or tag == RATIO or tag == DECIMAL:
         return 1
     if STRING <= tag <= SYMBOL:
         return 2 + tag - STRING

@@ -37,7 +37,7 @@ cdef extern from *:
         [27] = 32, [28] = 0, [29] = 32, [30] = 32, [31] = 32, [32] = 32, [33] = 32,
         [34] = 16, [35] = 16, [36] = 16, [37] = 0, [38] = 16, [39] = 16,
         [40] = 16, [41] = 16, [42] = 16, [43] = 16, [44] = 16, [45] = 48, [46] = 16, [47] = 0, [48] = 0, [49] = 0,
-        [50] = 0, [51] = 16,
+        [50] = 0, [51] = 16, [52] = 16,
     };
     /* Bytes before the pointers of an object, by kind; 0: it has none but in values. */
     static const uint8_t POINTERS_AT[56] = { [28] = 32, [37] = 16, [49] = 16 };
@@ -136,7 +136,7 @@ cdef inline bint is_sorted(uint32_t tag) noexcept nogil:
 
 cdef inline bint is_inner(uint32_t tag) noexcept nogil:
     """Return whether objects of a kind are never in a slot."""
-    return tag >= VECTOR_NODE and tag != DESCRIBED
+    return tag >= VECTOR_NODE and tag != DESCRIBED and tag != DECIMAL
 
 
 cdef inline Value bare(Value value) noexcept nogil:
@@ -247,6 +247,8 @@ cdef const char *type_name(Value value) noexcept nogil:
         return b"a double"
     if value.tag == RATIO:
         return b"a ratio"
+    if value.tag == DECIMAL:
+        return b"a decimal"
     if value.tag == CHAR:
         return b"a character"
     if value.tag == INSTANT:

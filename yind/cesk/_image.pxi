@@ -18,6 +18,7 @@
 # for each of them follows, in their order. What no root reaches is not written. What the code holds as a
 # constant is named by its number, so that it is the same object before and after.
 #
+#     DECIMAL integer scale
 #     RATIO numerator denominator           VECTOR count root|nil tail|nil
 #     LIST|CONS first rest                  VECTOR_NODE n child*
 #     LIST_NEXT|CONS_NEXT first             VECTOR_LEAF n item*

@@ -4,6 +4,10 @@
 # Is not: what needs the whole graph (`_image_state.pxi`).
 # Fits:   `read_record` is called for each until the objects of the image are used up.
 
+cdef enum:
+    DECIMAL_SCALE_MAX = 2000  # ORDER: decimals
+    DECIMAL_BYTES_MAX = 831  # of 2000 digits
+
 # ---- records of one size
 
 cdef bint read_simple(Reader *reader, uint32_t kind, uint32_t n) noexcept nogil:
@@ -40,6 +44,19 @@ cdef bint read_ratio(Reader *reader) noexcept nogil:
             b = rest
         return a == 1 or refuse(reader, b"a ratio is not reduced")
     return True
+
+
+cdef bint read_decimal(Reader *reader) noexcept nogil:
+    """Read a decimal, whose size is bounded."""
+    cdef Values *decimal
+    if not read_simple(reader, DECIMAL, 2):
+        return False
+    decimal = <Values *> last_entry(reader).object
+    if not (is_integer(decimal.at[0]) and decimal.at[1].tag == INT):
+        return refuse(reader, b"a decimal is not of integers")
+    if not -DECIMAL_SCALE_MAX <= decimal.at[1].integer <= DECIMAL_SCALE_MAX:
+        return refuse(reader, b"the scale of a decimal is too large")
+    return number_bytes(decimal.at[0]) <= DECIMAL_BYTES_MAX or refuse(reader, b"a decimal is too large")
 
 
 cdef bint read_pair(Reader *reader, uint32_t kind, bint next_to_it) noexcept nogil:
@@ -726,6 +743,8 @@ cdef bint read_record(Reader *reader) noexcept nogil:
     kind = <uint32_t> number
     if kind == RATIO:
         return read_ratio(reader)
+    if kind == DECIMAL:
+        return read_decimal(reader)
     if kind == LIST or kind == CONS:
         return read_pair(reader, kind, False)
     if kind == RECORD_LIST_NEXT or kind == RECORD_CONS_NEXT:

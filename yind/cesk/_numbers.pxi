@@ -1,16 +1,19 @@
-# Numbers: 64-bit integers that grow into big ones, ratios, doubles.
+# Numbers: 64-bit integers that grow into big ones, ratios, decimals, doubles.
 #
-# Is:     arithmetic and order over INT, BIG, RATIO and DOUBLE, and their way to and from Python.
+# Is:     arithmetic and order over INT, BIG, RATIO, DECIMAL and DOUBLE, and their way to and from Python.
 # Is not: the functions programs call (`_primitives_numbers.pxi`).
 # Fits:   the loop calls these when its fast path for two INT or two DOUBLE does not apply.
 #
-# Big integers are stored as bytes in our own objects; only their arithmetic takes the GIL and makes Python integers.
-# Results that fit 64 bits are INT again, a ratio with denominator 1 is an integer, so equal numbers look equal.
+# Big integers are stored as bytes in our own objects; only their arithmetic takes the GIL and makes Python integers. So it
+# is with decimals, whose size is bounded (`datomstore.decimals`). Results that fit 64 bits are INT again, a ratio with
+# denominator 1 is an integer, so equal numbers look equal.
 
 from decimal import MAX_EMAX, MIN_EMIN
 from decimal import Context as _Context
 from decimal import Decimal as _Decimal
 from fractions import Fraction as _Fraction
+
+from datomstore import decimals as _decimals
 
 cdef enum:
     BIG_BYTES_MAX = 1 << 27  # a larger one does not fit memory
@@ -41,7 +44,7 @@ OPERATION_NAMES[:] = [
 
 
 cdef inline bint is_number(Value value) noexcept nogil:
-    return value.tag == INT or value.tag == DOUBLE or value.tag == BIG or value.tag == RATIO
+    return value.tag == INT or value.tag == DOUBLE or value.tag == BIG or value.tag == RATIO or value.tag == DECIMAL
 
 
 cdef inline bint is_integer(Value value) noexcept nogil:
@@ -54,13 +57,21 @@ cdef inline uint32_t number_bytes(Value value) noexcept nogil:
         return value.object.length
     if value.tag == RATIO:
         return number_bytes((<Values *> value.object).at[0]) + number_bytes((<Values *> value.object).at[1])
+    if value.tag == DECIMAL:
+        return number_bytes((<Values *> value.object).at[0]) + (scale_size(value) >> 1)
     return 8
+
+
+cdef inline uint32_t scale_size(Value decimal) noexcept nogil:
+    """Return the magnitude of a decimal's scale: so many digits may come in front or behind."""
+    cdef int64_t scale = (<Values *> decimal.object).at[1].integer
+    return <uint32_t> (scale if scale >= 0 else -scale)
 
 
 # ---- to and from Python (with the GIL)
 
 cdef object python_number(Value value):
-    """Return the int, Fraction or float of a number."""
+    """Return the int, Fraction, Decimal or float of a number."""
     cdef Text *big
     if value.tag == INT:
         return value.integer
@@ -68,6 +79,10 @@ cdef object python_number(Value value):
         return value.real
     if value.tag == RATIO:
         return _Fraction(
+            python_number((<Values *> value.object).at[0]), python_number((<Values *> value.object).at[1])
+        )
+    if value.tag == DECIMAL:
+        return _decimals.decimal_of(
             python_number((<Values *> value.object).at[0]), python_number((<Values *> value.object).at[1])
         )
     big = <Text *> value.object
@@ -97,7 +112,7 @@ cdef Outcome give_integer(Heap *heap, object number, Value *result):
 
 
 cdef Outcome give_number(Heap *heap, object number, Value *result):
-    """Set result to a Python int, Fraction or float."""
+    """Set result to a Python int, Fraction, Decimal or float."""
     cdef Value parts[2]
     cdef Outcome outcome
     if type(number) is float:
@@ -105,14 +120,19 @@ cdef Outcome give_number(Heap *heap, object number, Value *result):
         return OK
     if type(number) is int:
         return give_integer(heap, number, result)
-    if number.denominator == 1:
+    is_decimal = type(number) is _Decimal
+    if is_decimal:
+        first, second = _decimals.parts(number)
+    elif number.denominator == 1:
         return give_integer(heap, number.numerator, result)
-    outcome = give_integer(heap, number.numerator, &parts[0])
+    else:
+        first, second = number.numerator, number.denominator
+    outcome = give_integer(heap, first, &parts[0])
     if outcome != OK:
         return outcome
-    outcome = give_integer(heap, number.denominator, &parts[1])
+    outcome = give_integer(heap, second, &parts[1])
     if outcome == OK:
-        outcome = give_values(heap, RATIO, parts, 2, result)
+        outcome = give_values(heap, DECIMAL if is_decimal else RATIO, parts, 2, result)
         release(heap, parts[1])
     release(heap, parts[0])
     return outcome
@@ -168,6 +188,8 @@ cdef uint64_t number_steps(Operation operation, Value a, Value b) noexcept nogil
         m = <uint64_t> b.integer >> 3
     if a.tag == DOUBLE or b.tag == DOUBLE:
         rows = 0
+    elif a.tag == DECIMAL or b.tag == DECIMAL:
+        rows = n + m
     elif QUOTIENT <= operation <= MODULUS and a.tag != RATIO and b.tag != RATIO:
         rows = n - m + 8 if n > m else 0
     elif operation != MULTIPLY and operation != DIVIDE and a.tag != RATIO and b.tag != RATIO:
@@ -220,6 +242,9 @@ cdef Outcome calculate(Heap *heap, Operation operation, Value a, Value b, Value 
             return fault(heap, b"arithmetic", b"Divide by zero")
     if not result_fits(heap, operation, a, b):
         return NO_MEMORY
+    if a.tag == DECIMAL or b.tag == DECIMAL:
+        with gil:
+            return decimal_arithmetic(heap, operation, python_number(a), python_number(b), result)
     with gil:
         try:
             return exact_arithmetic(heap, operation, python_number(a), python_number(b), result)
@@ -318,6 +343,30 @@ cdef Outcome exact_arithmetic(Heap *heap, Operation operation, object a, object 
     return give_number(heap, value, result)
 
 
+# ORDER: operations. Of decimals.
+_DECIMAL_OPERATIONS = (
+    _decimals.add, _decimals.subtract, _decimals.multiply, _decimals.divide,
+    _decimals.quotient, _decimals.remainder, _decimals.modulus,
+)
+
+
+cdef Outcome decimal_arithmetic(Heap *heap, Operation operation, object a, object b, Value *result):
+    """Python does it, after a number of another kind has become a decimal."""
+    try:
+        value = _DECIMAL_OPERATIONS[<int> operation](_decimals.exact(a), _decimals.exact(b))
+    except _decimals.DecimalFault as error:
+        return decimal_fault(heap, error)
+    return give_number(heap, value, result)
+
+
+cdef Outcome decimal_fault(Heap *heap, object error):
+    """Fail with what is wrong with a decimal."""
+    cdef bytes text = str(error).encode()
+    heap.fault_kind = b"arithmetic"
+    snprintf(heap.fault_message, sizeof(heap.fault_message), b"%s", <const char *> text)
+    return FAILED
+
+
 cdef object truncated_quotient(object a, object b):
     quotient = a // b
     return quotient + 1 if quotient < 0 and quotient * b != a else quotient
@@ -325,7 +374,7 @@ cdef object truncated_quotient(object a, object b):
 
 cdef int sign_of(Value value) noexcept nogil:
     """Return the sign of an exact number."""
-    if value.tag == RATIO:
+    if value.tag == RATIO or value.tag == DECIMAL:
         value = (<Values *> value.object).at[0]
     if value.tag == BIG:
         return -1 if (<Text *> value.object).char_count else 1
@@ -376,7 +425,13 @@ cdef Outcome number_compare(Heap *heap, Value a, Value b, int *order) noexcept n
     with gil:
         left = python_number(a)
         right = python_number(b)
-        order[0] = (left > right) - (left < right)
+        if a.tag == DECIMAL or b.tag == DECIMAL:
+            try:
+                order[0] = _decimals.order(left, right)
+            except _decimals.DecimalFault as error:
+                return decimal_fault(heap, error)
+        else:
+            order[0] = (left > right) - (left < right)
     return OK
 
 

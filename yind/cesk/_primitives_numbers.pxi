@@ -4,6 +4,9 @@
 # Is not: the arithmetic (`_numbers.pxi`) nor parsing and printing of numbers.
 # Fits:   `_table.pxi` finds them by name.
 
+cdef enum:
+    DECIMAL_TEXT_MAX = 1 << 13  # bytes of a text that `bigdec` reads
+
 cdef Outcome fold_numbers(Heap *heap, Operation operation, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
     """Set result to a0 operation a1 operation a2 ..."""
     cdef Value next_one = nil()
@@ -45,8 +48,21 @@ cdef Outcome primitive_subtract(Heap *heap, const Value *arguments, uint32_t n, 
         if arguments[0].tag == DOUBLE:
             result[0] = real_value(-arguments[0].real)
             return OK
+        if arguments[0].tag == DECIMAL:
+            return negated_decimal(heap, arguments[0], result)
         return arithmetic(heap, SUBTRACT, integer_value(0), arguments[0], result)
     return fold_numbers(heap, SUBTRACT, arguments, n, result)
+
+
+cdef Outcome negated_decimal(Heap *heap, Value value, Value *result) noexcept nogil:
+    """Set result to a decimal of the other sign and the same scale."""
+    cdef Value parts[2]
+    cdef Outcome outcome = arithmetic(heap, SUBTRACT, integer_value(0), (<Values *> value.object).at[0], &parts[0])
+    if outcome == OK:
+        parts[1] = (<Values *> value.object).at[1]
+        outcome = give_values(heap, DECIMAL, parts, 2, result)
+        release(heap, parts[0])
+    return outcome
 
 
 cdef Outcome primitive_multiply(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
@@ -128,6 +144,8 @@ cdef Outcome primitive_abs(Heap *heap, const Value *arguments, uint32_t n, Value
     outcome = checked_compare(heap, b"abs", arguments[0], integer_value(0), &order)
     if outcome != OK:
         return outcome
+    if order < 0 and arguments[0].tag == DECIMAL:
+        return negated_decimal(heap, arguments[0], result)
     if order < 0:
         return arithmetic(heap, SUBTRACT, integer_value(0), arguments[0], result)
     result[0] = retained(arguments[0])
@@ -287,6 +305,11 @@ cdef Outcome truncate_number(Heap *heap, const char *name, Value value, Value *r
         return OK
     if value.tag == RATIO:
         return arithmetic(heap, QUOTIENT, value, integer_value(1), result)
+    if value.tag == DECIMAL:
+        if spend(heap, number_steps(ADD, value, value)) != OK:
+            return DEFER
+        with gil:
+            return give_integer(heap, int(python_number(value)), result)
     if value.tag != DOUBLE:
         return fault_type(heap, name, b"a number", value)
     if not isfinite(value.real):
@@ -350,3 +373,68 @@ cdef Outcome primitive_hash(Heap *heap, const Value *arguments, uint32_t n, Valu
     cdef Outcome outcome = hash_value(heap, arguments[0], &hashed)
     result[0] = integer_value(<int32_t> hashed)
     return outcome
+
+
+# ---- decimals
+
+cdef Outcome primitive_bigdec(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
+    cdef Value value = arguments[0]
+    if value.tag == DECIMAL:
+        result[0] = retained(value)
+        return OK
+    if not is_number(value) and value.tag != STRING:
+        return fault_type(heap, b"bigdec", b"a number", value)
+    if value.tag == STRING and value.object.length > DECIMAL_TEXT_MAX:
+        return fault(heap, b"number", b"bigdec: too many characters")
+    if value.tag >= HEAP:
+        charge(heap, <int64_t> number_bytes(value) if value.tag != STRING else value.object.length)
+    with gil:
+        source = python_text(value.object) if value.tag == STRING else python_number(value)
+        try:
+            return give_number(heap, _decimals.of_any(source), result)
+        except _decimals.DecimalFault as error:
+            return decimal_fault(heap, error)
+        except ValueError:
+            return fault(heap, b"number", b"bigdec: this is no decimal")
+
+
+cdef Outcome primitive_decimal_parts(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
+    """The integer and the scale of a decimal, as a vector."""
+    if arguments[0].tag != DECIMAL:
+        return fault_type(heap, b"decimal-parts", b"a decimal", arguments[0])
+    return vector_of(heap, (<Values *> arguments[0].object).at, 2, result)
+
+
+cdef Outcome rounded_decimal(
+    Heap *heap, Value a, Value b, Value precision, Value mode, Value *result
+) noexcept nogil:
+    """Set result to a, or to a / b where b is a number, with so many digits at most."""
+    if not is_number(a) or a.tag == DOUBLE:
+        return fault_type(heap, b"with-precision", b"an exact number", a)
+    if precision.tag != INT or mode.tag != STRING:
+        return fault_type(heap, b"with-precision", b"a number of digits", precision)
+    if spend(heap, number_steps(DIVIDE, a, a if b.tag == NIL else b) + BIG_STEPS) != OK:
+        return DEFER
+    with gil:
+        try:
+            first = _decimals.exact(python_number(a))
+            if b.tag == NIL:
+                made = _decimals.rounded(first, precision.integer, python_text(mode.object))
+            else:
+                second = _decimals.exact(python_number(b))
+                made = _decimals.divide_rounded(first, second, precision.integer, python_text(mode.object))
+            return give_number(heap, made, result)
+        except _decimals.DecimalFault as error:
+            return decimal_fault(heap, error)
+        except ValueError:
+            return fault(heap, b"argument", b"with-precision: no such precision or rounding")
+
+
+cdef Outcome primitive_round_decimal(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
+    return rounded_decimal(heap, arguments[0], nil(), arguments[1], arguments[2], result)
+
+
+cdef Outcome primitive_divide_decimal(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
+    if not is_number(arguments[1]) or arguments[1].tag == DOUBLE:
+        return fault_type(heap, b"with-precision", b"an exact number", arguments[1])
+    return rounded_decimal(heap, arguments[0], arguments[1], arguments[2], arguments[3], result)

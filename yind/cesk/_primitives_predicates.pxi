@@ -79,7 +79,11 @@ cdef Outcome primitive_is_ratio(Heap *heap, const Value *arguments, uint32_t n, 
 
 
 cdef Outcome primitive_is_rational(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
-    return answer(result, is_integer(arguments[0]) or arguments[0].tag == RATIO)
+    return answer(result, is_integer(arguments[0]) or arguments[0].tag == RATIO or arguments[0].tag == DECIMAL)
+
+
+cdef Outcome primitive_is_decimal(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:
+    return answer(result, arguments[0].tag == DECIMAL)
 
 
 cdef Outcome primitive_is_string(Heap *heap, const Value *arguments, uint32_t n, Value *result) noexcept nogil:

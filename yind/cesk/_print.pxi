@@ -261,6 +261,18 @@ cdef Outcome put_double(Heap *heap, Buffer *buffer, double real) noexcept nogil:
     return outcome
 
 
+cdef Outcome put_decimal(Heap *heap, Buffer *buffer, Value number) noexcept nogil:
+    """Add a DECIMAL, without the M."""
+    if spend(heap, number_steps(ADD, number, number)) != OK:
+        return DEFER
+    with gil:
+        return put_python_text(heap, buffer, _decimals.write(python_number(number)).encode())
+
+
+cdef Outcome put_python_text(Heap *heap, Buffer *buffer, bytes text):
+    return put_bytes(heap, buffer, <const char *> text, len(text))
+
+
 cdef Outcome put_number(Heap *heap, Buffer *buffer, Value number) noexcept nogil:
     """Add an INT, BIG or RATIO, or a finite DOUBLE."""
     cdef Outcome outcome
@@ -270,6 +282,9 @@ cdef Outcome put_number(Heap *heap, Buffer *buffer, Value number) noexcept nogil
         return put_double(heap, buffer, number.real)
     if number.tag == BIG:
         return put_big(heap, buffer, <Text *> number.object)
+    if number.tag == DECIMAL:
+        outcome = put_decimal(heap, buffer, number)
+        return put_bytes(heap, buffer, b"M", 1) if outcome == OK else outcome
     outcome = put_number(heap, buffer, (<Values *> number.object).at[0])
     if outcome == OK:
         outcome = put_bytes(heap, buffer, b"/", 1)
@@ -705,6 +720,8 @@ cdef Outcome put_str(Heap *heap, Buffer *buffer, Value value) noexcept nogil:
         return put_text(heap, buffer, value.object)
     if value.tag == CHAR:
         return put_char(heap, buffer, value.integer, False)
+    if value.tag == DECIMAL:
+        return put_decimal(heap, buffer, value)
     if value.tag == DOUBLE and not isfinite(value.real):
         if isnan(value.real):
             return put_words(heap, buffer, b"NaN")

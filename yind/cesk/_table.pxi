@@ -232,9 +232,14 @@ cdef enum PrimitiveNumber:
     PRIMITIVE_REQUEST_TOKEN = 214
     PRIMITIVE_FORK = 215
     PRIMITIVE_FINISH = 216
-    PRIMITIVE_TABLE_SIZE = 217
+    PRIMITIVE_IS_DECIMAL = 217
+    PRIMITIVE_BIGDEC = 218
+    PRIMITIVE_DECIMAL_PARTS = 219
+    PRIMITIVE_ROUND_DECIMAL = 220
+    PRIMITIVE_DIVIDE_DECIMAL = 221
+    PRIMITIVE_TABLE_SIZE = 222
 
-cdef PrimitiveInfo PRIMITIVE_TABLE[217]
+cdef PrimitiveInfo PRIMITIVE_TABLE[222]
 
 
 cdef void fill_primitive_table() noexcept:
@@ -455,6 +460,11 @@ cdef void fill_primitive_table() noexcept:
     set_primitive(214, missing_primitive, 1, 1, 2, 31, 5, b"request-token")
     set_primitive(215, missing_primitive, 1, 1, 2, 31, 5, b"fork!")
     set_primitive(216, missing_primitive, 1, 2, 2, 31, 5, b"finish!")
+    set_primitive(217, primitive_is_decimal, 1, 1, 0, 31, 5, b"decimal?")
+    set_primitive(218, primitive_bigdec, 1, 1, 0, 31, 5, b"bigdec")
+    set_primitive(219, primitive_decimal_parts, 1, 1, 0, 31, 5, b"decimal-parts")
+    set_primitive(220, primitive_round_decimal, 3, 3, 0, 31, 5, b"round-decimal")
+    set_primitive(221, primitive_divide_decimal, 4, 4, 0, 31, 5, b"divide-decimal")
 
 
 fill_primitive_table()

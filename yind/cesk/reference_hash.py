@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import struct
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from fractions import Fraction
 from uuid import UUID
 
+from datomstore import decimals
 from datomstore.value import Char, Keyword, Symbol
 from yang.segment import PrimitiveRef
 from yang.walk import Walk, run
@@ -78,6 +80,9 @@ def _hashed(store: Store, value: Value, depth: int) -> Walk[int]:
     simple = _of_simple(value)
     if simple is not None:
         return simple
+    if isinstance(value, Decimal):
+        unscaled, scale = decimals.normal(value)
+        return _of_bytes(b"%dE%d" % (unscaled, -scale), _STRING)
     if isinstance(value, Fraction):
         above = yield _hashed(store, value.numerator, depth)
         below = yield _hashed(store, value.denominator, depth)

@@ -16,6 +16,9 @@ from fractions import Fraction
 from itertools import pairwise
 from uuid import UUID
 
+from pyrsistent import pvector
+
+from datomstore import decimals
 from datomstore.value import Char, Keyword, Symbol
 from yind.cesk.reference_arguments import (
     FUNCTIONS,
@@ -69,15 +72,34 @@ def _any_double(a: Value, b: Value) -> bool:
     return isinstance(a, float) or isinstance(b, float)
 
 
+def _any_decimal(a: Value, b: Value) -> bool:
+    """Return whether an operation is one on decimals: doubles come before them."""
+    return (isinstance(a, Decimal) or isinstance(b, Decimal)) and not _any_double(a, b)
+
+
+def _decimal(operation: Callable[[Decimal, Decimal], Value], a: Value, b: Value) -> Value:
+    """Return the result of an operation on two numbers as decimals. Raises GuestFault."""
+    try:
+        return operation(decimals.exact(a), decimals.exact(b))
+    except decimals.DecimalFault as error:
+        raise GuestFault("arithmetic", str(error)) from None
+
+
 def _add(a: Value, b: Value) -> Value:
+    if _any_decimal(a, b):
+        return _decimal(decimals.add, a, b)
     return to_double(a) + to_double(b) if _any_double(a, b) else _exact(a + b)
 
 
 def _subtract(a: Value, b: Value) -> Value:
+    if _any_decimal(a, b):
+        return _decimal(decimals.subtract, a, b)
     return to_double(a) - to_double(b) if _any_double(a, b) else _exact(a - b)
 
 
 def _multiply(a: Value, b: Value) -> Value:
+    if _any_decimal(a, b):
+        return _decimal(decimals.multiply, a, b)
     return to_double(a) * to_double(b) if _any_double(a, b) else _exact(a * b)
 
 
@@ -91,6 +113,8 @@ def _divide(a: Value, b: Value) -> Value:
         return math.copysign(math.inf, a) * math.copysign(1.0, b)
     if b == 0:
         raise GuestFault("arithmetic", "Divide by zero")
+    if _any_decimal(a, b):
+        return _decimal(decimals.divide, a, b)
     return _exact(Fraction(a) / b)
 
 
@@ -100,6 +124,8 @@ def _quotient(a: Value, b: Value) -> Value:
     if _any_double(a, b):
         quotient = to_double(a) / to_double(b)
         return float(int(quotient)) if math.isfinite(quotient) else quotient  # never -0.0
+    if _any_decimal(a, b):
+        return _decimal(decimals.quotient, a, b)
     whole = a // b
     return _exact(whole + 1 if whole < 0 and whole * b != a else whole)
 
@@ -108,7 +134,7 @@ def _remainder(a: Value, b: Value) -> Value:
     quotient = _quotient(a, b)
     if _any_double(a, b):  # as Clojure has it, not C's fmod: the product is rounded
         return to_double(a) - quotient * to_double(b)
-    return _exact(a - b * quotient)
+    return _subtract(a, _multiply(quotient, b))
 
 
 def _modulus(a: Value, b: Value) -> Value:
@@ -131,10 +157,14 @@ def _plus(store: Store, *arguments: Value) -> Value:
     return _fold("+", _add, arguments) if arguments else 0
 
 
+def _negated(a: Value) -> Value:
+    return decimals.negate(a) if isinstance(a, Decimal) else _exact(-a)
+
+
 @primitive("-")
 def _minus(store: Store, *arguments: Value) -> Value:
     if len(arguments) == 1:
-        return _exact(-check_number("-", arguments[0]))
+        return _negated(check_number("-", arguments[0]))
     return _fold("-", _subtract, arguments)
 
 
@@ -177,7 +207,7 @@ def _extreme(name: str, sign: int, arguments: tuple[Value, ...]) -> Value:
     """Return the greatest (sign 1) or least (-1) number; NaN wins, of equal ones the last."""
     best = check_number(name, arguments[0])
     for argument in arguments[1:]:
-        worse = sign * (check_number(name, argument) > best) - sign * (argument < best) < 0
+        worse = sign * _compared(check_number(name, argument), best) < 0
         if argument != argument or not (worse or best != best):
             best = argument
     return best
@@ -195,7 +225,9 @@ def _min(store: Store, *arguments: Value) -> Value:
 
 @primitive("abs")
 def _abs(store: Store, a: Value) -> Value:
-    return _exact(abs(check_number("abs", a)))
+    if isinstance(check_number("abs", a), Decimal):
+        return _negated(a) if a < 0 else a
+    return _exact(abs(a))
 
 
 # -- equality and order --
@@ -228,6 +260,8 @@ def _compared(a: Value, b: Value) -> int:
         a, b = to_double(a), to_double(b)
         if math.isnan(a) or math.isnan(b):
             return 2
+    if _any_decimal(a, b):
+        return _decimal(decimals.order, a, b)  # type: ignore[no-any-return]
     return int(a > b) - int(a < b)
 
 
@@ -238,7 +272,7 @@ _ordered(">", lambda a, b: _compared(a, b) == 1)
 _ordered(">=", lambda a, b: _compared(a, b) in (1, 0))
 
 _ORDERED_KINDS: tuple[tuple[type, ...], ...] = (
-    (int, float, Fraction),
+    (int, float, Fraction, Decimal),
     (str,),
     (Keyword,),
     (Symbol,),
@@ -296,6 +330,8 @@ def _compare_simple(a: Value, b: Value, total: bool) -> int:
             return 0 if order == 2 else order
         if _is_nan(a) or _is_nan(b):
             return _is_nan(b) - _is_nan(a)
+        if _any_decimal(a, b):
+            return _compared(a, b)
         return int(a > b) - int(a < b)  # exact between kinds
     if type(a) is not type(b):
         raise type_fault("compare", type_name(a), b)
@@ -402,3 +438,45 @@ def _denominator(store: Store, value: Value) -> int:
     if not is_integer(value) and not isinstance(value, Fraction):
         raise type_fault("denominator", "a ratio", value)
     return value.denominator  # type: ignore[no-any-return]
+
+
+# -- decimals --
+
+
+@primitive("bigdec")
+def _bigdec(store: Store, value: Value) -> Value:
+    if not isinstance(value, str):
+        check_number("bigdec", value)
+    try:
+        return decimals.of_any(value)
+    except decimals.DecimalFault as error:
+        raise GuestFault("arithmetic", str(error)) from None
+    except ValueError:
+        raise GuestFault("number", "bigdec: this is no decimal") from None
+
+
+@primitive("decimal-parts")
+def _decimal_parts(store: Store, value: Value) -> Value:
+    if not isinstance(value, Decimal):
+        raise type_fault("decimal-parts", "a decimal", value)
+    return pvector(decimals.parts(value))
+
+
+@primitive("round-decimal")
+def _round_decimal(store: Store, value: Value, precision: Value, mode: Value) -> Value:
+    return _with_precision(lambda a, b: decimals.rounded(a, precision, mode), value, value)
+
+
+@primitive("divide-decimal")
+def _divide_decimal(store: Store, a: Value, b: Value, precision: Value, mode: Value) -> Value:
+    return _with_precision(lambda a, b: decimals.divide_rounded(a, b, precision, mode), a, b)
+
+
+def _with_precision(operation: Callable[[Decimal, Decimal], Value], a: Value, b: Value) -> Value:
+    for value in (a, b):
+        if not is_number(value) or isinstance(value, float):
+            raise type_fault("with-precision", "an exact number", value)
+    try:
+        return _decimal(operation, a, b)
+    except (ValueError, TypeError):
+        raise GuestFault("argument", "with-precision: no such precision or rounding") from None

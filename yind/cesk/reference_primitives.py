@@ -9,6 +9,7 @@ Source: Clojure 1.11's clojure.core.
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from fractions import Fraction
 
 from pyrsistent import pvector
@@ -115,7 +116,8 @@ _predicate("integer?", is_integer)
 _predicate("float?", lambda value: isinstance(value, float))
 _predicate("double?", lambda value: isinstance(value, float))
 _predicate("ratio?", lambda value: isinstance(value, Fraction))
-_predicate("rational?", lambda value: is_integer(value) or isinstance(value, Fraction))
+_predicate("rational?", lambda value: is_integer(value) or isinstance(value, Fraction | Decimal))
+_predicate("decimal?", lambda value: isinstance(value, Decimal))
 _predicate("string?", lambda value: isinstance(value, str))
 _predicate("char?", lambda value: isinstance(value, Char))
 _predicate("keyword?", lambda value: isinstance(value, Keyword))

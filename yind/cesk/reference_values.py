@@ -23,6 +23,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from fractions import Fraction
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -30,7 +31,7 @@ from uuid import UUID
 
 from pyrsistent import PMap, PVector, pmap, pvector
 
-from datomstore import edn
+from datomstore import decimals, edn
 from datomstore.value import Char, Keyword, List, Map, Set, Symbol
 from yang.primitives import PRIMITIVES
 from yang.segment import PrimitiveRef
@@ -231,6 +232,7 @@ _ATOMIC = (
     Symbol,
     Char,
     Fraction,
+    Decimal,
     bytes,
     UUID,
     datetime,
@@ -244,7 +246,7 @@ def is_integer(value: Value) -> bool:
 
 def is_number(value: Value) -> bool:
     """Return whether a value is a number."""
-    return type(value) in (int, float, Fraction)
+    return type(value) in (int, float, Fraction, Decimal)
 
 
 _TYPE_NAMES: tuple[tuple[tuple[type, ...], str], ...] = (
@@ -253,6 +255,7 @@ _TYPE_NAMES: tuple[tuple[tuple[type, ...], str], ...] = (
     ((int,), "an integer"),
     ((float,), "a double"),
     ((Fraction,), "a ratio"),
+    ((Decimal,), "a decimal"),
     ((Char,), "a character"),
     ((datetime,), "an instant"),
     (FUNCTION_KINDS, "a function"),
@@ -452,6 +455,8 @@ _END = object()
 def _equal(store: Store, left: Value, right: Value) -> Walk[bool]:
     left, right = bare(left), bare(right)
     if isinstance(left, _ATOMIC) or isinstance(right, _ATOMIC):
+        if isinstance(left, Decimal) and isinstance(right, Decimal):
+            return decimals.is_equal(left, right)
         return type(left) is type(right) and bool(left == right)
     if left is right:
         return True
@@ -532,6 +537,8 @@ def _key_of_atomic(value: Value) -> Key:
         value = value + 0.0  # -0.0 is 0.0
         parts = ("NaN", object()) if math.isnan(value) else ("float", value)
         return Key(parts, hash((5, 0 if math.isnan(value) else hash(value))))
+    if isinstance(value, Decimal):
+        return Key(("Decimal", decimals.normal(value)), hash(decimals.normal(value)))
     if isinstance(value, (bool, int, Fraction)):
         return Key((type(value).__name__, value), hash((type(value) is bool, hash(value))))
     text = f"{type(value).__name__} {edn.write(value)}"
@@ -646,6 +653,8 @@ def str_of(store: Store, value: Value) -> str:
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, (datetime, UUID)):
         return edn.write(value).split('"')[1]
+    if isinstance(value, Decimal):
+        return decimals.write(value)
     opaque = opaque_of(value)
     if opaque is not None and isinstance(opaque.message, str):
         return opaque.message

@@ -31,4 +31,5 @@
 (.length "abc")
 
 (aget (int-array [1 2]) 0)
-(bigdec 1)
+(let [third (fn [x] (/ x 3M))] (with-precision 2 (third 1M)))
+(* 1e1500M 1e1500M)

@@ -50,6 +50,12 @@ POOLS: dict[str, list[str]] = {
     "ml": ["[1 2]", "{:a 1}", "#{1}", "[]", "{}", "(fn [x] x)", "#{}", "[[1]]"],
     "mq": ["[1 2]", "{:a 1}", "#{1}", "sym", "ns/sym", "[]"],
     "mf": ["inc", "(fn [x] (str x))", "identity", "(comp inc inc)", "(partial + 1)", "str"],
+    "e": _words(
+        "0M 1M -1M 1.5M -1.50M 0.1M 2.25M 100M 1e3M -7.0M 0.00M 1E-7M 12345.678M 0.3M 3M 8M 99.95M -0.005M"
+    ),
+    "en": _words("1M 1.50M -2.5M 0M 1 -3 7 1/2 1/4 -3/4 0.5 2.0 4M 10M 1e2M"),
+    "ep": _words("1 2 3 5 10"),
+    "em": _words("UP DOWN CEILING FLOOR HALF_UP HALF_DOWN HALF_EVEN"),
     "n": _words(
         "0 1 -1 2 3 7 -7 10 100 255 1/2 -3/4 7/3 0.0 0.5 -2.5 3.0 1.0E10 1.0E-5 123.456 9007199254740993"
     ),
@@ -378,6 +384,46 @@ POOLS: dict[str, list[str]] = {
 # File -> templates; `*9` at the end: so many expressions instead of the usual number.
 USUAL = 11
 TEMPLATES: dict[str, str] = {
+    "decimals": """
+(+ {e} {en})
+(- {e} {en})
+(* {e} {en})
+(/ {e} {en})
+(/ {e} {e})
+(quot {e} {en})
+(rem {e} {en})
+(mod {e} {en})
+(= {e} {en})
+(== {e} {en})
+(< {e} {en} {e})
+(>= {e} {en})
+(compare {e} {en})
+(max {e} {en} {e})
+(min {e} {en})
+[(inc {e}) (dec {e}) (- {e}) (abs {e})]
+[(zero? {e}) (pos? {e}) (neg? {e})]
+[(str {e}) (pr-str {e}) (print-str {e})]
+[(bigdec {n}) (decimal? {n})]
+[(long {e}) (double {e}) (rationalize {e})]
+(reduce + [{e} {e} {en}])
+(apply * [{e} {e} {e}])
+(sort [{e} {e} {e} {e}])
+(get {{e} :a} {e})
+(contains? #{{e}} {e})
+(= (hash {e}) (hash {e}))
+(with-precision {ep} (/ {e} {en}))
+(with-precision {ep} :rounding {em} (/ {e} {en}))
+(with-precision {ep} :rounding {em} (* {e} {en}))
+(with-precision {ep} (+ {e} {en} {e}))
+(with-precision {ep} (- {e} {en}))
+(format "%.2f|%s|%8.1f" {e} {e} {e})
+(read-string "{e}")
+(edn/read-string "[{e} {e}]")
+(mapv #(* 2 %) [{e} {en}])
+(frequencies [{e} {e} {en}])
+(distinct [{e} {e} {e}])
+(frequencies (map class [{e} {en}]))
+""",
     "metadata": """
 (let [x (with-meta {mc} {:m 1})] (meta ({mk} x))) *40
 (let [x (with-meta {mc} {:m 1})] [(= x {mc}) (= {mc} x) (= (hash x) (hash {mc})) (contains? (hash-set x) {mc}) (get {{mc} :found} x) (pr-str x)]) *16
@@ -947,7 +993,7 @@ def filled(chance: random.Random, template: str) -> str:
     return _PLACE.sub(one, template)
 
 
-_KEPT = frozenset({"re", "xf", "op", "fi", "fd", "fs", "ed", "gl", "nk"})
+_KEPT = frozenset({"em", "ep", "re", "xf", "op", "fi", "fd", "fs", "ed", "gl", "nk"})
 
 
 def expressions(chance: random.Random, templates: str) -> list[str]:

@@ -106,6 +106,8 @@ CALLS: dict[str, Call] = {
     "long": flat(BIG, "(long x)"),
     "double": Call(BIG, "(double x)"),
     "numerator": flat(RATIO, "(numerator x)"),
+    "decimal?": flat(BIG, "(decimal? x)"),
+    "bigdec": flat(BIG, "(bigdec 15)"),
     "denominator": flat(RATIO, "(denominator x)"),
     "parse-long": Call(text_of("00000000"), "(parse-long x)"),
     "parse-double": Call(SPACES, "(parse-double x)"),
@@ -232,6 +234,7 @@ LIBRARY_ONLY = {  # constant by their nature, or nearly so
     *("lazy-thunk", "lazy-set!", "lazy-value", "lazy-folder"),
     *("sorted-empty", "sorted-order", "sorted-calls?", "sorted-rank", "sorted-key", "sorted-val"),
     *("sorted-insert", "sorted-replace", "sorted-remove", "sorted-from"),
+    *("decimal-parts", "round-decimal", "divide-decimal"),
 }
 
 MORE: dict[str, Call] = {

@@ -157,6 +157,7 @@ def test_bytes_that_are_no_image_are_refused(image: bytes) -> None:
 
 # ---- made with care. Kinds are those of the machine's layout.
 
+DECIMAL = 52
 RATIO, LIST, CONS, LAZY, RANGE, SEQ, VECTOR, MAP, SET = range(22, 31)
 SORTED_MAP, SORTED_SET, CLOSURE, CONTINUATION, ATOM, ERROR, VECTOR_NODE, VECTOR_LEAF = range(31, 39)
 MAP_ARRAY, MAP_NODE, MAP_INDEX, SORTED_NODE, SORTED_LEAF, CAPTURES, FRAME, MARK = range(39, 47)
@@ -210,6 +211,7 @@ def test_what_is_made_with_care_is_restored() -> None:
     paged = [MAP_ARRAY, 2, 1, "a", 2, "b", MAP_PAGE, 0, 2, BOTH, MAP, reference(2), reference(3)]
     assert restored(made(paged, reference(4), count=5)).result == Map({1: "a", 2: "b"})
     assert restored(made([RATIO, 1, 3], reference(0), count=1)).result == Fraction(1, 3)
+    assert str(restored(made([DECIMAL, 150, 2], reference(0), count=1)).result) == "1.50"
     assert restored(made([RANGE, 1, 4, 2], reference(0), count=1)).result == List((1, 3))
     assert restored(made([LAZY_REALIZED, FILL, None], reference(0), count=1)).result == List()
     atom = restored(made([ATOM, FILL, reference(0)], reference(0), count=1))
@@ -258,6 +260,9 @@ BAD_VALUES = {
     "an unknown constant": ([], ext(9, 60_000), 0, "names nothing"),
     "an unknown ext": ([], ext(99, 1), 0, "names nothing"),
     "a number in too many bytes": ([], msgpack.ExtType(0, b"\0\0"), 0, "length"),
+    "a decimal of doubles": ([DECIMAL, 1.0, 3], reference(0), 1, "integers"),
+    "a decimal whose scale is a ratio": ([DECIMAL, 1, None], reference(0), 1, "integers"),
+    "a decimal of too many places": ([DECIMAL, 1, 2001], reference(0), 1, "scale"),
     "a ratio of doubles": ([RATIO, 1.0, 3], reference(0), 1, "integers"),
     "a ratio over zero": ([RATIO, 1, 0], reference(0), 1, "denominator"),
     "a ratio that is not reduced": ([RATIO, 2, 4], reference(0), 1, "reduced"),
@@ -537,7 +542,7 @@ BAD_VALUES = {
         "cannot have metadata",
     ),
     "metadata that is a list": ([DESCRIBED, [], []], None, 1, "no map"),
-    "a record of no kind": ([52], None, 0, "unknown kind"),
+    "a record of no kind": ([53], None, 0, "unknown kind"),
     "a record that is cut": ([LIST, 1], None, 0, "array"),
     "more objects than announced": (leaf_and_vector([1]), reference(1), 1, "more objects"),
     "fewer objects than announced": (leaf_and_vector([1]), reference(1), 3, "fewer objects"),

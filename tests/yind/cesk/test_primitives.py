@@ -11,6 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from datomstore import edn
+from datomstore.decimals import decimal_of
 from datomstore.value import Char, Keyword, List, Map, Set, Symbol
 from yang.compile import compile_source
 from yang.core import core_segment
@@ -31,6 +32,7 @@ scalars = st.one_of(
     st.booleans(),
     st.integers(-(2**80), 2**80),
     st.floats(),
+    st.builds(decimal_of, st.integers(-9999, 9999), st.integers(-4, 4)),
     st.fractions(max_denominator=1000).filter(lambda ratio: ratio.denominator > 1),
     texts,
     st.characters(exclude_categories=["Cs"]).map(Char),
