@@ -4,9 +4,10 @@ Is:     rename and extract-function over the files of one program: what to write
 Is not: reading or writing files (`cli.commands.refactor`), nor edits of a program without a text (`yang.edit`).
 Fits:   the tree says whom names mean (`yang.scopes`); forms say where they are written; both share their spans.
 
-A rename is made only if the new text compiles to the old tree with exactly those names changed; an extraction only if it
-compiles to the tree that `yang.edit` makes of the old one. So a name that a macro writes, or one that is part of data,
-cannot change what a program does: it is refused.
+A rename is made only if the new text compiles to the old tree with exactly those names changed (of a macro: to the same
+tree; of a record, protocol or multimethod: with all names that are made of the one), an extraction only if it compiles
+to the tree that `yang.edit` makes of the old one. So a name that a macro writes, or one that is part of data, cannot
+change what a program does: it is refused.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from datomstore.value import Keyword
+from datomstore.value import Keyword, Map, Symbol
 from yang.edit import draft_of, extraction, refuse_other_meanings
 from yang.errors import EditRefused, ProgramInvalid, Source, SourceError, SourceErrors
 from yang.forms import Form
@@ -204,8 +205,12 @@ def rename(
     position = whole.start_at(line, column)
     _check_name(whole, new, position)
     chosen = whole.named.get(position)
+    word = whole.token(position)
+    if _base(_local(word)) in _shapes(whole) and not _is_local(whole, position):
+        return _rename_shape(whole, _base(_local(word)), new, position)
     if not chosen:
-        word = whole.token(position)
+        if _local(word) in _macros(whole):
+            return _rename_macro(whole, _local(word), new, position)
         message = f"{word} is no name of this program" if word else "there is no name here"
         raise whole.error(message, position, _hint_no_name(whole, position))
     old = _local(str(whole.tree.items[chosen[0]].scalars[0]))
@@ -224,6 +229,134 @@ def rename(
 def _check_name(whole: _Text, new: str, position: Position) -> None:
     if not is_readable(new) or "/" in new or new in SPECIAL or "%" in new[:1]:
         raise whole.error(f"{new} cannot be a name", position)
+
+
+# -- macros: they are not in the tree, so the tree must stay what it is --
+
+
+def _macros(whole: _Text) -> list[str]:
+    """Return the names of the macros that the program defines, each as often as it does."""
+    return [
+        _local(form.value[1].value)
+        for form in whole.lists.values()
+        if _head(form) == "defmacro" and len(form.value) > 1 and form.value[1].kind == "symbol"
+    ]
+
+
+def _rename_macro(whole: _Text, old: str, new: str, position: Position) -> Refactored:
+    """Rename what is called so and is no name of the tree. The macro's own text may use the name otherwise: also there."""
+    if old == new:
+        raise whole.error(f"{old} has this name already", position)
+    if _macros(whole).count(old) > 1:
+        raise whole.error(f"{old} is the name of several macros", position)
+    written = {
+        place: _local(above[-1].value)
+        for place, above in whole.around.items()
+        if above[-1].kind == "symbol"
+    }
+    if new in written.values() or new in _macros(whole):
+        raise whole.error(f"{new} means something in this program already", position)
+    changes = [
+        _of_token(whole, place, new)
+        for place, name in written.items()
+        if name == old and place not in whole.named
+    ]
+    return _same_program(whole, whole.tree.items, new, changes, position)
+
+
+# -- multimethods, protocols with their methods, records and types: one name in the text, several in the tree --
+
+_SHAPING = frozenset({"defmulti", "defprotocol", "defrecord", "deftype"})
+_MAKERS = ("map->", "->")  # before the name of a type, what makes one
+
+
+def _base(name: str) -> str:
+    """Return the name of a type in that of what makes one; another name as it is."""
+    for maker in _MAKERS:
+        if name.startswith(maker) and len(name) > len(maker):
+            return name.removeprefix(maker)
+    return name[:-1] if name.endswith(".") and len(name) > 1 else name
+
+
+def _shapes(whole: _Text) -> set[str]:
+    """Return the names that such forms define."""
+    found: set[str] = set()
+    for form in whole.lists.values():
+        head = _head(form)
+        if head in _SHAPING:
+            found |= {part.value for part in form.value[1:2] if part.kind == "symbol"}
+        if head == "defprotocol":
+            found |= {name for part in form.value[2:] if (name := _head(part)) is not None}
+    return found
+
+
+def _is_local(whole: _Text, position: Position) -> bool:
+    """Return whether the name at a place is that of a local."""
+    kinds = {whole.tree.items[number].kind.name for number in whole.named.get(position, ())}
+    bound = any(number in whole.scopes.binder_of for number in whole.named.get(position, ()))
+    return bound or not kinds.isdisjoint(BINDERS)
+
+
+def _rename_shape(whole: _Text, old: str, new: str, position: Position) -> Refactored:
+    """Rename what a form defines under several names: all of them, where they are written and where they are made."""
+    if old == new:
+        raise whole.error(f"{old} has this name already", position)
+    written: dict[Position, str] = {}
+    for place, above in whole.around.items():
+        form = above[-1]
+        if form.kind == "symbol" and not any(_head(outer) == "quote" for outer in above):
+            written[place] = _local(form.value)
+    if any(_base(name) == new for name in written.values()):
+        raise whole.error(f"{new} means something in this program already", position)
+    changes = [
+        _of_token(whole, place, name.replace(old, new))
+        for place, name in written.items()
+        if _base(name) == old and not _is_local(whole, place)
+    ]
+    try:
+        done, tree = whole.after(changes)
+    except (SourceError, SourceErrors) as error:
+        found = error if isinstance(error, SourceError) else error.errors[0]
+        message = f"with the name {new} the program does not compile: {found.message}"
+        raise whole.error(message, position) from None
+    if not _is_same_but(whole.tree, tree, old, new):
+        message = f"with the name {new} it would be another program"
+        raise whole.error(message, position, "the name is part of data or of a macro, too")
+    return done
+
+
+def _is_same_but(before: Tree, after: Tree, old: str, new: str) -> bool:
+    """Return whether programs differ only in names made of one, and nothing means the old ones."""
+    if len(before.items) != len(after.items):
+        return False
+    for one, other in zip(before.items[1:], after.items[1:], strict=True):
+        if (one.kind, one.counts) != (other.kind, other.counts):
+            return False
+        for was, now in zip(one.scalars, other.scalars, strict=True):
+            if was != now and _with_name(was, old, new) != now:
+                return False
+    return not any(_with_name(name, old, new) != name for name in _global_names(after))
+
+
+def _global_names(tree: Tree) -> set[str]:
+    defined = {str(item.scalars[0]) for item in tree.items if item.kind.name == "def"}
+    return defined | set(scopes_of(tree).globals.values())
+
+
+def _with_name(value: object, old: str, new: str) -> object:
+    """Return a name, or data that a form made of it, with the new one in place of the old."""
+    if isinstance(value, str):
+        before, slash, local = value.rpartition("/")
+        stem, tilde, rest = local.partition("~")
+        is_made = _base(stem) == old
+        return f"{before}{slash}{stem.replace(old, new)}{tilde}{rest}" if is_made else value
+    if isinstance(value, Keyword | Symbol):
+        return type(value)(str(_with_name(value.name, old, new)))
+    if isinstance(value, tuple):
+        return type(value)([_with_name(item, old, new) for item in value])
+    if isinstance(value, Map):
+        return Map([(_with_name(k, old, new), _with_name(v, old, new)) for k, v in value.items()])
+    return value
 
 
 def _hint_no_name(whole: _Text, position: Position) -> str | None:
@@ -437,6 +570,13 @@ def _verified(
     name = new if full is None else _renamed_full(full, new)
     for number in changed:
         items[number] = items[number]._replace(scalars=(name, *items[number].scalars[1:]))
+    return _same_program(whole, items, new, changes, position)
+
+
+def _same_program(
+    whole: _Text, items: Sequence[Item], new: str, changes: Iterable[Change], position: Position
+) -> Refactored:
+    """Return the result of changes, if it has these nodes. Raises SourceError."""
     try:
         done, tree = whole.after(changes)
     except (SourceError, SourceErrors) as error:
