@@ -17,6 +17,7 @@ import faulthandler
 import hashlib
 import multiprocessing
 import os
+import re
 import sys
 import time
 from collections import Counter
@@ -29,6 +30,7 @@ from typing import Any
 
 import fuzzing
 import msgpack
+import msgspec
 import token_vectors as made
 from language import core_code
 
@@ -39,10 +41,12 @@ from capabilities.caveats import Resource, Verb
 from capabilities.certificate import make_certificate, public_key_of
 from capabilities.errors import CapabilityError, TokenInvalid, TokenRefused
 from capabilities.handles import Handle
+from capabilities.journey import Receipt
 from capabilities.keys import PrivateKey, PublicKey
 from capabilities.revocation import Revocation, RevocationSet
 from capabilities.statements import Appointment, Power, Record, Statement, Succession, sign
-from capabilities.tokens import Token
+from capabilities.tickets import Ticket, proof_of
+from capabilities.tokens import Token, agent_id, child_id
 from capabilities.verify import BlockCache, VerifiedToken, verify
 from datomstore.value import Keyword, Map
 from protocol import codec, continuation, messages, records
@@ -50,6 +54,13 @@ from protocol.codec import pack as pack_value
 from protocol.connection import Connection
 from protocol.errors import RemoteFault
 from protocol.framing import encode_frame
+from protocol.joining import (
+    Admission,
+    Application,
+    Rejection,
+    decode_answer,
+    encode_answer,
+)
 from protocol.messages import (
     CancelOffer,
     Go,
@@ -68,12 +79,13 @@ from protocol.messages import (
 )
 from yang.compile import compile_program, compile_source
 from yang.errors import YangError
+from yang.policy import read_policy
 from yang.program import Program, hash_of, tree_of
-from yind.agent import encode_record
+from yind.agent import Birth, encode_record
 from yind.cesk import ImageInvalid, Machine
 from yind.code import CodeUnknown, _check_memory
 from yind.errors import YindError
-from yind.luggage import Luggage, opened, record_of
+from yind.luggage import Luggage, check_origin, descent, opened, record_of
 
 CASE_S = 1.0  # of a core, for one case
 HANG_S = 30  # for one case, by the clock
@@ -474,16 +486,96 @@ def certificate_case(random: Random) -> str:
     return ACCEPTED
 
 
+TICKET = Ticket("127.0.0.1:7001", made.NODE.public, b"s" * 16)
+APPLICATION = Application.make(
+    TICKET, name="delta", addresses=("h:1", "h:2"), certificate=NODE_CERTIFICATE
+)
+ANSWERS = [
+    encode_answer(Admission(made.ROOT.public, tuple(said.data for said, _ in SAID))),
+    encode_answer(Rejection("ticket/unknown", "no")),
+]
+
+
+def application_case(random: Random) -> str:
+    """Read who wants in, which anybody may send, and the answer to it; now and then the proof is right for what was changed."""
+    if random.random() < 0.3:
+        data = changed_payload(random, random.choice(ANSWERS))
+        read: Callable[[bytes], object] = decode_answer
+    else:
+        data, read = APPLICATION.to_bytes(), Application.from_bytes
+        if random.random() < 0.6:
+            inner = changed_payload(random, APPLICATION.signed)
+            data = packed([inner, proof_of(TICKET.key, TICKET.node, inner)])
+        else:
+            data = changed_payload(random, data)
+    try:
+        found = read(data)
+    except RemoteFault as fault:
+        return fault.code
+    if isinstance(found, Application):
+        assert found.to_bytes() == data, "two encodings of an application"
+    return ACCEPTED
+
+
+RECEIPTS = [Receipt.of(made.chain(), made.BOB.public).to_bytes()]
+
+
+def receipt_case(random: Random) -> str:
+    """Read a receipt, one of which the block was changed before it was signed among them."""
+    previous, body, _ = msgpack.unpackb(RECEIPTS[0])
+    if random.random() < 0.6:
+        body = changed_packed(random, body)
+        identity = hashlib.sha256(b"yin/1/blk\0" + previous + body).digest()
+        data = packed([previous, body, made.BOB.sign(b"yin/1/sig\0" + identity)])
+    else:
+        data = changed_payload(random, RECEIPTS[0])
+    try:
+        found = Receipt.from_bytes(data, made.BOB.public)
+        assert found.to_bytes() == data, "two encodings of a receipt"
+        assert not found.contradicts(found)
+    except TokenInvalid as error:
+        return error.code
+    return ACCEPTED
+
+
+@cache
+def policy_texts() -> list[str]:
+    """Return the policies that come with yin."""
+    folder = Path(__file__).parents[2] / "policy"
+    return [path.read_text() for path in sorted(folder.glob("*.edn"))]
+
+
+def policy_case(random: Random) -> str:
+    """Read a policy of which a few words were moved or taken away."""
+    words = re.split(r"(\s+|[()\[\]])", random.choice(policy_texts()))
+    for _ in range(random.randint(1, 3)):
+        place = random.randrange(len(words))
+        match random.randrange(3):
+            case 0:
+                del words[place]
+            case 1:
+                words[place] = random.choice(words)
+            case _:
+                words[place] = random.choice(("(", "]", "?x", "7", "not", '"', "#{", "violation"))
+    try:
+        read_policy("".join(words), "policy.edn")
+    except YangError as error:
+        return error.code
+    return ACCEPTED
+
+
 def text_case(random: Random) -> str:
-    """Read a key and a token from lines of text."""
-    line = random.choice((made.NODE.public.text, made.chain().to_text()))
+    """Read a key, a token and a ticket from lines of text."""
+    line = random.choice((made.NODE.public.text, made.chain().to_text(), TICKET.to_text()))
     letters = list(line)
     for _ in range(random.randint(0, 3)):
         place = random.randrange(len(letters))
         letters[place : place + random.randrange(2)] = random.choice("aA2_-=é\n*\0")
     text = "".join(letters)
     try:
-        if text.startswith("yin"):
+        if "#" in text:
+            assert Ticket.parse(text).to_text() == text.strip(), "two texts of a ticket"
+        elif text.startswith("yin"):
             assert Token.from_text(text).to_text() == text, "two texts of a token"
         else:
             assert PublicKey.parse(text).text == text.lower(), "two texts of a key"
@@ -628,11 +720,15 @@ def sealed(random: Random, image: bytes, programs: tuple[bytes, ...], meta: byte
 
 def agent_case(random: Random) -> str:
     """Open an offer and restore its machine, as a node does before it holds an agent; what is accepted runs a little."""
-    import msgspec
-
     image, code = random.choice(fuzzing.images())
     codes = {one.program_hash: one for one in (code, core_code())}
-    meta = msgspec.msgpack.encode(LUGGAGE)
+    luggage = msgspec.structs.replace(LUGGAGE, program=code.program_hash)
+    agent = agent_id(made.ALICE.public, luggage.program, luggage.nonce, made.NODE.public)
+    if random.random() < 0.2:  # a child of that one
+        birth = Birth(agent, luggage.program, luggage.nonce, made.NODE.public.bytes)
+        agent = child_id(agent, luggage.program, luggage.nonce, made.NODE.public)
+        luggage = msgspec.structs.replace(luggage, births=[birth])
+    meta = msgspec.msgpack.encode(luggage)
     chance = random.random()
     if chance < 0.3:
         image = fuzzing.changed_bytes(random, image)
@@ -648,7 +744,9 @@ def agent_case(random: Random) -> str:
     if random.random() < 0.1:
         body = changed_bytes(random, body)
     digest = body[:32] if random.random() < 0.98 else HASH
-    offer = Offer(b"a" * 32, 4, b"t" * 16, digest, programs, (), body)
+    offer = Offer(
+        agent if random.random() < 0.98 else HASH, 4, b"t" * 16, digest, programs, (), body
+    )
     return restored(offer, codes)
 
 
@@ -661,6 +759,8 @@ def restored(offer: Offer, codes: dict[bytes, Any]) -> str:
     try:
         luggage, found = opened(offer)
         memory_max = min(luggage.memory_max, fuzzing.MEMORY_MAX)
+        descent(luggage, offer.agent)
+        check_origin(offer, luggage)
         _check_memory(memory_max)
         machine = Machine.restore(found, code_of, memory_max=memory_max, fuel_max=luggage.fuel_max)
         encode_record(record_of(offer, luggage, found, memory_max, 0))
@@ -668,7 +768,7 @@ def restored(offer: Offer, codes: dict[bytes, Any]) -> str:
         return fault.code
     except ImageInvalid:
         return "image/invalid"
-    except YindError as error:
+    except (YindError, CapabilityError) as error:
         return error.code
     assert machine.memory_used <= memory_max
     machine.run(300)
@@ -730,6 +830,9 @@ SOURCES: dict[str, tuple[Callable[[Random], str], int]] = {
     "programs": (program_case, 3),
     "certificates": (certificate_case, 2),
     "texts": (text_case, 1),
+    "applications": (application_case, 5),
+    "receipts": (receipt_case, 3),
+    "policies": (policy_case, 1),
 }
 SHARES = sum(share for _, share in SOURCES.values())
 
