@@ -21,7 +21,7 @@ def test_a_bomb_takes_memory_in_proportion(head: bytes) -> None:
     from protocol import messages
     from protocol.errors import RemoteFault
 
-    size = 1 << 19
+    size = 1 << 16
     data = b"\xdd" + (size // len(head)).to_bytes(4, "big") + head * (size // len(head))
     tracemalloc.start()
     try:

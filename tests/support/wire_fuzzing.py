@@ -81,6 +81,7 @@ from yang.compile import compile_program, compile_source
 from yang.errors import YangError
 from yang.policy import read_policy
 from yang.program import Program, hash_of, tree_of
+from yang.rule_files import rule_forms
 from yind.agent import Birth, encode_record
 from yind.cesk import ImageInvalid, Machine
 from yind.code import CodeUnknown, _check_memory
@@ -558,7 +559,9 @@ def policy_case(random: Random) -> str:
             case _:
                 words[place] = random.choice(("(", "]", "?x", "7", "not", '"', "#{", "violation"))
     try:
-        read_policy("".join(words), "policy.edn")
+        rule_forms("".join(words), "policy.edn")
+        if random.random() < 0.1:  # it is evaluated to see whether it can be
+            read_policy("".join(words), "policy.edn")
     except YangError as error:
         return error.code
     return ACCEPTED
