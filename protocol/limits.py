@@ -37,5 +37,8 @@ RECONNECT_FIRST_S = 0.1  # the wait after a connection failed is random up to th
 RECONNECT_MOST_S = 10.0
 RECONNECT_HEALTHY_S = 30.0  # a connection that lived so long makes the next wait short again
 LISTEN_BACKLOG = 256
+EPOCH_MAX = (
+    1 << 62
+)  # of an agent in a message: far from what records can hold, so that who takes it can count on
 TAKEN_MAX = 256  # nodes whose giving of one agent a node can still confirm
 REFUSED_MAX = 64  # offers of one agent that a node has refused and whose epoch it has not passed

@@ -15,7 +15,7 @@ from dataclasses import dataclass, fields
 from datomstore.value import Map
 from protocol.codec import pack, unpack
 from protocol.errors import LocalFault, RemoteError, RemoteFault
-from protocol.limits import FEATURES_MAX, HASHES_MAX, TEXT_BYTES_MAX, TOKENS_MAX
+from protocol.limits import EPOCH_MAX, FEATURES_MAX, HASHES_MAX, TEXT_BYTES_MAX, TOKENS_MAX
 
 AGENT_BYTES = 32
 ATTEMPT_BYTES = 16
@@ -149,6 +149,10 @@ def _number(value: object) -> bool:
     return type(value) is int and 0 <= value < 1 << 63
 
 
+def _epoch(value: object) -> bool:
+    return type(value) is int and 0 <= value <= EPOCH_MAX
+
+
 def _text(value: object) -> bool:
     return type(value) is str and len(value.encode(errors="replace")) <= TEXT_BYTES_MAX
 
@@ -190,12 +194,12 @@ _SHAPES: dict[int, tuple[type[Message], tuple[Check, ...]]] = {
     7: (Cancel, (_number,)),
     8: (
         Offer,
-        (_AGENT, _number, _ATTEMPT, _DIGEST, _HASHES, _many(_bytes, TOKENS_MAX), _bytes),
+        (_AGENT, _epoch, _ATTEMPT, _DIGEST, _HASHES, _many(_bytes, TOKENS_MAX), _bytes),
     ),
-    9: (Go, (_AGENT, _number, _ATTEMPT)),
-    10: (Own, (_AGENT, _number, _ATTEMPT)),
-    11: (Refuse, (_AGENT, _number, _ATTEMPT, _text, _text)),
-    12: (CancelOffer, (_AGENT, _number, _ATTEMPT)),
+    9: (Go, (_AGENT, _epoch, _ATTEMPT)),
+    10: (Own, (_AGENT, _epoch, _ATTEMPT)),
+    11: (Refuse, (_AGENT, _epoch, _ATTEMPT, _text, _text)),
+    12: (CancelOffer, (_AGENT, _epoch, _ATTEMPT)),
     13: (Goodbye, (_text,)),
 }
 _NUMBERS = {kind: number for number, (kind, _) in _SHAPES.items()}

@@ -16,6 +16,8 @@ from capabilities.errors import KeyInvalid
 from capabilities.keys import public_key
 from capabilities.tokens import agent_id, child_id
 from protocol import continuation
+from protocol.errors import LocalFault
+from protocol.limits import EPOCH_MAX
 from protocol.messages import ATTEMPT_BYTES, Offer
 from yind.agent import AgentRecord, Birth, State, ancestors_of
 from yind.cesk import Machine
@@ -65,6 +67,8 @@ class Packed(NamedTuple):
 
 def packed_of(record: AgentRecord, *, paused: bool, reason: str) -> Packed:
     """Return an agent as its record has it. Raises LocalFault when it is too large to travel."""
+    if record.epoch >= EPOCH_MAX:
+        raise LocalFault(f"an agent has at most {EPOCH_MAX} journeys")
     luggage = Luggage(
         name=record.name,
         owner=record.owner,

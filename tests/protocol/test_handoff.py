@@ -39,8 +39,10 @@ from protocol.handoff import (
     running,
     unfinished,
 )
-from protocol.limits import REFUSED_MAX, TAKEN_MAX
+from protocol.limits import EPOCH_MAX, REFUSED_MAX, TAKEN_MAX
 from protocol.messages import CancelOffer, Go, HandOff, Offer, Own, Refuse
+from protocol.messages import decode as decode_message
+from protocol.messages import encode as encode_message
 
 AGENT = b"a" * 32
 KEYS = {"A": b"A" * 32, "B": b"B" * 32}
@@ -252,6 +254,15 @@ def test_what_was_taken_is_known_after_a_restart_though_the_agent_left_and_came_
     owned = Owned(AGENT, 1, KEYS["A"], 7)
     target = Target.restart([owned, Reclaimed(AGENT, 2, KEYS["B"], 9)])
     assert target.step(Received(go(), KEYS["A"]))[1] == [Send(Own, KEYS["A"], AGENT, 1, 7)]
+
+
+def test_an_epoch_that_leaves_no_room_to_count_up_is_no_message() -> None:
+    highest = replace(go(), epoch=EPOCH_MAX)
+    assert decode_message(encode_message(highest)) == highest
+    with pytest.raises(RemoteFault):
+        decode_message(
+            encode_message(go()).replace(b"\x01", (b"\xcf" + (EPOCH_MAX + 1).to_bytes(8, "big")), 1)
+        )
 
 
 # -- records --

@@ -10,6 +10,7 @@ from fleet import Fleet, fleet
 
 from capabilities.caveats import Verb
 from datomstore.value import Keyword, Map
+from protocol.limits import EPOCH_MAX
 
 SUM = """
 (let [n (fn [] (q '[:find (count ?e) . :where [?e :n _]] "facts"))]
@@ -114,3 +115,19 @@ async def test_many_agents_cross_at_once(tmp_path: Path) -> None:
         agents = [await nodes.spawn("alpha", source, nodes.token()) for _ in range(20)]
         for agent in agents:
             assert await _done(nodes, agent) == ("alpha", '"alpha"')
+
+
+async def test_an_agent_of_the_last_epoch_cannot_travel_and_harms_nobody(tmp_path: Path) -> None:
+    source = '(sleep 60000) (try (hop! "beta") (catch Exception e (ex-message e)))'
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        agent = await nodes.spawn("alpha", source, nodes.token())
+        await nodes.until("alpha", agent, "waiting")
+        found = nodes.nodes["alpha"].agents.get(agent)
+        assert found is not None
+        assert found.wake is not None
+        found.record.epoch = EPOCH_MAX
+        found.wake()
+        with trio.fail_after(30):
+            place, row = await nodes.settled("alpha", agent)
+        assert (place, row["state"]) == ("alpha", "done"), row["fault"]
+        assert "journeys" in row["result"]
