@@ -7,6 +7,7 @@ Fits:   part of `yin token`. What is given is narrowed from the person's own tok
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -25,6 +26,7 @@ from cli.output import Column, echo_json, note, output_option, show_rows
 from datomstore.value import Map
 from protocol.client import Client
 
+FOLLOW_S = 1.0  # how often all nodes are asked for new requests
 TTL_S = 3600  # of what is granted or renewed, if nobody says
 FROM = click.option(
     "--token", "source", metavar="@FILE|-", help="What it is taken from. [default: the operator's]"
@@ -32,7 +34,7 @@ FROM = click.option(
 
 
 @click.command("requests")
-@click.option("--follow", is_flag=True, help="Go on printing those to come, of one node.")
+@click.option("--follow", is_flag=True, help="Go on printing those to come.")
 @click.option("--node", metavar="NODE", help="Of this node only.")
 @output_option
 @click.pass_context
@@ -58,26 +60,31 @@ def token_requests(
 
 
 def _follow(cluster: Cluster, node: str | None, form: str) -> None:
-    names = [node] if node else [member.name for member in cluster.nodes()]
-    if len(names) != 1:
-        raise CliError("--follow listens to one node: give --node", exit_code=Exit.USAGE)
-    with connected(cluster, names[0]) as client:
+    """Print requests as they come, each once: as one node tells, or as all are asked again and again."""
+    told: set[object] = set()
+    for name, row in _as_they_come(cluster, node):
+        if row["id"] in told:
+            continue
+        told.add(row["id"])
+        shown = _plain(row, name)
+        if form == "text":
+            line = f"{shown['id']}  {shown['name']} on {name}: {shown['wants']}  {shown['reason']}"
+            click.echo(line.rstrip())
+        elif form == "ids":
+            click.echo(shown["id"])
+        elif form != "none":
+            echo_json(shown)
+        sys.stdout.flush()
+
+
+def _as_they_come(cluster: Cluster, node: str | None) -> Iterator[tuple[str, Map]]:
+    if node is None:
+        while True:
+            yield from _requests(cluster, None)
+            time.sleep(FOLLOW_S)
+    with connected(cluster, node) as client:
         for item in client.stream("request.follow", Map()):
-            row = _plain(_body(item), names[0])
-            if form == "text":
-                click.echo(
-                    f"{row['id']}  {row['name']} on {row['node']}: {row['wants']}  {row['reason']}"
-                )
-            elif form == "ids":
-                click.echo(row["id"])
-            elif form != "none":
-                echo_json(row)
-
-
-def _body(item: object) -> Map:
-    body = getattr(item, "body", item)
-    assert isinstance(body, Map), item
-    return body
+            yield node, item
 
 
 def _requests(cluster: Cluster, node: str | None) -> Iterator[tuple[str, Map]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -203,3 +205,30 @@ def test_an_option_that_makes_no_sense_is_said_so(yin: Yin, wrong: tuple[str, ..
     answer = yin("token", "mint", "--allow", "read:**", *wrong)
     assert answer.code in (2, 4)
     assert "internal" not in answer.err
+
+
+@pytest.mark.parametrize("of", [(), ("--node", "beta")])
+def test_who_follows_requests_sees_them_as_they_come(
+    yin: Yin, place: Path, of: tuple[str, ...]
+) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "cli.main",
+        "--cluster",
+        "dev",
+        "token",
+        "requests",
+        "--follow",
+    ]
+    with subprocess.Popen(
+        [*command, *of, "-o", "ids"], stdout=subprocess.PIPE, text=True
+    ) as follower:
+        assert follower.stdout is not None
+        try:
+            agent = spawned(yin, "asks.clj", "--on", "beta")
+            identity = follower.stdout.readline().strip()
+            ok(yin("token", "refuse", identity))
+            assert "refused" in ok(yin("result", agent))
+        finally:
+            follower.kill()

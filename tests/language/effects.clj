@@ -1,5 +1,5 @@
 ; Effects, answered by the fake node of the tests: named "alpha", one of three, its clock stands still, `rand` is 0.25,
-; `q` gives the set of its inputs, `transact!` a report, other names are refused.
+; `q` gives the set of its inputs, `transact!` a report, other names are refused. `finish!` gives its arguments.
 (here)
 ; expect: "alpha"
 (nodes)
@@ -70,3 +70,19 @@
 ; expect: :type
 (count (first (first (q '[:find ?x] (map (fn [i] [i]) (range 600))))))
 ; expect: 600
+(request-token {:verbs [:read] :streams ["alpha/*"]})
+; expect: true
+(try (request-token {:reason "none"}) (catch Exception e (ex-message e)))
+; expect: "the request was refused: no reason"
+[(fork! {}) (fork! {:name "child"})]
+; expect: ["id" nil]
+[(finish! 1) (finish! nil "why")]
+; expect: [[1] [nil "why"]]
+(spawn! (fn [] 1))
+; expect: "id"
+(let [x 2] (spawn! (fn [] (inc x)) {:name "child"}))
+; expect: [3]
+(spawn! (fn [] (throw (ex-info "mine" {}))) {:name "child"})
+; expect: [nil "mine"]
+(map request-token [{} {}])
+; expect: (true true)

@@ -109,6 +109,15 @@ class Node:
                 machine.resume(("facts",))
             case (("sleep" | "log!"), (_,)):
                 machine.resume(None)
+            case "request-token", (Map() as wanted,):
+                if wanted.get(Keyword("reason")) == "none":
+                    machine.resume_error("the request was refused: no reason", Map())
+                else:
+                    machine.resume(True)
+            case "fork!", (Map() as options,):  # the answer of the child, for those called so
+                machine.resume(None if options.get(Keyword("name")) == "child" else "id")
+            case "finish!", (value, *why):
+                machine.resume((value, *why))  # a case goes on, so that its value is seen
             case "compile*", _:
                 answer_evaluation(machine, arguments)
             case _:
