@@ -48,15 +48,23 @@ def declarations(names: Iterable[str], record: Map | None, span: Span) -> Form:
     return call(start, "if", literal(False, start), call(start, "do", *made))
 
 
-def is_declarations(form: Form) -> bool:
-    """Return whether a core form is what `declarations` makes."""
+def divided(forms: Iterable[Form]) -> tuple[Map | None, list[Form]]:
+    """Return what the declarations among the statements of a unit say of names, and the other statements.
+
+    Patterns of the text stand before declarations. Without any, there is None and all of them.
+    """
+    statements = list(forms)
+    for place, form in enumerate(statements):
+        record = _record_in(form)
+        if record is not None:
+            return record, statements[:place] + statements[place + 1 :]
+    return None, statements
+
+
+def _record_in(form: Form) -> Map | None:
+    """Return what a statement that `declarations` made says of names; None for any other."""
     if head_of(form) != "if" or len(form.value) < 3 or form.value[1].value is not False:
-        return False
-    return head_of(form.value[2]) in ("do", "def", "quote")
-
-
-def record_in(form: Form) -> Map | None:
-    """Return what declarations say of names; None for those of a unit without a record."""
+        return None
     said = form.value[2]
     last = said.value[-1] if head_of(said) == "do" else said  # of one statement only that is left
     if head_of(last) != "quote":

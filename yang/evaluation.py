@@ -27,8 +27,7 @@ from yang.environment import (
     adopt,
     declarations,
     definitions_in,
-    is_declarations,
-    record_in,
+    divided,
     record_of,
 )
 from yang.errors import (
@@ -113,9 +112,9 @@ class World:
 
     def with_program(self, program: Program) -> World:
         """Return the world with one more program of the agent. Raises ProgramInvalid."""
-        first, *forms = core_forms(tree_of(program)) or (literal(None, _START),)
-        known = definitions_in([first, *forms])
-        record = record_in(first) if is_declarations(first) else None
+        whole = core_forms(tree_of(program))
+        known = definitions_in(whole)
+        record, forms = divided(whole)
         if not known and not record:
             return self
         twin = World(self._evaluate)

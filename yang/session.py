@@ -29,9 +29,8 @@ from yang.environment import (
     adopt,
     declarations,
     definitions_in,
+    divided,
     head_of,
-    is_declarations,
-    record_in,
     record_of,
 )
 from yang.errors import Source
@@ -167,9 +166,9 @@ class Session:
         Raises:
             ProgramInvalid: it is no program.
         """
-        first, *forms = core_forms(tree_of(program))
-        record = record_in(first) if is_declarations(first) else None
-        self._defined |= definitions_in([first, *forms])
+        whole = core_forms(tree_of(program))
+        record, forms = divided(whole)
+        self._defined |= definitions_in(whole)
         if record is not None:
             adopt(self._expander, record, forms, texts=True)
 

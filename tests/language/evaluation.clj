@@ -103,3 +103,5 @@
 ; expect error: parts is evaluated
 (eval (reduce (fn [form _] (list 'do form)) 1 (range 250)))
 ; expect error: nested
+(defmacro m [x] `(re-find #"b+" ~x)) (defn f [x] (re-find #"a+" x)) [(eval (list 'f "caat")) (eval (list 'm "abb")) (eval (list 're-find #"x" "axe"))]
+; expect: ["aa" "bb" "x"]
