@@ -900,6 +900,7 @@ def tally(first: int, count: int, step: int) -> Tally:
     return found
 
 
+@cache
 def prepared() -> None:
     """Make what all cases begin from, once for all processes."""
     for source, (case, _) in SOURCES.items():
