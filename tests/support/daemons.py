@@ -144,10 +144,14 @@ def built_library(folder: Path) -> Path:
 
 
 def serve() -> None:
-    """Fork a daemon for each line of standard input, and answer with its process id and whether it is ready."""
+    """Fork a daemon for each line of standard input, and answer with its process id and whether it is ready.
+
+    Whoever asked may end without a word: then all daemons do.
+    """
     import yind.main  # noqa: F401  # so that no fork has to
 
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how they ended
+    forked: list[int] = []
     for line in sys.stdin:
         order = json.loads(line)
         reading, writing = os.pipe()
@@ -156,11 +160,16 @@ def serve() -> None:
             os.close(reading)
             _become_daemon(order, writing)
         os.close(writing)
+        with contextlib.suppress(ProcessLookupError):
+            forked.append(os.pidfd_open(pid))
         readable, _, _ = select.select([reading], [], [], READY_S)
         ready = bool(readable) and os.read(reading, 1) == b"\n"
         os.close(reading)
         sys.stdout.write(json.dumps([pid, ready]) + "\n")
         sys.stdout.flush()
+    for process in forked:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(process, signal.SIGKILL)
 
 
 def _become_daemon(order: dict[str, str], ready: int) -> NoReturn:
