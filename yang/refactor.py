@@ -30,6 +30,7 @@ from yang.special import SPECIAL
 from yang.surface.questions import is_readable
 
 WIDTH = 100
+_DO = "(do "
 _DELIMITERS = frozenset(" \t\r\n\f\v,()[]{}\"@^`~;\\'#")
 _LISTING = ("keys", "strs", "syms")  # what of a map pattern binds each name of a vector
 
@@ -601,9 +602,9 @@ def extract(
     *,
     host: Host = ALONE,
 ) -> Refactored:
-    """Return the changes that make the form from one place to another the body of a new function.
+    """Return the changes that make what stands from one place to another the body of a new function.
 
-    Its free locals are the parameters, in the order of the text; the function is put before the top-level form.
+    That is a form, or several of one body, one after the other. Its free locals are the parameters, in the order of the text; the function is put before the top-level form.
 
     Raises:
         SourceError: it cannot be, with the place that is against it.
@@ -611,6 +612,9 @@ def extract(
     """
     whole = _Text(Source(source_name, text), host)
     _check_name(whole, name, start)
+    start, end = _trimmed(whole, start, end)
+    if _is_range(whole, start, end):
+        return _extract_range(whole, start, end, name)
     form, top = _selected(whole, start, end)
     number = _expression(whole, form)
     try:
@@ -645,7 +649,6 @@ def _hint_extract(refused: EditRefused) -> str | None:
 
 def _selected(whole: _Text, start: Position, end: Position) -> tuple[Form, Form]:
     """Return the form from one place to another, and the top-level form it stands in."""
-    start, end = _trimmed(whole, start, end)
     for top in whole.forms:
         if not _start(top) <= start < _end(top):
             continue
@@ -657,8 +660,74 @@ def _selected(whole: _Text, start: Position, end: Position) -> tuple[Form, Form]
                 return form, top
             if not form.is_leaf:
                 stack.extend(form.value)
-    hint = "select one whole form; several can be put into (do ...) first"
+    hint = "select one whole form, or several that follow one another in a body"
     raise whole.error("this is not one form", start, hint)
+
+
+def _is_range(whole: _Text, start: Position, end: Position) -> bool:
+    """Return whether several forms of one list stand from one place to another."""
+    for form in whole.lists.values():
+        first = [number for number, item in enumerate(form.value) if _start(item) == start]
+        last = [number for number, item in enumerate(form.value) if _end(item) == end]
+        if form.kind == "list" and first and last and first[0] < last[0]:
+            return True
+    return False
+
+
+def _extract_range(whole: _Text, start: Position, end: Position, name: str) -> Refactored:
+    """Extract several forms: with `do` around them the program has to be the same, and that is one form."""
+    file = whole.main.name
+    around = [Change(file, start, start, _DO), Change(file, end, end, ")")]
+    wrapped = apply(whole.main.text, around)
+    try:
+        tree = expanded_tree(Source(file, wrapped), host=whole.host)[0]
+        if _flat(tree) != _flat(whole.tree):
+            raise whole.error(
+                "these forms do not follow one another in a body", start, "select one whole form"
+            )
+    except SourceErrors as errors:
+        raise whole.error(errors.errors[0].message, start) from None
+    moved = len(_DO) if start[0] == end[0] else 0
+    last = (end[0], end[1] + moved + 1)
+    done = extract(wrapped, file, start, last, name, host=whole.host)
+    text = done.files[file]
+    return Refactored(
+        (_only_change(file, whole.main.text, text),),
+        {file: text},
+        program_of(whole.tree).hash,
+        done.after,
+    )
+
+
+def _flat(tree: Tree) -> list[tuple[object, ...]]:
+    """Return the nodes of a tree with their depths; what is in a `do` in a `do` as if it were in the outer one."""
+    found: list[tuple[object, ...]] = []
+    depths: list[int] = []
+    for item, place in zip(tree.items, tree.places, strict=True):
+        kind = item.kind.name
+        depth = depths[place.parent] + 1 if depths else 0
+        if kind == "do" and tree.items[place.parent].kind.name == "do":
+            depths.append(depth - 1)
+            continue
+        depths.append(depth)
+        found.append((depth, kind, item.scalars, () if kind == "do" else item.counts))
+    return found
+
+
+def _common(one: str, other: str) -> int:
+    """Return how many characters two texts begin with that are the same."""
+    pairs = zip(one, other, strict=False)
+    return next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
+
+
+def _only_change(file: str, before: str, after: str) -> Change:
+    """Return the change between two texts, as one."""
+    first = _common(before, after)
+    rest = min(len(before), len(after)) - first
+    tail = _common(before[::-1][:rest], after[::-1][:rest])
+    ends = [first, len(before) - tail]
+    start, end = ((before.count("\n", 0, at) + 1, at - before.rfind("\n", 0, at)) for at in ends)
+    return Change(file, start, end, after[first : len(after) - tail])
 
 
 def _trimmed(whole: _Text, start: Position, end: Position) -> tuple[Position, Position]:
@@ -719,11 +788,20 @@ def _refuse_unwritten(whole: _Text, number: int, parameters: Sequence[str], form
 
 def _bodies(whole: _Text, form: Form) -> list[str]:
     """Return the text of a form as a function's body: indented anew, or as it is where strings have lines."""
-    start, end = _start(form), _end(form)
+    whole_form = _body_text(whole, _start(form), _end(form), form.span.column)
+    inside = form.value[1:] if _head(form) == "do" else ()
+    if not inside:
+        return whole_form
+    below = [item.span.column for item in inside if item.span.line > form.span.line]
+    column = min(below, default=inside[0].span.column)
+    return [*_body_text(whole, _start(inside[0]), _end(inside[-1]), column), *whole_form]
+
+
+def _body_text(whole: _Text, start: Position, end: Position, column: int) -> list[str]:
     lines = whole.lines[start[0] - 1 : end[0]]
     lines[-1] = lines[-1][: end[1] - 1]
     lines[0] = lines[0][start[1] - 1 :]
-    shift = start[1] - 3
+    shift = column - 3
     moved = [lines[0], *[_moved(line, shift) for line in lines[1:]]]
     return ["\n".join(moved), "\n".join(lines)]
 

@@ -69,7 +69,7 @@ def test_extract_writes_a_function(file: Path, capsys: pytest.CaptureFixture[str
         ),
         (["rename", "one", "x"], 2, "one is not LINE:COLUMN"),
         (["extract", "2:3", "x"], 2, "2:3 is not LINE:COLUMN-LINE:COLUMN"),
-        (["extract", "2:4-2:8", "f"], 1, "this is not one form"),
+        (["extract", "2:4-2:8", "f"], 1, "these forms do not follow one another in a body"),
     ],
 )
 def test_what_cannot_be_is_refused_with_its_place(

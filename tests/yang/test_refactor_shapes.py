@@ -1,4 +1,4 @@
-"""Rename of macros, multimethods, protocols, records: what is one name in the text is renamed as one."""
+"""Refactorings of what is one thing in the text and several in the tree: macros, records, forms of a body."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from cli.sources import host_of
 from yang.errors import SourceError
 from yang.lower import tree_of_source
 from yang.program import program_of
-from yang.refactor import Refactored, rename
+from yang.refactor import Refactored, apply, extract, rename
 
 TEXT = """(ns shop.main)
 (defmacro unless
@@ -105,3 +105,60 @@ def test_a_name_that_would_mean_something_else_is_refused(word: str, new: str, r
 def test_a_macro_whose_name_is_data_is_refused() -> None:
     with pytest.raises(SourceError, match="it would be another program"):
         renamed("pair [", "two", "(defmacro pair [x] [x x]) (pair 1) 'pair")
+
+
+BODY = """(defn report [orders tax]
+  (println "begin")
+  (let [sum (reduce + orders)
+        total (* sum tax)]
+    (println "orders" (count orders)) ; how many
+    (println "sum" sum)
+    (println "total" total)
+    total))
+(report [1 2 3] 2)
+"""
+
+
+def extracted(first: str, last: str, text: str = BODY) -> Refactored:
+    start, end = text.index(first), text.index(last) + len(last)
+    places = [(text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)) for at in (start, end)]
+    return extract(text, "a.clj", *places, "tell", host=host_of(None))
+
+
+def test_several_forms_of_a_body_are_extracted_into_one_function() -> None:
+    done = extracted('(println "orders"', '(println "sum" sum)')
+    assert done.files["a.clj"] == (
+        """(defn tell [orders sum]
+  (println "orders" (count orders)) ; how many
+  (println "sum" sum))
+
+(defn report [orders tax]
+  (println "begin")
+  (let [sum (reduce + orders)
+        total (* sum tax)]
+    (tell orders sum)
+    (println "total" total)
+    total))
+(report [1 2 3] 2)
+"""
+    )
+    assert apply(BODY, done.changes) == done.files["a.clj"]
+
+
+def test_the_whole_body_is_a_range_too() -> None:
+    text = extracted('(println "orders"', "\n    total").files["a.clj"]
+    assert "(tell orders sum total)))\n" in text
+    assert '(println "total" total)\n  total)\n' in text
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "last"),
+    [
+        ("(defn f [x] (+ x 1 2))", "x 1", "1 2"),
+        ("(defn f [x] (if x (inc 1) (dec 2)))", "(inc 1)", "(dec 2)"),
+        ("(defn f [x] (loop [i 0] (println i) (recur (inc i))))", "(println i)", "(recur (inc i))"),
+    ],
+)
+def test_forms_that_are_no_statements_stay_where_they_are(text: str, first: str, last: str) -> None:
+    with pytest.raises(SourceError):
+        extracted(first, last, text)
