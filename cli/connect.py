@@ -21,7 +21,13 @@ from cli.cluster import Cluster, current_folder, open_cluster
 from cli.errors import CliError, Exit, exit_of
 from cli.holding import read_token
 from datomstore.value import Map
-from protocol.client import AuthenticationFailed, Client, RemoteError, Unreachable
+from protocol.client import (
+    AuthenticationFailed,
+    Client,
+    RemoteError,
+    RemoteFault,
+    Unreachable,
+)
 
 
 def cluster_of(ctx: click.Context) -> Cluster:
@@ -85,6 +91,8 @@ def translated(name: str) -> Iterator[None]:
         raise CliError(
             f"{name}: {error.message}{reasons}", exit_code=exit_of(error.code)
         ) from error
+    except RemoteFault as error:  # it speaks another version, or is no node of ours at all
+        raise CliError(f"node {name}: {error}", exit_code=exit_of(error.code)) from error
 
 
 def _reasons(error: RemoteError) -> str:

@@ -36,7 +36,7 @@ class Flood:
             self.sent += 1
         return body
 
-    async def message(self, channel: Channel, message: object) -> None:
+    def message(self, channel: Channel, message: object) -> None:
         raise AssertionError(message)
 
 

@@ -13,6 +13,8 @@ import pytest
 import trio
 from members import FRIEND, NODE, STRANGER, Member
 
+from cli.connect import translated
+from cli.errors import CliError, Exit
 from datomstore.value import Map
 from protocol.client import Client
 from protocol.connection import Connection
@@ -227,6 +229,22 @@ def greeted(
             act(secured, connection)
 
     return run
+
+
+@pytest.mark.parametrize("tells", [True, False], ids=["says so", "greets all the same"])
+def test_a_node_of_a_release_too_far_away_is_told_from_a_broken_one(tells: bool) -> None:
+    def act(plain: socket.socket) -> None:
+        context = server_context(NODE.private, NODE.certificate, [FRIEND.certificate])
+        with context.wrap_socket(plain, server_side=True) as secured:
+            later = Connection(name="node", nonce=bytes(16), versions=(8, 9))
+            fault = RemoteFault("wire/version", "we speak 8 to 9")
+            secured.sendall(later.farewell(fault) if tells else later.hello())
+            secured.recv(RECEIVE_BYTES)
+
+    with listening(act) as address:
+        with pytest.raises(CliError, match="8 to 9") as refused, translated("beta"):
+            connect(address)
+        assert refused.value.exit_code is Exit.VERSION
 
 
 def test_a_port_that_does_not_speak_tls_is_not_our_node() -> None:

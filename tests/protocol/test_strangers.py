@@ -50,7 +50,7 @@ class Handler:
         self.asked.append(verb)
         return body
 
-    async def message(self, channel: Channel, message: object) -> None:
+    def message(self, channel: Channel, message: object) -> None:
         raise AssertionError(message)
 
     async def apply(self, application: bytes, source: str) -> bytes | None:
