@@ -13,17 +13,20 @@ program mean: `future` makes `deref` wait, `add-watch` makes every atom one that
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, TypeAlias
 
-from datomstore.value import Keyword
+from datomstore.value import Keyword, Map
 from yang import types_and_protocols as types
+from yang.errors import MacroFault
 from yang.forms import Form, call, literal, symbol, text_of, vector
-from yang.segment import Span
+from yang.segment import Segment, Span
 from yang.types_and_protocols import core, global_of_kind, quoted, raw
 
 if TYPE_CHECKING:
     from yang.expand import Expander
+    from yang.host import Host
 
 Derived: TypeAlias = Callable[["Expander", Form], Form]
 Rewriting: TypeAlias = Callable[["Expander", Form], Form | None]
@@ -48,11 +51,30 @@ def pattern_name(text: str) -> str:
     return PATTERNS + sha256(text.encode()).hexdigest()[:16]
 
 
+def _is_pattern(host: Host, text: str) -> bool:
+    """Return whether the library can compile a pattern. Cost: what compiling it takes."""
+    assert host.evaluate is not None
+    try:
+        return host.evaluate(_pattern_check(), Map([(Keyword("text"), text)])) is True
+    except MacroFault:
+        return False  # it takes too much
+
+
+@cache
+def _pattern_check() -> Segment:
+    from yang.compile import compile_source  # which expands with this module
+
+    text = "(try (do (clojure.core/re-pattern (get *args* :text)) true) (catch :default _ false))"
+    return compile_source(text, "pattern").segment
+
+
 def _pattern(expander: Expander, form: Form) -> Form | None:
     """Make #"..." the name of a hidden definition, so that a pattern is compiled once and not each time it is passed."""
     text = form.value[-1]
     if form.value[0].value != PATTERN or text.kind != "literal" or not isinstance(text.value, str):
         return None
+    if expander.host.evaluate is not None and not _is_pattern(expander.host, text.value):
+        return None  # an error where it is used, not before all else
     first = name = pattern_name(text.value)
     count = 1
     while name in expander.prelude:  # as in Clojure, no two are equal
