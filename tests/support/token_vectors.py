@@ -240,6 +240,16 @@ def block_attacks() -> Iterator[Vector]:
         ("an attribute pattern with a colon", one({**FIRST, 10: [":shop/price"]}), "caveat"),
         ("a note that is too long", one({**FIRST, 12: "x" * 129}), "caveat"),
         ("a note that is bytes", one({**FIRST, 12: b"x"}), "caveat"),
+        ("a state of 31 bytes", one({**FIRST, 13: b"s" * 31}), "shape"),
+        ("an epoch below zero", one({**FIRST, 14: -1}), "shape"),
+        ("an epoch that is text", one({**FIRST, 14: "4"}), "shape"),
+        ("an account of 31 bytes", one({**FIRST, 15: b"k" * 31}), "shape"),
+        ("an account of small order", one({**FIRST, 15: SMALL_ORDER}), "key"),
+        ("an account that is a list", one({**FIRST, 15: [NODE.public.bytes]}), "shape"),
+        ("a holder whose key is text", one(FIRST, key="k" * 32), "shape"),
+        ("a via with a key twice", one({**FIRST, 6: [NODE.public.bytes] * 2}), "encoding"),
+        ("256 blocks of depth", one({**FIRST, 8: 256}), "shape"),
+        ("65 attributes", one({**FIRST, 10: ["a"] * 65}), "shape"),
     ]
     for name, token, why in bad:
         yield Vector(name, token, f"token/bad-{why}", 0)
