@@ -121,8 +121,8 @@ BODY = """(defn report [orders tax]
 
 def extracted(first: str, last: str, text: str = BODY) -> Refactored:
     start, end = text.index(first), text.index(last) + len(last)
-    places = [(text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)) for at in (start, end)]
-    return extract(text, "a.clj", *places, "tell", host=host_of(None))
+    begin, after = ((text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)) for at in (start, end))
+    return extract(text, "a.clj", begin, after, "tell", host=host_of(None))
 
 
 def test_several_forms_of_a_body_are_extracted_into_one_function() -> None:

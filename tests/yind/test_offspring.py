@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -129,7 +130,7 @@ async def test_nobody_descends_from_an_agent_by_saying_so(tmp_path: Path) -> Non
         found = nodes.nodes["alpha"].agents.get(child)
         assert found is not None
         births = found.record.births
-        fields = {field.name: None for field in msgspec.structs.fields(Luggage)}
+        fields: dict[str, Any] = {field.name: None for field in msgspec.structs.fields(Luggage)}
         honest = Luggage(**{**fields, "births": births})
         assert descent(honest, child) == (births[0].parent,)
         for agent, said in [
