@@ -39,7 +39,9 @@ NODES = ("alpha", "beta", "gamma")
 STEPS_EACH = 50  # a token has at most 64 blocks, and every hop adds one
 STUCK_S = 90.0  # without anything new, when nothing goes wrong any more
 WAVE = 12  # agents that begin together; the next do when half of them have ended
-ROWS_OF_A_STEP = 2  # attributes with values; budgets are just enough, so that none may be lost on the way
+ROWS_OF_A_STEP = (
+    2  # attributes with values; budgets are just enough, so that none may be lost on the way
+)
 LOOK_S = 1.0  # how often it is asked how far the agents are
 ENDED = frozenset({"done", "failed", "killed", "paused"})
 AGENT = """

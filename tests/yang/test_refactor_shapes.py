@@ -121,7 +121,9 @@ BODY = """(defn report [orders tax]
 
 def extracted(first: str, last: str, text: str = BODY) -> Refactored:
     start, end = text.index(first), text.index(last) + len(last)
-    begin, after = ((text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)) for at in (start, end))
+    begin, after = (
+        (text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)) for at in (start, end)
+    )
     return extract(text, "a.clj", begin, after, "tell", host=host_of(None))
 
 

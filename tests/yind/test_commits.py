@@ -152,7 +152,9 @@ async def test_who_submits_is_told_of_each(tmp_path: Path) -> None:
         commits = GroupCommit(streams, lambda batch: None)
         told: list[tuple[int, bool]] = []
 
-        def done(number: int, error: BaseException | None, told: list[tuple[int, bool]] = told) -> None:
+        def done(
+            number: int, error: BaseException | None, told: list[tuple[int, bool]] = told
+        ) -> None:
             told.append((number, error is None))
 
         for number in range(20):
