@@ -119,6 +119,31 @@ def test_the_sum_is_right_when_the_source_is_killed_after_the_hop(cluster: Clust
     assert (place, row["state"], row["result"]) == ("beta", "done", "43")
 
 
+EVALUATES = """
+(defmacro unless [test x] `(if ~test nil ~x))
+(eval (list 'defn 'price '[n] (list '* 'n 1.25M)))
+(hop! "beta")
+(let [before (eval (list 'unless false '(price 4)))]
+  (sleep 2000)
+  [before (eval (list 'price (list 'price 4))) (load-string "(unless false [(price 1)])")])
+"""
+
+
+@pytest.mark.timeout(120)
+def test_evaluated_code_is_there_after_a_hop_and_a_kill(cluster: Cluster) -> None:
+    for name in ("alpha", "beta"):
+        start_node(cluster, name)
+    agent = spawn(cluster, EVALUATES)
+    with connected(cluster, "alpha") as client:
+        row = client.request("agent.wait", Map({"id": agent.hex()}))
+    assert row["state"] == "moved"
+    kill(cluster, "alpha")
+    kill(cluster, "beta")
+    start_node(cluster, "beta")
+    place, row = await_agent(cluster, "beta", agent, follow=False)
+    assert (place, row["state"], row["result"]) == ("beta", "done", "[5.00M 6.2500M [1.25M]]")
+
+
 @pytest.mark.timeout(200)
 def test_an_agent_under_way_arrives_once_whoever_is_killed(cluster: Cluster) -> None:
     chance = random.Random(5)
