@@ -243,6 +243,9 @@ class Arrivals:
         except _REFUSALS as error:
             self._refuse(channel, offer, error)
             return
+        except Exception as error:
+            self._fail(channel, offer, error)
+            return
         if known:
             self._welcome(channel, offer, _guest(offer, invited, machine))
         else:
@@ -270,6 +273,8 @@ class Arrivals:
             self._tell(channel, offer.agent, handoff.Interrupted())
         except _REFUSALS as error:
             self._refuse(channel, offer, error)
+        except Exception as error:
+            self._fail(channel, offer, error)
         else:
             self._welcome(channel, offer, guest)
         finally:
@@ -283,6 +288,14 @@ class Arrivals:
     def _refuse(self, channel: Channel, offer: Offer, error: _Refusal) -> None:
         self._authority.refuse(offer.agent.hex()[:12], "migrate", self._node, str(error))
         self._tell(channel, offer.agent, handoff.Verified(False, error.code, str(error)))
+
+    def _fail(self, channel: Channel, offer: Offer, error: Exception) -> None:
+        """End an offer at which this node itself failed: what somebody sends does not end the node."""
+        _log.error("an offer was not checked", agent=offer.agent.hex()[:12], exc_info=error)
+        self._authority.refuse(offer.agent.hex()[:12], "migrate", self._node, "the node failed")
+        self._tell(
+            channel, offer.agent, handoff.Verified(False, "node/internal", "the node failed")
+        )
 
     async def _fetch_code(self, channel: Channel, offer: Offer) -> None:
         """Ask the source for the programs that this node lacks."""

@@ -376,3 +376,24 @@ async def test_a_host_does_not_send_another_program_than_it_is_asked_for(tmp_pat
         answer = await mallory.offers("beta", mallory.hand_on(offer, "beta"))
         assert isinstance(answer, Refuse)
         assert "another program" in answer.reason
+
+
+@pytest.mark.parametrize("large", [False, True], ids=["at once", "in a task"])
+async def test_an_offer_at_which_the_node_itself_fails_ends_the_offer_alone(
+    tmp_path: Path, large: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with besieged(tmp_path, "alpha", "beta") as (nodes, mallory):
+        offer = await visited(nodes, mallory, VISIT, nodes.token())
+        good, node = mallory.hand_on(offer, "beta"), nodes.nodes["beta"]
+        if not large:  # the program is known there, so that nothing has to wait
+            await nodes.result("beta", "1")
+            for program in offer.programs:
+                found = nodes.nodes["alpha"].code.find(program)
+                if found is not None:
+                    await node.code.admit(found, node.agents.write)
+        with monkeypatch.context() as patched:
+            patched.setattr(node.code, "restore", lambda *_, **__: 1 // 0)
+            answer = await mallory.offers("beta", good)
+        assert isinstance(answer, Refuse)
+        assert answer.code == "node/internal"
+        assert isinstance(await mallory.offers("beta", good), Own)
