@@ -121,7 +121,7 @@ def _statement(value: object) -> Revocation | SignerRevocation:
     if len(parts) < 5:
         return _revocation(value)
     signer, revoker, signature, until, kind = parts
-    if kind != OF_SIGNER:
+    if type(kind) is not int or kind != OF_SIGNER:
         raise TokenInvalid("the kind of revocation is unknown", why="shape")
     return SignerRevocation(
         checked_key(octets(signer, KEY_SIZE, "the signer")),

@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 
 from capabilities import revocation
 from capabilities.authorize import Request, authorize
+from capabilities.canonical import decode, encode, tuple_of
 from capabilities.caveats import Caveats, Rights, Verb
 from capabilities.errors import TokenInvalid, TokenRefused
 from capabilities.keys import PrivateKey
 from capabilities.limits import REVOCATION_BYTES_MAX
-from capabilities.revocation import Revocation, RevocationSet
+from capabilities.revocation import Revocation, RevocationSet, SignerRevocation, statement
 from capabilities.tokens import Token, mint
 from capabilities.verify import VerifiedChain, verify, verify_chain
 
@@ -143,3 +144,28 @@ def test_a_full_list_refuses_and_says_so(monkeypatch: pytest.MonkeyPatch) -> Non
     assert refused.value.code == "token/bad-full"
     assert not revoked.add(ALL[0])
     assert (len(revoked), revoked.generation) == (2, 2)
+
+
+def of_signer(until: int = 5) -> SignerRevocation:
+    return SignerRevocation.sign(A, A.public, until)
+
+
+def test_a_statement_about_a_signer_of_another_kind_is_refused() -> None:
+    data = of_signer().to_bytes()
+    assert statement(data).to_bytes() == data
+    *parts, kind = tuple_of(decode(data), 5, "a statement")
+    for strange in (True, 0, 2, "1", None):
+        assert strange is True or strange != kind
+        with pytest.raises(TokenInvalid):
+            statement(encode([*parts, strange]))
+
+
+def test_a_full_list_refuses_statements_about_signers_and_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(revocation, "REVOCATIONS_MAX", 1)
+    revoked = RevocationSet()
+    revoked.add(ALL[0])
+    with pytest.raises(TokenInvalid) as refused:
+        revoked.add_signer(of_signer())
+    assert refused.value.code == "token/bad-full"

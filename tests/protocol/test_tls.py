@@ -102,3 +102,8 @@ def test_who_shows_no_key_or_speaks_something_else_is_refused(
     assert peer_key(NODE.certificate, ALPN) == NODE.key
     with pytest.raises(AuthenticationFailed):
         peer_key(certificate, protocol)
+
+
+def test_who_shows_no_certificate_is_told_so() -> None:
+    with pytest.raises(AuthenticationFailed, match="showed no certificate"):
+        peer_key(None, ALPN)
