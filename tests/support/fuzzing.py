@@ -28,7 +28,7 @@ import machine_build
 machine_build.choose()
 
 import msgpack  # noqa: E402 (after the choice of the machine)
-from language import MEMORY, RUNNING, core_code, exactly, outcome_of, runs  # noqa: E402
+from language import HOST, MEMORY, RUNNING, core_code, exactly, outcome_of, runs  # noqa: E402
 
 from datomstore.value import Keyword, Map, Set  # noqa: E402
 from yang.compile import compile_source  # noqa: E402
@@ -109,7 +109,7 @@ def answer(machine: Machine, random: Random) -> None:
 def seeds() -> list[Segment]:
     """Return segments of every kind of program, to be changed."""
     sources = [WRITTEN] + [case.source for case in RUNNING[::61] if runs(case)]
-    return [compile_source(source, "fuzz.clj").segment for source in sources]
+    return [compile_source(source, "fuzz.clj", host=HOST).segment for source in sources]
 
 
 def some_number(random: Random, old: int) -> int:

@@ -50,7 +50,6 @@ async def test_a_definition_does_not_change_what_the_host_does(tmp_path: Path) -
         '(open "/etc/passwd")',
         "(import os)",
         '(eval \'(slurp "a"))',
-        '(let [f \'(slurp "a")] (eval f))',
         "(.getClass 1)",
         "(System/exit 0)",
         '(load-file "a")',
@@ -117,3 +116,9 @@ async def test_a_member_cannot_send_what_is_no_request(tmp_path: Path) -> None:
             with pytest.raises(RemoteError):
                 await channel.request(verb, body)
         assert (await channel.request("node.info"))["name"] == "alpha"
+
+
+async def test_a_form_made_at_run_time_reaches_no_more_than_a_written_one(tmp_path: Path) -> None:
+    source = """(let [f '(slurp "/etc/passwd")] (try (eval f) (catch Exception e (ex-message e))))"""
+    async with fleet(tmp_path, "alpha") as nodes:
+        assert "slurp is not supported" in await nodes.result("alpha", source)

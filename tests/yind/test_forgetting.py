@@ -23,6 +23,7 @@ class Ahead(System):
     """A clock that is ahead of the machine's."""
 
     def __init__(self, ahead_ms: int) -> None:
+        super().__init__()
         self._ahead_ms = ahead_ms
 
     def now_ms(self) -> int:
