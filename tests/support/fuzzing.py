@@ -319,7 +319,7 @@ def generator() -> Callable[[int], str]:
 def program_case(random: Random) -> None:
     """Run a program in one piece and in slices with images between: the same, for the same fuel."""
     source = generator()(random.randrange(1 << 40))
-    code = Code(compile_source(source, "fuzz.clj").segment, core_code())
+    code = Code(compile_source(source, "fuzz.clj", host=HOST).segment, core_code())
     codes = {one.program_hash: one for one in (code, core_code())}
 
     def carried(machine: Machine) -> Machine:
