@@ -301,7 +301,7 @@ class Source:
         assert 0 <= attempt <= ATTEMPT_MAX, attempt
         given = Given(agent, epoch_now + 1, target, attempt)
         source = Source(given, durable=False)
-        return source, [Persist(given), source._send(Offer)]
+        return source, [source._send(Offer), Persist(given)]
 
     @staticmethod
     def restart(record: Given) -> tuple[Source, list[Action]]:

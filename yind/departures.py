@@ -403,7 +403,8 @@ class Departures:
             if len(departure.unsent) == 1:
                 assert self._nursery is not None, "`start` gives the nursery"
                 self._nursery.start_soon(self._send_later, departure)
-        if isinstance(message, Offer):
+        if isinstance(message, Offer):  # the target checks it while this node writes
+            self._push(departure)
             self._journeys.mark(message.agent, message.epoch, Stage.OFFERED)
 
     def _push(self, departure: Departure) -> None:

@@ -73,7 +73,7 @@ def owned_target() -> Target:
 def test_the_offer_leaves_before_the_disk_is_done_and_go_after() -> None:
     source, actions = Source.begin(AGENT, 0, KEYS["B"], 7)
     given = Given(AGENT, 1, KEYS["B"], 7)
-    assert actions == [Persist(given), Send(Offer, KEYS["B"], AGENT, 1, 7)]
+    assert actions == [Send(Offer, KEYS["B"], AGENT, 1, 7), Persist(given)]
     source, actions = source.step(Persisted(given))
     assert actions == [Send(Go, KEYS["B"], AGENT, 1, 7)]
     assert source.step(Persisted(given))[1] == []

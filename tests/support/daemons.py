@@ -42,7 +42,7 @@ class Daemons:
         if power:
             environment["LD_PRELOAD"] = str(built_library(folder))
         self._forker = subprocess.Popen(
-            [sys.executable, "-m", "daemons"],
+            [sys.executable, __file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,
