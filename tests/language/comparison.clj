@@ -41,3 +41,5 @@
 ; expect: (1 2 3)
 (map < [1 2 3] [2 2 2])
 ; expect: (true false false)
+[(< "") (<= nil) (> :k) (>= []) (apply < [{}])]
+; expect: [true true true true true]

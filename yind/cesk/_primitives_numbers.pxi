@@ -187,8 +187,6 @@ cdef Outcome ordered(
     cdef int order = 0
     cdef bint truth = True
     cdef Outcome outcome
-    if n == 1 and not is_number(arguments[0]):
-        return fault_type(heap, name, b"a number", arguments[0])
     for i in range(1, n):
         outcome = spend(heap, compare_steps(arguments[i - 1], arguments[i]))
         if outcome == OK:
