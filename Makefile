@@ -28,14 +28,17 @@ $(INSTALLED): .venv/bin/python pyproject.toml setup.py $(CORE)
 demo: install
 	$(BIN)/yin demo
 
+# A process for each core, up to four: tests that start daemons bring processes of their own.
+WORKERS := -n auto --maxprocesses 4
+
 # The last lines run the machine in builds that audit it: every test in them is about its memory and its state. Those
 # before take away every twelfth protection and make up some of what comes from others; `make mutants` and
 # `make fuzz-wire` do so for all, and for a million.
 test: install $(HOSTILE)/.built $(ASAN)/.built
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q $(WORKERS)
 	PYTHONPATH=.:tests/support $(BIN)/python -m mutants --each 12
 	PYTHONPATH=.:tests/support $(BIN)/python -m wire_fuzzing --cases 50000
-	YIN_MACHINE=$(HOSTILE) $(BIN)/pytest -q tests/hostile
+	YIN_MACHINE=$(HOSTILE) $(BIN)/pytest -q $(WORKERS) tests/hostile
 	$(UNDER_ASAN) PYTHONPATH=.:tests/support $(BIN)/python -m fuzzing --seconds 20
 
 check: install lint types layers test mutants

@@ -110,7 +110,9 @@ class Fleet:
         granted = tuple(Rights(verb, place) for verb, place in rights) or (Rights(ALL_VERBS, "**"),)
         key: PrivateKey = self.cluster.operator_key
         return mint(
-            self.cluster.root_key, key.public, Caveats(exp=NOW_S + ttl_s, rights=granted, **caveats)
+            self.cluster.root_key,
+            key.public,
+            Caveats(exp=System().now_ms() // 1000 + ttl_s, rights=granted, **caveats),
         )
 
     async def spawn(
