@@ -119,6 +119,8 @@ async def test_a_member_cannot_send_what_is_no_request(tmp_path: Path) -> None:
 
 
 async def test_a_form_made_at_run_time_reaches_no_more_than_a_written_one(tmp_path: Path) -> None:
-    source = """(let [f '(slurp "/etc/passwd")] (try (eval f) (catch Exception e (ex-message e))))"""
+    source = (
+        """(let [f '(slurp "/etc/passwd")] (try (eval f) (catch Exception e (ex-message e))))"""
+    )
     async with fleet(tmp_path, "alpha") as nodes:
         assert "slurp is not supported" in await nodes.result("alpha", source)
