@@ -77,3 +77,5 @@
 ; expect error: number
 (let [v [1 2]] (if (or (let [w (conj v 3)] (= 3 (count w))) (= v 1)) [v (count v)] :no))
 ; expect: [[1 2] 2]
+(map (fn [n] (if (>= n 5) :yes :no)) [4 5 6])
+; expect: (:no :yes :yes)
