@@ -83,7 +83,7 @@ cdef class Index:
     cdef const int32_t[::1] starts  # a place for each number; of GROUPED one more
     cdef const int32_t[::1] positions  # if GROUPED and not in order
     cdef bint in_order  # a place in `starts` is a position
-    cdef readonly bint unique
+    cdef readonly bint unique  # known to have each id once
     cdef readonly bint ascending
     cdef readonly int64_t most  # rows of one id, at most
 
@@ -97,7 +97,7 @@ cdef class Index:
             self.kind = NOTHING
             return
         if self.count >= 1 << 31:
-            self.kind = SCATTERED
+            self.kind, self.unique = SCATTERED, False
             return
         with nogil:
             shape = shape_of(&column[0], self.count)
@@ -116,7 +116,7 @@ cdef class Index:
             with nogil:
                 self.most = longest_run(&column[0], self.count)
         else:
-            self.kind = SCATTERED
+            self.kind, self.unique = SCATTERED, False  # nobody has counted
 
     cdef int address(self, const int64_t[::1] column, int64_t span) except -1:
         """Count the rows of each id, and give each a place."""

@@ -22,7 +22,7 @@ from datomstore.datalog.totals import Groups
 from datomstore.intern import intern, value_table
 from datomstore.storage.memory import MemoryStorage
 from datomstore.streams import Stream, Streams
-from datomstore.value import Keyword
+from datomstore.value import Keyword, Map
 
 IDS = st.one_of(
     st.integers(-20, 20),
@@ -48,6 +48,7 @@ def test_an_index_finds_every_position_of_every_key(
 ) -> None:
     keys = others + (data.draw(st.lists(st.sampled_from(column))) if column else [])
     index = Index(ids(column))
+    assert len(set(column)) == len(column) or not index.unique
     if not index.usable:
         return
     probe, rows = index.probe(ids(keys), unmetered)
@@ -203,3 +204,18 @@ def test_doubles_compare_as_one_by_one(numbers: list[float], bound: float, name:
 def test_a_collection_is_made_of_one_column() -> None:
     values = q("[:find [?v ...] :where [_ :a ?v]]", many())
     assert sorted(values) == list(range(7))
+
+
+def test_a_column_joined_with_itself_keeps_all_pairs_though_its_ids_are_far_apart() -> None:
+    """Integers are their own ids, a double's is its place in the process's table: so wide a column has no quick index."""
+    far = 1 << 40
+    values = [2, far, -far, 3, 2, far]  # in no order, and not each once
+    stream = Streams(MemoryStorage(), now_ms=lambda: 0).create("facts")
+    stream.transact(
+        [Map({Keyword("db/id"): 10 + at, Keyword("v"): value}) for at, value in enumerate(values)]
+    )
+    found = q("[:find ?a ?b :where [?a :v ?x] [?b :v ?x]]", stream.db())
+    expected = {
+        (10 + a, 10 + b) for a, x in enumerate(values) for b, y in enumerate(values) if x == y
+    }
+    assert set(found) == expected
