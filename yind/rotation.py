@@ -88,6 +88,8 @@ class Rotation:
         )
         statement = sign(step, before.key, after.key)
         await self._members.take([statement])
+        # Before anybody else knows the new key: agents come with tokens that name it as soon as somebody does.
+        self._authority.become(after.key, before.key)
         with trio.move_on_after(
             TELL_S
         ):  # who knows the new key takes our connections under it at once

@@ -87,6 +87,22 @@ async def test_an_agent_on_its_way_arrives_though_its_target_changes_its_key(
                 assert (place, row["result"]) == ("alpha", '"alpha"'), row["fault"]
 
 
+async def test_an_agent_is_taken_under_the_new_key_while_others_are_told_of_it(
+    tmp_path: Path,
+) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        rotation = nodes.nodes["alpha"].rotation
+        tell, results = rotation._tell, []
+
+        async def tell_and_look(statements: list[bytes]) -> None:
+            await tell(statements)
+            results.append(await nodes.result("alpha", TOUR, nodes.token()))
+
+        rotation._tell = tell_and_look
+        await rotated(nodes, "alpha")
+        assert results == ['"alpha"']
+
+
 async def test_a_key_that_is_over_is_destroyed_and_opens_no_door(tmp_path: Path) -> None:
     async with fleet(tmp_path, "alpha", "beta") as nodes:
         answer = await rotated(nodes, "alpha", overlap_s=1)
