@@ -5,8 +5,9 @@ Is not: TLS certificates (`certificate`), which are a container for the same pub
 Fits:   everything that signs or names somebody.
 Source: RFC 8032; the list of small-order points after Chalkias, Garillot, Nikolaenko (2020), "Taming the many EdDSAs".
 
-The library accepts public keys of small order, under which anybody can make signatures that verify, and encodings that are
-not canonical. Both are refused here, before any signature is looked at.
+Public keys of small order, under which anybody can make signatures that verify, and encodings that are not canonical are
+refused here, before any signature is looked at, whatever the library does. The library, libsodium, refuses S that is not
+below the group's order and R of small order, and multiplies by no cofactor: a signature that it accepts, every verifier does.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ import os
 from functools import lru_cache
 from pathlib import Path
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from nacl.bindings import crypto_sign, crypto_sign_open, crypto_sign_seed_keypair
+from nacl.exceptions import BadSignatureError
 
 from capabilities.errors import KeyInvalid, TokenInvalid
 
@@ -43,7 +44,7 @@ SMALL_ORDER_Y = frozenset(
 class PublicKey:
     """A checked public key."""
 
-    __slots__ = ("_key", "bytes")
+    __slots__ = ("bytes",)
     bytes: builtins.bytes
 
     def __init__(self, raw: builtins.bytes) -> None:
@@ -55,15 +56,14 @@ class PublicKey:
         if y in SMALL_ORDER_Y:
             raise KeyInvalid("the public key has small order: anybody could sign for it")
         self.bytes = raw
-        self._key: Ed25519PublicKey | None = None
 
     def verify(self, signature: builtins.bytes, message: builtins.bytes) -> None:
         """Return if the signature (64 bytes) is this key's over the message. Raises TokenInvalid."""
-        if self._key is None:
-            self._key = Ed25519PublicKey.from_public_bytes(self.bytes)
+        if len(signature) != SIGNATURE_SIZE:  # the library does not see where it ends
+            raise TokenInvalid(f"a signature is {SIGNATURE_SIZE} bytes", why="signature")
         try:
-            self._key.verify(signature, message)
-        except InvalidSignature:
+            crypto_sign_open(signature + message, self.bytes)
+        except BadSignatureError:
             raise TokenInvalid("the signature is wrong", why="signature") from None
 
     @property
@@ -106,14 +106,14 @@ def _check(raw: bytes) -> bytes:
 class PrivateKey:
     """A private key; its seed appears in no text, error or representation."""
 
-    __slots__ = ("_key", "public", "seed")
+    __slots__ = ("_expanded", "public", "seed")
 
     def __init__(self, seed: bytes) -> None:
         if len(seed) != KEY_SIZE:
             raise KeyInvalid(f"a private key is {KEY_SIZE} bytes, not {len(seed)}")
         self.seed = seed
-        self._key = Ed25519PrivateKey.from_private_bytes(seed)
-        self.public = PublicKey(self._key.public_key().public_bytes_raw())
+        public, self._expanded = crypto_sign_seed_keypair(seed)
+        self.public = PublicKey(public)
 
     @staticmethod
     def generate() -> PrivateKey:
@@ -127,7 +127,7 @@ class PrivateKey:
 
     def sign(self, message: bytes) -> bytes:
         """Return the signature, 64 bytes. Callers separate domains by a prefix of the message."""
-        return self._key.sign(message)
+        return crypto_sign(message, self._expanded)[:SIGNATURE_SIZE]
 
     def __repr__(self) -> str:
         return f"PrivateKey(of {self.public.text})"

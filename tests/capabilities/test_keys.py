@@ -3,57 +3,14 @@
 from pathlib import Path
 
 import pytest
+from curve25519 import small_order_points
 
 from capabilities.errors import KeyInvalid, TokenInvalid
 from capabilities.keys import P, PrivateKey, PublicKey, load_private, save_private
 
-D = -121665 * pow(121666, -1, P) % P
-IDENTITY = (0, 1)
-Point = tuple[int, int]
-
-
-def _add(left: Point, right: Point) -> Point:
-    (x1, y1), (x2, y2) = left, right
-    t = D * x1 * x2 * y1 * y2 % P
-    return (
-        (x1 * y2 + x2 * y1) * pow(1 + t, -1, P) % P,
-        (y1 * y2 + x1 * x2) * pow(1 - t, -1, P) % P,
-    )
-
-
-def _times(number: int, point: Point) -> Point:
-    total = IDENTITY
-    while number:
-        if number & 1:
-            total = _add(total, point)
-        point, number = _add(point, point), number >> 1
-    return total
-
-
-def _x_of(y: int) -> int | None:
-    square = (y * y - 1) * pow(D * y * y + 1, -1, P) % P
-    root = pow(square, (P + 3) // 8, P)
-    if (root * root - square) % P:
-        root = root * pow(2, (P - 1) // 4, P) % P
-    return root if (root * root - square) % P == 0 else None
-
-
-def _small_order_points() -> set[Point]:
-    """Return the torsion subgroup: points of the curve times the order of its prime subgroup."""
-    prime_order = 2**252 + 27742317777372353535851937790883648493
-    found: set[Point] = set()
-    for y in range(2, 60):
-        x = _x_of(y)
-        if x is not None:
-            found.add(_times(prime_order, (x, y)))
-    for point in list(found):
-        for multiple in range(8):
-            found.add(_times(multiple, point))
-    return found
-
 
 def test_every_point_of_small_order_is_refused_in_every_encoding() -> None:
-    points = _small_order_points()
+    points = small_order_points()
     assert len(points) == 8
     for x, y in points:
         for sign in (x & 1, 1 - (x & 1)):

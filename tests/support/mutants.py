@@ -287,7 +287,7 @@ def _prepared() -> None:
     os.chdir(ROOT)
     for name in ("pytest", "hypothesis.strategies", "pytest_trio", "pytest_timeout", "trio"):
         importlib.import_module(name)
-    for name in ("cryptography.x509", "msgpack", "msgspec", "structlog", "click"):
+    for name in ("cryptography.x509", "nacl.bindings", "msgpack", "msgspec", "structlog", "click"):
         importlib.import_module(name)
     for name in ("datomstore.streams", "datomstore.storage.lmdb", "yang.compile", "yang.core"):
         importlib.import_module(name)
