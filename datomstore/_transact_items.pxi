@@ -50,6 +50,9 @@ cdef class Items:
         if type(item) is Map:
             entry = (<dict> item._entries).get(ID)
             return entry is not None and (type((<tuple> entry)[1]) is not int or (<tuple> entry)[1] < 0)
+        if type(item) is dict:
+            given = (<dict> item).get(ID, 0)
+            return type(given) is not int or given < 0
         return True
 
     cdef bint plain(self, tuple item) except -1:

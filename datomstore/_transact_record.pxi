@@ -83,6 +83,16 @@ cdef class Bytes:
             self.head(0xDB, size, 4)
         return self.raw(data, size)
 
+    cdef inline int binary(self, bytes value) except -1:
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(value)
+        if size < 0x100:
+            self.head(0xC4, size, 1)
+        elif size < 0x10000:
+            self.head(0xC5, size, 2)
+        else:
+            self.head(0xC6, size, 4)
+        return self.raw(PyBytes_AS_STRING(value), size)
+
     cdef inline int name(self, int code, object value) except -1:
         """Write a keyword or a symbol: an extension of its name."""
         cdef Py_ssize_t size
@@ -117,6 +127,8 @@ cdef class Bytes:
         if kind is bool:
             self.more(1)[0] = 0xC3 if value else 0xC2
             return 0
+        if kind is bytes:
+            return self.binary(value)
         packed = pack(value)
         return self.raw(PyBytes_AS_STRING(packed), PyBytes_GET_SIZE(packed))
 

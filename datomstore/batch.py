@@ -8,6 +8,7 @@ Fits:   an agent's append and its next image go through one Batch; `Streams.batc
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -50,6 +51,9 @@ class _Part(NamedTuple):
     report: TxReport
 
 
+_STREAM = attrgetter("stream")
+
+
 class Batch:
     """What commits together."""
 
@@ -57,7 +61,6 @@ class Batch:
         self._streams = streams
         self._storage = storage
         self._parts: list[_Part] = []
-        self._roots_before: dict[str, bytes | None] = {}
         self._excising: set[str] = set()
         self.broken = False  # the storage failed in the middle: nothing of the batch can commit
         self.put = storage.put
@@ -89,12 +92,13 @@ class Batch:
         """Append the record of a staged transaction."""
         transactor = stream.transactor
         try:
+            before = transactor.root if staged.t > 1 else None
             blob = transactor.record(staged)
         except BaseException:
             transactor.rollback(staged)
             raise
         try:
-            self._append(stream, staged, blob)
+            self._append(stream, staged, before, blob)
         except BaseException:
             self.broken = True
             transactor.rollback(staged)
@@ -103,12 +107,13 @@ class Batch:
         self._parts.append(_Part(stream, staged, len(blob), report))
         return report
 
-    def _append(self, stream: Stream, staged: Staged, blob: bytes) -> None:
-        if stream.name not in self._roots_before:
-            self._roots_before[stream.name] = self._storage.root(stream.name)
+    def _append(self, stream: Stream, staged: Staged, before: bytes | None, blob: bytes) -> None:
+        """Write a record and the root after it."""
         self._storage.append(stream.name, staged.t - 1, blob)
         if staged.excised is not None:
             self._rewrite(stream, staged)
+        assert staged.root is not None, "a record has a root"
+        self._storage.cas_root(stream.name, before, staged.root)
 
     def _rewrite(self, stream: Stream, staged: Staged) -> None:
         """Replace the records that have excised rows, and find the roots anew from the first of them on."""
@@ -145,13 +150,6 @@ class Batch:
             self._storage.replace(stream.name, t, blob)
         return next_root(root, digest(blob))
 
-    def seal(self) -> None:
-        """Write the roots."""
-        last = {part.stream.name: part.staged for part in self._parts}
-        for name, staged in last.items():
-            assert staged.root is not None, "a staged transaction has bytes"
-            self._storage.cas_root(name, self._roots_before[name], staged.root)
-
     def rollback(self) -> None:
         """Take back what was staged, newest first."""
         for part in reversed(self._parts):
@@ -167,11 +165,12 @@ class Batch:
             for name in sorted(self._excising):
                 self._streams.reload(self._streams.get(name))
             self._streams.purge()
-        for stream in {id(part.stream): part.stream for part in self._parts}.values():
+        for stream in dict.fromkeys(map(_STREAM, self._parts)):
             self._streams.committed(stream)
         for part in self._parts:
-            for listener in tuple(part.stream.listeners):
-                listener(self.final(part.report))
+            if part.stream.listeners:
+                for listener in tuple(part.stream.listeners):
+                    listener(self.final(part.report))
 
     def final(self, report: TxReport) -> TxReport:
         """Return the report of a committed transaction: after an excision the facts are others."""

@@ -31,7 +31,10 @@ PURGE_WAIT_S = 5.0  # seconds that a purge waits for open transactions
 EXCHANGE_LINE_MAX = 1 << 28  # bytes of one transaction in a file that is imported
 EXCHANGE_PAGE = 256  # transactions of an import in one commit
 LOG_BLOB_MAX = 1 << 30  # bytes of a log blob when it is not compressed
-SQUEEZE_MIN = 256  # bytes from which a log blob is compressed: below it, hardly anything is gained
+SQUEEZE_MIN = (
+    512  # bytes from which a log blob is compressed: below it, little is gained for what it takes
+)
+KEYS_CACHED = 1_024  # streams, and tables, of which it is kept how their keys begin
 SQUEEZE_LEVEL = (
     -1
 )  # of Zstandard: a third of the time of level 1, and for records of a store nearly its size

@@ -130,6 +130,7 @@ class List(tuple[object, ...]):
 # Of these types two values are equal exactly if Python finds them equal and of one type.
 _EXACT_BY_PYTHON = (str, Keyword, Symbol, bytes, type(None), Char, UUID)
 EXACT_TYPES = frozenset({int, bool, *_EXACT_BY_PYTHON})
+_WITH_TYPE = (bool, datetime)  # the same, but they may be equal to values of other types
 
 
 def hash_key(value: object) -> object:
@@ -141,8 +142,8 @@ def hash_key(value: object) -> object:
     kind = type(value)
     if kind is int or kind in _EXACT_BY_PYTHON:
         return value
-    if kind is bool:
-        return (bool, value)
+    if kind in _WITH_TYPE:
+        return (kind, value)
     if kind is float:
         return (float, value)
     if kind is tuple or kind is List:
@@ -169,6 +170,8 @@ def exact_key(value: object) -> object:
     kind = type(value)
     if kind is int or kind in _EXACT_BY_PYTHON:
         return value
+    if kind in _WITH_TYPE:
+        return (kind, value)
     if kind is float:
         return (float, value.hex())  # type: ignore[attr-defined]
     if isinstance(value, Decimal):

@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
+from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple
 
 from datomstore._queue import Commit, Queue
@@ -317,25 +317,66 @@ class Writers:
         if self._batch_thread is not None and self._batch_thread == threading.get_ident():
             raise BatchOpen("this thread has a batch open already; use that one")
 
-    @contextmanager
-    def batch(self) -> Iterator[Batch]:
+    def batch(self) -> OpenBatch:
         """Open one storage transaction over streams and tables; all of it happens when the block ends, or nothing."""
-        with self._lock:
-            self.refuse_inside_batch()
-            batch: Batch | None = None
-            self._batch_thread = threading.get_ident()
+        return OpenBatch(self._streams, self)
+
+    def begin_batch(self) -> None:
+        """Let this thread alone write, in one batch. Raises BatchOpen."""
+        self.refuse_inside_batch()
+        if not self._lock.try_acquire():
+            self._lock.acquire_in_turn()
+        self._batch_thread = threading.get_ident()
+
+    def close_batch(self) -> None:
+        """Let this thread open another one; it still has the lock."""
+        self._batch_thread = None
+
+    def end_batch(self) -> None:
+        """Let others write again."""
+        self._lock.release()
+
+
+class OpenBatch:
+    """A batch, as long as its block."""
+
+    __slots__ = ("_batch", "_storage", "_streams", "_writers")
+    _batch: Batch
+
+    def __init__(self, streams: Streams, writers: Writers) -> None:
+        self._streams = streams
+        self._writers = writers
+
+    def __enter__(self) -> Batch:
+        self._writers.begin_batch()
+        try:
+            self._storage = self._streams.storage.transaction(write=True)
+            self._batch = Batch(self._streams, self._storage.__enter__())
+        except BaseException:
+            self._writers.close_batch()
+            self._writers.end_batch()
+            raise
+        return self._batch
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        batch, happened = self._batch, False
+        try:
             try:
-                with self._streams.storage.transaction(write=True) as storage:
-                    batch = Batch(self._streams, storage)
-                    yield batch
-                    batch.seal()
-            except BaseException:
-                if batch is not None:
-                    batch.rollback()
-                raise
+                self._storage.__exit__(kind, error, trace)
+                happened = kind is None
             finally:
-                self._batch_thread = None
-            batch.commit()
+                if not happened:
+                    batch.rollback()
+                self._writers.close_batch()
+            if happened:
+                batch.commit()
+        finally:
+            self._writers.end_batch()
 
 
 def _take_back(parts: list[_Part]) -> None:

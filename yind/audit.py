@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from datomstore.batch import Batch
 from datomstore.streams import Stream
-from datomstore.value import Keyword, Map
+from datomstore.value import Keyword
 from yind.limits import TURNED_AWAY_EACH_MS, TURNED_AWAY_SOURCES_MAX
 
 _WHO, _VERB, _RESOURCE = Keyword("audit/who"), Keyword("audit/verb"), Keyword("audit/resource")
@@ -126,13 +126,14 @@ class Audit:
         while self._free:
             self._staged.append(self._free.popleft())
         if self._staged:
-            batch.transact(self._stream, [self._facts(decision) for decision in self._staged])
+            batch.transact(self._stream, map(self._facts, self._staged))
 
     def durable(self) -> None:
         """Note that what was staged last is durable."""
         self._staged.clear()
 
-    def _facts(self, decision: Decision) -> Map:
+    def _facts(self, decision: Decision) -> dict[Keyword, object]:
+        """Return the facts of a decision as an entity map."""
         facts: dict[Keyword, object] = {
             _WHO: decision.who,
             _VERB: Keyword(decision.verb),
@@ -147,4 +148,5 @@ class Audit:
             facts[_REASON] = decision.reason
         if decision.block is not None:
             facts[_BLOCK] = decision.block
-        return Map({**facts, **dict(decision.more)})
+        facts.update(decision.more)
+        return facts

@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from functools import lru_cache
+from typing import NamedTuple, Protocol
 
-from datomstore.limits import SQUEEZE_MIN
+from datomstore.limits import KEYS_CACHED, SQUEEZE_MIN
 from datomstore.storage import (
     AppendConflict,
     BlobWriter,
@@ -57,6 +58,21 @@ class Blobs(Protocol):
         """Return a blob."""
 
 
+class StreamKeys(NamedTuple):
+    """Where the parts of one stream are."""
+
+    end: bytes
+    root: bytes
+    log: bytes  # before the number of a transaction
+
+
+@lru_cache(KEYS_CACHED)
+def keys_of(stream: str) -> StreamKeys:
+    """Return the keys of a stream."""
+    name = stream.encode()
+    return StreamKeys(b"e" + name, b"r" + name, b"l" + name + b"\0")
+
+
 class KeyedTransaction:
     """A StorageTransaction over an ordered map."""
 
@@ -64,31 +80,40 @@ class KeyedTransaction:
         self._map = ordered
         self._blobs = blobs
         self.ends: dict[str, int] = {}  # of logs that this transaction has appended to
+        self._roots: dict[str, bytes] = {}  # that it has set
         self.kept: list[bytes] = []  # blobs that this transaction keeps once more
         self.made: list[bytes] = []  # of these, those it has written itself
         self.doomed: list[bytes] = []  # that nobody keeps after it
 
     def append(self, stream: str, expected_t: int, blob: bytes) -> int:  # noqa: D102
-        return self.extend(stream, expected_t, (blob,))
+        self._check_end(stream, expected_t)
+        t = self.ends[stream] = expected_t + 1
+        self._map.put(log_key(stream, t), log_entry(blob))
+        return t
 
     def extend(self, stream: str, expected_t: int, blobs: Sequence[bytes]) -> int:  # noqa: D102
-        end = self.end(stream)
-        if end != expected_t:
-            raise AppendConflict(f"stream {stream!r} ends at {end}, not at {expected_t}")
-        prefix = log_key(stream, 0)[:-8]
+        self._check_end(stream, expected_t)
+        prefix = keys_of(stream).log
         self._map.put_all(
             [
                 (prefix + t.to_bytes(8, "big"), log_entry(blob))
-                for t, blob in enumerate(blobs, end + 1)
+                for t, blob in enumerate(blobs, expected_t + 1)
             ]
         )
-        self.ends[stream] = end + len(blobs)
-        return end + len(blobs)
+        t = self.ends[stream] = expected_t + len(blobs)
+        return t
+
+    def _check_end(self, stream: str, expected_t: int) -> None:
+        end = self.end(stream)
+        if end != expected_t:
+            raise AppendConflict(f"stream {stream!r} ends at {end}, not at {expected_t}")
 
     def finish(self) -> None:
         """Write what is written once for many changes. Engines call it at the end."""
         for stream, t in self.ends.items():
-            self._map.put(b"e" + stream.encode(), t.to_bytes(8, "big"))
+            self._map.put(keys_of(stream).end, t.to_bytes(8, "big"))
+        for stream, root in self._roots.items():
+            self._map.put(keys_of(stream).root, root)
 
     def replace(self, stream: str, t: int, blob: bytes) -> None:  # noqa: D102
         if not 1 <= t <= self.end(stream):
@@ -99,12 +124,11 @@ class KeyedTransaction:
         known = self.ends.get(stream)
         if known is not None:
             return known
-        return int.from_bytes(self._map.get(b"e" + stream.encode()) or b"", "big")
+        return int.from_bytes(self._map.get(keys_of(stream).end) or b"", "big")
 
     def read(self, stream: str, from_t: int = 0) -> Iterator[tuple[int, bytes]]:  # noqa: D102
-        prefix = log_key(stream, 0)[:-8]
         expected = from_t
-        for key, record in self._map.scan(log_key(stream, from_t + 1), prefix):
+        for key, record in self._map.scan(log_key(stream, from_t + 1), keys_of(stream).log):
             expected += 1
             t = int.from_bytes(key[-8:], "big")
             if t != expected:
@@ -160,16 +184,16 @@ class KeyedTransaction:
         return [key[1:] for key, _ in self._map.scan(b"b", b"b")]
 
     def root(self, stream: str) -> bytes | None:  # noqa: D102
-        return self._map.get(b"r" + stream.encode())
+        return self._roots.get(stream) or self._map.get(keys_of(stream).root)
 
     def cas_root(self, stream: str, old: bytes | None, new: bytes) -> None:  # noqa: D102
         if self.root(stream) != old:
             raise AppendConflict(f"the root of stream {stream!r} is not the expected one")
-        self.set_root(stream, new)
+        self._roots[stream] = new
 
     def set_root(self, stream: str, root: bytes) -> None:
         """Set the root of a stream, whatever it is."""
-        self._map.put(b"r" + stream.encode(), root)
+        self._roots[stream] = root
 
     def put(self, table: str, key: bytes, value: bytes) -> None:  # noqa: D102
         self._map.put(_table_key(table, key), value)
@@ -195,8 +219,13 @@ def log_entry(blob: bytes) -> bytes:
 
 def log_key(stream: str, t: int) -> bytes:
     """Return the key of a transaction in a log."""
-    return b"l" + stream.encode() + b"\0" + t.to_bytes(8, "big")
+    return keys_of(stream).log + t.to_bytes(8, "big")
 
 
 def _table_key(table: str, key: bytes) -> bytes:
-    return b"t" + table.encode() + b"\0" + key
+    return _table_prefix(table) + key
+
+
+@lru_cache(KEYS_CACHED)
+def _table_prefix(table: str) -> bytes:
+    return b"t" + table.encode() + b"\0"

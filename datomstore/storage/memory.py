@@ -11,12 +11,12 @@ import hashlib
 from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock
+from types import TracebackType
 
-from datomstore.storage import AppendConflict, BlobWriter, Buffer, StorageTransaction
-from datomstore.storage.keyed import KeyedTransaction, log_entry
+from datomstore.storage import AppendConflict, BlobWriter, Buffer
+from datomstore.storage.keyed import KeyedTransaction, keys_of, log_entry
 from datomstore.storage.watches import Told, Watches
 
 _NO_T = bytes(8)
@@ -58,8 +58,9 @@ class _Writable:
         return self._values.get(key)
 
     def put(self, key: bytes, value: bytes) -> None:
-        self._before.setdefault(key, self._values.get(key))
-        if key not in self._values:
+        before = self._values.get(key)
+        self._before.setdefault(key, before)
+        if before is None:
             self._keys.add(key)
         self._values[key] = bytes(value)
 
@@ -113,6 +114,34 @@ class _Blob:
         self._parts.clear()
 
 
+class _Transaction(KeyedTransaction):
+    """A transaction, as long as its block."""
+
+    def __init__(self, storage: MemoryStorage, values: dict[bytes, bytes], keys: _Keys) -> None:
+        self._storage = storage
+        self._writable = _Writable(values, keys)
+        super().__init__(self._writable, storage)
+
+    def __enter__(self) -> _Transaction:
+        self._storage.lock.acquire()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        happens = False
+        try:
+            if kind is None:
+                self.finish()
+                happens = True
+        finally:
+            self._storage.leave(self, happens=happens)
+
+    def undo(self) -> None:
+        """Take back what it has changed in the map."""
+        self._writable.undo()
+
+
 class MemoryStorage:
     """An engine without a disk."""
 
@@ -122,36 +151,37 @@ class MemoryStorage:
     def __init__(self) -> None:
         self._values: dict[bytes, bytes] = {}
         self._keys = _Keys()
-        self._named: dict[str, tuple[bytes, bytes, bytes]] = {}
         self._blobs: dict[bytes, bytes] = {}
         self._unkept: Counter[bytes] = Counter()  # written, but not yet kept by a transaction
-        self._lock = RLock()
+        self.lock = RLock()  # of whoever has a transaction open
         self._watches = Watches()
 
-    @contextmanager
-    def transaction(self, *, write: bool) -> Iterator[StorageTransaction]:
+    def transaction(self, *, write: bool) -> _Transaction:
         """Open a transaction; others wait for it."""
-        with self._lock:
-            writable = _Writable(self._values, self._keys)
-            transaction = KeyedTransaction(writable, self)
-            try:
-                yield transaction
-                transaction.finish()
-            except BaseException:
-                writable.undo()
+        return _Transaction(self, self._values, self._keys)
+
+    def leave(self, transaction: _Transaction, *, happens: bool) -> None:
+        """End a transaction: let it have happened, or take it back."""
+        try:
+            if happens:
+                for digest in transaction.kept:
+                    self._unkept[digest] -= 1
+                for digest in transaction.doomed:
+                    self._forget(digest)
+            else:
+                transaction.undo()
                 for digest in transaction.made:
                     self.drop_blob(digest)
-                raise
-            self._unkept.subtract(transaction.kept)
-            for digest in transaction.doomed:
-                self._forget(digest)
-        self._watches.tell(transaction.ends)
+        finally:
+            self.lock.release()
+        if happens:
+            self._watches.tell(transaction.ends)
 
     def append(self, stream: str, expected_t: int, blob: bytes, root: bytes) -> None:
         """Append to a log and set its root in a transaction of its own."""
         entry, t = log_entry(blob), (expected_t + 1).to_bytes(8, "big")
-        with self._lock:
-            end_key, root_key, log_key = self._named.get(stream) or self._name(stream)
+        with self.lock:
+            end_key, root_key, log_key = keys_of(stream)
             values, end = self._values, self._values.get(end_key)
             if (end or _NO_T) != expected_t.to_bytes(8, "big"):
                 raise AppendConflict(f"stream {stream!r} does not end at {expected_t}")
@@ -168,25 +198,19 @@ class MemoryStorage:
         """Call `told` with the end of a log when it has grown."""
         return self._watches.add(stream, told)
 
-    def _name(self, stream: str) -> tuple[bytes, bytes, bytes]:
-        """Return the keys of a stream's end and root, and how those of its log begin."""
-        name = stream.encode()
-        found = self._named[stream] = (b"e" + name, b"r" + name, b"l" + name + b"\0")
-        return found
-
     def create_blob(self) -> BlobWriter:
         """Begin a blob."""
         return _Blob(self)
 
     def finished(self, digest: bytes, blob: bytes) -> None:
         """Have a blob that a transaction has to keep yet."""
-        with self._lock:
+        with self.lock:
             self._blobs[digest] = blob
             self._unkept[digest] += 1
 
     def drop_blob(self, digest: bytes) -> None:
         """Give up a blob, unless a transaction keeps it."""
-        with self._lock:
+        with self.lock:
             self._unkept[digest] -= 1
             self._forget(digest)
 
@@ -201,7 +225,7 @@ class MemoryStorage:
 
     def size(self) -> int:
         """Return the bytes of all keys, values and blobs."""
-        with self._lock:
+        with self.lock:
             entries = sum(len(key) + len(value) for key, value in self._values.items())
             return entries + sum(map(len, self._blobs.values()))
 
@@ -213,7 +237,7 @@ class MemoryStorage:
         """Write all entries into a new LMDB environment: what forgets can only be kept by what does not."""
         from datomstore.storage.lmdb import LmdbStorage
 
-        with self._lock:
+        with self.lock:
             entries, blobs = list(self._values.items()), list(self._blobs.values())
         LmdbStorage.written(path, entries, blobs)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from types import MappingProxyType
 
 from hypothesis import given, settings
@@ -36,6 +37,7 @@ scalars = st.one_of(
     st.sampled_from(["", "a", "b", "é" * 40, "c" * 300, "\ud800"]),
     st.sampled_from([0.0, -0.0, 1.5, float("nan"), True, False, None]),
     st.sampled_from([Keyword("a"), Keyword("k" * 16), Symbol("s"), Char("c"), b"", b"bytes"]),
+    st.sampled_from([b"a" * 255, b"b" * 256, b"c" * 65_536, datetime(2026, 1, 1, tzinfo=UTC)]),
 )
 values = st.one_of(
     scalars,
@@ -45,9 +47,10 @@ values = st.one_of(
 )
 entities = st.one_of(st.integers(1, 8), st.sampled_from(["t", "u", -1, 1 << 48, 1 << 60, True]))
 maps = st.tuples(
+    st.sampled_from([Map, dict]),
     st.none() | entities,
     st.lists(st.tuples(st.sampled_from(ATTRIBUTES), values), min_size=1, max_size=4),
-).map(lambda made: Map(([] if made[0] is None else [(ID, made[0])]) + made[1]))
+).map(lambda made: made[0](([] if made[1] is None else [(ID, made[1])]) + made[2]))
 operations = st.tuples(
     st.sampled_from([ADD, ADD, ADD, RETRACT]), entities, st.sampled_from(ATTRIBUTES), values
 )
@@ -58,7 +61,7 @@ transactions = st.lists(
 
 def long_way(item: object) -> object:
     """Return an item of a type that has no short way."""
-    if isinstance(item, Map):
+    if isinstance(item, (Map, dict)):
         return MappingProxyType({key: item[key] for key in item})
     assert isinstance(item, tuple), item
     return List(item)
