@@ -62,6 +62,7 @@ cdef object ADD = _Keyword("db/add")
 cdef enum:
     ROOT_SIZE = 32
 
+include "_bytes.pxi"
 include "_transact_map.pxi"
 include "_transact_held.pxi"
 include "_transact_rows.pxi"

@@ -88,10 +88,3 @@ cdef class Pending:
             gone += 1
         self.tx_count -= gone
         memmove(self.txs, self.txs + gone, self.tx_count * sizeof(Pair))
-
-
-cdef void* resized(void* memory, size_t size) except NULL:
-    cdef void* made = realloc(memory, size)
-    if made is NULL:
-        raise MemoryError
-    return made

@@ -12,3 +12,9 @@ class DatomstoreError(Exception):
     """Root. `code` is stable and documented."""
 
     code = "datomstore/error"
+
+
+class CodecError(DatomstoreError):
+    """The value has no encoding, or the bytes are not one that `pack` makes."""
+
+    code = "codec/invalid"

@@ -8,7 +8,11 @@ Fits:   imported where the bound is enforced.
 EDN_DEPTH_MAX = 1_000  # nested collections in one text
 EDN_NUMBER_LENGTH_MAX = 10_000  # characters; reading a longer integer costs quadratic time
 CODEC_DEPTH_MAX = 100  # extensions inside extensions
+CODEC_NESTING_MAX = (
+    512  # vectors and extensions inside each other: what reads and writes them recurs
+)
 CODEC_BIG_INTEGER_MAX = 1 << 16  # bytes
+CODEC_KEPT_BYTES_MAX = 1 << 20  # of memory that is kept for the next value's bytes
 DATOMS_PAGE = 512  # datoms of an index that are made at once; entities that are looked up at once
 TAIL_ROWS_MAX = 512  # newest rows that every search looks through, before they are sorted
 RUN_ROWS_MIN = 1 << 17  # rows that a writer puts away without sorting, when nobody reads

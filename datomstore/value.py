@@ -204,10 +204,19 @@ class Map(Mapping[Any, Any]):  # a value may be of any type
     @staticmethod
     def of_names(pairs: Iterable[tuple[object, object]]) -> Map:
         """Return the same for keys that are keywords, of which every one is its own hash key."""
+        return Map.of_entries({pair[0]: pair for pair in pairs})
+
+    @staticmethod
+    def of_entries(entries: dict[object, tuple[object, object]]) -> Map:
+        """Return the map of these pairs, each at the hash key of its key; it keeps the dictionary."""
         made = Map.__new__(Map)
-        made._entries = {pair[0]: pair for pair in pairs}
+        made._entries = entries
         made._hash = None
         return made
+
+    def pairs(self) -> Collection[tuple[object, object]]:
+        """Return keys with their values."""
+        return self._entries.values()
 
     def __getitem__(self, key: object) -> Any:
         return self._entries[hash_key(key)][1]

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import tracemalloc
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from fractions import Fraction
 from uuid import UUID
 
 import msgpack
+import plain_codec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from datomstore.codec import CodecError
 from datomstore.decimals import decimal_of
 from datomstore.value import Char, Keyword, List, Map, Set, Symbol, equal
 from protocol.codec import check_node_count, pack, unpack
@@ -87,6 +90,31 @@ def test_damaged_bytes_are_a_value_or_a_fault(value: object, data: st.DataObject
         assert pack(unpack(bytes(good))) == bytes(good)
 
 
+@given(values)
+def test_the_bytes_are_those_that_the_library_makes(value: object) -> None:
+    assert pack(value) == plain_codec.pack(value)
+
+
+@given(values, st.data())
+def test_just_the_bytes_that_the_library_takes_are_taken(
+    value: object, data: st.DataObject
+) -> None:
+    damaged = bytearray(pack(value))
+    for _ in range(data.draw(st.integers(0, 2))):
+        place = data.draw(st.integers(0, len(damaged)))
+        damaged[place : place + data.draw(st.integers(0, 1))] = data.draw(st.binary(max_size=1))
+    assert said_of(bytes(damaged), unpack, RemoteFault) == said_of(
+        bytes(damaged), plain_codec.unpack, CodecError
+    )
+
+
+def said_of(data: bytes, read: Callable[[bytes], object], fault: type[Exception]) -> str:
+    try:
+        return repr(read(data))
+    except fault:
+        return "refused"
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -109,6 +137,7 @@ def test_damaged_bytes_are_a_value_or_a_fault(value: object, data: st.DataObject
         msgpack.packb(msgpack.ExtType(8, b"\x01")),  # 1, as a big one
         msgpack.packb(msgpack.ExtType(99, b"")),
         b"\xa1\xff",  # not UTF-8
+        b"\xd6\xff\x00\x00\x00\x01",  # an instant of msgpack's own
     ],
 )
 def test_bytes_that_pack_would_not_make_are_refused(data: bytes) -> None:
@@ -117,7 +146,9 @@ def test_bytes_that_pack_would_not_make_are_refused(data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [object(), {1, 2}, "\ud800", 1 << (8 << 16)], ids=lambda value: type(value).__name__
+    "value",
+    [object(), {1, 2}, {1: 2}, "\ud800", 1 << (8 << 16)],
+    ids=lambda value: type(value).__name__,
 )
 def test_what_is_no_value_has_no_bytes(value: object) -> None:
     with pytest.raises(LocalFault):
@@ -140,6 +171,33 @@ def test_depth_is_bounded_in_both_directions() -> None:
         data = msgpack.packb(msgpack.ExtType(4, data))
     with pytest.raises(RemoteFault):
         unpack(data)
+
+
+def test_vectors_and_lists_inside_each_other_do_not_end_the_process() -> None:
+    value: object = None
+    for _ in range(100):
+        for _ in range(500):
+            value = (value,)
+        value = List([value])
+    with pytest.raises(LocalFault):
+        pack(value)
+    data = b"\xc0"
+    for _ in range(100):
+        data = msgpack.packb(msgpack.ExtType(4, b"\x91" * 500 + data))
+    with pytest.raises(RemoteFault):
+        unpack(data)
+
+
+def test_arrays_that_promise_more_than_there_is_cost_no_memory() -> None:
+    size = 1 << 16
+    data = (b"\xdd" + size.to_bytes(4, "big")) * 400 + b"\xc5\xff\xff" + bytes(size - 1)
+    tracemalloc.start()
+    try:
+        with pytest.raises(RemoteFault):
+            unpack(data)
+        assert tracemalloc.get_traced_memory()[1] < 16 * len(data)
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("data", [b"\x91" * 100_000 + b"\xc0", b"\x92" * 5_000])
