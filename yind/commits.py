@@ -28,6 +28,7 @@ from datomstore.excision import ExcisionNotAlone
 from datomstore.storage import StorageError
 from datomstore.streams import Streams
 from yind.limits import COMMIT_LATER_S
+from yind.workthread import WorkThread
 
 Work = Callable[[Batch], None]
 Done = Callable[[BaseException | None], None]
@@ -43,6 +44,8 @@ def _untold(error: BaseException | None) -> None:
 
 class _Entry:
     """One task's work."""
+
+    __slots__ = ("done", "error", "finished", "undo", "work")
 
     def __init__(self, work: Work, undo: Callable[[], None], done: Done = _untold) -> None:
         self.work = work
@@ -74,7 +77,8 @@ class GroupCommit:
         self._waits = streams.storage.waits
         self._waiting: list[_Entry] = []
         self._urgent = False  # whether somebody waits for what waits
-        self._writing = False
+        self._writing: list[_Entry] = []  # in the transaction that is being written
+        self._thread = WorkThread("commit", self._written)
         self._rested = trio.lowlevel.ParkingLot()
         self._later = trio.lowlevel.ParkingLot()
         self._failure: BaseException | None = None
@@ -93,6 +97,7 @@ class GroupCommit:
             with trio.CancelScope(shield=True):
                 while self._writing:
                     await self._rested.park()
+                self._thread.close()
 
     async def _write_later(self) -> None:
         while True:
@@ -132,32 +137,25 @@ class GroupCommit:
         """Write what waits, if nothing is being written; where that takes long, in a thread."""
         if self._writing or not self._waiting:
             return
-        entries, self._waiting, self._urgent = self._waiting, [], False
-        self._writing = True
-        if not self._waits:
-            again = self._write(entries)
-            self._writing = False
-            self._end(entries, again)
-            return
-        token = trio.lowlevel.current_trio_token()
+        self._writing, self._waiting, self._urgent = self._waiting, [], False
+        if self._waits:
+            self._thread.begin(self._write)
+        else:
+            again = self._write()
+            self._end(again)
 
-        def deliver(found: outcome.Outcome[list[_Entry]]) -> None:
-            token.run_sync_soon(self._written, entries, found)
-
-        trio.lowlevel.start_thread_soon(lambda: self._write(entries), deliver, "commit")
-
-    def _written(self, entries: list[_Entry], found: outcome.Outcome[list[_Entry]]) -> None:
-        """Go on after a thread has written: with what came meanwhile, and with those who waited."""
-        self._writing = False
+    def _written(self, found: outcome.Outcome[list[_Entry]]) -> None:
+        """Go on after the thread has written."""
         try:
-            self._end(entries, found.unwrap())
+            self._end(found.unwrap())
         except BaseException as error:
             self._failure = error
             self._failed.set()
         self._rested.unpark_all()
 
-    def _end(self, entries: list[_Entry], again: list[_Entry]) -> None:
+    def _end(self, again: list[_Entry]) -> None:
         """Begin the next transaction, for those who came meanwhile or could not share; tell the others of theirs."""
+        entries, self._writing = self._writing, []
         self._waiting[:0] = again
         if again or self._urgent:
             self._begin()
@@ -167,24 +165,23 @@ class GroupCommit:
             if entry.finished:
                 entry.done(entry.error)
 
-    def _write(self, entries: list[_Entry]) -> list[_Entry]:
+    def _write(self) -> list[_Entry]:
         """Commit what can share one transaction; return what has to wait for the next."""
+        entries, again = self._writing, []
         try:
             with self._streams.batch() as batch:
-                again = [
-                    entry
-                    for entry in entries
-                    if not self._shares(entry, batch, first=entry is entries[0])
-                ]
+                for entry in entries:
+                    entry.finished = self._shares(entry, batch, first=entry is entries[0])
+                    if not entry.finished:
+                        again.append(entry)
                 self._last(batch)
             self._durable()
         except BaseException as error:
             for entry in entries:
+                entry.finished = True
                 if entry.error is None:
                     entry.fail(error)
-            again = []
-        for entry in entries:
-            entry.finished = entry not in again
+            return []
         return again
 
     def _shares(self, entry: _Entry, batch: Batch, *, first: bool) -> bool:
