@@ -68,8 +68,8 @@ class Revocations(Protocol):
     def generation(self) -> int:
         """Return a number that is another whenever more may be revoked."""
 
-    def revokes(self, chain: VerifiedChain, index: int) -> bool:
-        """Return whether somebody entitled to it has revoked the block."""
+    def first_revoked(self, chain: VerifiedChain) -> int | None:
+        """Return the index of the first block that somebody entitled to it has revoked."""
 
 
 def authorize(
@@ -80,11 +80,11 @@ def authorize(
     meter: Meter | None = None,
 ) -> Authorized:
     """Return that the token allows the request, its cost debited. Raises TokenRefused; then nothing was debited."""
-    for index in range(len(token.blocks)):
-        if revoked.revokes(token, index):
-            raise TokenRefused("is revoked", block=index, caveat="revoked")
-    for index, block in enumerate(token.blocks):
-        _check(block.caveats, request, index)
+    gone = revoked.first_revoked(token)
+    if gone is not None:
+        raise TokenRefused("is revoked", block=gone, caveat="revoked")
+    for index, caveats in token.terms.conditions:
+        _check(caveats, request, index)
     _debit(token, request, meter)
     return Authorized(token.blocks[-1].id, request)
 

@@ -265,7 +265,7 @@ class Meter:
         block = token.blocks[index].id
         account = self._accounts.get(block)
         if account is None:
-            account = self._accounts[block] = Account(_until(token, index))
+            account = self._accounts[block] = Account(token.blocks[index].terms.until_s)
         return account
 
     def _touch(self, token: VerifiedChain, index: int, payer: bytes | None) -> Account:
@@ -489,7 +489,7 @@ _NOTHING = Account(0)  # of a block that nothing is known about; never changed
 
 def limited(token: VerifiedChain) -> frozenset[Resource]:
     """Return the resources that some block has a budget of."""
-    return frozenset(r for block in token.blocks for r in (block.caveats.budget or {}))
+    return token.terms.limited
 
 
 def _granted(token: VerifiedChain, resource: Resource) -> list[tuple[int, int]]:
@@ -507,11 +507,6 @@ def _least(amounts: Amounts, token: VerifiedChain, start: int) -> dict[Resource,
 def _before(token: VerifiedChain, index: int) -> VerifiedChain:
     """Return the chain of the blocks before one."""
     return VerifiedChain(token.root, token.blocks[:index])
-
-
-def _until(token: VerifiedChain, index: int) -> int:
-    ends = [block.caveats.exp for block in token.blocks[: index + 1]]
-    return min(end for end in ends if end is not None)
 
 
 def _amounts_out(amounts: Amounts | None) -> list[dict[int, int]]:

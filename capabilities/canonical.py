@@ -8,8 +8,6 @@ Source: the msgpack specification, which allows several encodings of most values
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import msgpack
 
 from capabilities.errors import TokenInvalid
@@ -23,13 +21,15 @@ def encode(value: object) -> bytes:
 
 
 def decode(data: bytes) -> object:
-    """Return the value of canonical bytes; nesting and sizes are bounded by the bytes given. Raises TokenInvalid.
+    """Return the value of canonical bytes, its arrays as tuples; nesting and sizes are bounded by the bytes given.
+
+    Raises TokenInvalid.
 
     Long headers of short numbers, doubled keys, bytes after the end and text that is not UTF-8 all fail the
     comparison at the end or the decoder itself.
     """
     try:
-        value: object = msgpack.unpackb(data, raw=False, strict_map_key=False)
+        value: object = msgpack.unpackb(data, raw=False, use_list=False, strict_map_key=False)
         again = msgpack.packb(value, use_bin_type=True)
     # The decoder's errors are ValueErrors; an unhashable map key is a TypeError, a strange timestamp an OverflowError.
     except (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException):
@@ -55,16 +55,16 @@ def unsigned(value: object, what: str, *, most: int = 2**64 - 1) -> int:
     return value
 
 
-def array(value: object, what: str, *, most: int) -> list[object]:
-    """Return a list of 0 to `most` items. Raises TokenInvalid."""
-    if type(value) is not list or len(value) > most:
+def array(value: object, what: str, *, most: int) -> tuple[object, ...]:
+    """Return an array of 0 to `most` items. Raises TokenInvalid."""
+    if type(value) is not tuple or len(value) > most:
         raise TokenInvalid(f"{what} is not a list of at most {most}", why="shape")
     return value
 
 
-def tuple_of(value: object, size: int, what: str) -> list[object]:
-    """Return a list of exactly `size` items. Raises TokenInvalid."""
-    if type(value) is not list or len(value) != size:
+def tuple_of(value: object, size: int, what: str) -> tuple[object, ...]:
+    """Return an array of exactly `size` items. Raises TokenInvalid."""
+    if type(value) is not tuple or len(value) != size:
         raise TokenInvalid(f"{what} is not a list of {size}", why="shape")
     return value
 
@@ -73,7 +73,9 @@ def ascending(value: object, what: str) -> dict[int, object]:
     """Return a map whose keys are unsigned integers in ascending order. Raises TokenInvalid."""
     if type(value) is not dict:
         raise TokenInvalid(f"{what} is not a map", why="shape")
-    keys = [unsigned(key, f"a key of {what}") for key in value]
-    if any(left >= right for left, right in pairwise(keys)):
-        raise TokenInvalid(f"the keys of {what} do not ascend", why="encoding")
+    last = -1
+    for key in value:
+        if unsigned(key, "a key of a map") <= last:
+            raise TokenInvalid(f"the keys of {what} do not ascend", why="encoding")
+        last = key
     return value

@@ -12,7 +12,6 @@ Fits:   the third field of a block's body. A caveat left out does not narrow; bl
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields
 from enum import IntEnum, IntFlag
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -64,8 +63,7 @@ class Rights(NamedTuple):
     pattern: str
 
 
-@dataclass(frozen=True, slots=True)
-class Caveats:
+class Caveats(NamedTuple):
     """The caveats of one block; None is "not narrowed here"."""
 
     exp: int | None = None  # seconds since 1970; the last second it holds
@@ -92,9 +90,9 @@ class Caveats:
 def encode_caveats(caveats: Caveats) -> dict[int, object]:
     """Return the map of a block. Raises TokenInvalid when a caveat could not be read back."""
     encoded = {
-        number: _ENCODE.get(field.name, _same)(value)
-        for number, field in enumerate(fields(Caveats), start=1)
-        if (value := getattr(caveats, field.name)) is not None
+        number: value if write is None else write(value)
+        for number, (write, value) in enumerate(zip(_WRITE, caveats, strict=True), start=1)
+        if value is not None
     }
     decode_caveats(encoded)
     return encoded
@@ -111,20 +109,16 @@ def decode_caveats(value: object) -> Caveats:
     return Caveats(**found)
 
 
-def _same(value: object) -> object:
-    return value
-
-
-def _keys_out(keys: Iterable[PublicKey]) -> list[bytes]:
-    return sorted(key.bytes for key in keys)
+def _keys_out(keys: Iterable[PublicKey]) -> tuple[bytes, ...]:
+    return tuple(sorted(key.bytes for key in keys))
 
 
 def _key_out(key: PublicKey) -> bytes:
     return key.bytes
 
 
-def _rights_out(rights: Iterable[Rights]) -> list[list[object]]:
-    return [[int(verbs), pattern] for verbs, pattern in rights]
+def _rights_out(rights: Iterable[Rights]) -> tuple[tuple[object, ...], ...]:
+    return tuple((int(verbs), pattern) for verbs, pattern in rights)
 
 
 def _budget_out(budget: Mapping[Resource, int]) -> dict[int, int]:
@@ -136,7 +130,7 @@ _ENCODE: dict[str, Callable[[Any], object]] = {
     "at": _keys_out,
     "via": _keys_out,
     "budget": _budget_out,
-    "attrs": list,
+    "attrs": tuple,
     "account": _key_out,
 }
 
@@ -239,4 +233,5 @@ _READ: dict[str, Callable[[object], object]] = {
     "account": _key,
 }
 # The position of a field in Caveats is its number in the format.
-_DECODE = {n: (f.name, _READ[f.name]) for n, f in enumerate(fields(Caveats), start=1)}
+_DECODE = {n: (name, _READ[name]) for n, name in enumerate(Caveats._fields, start=1)}
+_WRITE = [_ENCODE.get(name) for name in Caveats._fields]

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from capabilities.authorize import Request, Revocations, authorize
-from capabilities.budget import Meter, limited
+from capabilities.budget import Meter
 from capabilities.caveats import Resource, Verb
 from capabilities.keys import PublicKey
 from capabilities.limits import HANDLE_STREAMS_MAX
@@ -27,17 +27,15 @@ class Handle:
     """The right to ask for what a token allows."""
 
     __slots__ = (
-        "_age_max",
         "_agent",
         "_allowed",
         "_ancestors",
         "_at",
         "_formerly",
-        "_from_s",
         "_generation",
         "_meter",
         "_revoked",
-        "_until_s",
+        "_terms",
         "limited",
         "tip",
         "token",
@@ -62,11 +60,8 @@ class Handle:
         self.token, self.tip = token, token.blocks[-1].id
         self._at, self._agent, self._revoked, self._meter = at, agent, revoked, meter
         self._formerly, self._ancestors = formerly, ancestors
-        self.limited = limited(token)  # the resources that have a budget
-        caveats = [block.caveats for block in token.blocks]
-        self._from_s = max((one.nbf for one in caveats if one.nbf is not None), default=0)
-        self._until_s = min(one.exp for one in caveats if one.exp is not None)
-        self._age_max = min((one.revage for one in caveats if one.revage is not None), default=None)
+        self._terms = terms = token.terms
+        self.limited = terms.limited  # the resources that have a budget
         self._allowed: dict[str, int] = {}  # stream -> verbs
         self._generation = -1  # of the revocations, as of `_allowed`
 
@@ -83,12 +78,12 @@ class Handle:
         """Return the id of the last block of the token, which allows this; see `Request`. Raises TokenRefused."""
         if (
             self._allowed.get(stream, 0) & verb._value_
-            and self._from_s <= now_s <= self._until_s
+            and self.holds(now_s)
             and self._generation == self._revoked.generation
             and not cost
             and (
-                self._age_max is None
-                or (revocation_age_s is not None and revocation_age_s <= self._age_max)
+                (most := self._terms.age_max) is None
+                or (revocation_age_s is not None and revocation_age_s <= most)
             )
         ):
             return self.tip
@@ -112,7 +107,8 @@ class Handle:
 
     def holds(self, now_s: int) -> bool:
         """Return whether every block's times hold."""
-        return self._from_s <= now_s <= self._until_s
+        terms = self._terms
+        return terms.from_s <= now_s <= terms.until_s
 
     def _keep(self, verb: Verb, stream: str, generation: int) -> None:
         """Note that every block allows a verb on a stream."""

@@ -1,6 +1,6 @@
 """The way an agent went, as its tokens tell it: who gave it to whom, at which epoch and in which state.
 
-Is:     the hand-overs in a verified chain, the check of the last one, and the proof that a node gave an agent away twice.
+Is:     the check of the hand-overs in a verified chain, the receipt of one, and the proof that a node gave an agent away twice.
 Is not: the hand-over itself (`custody`), nor what the agent may do (`authorize`).
 Fits:   `yind.arrivals` checks with it what is offered; the audit stream keeps the receipt of every arrival.
 
@@ -13,51 +13,35 @@ somebody else's to give. Two receipts of one node for one epoch of an agent, to 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import NamedTuple
 
 from capabilities.canonical import decode, encode, octets, tuple_of
 from capabilities.caveats import HASH_SIZE
 from capabilities.errors import TokenInvalid, TokenRefused
 from capabilities.keys import SIGNATURE_SIZE, PublicKey
-from capabilities.tokens import D_SIGNATURE, Token, block_id, open_block
+from capabilities.tokens import D_SIGNATURE, Token, block_id, open_body
 from capabilities.verify import VerifiedChain
 
 RECEIPT_BYTES_MAX = 4_096
 
 
-class Leg(NamedTuple):
-    """One hand-over, as the node that gave the agent signed it."""
-
-    block: int  # index in the chain
-    giver: PublicKey
-    taker: PublicKey
-    epoch: int  # that the taker owns
-    state: bytes | None  # digest of the agent as it was handed over
-
-
-def legs(chain: VerifiedChain, agent: bytes) -> list[Leg]:
-    """Return the hand-overs of an agent in a chain, in their order: the blocks with an epoch after the first that names it."""
-    blocks = chain.blocks
-    named = (index for index, block in enumerate(blocks) if block.caveats.agent == agent)
-    start = next(named, len(blocks))
-    return [
-        Leg(index, blocks[index - 1].key, block.key, block.caveats.epoch, block.caveats.state)
-        for index, block in enumerate(blocks)
-        if index > start and block.caveats.epoch is not None
-    ]
-
-
 def check_legs(chain: VerifiedChain, agent: bytes, epoch: int) -> None:
-    """Return if the hand-overs of an agent lead to an epoch, one by one. Raises TokenRefused."""
-    found = legs(chain, agent)
-    for before, after in pairwise(found):
-        if after.epoch != before.epoch + 1:
-            why = f"hands over epoch {after.epoch}, after epoch {before.epoch}"
-            raise TokenRefused(why, block=after.block, caveat="epoch")
-    if found and found[-1].epoch != epoch:
-        why = f"hands over epoch {found[-1].epoch}, not {epoch}"
-        raise TokenRefused(why, block=found[-1].block, caveat="epoch")
+    """Return if the hand-overs of an agent, the blocks with an epoch after the first that names it, lead to an epoch, one by one.
+
+    Raises TokenRefused.
+    """
+    terms = chain.terms
+    named = terms.names(agent)
+    if named is None:
+        return
+    for before, after in terms.leaps:
+        if before > named:
+            told = [chain.blocks[index].caveats.epoch for index in (after, before)]
+            why = f"hands over epoch {told[0]}, after epoch {told[1]}"
+            raise TokenRefused(why, block=after, caveat="epoch")
+    last = terms.handed
+    if last is not None and last.block > named and last.epoch != epoch:
+        why = f"hands over epoch {last.epoch}, not {epoch}"
+        raise TokenRefused(why, block=last.block, caveat="epoch")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +71,8 @@ class Receipt:
     @property
     def leg(self) -> tuple[PublicKey, int | None, bytes | None]:
         """Return taker, epoch and state. Raises TokenInvalid."""
-        block = open_block(self.previous, self.body, 1)
-        return block.key, block.caveats.epoch, block.caveats.state
+        key, _, caveats = open_body(self.body)
+        return key, caveats.epoch, caveats.state
 
     def contradicts(self, other: Receipt) -> bool:
         """Return whether one node signed two hand-overs of which at most one can be true."""

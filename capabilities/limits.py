@@ -11,6 +11,7 @@ BLOCKS_MAX = 64  # every hop adds one of about 120 bytes; docs/decisions/0001
 RIGHTS_MAX = 32
 KEY_SET_MAX = 64
 PATTERN_BYTES_MAX = 256
+PATTERNS_KEPT = 4_096  # answers about patterns, which are few and met again; about 2 MB
 ATTRIBUTES_MAX = 64
 NOTE_BYTES_MAX = 128
 VERIFIED_CACHE_MAX = 10_000  # blocks whose signature has been checked

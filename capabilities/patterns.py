@@ -7,10 +7,13 @@ Fits:   rights and attribute filters of `caveats`.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from capabilities.errors import TokenInvalid
-from capabilities.limits import PATTERN_BYTES_MAX
+from capabilities.limits import PATTERN_BYTES_MAX, PATTERNS_KEPT
 
 
+@lru_cache(maxsize=PATTERNS_KEPT)
 def check_pattern(pattern: str) -> None:
     """Return if a stream pattern is well formed. Raises TokenInvalid."""
     _check_text(pattern)
@@ -21,6 +24,7 @@ def check_pattern(pattern: str) -> None:
         raise TokenInvalid(f"pattern {pattern!r} has ** before its end", why="caveat")
 
 
+@lru_cache(maxsize=PATTERNS_KEPT)
 def matches(pattern: str, name: str) -> bool:
     """Return whether a well-formed pattern covers a stream name; a name with an empty segment has no pattern."""
     wanted, found = pattern.split("/"), name.split("/")

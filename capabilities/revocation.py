@@ -45,8 +45,7 @@ class Revocation:
     def sign(revoker: PrivateKey, token: Token | VerifiedChain, index: int) -> Revocation:
         """Return the statement that block `index` of a token is revoked."""
         identity = token.blocks[index].id
-        ends = [block.caveats.exp for block in token.blocks[: index + 1]]
-        until = min(end for end in ends if end is not None)
+        until = token.blocks[index].terms.until_s
         signature = revoker.sign(D_REVOCATION + _said(identity, until))
         return Revocation(identity, revoker.public, signature, until)
 
@@ -98,7 +97,7 @@ class SignerRevocation:
     def revokes(self, chain: VerifiedChain, index: int, lineage: Lineage = NO_LINEAGE) -> bool:
         """Return whether this takes back a block of a chain."""
         signers = [chain.root, *(block.key for block in chain.blocks[:index])]
-        if signers[-1] != self.signer or _end(chain, index) > self.until:
+        if signers[-1] != self.signer or chain.blocks[index].terms.until_s > self.until:
             return False
         return any(lineage.is_or_follows(self.revoker, key) for key in signers)
 
@@ -137,11 +136,6 @@ def _signer_parts(one: SignerRevocation) -> list[object]:
 
 def _signer_said(signer: PublicKey, until: int) -> bytes:
     return D_SIGNER + signer.bytes + until.to_bytes(8, "big")
-
-
-def _end(chain: VerifiedChain, index: int) -> int:
-    ends = [block.caveats.exp for block in chain.blocks[0 : index + 1]]
-    return min(end for end in ends if end is not None)
 
 
 def _said(block_id: bytes, until: int | None) -> bytes:
@@ -239,6 +233,12 @@ class RevocationSet:
     def __iter__(self) -> Iterator[Revocation]:
         for statements in self._by_block.values():
             yield from statements.values()
+
+    def first_revoked(self, chain: VerifiedChain) -> int | None:
+        """Return the index of the first block of the chain that somebody entitled to it has revoked."""
+        if not self._count and not self._over:  # nothing is revoked, whatever the chain is
+            return None
+        return next((i for i in range(len(chain.blocks)) if self.revokes(chain, i)), None)
 
     def revokes(self, chain: VerifiedChain, index: int) -> bool:
         """Return whether somebody entitled to it has revoked a block of the chain."""

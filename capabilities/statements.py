@@ -192,7 +192,7 @@ def _body(fact: Fact) -> list[object]:
             return [3, old.bytes, new.bytes, from_s, until_s, seq, certificate]
 
 
-def _record(items: list[object]) -> Record:
+def _record(items: tuple[object, ...]) -> Record:
     name, role, key, certificate, addresses, seq, at_s, removed = items
     record = Record(
         _text(name, NAME_BYTES_MAX, "the name"),
@@ -214,7 +214,7 @@ def _record(items: list[object]) -> Record:
     return record
 
 
-def _appointment(items: list[object]) -> Appointment:
+def _appointment(items: tuple[object, ...]) -> Appointment:
     key, powers, from_s, until_s, seq = items
     return Appointment(
         checked_key(octets(key, KEY_SIZE, "the key")),
@@ -225,7 +225,7 @@ def _appointment(items: list[object]) -> Appointment:
     )
 
 
-def _succession(items: list[object]) -> Succession:
+def _succession(items: tuple[object, ...]) -> Succession:
     old, new, from_s, until_s, seq, certificate = items
     made = Succession(
         checked_key(octets(old, KEY_SIZE, "the old key")),
@@ -265,7 +265,7 @@ class _Kind:
     domain: bytes
     size: int  # of the body, its number included
     signers: int
-    read: Callable[[list[object]], Fact]
+    read: Callable[[tuple[object, ...]], Fact]
 
 
 # ORDER: the numbers are the format; append only.

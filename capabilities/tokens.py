@@ -36,6 +36,7 @@ from capabilities.errors import KeyInvalid, TokenInvalid
 from capabilities.keys import KEY_SIZE, SIGNATURE_SIZE, PrivateKey, PublicKey
 from capabilities.limits import BLOCK_BYTES_MAX, BLOCKS_MAX, TOKEN_BYTES_MAX
 from capabilities.lineage import NO_LINEAGE, Lineage
+from capabilities.terms import NO_TERMS, Terms
 
 __all__ = [
     "Block",
@@ -103,6 +104,7 @@ class Block(NamedTuple):
     key: PublicKey  # who may append the next block, or present the token
     nonce: bytes
     caveats: Caveats
+    terms: Terms  # what this block and those before it say together
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,7 @@ class Token:
             raise TokenInvalid("the token is sealed: it cannot be extended", why="sealed")
         if not lineage.is_or_follows(signer.public, self.holder):
             raise KeyInvalid("the token is bound to another key, so this one cannot extend it")
-        block, signed = _sign(signer, self.ids[-1], holder, caveats, nonce)
+        block, signed = _sign(signer, self.blocks[-1], holder, caveats, nonce)
         made = Token(self.root, (*self.signed, signed), (*self.blocks, block), Channel())
         made.to_bytes()
         return made
@@ -176,9 +178,7 @@ class Token:
 
     def to_bytes(self) -> bytes:
         """Return the encoding. Raises TokenInvalid when it is over a limit."""
-        data = encode(
-            [VERSION, self.root.bytes, [list(block) for block in self.signed], _proof_out(self)]
-        )
+        data = encode((VERSION, self.root.bytes, self.signed, _proof_out(self)))
         if len(data) > TOKEN_BYTES_MAX or len(self.signed) > BLOCKS_MAX:
             raise TokenInvalid(
                 f"the token has {len(self.signed)} blocks and {len(data)} bytes; "
@@ -190,13 +190,14 @@ class Token:
     @staticmethod
     def from_bytes(data: bytes) -> Token:
         """Return the token of canonical bytes, unverified. Raises TokenInvalid."""
-        envelope = open_envelope(data)
+        root, items, proof = open_envelope(data)
+        signed = tuple(map(signed_block, items))
         blocks: list[Block] = []
-        previous = envelope.root.bytes
-        for index, signed in enumerate(envelope.signed):
-            blocks.append(open_block(previous, signed.body, index))
-            previous = blocks[-1].id
-        return Token(envelope.root, envelope.signed, tuple(blocks), envelope.proof)
+        before = None
+        for body, _ in signed:
+            before = open_block(next_id(root, before, body), body, before)
+            blocks.append(before)
+        return Token(root, signed, tuple(blocks), proof)
 
     def to_text(self) -> str:
         """Return the token as one line for files; for a bearer token that line is a secret."""
@@ -221,10 +222,10 @@ class Token:
 
 
 class Envelope(NamedTuple):
-    """A decoded token whose blocks have not been looked into."""
+    """A decoded token whose blocks have not been looked at."""
 
     root: PublicKey
-    signed: tuple[SignedBlock, ...]
+    blocks: tuple[object, ...]  # at least one
     proof: Proof
 
 
@@ -232,7 +233,7 @@ def mint(
     root: PrivateKey, holder: PublicKey, caveats: Caveats, *, nonce: bytes | None = None
 ) -> Token:
     """Return a token of one block, to be presented by `holder`. Raises TokenInvalid without `exp` and `rights`."""
-    block, signed = _sign(root, root.public.bytes, holder, caveats, nonce)
+    block, signed = _sign(root, None, holder, caveats, nonce)
     _check_first(caveats)
     return Token(root.public, (signed,), (block,), Channel())
 
@@ -271,37 +272,47 @@ def block_id(previous: bytes, body: bytes) -> bytes:
     return hashlib.sha256(D_BLOCK + previous + body).digest()
 
 
+def next_id(root: PublicKey, before: Block | None, body: bytes) -> bytes:
+    """Return the id of the block that comes after one in a chain, or first."""
+    return block_id(root.bytes if before is None else before.id, body)
+
+
 def open_envelope(data: bytes) -> Envelope:
-    """Return the parts of a token, blocks unopened. Raises TokenInvalid."""
+    """Return the parts of a token of canonical bytes. Raises TokenInvalid."""
     if len(data) > TOKEN_BYTES_MAX:
         raise TokenInvalid(
             f"the token has {len(data)} bytes; at most {TOKEN_BYTES_MAX}", why="too-long"
         )
-    version, root, signed, proof = tuple_of(decode(data), 4, "the token")
+    version, root, blocks, proof = tuple_of(decode(data), 4, "the token")
     if type(version) is not int or version != VERSION:
         raise TokenInvalid(f"version {version!r} is not {VERSION}", why="version")
-    blocks = array(signed, "the list of blocks", most=BLOCKS_MAX)
-    if not blocks:
+    items = array(blocks, "the list of blocks", most=BLOCKS_MAX)
+    if not items:
         raise TokenInvalid("the token has no block", why="shape")
     key = checked_key(octets(root, KEY_SIZE, "the root key"))
-    return Envelope(key, tuple(_signed_in(block) for block in blocks), _proof_in(proof))
+    return Envelope(key, items, _proof_in(proof))
 
 
-def open_block(previous: bytes, body: bytes, index: int) -> Block:
-    """Return the contents of a block. Raises TokenInvalid naming the block."""
+def open_block(identity: bytes, body: bytes, before: Block | None) -> Block:
+    """Return the block of a body that comes after another one, or first. Raises TokenInvalid naming it."""
+    terms = NO_TERMS if before is None else before.terms
     try:
-        key, nonce, caveats = tuple_of(decode(body), 3, "the body")
-        block = Block(
-            block_id(previous, body),
-            checked_key(octets(key, KEY_SIZE, "the key")),
-            octets(nonce, NONCE_SIZE, "the nonce"),
-            decode_caveats(caveats),
-        )
-        if index == 0:
-            _check_first(block.caveats)
+        key, nonce, caveats = open_body(body)
+        if before is None:
+            _check_first(caveats)
     except TokenInvalid as error:
-        raise error.in_block(index) from None
-    return block
+        raise error.in_block(terms.length) from None
+    return Block(identity, key, nonce, caveats, terms.extended(caveats))
+
+
+def open_body(body: bytes) -> tuple[PublicKey, bytes, Caveats]:
+    """Return key, nonce and caveats of a block. Raises TokenInvalid."""
+    key, nonce, caveats = tuple_of(decode(body), 3, "the body")
+    return (
+        checked_key(octets(key, KEY_SIZE, "the key")),
+        octets(nonce, NONCE_SIZE, "the nonce"),
+        decode_caveats(caveats),
+    )
 
 
 def _check_first(caveats: Caveats) -> None:
@@ -313,21 +324,27 @@ def _check_first(caveats: Caveats) -> None:
 
 
 def _sign(
-    signer: PrivateKey, previous: bytes, holder: PublicKey, caveats: Caveats, nonce: bytes | None
+    signer: PrivateKey,
+    before: Block | None,
+    holder: PublicKey,
+    caveats: Caveats,
+    nonce: bytes | None,
 ) -> tuple[Block, SignedBlock]:
     nonce = os.urandom(NONCE_SIZE) if nonce is None else octets(nonce, NONCE_SIZE, "the nonce")
-    body = encode([holder.bytes, nonce, encode_caveats(caveats)])
+    body = encode((holder.bytes, nonce, encode_caveats(caveats)))
     if len(body) > BLOCK_BYTES_MAX:
         raise TokenInvalid(
             f"the block has {len(body)} bytes; at most {BLOCK_BYTES_MAX}", why="too-long"
         )
-    identity = block_id(previous, body)
+    identity = next_id(signer.public, before, body)
     signature = signer.sign(D_SIGNATURE + identity)
-    return Block(identity, holder, nonce, caveats), SignedBlock(body, signature)
+    terms = (NO_TERMS if before is None else before.terms).extended(caveats)
+    return Block(identity, holder, nonce, caveats, terms), SignedBlock(body, signature)
 
 
-def _signed_in(value: object) -> SignedBlock:
-    if type(value) is list and len(value) == 2:  # what is right needs no words for what is wrong
+def signed_block(value: object) -> SignedBlock:
+    """Return a block of the right shape, unopened. Raises TokenInvalid."""
+    if type(value) is tuple and len(value) == 2:  # what is right needs no words for what is wrong
         body, signature = value
         if (
             type(body) is bytes
@@ -342,16 +359,16 @@ def _signed_in(value: object) -> SignedBlock:
     return SignedBlock(body, octets(signature, SIGNATURE_SIZE, "a signature"))
 
 
-def _proof_out(token: Token) -> list[object]:
+def _proof_out(token: Token) -> tuple[object, ...]:
     match token.proof:
         case Bearer(secret):
-            return [BEARER, secret.seed]
+            return BEARER, secret.seed
         case Possession(signature):
-            return [POSSESSION, signature]
+            return POSSESSION, signature
         case Channel():
-            return [CHANNEL]
+            return (CHANNEL,)
         case Sealed(signature):
-            return [SEALED, signature]
+            return SEALED, signature
 
 
 def _proof_in(value: object) -> Proof:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 from capabilities.caveats import Caveats
@@ -68,7 +67,7 @@ def delegate(
     cluster: Cluster, token: Token, node: PublicKey, agent: bytes, caveats: Caveats | None = None
 ) -> bytes:
     """Return a token for one agent, to be presented by the node it is on. Raises CliError."""
-    narrower = replace(caveats or Caveats(), agent=agent)
+    narrower = (caveats or Caveats())._replace(agent=agent)
     try:
         return token.append(signer_of(cluster, token), node, narrower).to_bytes()
     except CapabilityError as error:

@@ -7,7 +7,7 @@ Fits:   the two I/O modules feed it what they read and write what it returns.
 
 from __future__ import annotations
 
-from enum import StrEnum
+from enum import Enum
 
 from protocol.errors import LocalFault, RemoteFault
 from protocol.framing import FrameBuffer, encode_frame
@@ -21,7 +21,7 @@ from protocol.limits import (
 from protocol.messages import Goodbye, Hello, Message, decode, encode
 
 
-class State(StrEnum):
+class State(Enum):
     """Where a connection is."""
 
     FRESH = "fresh"
@@ -31,7 +31,7 @@ class State(StrEnum):
     CLOSED = "closed"
 
 
-class Step(StrEnum):
+class Step(Enum):
     """What can happen to a connection."""
 
     SEND_HELLO = "send hello"
@@ -116,12 +116,8 @@ class Connection:
     def receive_data(self, data: bytes) -> list[Message]:
         """Return the messages that `data` completes, the Hello among them. Raises RemoteFault."""
         self._buffer.feed(data)
-        received = []
-        for payload in self._buffer.frames():
-            message = self._receive(payload)
-            if message is not None:
-                received.append(message)
-        return received
+        received = (self._receive(payload) for payload in self._buffer.frames())
+        return [message for message in received if message is not None]
 
     def _receive(self, payload: bytes) -> Message | None:
         message = decode(payload)

@@ -132,13 +132,13 @@ def decode_answer(data: bytes) -> Admission | Rejection:
         raise RemoteFault("wire/message", f"not an answer to an application: {error}") from None
 
 
-def _versioned(value: object, size: int) -> list[object]:
+def _versioned(value: object, size: int) -> tuple[object, ...]:
     """Return the items of an array that begins with its version; those of another version may be more."""
     items = array(value, "the message", most=16)
     version = unsigned(items[0] if items else None, "the version")
     if version == JOIN_VERSION:
         return tuple_of(items, size, "the message")
-    return [*items, *[None] * size][:size]
+    return (*items, *[None] * size)[:size]
 
 
 def _text(value: object, most: int, what: str) -> str:

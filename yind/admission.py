@@ -390,8 +390,7 @@ class Admission:
 
     def _token_shape(self, token: VerifiedChain, now_s: int) -> tuple[object, ...]:
         blocks = tuple(shape for block in token.blocks if (shape := self._block_shape(block)))
-        until = min(block.caveats.exp for block in token.blocks if block.caveats.exp is not None)
-        steps = -((now_s - until) // LIFETIME_STEP_S)
+        steps = -((now_s - token.terms.until_s) // LIFETIME_STEP_S)
         return (token.root.bytes, steps * LIFETIME_STEP_S, blocks)
 
     def _block_shape(self, block: Block) -> tuple[object, ...]:

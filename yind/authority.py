@@ -47,6 +47,9 @@ REVOCATIONS = b"revocations"
 FRESH = "a list of revocations that is fresh enough"
 METER_TABLE = "meter"  # block id -> its account
 
+_FROM, _TO, _RECEIPT = Keyword("audit/from"), Keyword("audit/to"), Keyword("audit/receipt")
+_EPOCH, _STATE = Keyword("audit/epoch"), Keyword("audit/state")
+
 
 class Paid(NamedTuple):
     """What let something happen, and what that cost."""
@@ -399,10 +402,7 @@ class Authority:
 
     def revoked_block(self, token: VerifiedChain) -> int | None:
         """Return the index of the first revoked block of a token."""
-        for index in range(len(token.blocks)):
-            if self.revoked.revokes(token, index):
-                return index
-        return None
+        return self.revoked.first_revoked(token)
 
     # -- decisions --
 
@@ -510,28 +510,23 @@ class Authority:
 
     def _token(self, data: bytes) -> Token:
         """Return a token whose bytes this node has verified, or made."""
-        return self._cache.whole(data) or Token.from_bytes(data)
+        return self._cache.token(data) or Token.from_bytes(data)
 
     def expiry_s(self, tokens: Iterable[bytes]) -> int:
         """Return when the last of tokens that this node made expires, in seconds since 1970; 0 for none."""
-        chains = [self._token(data).blocks for data in tokens]
-        ends = [
-            [block.caveats.exp for block in blocks if block.caveats.exp is not None]
-            for blocks in chains
-        ]
-        return max((min(chain) for chain in ends if chain), default=0)
+        return max((self._token(data).blocks[-1].terms.until_s for data in tokens), default=0)
 
     def arrival(self, data: bytes, token: VerifiedChain, who: str, node: str) -> None:
         """Note who gave this node an agent, at which epoch and in which state, with the block that was signed as proof."""
         giver, last = token.blocks[-2].key, token.blocks[-1]
-        facts = {
-            "from": giver.text,
-            "to": last.key.text,
-            "epoch": last.caveats.epoch,
-            "state": last.caveats.state,
-            "receipt": Receipt.bytes_of(self._token(data)),
-        }
-        more = tuple((Keyword(f"audit/{name}"), v) for name, v in facts.items() if v is not None)
+        facts = (
+            (_FROM, giver.text),
+            (_TO, last.key.text),
+            (_EPOCH, last.caveats.epoch),
+            (_STATE, last.caveats.state),
+            (_RECEIPT, Receipt.bytes_of(self._token(data))),
+        )
+        more = tuple(fact for fact in facts if fact[1] is not None)
         now_ms = self._clock.now_ms()
         self.audit.note(Decision(who, "arrive", node, True, "", last.id, now_ms, more=more))
 
@@ -572,6 +567,9 @@ class Authority:
         batch.put(TABLE, REVOCATIONS, self.revoked.encode())
 
 
+_WORDS = {int(verb): (verb.name or "").lower() for verb in Verb}
+
+
 def verb_name(verb: Verb) -> str:
     """Return the word people use for a verb."""
-    return (verb.name or str(int(verb))).lower()
+    return _WORDS[verb._value_]  # an enumeration's own names are slow

@@ -10,7 +10,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 
 import click
 
@@ -271,7 +270,7 @@ def _renewals(
     made: dict[bytes, bytes] = {}
     for row in client.request("agent.tokens", Map({"id": agent.hex()}))["value"]:
         old = Token.from_bytes(row["token"])
-        ends = min(one.caveats.exp for one in old.blocks if one.caveats.exp is not None)
+        ends = old.blocks[-1].terms.until_s
         dead = row["revoked"] is not None or row["invalid"] is not None or ends < _now_s()
         named = block is not None and any(one.hex().startswith(block) for one in old.ids)
         if dead or every or named:
@@ -313,7 +312,7 @@ def _renewed(
 def _lasting(block: Block) -> Caveats:
     """Return what of a block's caveats is meant for its successor, too."""
     kept = block.caveats
-    return replace(Caveats(), rights=kept.rights, at=kept.at, attrs=kept.attrs, revage=kept.revage)
+    return Caveats(rights=kept.rights, at=kept.at, attrs=kept.attrs, revage=kept.revage)
 
 
 def _now_s() -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from capabilities.caveats import Caveats, Rights, Verb
@@ -28,7 +26,7 @@ def present(token: Token, presenter: PrivateKey, lineage: Lineage = LINEAGE) -> 
 
 
 def test_a_successor_stands_where_the_key_before_it_is_named_and_nobody_else() -> None:
-    token = mint(ROOT, OLD.public, replace(BROAD, via=frozenset({OLD.public})))
+    token = mint(ROOT, OLD.public, BROAD._replace(via=frozenset({OLD.public})))
     present(token, OLD)
     present(token, NEW)
     assert LINEAGE.stands_among(NEW.public, {OLD.public})

@@ -147,7 +147,7 @@ class Dishonest:
         digest = continuation.digest_of(body)
         epoch = changes.get("epoch", offer.epoch + 1)
         hop = Caveats(epoch=changes.get("signed_epoch", epoch), state=changes.get("state", digest))
-        hop = replace(hop, **changes.get("caveats", {}))
+        hop = hop._replace(**changes.get("caveats", {}))
         tokens = changes.get("tokens") or tuple(
             Token.from_bytes(data).append(self.key, self.key_of(name), hop).to_bytes()
             for data in offer.tokens

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -271,7 +271,7 @@ def chain_attacks() -> Iterator[Vector]:
     own = own.append(NODE, NODE.public, Caveats(note="last"), nonce=NONCE)
     left_out = spliced(own, [0, 2])
     yield Vector("a block left out between two of the same holder", left_out, signature, 1)
-    other = mint(ROOT, ALICE.public, replace(BROAD, rights=(Rights(Verb.READ, "**"),)), nonce=NONCE)
+    other = mint(ROOT, ALICE.public, BROAD._replace(rights=(Rights(Verb.READ, "**"),)), nonce=NONCE)
     mixed = envelope([list(other.signed[0]), *map(list, good.signed[1:])])
     yield Vector("blocks of two tokens", mixed, signature, 1)
     forged = envelope(signed(body(FIRST), signers=(MALLORY,)))
