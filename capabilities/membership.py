@@ -81,9 +81,12 @@ class Membership:
     members: Mapping[Slot, Member] = field(default_factory=dict)
     appointments: Mapping[PublicKey, Appointment] = field(default_factory=dict)
     next_change_s: int | None = None  # when the same set will mean something else
+    node_names: tuple[str, ...] = field(init=False, repr=False, compare=False)
     _of_key: dict[PublicKey, Member] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        names = sorted(name for role, name in self.members if role == "node")
+        object.__setattr__(self, "node_names", tuple(names))
         found = {key: member for member in self.members.values() for key in member.keys}
         object.__setattr__(self, "_of_key", found)
 

@@ -129,9 +129,9 @@ class Arrivals:
         agent = self._agents.get(agent_id)
         return -1 if agent is None else agent.record.epoch
 
-    def message(self, channel: Channel, message: HandOff) -> None:
-        """Take a message of a source."""
-        event = handoff.Received(message, self._authority.origin_of(channel.peer).bytes)
+    def message(self, channel: Channel, message: HandOff, peer: bytes) -> None:
+        """Take a message of a source, the node whose key has this origin."""
+        event = handoff.Received(message, peer)
         if isinstance(message, Offer):
             self._journeys.mark(message.agent, message.epoch, Stage.OFFER)
         self._tell(channel, message.agent, event)

@@ -127,12 +127,12 @@ class Departures:
         """Count the bytes of a program that a node asked for."""
         self._code_sent[peer, program_hash] += size
 
-    def answered(self, message: HandOff, peer: PublicKey) -> None:
-        """Take an answer of a target."""
+    def answered(self, message: HandOff, peer: bytes) -> None:
+        """Take an answer of the node whose key has this origin."""
         departure = self._under_way.get(message.agent)
         if departure is not None:
             self._journeys.mark(message.agent, message.epoch, Stage.TOLD)
-            self._tell(departure, handoff.Received(message, peer.bytes))
+            self._tell(departure, handoff.Received(message, peer))
 
     def settle(self, agent_id: bytes) -> None:
         """Note that an agent has come back: it had been away, whatever this node still waited to hear."""

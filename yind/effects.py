@@ -68,7 +68,7 @@ class Effects:
         clock: Clock,
         *,
         node: str,
-        node_names: Callable[[], list[str]],
+        node_names: Callable[[], tuple[str, ...]],
         migrate: Migrate,
         admission: Admission,
         arrived: Callable[[Agent], None],
@@ -253,7 +253,7 @@ class Effects:
         machine.resume(self._node)
 
     async def _nodes(self, agent: Agent, machine: Machine, arguments: tuple[object, ...]) -> None:
-        machine.resume(tuple(self._node_names()))
+        machine.resume(self._node_names())
 
     # -- code --
 

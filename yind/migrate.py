@@ -159,12 +159,13 @@ class Migration:
 
     def message(self, channel: Channel, message: HandOff) -> None:
         """Take a message of a hand-off from another node; anybody else's is refused."""
-        if self._peers.node_of_key(channel.peer) is None:
+        node = self._peers.node_at(channel)
+        if node is None:
             self._authority.refuse(
                 channel.peer.text, "migrate", self._node, "not a node of the cluster"
             )
             self._agents.submit(lambda batch: None, lambda error: None)
         elif isinstance(message, (Own, Refuse)):
-            self._departures.answered(message, self._peers.origin(channel.peer))
+            self._departures.answered(message, node)
         else:
-            self._arrivals.message(channel, message)
+            self._arrivals.message(channel, message, node)

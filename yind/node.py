@@ -27,8 +27,6 @@ from datomstore.storage.lmdb import LmdbStorage
 from datomstore.storage.memory import MemoryStorage
 from datomstore.streams import Streams
 from datomstore.value import Map
-from protocol.messages import HandOff
-from protocol.transport import Channel
 from yind.admission import Admission
 from yind.agent import State
 from yind.agents import Agents
@@ -94,7 +92,6 @@ class Node:
             members=self.members,
             clock=clock,
             on_request=self._request,
-            on_message=self._message,
             on_stranger=self.agents.note_turned_away,
         )
         self.admission = Admission(
@@ -151,6 +148,7 @@ class Node:
         )
         self.joining.changed = self.peers.renew
         self.members.renewals = self.joining.renewals
+        self.peers.message = self.migration.message
         self.peers.admit(self.joining.is_open, self.joining.apply)
         self.returns = Returns(agents=self.agents, authority=self.authority, peers=self.peers)
         self.requests = Requests(
@@ -243,9 +241,6 @@ class Node:
 
     async def _request(self, session: Session, verb: str, body: object, send: SendItem) -> Map:
         return await self.control.request(session, verb, body, send)
-
-    def _message(self, channel: Channel, message: HandOff) -> None:
-        self.migration.message(channel, message)
 
     async def run(self, *, task_status: trio.TaskStatus[Node]) -> None:
         """Run until `stop`; started once the node listens."""

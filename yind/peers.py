@@ -63,7 +63,6 @@ class Peers:
         members: Members,
         clock: Clock,
         on_request: OnRequest,
-        on_message: OnMessage,
         on_stranger: Callable[[str], None],
     ) -> None:
         self._name = name
@@ -71,10 +70,10 @@ class Peers:
         self._members = members
         self._clock = clock
         self._on_request = on_request
-        self._on_message = on_message
         self._on_stranger = on_stranger
         self._sessions: WeakKeyDictionary[Channel, Session] = WeakKeyDictionary()
         self._open: set[Channel] = set()
+        self._origins: dict[Channel, bytes | None] = {}  # of nodes, as long as nobody joins or goes
         self._links: dict[str, Link] = {}  # node -> the connection that requests to it take
         self._linked: defaultdict[str, trio.Event] = defaultdict(trio.Event)
         self._dialling: defaultdict[str, trio.Lock] = defaultdict(trio.Lock)
@@ -83,6 +82,9 @@ class Peers:
         self._nursery: trio.Nursery | None = None
         self._admits: Callable[[], bool] = lambda: False
         self._apply: Callable[[bytes, str], Awaitable[bytes | None]] | None = None
+        self.message: OnMessage = (  # takes the messages of hand-offs
+            lambda channel, message: None
+        )
         self.met: Callable[[str], None] = lambda node: (
             None
         )  # told of every new connection to a node
@@ -90,9 +92,9 @@ class Peers:
         self._door_is_open = False
         members.listen(self._follow)
 
-    def node_names(self) -> list[str]:
-        """Return the names of the cluster's nodes, this one included."""
-        return sorted(member.name for member in self._members.current if member.role == "node")
+    def node_names(self) -> tuple[str, ...]:
+        """Return the names of the cluster's nodes, this one included, in their order."""
+        return self._members.current.node_names
 
     def other_nodes(self) -> list[str]:
         """Return the names of all nodes but this one."""
@@ -116,6 +118,16 @@ class Peers:
     def is_node(self, key: PublicKey) -> bool:
         """Return whether a key is that of a node of the cluster."""
         return self.node_of_key(key) is not None
+
+    def node_at(self, channel: Channel) -> bytes | None:
+        """Return the origin of the key at the other side; None if it is no node, or not any more."""
+        try:
+            return self._origins[channel]
+        except KeyError:
+            found = self.origin(channel.peer).bytes if self.is_node(channel.peer) else None
+            if channel in self._open:
+                self._origins[channel] = found
+            return found
 
     def origin(self, key: PublicKey) -> PublicKey:
         """Return what names the owner of a key whatever keys it has had."""
@@ -150,6 +162,7 @@ class Peers:
 
     def _follow(self, membership: Membership) -> None:
         """Let in who is a member now, and nobody else; hold a connection to every node."""
+        self._origins.clear()
         now, former = self._identity.now, self._identity.former
         trusted, applicants = membership.certificates(), self._admits()
         self._door_is_open = applicants
@@ -223,6 +236,7 @@ class Peers:
             yield
         finally:
             self._open.discard(channel)
+            self._origins.pop(channel, None)
             for name, link in list(self._links.items()):
                 if link.channel is channel:
                     del self._links[name]
@@ -346,10 +360,6 @@ class Peers:
         if session is None:
             session = self._sessions[channel] = Session(channel.peer, channel.challenge)
         return await self._on_request(session, verb, body, send)
-
-    def message(self, channel: Channel, message: HandOff) -> None:
-        """Hand on a message of a hand-off."""
-        self._on_message(channel, message)
 
 
 def _report(error: Exception) -> None:

@@ -127,13 +127,13 @@ async def test_an_attempt_that_says_it_is_of_the_future_is_not_forgotten(tmp_pat
 async def test_what_is_held_and_never_given_makes_room_and_may_come_again(tmp_path: Path) -> None:
     async with fleet(tmp_path, "alpha", "beta") as nodes:
         beta = nodes.nodes["beta"]
-        arrivals, real, deaf = beta.migration._arrivals, beta.migration.message, True
+        arrivals, real, deaf = beta.migration._arrivals, beta.peers.message, True
 
         def message(channel: object, message: object) -> None:
             if not (deaf and isinstance(message, Go)):
                 real(channel, message)  # type: ignore[arg-type]
 
-        beta.migration.message = message  # type: ignore[method-assign]
+        beta.peers.message = message
         agent = await nodes.spawn("alpha", HOP, nodes.token())
         with trio.fail_after(30):
             while agent not in arrivals._guests:

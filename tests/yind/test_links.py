@@ -142,7 +142,6 @@ async def test_a_node_that_does_not_answer_is_dialled_ever_less_often(
         members=members,
         clock=clock,
         on_request=nothing,
-        on_message=nothing,  # type: ignore[arg-type]
         on_stranger=nothing,  # type: ignore[arg-type]
     )
     async with trio.open_nursery() as nursery:
