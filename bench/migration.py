@@ -4,6 +4,8 @@ Is:     two `yind` processes on loopback and an agent that goes back and forth b
         to the source's having the target's Own, stage by stage; and many agents at once. In turns with it, on the same
         disk and over the same TLS: as many bytes written and synced, as many bytes sent and echoed.
 Is not: a hop whose program is not known at the other side (that is done once), or over a real network.
+        Two nodes stand for two hosts, so where one agent travels each has a processor to itself: otherwise the system
+        would now and then put both on one, where they would wait for each other.
 Fits:   `make bench-migration`; the nodes' own marks (`node.journeys`) are the clock, one for both of them.
 """
 
@@ -146,6 +148,7 @@ def _bouncing(*, storage: str, rounds: int = ROUNDS) -> Bouncing:
         folder = Path(name)
         cluster = _cluster(folder)
         with running(cluster, list(NODES), extra=("--storage", storage)):
+            _separate(cluster)
             size = 0
             for turn in range(rounds):
                 agent = _spawn(cluster, NODES[turn % 2], HOPS)
@@ -157,6 +160,22 @@ def _bouncing(*, storage: str, rounds: int = ROUNDS) -> Bouncing:
                 with echoing(size) as echo:
                     found.tls_ms += echo.round_trips_ms(size, HOPS)[WARM_UP:]
     return found
+
+
+def _separate(cluster: Cluster) -> None:
+    """Give each node a processor of its own, if there are as many."""
+    processors = sorted(os.sched_getaffinity(0))
+    if len(processors) < len(NODES):
+        return
+    for name, processor in zip(NODES, processors, strict=False):
+        for thread in Path(f"/proc/{_pid(cluster, name)}/task").iterdir():
+            os.sched_setaffinity(int(thread.name), {processor})
+
+
+def _pid(cluster: Cluster, name: str) -> int:
+    pid = running_pid(cluster.node_folder(name).resolve())
+    assert pid is not None, f"{name} runs"
+    return pid
 
 
 def _collect(clients: list[Client], agent: bytes, hops: Journeys) -> None:
@@ -225,8 +244,7 @@ def _span_ns(clients: list[Client], agents: set[bytes]) -> tuple[int, int]:
 def _cpu_s(cluster: Cluster) -> float:
     ticks = 0
     for name in NODES:
-        pid = running_pid(cluster.node_folder(name).resolve())
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        fields = Path(f"/proc/{_pid(cluster, name)}/stat").read_text().rpartition(")")[2].split()
         ticks += int(fields[11]) + int(fields[12])
     return ticks / os.sysconf("SC_CLK_TCK")
 

@@ -38,6 +38,7 @@ LOG_BLOB_MAX = 1 << 30  # bytes of a log blob when it is not compressed
 SQUEEZE_MIN = (
     512  # bytes from which a log blob is compressed: below it, little is gained for what it takes
 )
+MEMORY_SQUEEZE_MIN = 4_096  # the same where nothing is written out: time counts for more than bytes
 KEYS_CACHED = 1_024  # streams, and tables, of which it is kept how their keys begin
 SQUEEZE_LEVEL = (
     -1

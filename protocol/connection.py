@@ -7,7 +7,7 @@ Fits:   the two I/O modules feed it what they read and write what it returns.
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 
 from protocol.errors import LocalFault, RemoteFault
 from protocol.framing import FrameBuffer, encode_frame
@@ -21,7 +21,7 @@ from protocol.limits import (
 from protocol.messages import Goodbye, Hello, Message, decode, encode
 
 
-class State(Enum):
+class State(StrEnum):
     """Where a connection is."""
 
     FRESH = "fresh"
@@ -31,7 +31,7 @@ class State(Enum):
     CLOSED = "closed"
 
 
-class Step(Enum):
+class Step(StrEnum):
     """What can happen to a connection."""
 
     SEND_HELLO = "send hello"
@@ -116,8 +116,12 @@ class Connection:
     def receive_data(self, data: bytes) -> list[Message]:
         """Return the messages that `data` completes, the Hello among them. Raises RemoteFault."""
         self._buffer.feed(data)
-        received = (self._receive(payload) for payload in self._buffer.frames())
-        return [message for message in received if message is not None]
+        received = []
+        for payload in self._buffer.frames():
+            message = self._receive(payload)
+            if message is not None:
+                received.append(message)
+        return received
 
     def _receive(self, payload: bytes) -> Message | None:
         message = decode(payload)

@@ -174,9 +174,7 @@ def _sized(size: int) -> Check:
 
 
 def _many(check: Check, count_max: int) -> Check:
-    return lambda value: (
-        type(value) is tuple and len(value) <= count_max and all(check(item) for item in value)
-    )
+    return lambda value: type(value) is tuple and len(value) <= count_max and all(map(check, value))
 
 
 _AGENT, _ATTEMPT, _DIGEST = _sized(AGENT_BYTES), _sized(ATTEMPT_BYTES), _sized(DIGEST_BYTES)

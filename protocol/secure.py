@@ -65,8 +65,12 @@ class SecureBytes:
         parts: list[bytes] = []
         left = size_max
         while left > 0 and not self.ended and (self._came.pending or self._tls.pending()):
-            part = self._read_record(left)
-            if not part:
+            try:
+                part = self._tls.read(left)
+            except ssl.SSLWantReadError:  # the rest of a record is on its way
+                break
+            except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+                self.ended = True
                 break
             parts.append(part)
             left -= len(part)
@@ -74,18 +78,9 @@ class SecureBytes:
             self.ended = True
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def _read_record(self, size_max: int) -> bytes:
-        try:
-            return self._tls.read(size_max)
-        except ssl.SSLWantReadError:  # the rest of a record is on its way
-            return b""
-        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
-            self.ended = True
-            return b""
-
     def write(self, data: bytes) -> None:
         """Say something; `take` returns its bytes, unless they are kept back."""
-        self._kept_back = self._kept_back + data if self._kept_back else data
+        self._kept_back += data
         self.write_kept_back()
 
     def write_kept_back(self) -> None:

@@ -130,11 +130,25 @@ class SecureStream(trio.abc.Stream):
                 data = self._secure.read(size_max)
                 if data or self._secure.ended:
                     return data
-                self._secure.feed(await self._below.receive_some(RECEIVE_BYTES))
-                self._heard.unpark_all()
+                self._secure.feed(await self._receive_below())
+                if self._heard:
+                    self._heard.unpark_all()
         except ssl.SSLError as error:
             self._broken = True
             raise trio.BrokenResourceError from error
+
+    async def _receive_below(self) -> bytes | bytearray:
+        """Return what has come; from a socket without the layers that are between it and this task."""
+        if self._descriptor is None:
+            return await self._below.receive_some(RECEIVE_BYTES)
+        while True:
+            await trio.lowlevel.wait_readable(self._descriptor)
+            try:
+                return os.read(self._descriptor, RECEIVE_BYTES)
+            except BlockingIOError:  # somebody woke us for nothing
+                continue
+            except OSError as error:
+                raise trio.BrokenResourceError(f"the connection broke: {error}") from error
 
     async def aclose(self) -> None:
         """Close the stream below."""

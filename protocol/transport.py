@@ -137,8 +137,9 @@ class Channel:
         self._frames: list[bytes] = []  # that the writer has not taken yet
         self._frames_bytes = 0
         self._writing = False
-        self._reading = False  # messages that came together; what answers them leaves together
+        self._handing_over = False  # the reader sends what answers the messages that came together
         self._unsent = False  # something that `push` has left
+        self._silent_since: float | None = None  # while bytes of the peer are waited for
         self._pong: int | None = None  # of the last Ping that was not answered yet
         self._something_to_write = trio.lowlevel.ParkingLot()
         self._room = trio.lowlevel.ParkingLot()
@@ -201,7 +202,8 @@ class Channel:
         frame = self._connection.send(message)
         self._frames.append(frame)
         self._frames_bytes += len(frame)
-        self._something_to_write.unpark()
+        if not self._handing_over:
+            self._something_to_write.unpark()
 
     def push(self) -> None:
         """Write what has been left so far at once, as far as the socket takes it: for what somebody waits for.
@@ -209,7 +211,7 @@ class Channel:
         Without it, what is sent in one turn of the event loop is one write in the next. Never raises: a connection that
         breaks now is found broken by who reads.
         """
-        if self._writing or self._reading or self._unsent or not self._frames:
+        if self._writing or self._handing_over or self._unsent or not self._frames:
             return
         if not isinstance(self._stream, SecureStream) or self._frames_bytes > RECEIVE_BYTES:
             return
@@ -217,7 +219,9 @@ class Channel:
             self._unsent = not self._stream.send_now(self._taken())
         except trio.BrokenResourceError as error:
             self._end(f"the connection broke: {error.__cause__}")
-        self._room.unpark_all()
+        self._wake_writer()
+        if self._room:
+            self._room.unpark_all()
 
     @property
     def has_room(self) -> bool:
@@ -288,12 +292,13 @@ class Channel:
         try:
             arrived, self._connection.early = self._connection.early, []
             while not self._ended.is_set():
-                self._reading = True
-                for message in arrived:
-                    await self._take(message)
-                self._reading = False
-                self.push()
-                arrived = self._connection.receive_data(await self._read())
+                await self._take_all(arrived)
+                self._silent_since = trio.current_time()
+                data = await self._stream.receive_some(RECEIVE_BYTES)
+                self._silent_since = None
+                if not data:
+                    raise Unreachable("the peer closed the connection")
+                arrived = self._connection.receive_data(bytes(data))
         except RemoteFault as fault:
             with trio.move_on_after(1):
                 await self._say_goodbye(f"{fault.code}: {fault}")
@@ -301,17 +306,43 @@ class Channel:
         except (Unreachable, *_BROKEN) as error:
             self._end(str(error) or "the connection broke")
 
-    async def _read(self) -> bytes:
-        """Return the next bytes; asks for a sign of life when there are none for a while."""
-        for wait_s in (IDLE_PING_S, DEAD_S - IDLE_PING_S):
-            with trio.move_on_after(wait_s):
-                data = await self._stream.receive_some(RECEIVE_BYTES)
-                if not data:
-                    raise Unreachable("the peer closed the connection")
-                return bytes(data)
-            if wait_s == IDLE_PING_S:
+    async def _watch(self) -> None:
+        """Ask for a sign of life when there has been none for a while; end the channel when none comes."""
+        asked: float | None = None  # the silence for which a Ping was sent
+        while not self._ended.is_set():
+            now, since = trio.current_time(), self._silent_since
+            if since is not None and now >= since + DEAD_S:
+                self._end(f"the peer was silent for {DEAD_S:.0f} s")
+                return
+            if since is not None and since != asked and now >= since + IDLE_PING_S:
                 self._send_or_end(Ping(0))
-        raise Unreachable(f"the peer was silent for {DEAD_S:.0f} s")
+                asked = since
+            # Who begins to be silent after this moment has to be asked after the next one, not before.
+            begins = now if since is None or since == asked else since
+            ends = DEAD_S + (now if since is None else since)
+            await trio.sleep_until(min(begins + IDLE_PING_S, ends))
+
+    async def _take_all(self, arrived: list[Message]) -> None:
+        """Take messages that came together; what answers those of a hand-off leaves together."""
+        for message in arrived:
+            if isinstance(message, HandOff):
+                self._hand_over(message)
+            else:
+                self._wake_writer()
+                await self._take(message)
+        self.push()
+        self._wake_writer()
+
+    def _hand_over(self, message: HandOff) -> None:
+        self._handing_over = True
+        try:
+            self._handler.message(self, message)
+        finally:
+            self._handing_over = False
+
+    def _wake_writer(self) -> None:
+        if self._frames or self._unsent:
+            self._something_to_write.unpark()
 
     async def _take(self, message: Message) -> None:
         match message:
@@ -330,8 +361,6 @@ class Channel:
                     scope.cancel()
             case Goodbye(reason):
                 raise Unreachable(f"the peer said goodbye: {reason}")
-            case _:
-                self._handler.message(self, message)
 
     async def _answered(self, answer: Item | Reply) -> None:
         send = self._asked.get(answer.id)
@@ -438,6 +467,7 @@ async def open_channel(
         channel = Channel(stream, connection, nursery, handler, peer)
         nursery.start_soon(channel._run)
         nursery.start_soon(channel._write)
+        nursery.start_soon(channel._watch)
         try:
             yield channel
         except Exception as error:

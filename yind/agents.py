@@ -128,13 +128,18 @@ class Agents:
         await self._commits.commit(work, undo)
         self._saved(agent)
 
-    def submit_frozen(self, agent: Agent, stage: Work, done: Done, *, later: bool = False) -> None:
-        """Make durable the state of an agent that stands still and whose image is in its record; see `GroupCommit.submit`."""
+    def submit_frozen(
+        self, agent: Agent, stage: Work, done: Done, *, later: bool = False, bare: bool = False
+    ) -> None:
+        """Make durable the state of an agent that stands still and whose image is in its record; see `GroupCommit.submit`.
+
+        With `bare` the image is left out: what `stage` writes has it.
+        """
 
         def work(batch: Batch) -> None:
             stage(batch)
             if self._by_id.get(agent.record.id) is agent:
-                self._put_record(batch, agent)
+                self._put_record(batch, agent, bare=bare)
             self._audit.release(agent.decisions)
 
         def saved(error: BaseException | None) -> None:
@@ -191,12 +196,13 @@ class Agents:
         if not agent.ended:
             record.image = machine.image()
 
-    def _put_record(self, batch: Batch, agent: Agent) -> None:
+    def _put_record(self, batch: Batch, agent: Agent, *, bare: bool = False) -> None:
         record = agent.record
         if agent.ended:
             agent.machine = None
             record.image = b""
-        batch.put(AGENT_TABLE, record.id, encode_record(record))
+        row = msgspec.structs.replace(record, image=b"") if bare else record
+        batch.put(AGENT_TABLE, record.id, encode_record(row))
         self._authority.settle(agent)
 
     async def end(self, agent: Agent, state: State, reason: str = "") -> None:

@@ -34,11 +34,13 @@ from yind.clock import Clock
 from yind.errors import AgentState, Denied, HopRefused
 from yind.journeys import Journeys, Stage
 from yind.limits import HAND_OFF_CANCEL_S, HAND_OFF_RETRY_S
-from yind.luggage import offer_of, packed_of
+from yind.luggage import offer_of, opened, packed_of
 from yind.peers import Peers
 
 RECORD_TABLE = "handoff"  # protocol.handoff.slot -> record; of arrivals, too
-LEAVING_TABLE = "leaving"  # agent -> its Offer, until the target has answered
+LEAVING_TABLE = (
+    "leaving"  # agent -> its Offer, with the one copy of its image, until the target has answered
+)
 HOP_TABLE = "hop"  # agent, epoch -> Hop
 
 ALONE_MAX = 2  # journeys at a time for which each write is made at once
@@ -114,6 +116,7 @@ class Departures:
             assert data is not None, given
             offer = decode(data)
             assert isinstance(offer, Offer), offer
+            _, agent.record.image = opened(offer)  # which its row was written without
             source, actions = Source.restart(given)
             target = self._peers.name_of(PublicKey(given.target))
             began = trio.current_time()
@@ -352,8 +355,8 @@ class Departures:
             self._push(departure)
 
         # Nobody waits for Gone: a node that forgets it asks again, and hears the same.
-        gone = isinstance(record, handoff.Gone)
-        self._agents.submit_frozen(departure.agent, stage, done, later=gone)
+        gone, given = isinstance(record, handoff.Gone), isinstance(record, handoff.Given)
+        self._agents.submit_frozen(departure.agent, stage, done, later=gone, bare=given)
 
     def _take_by_force(self, departure: Departure) -> None:
         """Give the agent what it needs to go on, and note that there may be two of it."""

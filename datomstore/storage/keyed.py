@@ -76,6 +76,8 @@ def keys_of(stream: str) -> StreamKeys:
 class KeyedTransaction:
     """A StorageTransaction over an ordered map."""
 
+    squeeze_min = SQUEEZE_MIN  # bytes of a log blob from which on it is compressed
+
     def __init__(self, ordered: Ordered, blobs: Blobs) -> None:
         self._map = ordered
         self._blobs = blobs
@@ -88,7 +90,7 @@ class KeyedTransaction:
     def append(self, stream: str, expected_t: int, blob: bytes) -> int:  # noqa: D102
         self._check_end(stream, expected_t)
         t = self.ends[stream] = expected_t + 1
-        self._map.put(log_key(stream, t), log_entry(blob))
+        self._map.put(log_key(stream, t), log_entry(blob, self.squeeze_min))
         return t
 
     def extend(self, stream: str, expected_t: int, blobs: Sequence[bytes]) -> int:  # noqa: D102
@@ -96,7 +98,7 @@ class KeyedTransaction:
         prefix = keys_of(stream).log
         self._map.put_all(
             [
-                (prefix + t.to_bytes(8, "big"), log_entry(blob))
+                (prefix + t.to_bytes(8, "big"), log_entry(blob, self.squeeze_min))
                 for t, blob in enumerate(blobs, expected_t + 1)
             ]
         )
@@ -118,7 +120,7 @@ class KeyedTransaction:
     def replace(self, stream: str, t: int, blob: bytes) -> None:  # noqa: D102
         if not 1 <= t <= self.end(stream):
             raise StorageError(f"stream {stream!r} has no transaction {t}")
-        self._map.put(log_key(stream, t), log_entry(blob))
+        self._map.put(log_key(stream, t), log_entry(blob, self.squeeze_min))
 
     def end(self, stream: str) -> int:  # noqa: D102
         known = self.ends.get(stream)
@@ -211,9 +213,9 @@ class KeyedTransaction:
             yield key[skip:], value
 
 
-def log_entry(blob: bytes) -> bytes:
+def log_entry(blob: bytes, squeeze_min: int = SQUEEZE_MIN) -> bytes:
     """Return what stands in a log for a blob."""
-    kept = squeezed(blob) if len(blob) >= SQUEEZE_MIN else b"\x00" + blob
+    kept = squeezed(blob) if len(blob) >= squeeze_min else b"\x00" + blob
     return zlib.crc32(kept).to_bytes(4, "big") + kept
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from threading import RLock
 from types import TracebackType
 
+from datomstore.limits import MEMORY_SQUEEZE_MIN
 from datomstore.storage import AppendConflict, BlobWriter, Buffer
 from datomstore.storage.keyed import KeyedTransaction, keys_of, log_entry
 from datomstore.storage.watches import Told, Watches
@@ -117,6 +118,8 @@ class _Blob:
 class _Transaction(KeyedTransaction):
     """A transaction, as long as its block."""
 
+    squeeze_min = MEMORY_SQUEEZE_MIN
+
     def __init__(self, storage: MemoryStorage, values: dict[bytes, bytes], keys: _Keys) -> None:
         self._storage = storage
         self._writable = _Writable(values, keys)
@@ -179,7 +182,7 @@ class MemoryStorage:
 
     def append(self, stream: str, expected_t: int, blob: bytes, root: bytes) -> None:
         """Append to a log and set its root in a transaction of its own."""
-        entry, t = log_entry(blob), (expected_t + 1).to_bytes(8, "big")
+        entry, t = log_entry(blob, MEMORY_SQUEEZE_MIN), (expected_t + 1).to_bytes(8, "big")
         with self.lock:
             end_key, root_key, log_key = keys_of(stream)
             values, end = self._values, self._values.get(end_key)

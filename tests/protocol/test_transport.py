@@ -21,6 +21,7 @@ from protocol.limits import (
     DEAD_S,
     FRAME_BYTES_MAX,
     HANDSHAKE_S,
+    IDLE_PING_S,
     PRE_AUTHENTICATION_MAX,
     REQUESTS_MAX,
     SEND_BUFFER_BYTES,
@@ -315,6 +316,21 @@ async def test_a_silent_peer_is_asked_and_then_given_up(autojump_clock: trio.abc
         await channel.wait_closed()
         assert trio.current_time() - began == pytest.approx(DEAD_S)
         assert "silent" in str(channel.closed_reason)
+
+
+async def test_silence_counts_from_when_the_peer_was_heard_last(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    del autojump_clock
+    async with channel_by_hand(Handler()) as (stream, connection, channel):
+        for pause_s in (3, 1, 4):  # after each Ping, or from the start
+            await trio.sleep(pause_s)
+            await stream.send_all(connection.send(Pong(0)))
+            heard = trio.current_time()
+            assert connection.receive_data(bytes(await stream.receive_some())) == [Ping(0)]
+            assert trio.current_time() - heard == pytest.approx(IDLE_PING_S)
+        await channel.wait_closed()
+        assert trio.current_time() - heard == pytest.approx(DEAD_S)
 
 
 async def test_a_quiet_channel_stays_open(autojump_clock: trio.abc.Clock) -> None:

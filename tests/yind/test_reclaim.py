@@ -12,7 +12,9 @@ from fleet import Fleet, fleet
 from datomstore.value import Map
 from protocol.messages import Go
 from protocol.transport import RemoteError
-from yind.departures import Departures
+from yind.agent import decode_record
+from yind.agents import AGENT_TABLE
+from yind.departures import LEAVING_TABLE, Departures
 from yind.node import Node
 
 HOP = """
@@ -59,6 +61,25 @@ async def row_of(nodes: Fleet, name: str, agent: bytes) -> Map:
     rows = (await nodes.ask(name, "agent.list"))["value"]
     (row,) = [Map(row.items()) for row in rows if row["id"] == agent]
     return row
+
+
+async def test_the_image_of_an_agent_on_its_way_is_kept_once(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        agent = await frozen(nodes)
+        alpha = nodes.nodes["alpha"]
+        found = alpha.agents.get(agent)
+        assert found is not None
+        image = found.record.image
+        with alpha.streams.batch() as batch:
+            row, leaving = batch.get(AGENT_TABLE, agent), batch.get(LEAVING_TABLE, agent)
+        assert row is not None
+        assert leaving is not None
+        assert decode_record(row).image == b""
+        assert len(leaving) > len(image) > 0
+        await nodes.crash("alpha")
+        found = (await nodes.start("alpha")).agents.get(agent)
+        assert found is not None
+        assert found.record.image == image
 
 
 async def test_an_agent_whose_target_is_gone_is_frozen_and_says_for_whom_it_waits(
