@@ -431,6 +431,8 @@ class Meter:
     def changed(self) -> list[tuple[bytes, bytes | None]]:
         """Return the rows that are to be written, by block id; None: to be deleted. They come again until `kept`."""
         with self._lock:
+            if not self._changed and not self._written:
+                return []
             self._written |= self._changed
             self._changed = set()
             return [(block, self._row(block)) for block in sorted(self._written - self._held())]
@@ -438,7 +440,8 @@ class Meter:
     def kept(self) -> None:
         """Note that what `changed` returned last is durable."""
         with self._lock:
-            self._written &= self._held()
+            if self._written:
+                self._written &= self._held()
 
     def _held(self) -> set[bytes]:
         """Return the blocks whose rows must not be written before an agent's state is."""

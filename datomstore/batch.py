@@ -76,12 +76,14 @@ class Batch:
         meta: Mapping[Keyword, object] | None = None,
     ) -> TxReport:
         """Stage a transaction; its report's `db_after` is complete once the batch is committed. Raises TransactionError."""
-        self._check_open(stream)
+        if self._excising:
+            self._check_open(stream)
         return self._keep(stream, stage(stream.transactor, tx_data, self._streams.now_ms(), meta))
 
     def restore(self, stream: Stream, t: int, instant_ms: int, rows: Sequence[Row]) -> TxReport:
         """Stage a transaction as another log has it: number, instant, ids and all. Raises TransactionError."""
-        self._check_open(stream)
+        if self._excising:
+            self._check_open(stream)
         return self._keep(stream, stream.transactor.stage_rows(t, instant_ms, rows))
 
     def _check_open(self, stream: Stream) -> None:

@@ -79,7 +79,7 @@ class Writers:
         self._streams = streams
         self._lock = streams.write_lock
         self._queue = Queue()
-        self._batch_thread: int | None = None  # that has a batch open
+        self.batch_thread: int | None = None  # that has a batch open
         self._called = threading.Condition()
         self._thread: threading.Thread | None = None
         self._closed = False
@@ -314,7 +314,7 @@ class Writers:
 
     def refuse_inside_batch(self) -> None:
         """Refuse a commit inside a batch, whose thread this is. Raises BatchOpen."""
-        if self._batch_thread is not None and self._batch_thread == threading.get_ident():
+        if self.batch_thread is not None and self.batch_thread == threading.get_ident():
             raise BatchOpen("this thread has a batch open already; use that one")
 
     def batch(self) -> OpenBatch:
@@ -326,15 +326,7 @@ class Writers:
         self.refuse_inside_batch()
         if not self._lock.try_acquire():
             self._lock.acquire_in_turn()
-        self._batch_thread = threading.get_ident()
-
-    def close_batch(self) -> None:
-        """Let this thread open another one; it still has the lock."""
-        self._batch_thread = None
-
-    def end_batch(self) -> None:
-        """Let others write again."""
-        self._lock.release()
+        self.batch_thread = threading.get_ident()
 
 
 class OpenBatch:
@@ -353,8 +345,8 @@ class OpenBatch:
             self._storage = self._streams.storage.transaction(write=True)
             self._batch = Batch(self._streams, self._storage.__enter__())
         except BaseException:
-            self._writers.close_batch()
-            self._writers.end_batch()
+            self._writers.batch_thread = None
+            self._streams.write_lock.release()
             raise
         return self._batch
 
@@ -372,11 +364,11 @@ class OpenBatch:
             finally:
                 if not happened:
                     batch.rollback()
-                self._writers.close_batch()
+                self._writers.batch_thread = None  # a listener may open another one
             if happened:
                 batch.commit()
         finally:
-            self._writers.end_batch()
+            self._streams.write_lock.release()
 
 
 def _take_back(parts: list[_Part]) -> None:

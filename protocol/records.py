@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 
 from protocol.codec import pack, unpack
 from protocol.errors import RemoteFault
@@ -107,15 +108,19 @@ Record = SourceRecord | TargetRecord
 
 def slot(record: Record) -> bytes:
     """Return where a node keeps a record: a later record of the same slot takes the earlier one's place."""
-    match record:
-        case Given() | Aborted() | Gone() | Reclaimed():
-            return record.agent + b"/source"
-        case Held():
-            return record.agent + b"/held"
-        case Owned():
-            return record.agent + b"/owned"
-        case Refused():
-            return record.agent + b"/refused/" + record.source
+    place = record.agent + _PLACES[type(record)]
+    return place + record.source if isinstance(record, Refused) else place
+
+
+_PLACES: dict[type[Record], bytes] = {
+    Given: b"/source",
+    Aborted: b"/source",
+    Gone: b"/source",
+    Reclaimed: b"/source",
+    Held: b"/held",
+    Owned: b"/owned",
+    Refused: b"/refused/",  # and whose offer it was: a place for each source
+}
 
 
 # -- records as bytes --
@@ -142,10 +147,13 @@ _FIELDS: dict[type[Record], tuple[str, ...]] = {
 }
 
 
+_VALUES = {kind: attrgetter(*kind.__dataclass_fields__) for kind in _FIELDS}
+
+
 def encode(record: Record) -> bytes:
     """Return a record's bytes."""
-    values = tuple(getattr(record, name) for name in type(record).__dataclass_fields__)
-    return pack((_NUMBERS[type(record)], *values))
+    kind = type(record)
+    return pack((_NUMBERS[kind], *_VALUES[kind](record)))
 
 
 def decode(data: bytes) -> Record:

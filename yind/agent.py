@@ -218,7 +218,8 @@ class Agent:
 
     def notify_state(self) -> None:
         """Tell everyone who follows this agent what it is doing."""
-        self.notify({"kind": "state", "state": self.record.state, "reason": self.record.reason})
+        if self.watchers:
+            self.notify({"kind": "state", "state": self.record.state, "reason": self.record.reason})
 
     def notify(self, event: dict[str, object]) -> None:
         """Tell everyone who follows this agent."""

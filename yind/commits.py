@@ -13,7 +13,8 @@ excision shares its transaction with no other of its stream: whoever meets one i
 does, so that a thousand agents wait for the disk with one thread between them. Who has a thousand things to write and
 nothing to wait for submits them, and is told of each. No task is between them and the thread that writes.
 
-A storage that forgets has nothing to wait for, so its transactions happen where they are asked for.
+A storage that forgets has nothing to wait for, so its transactions happen where they are asked for; what can wait goes
+with nothing that is asked for later, but in the next turn of the event loop.
 """
 
 from __future__ import annotations
@@ -103,13 +104,14 @@ class GroupCommit:
         while True:
             if not self._waiting:
                 await self._later.park()
-            await trio.sleep(COMMIT_LATER_S)
+            await trio.sleep(COMMIT_LATER_S if self._waits else 0)
             self._begin()
 
     def submit(self, work: Work, done: Done, *, later: bool = False) -> None:
         """Have work done soon, or now; `done` is told on the event loop that it is durable, or why it is not.
 
-        With `later` it goes with what is asked for next, or alone after COMMIT_LATER_S, as long as `run` runs.
+        With `later` it goes with what is asked for next, or alone after COMMIT_LATER_S, as long as `run` runs; where there
+        is no disk to wait for, after this turn of the event loop.
         """
         self._waiting.append(_Entry(work, _nothing, done))
         if not later:

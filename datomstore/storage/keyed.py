@@ -88,27 +88,28 @@ class KeyedTransaction:
         self.doomed: list[bytes] = []  # that nobody keeps after it
 
     def append(self, stream: str, expected_t: int, blob: bytes) -> int:  # noqa: D102
-        self._check_end(stream, expected_t)
+        log = self._log_from(stream, expected_t)
         t = self.ends[stream] = expected_t + 1
-        self._map.put(log_key(stream, t), log_entry(blob, self.squeeze_min))
+        self._map.put(log + t.to_bytes(8, "big"), log_entry(blob, self.squeeze_min))
         return t
 
     def extend(self, stream: str, expected_t: int, blobs: Sequence[bytes]) -> int:  # noqa: D102
-        self._check_end(stream, expected_t)
-        prefix = keys_of(stream).log
+        log = self._log_from(stream, expected_t)
         self._map.put_all(
             [
-                (prefix + t.to_bytes(8, "big"), log_entry(blob, self.squeeze_min))
+                (log + t.to_bytes(8, "big"), log_entry(blob, self.squeeze_min))
                 for t, blob in enumerate(blobs, expected_t + 1)
             ]
         )
         t = self.ends[stream] = expected_t + len(blobs)
         return t
 
-    def _check_end(self, stream: str, expected_t: int) -> None:
+    def _log_from(self, stream: str, expected_t: int) -> bytes:
+        """Return how keys of a log begin, if it ends where it should. Raises AppendConflict."""
         end = self.end(stream)
         if end != expected_t:
             raise AppendConflict(f"stream {stream!r} ends at {end}, not at {expected_t}")
+        return keys_of(stream).log
 
     def finish(self) -> None:
         """Write what is written once for many changes. Engines call it at the end."""
@@ -198,17 +199,17 @@ class KeyedTransaction:
         self._roots[stream] = root
 
     def put(self, table: str, key: bytes, value: bytes) -> None:  # noqa: D102
-        self._map.put(_table_key(table, key), value)
+        self._map.put(_table_prefix(table) + key, value)
 
     def get(self, table: str, key: bytes) -> bytes | None:  # noqa: D102
-        return self._map.get(_table_key(table, key))
+        return self._map.get(_table_prefix(table) + key)
 
     def delete(self, table: str, key: bytes) -> None:  # noqa: D102
-        self._map.delete(_table_key(table, key))
+        self._map.delete(_table_prefix(table) + key)
 
     def scan(self, table: str, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:  # noqa: D102
-        start = _table_key(table, prefix)
-        skip = len(_table_key(table, b""))
+        table_prefix = _table_prefix(table)
+        skip, start = len(table_prefix), table_prefix + prefix
         for key, value in self._map.scan(start, start):
             yield key[skip:], value
 
@@ -224,10 +225,7 @@ def log_key(stream: str, t: int) -> bytes:
     return keys_of(stream).log + t.to_bytes(8, "big")
 
 
-def _table_key(table: str, key: bytes) -> bytes:
-    return _table_prefix(table) + key
-
-
 @lru_cache(KEYS_CACHED)
 def _table_prefix(table: str) -> bytes:
+    """Return how the keys of a table begin."""
     return b"t" + table.encode() + b"\0"

@@ -54,9 +54,7 @@ class _Writable:
         self._values = values
         self._keys = keys
         self._before: dict[bytes, bytes | None] = {}
-
-    def get(self, key: bytes) -> bytes | None:
-        return self._values.get(key)
+        self.get = values.get
 
     def put(self, key: bytes, value: bytes) -> None:
         before = self._values.get(key)

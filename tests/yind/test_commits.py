@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 
 from datomstore.batch import Batch
 from datomstore.errors import DatomstoreError
@@ -181,9 +182,11 @@ async def test_what_can_wait_goes_with_what_comes_next_in_its_order() -> None:
     assert (order, groups) == (["later", "now", "told"], [1])
 
 
-async def test_what_can_wait_does_not_wait_for_ever(autojump_clock: trio.abc.Clock) -> None:
+async def test_what_can_wait_does_not_wait_for_ever(
+    tmp_path: Path, autojump_clock: trio.abc.Clock
+) -> None:
     del autojump_clock
-    streams = Streams(MemoryStorage(), now_ms=lambda: 7)
+    streams = Streams(LmdbStorage(tmp_path), now_ms=lambda: 7)
     commits = GroupCommit(streams, lambda batch: None)
     written = trio.Event()
     async with trio.open_nursery() as nursery:
@@ -192,6 +195,22 @@ async def test_what_can_wait_does_not_wait_for_ever(autojump_clock: trio.abc.Clo
         began = trio.current_time()
         await written.wait()
         assert trio.current_time() - began == pytest.approx(COMMIT_LATER_S)
+        nursery.cancel_scope.cancel()
+    streams.close()
+
+
+async def test_where_there_is_no_disk_what_can_wait_is_written_in_the_next_turn() -> None:
+    streams = Streams(MemoryStorage(), now_ms=lambda: 7)
+    groups: list[int] = []
+    commits = GroupCommit(streams, lambda batch: groups.append(1))
+    async with trio.open_nursery() as nursery:
+        await nursery.start(commits.run)
+        for number in range(3):
+            commits.submit(appending(streams, Map({N: number})), lambda error: None, later=True)
+        assert groups == []
+        await trio.testing.wait_all_tasks_blocked()
+        assert groups == [1]
+        assert numbers(streams) == [0, 1, 2]
         nursery.cancel_scope.cancel()
 
 
