@@ -84,17 +84,12 @@ def authorize(
     if gone is not None:
         raise TokenRefused("is revoked", block=gone, caveat="revoked")
     for index, caveats in token.terms.conditions:
-        _check(caveats, request, index)
+        refused = _refusal(caveats, request)
+        if refused is not None:
+            caveat, message = refused
+            raise TokenRefused(message, block=index, caveat=caveat)
     _debit(token, request, meter)
     return Authorized(token.blocks[-1].id, request)
-
-
-def _check(caveats: Caveats, request: Request, index: int) -> None:
-    """Return if a block allows the request. Raises TokenRefused."""
-    refused = _refusal(caveats, request)
-    if refused is not None:
-        caveat, message = refused
-        raise TokenRefused(message, block=index, caveat=caveat)
 
 
 def _refusal(caveats: Caveats, request: Request) -> tuple[str, str] | None:

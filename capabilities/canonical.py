@@ -15,8 +15,7 @@ from capabilities.errors import TokenInvalid
 
 def encode(value: object) -> bytes:
     """Return the one encoding of a value."""
-    packed = msgpack.packb(value, use_bin_type=True)
-    assert isinstance(packed, bytes), type(packed)
+    packed: bytes = msgpack.Packer().pack(value)
     return packed
 
 
@@ -30,7 +29,7 @@ def decode(data: bytes) -> object:
     """
     try:
         value: object = msgpack.unpackb(data, raw=False, use_list=False, strict_map_key=False)
-        again = msgpack.packb(value, use_bin_type=True)
+        again = encode(value)
     # The decoder's errors are ValueErrors; an unhashable map key is a TypeError, a strange timestamp an OverflowError.
     except (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException):
         raise TokenInvalid(

@@ -115,4 +115,4 @@ class Handle:
         if generation != self._generation or len(self._allowed) >= HANDLE_STREAMS_MAX:
             self._allowed.clear()
             self._generation = generation
-        self._allowed[stream] = self._allowed.get(stream, 0) | verb.value
+        self._allowed[stream] = self._allowed.get(stream, 0) | verb._value_

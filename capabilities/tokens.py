@@ -19,7 +19,7 @@ import base64
 import binascii
 import hashlib
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from capabilities.canonical import array, decode, encode, octets, tuple_of
@@ -115,6 +115,7 @@ class Token:
     signed: tuple[SignedBlock, ...]
     blocks: tuple[Block, ...]
     proof: Proof
+    _bytes: bytes | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def holder(self) -> PublicKey:
@@ -177,7 +178,9 @@ class Token:
         return replace(self, proof=Sealed(holder.sign(D_SEAL + self.ids[-1])))
 
     def to_bytes(self) -> bytes:
-        """Return the encoding. Raises TokenInvalid when it is over a limit."""
+        """Return the encoding, found once. Raises TokenInvalid when it is over a limit."""
+        if self._bytes is not None:
+            return self._bytes
         data = encode((VERSION, self.root.bytes, self.signed, _proof_out(self)))
         if len(data) > TOKEN_BYTES_MAX or len(self.signed) > BLOCKS_MAX:
             raise TokenInvalid(
@@ -185,6 +188,7 @@ class Token:
                 f"at most {BLOCKS_MAX} and {TOKEN_BYTES_MAX}",
                 why="too-long",
             )
+        object.__setattr__(self, "_bytes", data)  # the only thing that is ever set later
         return data
 
     @staticmethod

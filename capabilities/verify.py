@@ -111,14 +111,14 @@ class BlockCache:
         return found
 
     def beginning(self, envelope: Envelope) -> tuple[tuple[SignedBlock, ...], tuple[Block, ...]]:
-        """Return the blocks of a checked token that lacks only the last block of this one; none if there is none.
+        """Return the blocks of the longest checked token that this one begins with; none if there is none.
 
         They are the same bytes, so what they are need not be found again. Raises TokenInvalid for a block of another shape.
         """
-        if len(envelope.blocks) > 1:
-            data = self._by_tip.get(signed_block(envelope.blocks[-2]).signature)
+        for size in range(len(envelope.blocks) - 1, 0, -1):
+            data = self._by_tip.get(signed_block(envelope.blocks[size - 1]).signature)
             known = None if data is None else self._tokens[data]
-            if known and (known.root, known.signed) == (envelope.root, envelope.blocks[:-1]):
+            if known and (known.root, known.signed) == (envelope.root, envelope.blocks[:size]):
                 return known.signed, known.blocks
         return (), ()
 

@@ -367,6 +367,16 @@ def test_a_known_beginning_is_known_by_every_byte() -> None:
     )
 
 
+def test_of_a_token_that_went_on_further_the_longest_beginning_is_known() -> None:
+    cache, token = BlockCache(), chain()
+    cache.add_token(token.to_bytes(), token)
+    longer = token.append(THIRD, FIRST.public, Caveats(), nonce=NONCE)
+    longest = longer.append(FIRST, SECOND.public, Caveats(), nonce=NONCE)
+    assert beginning(cache, longest) == token.blocks
+    cache.add_token(longer.to_bytes(), longer)
+    assert beginning(cache, longest) == longer.blocks
+
+
 def test_a_block_on_a_known_beginning_has_to_be_signed_by_its_holder() -> None:
     cache = BlockCache()
     verify(chain().to_bytes(), roots=ROOTS, presenter=THIRD.public, cache=cache)
