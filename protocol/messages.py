@@ -9,13 +9,20 @@ Fits:   one frame holds one message; an unknown type, a missing field or a wrong
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 from datomstore.value import Map
+from protocol._shapes import Form, Shape
 from protocol.codec import pack, unpack
 from protocol.errors import LocalFault, RemoteError, RemoteFault
-from protocol.limits import EPOCH_MAX, FEATURES_MAX, HASHES_MAX, TEXT_BYTES_MAX, TOKENS_MAX
+from protocol.limits import (
+    EPOCH_MAX,
+    FEATURES_MAX,
+    FRAME_BYTES_MAX,
+    HASHES_MAX,
+    TEXT_BYTES_MAX,
+    TOKENS_MAX,
+)
 
 AGENT_BYTES = 32
 ATTEMPT_BYTES = 16
@@ -142,79 +149,52 @@ class Goodbye:
 HandOff = Offer | Go | Own | Refuse | CancelOffer
 Message = Hello | Ping | Pong | Request | Reply | Item | Cancel | HandOff | Goodbye
 
-Check = Callable[[object], bool]
+
+def _sized(size: int) -> Form:
+    return Form(bytes, size, size)
 
 
-def _number(value: object) -> bool:
-    return type(value) is int and 0 <= value < 1 << 63
-
-
-def _epoch(value: object) -> bool:
-    return type(value) is int and 0 <= value <= EPOCH_MAX
-
-
-def _text(value: object) -> bool:
-    return type(value) is str and len(value.encode(errors="replace")) <= TEXT_BYTES_MAX
-
-
-def _bytes(value: object) -> bool:
-    return type(value) is bytes
-
-
-def _map(value: object) -> bool:
-    return type(value) is Map
-
-
-def _boolean(value: object) -> bool:
-    return type(value) is bool
-
-
-def _sized(size: int) -> Check:
-    return lambda value: type(value) is bytes and len(value) == size
-
-
-def _many(check: Check, count_max: int) -> Check:
-    return lambda value: type(value) is tuple and len(value) <= count_max and all(map(check, value))
-
-
+_NUMBER, _EPOCH = Form(int, 0, (1 << 63) - 1), Form(int, 0, EPOCH_MAX)
+_TEXT, _BYTES = Form(str, 0, TEXT_BYTES_MAX), Form(bytes, 0, FRAME_BYTES_MAX)
+_MAP, _BOOLEAN = Form(Map), Form(bool)
 _AGENT, _ATTEMPT, _DIGEST = _sized(AGENT_BYTES), _sized(ATTEMPT_BYTES), _sized(DIGEST_BYTES)
-_HASHES = _many(_DIGEST, HASHES_MAX)
-_FEATURES = _many(_text, FEATURES_MAX)
+_HASHES = Form(tuple, 0, HASHES_MAX, _DIGEST)
+_TOKENS = Form(tuple, 0, TOKENS_MAX, _BYTES)
+_FEATURES = Form(tuple, 0, FEATURES_MAX, _TEXT)
+
+
+def _shape(kind: type[Message], *forms: Form) -> Shape:
+    return Shape(kind, tuple(field.name for field in fields(kind)), *forms)
+
 
 # ORDER: the numbers are the protocol; append only.
-_SHAPES: dict[int, tuple[type[Message], tuple[Check, ...]]] = {
-    1: (Hello, (_number, _number, _sized(NONCE_BYTES), _text, _FEATURES)),
-    2: (Ping, (_number,)),
-    3: (Pong, (_number,)),
-    4: (Request, (_number, _text, _map)),
-    5: (Reply, (_number, _boolean, _map)),
-    6: (Item, (_number, _map)),
-    7: (Cancel, (_number,)),
-    8: (
-        Offer,
-        (_AGENT, _epoch, _ATTEMPT, _DIGEST, _HASHES, _many(_bytes, TOKENS_MAX), _bytes),
-    ),
-    9: (Go, (_AGENT, _epoch, _ATTEMPT)),
-    10: (Own, (_AGENT, _epoch, _ATTEMPT)),
-    11: (Refuse, (_AGENT, _epoch, _ATTEMPT, _text, _text)),
-    12: (CancelOffer, (_AGENT, _epoch, _ATTEMPT)),
-    13: (Goodbye, (_text,)),
+_SHAPES = {
+    1: _shape(Hello, _NUMBER, _NUMBER, _sized(NONCE_BYTES), _TEXT, _FEATURES),
+    2: _shape(Ping, _NUMBER),
+    3: _shape(Pong, _NUMBER),
+    4: _shape(Request, _NUMBER, _TEXT, _MAP),
+    5: _shape(Reply, _NUMBER, _BOOLEAN, _MAP),
+    6: _shape(Item, _NUMBER, _MAP),
+    7: _shape(Cancel, _NUMBER),
+    8: _shape(Offer, _AGENT, _EPOCH, _ATTEMPT, _DIGEST, _HASHES, _TOKENS, _BYTES),
+    9: _shape(Go, _AGENT, _EPOCH, _ATTEMPT),
+    10: _shape(Own, _AGENT, _EPOCH, _ATTEMPT),
+    11: _shape(Refuse, _AGENT, _EPOCH, _ATTEMPT, _TEXT, _TEXT),
+    12: _shape(CancelOffer, _AGENT, _EPOCH, _ATTEMPT),
+    13: _shape(Goodbye, _TEXT),
 }
-_NUMBERS = {kind: number for number, (kind, _) in _SHAPES.items()}
+_NUMBERS = {shape.kind: number for number, shape in _SHAPES.items()}
 # Types from here on are ignored by who does not know them, so that a later release may send them to an earlier one.
 IGNORABLE = 128
-_FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in _NUMBERS}
 
 
 def encode(message: Message) -> bytes:
     """Return a message's bytes. Raises LocalFault if `decode` would not accept them."""
-    kind = type(message)
-    number = _NUMBERS[kind]
-    values = [getattr(message, name) for name in _FIELDS[kind]]
-    for name, check, value in zip(_FIELDS[kind], _SHAPES[number][1], values, strict=True):
-        if not check(value):  # the peer would end the connection
-            raise LocalFault(f"{kind.__name__}: the field {name} is wrong")
-    return pack((number, *values))
+    number = _NUMBERS[type(message)]
+    try:
+        return pack((number, *_SHAPES[number].values(message)))
+    except ValueError as error:  # the peer would end the connection
+        raise LocalFault(str(error)) from None
 
 
 def decode(data: bytes) -> Message | None:
@@ -230,14 +210,11 @@ def decode(data: bytes) -> Message | None:
         if array[0] >= IGNORABLE:
             return None
         raise RemoteFault("wire/message", f"no message has type {array[0]}")
-    kind, checks = shape
-    values = array[1 : 1 + len(checks)]
-    if len(values) < len(checks):
-        raise RemoteFault("wire/message", f"{kind.__name__} has {len(checks)} fields")
-    for name, check, value in zip(_FIELDS[kind], checks, values, strict=True):
-        if not check(value):
-            raise RemoteFault("wire/message", f"{kind.__name__}: the field {name} is wrong")
-    return kind(*values)
+    try:
+        message: Message = shape.message(array[1:])
+    except ValueError as error:
+        raise RemoteFault("wire/message", str(error)) from None
+    return message
 
 
 def error_body(code: str, message: str, data: object = None) -> Map:

@@ -28,6 +28,7 @@ class SecureBytes:
             self._came, self._leaving, server_side=server_side, server_hostname=server_name
         )
         self._kept_back = b""
+        self._cut = False  # whether the last read ended in the middle of a record
         self.ended = False  # the peer says nothing more
 
     @property
@@ -64,7 +65,7 @@ class SecureBytes:
         """Return what the peer has said so far; empty if nothing, or if it has `ended`."""
         parts: list[bytes] = []
         left = size_max
-        while left > 0 and not self.ended and (self._came.pending or self._tls.pending()):
+        while left > 0 and not self.ended and (self._came.pending or self._cut):
             try:
                 part = self._tls.read(left)
             except ssl.SSLWantReadError:  # the rest of a record is on its way
@@ -74,6 +75,7 @@ class SecureBytes:
                 break
             parts.append(part)
             left -= len(part)
+            self._cut = not left
         if not parts and self._came.eof:
             self.ended = True
         return parts[0] if len(parts) == 1 else b"".join(parts)
