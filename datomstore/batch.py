@@ -24,6 +24,7 @@ from datomstore.transactor import Staged
 from datomstore.value import Keyword
 
 if TYPE_CHECKING:
+    from datomstore.filtered import Filter
     from datomstore.streams import Stream, Streams
 
 SUPERSEDED = "superseded-roots"  # table: stream 0 t of the excision -> first t u64 | roots
@@ -74,11 +75,16 @@ class Batch:
         tx_data: Iterable[object],
         *,
         meta: Mapping[Keyword, object] | None = None,
+        only: Filter | None = None,
     ) -> TxReport:
-        """Stage a transaction; its report's `db_after` is complete once the batch is committed. Raises TransactionError."""
+        """Stage a transaction; its report's `db_after` is complete once the batch is committed. Raises TransactionError.
+
+        With `only`, also AttributeForbidden: see `transaction.stage`.
+        """
         if self._excising:
             self._check_open(stream)
-        return self._keep(stream, stage(stream.transactor, tx_data, self._streams.now_ms(), meta))
+        staged = stage(stream.transactor, tx_data, self._streams.now_ms(), meta, only)
+        return self._keep(stream, staged)
 
     def restore(self, stream: Stream, t: int, instant_ms: int, rows: Sequence[Row]) -> TxReport:
         """Stage a transaction as another log has it: number, instant, ids and all. Raises TransactionError."""

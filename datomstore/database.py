@@ -30,6 +30,7 @@ from datomstore.value import Keyword, Map, Set
 if TYPE_CHECKING:
     from datomstore._index import Segments, Walk, Walks
     from datomstore.entity import Entity
+    from datomstore.filtered import Filter, Shown
     from datomstore.segments.times import Appendable
     from datomstore.transaction import TxReport
 
@@ -101,6 +102,7 @@ class Database:
         "roots",
         "schema",
         "schemas",
+        "shown",
         "start",
         "tx_ends",
     )
@@ -117,6 +119,7 @@ class Database:
         roots: Appendable[bytes] | None = None,
         start: int = 0,
         everything: bool = False,
+        shown: tuple[Shown, ...] = (),
     ) -> None:
         self.facts = facts
         self.schema = schema
@@ -127,6 +130,7 @@ class Database:
         self.basis_t = basis_t
         self.count_rows = count
         self.start = start
+        self.shown = shown  # what filters leave of the attributes that there are elsewhere
         self._all = everything
         self._hidden = _ids_without_history(schema) if everything else None
 
@@ -195,6 +199,7 @@ class Database:
             count=self.count_rows,
             schemas=[(t, schema) for t, schema in self.schemas if t <= self.basis_t],
             start=self.start,
+            shown=self.shown,
         )
 
     def starting_at(self, row: int) -> Database:
@@ -218,6 +223,21 @@ class Database:
     def history(self) -> Database:
         """Return a database of all additions and retractions."""
         return self._view(everything=True)
+
+    def only(self, attributes: Filter) -> Database:
+        """Return the database without the facts of attributes that a filter does not allow; see `datomstore.filtered`.
+
+        In every other respect it is a database of its own. How many transactions there have been stays; a time as a
+        point needs :db/txInstant.
+        """
+        from datomstore.filtered import filtered
+
+        return filtered(self, attributes)
+
+    def check_named(self, attribute: Keyword) -> None:
+        """Return if a question can name an attribute. Raises AttributeForbidden if a filter hides it."""
+        for shown in self.shown:
+            shown.check(attribute)
 
     @property
     def name(self) -> DatabaseName | None:
@@ -283,6 +303,7 @@ class Database:
             roots=self.roots,
             start=self.start if start is None else start,
             everything=self._all if everything is None else everything,
+            shown=self.shown,
         )
 
     # -- scans by ids --
@@ -510,6 +531,7 @@ class Database:
             and isinstance(reference[0], Keyword)
         ):
             attribute, value = reference
+            self.check_named(attribute)
             if self.schema[attribute].unique is None:
                 raise LookupRefused(f"lookup ref {reference!r}: {attribute!r} is not unique")
             return self._entity_with(attribute, self._lookup_value(attribute, value))

@@ -18,3 +18,14 @@ class CodecError(DatomstoreError):
     """The value has no encoding, or the bytes are not one that `pack` makes."""
 
     code = "codec/invalid"
+
+
+class AttributeForbidden(DatomstoreError):
+    """An attribute was named that is hidden; `by` is the `datomstore.filtered.Shown` that hides it."""
+
+    code = "database/attribute"
+
+    def __init__(self, attribute: object, by: object) -> None:
+        super().__init__(f"attribute {attribute!r} is not among those that may be used")
+        self.attribute = attribute
+        self.by = by

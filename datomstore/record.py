@@ -9,13 +9,17 @@ Fits:   `datomstore.streams` writes and reads these; roots are chains over them.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 from datomstore.codec import CodecError, pack, unpack_trusted
 from datomstore.facts import Facts, Rows
 from datomstore.intern import value_of, values_of
 from datomstore.storage import StorageCorrupt
 from datomstore.value import Keyword
+
+if TYPE_CHECKING:
+    from datomstore.database import Database
 
 RECORD_VERSION = 1
 Row = tuple[int, Keyword, object, bool]  # entity, attribute, value, added
@@ -36,6 +40,15 @@ def encode_record(instant_ms: int, facts: Facts, rows: Rows | slice) -> bytes:
             tuple(facts.added[rows].tolist()),
         )
     )
+
+
+def records_of(database: Database, after: int, upto: int) -> Iterator[tuple[int, bytes]]:
+    """Yield number and record of the transactions of a value after one, up to another, that have rows in it."""
+    row = database.as_of(after).count_rows
+    for t, end in database.tx_ends[after:upto]:
+        if end > row:
+            yield t, encode_record(database.instant_ms(t), database.facts, slice(row, end))
+        row = end
 
 
 def _name(a: int) -> str:

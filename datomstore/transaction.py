@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
-from typing import NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from datomstore._transact import Held, Items, Staged, TxReport
 from datomstore.database import Database
@@ -26,6 +26,9 @@ from datomstore.refused import CasFailed, TransactionError, UniqueConflict
 from datomstore.schema import IDENT, REF, TX_INSTANT, Attribute, Schema, refusal
 from datomstore.transactor import Transactor
 from datomstore.value import Keyword, List, Map, Set
+
+if TYPE_CHECKING:
+    from datomstore.filtered import Filter
 
 __all__ = [
     "CasFailed",
@@ -46,14 +49,14 @@ CURRENT_TX = frozenset({"datomic.tx", "db/current-tx"})
 _NO_ID = object()
 
 
-class _Reverse(NamedTuple):
+class Reverse(NamedTuple):
     """An attribute seen from the entity it refers to: `:person/_friend`."""
 
     forward: Keyword
     identity: bool = False
 
 
-Fact = tuple[Held | _Reverse, object]
+Fact = tuple[Held | Reverse, object]
 
 
 def stage(
@@ -61,14 +64,22 @@ def stage(
     tx_data: Iterable[object],
     now_ms: int,
     meta: Mapping[Keyword, object] | None = None,
+    only: Filter | None = None,
 ) -> Staged:
-    """Append the rows of a transaction without showing them. Raises TransactionError, nothing changed."""
+    """Append the rows of a transaction without showing them. Raises TransactionError, nothing changed.
+
+    With `only`, what that does not allow is not there to be found, and AttributeForbidden to be written.
+    """
+    if only is not None:
+        from datomstore.restricted import stage_only
+
+        return stage_only(transactor, tx_data, now_ms, meta, only)
     if transactor.resolver is None:
-        transactor.resolver = _Resolver(transactor)
+        transactor.resolver = Resolver(transactor)
     return transactor.stage(now_ms, meta, transactor.resolver, tx_data)
 
 
-class _Resolver(Items):
+class Resolver(Items):
     """Turns the items of one transaction into rows; `run` comes here with those that are not plain."""
 
     transactor: Transactor
@@ -93,6 +104,28 @@ class _Resolver(Items):
             found.item = item
             raise found from error
 
+    # -- what there is: a resolver that may not touch all of it has others of these --
+
+    @property
+    def known(self) -> dict[object, Held]:
+        """Return what is so for attributes that have been asked for."""
+        return self.transactor.helds
+
+    def held(self, ident: Keyword) -> Held:
+        """Return what is so for an attribute."""
+        return self.transactor.held(ident)
+
+    def entity_with(self, attribute: Keyword, value: object) -> int | None:
+        """Return the entity that has a unique value, staged facts included."""
+        return self.transactor.entity_with(attribute, value)
+
+    def is_unique(self, ident: Keyword) -> bool:
+        """Return whether an attribute finds an entity."""
+        return self.transactor.schema[ident].unique is not None
+
+    def check_fact(self, e: int, ident: Keyword, value: object) -> None:
+        """Return if a fact may be added or retracted."""
+
     # -- tempids --
 
     def bind_tempid(self, item: object) -> None:
@@ -106,7 +139,7 @@ class _Resolver(Items):
             case (Keyword() as op, tempid, Keyword() as a, v) if (
                 op is _ADD and _is_tempid(tempid) and tempid not in CURRENT_TX
             ):
-                self._bind(tempid, [(self._slot(a), v)])
+                self._bind(tempid, [(self.slot(a), v)])
 
     def _bind(self, tempid: object, facts: list[Fact]) -> None:
         """Bind a tempid to the entity that has the unique identities among its facts."""
@@ -175,7 +208,7 @@ class _Resolver(Items):
         operation, *arguments = item
         match operation, arguments:
             case Keyword() as op, [e, Keyword() as a, v] if op is _ADD:
-                self._assert(self._slot(a), self._entity(e), v)
+                self._assert(self.slot(a), self._entity(e), v)
             case Keyword() as op, [e, Keyword() as a, v] if op is _RETRACT:
                 self._retract(self._existing(e), a, v)
             case Keyword() as op, [e, Keyword() as a] if op in (_RETRACT, _RETRACT_ATTRIBUTE):
@@ -207,16 +240,16 @@ class _Resolver(Items):
     def _facts_of_map(self, item: Mapping[object, object]) -> tuple[object, list[Fact]]:
         """Return the :db/id of an entity map and its facts. Raises TransactionError."""
         given: object = _NO_ID
-        slots: dict[object, Held] = self.transactor.helds
+        slots = self.known
         facts: list[Fact] = []
         pairs = item._entries.values() if type(item) is Map else item.items()
         for key, value in pairs:
-            held: Held | _Reverse | None = slots.get(key)
+            held: Held | Reverse | None = slots.get(key)
             if held is None:
                 if key is ID:
                     given = value
                     continue
-                held = self._slot(key)
+                held = self.slot(key)
             if value is None:
                 raise TransactionError(
                     f"{key!r} is nil: a fact has a value",
@@ -226,12 +259,12 @@ class _Resolver(Items):
             facts.append((held, value))
         return given, facts
 
-    def _slot(self, key: object) -> Held | _Reverse:
+    def slot(self, key: object) -> Held | Reverse:
         """Return what is so for an attribute, or the attribute that a reverse one reverses."""
         if isinstance(key, Keyword) and key.local_name.startswith("_") and len(key.local_name) > 1:
             local = key.local_name[1:]
-            return _Reverse(Keyword(f"{key.namespace}/{local}" if key.namespace else local))
-        return self.transactor.held(key)  # type: ignore[arg-type]
+            return Reverse(Keyword(f"{key.namespace}/{local}" if key.namespace else local))
+        return self.held(key)  # type: ignore[arg-type]
 
     # -- entities --
 
@@ -268,11 +301,11 @@ class _Resolver(Items):
                 return self.staged.tx
             return self.staged.tempids.get(reference)
         if isinstance(reference, Keyword):
-            return self.transactor.entity_with(IDENT, reference)
+            return self.entity_with(IDENT, reference)
         if self._is_lookup(reference):
             assert isinstance(reference, tuple), reference
             value = self._peek(self.transactor.schema[reference[0]], reference[1])
-            return None if value is None else self.transactor.entity_with(reference[0], value)
+            return None if value is None else self.entity_with(reference[0], value)
         return None
 
     def _is_lookup(self, value: object) -> bool:
@@ -280,14 +313,14 @@ class _Resolver(Items):
             isinstance(value, tuple)
             and len(value) == 2
             and isinstance(value[0], Keyword)
-            and self.transactor.schema[value[0]].unique is not None
+            and self.is_unique(value[0])
         )
 
     # -- facts --
 
-    def _fact(self, held: Held | _Reverse, e: int, value: object) -> None:
+    def _fact(self, held: Held | Reverse, e: int, value: object) -> None:
         """Assert one attribute of an entity: of a reverse one its sources, of one with many values each."""
-        if isinstance(held, _Reverse):
+        if isinstance(held, Reverse):
             self._reverse(e, held.forward, value)
         elif held.attribute.tuple_attrs:
             self._composite(held, e, value)
@@ -297,6 +330,7 @@ class _Resolver(Items):
 
     def _add(self, held: Held, e: int, value: object) -> None:
         """Assert one value."""
+        self.check_fact(e, held.ident, value)
         kept = self._value(e, held.attribute, value)
         if held.ident is TX_INSTANT and e == self.staged.tx:
             assert isinstance(kept, datetime), kept
@@ -304,7 +338,7 @@ class _Resolver(Items):
         else:
             self.transactor.add(self.staged, held, e, kept)
 
-    def _assert(self, held: Held | _Reverse, e: int, value: object) -> None:
+    def _assert(self, held: Held | Reverse, e: int, value: object) -> None:
         """Assert one fact: a vector is one value here."""
         if isinstance(held, Held) and not held.attribute.tuple_attrs:
             self._add(held, e, value)
@@ -313,7 +347,7 @@ class _Resolver(Items):
 
     def _reverse(self, e: int, forward: Keyword, value: object) -> None:
         """`:person/_friend x`: x has this entity as its :person/friend."""
-        held = self.transactor.held(forward)
+        held = self.held(forward)
         several = isinstance(value, (Set, set, frozenset, list)) or (
             type(value) in (tuple, List) and not self._is_lookup(value)
         )
@@ -329,7 +363,7 @@ class _Resolver(Items):
             self._refuse(e, held.attribute, value, "tupleAttrs", f"is a tuple of {len(parts)}")
         for part, item in zip(parts, value, strict=True):
             if item is not None:
-                self._fact(self.transactor.held(part), e, item)
+                self._fact(self.held(part), e, item)
 
     def _singles(self, attribute: Attribute, value: object) -> Collection[object]:
         if not attribute.many:
@@ -386,7 +420,8 @@ class _Resolver(Items):
         )
 
     def _retract(self, e: int, a: Keyword, value: object) -> None:
-        held = self.transactor.held(a)
+        held = self.held(a)
+        self.check_fact(e, a, value)
         self._refuse_composite(held, e)
         kept = self._peek(held.attribute, value)
         if kept is None and held.attribute.is_ref:
@@ -399,7 +434,8 @@ class _Resolver(Items):
         self.transactor.end(self.staged, held, e, intern(kept))
 
     def _retract_all(self, e: int, a: Keyword) -> None:
-        held = self.transactor.held(a)
+        held = self.held(a)
+        self.check_fact(e, a, None)
         self._refuse_composite(held, e)
         for value in self.transactor.live_values(e, a):
             self.transactor.end(self.staged, held, e, intern(value))
@@ -413,7 +449,8 @@ class _Resolver(Items):
             )
 
     def _cas(self, e: int, a: Keyword, old: object, new: object) -> None:
-        held = self.transactor.held(a)
+        held = self.held(a)
+        self.check_fact(e, a, None)
         attribute = held.attribute
         if held.many:
             raise TransactionError(
@@ -443,21 +480,21 @@ class _Resolver(Items):
             if entity in gone:
                 continue
             gone.add(entity)
-            for held in self._helds_of(entity):
+            for held in self.helds_of(entity):
                 for value in transactor.live_values(entity, held.ident):
                     if held.attribute.component and isinstance(value, int):
                         pending.append(value)
                     transactor.end(self.staged, held, entity, intern(value))
-            for source, a in self._referrers(entity):
-                transactor.end(self.staged, transactor.held(a), source, entity << 1)
+            for source, a in self.referrers(entity):
+                transactor.end(self.staged, self.held(a), source, entity << 1)
 
-    def _helds_of(self, e: int) -> list[Held]:
+    def helds_of(self, e: int) -> list[Held]:
         """Return the attributes an entity has."""
         facts, view = self.transactor.facts, self.transactor.staged_database()
         attributes = {value_of(int(a)) for a in facts.a[view.rows(e << 1)]}
         return [self.transactor.held(a) for a in sorted(attributes)]  # type: ignore[arg-type, type-var]
 
-    def _referrers(self, e: int) -> list[tuple[int, Keyword]]:
+    def referrers(self, e: int) -> list[tuple[int, Keyword]]:
         facts, view = self.transactor.facts, self.transactor.staged_database()
         found = []
         for row in view.rows(None, None, e << 1):

@@ -39,8 +39,7 @@ from datomstore.datalog.relation import Relation
 from datomstore.datalog.sources import Source
 from datomstore.datalog.syntax import DEFAULT_SOURCE, Aggregate, Pull
 from datomstore.intern import intern, value_of, values_of_rows
-from datomstore.streams import Listener
-from datomstore.transaction import TxReport
+from datomstore.schema import Schema
 from datomstore.value import EXACT_TYPES, Set, Symbol, hash_key
 
 
@@ -53,13 +52,41 @@ class Change(NamedTuple):
     error: QueryError | None = None
 
 
+class Report(Protocol):
+    """What is to be known of a transaction: a TxReport, or what is shown of one."""
+
+    @property
+    def t(self) -> int:
+        """Return its number."""
+
+    @property
+    def rewrites(self) -> bool:
+        """Return whether it is an excision."""
+
+    @property
+    def schema(self) -> Schema:
+        """Return the schema after it."""
+
+    @property
+    def attributes(self) -> set[int]:
+        """Return the ids of the attributes of its facts."""
+
+    @property
+    def db_before(self) -> Database:
+        """Return the database before it."""
+
+    @property
+    def db_after(self) -> Database:
+        """Return the database after it."""
+
+
 class Followed(Protocol):
     """What can be followed: a stream."""
 
     def db(self) -> Database:
         """Return the current database value."""
 
-    def listen(self, listener: Listener) -> Callable[[], None]:
+    def listen(self, listener: Callable[[Report], None], /) -> Callable[[], None]:
         """Call `listener` with every transaction's report, in their order; return how to stop it."""
 
 
@@ -95,7 +122,7 @@ class Subscription:
         self._budget = budget
         self._callback = callback
         self._lock = RLock()
-        self._waiting: deque[TxReport] | None = deque()  # None once the first answers are there
+        self._waiting: deque[Report] | None = deque()  # None once the first answers are there
         self._closes = False  # whether there is a closure where facts are only added
         self._stop = stream.listen(self._committed)
         try:
@@ -139,7 +166,7 @@ class Subscription:
         `closing` is whether to keep what recursive rules have, if that can be.
         """
         self._began: Database = database
-        self._seen: TxReport | None = None  # since then
+        self._seen: Report | None = None  # since then
         self._schema = database.schema
         self._view: View | None = None
         self._counts: Counts | None = None  # of every row, where it can have several
@@ -229,7 +256,7 @@ class Subscription:
 
     # -- after a commit --
 
-    def _committed(self, report: TxReport) -> None:
+    def _committed(self, report: Report) -> None:
         with self._lock:
             if self._waiting is not None:
                 self._waiting.append(report)
@@ -247,7 +274,7 @@ class Subscription:
             if added or removed:
                 self._callback(Change(report.t, added, removed))
 
-    def _changes(self, report: TxReport) -> tuple[Set, Set]:
+    def _changes(self, report: Report) -> tuple[Set, Set]:
         """Return what comes and goes. A transaction that concerns nothing of the query makes no database value."""
         if report.rewrites or report.schema is not self._schema:
             return self._anew(report.db_after)
@@ -259,7 +286,7 @@ class Subscription:
         except RecursionError:
             raise QueryError("query/depth", "rules or values nested too deeply") from None
 
-    def _changed(self, report: TxReport, attributes: set[int]) -> tuple[Set, Set]:
+    def _changed(self, report: Report, attributes: set[int]) -> tuple[Set, Set]:
         if touches(attributes, self._names):
             return self._anew(report.db_after)
         if self._view is not None:
@@ -278,7 +305,7 @@ class Subscription:
         before, self._answers = self._answers, self._asked(report.db_after)
         return _difference(self._answers, before), _difference(before, self._answers)
 
-    def _closed(self, report: TxReport, attributes: set[int]) -> tuple[Set, Set]:
+    def _closed(self, report: Report, attributes: set[int]) -> tuple[Set, Set]:
         """Return what new facts add to what is kept; it is let go when facts go, and kept again with the next that come."""
         meter = Meter(self._budget)
         transaction = Transaction(report.db_before, report.db_after, attributes, meter)

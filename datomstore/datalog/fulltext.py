@@ -72,6 +72,8 @@ def search(database: Database, attribute: object, text: object) -> tuple[Found, 
     Raises:
         FunctionError: the attribute is not marked, or the search is no text.
     """
+    if isinstance(attribute, Keyword):
+        database.check_named(attribute)
     if not isinstance(attribute, Keyword) or not _is_marked(database, attribute):
         raise FunctionError(f"{attribute!r} is not marked :db/fulltext")
     if not isinstance(text, str):

@@ -32,7 +32,7 @@ from datomstore.datalog.pull_pattern import (
     Spec,
     parse_pattern,
 )
-from datomstore.errors import DatomstoreError
+from datomstore.errors import AttributeForbidden, DatomstoreError
 from datomstore.facts import Rows
 from datomstore.intern import find, value_of, values_of
 from datomstore.value import Keyword, Map
@@ -67,6 +67,8 @@ def pull_many(
     for reference in entities:
         try:
             found = database.entid(reference)
+        except AttributeForbidden:
+            raise
         except DatomstoreError as error:
             raise QueryError("query/lookup", str(error)) from error
         wanted.append(None if found is None else find(found))
@@ -77,6 +79,8 @@ def pulled(
     database: Database, pattern: PullPattern, entities: Sequence[int | None], meter: Meter
 ) -> list[Map | None]:
     """Return the trees of entities given by their ids in columns; None for None."""
+    for attribute in pattern.attributes():
+        database.check_named(attribute)
     puller = _Puller(database, meter)
     known = [entity for entity in entities if entity is not None]
     puller.read_ahead(pattern, known)

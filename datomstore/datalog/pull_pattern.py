@@ -8,7 +8,7 @@ Source: Datomic's pull reference; DataScript's tests where it leaves things open
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -46,6 +46,14 @@ class PullPattern:
 
     specs: tuple[Spec, ...]
     star: bool = False
+
+    def attributes(self) -> Iterator[Keyword]:
+        """Yield the attributes that it names, those inside of others too."""
+        for spec in self.specs:
+            if spec.attribute is not ID:
+                yield spec.attribute
+            if spec.within is not None:
+                yield from spec.within.attributes()
 
 
 EVERYTHING = PullPattern((), star=True)

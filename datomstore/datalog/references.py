@@ -15,7 +15,7 @@ from datomstore.datalog.errors import QueryError
 from datomstore.datalog.relation import Relation
 from datomstore.datalog.sources import DatabaseSource, Source
 from datomstore.datalog.syntax import Clause, Constant, Not, Or, Pattern
-from datomstore.errors import DatomstoreError
+from datomstore.errors import AttributeForbidden, DatomstoreError
 from datomstore.intern import Ids, find, value_of
 from datomstore.value import Keyword, Symbol
 
@@ -81,6 +81,8 @@ def _entities(column: Ids, source: DatabaseSource, pattern: Pattern) -> Ids:
         value = value_of(one)
         try:
             entity = source.database.entid(value) if isinstance(value, (Keyword, tuple)) else None
+        except AttributeForbidden:
+            raise
         except DatomstoreError as error:
             raise QueryError("query/lookup", str(error), pattern.form) from error
         found = None if entity is None else find(entity)

@@ -27,7 +27,7 @@ from datomstore.datalog.sources import DatabaseSource, Source
 from datomstore.datalog.syntax import Aggregate, Pull, Query
 from datomstore.datalog.totals import Groups
 from datomstore.datalog.vectors import inline
-from datomstore.errors import DatomstoreError
+from datomstore.errors import AttributeForbidden, DatomstoreError
 from datomstore.facts import Rows
 from datomstore.intern import Ids, find, value_of, value_table, values_of
 from datomstore.value import EXACT_TYPES, Keyword, Map, Set, Symbol, hash_key
@@ -222,6 +222,8 @@ def _entity(source: DatabaseSource, one: int, element: Pull) -> int | None:
         raise QueryError("query/input", f"a pull of {text}, which is no entity", element.form)
     try:
         entity = source.database.entid(value)
+    except AttributeForbidden:
+        raise
     except DatomstoreError as error:
         raise QueryError("query/lookup", str(error), element.form) from error
     return None if entity is None else find(entity)

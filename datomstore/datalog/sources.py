@@ -29,7 +29,7 @@ from datomstore.datalog.limits import (
 )
 from datomstore.datalog.relation import EMPTY, Spend
 from datomstore.datalog.syntax import Constant, Pattern, Term
-from datomstore.errors import DatomstoreError
+from datomstore.errors import AttributeForbidden, DatomstoreError
 from datomstore.facts import FactColumn, Rows
 from datomstore.intern import Ids, find, intern, intern_many, values_of
 from datomstore.value import Keyword, Map
@@ -112,6 +112,8 @@ class DatabaseSource:
 
     def _id(self, place: int, value: object, pattern: Pattern) -> int | None:
         reference = isinstance(value, (Keyword, tuple))
+        if place == 1 and isinstance(value, Keyword):
+            self.database.check_named(value)
         try:
             if place == 0 or (place == 3 and reference):
                 entity = self.database.entid(value)
@@ -121,6 +123,8 @@ class DatabaseSource:
                 if entity is not None:
                     return find(entity)
             return self.database.facts.find(value)
+        except AttributeForbidden:
+            raise
         except DatomstoreError as error:
             raise QueryError("query/lookup", str(error), pattern.form) from error
         except TypeError as error:
@@ -237,6 +241,8 @@ class DatabaseSource:
 
     def entity_attribute(self, e: object, a: object) -> list[object]:
         """Return the values of an attribute of an entity: an id, an ident or a lookup ref."""
+        if isinstance(a, Keyword):
+            self.database.check_named(a)
         entity, attribute = self.database.entid(e), find(a)
         found = None if entity is None else find(entity)
         if found is None or attribute is None:
@@ -253,6 +259,7 @@ class DatabaseSource:
         return tuple(sorted(found, key=lambda one: self.entity_attribute(one, order)))
 
     def _referring(self, e: object, attribute: Keyword) -> list[object]:
+        self.database.check_named(attribute)
         entity, a = self.database.entid(e), find(attribute)
         found = None if entity is None else find(entity)
         if found is None or a is None:

@@ -41,7 +41,7 @@ from datomstore.datalog.syntax import (
     Term,
     is_variable,
 )
-from datomstore.errors import DatomstoreError
+from datomstore.errors import AttributeForbidden, DatomstoreError
 from datomstore.facts import Rows
 from datomstore.intern import INLINE_BOUND, Ids, intern, intern_many, values_of
 from datomstore.value import Map, Set, Symbol
@@ -557,6 +557,8 @@ class Compute:
         except (TypeError, ValueError, ArithmeticError, LookupError, RecursionError) as error:
             message = f"{self.clause.function} does not take this: {error}"
             raise QueryError("query/function", message, self.form) from error
+        except AttributeForbidden:
+            raise
         except DatomstoreError as error:  # a lookup ref of an attribute that is not unique
             raise QueryError("query/function", str(error), self.form) from error
 
