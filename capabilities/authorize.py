@@ -15,7 +15,7 @@ from capabilities.budget import Meter
 from capabilities.caveats import Caveats, Resource, Rights, Verb
 from capabilities.errors import TokenRefused
 from capabilities.keys import PublicKey
-from capabilities.patterns import allows_attribute, matches
+from capabilities.patterns import AttributeFilter, allows_attribute, matches
 from capabilities.verify import VerifiedChain, VerifiedToken
 
 # Verbs about facts: a filter on attributes concerns these and no others.
@@ -40,7 +40,8 @@ class Request:
     now_s: int
     agent: bytes | None = None  # the id of the agent that asks, if an agent asks
     ancestors: tuple[bytes, ...] = ()  # of that agent: who started it, and who started them
-    attribute: str | None = None  # without its colon
+    # Without their colons: what is named of facts of which the others are filtered by `attributes_of`; None of all facts.
+    attributes: frozenset[str] | None = None
     formerly: PublicKey | None = None  # the key that `at` follows: a token may name it still
     cost: Mapping[Resource, int] = field(default_factory=dict)
     revocation_age_s: int | None = None  # how old our list of revocations may be; None is unknown
@@ -48,8 +49,8 @@ class Request:
     def __post_init__(self) -> None:
         if int(self.verb).bit_count() != 1:
             raise ValueError(f"{self.verb!r} is not one verb")
-        if self.attribute is not None and self.attribute.startswith(":"):
-            raise ValueError(f"attribute {self.attribute!r} is written without its colon")
+        if any(attribute.startswith(":") for attribute in self.attributes or ()):
+            raise ValueError(f"an attribute of {self.attributes!r} is written with its colon")
         if self.cost and min(self.cost.values()) < 0:
             raise ValueError(f"a cost is negative: {dict(self.cost)}")
 
@@ -70,6 +71,16 @@ class Revocations(Protocol):
 
     def first_revoked(self, chain: VerifiedChain) -> int | None:
         """Return the index of the first block that somebody entitled to it has revoked."""
+
+
+def attributes_of(token: VerifiedChain) -> AttributeFilter | None:
+    """Return which attributes all blocks of a token allow; None for all."""
+    blocks = tuple(
+        (index, block.caveats.attrs)
+        for index, block in enumerate(token.blocks)
+        if block.caveats.attrs is not None
+    )
+    return AttributeFilter(blocks) if blocks else None
 
 
 def authorize(
@@ -113,10 +124,11 @@ def _refusal(caveats: Caveats, request: Request) -> tuple[str, str] | None:
     if caveats.rights is not None and not _covered(caveats.rights, request):
         return "rights", f"forbids {_what(request)}"
     if caveats.attrs is not None and request.verb & ABOUT_FACTS:
-        if request.attribute is None:
-            return "attrs", f"forbids {_what(request)} without naming the attribute"
-        if not allows_attribute(caveats.attrs, request.attribute):
-            return "attrs", f"forbids {_what(request)}, attribute :{request.attribute}"
+        if request.attributes is None:
+            return "attrs", f"forbids {_what(request)} of all attributes"
+        for attribute in sorted(request.attributes):
+            if not allows_attribute(caveats.attrs, attribute):
+                return "attrs", f"forbids {_what(request)}, attribute :{attribute}"
     return None
 
 

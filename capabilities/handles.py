@@ -13,11 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from capabilities.authorize import Request, Revocations, authorize
+from capabilities.authorize import Request, Revocations, attributes_of, authorize
 from capabilities.budget import Meter
 from capabilities.caveats import Resource, Verb
 from capabilities.keys import PublicKey
 from capabilities.limits import HANDLE_STREAMS_MAX
+from capabilities.patterns import AttributeFilter
 from capabilities.verify import VerifiedToken
 
 FREE: Mapping[Resource, int] = {}
@@ -71,7 +72,7 @@ class Handle:
         stream: str,
         now_s: int,
         *,
-        attribute: str | None = None,
+        attributes: frozenset[str] | None = None,
         cost: Mapping[Resource, int] = FREE,
         revocation_age_s: int | None = None,
     ) -> bytes:
@@ -95,15 +96,20 @@ class Handle:
             agent=self._agent,
             ancestors=self._ancestors,
             now_s=now_s,
-            attribute=attribute,
+            attributes=attributes,
             cost=cost,
             revocation_age_s=revocation_age_s,
         )
         generation = self._revoked.generation
         authorize(self.token, request, revoked=self._revoked, meter=self._meter)
-        if attribute is None:  # what is allowed without naming an attribute is allowed of each
+        if attributes is None or self.attributes is None:  # of all, and so of each
             self._keep(verb, stream, generation)
         return self.tip
+
+    @property
+    def attributes(self) -> AttributeFilter | None:
+        """Return which attributes' facts may be seen or written; None for all."""
+        return attributes_of(self.token)
 
     def holds(self, now_s: int) -> bool:
         """Return whether every block's times hold."""

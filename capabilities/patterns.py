@@ -7,6 +7,7 @@ Fits:   rights and attribute filters of `caveats`.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 from capabilities.errors import TokenInvalid
@@ -57,6 +58,28 @@ def allows_attribute(patterns: tuple[str, ...], attribute: str) -> bool:
     if any(_covers(pattern, attribute) for pattern in negative):
         return False
     return not positive or any(_covers(pattern, attribute) for pattern in positive)
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeFilter:
+    """What the blocks of a token, or of several, say of attributes: every one must allow an attribute."""
+
+    blocks: tuple[tuple[int, tuple[str, ...]], ...]  # (index of the block in its token, patterns)
+
+    def refusing(self, attribute: str) -> int | None:
+        """Return the index of the first block that does not allow an attribute; None if all do."""
+        for index, patterns in self.blocks:
+            if not allows_attribute(patterns, attribute):
+                return index
+        return None
+
+    def allows(self, attribute: str) -> bool:
+        """Return whether every block allows an attribute."""
+        return self.refusing(attribute) is None
+
+    def __and__(self, other: AttributeFilter) -> AttributeFilter:
+        """Return what both allow."""
+        return AttributeFilter(tuple(dict.fromkeys((*self.blocks, *other.blocks))))
 
 
 def _covers(pattern: str, attribute: str) -> bool:

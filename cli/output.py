@@ -126,7 +126,9 @@ def interactive() -> bool:
 
 
 def size(value: object) -> str:
-    """Return a number of bytes as people read it."""
+    """Return a number of bytes as people read it; what is not known is not shown."""
+    if value is None:
+        return "-"
     number = float(value) if isinstance(value, (int, float)) else 0.0
     for unit in ("B", "KB", "MB"):
         if number < 1000:

@@ -25,6 +25,7 @@ from capabilities.keys import PrivateKey, PublicKey
 from capabilities.limits import REVOCATION_SKEW_S
 from capabilities.lineage import NO_LINEAGE
 from capabilities.membership import Membership
+from capabilities.patterns import AttributeFilter
 from capabilities.revocation import Revocation, RevocationSet, SignerRevocation
 from capabilities.tokens import Token
 from capabilities.verify import (
@@ -36,6 +37,7 @@ from capabilities.verify import (
     verify_chain,
 )
 from datomstore.batch import Batch
+from datomstore.errors import AttributeForbidden
 from datomstore.value import Keyword
 from yind.agent import Agent, ancestors_of
 from yind.audit import Audit, Decision
@@ -44,6 +46,7 @@ from yind.errors import Denied
 
 TABLE = "authority"
 REVOCATIONS = b"revocations"
+NO_ATTRIBUTES: frozenset[str] = frozenset()
 FRESH = "a list of revocations that is fresh enough"
 METER_TABLE = "meter"  # block id -> its account
 
@@ -56,6 +59,11 @@ class Paid(NamedTuple):
 
     handle: Handle
     cost: Mapping[Resource, int]
+
+    @property
+    def only(self) -> AttributeFilter | None:
+        """Return which attributes it may have to do with; None for all."""
+        return self.handle.attributes
 
 
 class Reserved(NamedTuple):
@@ -407,14 +415,21 @@ class Authority:
     # -- decisions --
 
     def allow_agent(
-        self, agent: Agent, verb: Verb, resource: str, cost: Mapping[Resource, int] = FREE
+        self,
+        agent: Agent,
+        verb: Verb,
+        resource: str,
+        cost: Mapping[Resource, int] = FREE,
+        attributes: frozenset[str] | None = None,
     ) -> Paid:
-        """Let an agent do something, or raise Denied; the decision is audited either way."""
+        """Let an agent do something, or raise Denied; the decision is audited either way. `attributes`: see `allow`."""
         if self.is_stale():
             reason = f"{verb_name(verb)} {resource}: this node waits for {FRESH}"
             self.refuse(agent.text_id, verb_name(verb), resource, reason)
             raise Denied(reason, right=FRESH)
-        return self.allow(agent.tokens, verb, resource, who=agent.text_id, cost=cost)
+        return self.allow(
+            agent.tokens, verb, resource, who=agent.text_id, cost=cost, attributes=attributes
+        )
 
     def forget(self, now_s: int) -> None:
         """Drop revocations and accounts of blocks that have ended so long ago that no clock lets them hold."""
@@ -429,16 +444,19 @@ class Authority:
         return age_s is None or age_s > self.revage
 
     def permits_agent(self, agent: Agent, verb: Verb, resource: str) -> bool:
-        """Return whether an agent could do something, without an entry in the audit stream."""
+        """Return whether an agent could do something, if not with all facts, without an entry in the audit stream."""
         return self.permits(agent.tokens, verb, resource)
 
     def permits(self, tokens: Iterable[Handle], verb: Verb, resource: str) -> bool:
-        """Return whether the tokens allow something, without an entry in the audit stream."""
+        """Return whether the tokens allow something, if not with all facts, without an entry in the audit stream."""
+        return self.permitted(tokens, verb, resource) is not None
+
+    def permitted(self, tokens: Iterable[Handle], verb: Verb, resource: str) -> Paid | None:
+        """Return which token allows something, if not with all facts, without an entry in the audit stream; None if none."""
         try:
-            self._decide(tokens, verb, resource)
+            return self._decide(tokens, verb, resource, attributes=NO_ATTRIBUTES)
         except Denied:
-            return False
-        return True
+            return None
 
     def allow(
         self,
@@ -448,10 +466,15 @@ class Authority:
         *,
         who: str,
         cost: Mapping[Resource, int] = FREE,
+        attributes: frozenset[str] | None = None,
     ) -> Paid:
-        """Return how the token that allows it paid; raise Denied with the reason of the nearest one."""
+        """Return how the token that allows it paid; raise Denied with the reason of the nearest one.
+
+        `attributes` are those that are named of facts: then the caller shows and writes no others than `Paid.only` allows.
+        Without, a token that is good for some attributes only does not help.
+        """
         try:
-            paid = self._decide(tokens, verb, resource, cost)
+            paid = self._decide(tokens, verb, resource, cost, attributes)
         except Denied as refusal:
             self._note(who, verb, resource, allowed=False, reason=str(refusal), block=None)
             raise
@@ -466,13 +489,34 @@ class Authority:
         *,
         who: str,
         cost: Mapping[Resource, int],
+        attributes: frozenset[str] | None = None,
     ) -> None:
         """Let what was allowed cost what it turned out to; only a refusal is a decision of its own."""
         try:
-            self._decide(tokens, verb, resource, cost)
+            self._decide(tokens, verb, resource, cost, attributes)
         except Denied as refusal:
             self._note(who, verb, resource, allowed=False, reason=str(refusal), block=None)
             raise
+
+    def name(
+        self,
+        named: frozenset[str],
+        forbidden: AttributeForbidden,
+        verb: Verb,
+        resource: str,
+        who: str,
+    ) -> frozenset[str]:
+        """Return what is to be asked for again, with an attribute that turned out to be named.
+
+        Raises Denied if that was known, or there is no more to it.
+        """
+        attribute = str(forbidden.attribute).removeprefix(":")
+        if attribute not in named:
+            return named | {attribute}
+        right = f"{verb_name(verb)} {resource}"
+        reason = f"{right}: attribute :{attribute} of what is hidden"
+        self.refuse(who, verb_name(verb), resource, reason)
+        raise Denied(reason, right=right) from forbidden
 
     def refund(self, paid: Paid, payer: bytes | None) -> None:
         """Give back what was paid for something that did not happen."""
@@ -484,23 +528,35 @@ class Authority:
         verb: Verb,
         resource: str,
         cost: Mapping[Resource, int] = FREE,
+        attributes: frozenset[str] | None = None,
     ) -> Paid:
         """Return the token that allows it and what it paid. Raises Denied."""
         now_s, age_s = self._clock.now_ms() // 1000, self.revocation_age_s()
         refusals: list[Denied] = []
+        nearest: Denied | None = None  # of a token that is good for other attributes
         for handle in tokens:
             paid = {r: n for r, n in cost.items() if n and r in handle.limited} if cost else FREE
             try:
-                handle.authorize(verb, resource, now_s, cost=paid, revocation_age_s=age_s)
+                handle.authorize(
+                    verb,
+                    resource,
+                    now_s,
+                    attributes=attributes,
+                    cost=paid,
+                    revocation_age_s=age_s,
+                )
                 return Paid(handle, paid)
             except TokenRefused as refused:
                 right = f"{verb_name(verb)} {resource}"
                 revoked = refused.caveat == "revoked"
                 refusals.append(Denied(f"{right}: {refused}", right=right, revoked=revoked))
+                if refused.caveat == "attrs":
+                    nearest = refusals[-1]
         if not refusals:
             right = f"{verb_name(verb)} {resource}"
             raise Denied(f"{right}: no token was presented", right=right)
-        raise next((refusal for refusal in refusals if refusal.revoked), refusals[-1])
+        revoked_one = next((refusal for refusal in refusals if refusal.revoked), None)
+        raise revoked_one or nearest or refusals[-1]
 
     # -- audit --
 
@@ -568,6 +624,15 @@ class Authority:
 
 
 _WORDS = {int(verb): (verb.name or "").lower() for verb in Verb}
+
+
+def narrowest(paid: Iterable[Paid]) -> AttributeFilter | None:
+    """Return which attributes all tokens that let something happen allow; None for all."""
+    found: AttributeFilter | None = None
+    for one in paid:
+        if one.only is not None:
+            found = one.only if found is None else found & one.only
+    return found
 
 
 def verb_name(verb: Verb) -> str:

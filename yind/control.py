@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from typing import TypeVar
 
 import msgspec
 import trio
@@ -21,17 +22,20 @@ from capabilities.caveats import Resource, Verb
 from capabilities.errors import CapabilityError
 from capabilities.handles import Handle
 from capabilities.keys import PublicKey
+from capabilities.patterns import AttributeFilter
 from capabilities.revocation import statement
 from capabilities.tokens import Token, agent_id
 from capabilities.verify import VerifiedToken
 from datomstore.batch import Batch
+from datomstore.errors import AttributeForbidden
+from datomstore.streams import Stream
 from datomstore.value import Map
 from yang.program import Program
 from yind.admission import Admission, Bearer
 from yind.agent import ENDED, Agent, AgentRecord, FaultData, State
 from yind.agents import Agents
 from yind.audit import Decision, on_behalf
-from yind.authority import Authority
+from yind.authority import NO_ATTRIBUTES, Authority, Paid, narrowest
 from yind.cesk import Machine
 from yind.cesk.errors import MachineError
 from yind.clock import Clock
@@ -54,11 +58,12 @@ from yind.requests import Requests
 from yind.revocations import Revocations
 from yind.scheduler import Scheduler
 from yind.session import Session
-from yind.watching import answered, explained, send_changes, send_log, transaction_of
+from yind.watching import View, answered, explained, send_changes, send_log, transaction_of
 
 SendItem = Callable[[Map], Awaitable[None]]
 ONE_CHILD = {Resource.CHILDREN: 1}
 EVERY_RIGHT = (Verb.APPEND, Verb.RETRACT, Verb.SCHEMA, Verb.HISTORY)
+T = TypeVar("T")
 Verb_ = Callable[["Control", Session, Fields, SendItem], Awaitable[object]]
 
 
@@ -127,13 +132,49 @@ class Control:
             return await other(session, fields)
         raise RequestInvalid(f"no request {verb!r}")
 
-    def _allow(self, session: Session, verb: Verb, resource: str) -> None:
-        self._authority.allow(session.tokens, verb, resource, who=session.peer.text)
+    def _allow(
+        self,
+        session: Session,
+        verb: Verb,
+        resource: str,
+        attributes: frozenset[str] | None = None,
+    ) -> Paid:
+        return self._authority.allow(
+            session.tokens, verb, resource, who=session.peer.text, attributes=attributes
+        )
 
     def _charge(
-        self, session: Session, verb: Verb, resource: str, cost: Mapping[Resource, int]
+        self,
+        session: Session,
+        verb: Verb,
+        resource: str,
+        cost: Mapping[Resource, int],
+        attributes: frozenset[str] | None = None,
     ) -> None:
-        self._authority.charge(session.tokens, verb, resource, who=session.peer.text, cost=cost)
+        self._authority.charge(
+            session.tokens,
+            verb,
+            resource,
+            who=session.peer.text,
+            cost=cost,
+            attributes=attributes,
+        )
+
+    async def _naming(
+        self,
+        session: Session,
+        verb: Verb,
+        stream: str,
+        work: Callable[[frozenset[str]], Awaitable[T]],
+    ) -> tuple[T, frozenset[str]]:
+        """Return what work comes to when it is told the attributes that it turns out to name, and these. Raises Denied."""
+        named = NO_ATTRIBUTES
+        while True:
+            try:
+                return await work(named), named
+            except AttributeForbidden as forbidden:
+                resource = f"{self._node}/{stream}"
+                named = self._authority.name(named, forbidden, verb, resource, session.peer.text)
 
     def _bytes_counted(self, session: Session) -> bool:
         return any(Resource.BYTES in handle.limited for handle in session.tokens)
@@ -207,21 +248,26 @@ class Control:
     async def stream_list(self, session: Session, fields: Fields, send: SendItem) -> object:
         """List the streams that the tokens let one read."""
         return tuple(
-            self._stream_row(name)
+            self._stream_row(name, paid.only)
             for name in sorted(self._agents.streams.names())
-            if self._authority.permits(session.tokens, Verb.READ, f"{self._node}/{name}")
+            if (paid := self._readable(session, name)) is not None
         )
 
-    def _stream_row(self, name: str) -> Map:
+    def _readable(self, session: Session, name: str) -> Paid | None:
+        resource = f"{self._node}/{name}"
+        return self._authority.permitted(session.tokens, Verb.READ, resource)
+
+    def _stream_row(self, name: str, only: AttributeFilter | None) -> Map:
+        """Return how large a stream is; to who may see a part of it, how large that is."""
         stream = self._agents.streams.get(name)
         stats = stream.stats()
         return Map(
             {
                 "name": f"{self._node}/{name}",
                 "t": stream.t,
-                "datoms": stats.datoms,
+                "datoms": stats.datoms if only is None else len(stream.db().only(only).history()),
                 "transactions": stats.transactions,
-                "bytes": stats.bytes,
+                "bytes": stats.bytes if only is None else None,
             }
         )
 
@@ -231,18 +277,22 @@ class Control:
         if name in SYSTEM_STREAMS:
             raise RequestInvalid(f"stream {name!r} is written by the node alone")
         tx_data = fields.items("data")
-        for verb in verbs_of(tx_data):
-            self._allow(session, verb, f"{self._node}/{name}")
+        resource, verbs = f"{self._node}/{name}", verbs_of(tx_data)
         cost = cost_of_facts(tx_data, sized=self._bytes_counted(session))
-        self._charge(session, Verb.APPEND, f"{self._node}/{name}", cost)
-        reports: list[Map] = []
 
-        def stage(batch: Batch) -> None:
-            report = batch.transact(self._agents.streams.open(name), tx_data)
-            reports.append(Map({"t": report.t, "datoms": len(report.datoms)}))
+        async def write(named: frozenset[str]) -> Map:
+            only = narrowest([self._allow(session, verb, resource, named) for verb in verbs])
+            reports: list[Map] = []
 
-        await self._agents.write(stage)
-        return reports[0]
+            def stage(batch: Batch) -> None:
+                report = batch.transact(self._agents.streams.open(name), tx_data, only=only)
+                reports.append(Map({"t": report.t, "datoms": len(report.datoms)}))
+
+            self._charge(session, Verb.APPEND, resource, cost, named)
+            await self._agents.write(stage)
+            return reports[0]
+
+        return (await self._naming(session, Verb.APPEND, name, write))[0]
 
     async def stream_restore(self, session: Session, fields: Fields, send: SendItem) -> object:
         """Append transactions as another log has them: number, instant, ids and all."""
@@ -264,49 +314,57 @@ class Control:
 
     async def stream_log(self, session: Session, fields: Fields, send: SendItem) -> object:
         """Send the records of a stream's transactions after one; with `follow`, those to come as well."""
-        name = self._read_stream(session, fields, Verb.HISTORY)
         follow = bool(fields.get("follow", bool, default=False))
-        if follow:
-            self._allow(session, Verb.SUBSCRIBE, f"{self._node}/{name}")
-        stream = self._agents.streams.get(name)
+        more = (Verb.HISTORY, Verb.SUBSCRIBE) if follow else (Verb.HISTORY,)
+        stream, only = self._read_stream(session, fields, NO_ATTRIBUTES, *more)
         after = fields.number("from", 0) or 0
-        t = await send_log(stream, after, follow=follow, send=send)
+        t = await send_log(stream, after, only, follow=follow, send=send)
         return Map({"t": t})
 
-    def _read_stream(self, session: Session, fields: Fields, *more: Verb) -> str:
-        """Return the name of a stream that may be read."""
+    def _read_stream(
+        self, session: Session, fields: Fields, named: frozenset[str], *more: Verb
+    ) -> tuple[Stream, AttributeFilter | None]:
+        """Return a stream that may be read, and which attributes of it; None for all."""
         name = self._effects.check_stream(fields.text("stream"))
-        for verb in (Verb.READ, *more):
-            self._allow(session, verb, f"{self._node}/{name}")
+        resource = f"{self._node}/{name}"
+        paid = [self._allow(session, verb, resource, named) for verb in (Verb.READ, *more)]
         if not self._agents.streams.exists(name):
             raise RequestInvalid(f"node {self._node} has no stream {name!r}")
-        return name
+        return self._agents.streams.get(name), narrowest(paid)
 
     async def query(self, session: Session, fields: Fields, send: SendItem) -> object:
         """Answer a Datalog query over one stream, or say what each of its clauses does."""
         history = bool(fields.get("history", bool, default=False))
-        name = self._read_stream(session, fields, *([Verb.HISTORY] if history else []))
-        database = self._agents.streams.get(name).db()
-        basis = database.basis_t
-        as_of, since = fields.number("as_of", None), fields.number("since", None)
-        if as_of is not None:
-            database = database.as_of(as_of)
-        if since is not None:
-            database = database.since(since)
-        if history:
-            database = database.history()
-        text, inputs = fields.text("query"), fields.items("inputs", ())
+        view = View(fields.number("as_of", None), fields.number("since", None), history)
+        name, text = fields.text("stream"), fields.text("query")
         work = explained if fields.get("explain", bool, default=False) else answered
-        answer = await trio.to_thread.run_sync(work, text, database, inputs)
+        inputs = fields.items("inputs", ())
+        basis = 0
+
+        async def ask(named: frozenset[str]) -> object:
+            nonlocal basis
+            more = (Verb.HISTORY,) if history else ()
+            stream, only = self._read_stream(session, fields, named, *more)
+            database = stream.db()
+            basis = database.basis_t if view.as_of is None else min(database.basis_t, view.as_of)
+            return await trio.to_thread.run_sync(
+                lambda: work(text, view.of(database, only), inputs)
+            )
+
+        answer, named = await self._naming(session, Verb.READ, name, ask)
         cost = cost_of_answer(answer, sized=self._bytes_counted(session))
-        self._charge(session, Verb.READ, f"{self._node}/{name}", cost)
-        return Map({"value": answer, "t": min(basis, database.basis_t)})
+        self._charge(session, Verb.READ, f"{self._node}/{name}", cost, named)
+        return Map({"value": answer, "t": basis})
 
     async def query_follow(self, session: Session, fields: Fields, send: SendItem) -> object:
         """Send a query's answers, then what each transaction adds to them and takes away."""
-        name = self._read_stream(session, fields, Verb.SUBSCRIBE)
         text, inputs = fields.text("query"), fields.items("inputs", ())
-        await send_changes(self._agents.streams.get(name), text, inputs, send)
+
+        async def ask(named: frozenset[str]) -> None:
+            stream, only = self._read_stream(session, fields, named, Verb.SUBSCRIBE)
+            await send_changes(stream, only, text, inputs, send)
+
+        await self._naming(session, Verb.SUBSCRIBE, fields.text("stream"), ask)
         return Map()
 
     # -- code --

@@ -14,17 +14,20 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from functools import partial
+from functools import cached_property, partial
 
 import trio
 
 from capabilities.caveats import Resource, Verb
 from capabilities.keys import PublicKey
+from capabilities.patterns import AttributeFilter
 from datomstore.batch import Batch
+from datomstore.database import Database
 from datomstore.datalog import Budget, q
 from datomstore.datalog.errors import QueryError
-from datomstore.errors import DatomstoreError
+from datomstore.errors import AttributeForbidden, DatomstoreError
 from datomstore.storage import StorageError
+from datomstore.transaction import TxReport
 from datomstore.value import Keyword, Map, Set
 from yang.errors import EvaluationRefused
 from yang.evaluation import Asked
@@ -32,7 +35,7 @@ from yind.admission import Admission, Bearer
 from yind.agent import Agent, State
 from yind.agents import Agents, log_line
 from yind.audit import on_behalf
-from yind.authority import Authority
+from yind.authority import NO_ATTRIBUTES, Authority, narrowest
 from yind.cesk import Machine
 from yind.clock import Clock
 from yind.code import CodeLibrary
@@ -52,6 +55,8 @@ from yind.requests import Requests
 
 _COMPILE = Keyword("compile")  # the kind of fault of code that cannot be compiled
 _STREAM_NAME = re.compile(STREAM_NAME_PATTERN)
+
+NOT_ANSWERED = object()
 
 Handler = Callable[[Agent, Machine, tuple[object, ...]], Awaitable[None]]
 Migrate = Callable[[Agent, Machine, str], Awaitable[None]]
@@ -130,23 +135,35 @@ class Effects:
     async def _q(self, agent: Agent, machine: Machine, arguments: tuple[object, ...]) -> None:
         query, inputs = arguments[0], arguments[1:]
         sources = _source_positions(query)
-        prepared = [
-            self._source(agent, value) if position in sources else value
-            for position, value in enumerate(inputs)
-        ]
-        named = [inputs[place] for place in sources if place < len(inputs)]
-        private = self._check_private(agent, query, named)
-        budget = Budget(rows=QUERY_ROWS_MAX, seconds=QUERY_SECONDS_MAX)
-        try:
-            answer = await trio.to_thread.run_sync(lambda: q(query, *prepared, budget=budget))
-        except QueryError as error:
-            told = error.code if private else str(error)  # whose text may have values in it
-            raise EffectInvalid(f"q: {told}") from error
+        named: dict[str, frozenset[str]] = {}  # by stream, attributes that the query names
+        answer = NOT_ANSWERED
+        while answer is NOT_ANSWERED:
+            prepared = [
+                self._source(agent, value, named) if position in sources else value
+                for position, value in enumerate(inputs)
+            ]
+            private = self._check_private(
+                agent, query, [inputs[place] for place in sources if place < len(inputs)]
+            )
+            try:
+                answer = await trio.to_thread.run_sync(_answered, query, prepared)
+            except AttributeForbidden as forbidden:
+                hides = (o for o in prepared if isinstance(o, Source) and o.hides(forbidden))
+                stream = next(hides).stream
+                named[stream] = self._authority.name(
+                    named[stream],
+                    forbidden,
+                    Verb.READ,
+                    f"{self._node}/{stream}",
+                    agent.text_id,
+                )
+            except QueryError as error:
+                told = error.code if private else str(error)  # whose text may have values in it
+                raise EffectInvalid(f"q: {told}") from error
         cost = cost_of_answer(answer, sized=_bytes_counted(agent))
-        for position in sources:  # each stream's token pays for what it helped to answer
-            value = inputs[position] if position < len(inputs) else None
-            if isinstance(value, str):
-                self._charge(agent, Verb.READ, self.check_stream(value), cost)
+        for source in prepared:  # each stream's token pays for what it helped to answer
+            if isinstance(source, Source):
+                self._charge(agent, Verb.READ, source.stream, cost, named[source.stream])
         machine.resume(answer)
 
     def _check_private(self, agent: Agent, query: object, inputs: Iterable[object]) -> bool:
@@ -159,19 +176,35 @@ class Effects:
             self._authority.refuse(agent.text_id, "read", resource, str(error))
             raise
 
-    def _charge(self, agent: Agent, verb: Verb, stream: str, cost: Mapping[Resource, int]) -> None:
-        resource = f"{self._node}/{stream}"
-        self._authority.charge(agent.tokens, verb, resource, who=agent.text_id, cost=cost)
+    def _charge(
+        self,
+        agent: Agent,
+        verb: Verb,
+        stream: str,
+        cost: Mapping[Resource, int],
+        attributes: frozenset[str],
+    ) -> None:
+        self._authority.charge(
+            agent.tokens,
+            verb,
+            f"{self._node}/{stream}",
+            who=agent.text_id,
+            cost=cost,
+            attributes=attributes,
+        )
 
-    def _source(self, agent: Agent, value: object) -> object:
-        """Return the database that a `$` input names; a relation given as data stands for itself."""
+    def _source(self, agent: Agent, value: object, named: dict[str, frozenset[str]]) -> object:
+        """Return what a `$` input names; a relation given as data stands for itself."""
         if not isinstance(value, str):
             return value
         stream = self.check_stream(value)
-        self._authority.allow_agent(agent, Verb.READ, f"{self._node}/{stream}")
+        attributes = named.setdefault(stream, NO_ATTRIBUTES)
+        paid = self._authority.allow_agent(
+            agent, Verb.READ, f"{self._node}/{stream}", attributes=attributes
+        )
         if not self._agents.streams.exists(stream):
             raise EffectInvalid(f"q: node {self._node} has no stream {stream!r}")
-        return self._agents.streams.get(stream).db()
+        return Source(stream, self._agents.streams.get(stream).db(), paid.only)
 
     async def _transact(
         self, agent: Agent, machine: Machine, arguments: tuple[object, ...]
@@ -184,33 +217,34 @@ class Effects:
             raise EffectInvalid("transact!: transaction data is a vector of maps and vectors")
         resource = f"{self._node}/{stream}"
         cost = cost_of_facts(tx_data, sized=_bytes_counted(agent))
-        for verb in verbs_of(tx_data) - {Verb.APPEND}:
-            self._authority.allow_agent(agent, verb, resource)
-        paid = self._authority.allow_agent(agent, Verb.APPEND, resource, cost)
+        more = verbs_of(tx_data) - {Verb.APPEND}
         meta = {Keyword("tx/agent"): agent.text_id, Keyword("tx/program"): agent.record.program}
+        named = NO_ATTRIBUTES  # attributes that turn out to be written
+        while True:
+            allowed = [
+                self._authority.allow_agent(agent, verb, resource, attributes=named)
+                for verb in more
+            ]
+            paid = self._authority.allow_agent(agent, Verb.APPEND, resource, cost, named)
+            only = narrowest((*allowed, paid))
 
-        def stage(batch: Batch) -> None:
-            report = batch.transact(self._agents.streams.open(stream), tx_data, meta=meta)
-            machine.resume(
-                Map(
-                    {
-                        Keyword("t"): report.t,
-                        Keyword("tx"): report.tx,
-                        Keyword("datoms"): len(report.datoms),
-                        Keyword("tempids"): Map(report.tempids),
-                    }
-                )
-            )
+            def stage(batch: Batch, only: AttributeFilter | None = only) -> None:
+                opened = self._agents.streams.open(stream)
+                machine.resume(_told(batch.transact(opened, tx_data, meta=meta, only=only)))
 
-        try:
-            await self._agents.commit(agent, stage)
-        except StorageError:
-            raise
-        except DatomstoreError as error:
-            self._authority.refund(paid, agent.record.id)
-            private = self._admission.is_private(stream)
-            told = error.code if private else str(error)  # whose text may have values in it
-            raise EffectInvalid(f"transact!: {told}") from error
+            try:
+                await self._agents.commit(agent, stage)
+                return
+            except StorageError:
+                raise
+            except AttributeForbidden as forbidden:
+                self._authority.refund(paid, agent.record.id)
+                named = self._authority.name(named, forbidden, Verb.APPEND, resource, agent.text_id)
+            except DatomstoreError as error:
+                self._authority.refund(paid, agent.record.id)
+                private = self._admission.is_private(stream)
+                told = error.code if private else str(error)  # whose text may have values in it
+                raise EffectInvalid(f"transact!: {told}") from error
 
     async def _streams(self, agent: Agent, machine: Machine, arguments: tuple[object, ...]) -> None:
         readable = [
@@ -343,6 +377,43 @@ class Effects:
         if not _STREAM_NAME.fullmatch(local):
             raise EffectInvalid(f"{name!r} is not a stream's name")
         return local
+
+
+class Source:
+    """A stream that a query reads, as far as a token lets it."""
+
+    def __init__(self, stream: str, database: Database, only: AttributeFilter | None) -> None:
+        self.stream = stream
+        self._whole = database
+        self._only = only
+
+    @cached_property
+    def database(self) -> Database:
+        """Return the database that the query sees; making it may take long."""
+        return self._whole if self._only is None else self._whole.only(self._only)
+
+    def hides(self, forbidden: AttributeForbidden) -> bool:
+        """Return whether this is where an attribute is hidden."""
+        return any(shown is forbidden.by for shown in self.database.shown)
+
+
+def _answered(query: object, inputs: list[object]) -> object:
+    """Return the answer of a query. Raises QueryError, AttributeForbidden."""
+    budget = Budget(rows=QUERY_ROWS_MAX, seconds=QUERY_SECONDS_MAX)
+    given = [one.database if isinstance(one, Source) else one for one in inputs]
+    return q(query, *given, budget=budget)
+
+
+def _told(report: TxReport) -> Map:
+    """Return what an agent hears of its transaction."""
+    return Map(
+        {
+            Keyword("t"): report.t,
+            Keyword("tx"): report.tx,
+            Keyword("datoms"): len(report.datoms),
+            Keyword("tempids"): Map(report.tempids),
+        }
+    )
 
 
 def _bytes_counted(agent: Agent) -> bool:

@@ -12,14 +12,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 import trio
 
+from capabilities.patterns import AttributeFilter
 from datomstore.database import Database
 from datomstore.datalog import Budget, Change, explain, follow, q
-from datomstore.record import Row
-from datomstore.streams import Listener, Stream
+from datomstore.datalog.follow import Report
+from datomstore.filtered import ShownReport
+from datomstore.record import Row, records_of
+from datomstore.streams import Stream
 from datomstore.transaction import TxReport
 from datomstore.value import Keyword, Map
 from yind.errors import RequestInvalid
@@ -30,6 +33,28 @@ SendItem = Callable[[Map], Awaitable[None]]
 
 def _budget() -> Budget:
     return Budget(rows=QUERY_ROWS_MAX, seconds=QUERY_SECONDS_MAX)
+
+
+class View(NamedTuple):
+    """Which view of a stream is asked for."""
+
+    as_of: int | None
+    since: int | None
+    history: bool
+
+    def of(self, database: Database, only: AttributeFilter | None) -> Database:
+        """Return the view of a database, without what may not be seen; that may take long."""
+        found = shown(database, only)
+        if self.as_of is not None:
+            found = found.as_of(self.as_of)
+        if self.since is not None:
+            found = found.since(self.since)
+        return found.history() if self.history else found
+
+
+def shown(database: Database, only: AttributeFilter | None) -> Database:
+    """Return what may be seen of a database."""
+    return database if only is None else database.only(only)
 
 
 def answered(text: str, database: Database, inputs: tuple[object, ...]) -> object:
@@ -70,8 +95,10 @@ def _is_row(row: object) -> bool:
     )
 
 
-async def send_log(stream: Stream, after: int, *, follow: bool, send: SendItem) -> int:
-    """Send the records of transactions after one; return the last one's number.
+async def send_log(
+    stream: Stream, after: int, only: AttributeFilter | None, *, follow: bool, send: SendItem
+) -> int:
+    """Send the records of transactions after one, of which there may be something to see; return the last one's number.
 
     A record comes in parts where it is long; the last part says how many there are.
     """
@@ -79,12 +106,13 @@ async def send_log(stream: Stream, after: int, *, follow: bool, send: SendItem) 
     stop = stream.listen(committed.note) if follow else lambda: None
     try:
         while True:
-            for t, record in await trio.to_thread.run_sync(_page, stream, after):
+            upto = min(stream.t, after + FOLLOW_BUFFER)
+            for t, record in await trio.to_thread.run_sync(_page, stream, after, upto, only):
                 for start in range(0, len(record), RECORD_PART):
                     part = record[start : start + RECORD_PART]
                     whole = start + RECORD_PART >= len(record)
                     await send(Map({"t": t, "record": part, "whole": whole}))
-                after = t
+            after = max(after, upto)
             if after < stream.t:
                 continue
             if not follow:
@@ -95,8 +123,12 @@ async def send_log(stream: Stream, after: int, *, follow: bool, send: SendItem) 
         stop()
 
 
-def _page(stream: Stream, after: int) -> list[tuple[int, bytes]]:
-    return list(stream.records(after, min(stream.t, after + FOLLOW_BUFFER)))
+def _page(
+    stream: Stream, after: int, upto: int, only: AttributeFilter | None
+) -> list[tuple[int, bytes]]:
+    if only is None:
+        return list(stream.records(after, upto))
+    return list(records_of(stream.db().only(only), after, upto))
 
 
 class _Committed:
@@ -122,29 +154,39 @@ class _Committed:
 
 
 class _Behind:
-    """A stream whose listener hears of commits later, in another thread than the one that commits."""
+    """What may be seen of a stream, whose listener hears of commits later, in another thread than the one that commits."""
 
-    def __init__(self, stream: Stream, committed: _Committed) -> None:
+    def __init__(self, stream: Stream, only: AttributeFilter | None, committed: _Committed) -> None:
         self._stream = stream
+        self._only = only
         self._committed = committed
-        self.listener: Listener | None = None
+        self.listener: Callable[[Report], None] | None = None
 
     def db(self) -> Database:
         """Return the current database."""
-        return self._stream.db()
+        return shown(self._stream.db(), self._only)
 
-    def listen(self, listener: Listener) -> Callable[[], None]:
+    def listen(self, listener: Callable[[Report], None]) -> Callable[[], None]:
         """Note commits for a listener; return how to stop it."""
         self.listener = listener
         return self._stream.listen(self._committed.note)
 
+    def tell(self, report: TxReport) -> None:
+        """Tell the listener of a commit."""
+        assert self.listener is not None, "a subscription listens"
+        self.listener(report if self._only is None else ShownReport(report, self._only))
+
 
 async def send_changes(
-    stream: Stream, text: str, inputs: tuple[object, ...], send: SendItem
+    stream: Stream,
+    only: AttributeFilter | None,
+    text: str,
+    inputs: tuple[object, ...],
+    send: SendItem,
 ) -> NoReturn:
     """Send a query's answers, then every change of them. Raises QueryError; RequestInvalid to who does not keep up."""
     committed = _Committed()
-    behind = _Behind(stream, committed)
+    behind = _Behind(stream, only, committed)
     changes: list[Change] = []
     subscription = await trio.to_thread.run_sync(
         lambda: follow(text, behind, changes.append, *inputs, budget=_budget())
@@ -157,9 +199,8 @@ async def send_changes(
             if len(committed.reports) > FOLLOW_BUFFER:
                 raise RequestInvalid("the query is followed more slowly than it changes")
             while committed.reports:
-                report, listener = committed.reports.popleft(), behind.listener
-                assert listener is not None, "a subscription listens"
-                await trio.to_thread.run_sync(listener, report)
+                report = committed.reports.popleft()
+                await trio.to_thread.run_sync(behind.tell, report)
             for change in changes:
                 if change.error is not None:
                     raise change.error

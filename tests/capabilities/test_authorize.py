@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capabilities.authorize import Request, authorize
+from capabilities.authorize import Request, attributes_of, authorize
 from capabilities.budget import Meter
 from capabilities.caveats import Caveats, Resource, Rights, Verb
 from capabilities.errors import TokenInvalid, TokenRefused
 from capabilities.keys import PrivateKey, PublicKey
-from capabilities.patterns import matches
+from capabilities.patterns import AttributeFilter, allows_attribute, matches
 from capabilities.revocation import RevocationSet
 from capabilities.tokens import Token, mint
 from capabilities.verify import (
@@ -117,15 +117,41 @@ def test_a_token_is_used_only_at_its_nodes_and_by_its_agent() -> None:
 
 def test_an_attribute_filter_refuses_what_it_does_not_name() -> None:
     token = narrowed(Caveats(attrs=("person/*", "!person/secret")))
-    assert ask(token, attribute="person/name") == "allowed"
-    assert ask(token, attribute="person/secret") == "attrs"
-    assert ask(token, attribute="order/total") == "attrs"
-    assert ask(token, attribute="person/") == "attrs"
+    assert ask(token, attributes=frozenset({"person/name"})) == "allowed"
+    assert ask(token, attributes=frozenset({"person/secret"})) == "attrs"
+    assert ask(token, attributes=frozenset({"order/total"})) == "attrs"
+    assert ask(token, attributes=frozenset({"person/"})) == "attrs"
     assert ask(token) == "attrs"
     assert ask(token, verb=Verb.MIGRATE, stream="beta") == "allowed"
     only_negative = narrowed(Caveats(attrs=("!person/*",)))
-    assert ask(only_negative, attribute="order/total") == "allowed"
-    assert ask(only_negative, attribute="person/name") == "attrs"
+    assert ask(only_negative, attributes=frozenset({"order/total"})) == "allowed"
+    assert ask(only_negative, attributes=frozenset({"person/name"})) == "attrs"
+
+
+def test_attributes_that_are_named_must_all_be_allowed_by_every_block() -> None:
+    token = narrowed(Caveats(attrs=("person/*",)), Caveats(attrs=("!person/secret", "!person/x")))
+    assert ask(token, attributes=frozenset()) == "allowed"  # what is not named is filtered
+    assert ask(token, attributes=frozenset({"person/name", "person/age"})) == "allowed"
+    refused = request(attributes=frozenset({"person/name", "person/secret"}))
+    message = r"^block 2 forbids read on stream alpha/orders, attribute :person/secret$"
+    with pytest.raises(TokenRefused, match=message):
+        authorize(token, refused, revoked=NOBODY_REVOKED)
+    found = attributes_of(token)
+    assert found is not None
+    assert [found.refusing(name) for name in ("person/name", "person/x", "order/y")] == [None, 2, 1]
+    assert attributes_of(narrowed(Caveats())) is None
+
+
+@given(st.lists(st.sampled_from([("a/*",), ("!a/y",), ("a/x", "b"), ("a/*", "!a/x")]), max_size=3))
+def test_a_filter_allows_what_every_block_allows(blocks: list[tuple[str, ...]]) -> None:
+    found = attributes_of(narrowed(*(Caveats(attrs=patterns) for patterns in blocks)))
+    for name in ("a/x", "a/y", "a/z", "b", "c"):
+        allowed = [allows_attribute(patterns, name) for patterns in blocks]
+        assert (found is None or found.allows(name)) == all(allowed)
+        for patterns in blocks:  # both together allow what both allow
+            assert found is not None
+            both = found & AttributeFilter(((1, patterns),))
+            assert both.allows(name) == (found.allows(name) and allows_attribute(patterns, name))
 
 
 def test_an_old_or_unknown_list_of_revocations_is_refused() -> None:
@@ -141,7 +167,7 @@ def test_a_request_is_for_one_verb_without_a_colon_or_a_gift() -> None:
     for fields in (
         {"verb": Verb(0)},
         {"verb": Verb.READ | Verb.APPEND},
-        {"attribute": ":person/name"},
+        {"attributes": frozenset({":person/name"})},
         {"cost": {Resource.ROWS: -1}},
     ):
         with pytest.raises(ValueError, match=r"verb|colon|negative"):
@@ -391,7 +417,7 @@ def decided(blocks: list[dict[str, Any]], asked: dict[str, Any]) -> bool:
         agent=asked["agent"],
         now_s=asked["now"],
         cost={Resource.ROWS: asked["rows"]},
-        attribute=asked["attribute"],
+        attributes=None if asked["attribute"] is None else frozenset({asked["attribute"]}),
         revocation_age_s=asked["age"],
     )
     return answer == "allowed"

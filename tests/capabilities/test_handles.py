@@ -65,6 +65,10 @@ asked = st.tuples(
 revoked_block = st.integers(0, 2)
 
 
+def named(attribute: str | None) -> frozenset[str] | None:
+    return None if attribute is None else frozenset({attribute})
+
+
 def verified(token: Token) -> VerifiedToken:
     return verify(token.to_bytes(), roots={ROOT.public}, presenter=HOLDER.public)
 
@@ -87,7 +91,7 @@ def test_a_handle_answers_as_if_asked_for_the_first_time(
             at=NODE.public,
             agent=AGENT,
             now_s=now_s,
-            attribute=attribute,
+            attributes=named(attribute),
             cost=cost,
             revocation_age_s=age_s,
         )
@@ -99,7 +103,12 @@ def test_a_handle_answers_as_if_asked_for_the_first_time(
         try:
             answers.append(
                 handle.authorize(
-                    verb, stream, now_s, attribute=attribute, cost=cost, revocation_age_s=age_s
+                    verb,
+                    stream,
+                    now_s,
+                    attributes=named(attribute),
+                    cost=cost,
+                    revocation_age_s=age_s,
                 )
             )
         except TokenRefused as refused:
@@ -164,8 +173,8 @@ def test_a_clock_set_back_ends_what_has_not_begun() -> None:
 def test_what_is_allowed_of_one_attribute_is_not_of_all() -> None:
     caveats = Caveats(exp=100, rights=(Rights(Verb.READ, "**"),), attrs=("shop/*",))
     handle = handle_of(mint(ROOT, HOLDER.public, caveats), RevocationSet())
-    handle.authorize(Verb.READ, "alpha/orders", 1, attribute="shop/price")
-    with pytest.raises(TokenRefused, match="without naming the attribute"):
+    handle.authorize(Verb.READ, "alpha/orders", 1, attributes=frozenset({"shop/price"}))
+    with pytest.raises(TokenRefused, match="of all attributes"):
         handle.authorize(Verb.READ, "alpha/orders", 1)
 
 

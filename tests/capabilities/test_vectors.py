@@ -48,7 +48,7 @@ def answer(vector: dict[str, Any], cache: BlockCache | None) -> tuple[str | None
             at=at,
             agent=None if given["agent"] is None else bytes.fromhex(given["agent"]),
             now_s=given["now"],
-            attribute=given["attribute"],
+            attributes=None if given["attribute"] is None else frozenset({given["attribute"]}),
             cost={Resource(int(which)): amount for which, amount in given["cost"].items()},
             revocation_age_s=given["age"],
         )

@@ -371,7 +371,9 @@ def asked(random: Random, token: VerifiedToken) -> str:
         at=made.NODE.public,
         agent=random.choice((made.AGENT, None)),
         now_s=made.NOW,
-        attribute=random.choice((None, None, "shop/price", "x")),
+        attributes=random.choice(
+            (None, None, frozenset({"shop/price"}), frozenset({"shop/x", "x"}))
+        ),
         cost=random.choice(({}, {}, {Resource.ROWS: 2})),
         revocation_age_s=random.choice((0, 60, None)),
     )
@@ -387,7 +389,7 @@ def asked(random: Random, token: VerifiedToken) -> str:
                 request.verb,
                 request.stream,
                 request.now_s,
-                attribute=request.attribute,
+                attributes=request.attributes,
                 cost=request.cost,
                 revocation_age_s=request.revocation_age_s,
             )
