@@ -74,7 +74,8 @@ def ascending(value: object, what: str) -> dict[int, object]:
         raise TokenInvalid(f"{what} is not a map", why="shape")
     last = -1
     for key in value:
-        if unsigned(key, "a key of a map") <= last:
+        if type(key) is not int or key <= last:
+            unsigned(key, f"a key of {what}")
             raise TokenInvalid(f"the keys of {what} do not ascend", why="encoding")
         last = key
     return value
