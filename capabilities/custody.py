@@ -31,17 +31,18 @@ def hand_on(
 ) -> Token:
     """Return a verified token of this node, bound to another one; all that is left of its budgets goes with it.
 
+    With an epoch, the block is the receipt of an agent's hand-over: the payer is the agent, and the block names it.
     What goes is durable with the payer's state. Raises TokenRefused or TokenInvalid; then nothing went.
     """
     chain = VerifiedChain(token.root, token.blocks)
     check_hop(chain, to, lineage)
+    hop = Caveats(agent=None if epoch is None else payer, state=state, epoch=epoch)
     if not limited(chain):
-        return token.append(signer, to, Caveats(state=state, epoch=epoch), lineage=lineage)
+        return token.append(signer, to, hop, lineage=lineage)
     meter.debit(chain, HOP, payer)
     budget = meter.take(chain, payer)
     try:
-        caveats = Caveats(budget=budget or None, state=state, epoch=epoch)
-        made = token.append(signer, to, caveats, lineage=lineage)
+        made = token.append(signer, to, hop._replace(budget=budget or None), lineage=lineage)
     except CapabilityError:
         meter.give_back(chain, budget, payer)
         meter.refund(chain, HOP, payer)

@@ -7,7 +7,7 @@ Fits:   `tokens` and `verify`.
 
 TOKEN_BYTES_MAX = 16_384
 BLOCK_BYTES_MAX = 2_048
-BLOCKS_MAX = 64  # every hop adds one of about 120 bytes; docs/decisions/0001
+BLOCKS_MAX = 64  # every hop adds one of about 200 bytes; docs/decisions/0001
 RIGHTS_MAX = 32
 KEY_SET_MAX = 64
 PATTERN_BYTES_MAX = 256

@@ -39,7 +39,8 @@ class Terms(NamedTuple):
         """Return what these blocks and a further one with these caveats say."""
         here, conditions, holding, named = self.length, self.conditions, self.holding, self.named
         from_s, until_s, age_max = self.from_s, self.until_s, self.age_max
-        if may_refuse_request(caveats):
+        known = caveats.agent is not None and self.names(caveats.agent) is not None
+        if may_refuse_request(caveats, agent_known=known):
             conditions = (*conditions, (here, caveats))
             if caveats.nbf is not None:
                 from_s = max(from_s, caveats.nbf)
@@ -49,7 +50,7 @@ class Terms(NamedTuple):
                 age_max = caveats.revage if age_max is None else min(age_max, caveats.revage)
         if may_refuse_holder(caveats):
             holding = (*holding, (here, caveats))
-        if caveats.agent is not None and self.names(caveats.agent) is None:
+        if caveats.agent is not None and not known:
             named = (*named, (caveats.agent, here))
         limited = self.limited if caveats.budget is None else self.limited | caveats.budget.keys()
         handed, leaps = self.handed, self.leaps
@@ -69,14 +70,14 @@ class Terms(NamedTuple):
 NO_TERMS = Terms()
 
 
-def may_refuse_request(caveats: Caveats) -> bool:
-    """Return whether a block says anything of what may be done, when, where, by whom."""
+def may_refuse_request(caveats: Caveats, *, agent_known: bool = False) -> bool:
+    """Return whether a block says anything of what may be done, when, where, by whom; what an agent's name says is said once."""
     return not (
         caveats.exp is None
         and caveats.nbf is None
         and caveats.rights is None
         and caveats.at is None
-        and caveats.agent is None
+        and (caveats.agent is None or agent_known)
         and caveats.attrs is None
         and caveats.revage is None
     )

@@ -49,11 +49,12 @@ def show_rows(
     *,
     output: str,
     identity: str = "id",
+    more: Mapping[str, object] | None = None,
 ) -> None:
-    """Print rows: a table for people, or all their fields for programs."""
+    """Print rows: a table for people, or all their fields for programs; `more` stands beside them in a JSON document."""
     match output:
         case "json":
-            echo_json({"$type": kind, "items": list(rows)})
+            echo_json({"$type": kind, "items": list(rows), **(more or {})})
         case "jsonl":
             for row in rows:
                 echo_json(row)

@@ -540,7 +540,8 @@ def _effects_of(place: Standing) -> list[Keyword]:
 def proven_owner(bearer: Bearer, programs: Sequence[bytes]) -> bool:
     """Return whether the agent's owner is who its papers say, and has vouched for all of its code.
 
-    The id names owner, program and home, and one of the tokens has a block for just this id, signed by the owner.
+    The id names owner, program and home, and one of the tokens has a block for just this id, signed by the owner. Nodes
+    sign such blocks, too, when they hand an agent on, for whoever it is: these have an epoch, and vouch for nothing.
     """
     papers = bearer.papers
     if tuple(programs) != (papers.program,) or not papers.home_key:
@@ -549,7 +550,7 @@ def proven_owner(bearer: Bearer, programs: Sequence[bytes]) -> bool:
     if agent_id(owner, papers.program, papers.nonce, home) != bearer.agent:
         return False
     return any(
-        block.caveats.agent == bearer.agent and signer == owner
+        block.caveats.agent == bearer.agent and block.caveats.epoch is None and signer == owner
         for handle in bearer.tokens
         for signer, block in _signed(handle.token)
     )

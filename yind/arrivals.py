@@ -22,7 +22,8 @@ import trio
 from capabilities.caveats import Resource, Verb
 from capabilities.errors import CapabilityError
 from capabilities.handles import Handle
-from capabilities.journey import check_legs
+from capabilities.journey import Receipt, check_legs, given_at
+from capabilities.tokens import Token
 from capabilities.verify import VerifiedChain
 from datomstore.batch import Batch
 from datomstore.value import Map
@@ -43,7 +44,7 @@ from yind.clock import Clock
 from yind.code import CodeLibrary
 from yind.config import AgentLimits
 from yind.departures import ALONE_MAX, RECORD_TABLE, Departures
-from yind.errors import AgentState, HopRefused, YindError
+from yind.errors import AgentState, HopRefused, JourneyForked, YindError
 from yind.journeys import Journeys, Stage
 from yind.limits import (
     AGENT_COUNT_MAX,
@@ -286,8 +287,12 @@ class Arrivals:
         self._tell(channel, offer.agent, handoff.Verified(True))
 
     def _refuse(self, channel: Channel, offer: Offer, error: _Refusal) -> None:
-        self._authority.refuse(offer.agent.hex()[:12], "migrate", self._node, str(error))
-        self._tell(channel, offer.agent, handoff.Verified(False, error.code, str(error)))
+        who, why = offer.agent.hex()[:12], str(error)
+        if isinstance(error, JourneyForked):
+            self._authority.forked(error.receipt, who, self._node, why)
+        else:
+            self._authority.refuse(who, "migrate", self._node, why)
+        self._tell(channel, offer.agent, handoff.Verified(False, error.code, why))
 
     def _fail(self, channel: Channel, offer: Offer, error: Exception) -> None:
         """End an offer at which this node itself failed: what somebody sends does not end the node."""
@@ -321,8 +326,11 @@ class Arrivals:
             self._authority.handle_own(token, offer.agent, ancestors) for token in offer.tokens
         ]
         _check_receipts(offer, tokens)
-        for handle in tokens:
+        before = self._agents.get(offer.agent)
+        for data, handle in zip(offer.tokens, tokens, strict=True):
             self._check_given(channel, offer, handle.token)
+            if before is not None:
+                self._check_way(before, handle.token, data)
         self._authority.allow(tokens, Verb.MIGRATE, self._node, who=offer.agent.hex()[:12])
         self._journeys.mark(offer.agent, offer.epoch, Stage.VERIFIED)
         memory_max = min([self._limits.memory_max, *_memory_of(tokens)])
@@ -336,6 +344,28 @@ class Arrivals:
             raise HopRefused(
                 "a token was handed on by another node than the one that offers the agent"
             )
+
+    def _check_way(self, agent: Agent, token: VerifiedChain, data: bytes) -> None:
+        """Return if an agent that was here before went on as this node gave it away. Raises JourneyForked.
+
+        The block with which this node did so covers all before it, so who shows it tells no other way up to there.
+        """
+        index = given_at(token, agent.record.id, agent.record.epoch + 1)
+        if index is not None:
+            giver = self._authority.origin_of(token.blocks[index - 1].key)
+            if giver != self._authority.origin:
+                raise self._forked(agent, Token.from_bytes(data), index)
+
+    def _forked(self, agent: Agent, token: Token, index: int) -> JourneyForked:
+        """Return the refusal of an agent that did not go on from here, with the receipt that proves it."""
+        offered = [Receipt.of(token, token.blocks[at - 1].key, at) for at in range(1, index + 1)]
+        receipt = self._authority.contradicted(agent.text_id, offered) or offered[-1]
+        given = f"{receipt.giver.text} gave epoch {receipt.leg.epoch}"
+        if receipt is offered[-1]:
+            why = f"{given}, which was this node's to give"
+        else:
+            why = f"{given} to this node, and to {receipt.leg.taker.text}"
+        return JourneyForked(f"there are two of agent {agent.text_id}: {why}", receipt)
 
     def _check_room(self, offer: Offer) -> None:
         """Return if the agent can be here, and there is room for it. Raises AgentState or HopRefused."""
@@ -410,9 +440,9 @@ def _check_receipts(offer: Offer, tokens: list[Handle]) -> None:
     """Return if the blocks that brought the tokens here say that just this was given away. Raises HopRefused."""
     for handle in tokens:
         given = handle.token.blocks[-1].caveats
-        if (given.state, given.epoch) != (offer.digest, offer.epoch):
+        if (given.agent, given.state, given.epoch) != (offer.agent, offer.digest, offer.epoch):
             raise HopRefused(
-                "a token was handed on with another state of the agent, or at another epoch"
+                "a token was handed on for another agent, with another state of it, or at another epoch"
             )
 
 

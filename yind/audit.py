@@ -19,6 +19,7 @@ from contextvars import ContextVar
 from typing import NamedTuple
 
 from datomstore.batch import Batch
+from datomstore.datalog import q
 from datomstore.streams import Stream
 from datomstore.value import Keyword
 from yind.limits import TURNED_AWAY_EACH_MS, TURNED_AWAY_SOURCES_MAX
@@ -26,6 +27,11 @@ from yind.limits import TURNED_AWAY_EACH_MS, TURNED_AWAY_SOURCES_MAX
 _WHO, _VERB, _RESOURCE = Keyword("audit/who"), Keyword("audit/verb"), Keyword("audit/resource")
 _ALLOWED, _AT, _NODE = Keyword("audit/allowed"), Keyword("audit/at-ms"), Keyword("audit/node")
 _EFFECT, _REASON, _BLOCK = Keyword("audit/effect"), Keyword("audit/reason"), Keyword("audit/block")
+
+RECEIPTS = """
+[:find ?from ?receipt :in $ ?who
+ :where [?e :audit/who ?who] [?e :audit/allowed true] [?e :audit/receipt ?receipt] [?e :audit/from ?from]]
+"""
 
 
 class Decision(NamedTuple):
@@ -115,6 +121,10 @@ class Audit:
             Decision(source, "connect", self._node, False, why, None, now_ms, "handshake")
         )
         return True
+
+    def receipts(self, who: str) -> list[tuple[str, bytes]]:
+        """Return who gave an agent to this node, and the receipts, as far as they are durable."""
+        return sorted(q(RECEIPTS, self._stream.db(), who))
 
     def release(self, decisions: list[Decision]) -> None:
         """Let waiting decisions go with the next transaction, or the one that is being written. Any thread may."""

@@ -20,7 +20,7 @@ from capabilities.caveats import Caveats, Resource, Verb
 from capabilities.custody import hand_on, take_back
 from capabilities.errors import CapabilityError, TokenRefused
 from capabilities.handles import FREE, Handle
-from capabilities.journey import Receipt
+from capabilities.journey import Leg, Receipt
 from capabilities.keys import PrivateKey, PublicKey
 from capabilities.limits import REVOCATION_SKEW_S
 from capabilities.lineage import NO_LINEAGE
@@ -52,6 +52,8 @@ METER_TABLE = "meter"  # block id -> its account
 
 _FROM, _TO, _RECEIPT = Keyword("audit/from"), Keyword("audit/to"), Keyword("audit/receipt")
 _EPOCH, _STATE = Keyword("audit/epoch"), Keyword("audit/state")
+
+Facts = tuple[tuple[Keyword, object], ...]  # further ones of a decision
 
 
 class Paid(NamedTuple):
@@ -560,9 +562,10 @@ class Authority:
 
     # -- audit --
 
-    def refuse(self, who: str, verb: str, resource: str, reason: str) -> None:
+    def refuse(self, who: str, verb: str, resource: str, reason: str, more: Facts = ()) -> None:
         """Note a refusal that was decided elsewhere, such as a token that did not verify."""
-        self.audit.note(Decision(who, verb, resource, False, reason, None, self._clock.now_ms()))
+        now_ms = self._clock.now_ms()
+        self.audit.note(Decision(who, verb, resource, False, reason, None, now_ms, more=more))
 
     def _token(self, data: bytes) -> Token:
         """Return a token whose bytes this node has verified, or made."""
@@ -575,16 +578,24 @@ class Authority:
     def arrival(self, data: bytes, token: VerifiedChain, who: str, node: str) -> None:
         """Note who gave this node an agent, at which epoch and in which state, with the block that was signed as proof."""
         giver, last = token.blocks[-2].key, token.blocks[-1]
-        facts = (
-            (_FROM, giver.text),
-            (_TO, last.key.text),
-            (_EPOCH, last.caveats.epoch),
-            (_STATE, last.caveats.state),
-            (_RECEIPT, Receipt.bytes_of(self._token(data))),
-        )
-        more = tuple(fact for fact in facts if fact[1] is not None)
+        leg = Leg(last.caveats.agent, last.key, last.caveats.epoch, last.caveats.state)
+        more = _facts_of(giver, leg, Receipt.bytes_of(self._token(data)))
         now_ms = self._clock.now_ms()
         self.audit.note(Decision(who, "arrive", node, True, "", last.id, now_ms, more=more))
+
+    def forked(self, receipt: Receipt, who: str, node: str, reason: str) -> None:
+        """Note that an agent is offered that went another way than the one this node has had, with the block that proves it."""
+        more = _facts_of(receipt.giver, receipt.leg, receipt.to_bytes())
+        self.refuse(who, "migrate", node, reason, more)
+
+    def contradicted(self, who: str, offered: list[Receipt]) -> Receipt | None:
+        """Return one of the receipts of an agent that is offered that one of its arrivals here contradicts, if any does."""
+        for giver, data in self.audit.receipts(who):
+            had = Receipt.from_bytes(data, PublicKey.parse(giver))
+            for receipt in offered:
+                if receipt.contradicts(had, self._lineage):
+                    return receipt
+        return None
 
     def accept(self, who: str, verb: str, resource: str, reason: str) -> None:
         """Note what was allowed for another reason than a token, such as a ticket."""
@@ -621,6 +632,18 @@ class Authority:
     def write_revocations(self, batch: Batch) -> None:
         """Make the list of revocations durable."""
         batch.put(TABLE, REVOCATIONS, self.revoked.encode())
+
+
+def _facts_of(giver: PublicKey, leg: Leg, receipt: bytes) -> Facts:
+    """Return what the audit stream says of a hand-over."""
+    facts = (
+        (_FROM, giver.text),
+        (_TO, leg.taker.text),
+        (_EPOCH, leg.epoch),
+        (_STATE, leg.state),
+        (_RECEIPT, receipt),
+    )
+    return tuple(fact for fact in facts if fact[1] is not None)
 
 
 _WORDS = {int(verb): (verb.name or "").lower() for verb in Verb}

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from capabilities.journey import Receipt
 from datomstore.value import Map
 
 
@@ -100,3 +101,13 @@ class AdmissionRefused(HopRefused):
 
     def __init__(self, message: str, data: Map) -> None:
         super().__init__(message, refusal=self.code, data=data)
+
+
+class JourneyForked(HopRefused):
+    """The agent that is offered went another way than the one this node has had: there are two of it."""
+
+    code = "hop/forked"
+
+    def __init__(self, message: str, receipt: Receipt) -> None:
+        super().__init__(message, refusal=self.code)
+        self.receipt = receipt  # of the hand-over that cannot have been

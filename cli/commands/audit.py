@@ -291,6 +291,65 @@ def verify(ctx: click.Context, nodes: str, output: str, as_json: bool) -> int:
     return Exit.OK
 
 
+# -- receipts --
+
+
+@audit.command()
+@click.option("--nodes", default="all", show_default=True, metavar="A,B", help="These nodes.")
+@click.option("--agent", "who", default="", metavar="ID", help="Of agents whose id begins so.")
+@output_option
+@click.pass_context
+def contradictions(ctx: click.Context, nodes: str, who: str, output: str, as_json: bool) -> int:
+    """Find what nodes have signed of agents' journeys that cannot all be true: who gave an agent away twice, or an old image.
+
+    The receipts of all arrivals are asked of all nodes, verified here, and compared. The exit code is 1 when something was found. A node
+    that does not answer is named; what only its audit stream has cannot be found.
+    """
+    from cli.contradictions import Names, contradictions, excused, gathered
+
+    cluster = cluster_of(ctx)
+    names = Names.of(cluster)
+    found = gathered(cluster, _nodes(cluster, nodes), names, who[:WHO_DIGITS])
+    said = found.forged + contradictions(found.shown, names)
+    if said:
+        said = excused(cluster, said, names)
+    rows = [one.row(names) for one in said]
+    more = {"receipts": len(found.shown), "missed": found.missed}
+    form = "json" if as_json else output
+    show_rows(
+        "audit.contradictions", rows, CONTRADICTIONS, output=form, identity="agent", more=more
+    )
+    for name, why in found.missed.items():
+        note(f"{name} was not asked: {why}")
+    note(f"{len(found.shown)} receipts compared")
+    return Exit.FAILURE if any(one.counts for one in said) else Exit.OK
+
+
+WHO_DIGITS = 12  # of an agent's id in an audit stream
+
+CONTRADICTIONS = [
+    Column("agent", "AGENT"),
+    Column("epoch", "EPOCH", right=True),
+    Column("kind", "WHAT"),
+    Column("dishonest", "DISHONEST", form=lambda value: " or ".join(_texts(value))),
+    Column("first", "FIRST", form=lambda value: _shown_text(value)),
+    Column("second", "SECOND", form=lambda value: _shown_text(value)),
+    Column("excuse", "EXCUSE"),
+]
+
+
+def _texts(value: object) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, list) else []
+
+
+def _shown_text(value: object) -> str:
+    """Return whom an agent was given to, and where and when that arrived."""
+    if not isinstance(value, Mapping):
+        return ""
+    arrived = "" if value["taken"] else f", refused at {value['node']}"
+    return f"to {value['to']} {_time(value['at_ms'])}{arrived}"
+
+
 def _time(value: object) -> str:
     return datetime.fromtimestamp(int(str(value)) / 1000, tz=UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[
         :-3

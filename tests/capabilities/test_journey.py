@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from capabilities.canonical import decode, encode, tuple_of
 from capabilities.caveats import Caveats, Rights, Verb
 from capabilities.errors import TokenInvalid, TokenRefused
-from capabilities.journey import Receipt, check_legs
+from capabilities.journey import Receipt, check_legs, given_at
 from capabilities.keys import PrivateKey
 from capabilities.tokens import Token, mint
 from capabilities.verify import VerifiedChain, verify_chain
@@ -47,7 +47,7 @@ def epochs(token: Token, agent: bytes) -> list[tuple[int, int]]:
     """Return index and epoch of the hand-overs of an agent, found the plain way."""
     blocks = token.blocks
     start = next((i for i, block in enumerate(blocks) if block.caveats.agent == agent), len(blocks))
-    found = [(i, block.caveats.epoch) for i, block in enumerate(blocks) if i > start]
+    found = [(i, block.caveats.epoch) for i, block in enumerate(blocks) if i >= start]
     return [(index, epoch) for index, epoch in found if epoch is not None]
 
 
@@ -102,7 +102,7 @@ def test_two_receipts_for_one_epoch_prove_that_the_giver_lied() -> None:
     first = Receipt.of(hop(GIVEN, X, Y, 1), X.public)
     again = Receipt.from_bytes(first.to_bytes(), X.public)
     assert again == first
-    assert first.leg == (Y.public, 1, STATES[0])
+    assert first.leg == (None, Y.public, 1, STATES[0])
     assert not first.contradicts(again)
     assert first.contradicts(Receipt.of(hop(GIVEN, X, Z, 1), X.public))
     assert first.contradicts(Receipt.of(hop(GIVEN, X, Y, 1, 5), X.public))
@@ -111,6 +111,33 @@ def test_two_receipts_for_one_epoch_prove_that_the_giver_lied() -> None:
     assert not plain.contradicts(Receipt.of(GIVEN.append(X, Z.public, Caveats()), X.public))
     later = hop(hop(GIVEN, X, Y, 1), Y, Z, 2)
     assert not first.contradicts(Receipt.of(later, Y.public))
+
+
+def test_with_which_token_an_agent_was_given_away_makes_no_difference() -> None:
+    named, other = Caveats(agent=AGENT, epoch=1), Caveats(agent=b"b" * 32, epoch=1)
+    first = Receipt.of(GIVEN.append(X, Y.public, named), X.public)
+    later = GIVEN.append(X, X.public, Caveats())  # a block for itself
+    granted = mint(ROOT, X.public, Caveats(exp=9, rights=(Rights(Verb.READ, "**"),)))
+    for token in (later, granted):
+        assert first.contradicts(Receipt.of(token.append(X, Z.public, named), X.public))
+        assert not first.contradicts(Receipt.of(token.append(X, Y.public, named), X.public))
+        assert not first.contradicts(Receipt.of(token.append(X, Z.public, other), X.public))
+        plain = token.append(X, Z.public, Caveats(epoch=1))  # which nobody takes an agent for
+        assert not first.contradicts(Receipt.of(plain, X.public))
+    bare = granted.append(X, Y.public, named)
+    assert epochs(bare, AGENT) == [(1, 1)]
+    check_legs(chain(hop(bare, Y, Z, 2)), AGENT, 2)
+    assert refused_block(hop(bare, Y, Z, 3), 3) == 2
+    assert Receipt.of(hop(bare, Y, Z, 2), X.public, 1) == Receipt.of(bare, X.public)
+
+
+def test_a_chain_tells_which_block_gave_an_epoch_away() -> None:
+    way = chain(THERE_AND_BACK)
+    assert [given_at(way, AGENT, epoch) for epoch in range(5)] == [None, 2, 3, 4, None]
+    granted = chain(mint(ROOT, Y.public, Caveats(exp=9, rights=(), epoch=1)))
+    assert given_at(granted, AGENT, 1) is None  # nobody on the way signed it
+    child = chain(hop(hop(GIVEN, X, Y, 7).append(Y, Y.public, Caveats(agent=b"c" * 32)), Y, Z, 1))
+    assert given_at(child, b"c" * 32, 7) is None  # of its parent
 
 
 def test_nobody_makes_a_receipt_for_another_node() -> None:

@@ -69,7 +69,7 @@ def said(blocks: tuple[Block, ...]) -> Terms:
         until_s=min(one.exp for one in caveats if one.exp is not None),
         age_max=min((one.revage for one in caveats if one.revage is not None), default=None),
         limited=frozenset(which for one in caveats for which in one.budget or {}),
-        conditions=tuple((i, one) for i, one in enumerate(caveats) if _says(one, REQUEST)),
+        conditions=tuple((i, one) for i, one in enumerate(caveats) if _is_new(one, caveats[:i])),
         holding=tuple((i, one) for i, one in enumerate(caveats) if _says(one, HOLDER)),
         named=tuple((name, i) for at, (i, name) in enumerate(agents) if name not in names[:at]),
         handed=handed[-1] if handed else None,  # type: ignore[arg-type]
@@ -79,6 +79,12 @@ def said(blocks: tuple[Block, ...]) -> Terms:
             if handed[at + 1][1] != handed[at][1] + 1
         ),
     )
+
+
+def _is_new(caveats: Caveats, before: list[Caveats]) -> bool:
+    """Return whether a block has anything for a request; an agent's name once more is nothing."""
+    again = any(caveats.agent == one.agent for one in before)
+    return _says(caveats, REQUEST - {"agent"} if again else REQUEST)
 
 
 def _says(caveats: Caveats, names: set[str]) -> bool:
@@ -103,6 +109,13 @@ def test_a_token_that_grows_is_verified_to_the_same_chain_as_at_once(more: list[
         token = token.append(KEY, KEY.public, caveats)
         grown = verify_chain(token.to_bytes(), roots={KEY.public}, cache=cache)
         assert grown == verify_chain(token.to_bytes(), roots={KEY.public})
+
+
+def test_an_agent_that_is_named_with_each_hop_is_asked_for_once() -> None:
+    terms = NO_TERMS.extended(SAMPLES["agent"])
+    assert terms.extended(Caveats(agent=b"a" * 32, epoch=1)).conditions == terms.conditions
+    for other in (Caveats(agent=b"b" * 32), Caveats(agent=b"a" * 32, exp=1)):
+        assert terms.extended(other).conditions == (*terms.conditions, (1, other))
 
 
 @pytest.mark.parametrize("name", Caveats._fields)

@@ -146,7 +146,11 @@ class Dishonest:
         body = sealed(changes.get("image", image), offer.programs, luggage)
         digest = continuation.digest_of(body)
         epoch = changes.get("epoch", offer.epoch + 1)
-        hop = Caveats(epoch=changes.get("signed_epoch", epoch), state=changes.get("state", digest))
+        hop = Caveats(
+            agent=offer.agent,
+            epoch=changes.get("signed_epoch", epoch),
+            state=changes.get("state", digest),
+        )
         hop = hop._replace(**changes.get("caveats", {}))
         tokens = changes.get("tokens") or tuple(
             Token.from_bytes(data).append(self.key, self.key_of(name), hop).to_bytes()

@@ -8,13 +8,18 @@ import pytest
 import trio
 from fleet import Fleet, fleet
 
-from capabilities.caveats import Verb
+from capabilities.caveats import Caveats, Rights, Verb
+from capabilities.handles import Handle
+from capabilities.keys import PrivateKey
+from capabilities.revocation import RevocationSet
+from capabilities.tokens import agent_id, mint
+from capabilities.verify import verify
 from datomstore.value import Keyword, Map
 from protocol.client import RemoteError
 from yang.compile import compile_source
 from yang.errors import Source
 from yang.session import Session, Unit
-from yind.admission import Bearer, read_policies
+from yind.admission import Bearer, proven_owner, read_policies
 from yind.config import AdmissionLimits
 from yind.errors import ConfigError
 
@@ -268,6 +273,22 @@ async def test_an_owner_is_one_that_has_signed_for_the_agent(tmp_path: Path) -> 
         known = nodes.nodes["beta"].admission
         shape = known._shape(_bearer(nodes, b"x" * 32), ())
         assert shape[1] is None, "papers alone prove nothing"
+
+
+def test_who_hands_an_agent_on_does_not_vouch_for_it() -> None:
+    root, node, other = PrivateKey.generate(), PrivateKey.generate(), PrivateKey.generate()
+    papers = Papers(node.public.bytes)
+    agent = agent_id(node.public, papers.program, papers.nonce, node.public)
+    token = mint(root, node.public, Caveats(exp=9, rights=(Rights(Verb.READ, "**"),)))
+
+    def proven(**hop: int) -> bool:
+        given = token.append(node, other.public, Caveats(agent=agent, **hop))
+        chain = verify(given.to_bytes(), roots={root.public}, presenter=other.public)
+        handle = Handle(chain, at=other.public, agent=agent, revoked=RevocationSet())
+        return proven_owner(Bearer(agent, papers, [handle], node.public), [papers.program])
+
+    assert proven()
+    assert not proven(epoch=1)
 
 
 class Papers:

@@ -258,7 +258,7 @@ async def test_a_copy_for_a_third_node_is_proven_by_what_both_write_down(tmp_pat
             assert (who, epoch, giver) == (offer.agent.hex()[:12], 2, mallory.key.public.text)
             receipts.append(Receipt.from_bytes(receipt, PublicKey.parse(giver)))
         assert receipts[0].contradicts(receipts[1])
-        assert {receipt.leg[0] for receipt in receipts} == {
+        assert {receipt.leg.taker for receipt in receipts} == {
             mallory.key_of("beta"),
             mallory.key_of("gamma"),
         }
@@ -282,11 +282,22 @@ async def test_a_host_does_not_tell_another_way_than_the_agent_went(tmp_path: Pa
             assert isinstance(answer, Refuse), tokens
         detour = token.append(mallory.key, mallory.key.public, Caveats(epoch=7, state=b"s" * 32))
         detour = detour.append(
-            mallory.key, mallory.key_of("beta"), Caveats(epoch=2, state=good.digest)
+            mallory.key,
+            mallory.key_of("beta"),
+            Caveats(agent=offer.agent, epoch=2, state=good.digest),
         )
         answer = await mallory.offers("beta", replace(good, tokens=(detour.to_bytes(),)))
         assert isinstance(answer, Refuse)
         assert "hands over epoch" in answer.reason
+
+
+async def test_an_agent_comes_with_a_receipt_that_names_it(tmp_path: Path) -> None:
+    async with besieged(tmp_path, "alpha", "beta") as (nodes, mallory):
+        offer = await visited(nodes, mallory, VISIT, nodes.token())
+        unnamed = mallory.hand_on(offer, "beta", caveats={"agent": None})
+        answer = await mallory.offers("beta", unnamed)
+        assert isinstance(answer, Refuse)
+        assert "for another agent" in answer.reason
 
 
 async def test_who_offers_an_agent_is_who_signed_for_it(tmp_path: Path) -> None:
@@ -294,7 +305,7 @@ async def test_who_offers_an_agent_is_who_signed_for_it(tmp_path: Path) -> None:
         offer = await visited(nodes, mallory, VISIT, nodes.token())
         good = mallory.hand_on(offer, "beta")
         alpha = load_private(nodes.cluster.node_folder("alpha") / "node.key")
-        hop = Caveats(epoch=2, state=good.digest)
+        hop = Caveats(agent=offer.agent, epoch=2, state=good.digest)
         given = Token.from_bytes(nodes.delegate(nodes.token(), "alpha", offer.agent))
         by_alpha = given.append(alpha, mallory.key_of("beta"), hop)  # but it is mallory who offers
         answer = await mallory.offers("beta", replace(good, tokens=(by_alpha.to_bytes(),)))
