@@ -76,9 +76,9 @@ class Revocations(Protocol):
 def attributes_of(token: VerifiedChain) -> AttributeFilter | None:
     """Return which attributes all blocks of a token allow; None for all."""
     blocks = tuple(
-        (index, block.caveats.attrs)
-        for index, block in enumerate(token.blocks)
-        if block.caveats.attrs is not None
+        (index, caveats.attrs)
+        for index, caveats in token.terms.conditions
+        if caveats.attrs is not None
     )
     return AttributeFilter(blocks) if blocks else None
 
