@@ -41,6 +41,7 @@ class SecureStream(trio.abc.Stream):
         self._secure = SecureBytes(context, server_side=server_side, server_name=server_name)
         self._heard = trio.lowlevel.ParkingLot()  # a writer that needs bytes of the peer
         self._broken = False
+        self._waits = True  # before the next bytes are read
 
     @property
     def certificate(self) -> bytes | None:
@@ -138,14 +139,19 @@ class SecureStream(trio.abc.Stream):
             raise trio.BrokenResourceError from error
 
     async def _receive_below(self) -> bytes | bytearray:
-        """Return what has come; from a socket without the layers that are between it and this task."""
+        """Return what has come; from a socket without the layers that are between it and this task.
+
+        What came while the last bytes were dealt with is read without a turn of the event loop, but not twice in a row.
+        """
         if self._descriptor is None:
             return await self._below.receive_some(RECEIVE_BYTES)
         while True:
-            await trio.lowlevel.wait_readable(self._descriptor)
+            if self._waits:
+                await trio.lowlevel.wait_readable(self._descriptor)
+            self._waits = not self._waits
             try:
                 return os.read(self._descriptor, RECEIVE_BYTES)
-            except BlockingIOError:  # somebody woke us for nothing
+            except BlockingIOError:
                 continue
             except OSError as error:
                 raise trio.BrokenResourceError(f"the connection broke: {error}") from error

@@ -138,7 +138,7 @@ class Channel:
         self._frames_bytes = 0
         self._writing = False
         self._handing_over = False  # the reader sends what answers the messages that came together
-        self._unsent = False  # something that `push` has left
+        self._unsent = False  # something that `_write_now` could not write
         self._silent_since: float | None = None  # while bytes of the peer are waited for
         self._pong: int | None = None  # of the last Ping that was not answered yet
         self._something_to_write = trio.lowlevel.ParkingLot()
@@ -196,29 +196,37 @@ class Channel:
 
     def send_nowait(self, message: Message) -> None:
         """Leave a message with the writer, room or none: for what is few and small. Raises as `send`."""
+        self._leave(message)
+        if not self._handing_over:
+            self._something_to_write.unpark()
+
+    def _leave(self, message: Message) -> None:
         # Closed before it is ended: a goodbye has been said, by us or in what is being read.
         if self._ended.is_set() or self._connection.state is State.CLOSED:
             raise Unreachable(self.closed_reason or "the connection ended")
         frame = self._connection.send(message)
         self._frames.append(frame)
         self._frames_bytes += len(frame)
-        if not self._handing_over:
-            self._something_to_write.unpark()
 
-    def push(self) -> None:
-        """Write what has been left so far at once, as far as the socket takes it: for what somebody waits for.
+    def push(self, message: Message) -> None:
+        """Leave a message, and write at once what has been left so far: for what somebody waits for. Raises as `send`.
 
-        Without it, what is sent in one turn of the event loop is one write in the next. Never raises: a connection that
-        breaks now is found broken by who reads.
+        With `send`, what is left in one turn of the event loop is one write in the next. A connection that breaks now is
+        found broken by who reads.
         """
-        if self._writing or self._handing_over or self._unsent or not self._frames:
+        self._leave(message)
+        if not self._handing_over:
+            self._write_now()
+
+    def _write_now(self) -> None:
+        """Write what has been left so far, as far as the socket takes it; the writer writes the rest."""
+        if self._writing or self._unsent or not self._frames:
             return
-        if not isinstance(self._stream, SecureStream) or self._frames_bytes > RECEIVE_BYTES:
-            return
-        try:
-            self._unsent = not self._stream.send_now(self._taken())
-        except trio.BrokenResourceError as error:
-            self._end(f"the connection broke: {error.__cause__}")
+        if isinstance(self._stream, SecureStream) and self._frames_bytes <= RECEIVE_BYTES:
+            try:
+                self._unsent = not self._stream.send_now(self._taken())
+            except trio.BrokenResourceError as error:
+                self._end(f"the connection broke: {error.__cause__}")
         self._wake_writer()
         if self._room:
             self._room.unpark_all()
@@ -330,8 +338,7 @@ class Channel:
             else:
                 self._wake_writer()
                 await self._take(message)
-        self.push()
-        self._wake_writer()
+        self._write_now()
 
     def _hand_over(self, message: HandOff) -> None:
         self._handing_over = True

@@ -220,8 +220,9 @@ class Arrivals:
         self._agents.submit(lambda batch: None, _raise)
 
     def _answer(self, channel: Channel, message: HandOff) -> None:
+        send = channel.push if len(self._guests) < ALONE_MAX else channel.send_nowait
         with suppress(Unreachable):  # the source is gone; it asks again
-            channel.send_nowait(message)
+            send(message)
 
     def _start(self, agent_id: bytes) -> None:
         agent = self._agents.get(agent_id)
@@ -411,8 +412,6 @@ class Arrivals:
                 raise error  # the node cannot keep what it promises, and stops
             self._journeys.mark(record.agent, record.epoch, Stage.OWNED)
             self._tell(channel, record.agent, handoff.Persisted(record))
-            if len(self._guests) < ALONE_MAX:
-                channel.push()
 
         if isinstance(record, handoff.Owned):
             self._agents.submit_frozen(self._taken(record), stage, done)

@@ -237,7 +237,6 @@ class Departures:
         agent.become(State.WAITING, self._clock.now_ms(), f"travelling to {target}")
         departure = Departure(agent, target, offer, source, began)
         self._begin(departure, actions)
-        self._push(departure)
         await departure.over.wait()
         if departure.refusal is not None:
             refusal = departure.refusal
@@ -352,7 +351,6 @@ class Departures:
             if isinstance(record, handoff.Given):
                 self._journeys.mark(record.agent, record.epoch, Stage.GIVEN)
             self._tell(departure, handoff.Persisted(record))
-            self._push(departure)
 
         # Nobody waits for Gone: a node that forgets it asks again, and hears the same.
         gone, given = isinstance(record, handoff.Gone), isinstance(record, handoff.Given)
@@ -396,25 +394,22 @@ class Departures:
         )
 
     def _send(self, departure: Departure, message: HandOff) -> None:
-        """Leave a message with the connection; where there is none, or no room, with a task that waits for it."""
+        """Leave a message with the connection; where there is none, or no room, with a task that waits for it.
+
+        It is written at once; in a crowd, what leaves in one turn of the event loop leaves together.
+        """
         channel = self._peers.open_channel(departure.target)
         if channel is not None and channel.has_room and not departure.unsent:
+            alone = len(self._under_way) <= ALONE_MAX
             with suppress(ProtocolError):  # it ends just now; the target is asked again
-                channel.send_nowait(message)
+                (channel.push if alone else channel.send_nowait)(message)
         else:
             departure.unsent.append(message)
             if len(departure.unsent) == 1:
                 assert self._nursery is not None, "`start` gives the nursery"
                 self._nursery.start_soon(self._send_later, departure)
-        if isinstance(message, Offer):  # the target checks it while this node writes
-            self._push(departure)
+        if isinstance(message, Offer):
             self._journeys.mark(message.agent, message.epoch, Stage.OFFERED)
-
-    def _push(self, departure: Departure) -> None:
-        """Have what was sent written at once; in a crowd, what leaves in one turn of the event loop leaves together."""
-        channel = self._peers.open_channel(departure.target)
-        if channel is not None and len(self._under_way) <= ALONE_MAX:
-            channel.push()
 
     async def _send_later(self, departure: Departure) -> None:
         """Send what is unsent, in its order, or nothing of it."""

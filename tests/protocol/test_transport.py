@@ -639,9 +639,7 @@ async def test_a_pushed_message_arrives_and_so_does_what_follows_it() -> None:
     sent = [Go(b"a" * 32, epoch, bytes(16)) for epoch in range(100)]
     async with node(handler) as address, connected(address) as channel:
         for message in sent:
-            channel.send_nowait(message)
-            if message.epoch % 3:
-                channel.push()
+            (channel.push if message.epoch % 3 else channel.send_nowait)(message)
         assert await channel.request("echo") == Map()
         assert handler.messages == sent
 
@@ -651,6 +649,5 @@ async def test_pushing_more_than_the_peer_takes_loses_nothing() -> None:
     body = Map({"data": bytes(60_000)})
     async with node(handler) as address, connected(address) as channel:
         for number in range(100):  # answers that nobody asked for: the node reads them and goes on
-            channel.send_nowait(Reply(number, True, body))
-            channel.push()
+            channel.push(Reply(number, True, body))
         assert await channel.request("echo") == Map()

@@ -33,11 +33,8 @@ class Ahead(System):
 class Gone:
     """A channel that has ended."""
 
-    def send_nowait(self, message: HandOff) -> None:
+    def push(self, message: HandOff) -> None:
         raise Unreachable("gone")
-
-    def push(self) -> None:
-        pass
 
 
 def forgotten_by(node: Node, ahead_ms: int) -> int:
