@@ -31,6 +31,7 @@ cdef class Held:
     cdef dict sets  # entity -> value -> live row, cardinality many
     cdef IdMap owners  # unique value -> entity
     cdef object base, asked, asked_values
+    cdef int64_t fresh_from  # entities from here on, below transactions, are none of the base
     cdef Py_ssize_t misses
     cdef int64_t size  # facts of the base, -1 until it is asked for
 
@@ -51,6 +52,7 @@ cdef class Held:
         self.taken = None
         self.one, self.sets, self.owners = IdMap(), {}, IdMap()
         self.base = base
+        self.fresh_from = 0 if base is None else base.next_entity
         self.asked, self.asked_values = set(), set()
         self.misses = 0
         self.size = -1
@@ -139,7 +141,7 @@ cdef class Held:
 
     cdef bint unasked(self, int64_t e) except -1:
         """Read an entity's facts of the base on first use; return whether there was something to ask."""
-        if e in self.asked or not self.base.may_know(e):
+        if self.fresh_from <= e < TX_BASE or e in self.asked:
             return False
         if not self.read_all_if_often():
             self.asked.add(e)

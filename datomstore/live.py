@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from datomstore.datom import TX_BASE
 from datomstore.schema import PYTHON_TYPES, Attribute
 from datomstore.value import Char, Keyword, Symbol
 
@@ -26,17 +25,13 @@ _SCALARS = frozenset({str, int, float, bool, bytes, Keyword, Symbol, Char})
 
 
 class Base:
-    """The facts that were there before the writer: a database, and the entities it may know."""
+    """The facts that were there before the writer: a database, and from where on entities are new to it."""
 
     __slots__ = ("database", "next_entity")
 
     def __init__(self, database: Database, next_entity: int) -> None:
         self.database = database
-        self.next_entity = next_entity
-
-    def may_know(self, e: int) -> bool:
-        """Return whether the entity can have facts in the base."""
-        return e < self.next_entity or e >= TX_BASE
+        self.next_entity = next_entity  # but for transactions, which are entities above all others
 
 
 def scalars_of(attribute: Attribute) -> frozenset[type]:
