@@ -1,6 +1,8 @@
-"""Types of the fields of messages (`_shapes.pyx`)."""
+"""Types of the fields of frozen classes (`_shapes.pyx`)."""
 
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 class Form:
     """What a field may be: of a type, and so large, or so long; of a tuple, what each member is."""
@@ -20,3 +22,6 @@ class Shape:
         """Return what the fields of a message are. Raises ValueError that names one that is wrong."""
     def message(self, values: tuple[object, ...], /) -> Any:
         """Return the message of these values, more than which may follow. Raises ValueError."""
+
+def replace(value: T, /, **changes: Any) -> T:
+    """Return the same value of a frozen dataclass with slots, but for some fields. Raises TypeError for others."""

@@ -1,9 +1,9 @@
 # cython: language_level=3, boundscheck=False
-# The fields of a message, checked and carried over in one walk: what `messages` declares.
+# The fields of frozen classes: checked and carried over in one walk, or some of them replaced.
 #
-# Is:     `Form`, what one field may be, and `Shape`, the forms of a message's fields.
+# Is:     `Form`, what one field may be, `Shape`, the forms of a message's fields, and `replace`.
 # Is not: which messages there are, or their bytes (`messages`).
-# Fits:   `messages` has a Shape for each type, and makes faults of what is wrong.
+# Fits:   `messages` has a Shape for each type, and makes faults of what is wrong; `handoff` steps from value to value.
 
 from itertools import repeat
 
@@ -68,3 +68,14 @@ cdef class Shape:
         for i in range(len(self.names)):
             PyObject_GenericSetAttr(made, self.names[i], values[i])  # frozen, but nobody has it yet
         return made
+
+
+def replace(value, /, **changes):
+    kind = type(value)
+    made = kind.__new__(kind)
+    for name in kind.__slots__:
+        field = changes.pop(name) if name in changes else getattr(value, name)
+        PyObject_GenericSetAttr(made, name, field)
+    if changes:
+        raise TypeError(f"{kind.__name__} has no field {next(iter(changes))}")
+    return made

@@ -40,18 +40,13 @@ class Continuation:
 
 def seal(machine_image: bytes, program_hashes: Iterable[bytes], meta: object) -> bytes:
     """Return the bytes of a continuation. Raises LocalFault if a part is not what `open_` accepts."""
-    parts = Map(
-        {
-            "version": VERSION,
-            "image": machine_image,
-            "programs": tuple(program_hashes),
-            "meta": meta,
-        }
-    )
-    wrong = _wrong(parts)
+    programs = tuple(program_hashes)
+    wrong = _wrong(machine_image, programs)
     if wrong:
         raise LocalFault(wrong)
-    payload = pack(parts)
+    payload = pack(
+        Map({"version": VERSION, "image": machine_image, "programs": programs, "meta": meta})
+    )
     if len(payload) > IMAGE_BYTES_MAX:
         raise LocalFault(f"an image of {len(payload)} bytes; at most {IMAGE_BYTES_MAX}")
     return _digest(payload) + payload
@@ -67,11 +62,15 @@ def open_(data: bytes) -> Continuation:
     parts = unpack(payload)
     if type(parts) is not Map:
         raise RemoteFault("wire/image", "an image is a map")
-    wrong = _wrong(parts)
+    # The version comes first: another one may have other parts.
+    if type(parts.get("version")) is not int or parts["version"] != VERSION:
+        raise RemoteFault("wire/image", f"the image has another version than {VERSION}")
+    if set(parts) != _KEYS:
+        raise RemoteFault("wire/image", f"an image has the parts {', '.join(sorted(_KEYS))}")
+    image, programs = parts["image"], parts["programs"]
+    wrong = _wrong(image, programs)
     if wrong:
         raise RemoteFault("wire/image", wrong)
-    image: Any = parts["image"]
-    programs: Any = parts["programs"]
     return Continuation(image, programs, parts["meta"], digest)
 
 
@@ -84,15 +83,11 @@ def _digest(payload: bytes) -> bytes:
     return hashlib.sha256(_DOMAIN + payload).digest()
 
 
-def _wrong(parts: Map) -> str:
-    """Return what is wrong with an image's parts, or "". The version comes first: another one may have other parts."""
-    if type(parts.get("version")) is not int or parts["version"] != VERSION:
-        return f"the image has another version than {VERSION}, which is what this node knows"
-    if set(parts) != _KEYS:
-        return f"an image has the parts {', '.join(sorted(_KEYS))}"
-    if type(parts["image"]) is not bytes:
+def _wrong(image: object, programs: object) -> str:
+    """Return what is wrong with an image and the hashes of its programs, or ""."""
+    if type(image) is not bytes:
         return "the machine's image is not bytes"
-    if not _all_hashes(parts["programs"]):
+    if not _all_hashes(programs):
         return f"programs are at most {HASHES_MAX} hashes"
     return ""
 

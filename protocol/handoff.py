@@ -45,8 +45,9 @@ the latest attempt that was in it (`latest_attempt`), and is silent about all up
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from protocol._shapes import replace
 from protocol.limits import REFUSED_MAX, TAKEN_MAX, TEXT_BYTES_MAX
 from protocol.messages import (
     AGENT_BYTES,
