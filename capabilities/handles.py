@@ -111,6 +111,11 @@ class Handle:
         """Return which attributes' facts may be seen or written; None for all."""
         return attributes_of(self.token)
 
+    @property
+    def asks_age(self) -> bool:
+        """Return whether a block asks how old the list of revocations is; finding out takes a look at every node."""
+        return self._terms.age_max is not None
+
     def holds(self, now_s: int) -> bool:
         """Return whether every block's times hold."""
         terms = self._terms

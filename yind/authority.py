@@ -533,7 +533,7 @@ class Authority:
         attributes: frozenset[str] | None = None,
     ) -> Paid:
         """Return the token that allows it and what it paid. Raises Denied."""
-        now_s, age_s = self._clock.now_ms() // 1000, self.revocation_age_s()
+        now_s = self._clock.now_ms() // 1000
         refusals: list[Denied] = []
         nearest: Denied | None = None  # of a token that is good for other attributes
         for handle in tokens:
@@ -545,7 +545,7 @@ class Authority:
                     now_s,
                     attributes=attributes,
                     cost=paid,
-                    revocation_age_s=age_s,
+                    revocation_age_s=self.revocation_age_s() if handle.asks_age else None,
                 )
                 return Paid(handle, paid)
             except TokenRefused as refused:
