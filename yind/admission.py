@@ -211,6 +211,20 @@ class Admission:
             place = await trio.to_thread.run_sync(_place_of, machine)  # a large one takes its time
             await self._check(place, machine, bearer)
 
+    @property
+    def reads_tokens(self) -> bool:
+        """Return whether what an agent holds makes a difference to some policy."""
+        return bool(self._policies.of_agents)
+
+    async def giving(self, machine: Machine, bearer: Bearer) -> None:
+        """Return if an agent that is here may hold just the tokens of the bearer. Raises AdmissionRefused.
+
+        Policies that read its code alone have said what they say, and are not asked again.
+        """
+        place = await trio.to_thread.run_sync(_place_of, machine)
+        keys = [key for key in self._keys(self._policies, place, bearer) if key.shape is not None]
+        await self._look_up(keys, place, machine, bearer)
+
     async def beginning(self, bearer: Bearer) -> None:
         """Return if an agent's program may begin here. Raises AdmissionRefused."""
         if self._policies.digest:
@@ -225,8 +239,12 @@ class Admission:
             await self._check(place, machine, bearer)
 
     async def _check(self, place: Place, machine: Machine | None, bearer: Bearer) -> None:
+        await self._look_up(self._keys(self._policies, place, bearer), place, machine, bearer)
+
+    async def _look_up(
+        self, keys: Sequence[Key], place: Place, machine: Machine | None, bearer: Bearer
+    ) -> None:
         policies = self._policies
-        keys = self._keys(policies, place, bearer)
         verdicts = [self._known(key) for key in keys]
         if None in verdicts:
             async with self._judging:

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 import msgspec
+import trio
 
 from capabilities.handles import Handle
 from yind.audit import Decision
@@ -181,6 +182,17 @@ def decode_record(data: bytes) -> AgentRecord:
     return _decoder.decode(data)
 
 
+class Hold:
+    """Somebody has an agent between two of its turns."""
+
+    __slots__ = ("missed", "over", "rests")
+
+    def __init__(self) -> None:
+        self.rests = trio.Event()  # its turn has ended
+        self.over = trio.Event()
+        self.missed = False  # whether a turn came meanwhile, which it is to get afterwards
+
+
 @dataclass(slots=True, eq=False)
 class Agent:
     """A record, and while it has not ended, its machine and the handles of its tokens."""
@@ -193,6 +205,7 @@ class Agent:
     travelling_to: str | None = None  # the node that has been offered it and has not answered
     requested_right: str | None = None  # what it lacks, if that is why it is to pause
     running: bool = False  # a worker or an effect owns it now
+    held: Hold | None = None  # it gets no turn
     saved_fuel: int = 0  # machine fuel at the last commit
     saved_at: float = 0.0  # trio's clock at the last commit
     wake: Callable[[], None] | None = None  # ends the wait of a sleeping agent early

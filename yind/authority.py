@@ -597,6 +597,14 @@ class Authority:
                     return receipt
         return None
 
+    def giver(self, agent: Agent) -> PublicKey | None:
+        """Return which node gave an agent to this one; None of an agent that began here."""
+        for giver, data in self.audit.receipts(agent.text_id):
+            had = Receipt.from_bytes(data, PublicKey.parse(giver)).leg
+            if (had.agent, had.epoch) == (agent.record.id, agent.record.epoch):
+                return PublicKey.parse(giver)
+        return None
+
     def accept(self, who: str, verb: str, resource: str, reason: str) -> None:
         """Note what was allowed for another reason than a token, such as a ticket."""
         self.audit.note(Decision(who, verb, resource, True, reason, None, self._clock.now_ms()))

@@ -46,6 +46,7 @@ from yind.departures import Forced
 from yind.effects import Effects, verbs_of
 from yind.errors import AdmissionRefused, AgentState, Denied, RequestInvalid
 from yind.fields import Answer, Fields
+from yind.giving import Giving
 from yind.granting import Granting
 from yind.limits import (
     AGENT_COUNT_MAX,
@@ -88,6 +89,7 @@ class Control:
         clock: Clock,
         limits: AgentLimits,
         requests: Requests,
+        giving: Giving,
     ) -> None:
         self._node = node
         self._version = version
@@ -103,8 +105,14 @@ class Control:
         self._more = more
         self._clock = clock
         self._limits = limits
+        self._giving = giving
         self._about_tokens = Granting(
-            node=node, agents=agents, authority=authority, requests=requests, scheduler=scheduler
+            node=node,
+            agents=agents,
+            authority=authority,
+            requests=requests,
+            scheduler=scheduler,
+            giving=giving,
         ).verbs(self._verify_for)
 
     async def request(self, session: Session, verb: str, body: object, send: SendItem) -> Map:
@@ -571,9 +579,17 @@ class Control:
             raise AgentState(f"agent {agent.text_id} is {agent.record.state}, not paused")
         self._agents.load(agent)
         tokens = fields.items("tokens", ())
+        given = [self._verify_for(agent.record.id, token) for token in tokens]
+        async with self._giving.permitted(agent, given, who=session.peer.text):
+            return await self._resumed(agent, given, tokens)
+
+    async def _resumed(
+        self, agent: Agent, given: list[Handle], tokens: tuple[object, ...]
+    ) -> object:
+        if agent.record.state is not State.PAUSED:  # others were at work meanwhile
+            raise AgentState(f"agent {agent.text_id} is {agent.record.state}, not paused")
         if len(tokens) + len(agent.tokens) > TOKENS_PER_AGENT_MAX:
             raise RequestInvalid(f"an agent holds at most {TOKENS_PER_AGENT_MAX} tokens")
-        given = [self._verify_for(agent.record.id, token) for token in tokens]
         self._authority.fund(agent, given)
         agent.tokens += given
         agent.record.tokens += [bytes(token) for token in tokens]  # type: ignore[call-overload]
@@ -640,6 +656,7 @@ class Control:
         if len(tokens) > TOKENS_PER_AGENT_MAX:
             raise RequestInvalid(f"an agent holds at most {TOKENS_PER_AGENT_MAX} tokens")
         given = [self._verify_for(agent.record.id, token) for token in tokens]
+        await self._giving.check_taken_back(agent, given, who=session.peer.text)
         self._authority.fund(agent, given)
         kept = [bytes(token) for token in tokens]  # type: ignore[call-overload]
         await self._migration.reclaim(agent, Forced(session.peer.text, given, kept))

@@ -21,6 +21,7 @@ from yind.agents import Agents
 from yind.authority import Authority
 from yind.errors import AgentState, RequestInvalid
 from yind.fields import Fields
+from yind.giving import Giving
 from yind.requests import Requests
 from yind.scheduler import Scheduler
 from yind.session import Session
@@ -41,12 +42,14 @@ class Granting:
         authority: Authority,
         requests: Requests,
         scheduler: Scheduler,
+        giving: Giving,
     ) -> None:
         self._node = node
         self._agents = agents
         self._authority = authority
         self._requests = requests
         self._scheduler = scheduler
+        self._giving = giving
 
     def verbs(self, verify_for: VerifyFor) -> dict[str, Handler]:
         """Return the verbs; `verify_for` makes the handle of a token that is given to an agent."""
@@ -95,7 +98,9 @@ class Granting:
         self._allow(session, Verb.SPAWN)
         agent = self._requests.find(fields.text("id"))
         tokens, handles = self._given(agent, fields.items("tokens"))
-        await self._requests.grant(agent, handles, tokens, session.peer.text)
+        who = session.peer.text
+        async with self._giving.permitted(agent, handles, who=who):
+            await self._requests.grant(agent, handles, tokens, who)
         return Map({"agent": agent.record.id, "state": str(agent.record.state)})
 
     async def request_refuse(self, session: Session, fields: Fields, send: SendItem) -> object:
@@ -154,11 +159,18 @@ class Granting:
         """Put new tokens in the place of an agent's old ones; if it lacked a right, it goes on at the same step."""
         self._allow(session, Verb.SPAWN)
         agent = self._agents.find(fields.text("id"))
-        record = agent.record
-        if agent.ended or record.state is State.WAITING:
-            raise AgentState(f"agent {agent.text_id} is {record.state}: {record.reason}")
-        replaced = set(fields.items("old"))
+        _check_here(agent)
+        replaced = {tip for tip in fields.items("old") if isinstance(tip, bytes)}
         tokens, handles = self._given(agent, fields.items("tokens"))
+        who = session.peer.text
+        async with self._giving.permitted(agent, handles, who=who, old=tuple(replaced)):
+            return await self._renewed(agent, replaced, tokens, handles)
+
+    async def _renewed(
+        self, agent: Agent, replaced: set[bytes], tokens: list[bytes], handles: list[Handle]
+    ) -> Map:
+        _check_here(agent)  # others were at work meanwhile
+        record = agent.record
         old = [h for h in self._authority.handles_of(agent) if h.tip in replaced]
         if len(old) != len(replaced) or not handles:
             raise RequestInvalid(f"agent {agent.text_id} does not hold these tokens")
@@ -175,6 +187,12 @@ class Granting:
         if resumed:
             self._scheduler.ready(agent)
         return Map({"id": record.id, "state": str(record.state), "resumed": resumed})
+
+
+def _check_here(agent: Agent) -> None:
+    """Return if an agent's tokens can be replaced now. Raises AgentState."""
+    if agent.ended or agent.record.state is State.WAITING:
+        raise AgentState(f"agent {agent.text_id} is {agent.record.state}: {agent.record.reason}")
 
 
 def _amounts(left: dict[Resource, int]) -> Map:

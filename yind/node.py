@@ -40,6 +40,7 @@ from yind.control import Control, SendItem
 from yind.effects import Effects
 from yind.errors import ConfigError
 from yind.fields import Answer
+from yind.giving import Giving
 from yind.gossip import Gossip, Spread
 from yind.identity import Identity
 from yind.joining import Joining
@@ -186,6 +187,15 @@ class Node:
             fuel_slice=config.agents.fuel_slice,
         )
         self.requests.ready = self.offspring.ready = self.scheduler.ready
+        self.giving = Giving(
+            node=config.name,
+            agents=self.agents,
+            authority=self.authority,
+            admission=self.admission,
+            code=self.code,
+            scheduler=self.scheduler,
+        )
+        self.requests.check = self.giving.check_own
         self.control = Control(
             node=config.name,
             version=version("yin"),
@@ -202,6 +212,7 @@ class Node:
             clock=clock,
             limits=config.agents,
             requests=self.requests,
+            giving=self.giving,
         )
 
     def _spread(self, spread: Spread) -> Gossip:

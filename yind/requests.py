@@ -11,7 +11,7 @@ finds the answer in the agent's record or waits on. An agent moved by a person a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,7 +34,14 @@ from yind.agents import Agents
 from yind.authority import Authority, verb_name
 from yind.cesk import Machine
 from yind.clock import Clock
-from yind.errors import AgentState, AgentUnknown, Denied, EffectInvalid, RequestInvalid
+from yind.errors import (
+    AdmissionRefused,
+    AgentState,
+    AgentUnknown,
+    Denied,
+    EffectInvalid,
+    RequestInvalid,
+)
 from yind.limits import (
     ASK_STREAMS_MAX,
     ASK_TEXT_MAX,
@@ -206,6 +213,12 @@ def caveats_of(asked: Asked, agent: bytes, now_s: int) -> Caveats:
 
 # -- the requests of a node --
 
+Check = Callable[[Agent, Machine, Sequence[Handle]], Awaitable[None]]
+
+
+async def _unchecked(agent: Agent, machine: Machine, tokens: Sequence[Handle]) -> None:
+    pass
+
 
 class Requests:
     """All requests of one node's agents."""
@@ -227,6 +240,7 @@ class Requests:
         self.ready: Callable[[Agent], None] = lambda agent: (
             None
         )  # queues an agent that was answered
+        self.check: Check = _unchecked  # whether an agent that waits may have tokens
         self.watchers: set[Callable[[], None]] = set()
 
     def pending(self) -> list[Agent]:
@@ -247,7 +261,7 @@ class Requests:
             facts = _facts(agent, asked)
             await self._agents.commit(agent, lambda batch: self._state(batch, facts))
         if asked.answer == "pending":
-            await self._consult(agent, asked)
+            await self._consult(agent, machine, asked)
         if asked.answer == "pending":
             await self._wait(agent, asked)
             return
@@ -330,8 +344,8 @@ class Requests:
             facts[Keyword("request/why")] = why
         await self._agents.commit(agent, lambda batch: self._state(batch, Map(facts)))
 
-    async def _consult(self, agent: Agent, asked: Asked) -> None:
-        """Let the rules answer, if there are any and they do."""
+    async def _consult(self, agent: Agent, machine: Machine, asked: Asked) -> None:
+        """Let the rules answer, if there are any and they do; what they may not give is left to a person."""
         if self._policy is None:
             return
         facts = self._agents.streams.get(REQUEST_STREAM).db()
@@ -344,9 +358,16 @@ class Requests:
                 caveats = caveats_of(asked, agent.record.id, now_s)
                 data = self._authority.narrowed_own(self._policy.token, caveats)
                 handle = self._authority.handle_own(data, agent.record.id)
+                await self.check(agent, machine, [*agent.tokens, handle])
                 self._give(agent, [handle], [data])
                 await self._answered(agent, asked, "granted", "", "policy")
-        except (DatomstoreError, CapabilityError, RequestInvalid, Denied) as error:
+        except (
+            DatomstoreError,
+            CapabilityError,
+            RequestInvalid,
+            Denied,
+            AdmissionRefused,
+        ) as error:
             _log.warning("rules did not answer a request", request=asked.id, why=str(error))
 
     def row(self, agent: Agent) -> Map:

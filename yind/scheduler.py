@@ -8,8 +8,13 @@ Fits:   the machine runs in a thread and without the interpreter lock; between s
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import (
+    AbstractContextManager,
+    asynccontextmanager,
+    contextmanager,
+    nullcontext,
+)
 from functools import partial
 
 import structlog
@@ -19,7 +24,7 @@ from capabilities.errors import CapabilityError
 from datomstore.storage import StorageError
 from datomstore.value import Map
 from yang.errors import YangError
-from yind.agent import Agent, State, fault_data
+from yind.agent import Agent, Hold, State, fault_data
 from yind.agents import Agents, log_line
 from yind.authority import Authority
 from yind.cesk import Machine, Status
@@ -63,6 +68,25 @@ class Scheduler:
         if not self._draining:
             self._send.send_nowait(agent)
 
+    @asynccontextmanager
+    async def between_turns(self, agent: Agent) -> AsyncIterator[None]:
+        """Have an agent for oneself for the length of a block, which begins when its turn has ended; nobody else has it, either.
+
+        Not for its own effects: they are part of its turn.
+        """
+        while agent.held is not None:
+            await agent.held.over.wait()
+        held = agent.held = Hold()
+        try:
+            if agent.running:
+                await held.rests.wait()
+            yield
+        finally:
+            agent.held = None
+            held.over.set()
+            if held.missed:
+                self.ready(agent)
+
     async def drain(self) -> None:
         """Let the turns under way end and give no others; then every machine stands still."""
         self._draining = True
@@ -80,7 +104,9 @@ class Scheduler:
 
     async def _work(self) -> None:
         async for agent in self._receive.clone():
-            if agent.record.state is State.READY and not agent.running and not self._draining:
+            if agent.held is not None:
+                agent.held.missed = True
+            elif agent.record.state is State.READY and not agent.running and not self._draining:
                 agent.running = True
                 with self._at_work():
                     await self._turn(agent)
@@ -89,7 +115,7 @@ class Scheduler:
         """Give an agent a slice, and begin what its end asks for."""
         following = await self._slice(agent)
         if following is None:
-            agent.running = False
+            _rest(agent)
             self.ready(agent)
         elif self._is_answered_at_once(agent):
             await self._settle(agent, following)
@@ -200,7 +226,7 @@ class Scheduler:
         except StorageError as error:
             self._strand(agent, error)
         finally:
-            agent.running = False
+            _rest(agent)
         if agent.record.state is State.READY:
             self.ready(agent)
 
@@ -236,3 +262,10 @@ class Scheduler:
             await self._fail(agent, str(error))
         except (EffectInvalid, HopRefused) as error:
             machine.resume_error(str(error), Map(error.data))
+
+
+def _rest(agent: Agent) -> None:
+    """Note that an agent's turn has ended."""
+    agent.running = False
+    if agent.held is not None:
+        agent.held.rests.set()

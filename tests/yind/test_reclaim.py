@@ -14,6 +14,7 @@ from protocol.messages import Go
 from protocol.transport import RemoteError
 from yind.agent import decode_record
 from yind.agents import AGENT_TABLE
+from yind.config import AdmissionLimits
 from yind.departures import LEAVING_TABLE, Departures
 from yind.node import Node
 
@@ -142,6 +143,22 @@ async def test_an_agent_taken_back_travels_on_with_tokens_of_the_person_only(
         assert row["state"] == "done", (row["reason"], row["fault"])
         expected = ("alpha", '["alpha" "alpha"]') if renewed else ("beta", '["stays" "beta"]')
         assert (place, row["result"]) == expected
+
+
+async def test_a_policy_is_asked_about_tokens_that_are_given_with_it(tmp_path: Path) -> None:
+    policy = tmp_path / "none.edn"
+    policy.write_text('[[(violation ?token "no token here") [_ :agent/token ?token]]]')
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        agent = await frozen(nodes)
+        nodes.nodes["alpha"].admission.reload(AdmissionLimits(policies=(str(policy),)))
+        tokens = (nodes.delegate(nodes.token(), "alpha", agent),)
+        with pytest.raises(RemoteError, match="no token here") as refused:
+            await nodes.ask("alpha", "agent.reclaim", id=agent.hex(), tokens=tokens)
+        assert refused.value.code == "admission/refused"
+        assert (await row_of(nodes, "alpha", agent))["state"] == "waiting"
+        await nodes.ask("alpha", "agent.reclaim", id=agent.hex())
+        with trio.fail_after(20):
+            assert (await nodes.settled("alpha", agent))[1]["state"] == "done"
 
 
 async def test_an_agent_that_waits_for_nobody_cannot_be_taken_back(tmp_path: Path) -> None:
