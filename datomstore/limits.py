@@ -20,6 +20,12 @@ RUN_FACTOR = 4  # a sorted run is merged with the next as long as it is not larg
 ROWS_MAX = (1 << 32) - 1  # of one stream: offsets and ends of rows are four bytes
 STREAM_NAME_MAX = 400  # bytes; keys of LMDB have 511
 LMDB_MAP_SIZE = 1 << 40  # bytes of address space; the file grows only as far as it is used
+REDO_FILE = 1 << 20  # bytes of each of the two files of a redo log
+REDO_TRANSACTION_MAX = (
+    1 << 17
+)  # bytes of changes that are logged; what is larger is flushed itself, or it would be written twice
+REDO_GROWTH_MAX = 1 << 26  # bytes that an environment grows before the log is begun anew
+REDO_ROOM_MIN = 1 << 18  # bytes left of a map at which each transaction makes room for itself first
 LONG_BITS = 64  # of :db.type/long; wider integers are :db.type/bigint
 TUPLE_ITEMS_MIN = 2
 TUPLE_ITEMS_MAX = 8  # items of a tuple value, as in Datomic

@@ -18,7 +18,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from datomstore.storage import Buffer, StorageError
+from datomstore.storage import Buffer, StorageError, flushing
 
 _UNFINISHED = ".part"
 
@@ -48,7 +48,7 @@ class BlobFiles:
             self._unkept[digest] = self._unkept.get(digest, 0) + 1
             self._doomed.discard(digest)
             path.replace(self._named(digest))
-            flush_folder(self._path)
+            flushing.flush_folder(self._path)
 
     def settled(self, digest: bytes, *, kept: bool) -> None:
         """A blob that was written has been kept by a transaction, or is given up and nobody else keeps it."""
@@ -147,7 +147,7 @@ class BlobFile:
         """Make the blob last, and return its digest; a transaction has to keep it. Raises StorageError."""
         digest = self._hash.digest()
         try:
-            os.fsync(self._file.fileno())
+            flushing.flush_file(self._file.fileno())
             self._file.close()
             self._files.finished(self._path, digest)
         except OSError as error:
@@ -161,15 +161,6 @@ class BlobFile:
             self._path.unlink(missing_ok=True)
 
 
-def flush_folder(path: Path) -> None:
-    """Make the names in a folder last."""
-    folder = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
 def copy_blobs(path: Path, digests: Collection[bytes], target: Path) -> None:
     """Copy blobs of a folder into a new one, flushed. Raises StorageError."""
     target.mkdir(mode=0o700)
@@ -179,7 +170,7 @@ def copy_blobs(path: Path, digests: Collection[bytes], target: Path) -> None:
             with (path / name).open("rb") as source, (target / name).open("wb") as made:
                 shutil.copyfileobj(source, made, 1 << 20)
                 made.flush()
-                os.fsync(made.fileno())
-        flush_folder(target)
+                flushing.flush_file(made.fileno())
+        flushing.flush_folder(target)
     except OSError as error:
         raise StorageError(f"backup: {error}") from error

@@ -1,119 +1,58 @@
 """Storage in one LMDB environment: the embedded default.
 
-Is:     one file, memory-mapped, crash-safe by copy-on-write pages; a commit is an fsync. Blobs are files in a folder beside it.
+Is:     one file, memory-mapped, with a small log beside it; a commit waits for the disk once. Blobs are files in a folder.
 Is not: shared between processes that write: a node owns its folder.
-Fits:   `datomstore.storage.keyed` gives the layout.
+Fits:   `datomstore.storage.keyed` gives the layout, `datomstore.storage.durable` the commits.
 Source: LMDB (Chu 2011), through py-lmdb.
+
+A folder has two locks. Its owner holds `owner` as long as it has the folder open. `readers` is held together by processes
+that copy a folder, and by its owner alone while it puts other bytes in the place of what they read: when it purges, and when
+it recovers what a crash has left. So who copies, and finds a log but no owner, knows that nobody recovers meanwhile.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from itertools import takewhile
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import lmdb
 
-from datomstore.errors import DatomstoreError
 from datomstore.limits import LMDB_MAP_SIZE, PURGE_WAIT_S
 from datomstore.storage import (
     BlobWriter,
     Buffer,
-    StorageCorrupt,
     StorageError,
     StorageTransaction,
+    flushing,
+    redolog,
 )
-from datomstore.storage.files import BlobFiles, copy_blobs, flush_folder
+from datomstore.storage.durable import DATA, LOCK, Durable
+from datomstore.storage.files import BlobFiles, copy_blobs
 from datomstore.storage.keyed import KeyedTransaction
+from datomstore.storage.mapped import Mapped, ours, translated
 from datomstore.storage.watches import Told, Watches
 
 BLOBS = "blobs"  # the folder of blobs
 PURGED = "purged.mdb"  # a copy on its way to become data.mdb
 OWNER = "owner"  # locked by the process whose folder it is
+READERS = "readers"  # locked by processes that copy the folder, or by the owner against them
 COPY_ATTEMPTS = 5  # of a folder that is written meanwhile
+LOCK_POLL_S = 0.01
 
 
 class StorageInUse(StorageError):
     """Another engine has this folder open."""
 
     code = "storage/in-use"
-
-
-class StorageFull(StorageError):
-    """The environment has reached its map size, or the disk is full."""
-
-    code = "storage/full"
-
-
-class KeyTooLong(DatomstoreError):
-    """The engine's keys have at most 511 bytes."""
-
-    code = "storage/key"
-
-
-def _ours(error: lmdb.Error) -> DatomstoreError:
-    """Return the engine's error as one of ours."""
-    if isinstance(error, (lmdb.MapFullError, lmdb.DiskError)):
-        return StorageFull(str(error))
-    if isinstance(error, (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.InvalidError)):
-        return StorageCorrupt(str(error))
-    if isinstance(error, lmdb.BadValsizeError):
-        return KeyTooLong("a table's name and key together are too long for the engine")
-    return StorageError(str(error))
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Turn the engine's errors into ours, where they happen: who caught one of ours knows that all is lost."""
-    try:
-        yield
-    except lmdb.Error as error:
-        raise _ours(error) from error
-
-
-class _Mapped:
-    """One LMDB transaction as an ordered map."""
-
-    def __init__(self, transaction: lmdb.Transaction) -> None:
-        self._transaction = transaction
-
-    def get(self, key: bytes) -> bytes | None:
-        value = self._transaction.get(key)
-        return None if value is None else bytes(value)
-
-    def put(self, key: bytes, value: bytes) -> None:
-        try:
-            self._transaction.put(key, value)
-        except lmdb.Error as error:
-            raise _ours(error) from error
-
-    def put_all(self, entries: list[tuple[bytes, bytes]]) -> None:
-        try:
-            with self._transaction.cursor() as cursor:
-                cursor.putmulti(entries)
-        except lmdb.Error as error:
-            raise _ours(error) from error
-
-    def delete(self, key: bytes) -> None:
-        try:
-            self._transaction.delete(key)
-        except lmdb.Error as error:
-            raise _ours(error) from error
-
-    def scan(self, start: bytes, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        with self._transaction.cursor() as cursor:
-            if not cursor.set_range(start):
-                return
-            for found, value in cursor:
-                key = bytes(found)
-                if not key.startswith(prefix):
-                    return
-                yield key, bytes(value)
 
 
 class LmdbStorage:
@@ -124,30 +63,39 @@ class LmdbStorage:
 
     def __init__(self, path: Path, *, map_size: int = LMDB_MAP_SIZE) -> None:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._owner = _owned(path)
-        try:
-            self._begin(path, map_size)
-        except BaseException:
-            os.close(self._owner)
-            raise
+        with ExitStack() as held:
+            crashed = redolog.exists(path)
+            if crashed:
+                held.enter_context(_locked(path, alone_s=PURGE_WAIT_S))
+            self._owner = _owned(path)
+            try:
+                if redolog.exists(path) and not crashed:
+                    raise StorageInUse(f"{path} has just been used by another process")
+                self._begin(path, map_size)
+            except BaseException:
+                os.close(self._owner)
+                raise
 
     def _begin(self, path: Path, map_size: int) -> None:
         self._path = path
         self._map_size = map_size
         (path / PURGED).unlink(missing_ok=True)  # a purge that a crash stopped
-        self._environment = self._open()
+        self._durable = self._opened()
         self._gate = threading.Condition()
         self._inside = 0  # open transactions
         self._closed_for_purge = False
         self._closed = False
         self._watches = Watches()
         self._blobs = BlobFiles(path / BLOBS)
-        with self._environment.begin() as transaction:
-            kept = KeyedTransaction(_Mapped(transaction), self).blobs()
+        with self._durable.read() as mapped:
+            kept = KeyedTransaction(mapped, self).blobs()
         self._blobs.sweep(kept)
 
-    def _open(self) -> lmdb.Environment:
-        return lmdb.open(str(self._path), map_size=self._map_size, max_dbs=0, mode=0o600)
+    def _opened(self) -> Durable:
+        try:
+            return Durable(self._path, self._map_size)
+        except (lmdb.Error, OSError) as error:
+            raise ours(error) from error
 
     @staticmethod
     def written(
@@ -161,20 +109,20 @@ class LmdbStorage:
                 writer = engine.create_blob()
                 writer.write(blob)
                 writer.finish()
-            with engine._environment.begin(write=True) as transaction:
+            with engine._durable.write() as mapped:
                 for key, value in entries:
-                    transaction.put(key, value)
+                    mapped.put(key, value)
         finally:
             engine.close()
 
     @contextmanager
     def transaction(self, *, write: bool) -> Iterator[StorageTransaction]:
-        """Open a transaction; leaving a write transaction returns after the fsync."""
+        """Open a transaction; leaving a write transaction returns when it is durable."""
         self._enter()
         made: list[bytes] = []
         try:
-            with _translated(), self._environment.begin(write=write) as transaction:
-                keyed = KeyedTransaction(_Mapped(transaction), self)
+            with translated(), self._mapped(write=write) as mapped:
+                keyed = KeyedTransaction(mapped, self)
                 made = keyed.made
                 yield keyed
                 keyed.finish()
@@ -189,12 +137,15 @@ class LmdbStorage:
             self._blobs.remove(digest)
         self._watches.tell(keyed.ends)
 
+    def _mapped(self, *, write: bool) -> AbstractContextManager[Mapped]:
+        return self._durable.write() if write else self._durable.read()
+
     def append(self, stream: str, expected_t: int, blob: bytes, root: bytes) -> None:
         """Append to a log and set its root in a transaction of its own."""
         self._enter()
         try:
-            with _translated(), self._environment.begin(write=True) as transaction:
-                keyed = KeyedTransaction(_Mapped(transaction), self)
+            with translated(), self._durable.write() as mapped:
+                keyed = KeyedTransaction(mapped, self)
                 keyed.append(stream, expected_t, blob)
                 keyed.set_root(stream, root)
                 keyed.finish()
@@ -223,7 +174,7 @@ class LmdbStorage:
     def size(self) -> int:
         """Return the bytes on disk: of the file, and of the blobs."""
         blobs = sum(path.stat().st_blocks for path in (self._path / BLOBS).iterdir())
-        return ((self._path / "data.mdb").stat().st_blocks + blobs) * 512
+        return ((self._path / DATA).stat().st_blocks + blobs) * 512
 
     def _enter(self) -> None:
         with self._gate:
@@ -239,17 +190,21 @@ class LmdbStorage:
             self._gate.notify_all()
 
     def purge(self) -> bool:
-        """Rewrite the file without the pages that are free: they still hold what was replaced.
+        """Rewrite the file without the pages that are free: they still hold what was replaced, and so does the log.
 
-        The file is copied whole; transactions that begin meanwhile wait. False if one that is open does not end soon.
+        The file is copied whole; transactions that begin meanwhile wait. False if one that is open does not end soon, or if
+        another process copies the folder.
         """
         with self._gate:
             self._closed_for_purge = True
             try:
                 if not self._gate.wait_for(lambda: self._inside == 0, PURGE_WAIT_S):
                     return False
-                self._rewrite()
+                with _locked(self._path, alone_s=0.0):
+                    self._rewrite()
                 return True
+            except StorageInUse:
+                return False
             except (lmdb.Error, OSError) as error:
                 raise StorageError(f"purge: {error}") from error
             finally:
@@ -259,13 +214,16 @@ class LmdbStorage:
     def _rewrite(self) -> None:
         copy = self._path / PURGED
         with copy.open("wb") as file:
-            self._environment.copyfd(file.fileno(), compact=True)
-            os.fsync(file.fileno())
+            self._durable.environment.copyfd(file.fileno(), compact=True)
+            flushing.flush_file(file.fileno())
         copy.chmod(0o600)
-        self._environment.close()
-        copy.replace(self._path / "data.mdb")
-        flush_folder(self._path)
-        self._environment = self._open()
+        self._durable.close()
+        if redolog.exists(self._path):
+            raise StorageError("purge: the log could not be ended")  # and is of the other file
+        copy.replace(self._path / DATA)
+        (self._path / LOCK).unlink(missing_ok=True)  # it knows of the other file's transactions
+        flushing.flush_folder(self._path)
+        self._durable = self._opened()
 
     def backup(self, path: Path) -> None:
         """Write a copy, as of now and without free pages, into a new folder."""
@@ -274,7 +232,7 @@ class LmdbStorage:
         self._enter()
         try:
             with self._blobs.held():
-                self._environment.copy(str(path), compact=True)
+                self._durable.environment.copy(str(path), compact=True)
                 self._blobs.copy(_blobs_of(path, self._map_size), path / BLOBS)
         except (lmdb.Error, OSError) as error:
             raise StorageError(f"backup to {path}: {error}") from error
@@ -286,35 +244,101 @@ class LmdbStorage:
         with self._gate:
             self._closed = True
             self._gate.wait_for(lambda: self._inside == 0, PURGE_WAIT_S)
-            self._environment.close()
+            self._durable.close()
         if self._owner >= 0:
             os.close(self._owner)
             self._owner = -1
 
 
 def copy(path: Path, target: Path, *, map_size: int = LMDB_MAP_SIZE) -> None:
-    """Write a copy of an environment that another process may be writing, as of now, into a new folder. Raises StorageError."""
-    if not (path / "data.mdb").exists():
+    """Write a copy of a folder that another process may be writing, as of now, into a new one. Raises StorageError.
+
+    Of a folder that a crash has left, what is copied is recovered; the folder itself stays as it is.
+    """
+    if not (path / DATA).exists():
         raise StorageError(f"{path} has no data")
     _refuse_used(target)
     target.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for attempt in range(COPY_ATTEMPTS):
-        try:
-            environment = lmdb.open(
-                str(path), map_size=map_size, max_dbs=0, readonly=True, create=False
-            )
+    with _locked(path):
+        for attempt in range(COPY_ATTEMPTS):
             try:
-                environment.copy(str(target), compact=True)
-            finally:
-                environment.close()
-            copy_blobs(path / BLOBS, _blobs_of(target, map_size), target / BLOBS)
-        except StorageError:  # a blob has been merged into another one meanwhile
-            if attempt + 1 == COPY_ATTEMPTS:
-                raise
-            shutil.rmtree(target / BLOBS, ignore_errors=True)
-            (target / "data.mdb").unlink()
-        except (lmdb.Error, OSError) as error:
-            raise StorageError(f"backup to {target}: {error}") from error
+                (_copy_crashed if _is_crashed(path) else _copy_environment)(path, target, map_size)
+                copy_blobs(path / BLOBS, _blobs_of(target, map_size), target / BLOBS)
+            except StorageError:  # a blob has been merged into another one meanwhile
+                if attempt + 1 == COPY_ATTEMPTS:
+                    raise
+                shutil.rmtree(target / BLOBS, ignore_errors=True)
+                (target / DATA).unlink(missing_ok=True)
+            except (lmdb.Error, OSError) as error:
+                raise StorageError(f"backup to {target}: {error}") from error
+            else:
+                return
+
+
+def _copy_environment(path: Path, target: Path, map_size: int) -> None:
+    environment = lmdb.open(str(path), map_size=map_size, max_dbs=0, readonly=True, create=False)
+    try:
+        environment.copy(str(target), compact=True)
+    finally:
+        environment.close()
+
+
+def _copy_crashed(path: Path, target: Path, map_size: int) -> None:
+    """Copy what a crash has left as it is, and recover the copy."""
+    with TemporaryDirectory(dir=target) as made:
+        for name in (DATA, *redolog.NAMES):
+            if (path / name).exists():
+                shutil.copyfile(path / name, Path(made) / name)
+        recovered = Durable(Path(made), map_size)
+        try:
+            recovered.environment.copy(str(target), compact=True)
+        finally:
+            recovered.close()
+
+
+def _is_crashed(path: Path) -> bool:
+    """Return whether a folder has a log and no owner: then it has none as long as `readers` is locked."""
+    if not redolog.exists(path):
+        return False
+    try:
+        owner = _owned(path)
+    except StorageInUse:
+        return False
+    try:
+        return redolog.exists(path)
+    finally:
+        os.close(owner)
+
+
+@contextmanager
+def _locked(path: Path, *, alone_s: float | None = None) -> Iterator[None]:
+    """Hold the lock of readers: with others, or alone, if that is to be had in so many seconds. Raises StorageInUse."""
+    try:
+        file = os.open(path / READERS, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        if alone_s is None and error.errno in (errno.EROFS, errno.EACCES):
+            yield  # nobody changes what nobody can write
+            return
+        raise StorageError(f"{path}: {error}") from error
+    try:
+        _lock_readers(file, path, alone_s)
+        yield
+    finally:
+        os.close(file)
+
+
+def _lock_readers(file: int, path: Path, alone_s: float | None) -> None:
+    if alone_s is None:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        return
+    end = time.monotonic() + alone_s
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if time.monotonic() >= end:
+                raise StorageInUse(f"{path} is being copied by another process") from error
+            time.sleep(LOCK_POLL_S)
         else:
             return
 

@@ -15,7 +15,8 @@ import lmdb
 import pytest
 
 from datomstore.storage import AppendConflict, Storage, StorageCorrupt
-from datomstore.storage.lmdb import KeyTooLong, LmdbStorage, StorageFull
+from datomstore.storage.lmdb import LmdbStorage
+from datomstore.storage.mapped import KeyTooLong, StorageFull
 from datomstore.storage.memory import MemoryStorage
 from datomstore.streams import Streams
 from datomstore.value import Keyword, Map

@@ -28,6 +28,7 @@ from cli.cluster import Cluster
 READY_S = 60.0
 LIBRARY_SOURCE = Path(__file__).with_name("powerloss.c")
 NO_FLUSH = "the storage does not flush"
+STORED = ("data.mdb", "redo.0", "redo.1", "redo.new", "purged.mdb")  # as in `powerloss.c`
 
 
 class Daemons:
@@ -82,9 +83,14 @@ class Daemons:
     def lose_power(self, name: str) -> None:
         """Kill a node, and leave of its data what was flushed."""
         self.kill(name)
-        data = self.cluster.node_folder(name) / "data" / "data.mdb"
-        if (left := data.with_name("data.mdb.left")).exists():
-            shutil.copyfile(left, data)
+        folder = self.cluster.node_folder(name) / "data"
+        for file in STORED:
+            left = folder / f"{file}.left"
+            left.with_suffix(".unnamed").unlink(missing_ok=True)
+            if left.exists():
+                shutil.copyfile(left, folder / file)
+            elif left.with_name("data.mdb.left").exists():
+                (folder / file).unlink(missing_ok=True)
 
     def cut_power_after(self, name: str, moments: int) -> None:
         """Kill a node at a moment that many flushes and messages from now; `powerloss.c` says which."""
@@ -214,14 +220,16 @@ def flaws() -> dict[str, Callable[[], None]]:
 
 
 def _storage_without_flushes() -> None:
-    import lmdb
+    from datomstore.storage import redolog
 
-    real = lmdb.open
+    def careless(log: redolog.RedoLog, record: bytes) -> None:
+        number, at = log.place
+        log.place = redolog.Place(number + 1, at + len(record))
+        file = os.open(os.readlink(f"/proc/self/fd/{log._file}"), os.O_RDWR)
+        os.pwrite(file, record, at)
+        os.close(file)
 
-    def careless(path: str, **options: object) -> object:
-        return real(path, **{**options, "sync": False})  # type: ignore[arg-type]
-
-    lmdb.open = careless  # type: ignore[assignment]
+    redolog.RedoLog.append = careless  # type: ignore[assignment, method-assign]
 
 
 if __name__ == "__main__":

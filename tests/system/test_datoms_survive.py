@@ -14,16 +14,17 @@ import signal
 import struct
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
+import lmdb
 import pytest
+from disks import on
 
 from datomstore._queue import Commit
 from datomstore.check import check
 from datomstore.datalog import q
-from datomstore.storage import StorageTransaction
+from datomstore.storage import flushing
 from datomstore.storage.lmdb import BLOBS, LmdbStorage
 from datomstore.streams import Streams
 from datomstore.value import Keyword, Map
@@ -150,81 +151,83 @@ def test_a_killed_process_has_lost_nothing_it_acknowledged(tmp_path: Path) -> No
         last = verify(folder, last)
 
 
-class Flushed(LmdbStorage):
-    """An engine that keeps, in another folder, what would be left of it if all that is not flushed were lost.
+class Flushed:
+    """In the place of `datomstore.storage.flushing`: keeps, in another folder, what would be left if all that is not flushed were lost.
 
-    A commit flushes the engine's file. A file of a blob has its content once it was flushed, and its name once the folder
-    was; a file that has a name and was not flushed is empty.
+    A file has its content once it was flushed, and its name once its folder was; a file that has a name and was not flushed
+    is empty. Of `data.mdb`, which others may write while it is flushed, more may be left.
     """
 
     def __init__(self, path: Path, left: Path) -> None:
+        self._path = path
         self._left = left
         self._lock = threading.RLock()
-        (left / BLOBS).mkdir(parents=True, exist_ok=True)
-        (left / "contents").mkdir(exist_ok=True)
-        super().__init__(path, map_size=MAP_SIZE)
-        for blob in (path / BLOBS).iterdir():  # flushed long ago
-            (left / "contents" / str(blob.stat().st_ino)).hardlink_to(blob)
-        self._note_commit()
-        self._note_folder()
+        (left / BLOBS).mkdir(parents=True)
+        (left / "contents").mkdir()
+        if path.exists():
+            self._note_data()
+            for blob in (path / BLOBS).iterdir():  # flushed long ago
+                self._content(blob.stat()).hardlink_to(blob)
+            self._note_names(BLOBS)
 
-    @contextmanager
-    def transaction(self, *, write: bool) -> Iterator[StorageTransaction]:
-        if not write:
-            with super().transaction(write=False) as found:
-                yield found
-            return
-        with self._lock:
-            with super().transaction(write=True) as found:
-                yield found
-            self._note_commit()
+    def _content(self, file: os.stat_result) -> Path:
+        return self._left / "contents" / str(file.st_ino)
 
-    def append(self, stream: str, expected_t: int, blob: bytes, root: bytes) -> None:
-        with self._lock:
-            super().append(stream, expected_t, blob, root)
-            self._note_commit()
+    def opened_through(self, path: Path, *, create: bool = False) -> int:
+        file = os.open(path, os.O_RDWR | os.O_DSYNC | (os.O_CREAT | os.O_TRUNC if create else 0))
+        content = self._content(os.fstat(file))
+        if create:
+            content.unlink(missing_ok=True)
+        content.touch()
+        return file
 
-    def _note_commit(self) -> None:
-        shutil.copyfile(self._path / "data.mdb", self._left / "copy")
-        (self._left / "copy").replace(self._left / "data.mdb")
+    def write_through(self, file: int, data: bytes, at: int) -> None:
+        assert os.pwrite(file, data, at) == len(data)
+        with self._content(os.fstat(file)).open("r+b") as content:
+            content.seek(at)
+            content.write(data)
 
-    def fsync(self, file: int) -> None:
+    def flush_file(self, file: int) -> None:
         path = Path(os.readlink(f"/proc/self/fd/{file}"))
         os.fsync(file)
         with self._lock:
-            if path == self._path / BLOBS:
-                self._note_folder()
-            elif path.parent == self._path / BLOBS:
-                content = self._left / "contents" / str(path.stat().st_ino)
-                content.unlink(missing_ok=True)
-                content.hardlink_to(path)
+            content = self._content(path.stat())
+            content.unlink(missing_ok=True)
+            content.hardlink_to(path)
 
-    def _note_folder(self) -> None:
-        """Take over the names that are in the folder now."""
+    def flush_folder(self, path: Path) -> None:
+        with self._lock:
+            self._note_names(str(path.relative_to(self._path)))
+
+    def flush_environment(self, environment: lmdb.Environment) -> None:
+        environment.sync(True)
+        with self._lock:
+            self._note_data()
+
+    def _note_data(self) -> None:
+        shutil.copyfile(self._path / "data.mdb", self._left / "copy")
+        (self._left / "copy").replace(self._left / "data.mdb")
+
+    def _note_names(self, folder: str) -> None:
+        """Take over the names that are in a folder now."""
         names = {}
-        for path in (self._path / BLOBS).iterdir():
+        for path in (self._path / folder).iterdir():
             names[path.name] = path
-            left = self._left / BLOBS / path.name
-            content = self._left / "contents" / str(path.stat().st_ino)
-            if left.exists():
+            left = self._left / folder / path.name
+            content = self._content(path.stat())
+            if path.is_dir() or path.name in OTHERS or (left.exists() and folder == BLOBS):
                 continue
+            left.unlink(missing_ok=True)
             if content.exists():
                 left.hardlink_to(content)
             else:
                 left.touch()
-        for left in (self._left / BLOBS).iterdir():
-            if left.name not in names:
+        for left in (self._left / folder).iterdir():
+            if left.name not in names and left.name not in OTHERS and not left.is_dir():
                 left.unlink()
 
 
-class FlushedOs:
-    """The module `os`, for an engine whose flushes are heard."""
-
-    def __init__(self, engine: Flushed) -> None:
-        self._engine = engine
-
-    def __getattr__(self, name: str) -> object:
-        return self._engine.fsync if name == "fsync" else getattr(os, name)
+OTHERS = ("data.mdb", "lock.mdb", "owner", "readers", "copy")  # kept otherwise, or not needed
 
 
 @pytest.mark.timeout(1200)
@@ -242,11 +245,9 @@ def test_a_machine_that_loses_what_was_not_flushed_has_all_that_was_acknowledged
         def write(
             acknowledge: int, folder: Path = folder, left: Path = left, last: list[int] = last
         ) -> None:
-            import datomstore.storage.files as files
-
-            engine = Flushed(folder, left)
-            files.os = FlushedOs(engine)  # type: ignore[assignment, attr-defined]
-            write_for_ever(engine, [n + 1 for n in last], acknowledge)
+            with on(Flushed(folder, left), flushing):
+                storage = LmdbStorage(folder, map_size=MAP_SIZE)
+                write_for_ever(storage, [n + 1 for n in last], acknowledge)
 
         heard = killed(write, chance.randrange(1, 150), chance.random() * 0.02)
         for writer, done in heard:
