@@ -19,7 +19,7 @@ from datomstore.errors import AttributeForbidden
 from datomstore.filtered import DESCRIBING, Filter, Shown
 from datomstore.intern import value_of
 from datomstore.schema import EXCISE, IDENT, TUPLE_ATTRS, Schema
-from datomstore.transaction import Fact, Resolver, Reverse
+from datomstore.transaction import Fact, Resolver
 from datomstore.transactor import Transactor
 from datomstore.value import Keyword
 
@@ -91,12 +91,6 @@ class _Restricted(Resolver):
             found = self._mine[ident] = super().held(ident)
         return found
 
-    def slot(self, key: object) -> Held | Reverse:
-        found = super().slot(key)
-        if isinstance(found, Reverse):
-            self._check(found.forward)
-        return found
-
     def _check(self, ident: Keyword) -> None:
         """Return if an attribute may be written, and with it the composites that it is a part of."""
         if ident in DESCRIBING:
@@ -132,8 +126,6 @@ class _Restricted(Resolver):
 
     def entity_with(self, attribute: Keyword, value: object) -> int | None:
         """Return the entity that has a unique value, as far as that is shown."""
-        if attribute not in DESCRIBING and not self._shown.attribute(attribute):
-            return None
         found = super().entity_with(attribute, value)
         return None if found is None or not self._shown.fact(found, attribute) else found
 

@@ -20,7 +20,7 @@ import trio
 
 from capabilities.caveats import Resource, Verb
 from capabilities.errors import CapabilityError
-from capabilities.handles import Handle
+from capabilities.handles import FREE, Handle
 from capabilities.keys import PublicKey
 from capabilities.patterns import AttributeFilter
 from capabilities.revocation import statement
@@ -146,9 +146,15 @@ class Control:
         verb: Verb,
         resource: str,
         attributes: frozenset[str] | None = None,
+        cost: Mapping[Resource, int] = FREE,
     ) -> Paid:
         return self._authority.allow(
-            session.tokens, verb, resource, who=session.peer.text, attributes=attributes
+            session.tokens,
+            verb,
+            resource,
+            who=session.peer.text,
+            cost=cost,
+            attributes=attributes,
         )
 
     def _charge(
@@ -285,19 +291,24 @@ class Control:
         if name in SYSTEM_STREAMS:
             raise RequestInvalid(f"stream {name!r} is written by the node alone")
         tx_data = fields.items("data")
-        resource, verbs = f"{self._node}/{name}", verbs_of(tx_data)
+        resource, more = f"{self._node}/{name}", verbs_of(tx_data) - {Verb.APPEND}
         cost = cost_of_facts(tx_data, sized=self._bytes_counted(session))
 
         async def write(named: frozenset[str]) -> Map:
-            only = narrowest([self._allow(session, verb, resource, named) for verb in verbs])
+            allowed = [self._allow(session, verb, resource, named) for verb in more]
+            paid = self._allow(session, Verb.APPEND, resource, named, cost)
+            only = narrowest((*allowed, paid))
             reports: list[Map] = []
 
             def stage(batch: Batch) -> None:
                 report = batch.transact(self._agents.streams.open(name), tx_data, only=only)
                 reports.append(Map({"t": report.t, "datoms": len(report.datoms)}))
 
-            self._charge(session, Verb.APPEND, resource, cost, named)
-            await self._agents.write(stage)
+            try:
+                await self._agents.write(stage)
+            except AttributeForbidden:
+                self._authority.refund(paid, None)
+                raise
             return reports[0]
 
         return (await self._naming(session, Verb.APPEND, name, write))[0]
@@ -347,19 +358,18 @@ class Control:
         name, text = fields.text("stream"), fields.text("query")
         work = explained if fields.get("explain", bool, default=False) else answered
         inputs = fields.items("inputs", ())
-        basis = 0
 
-        async def ask(named: frozenset[str]) -> object:
-            nonlocal basis
+        async def ask(named: frozenset[str]) -> tuple[object, int]:
             more = (Verb.HISTORY,) if history else ()
             stream, only = self._read_stream(session, fields, named, *more)
-            database = stream.db()
-            basis = database.basis_t if view.as_of is None else min(database.basis_t, view.as_of)
-            return await trio.to_thread.run_sync(
-                lambda: work(text, view.of(database, only), inputs)
-            )
 
-        answer, named = await self._naming(session, Verb.READ, name, ask)
+            def answer() -> tuple[object, int]:
+                seen = view.of(stream.db(), only)
+                return work(text, seen, inputs), seen.basis_t
+
+            return await trio.to_thread.run_sync(answer)
+
+        (answer, basis), named = await self._naming(session, Verb.READ, name, ask)
         cost = cost_of_answer(answer, sized=self._bytes_counted(session))
         self._charge(session, Verb.READ, f"{self._node}/{name}", cost, named)
         return Map({"value": answer, "t": basis})

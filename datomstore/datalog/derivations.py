@@ -23,7 +23,9 @@ def provide(make: Callable[[Database], Lookup]) -> None:
 
 
 def lookup_in(database: Database) -> Lookup:
-    """Return what derives attributes of a database. Raises FunctionError where nobody said how."""
+    """Return what derives attributes of a database. Raises FunctionError where nobody said how, or a part is hidden."""
+    if database.shown:  # what is derived tells of all facts, and may be kept by their name
+        raise FunctionError("nothing is derived from a part of a database")
     if not _provided:
         raise FunctionError("nothing derives attributes here")
     return _provided[0](database)

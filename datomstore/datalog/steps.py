@@ -547,8 +547,8 @@ class Compute:
 
     def apply(self, columns: list[Ids], count: int) -> list[object]:
         """Return the function's value for every row."""
-        function = self.function()
         try:
+            function = self.function()
             if not columns:
                 return [function() for _ in range(count)]
             return [function(*row) for row in zip(*map(values_of, columns), strict=True)]

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from datomstore import edn
 from datomstore.database import Database
-from datomstore.datalog import Change, explain, follow, q
+from datomstore.datalog import Change, follow, q
+from datomstore.datalog.errors import QueryError
 from datomstore.datalog.pull import pull
 from datomstore.datom import Datom
 from datomstore.errors import AttributeForbidden
@@ -137,17 +138,17 @@ def test_a_filtered_view_is_a_database_of_the_datoms_that_are_left(data: st.Data
             continue
         if not late:
             stream.db().only(watched)  # which grows with the stream
-    points = sorted(data.draw(st.tuples(*[st.integers(0, stream.t)] * 2)))
+    points = sorted(data.draw(st.tuples(*[st.integers(1, stream.t)] * 2)))
     filtered, oracle = stream.db().only(watched), by_hand(stream, names)
     for view, wanted in zip(views(filtered, *points), views(oracle, *points), strict=True):
         assert shown(view) == shown(wanted)
         assert len(view) == len(wanted)
-        assert view.schema == wanted.schema
+    assert filtered.schema == oracle.schema
     p, r = data.draw(st.sampled_from(every)), data.draw(st.sampled_from(every))
     bodies = [body.format(p=f":{p}", r=f":{r}") for body in BODIES]
     bodies.append("[?a ?b ?c]")
     for body in data.draw(st.lists(st.sampled_from(bodies), min_size=2, max_size=3, unique=True)):
-        text = f"[:find ?a ?b (count ?c) (min ?b) :in $ % :where {body}]"
+        text = f"[:find ?a ?b (count ?c) :in $ % :where {body}]"
         hidden = {name for name in reached(body) if not allowed(name, names)}
         for view, wanted in zip(views(filtered, *points), views(oracle, *points), strict=True):
             if hidden:
@@ -157,8 +158,6 @@ def test_a_filtered_view_is_a_database_of_the_datoms_that_are_left(data: st.Data
                 assert named in hidden.union(*(WHOLES.get(name, set()) for name in hidden))
                 continue
             assert q(text, view, RULES) == q(text, wanted, RULES), body
-            ours, theirs = (explain(text, one, RULES) for one in (view, wanted))
-            assert [step.rows for step in ours] == [step.rows for step in theirs]
     for e in (2001, 2002, 2003, 2004):
         assert pull(filtered, "[*]", e) == pull(oracle, "[*]", e)
         assert filtered.entity(e) == oracle.entity(e)
@@ -296,6 +295,12 @@ def test_what_if_is_asked_of_what_is_seen() -> None:
     database = stream_of(*STAFF).db().only(SOME)
     report = database.with_(read('[{:p/ssn "1" :p/name "C"}]'))
     assert q("[:find (count ?e) . :where [?e :p/name]]", report.db_after) == 3  # nobody has it
+
+
+def test_nothing_is_derived_by_programs_from_a_part() -> None:
+    database = stream_of(*STAFF).db().only(SOME)
+    with pytest.raises(QueryError, match="from a part of a database"):
+        q("[:find ?x :where [?e :p/name] [(derived $ ?e :p/kind) ?x]]", database)
 
 
 def test_an_excision_reaches_the_copy() -> None:

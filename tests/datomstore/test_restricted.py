@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from datomstore import edn
 from datomstore.errors import AttributeForbidden
+from datomstore.restricted import _Restricted
 from datomstore.storage.memory import MemoryStorage
 from datomstore.streams import Stream, Streams
 from datomstore.transaction import TransactionError, TxReport
@@ -101,6 +102,9 @@ HIDDEN = """[{:db/id 2001 :p/ssn "1" :p/pay 7 :p/boss 2002 :p/vault 2003} {:db/i
         '[[:db/add 2001 :p/city "x"]]',
         "[[:db/add 2001 :p/key [nil nil]]]",
         "[{:db/ident :p/new :db/tupleAttrs [:p/name :p/pay] :db/unique :db.unique/value}]",
+        # what describes an attribute
+        '[[:db/cas 1001 :db/doc "number" "x"]]',
+        '[[:db/add 1001 :db/doc "number"]]',
         # excision
         "[{:db/excise 2001}]",
         "[{:db/excise 2001 :db.excise/attrs [:p/name]}]",
@@ -136,6 +140,7 @@ def test_what_is_hidden_changes_nothing_that_is_told(text: str) -> None:
         ("[{:db/id 1001 :db/unique :db.unique/value}]", "db/unique"),
         ("[[:db/retract 1001 :db/unique :db.unique/identity]]", "db/unique"),
         ('[[:db/cas 1001 :db/doc "number" "x"]]', "db/doc"),
+        ('[[:db/add 1001 :db/doc "number"]]', "db/doc"),
         ("[[:db/retractEntity 2001]]", None),
         ('[{:db/ident :p/name :db/doc "x"}]', None),
         ('[{:db/ident :p/other :db/doc "x"}]', "db/ident"),
@@ -235,3 +240,80 @@ def test_no_transaction_changes_what_is_hidden_or_is_changed_by_it(data: st.Data
                 results.append([type(error).__name__])
         assert results[0] == results[1]
         assert shown(full.db().only(rest)) == hidden
+
+
+EVERYTHING_ELSE = ("db/excise", "db/ident", "db/doc", "db/unique", "db/tupleAttrs")
+
+
+def refused(two: Two, text: str, names: Names) -> str:
+    with two.streams.batch() as batch, pytest.raises(AttributeForbidden) as raised:
+        batch.transact(two.there, read(text), only=names)
+    return str(raised.value.attribute)
+
+
+def test_who_may_excise_by_name_and_sees_a_part_excises_nothing() -> None:
+    names = only("p/name", *EVERYTHING_ELSE)
+    assert refused(Two(HIDDEN), "[{:db/excise 2001}]", names) == ":db/excise"
+
+
+def test_a_name_is_given_if_it_may_be_used() -> None:
+    names = only("p/name", "p/new", *EVERYTHING_ELSE)
+    named = [f"[[:db/add 2001 :db/ident :p/{name}]]" for name in ("secret", "none")]
+    for text in ("[{:db/ident :p/secret}]", "[{:db/ident :p/none}]", *named):
+        assert refused(Two(HIDDEN), text, names) == ":db/ident"
+    two = Two(HIDDEN)
+    transact(two.streams, two.there, "[{:db/ident :p/new}]", names)
+
+
+def test_a_composite_of_what_is_hidden_is_not_made() -> None:
+    names = only("p/new", "p/name", *EVERYTHING_ELSE)
+    made = """[{:db/ident :p/new :db/tupleAttrs [:p/name :p/pay] :db/unique :db.unique/value}]"""
+    alike = '[{:db/id 2001 :p/name "A" :p/pay 1} {:db/id 2002 :p/name "A" :p/pay 1}]'
+    assert refused(Two(alike), made, names) == ":db/tupleAttrs"
+
+
+def test_no_entity_is_found_by_a_composite_that_is_hidden() -> None:
+    """Else a map that has its parts would be another entity's, and told so, before its rows are refused."""
+    streams = Streams(MemoryStorage(), now_ms=lambda: 0)
+    stream = streams.create("s")
+    stream.transact(
+        read("[{:db/ident :p/key :db/tupleAttrs [:p/a :p/b] :db/unique :db.unique/identity}]")
+    )
+    stream.transact(read("[{:db/id 2001 :p/a 1 :p/b 2}]"))
+    resolver = _Restricted(stream.transactor, only("p/a", "p/b"))
+    assert resolver.identities_of(stream.db().schema) == []
+    resolver = _Restricted(stream.transactor, only("p/a", "p/b", "p/key"))
+    assert [held.ident for held in resolver.identities_of(stream.db().schema)] == [Keyword("p/key")]
+
+
+def test_a_part_of_a_hidden_composite_is_refused_before_it_meets_another() -> None:
+    streams = Streams(MemoryStorage(), now_ms=lambda: 0)
+    stream = streams.create("s")
+    stream.transact(
+        read("[{:db/ident :p/k :db/tupleAttrs [:p/a :p/b] :db/unique :db.unique/value}]")
+    )
+    stream.transact(read("[{:db/id 2001 :p/a 1 :p/b 7} {:db/id 2002 :p/b 7}]"))
+    with streams.batch() as batch, pytest.raises(AttributeForbidden, match=":p/b"):
+        batch.transact(stream, read("[{:db/id 2002 :p/a 1}]"), only=only("p/a", "p/k"))
+
+
+def test_a_lookup_ref_of_what_is_hidden_finds_nothing() -> None:
+    two = Two(HIDDEN)
+    resolver = _Restricted(two.there.transactor, SOME)
+    assert resolver.entity_with(Keyword("p/ssn"), "1") is None
+    assert resolver.entity_with(Keyword("p/email"), "a") == 2001
+    assert resolver.entity_with(Keyword("db/ident"), Keyword("p/email")) == 1000
+
+
+def test_a_vector_of_what_is_hidden_is_a_value() -> None:
+    two = Two(HIDDEN)
+    transact(two.streams, two.there, '[{:db/id 2001 :p/name [:p/ssn "1"]}]', SOME)
+    resolver = _Restricted(two.there.transactor, SOME)
+    assert not resolver.is_unique(Keyword("p/ssn"))
+    assert resolver.is_unique(Keyword("p/email"))
+
+
+def test_a_reverse_attribute_is_checked_before_its_source_is_looked_up() -> None:
+    two = Two(HIDDEN)
+    missing = '[{:db/id 2001 :p/_boss [:p/email "nobody"]}]'
+    assert refused(two, missing, SOME) == ":p/boss"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -203,12 +203,12 @@ async def test_what_may_not_be_written_is_refused_to_agents_and_people(
 async def test_a_write_is_told_the_same_whatever_is_hidden(tmp_path: Path) -> None:
     """As for one who asks by lookup refs, upserts, references and removals; the store's tests have more."""
     probes = """[[:db/add [:p/ssn "1"] :p/name "x"]] [[:db/add [:p/ssn "3"] :p/name "x"]]"""
-    there, absent = edn.read(f"[{probes}]")
+    forms: Any = edn.read(f"[{probes}]")
     async with staff(tmp_path) as nodes:
         token = nodes.token((WRITE, STREAM), attrs=SOME)
         told = []
         async with nodes.connected("alpha", token) as channel:
-            for data in (there, absent):
+            for data in forms:
                 with pytest.raises(RemoteError) as raised:
                     await channel.request("stream.transact", Map({"stream": "staff", "data": data}))
                 told.append(str(raised.value).replace('"3"', '"1"').replace("'3'", "'1'"))
@@ -327,9 +327,26 @@ async def test_rights_of_two_tokens_show_what_both_do(tmp_path: Path) -> None:
             assert {str(a) for (a,) in seen} == {":p/name", ":p/email"}
 
 
-async def stream_of(channel: Channel, verb: str, body: dict[str, object], take: Any) -> None:
+async def stream_of(channel: Channel, verb: str, body: Mapping[str, object], take: Any) -> None:
     """Take the items of a request."""
     async with aclosing(channel.stream(verb, Map(body))) as answers:
         async for answer in answers:
             if isinstance(answer, Item):
                 await take(answer.body)
+
+
+async def test_what_is_hidden_for_another_reason_is_refused_and_not_asked_for_ever(
+    tmp_path: Path,
+) -> None:
+    async with staff(tmp_path) as nodes:
+        token = nodes.token((WRITE | Verb.SCHEMA, STREAM), attrs=("!p/ssn",))
+        excise = '(transact! "staff" \'[{:db/excise 2001}])'
+        state, why = await outcome(nodes, excise, token)
+        assert (state, why) == (
+            "paused",
+            "append alpha/staff: attribute :db/excise of what is hidden",
+        )
+        about = nodes.nodes["alpha"].streams.get("staff").db().entid(edn.read(":p/ssn"))
+        describe = f'(transact! "staff" \'[{{:db/id {about} :db/doc "x"}}])'
+        state, why = await outcome(nodes, describe, token)
+        assert (state, why) == ("paused", "append alpha/staff: attribute :db/doc of what is hidden")
