@@ -61,6 +61,11 @@ TRANSITIONS: dict[tuple[State, Step], State] = {
 }
 
 
+# Every other message is SEND or RECEIVE.
+_SENT: dict[type, Step] = {Hello: Step.SEND_HELLO, Goodbye: Step.SEND_GOODBYE}
+_RECEIVED: dict[type, Step] = {Hello: Step.RECEIVE_HELLO, Goodbye: Step.RECEIVE_GOODBYE}
+
+
 # What this release can do beyond what its versions say; append only.
 FEATURES: tuple[str, ...] = ()
 
@@ -106,8 +111,7 @@ class Connection:
     def send(self, message: Message) -> bytes:
         """Return the bytes that say a message. Raises LocalFault if it may not be said now."""
         data = encode_frame(encode(message))
-        step = _step(message, Step.SEND_HELLO, Step.SEND_GOODBYE, Step.SEND)
-        following = TRANSITIONS.get((self.state, step))
+        following = TRANSITIONS.get((self.state, _SENT.get(type(message), Step.SEND)))
         if following is None:
             raise LocalFault(f"{type(message).__name__} cannot be sent: {self.state.value}")
         self.state = following
@@ -115,9 +119,8 @@ class Connection:
 
     def receive_data(self, data: bytes) -> list[Message]:
         """Return the messages that `data` completes, the Hello among them. Raises RemoteFault."""
-        self._buffer.feed(data)
         received = []
-        for payload in self._buffer.frames():
+        for payload in self._buffer.frames(data):
             message = self._receive(payload)
             if message is not None:
                 received.append(message)
@@ -125,8 +128,7 @@ class Connection:
 
     def _receive(self, payload: bytes) -> Message | None:
         message = decode(payload)
-        step = _step(message, Step.RECEIVE_HELLO, Step.RECEIVE_GOODBYE, Step.RECEIVE)
-        following = TRANSITIONS.get((self.state, step))
+        following = TRANSITIONS.get((self.state, _RECEIVED.get(type(message), Step.RECEIVE)))
         if following is None:
             what = "an unknown message" if message is None else type(message).__name__
             raise RemoteFault("wire/order", f"{what} while {self.state.value}")
@@ -137,16 +139,6 @@ class Connection:
             self._buffer.size_max = FRAME_BYTES_MAX
         self.state = following
         return message
-
-
-def _step(message: Message | None, hello: Step, goodbye: Step, other: Step) -> Step:
-    match message:
-        case Hello():
-            return hello
-        case Goodbye():
-            return goodbye
-        case _:
-            return other
 
 
 def _agree(own: Hello, peer: Hello) -> int:

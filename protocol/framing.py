@@ -29,15 +29,11 @@ class FrameBuffer:
 
     def receive(self, data: bytes) -> list[bytes]:
         """Return the payloads that `data` completes. Raises RemoteFault."""
-        self.feed(data)
-        return list(self.frames())
+        return list(self.frames(data))
 
-    def feed(self, data: bytes) -> None:
-        """Add bytes as they came."""
+    def frames(self, data: bytes) -> Iterator[bytes]:
+        """Yield the payloads that `data` completes, each checked against the limit of that moment. Raises RemoteFault."""
         self._buffer += data
-
-    def frames(self) -> Iterator[bytes]:
-        """Yield the whole frames, each checked against the limit of that moment. Raises RemoteFault."""
         while len(self._buffer) >= FRAME_HEADER_BYTES:
             size = int.from_bytes(self._buffer[:FRAME_HEADER_BYTES], "big")
             if not 0 < size <= self.size_max:

@@ -27,7 +27,7 @@ class SecureBytes:
         self._tls = context.wrap_bio(
             self._came, self._leaving, server_side=server_side, server_hostname=server_name
         )
-        self._kept_back = b""
+        self.kept_back = b""  # written, and waiting for bytes of the peer
         self._cut = False  # whether the last read ended in the middle of a record
         self.ended = False  # the peer says nothing more
 
@@ -40,11 +40,6 @@ class SecureBytes:
     def protocol(self) -> str | None:
         """Return what ALPN agreed on."""
         return self._tls.selected_alpn_protocol()
-
-    @property
-    def keeps_back(self) -> bool:
-        """Return whether something written waits for bytes of the peer."""
-        return bool(self._kept_back)
 
     def shake_hands(self) -> bool:
         """Go on with the handshake and return whether it is done; if not, it waits for bytes of the peer."""
@@ -80,20 +75,15 @@ class SecureBytes:
             self.ended = True
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def write(self, data: bytes) -> None:
-        """Say something; `take` returns its bytes, unless they are kept back."""
-        self._kept_back += data
-        self.write_kept_back()
-
-    def write_kept_back(self) -> None:
-        """Say what was kept back, as far as it can be said now."""
-        left = memoryview(self._kept_back)
+    def write(self, data: bytes = b"") -> None:
+        """Say what was kept back and something more, as far as it can be said now; `take` returns its bytes."""
+        left = memoryview(self.kept_back + data)
         try:
             while left:
                 left = left[self._tls.write(left) :]
         except ssl.SSLWantReadError:
             pass
-        self._kept_back = bytes(left)
+        self.kept_back = bytes(left)
 
     def take(self) -> bytes:
         """Return the bytes that are to go to the wire, in their order."""

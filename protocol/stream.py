@@ -85,9 +85,9 @@ class SecureStream(trio.abc.Stream):
         try:
             self._secure.write(bytes(data))
             await self._flush()
-            while self._secure.keeps_back:
+            while self._secure.kept_back:
                 await self._heard.park()
-                self._secure.write_kept_back()
+                self._secure.write()
                 await self._flush()
         except ssl.SSLError as error:
             raise trio.BrokenResourceError from error
@@ -110,7 +110,7 @@ class SecureStream(trio.abc.Stream):
         except (ssl.SSLError, OSError) as error:
             self._broken = True
             raise trio.BrokenResourceError from error
-        return not self._unsent and not self._secure.keeps_back
+        return not self._unsent and not self._secure.kept_back
 
     async def _flush(self) -> None:
         data, self._unsent = self._unsent + self._secure.take(), b""
@@ -132,7 +132,7 @@ class SecureStream(trio.abc.Stream):
                 if data or self._secure.ended:
                     return data
                 self._secure.feed(await self._receive_below())
-                if self._heard:
+                if self._secure.kept_back:
                     self._heard.unpark_all()
         except ssl.SSLError as error:
             self._broken = True

@@ -129,6 +129,7 @@ class Channel:
         self.name = "" if connection.peer is None else connection.peer.name
         self.challenge = connection.nonce  # what the peer signs to prove that it holds something
         self.peer_challenge = b"" if connection.peer is None else connection.peer.nonce
+        self.ended = False
         self.closed_reason: str | None = None
         self._stream = stream
         self._connection = connection
@@ -174,13 +175,13 @@ class Channel:
                 yield answer
                 if answered:
                     return
-            if self._ended.is_set():
+            if self.ended:
                 raise Unreachable(self.closed_reason or "the connection ended")
             raise RemoteError("wire/slow-reader", "the answers were not taken in time")
         finally:
             self._asked.pop(request_id, None)
             receive.close()
-            if not answered and not self._ended.is_set():
+            if not answered and not self.ended:
                 self._send_or_end(Cancel(request_id))
 
     async def send(self, message: Message) -> None:
@@ -190,7 +191,7 @@ class Channel:
         its answer tells.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
-        while self._frames_bytes >= SEND_BUFFER_BYTES and not self._ended.is_set():
+        while self._frames_bytes >= SEND_BUFFER_BYTES and not self.ended:
             await self._room.park()
         self.send_nowait(message)
 
@@ -202,7 +203,7 @@ class Channel:
 
     def _leave(self, message: Message) -> None:
         # Closed before it is ended: a goodbye has been said, by us or in what is being read.
-        if self._ended.is_set() or self._connection.state is State.CLOSED:
+        if self.ended or self._connection.state is State.CLOSED:
             raise Unreachable(self.closed_reason or "the connection ended")
         frame = self._connection.send(message)
         self._frames.append(frame)
@@ -228,18 +229,11 @@ class Channel:
             except trio.BrokenResourceError as error:
                 self._end(f"the connection broke: {error.__cause__}")
         self._wake_writer()
-        if self._room:
-            self._room.unpark_all()
 
     @property
     def has_room(self) -> bool:
         """Return whether `send` would not wait."""
         return self._frames_bytes < SEND_BUFFER_BYTES
-
-    @property
-    def ended(self) -> bool:
-        """Return whether the connection is over."""
-        return self._ended.is_set()
 
     @property
     def busy(self) -> bool:
@@ -259,12 +253,13 @@ class Channel:
     async def _write(self) -> None:
         """Write what is left here until the connection ends. A write once begun is not cancelled: it would be half a frame."""
         try:
-            while not self._ended.is_set():
+            while not self.ended:
                 data = self._taken()
                 if data or self._unsent:
                     await self._write_all(data)
                     self._room.unpark_all()
                 else:
+                    self._room.unpark_all()  # what there was somebody else has written
                     await self._something_to_write.park()
         except _BROKEN as error:
             self._end(f"the connection broke: {error}")
@@ -292,14 +287,14 @@ class Channel:
 
     async def _flush(self) -> None:
         """Return when everything is written, or the connection has ended."""
-        while (self._frames or self._writing or self._unsent) and not self._ended.is_set():
+        while (self._frames or self._writing or self._unsent) and not self.ended:
             await self._room.park()
 
     async def _run(self) -> None:
         """Read until the connection ends, then end everything else of the channel."""
         try:
             arrived, self._connection.early = self._connection.early, []
-            while not self._ended.is_set():
+            while not self.ended:
                 await self._take_all(arrived)
                 self._silent_since = trio.current_time()
                 data = await self._stream.receive_some(RECEIVE_BYTES)
@@ -317,7 +312,7 @@ class Channel:
     async def _watch(self) -> None:
         """Ask for a sign of life when there has been none for a while; end the channel when none comes."""
         asked: float | None = None  # the silence for which a Ping was sent
-        while not self._ended.is_set():
+        while not self.ended:
             now, since = trio.current_time(), self._silent_since
             if since is not None and now >= since + DEAD_S:
                 self._end(f"the peer was silent for {DEAD_S:.0f} s")
@@ -435,9 +430,9 @@ class Channel:
 
     def _end(self, reason: str) -> None:
         """Wake everyone who waits for this peer. The first reason counts."""
-        if self._ended.is_set():
+        if self.ended:
             return
-        self.closed_reason = reason
+        self.ended, self.closed_reason = True, reason
         self._ended.set()
         self._something_to_write.unpark_all()
         self._room.unpark_all()

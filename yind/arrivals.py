@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from typing import NamedTuple
 
 import structlog
@@ -221,8 +220,10 @@ class Arrivals:
 
     def _answer(self, channel: Channel, message: HandOff) -> None:
         send = channel.push if len(self._guests) < ALONE_MAX else channel.send_nowait
-        with suppress(Unreachable):  # the source is gone; it asks again
+        try:
             send(message)
+        except Unreachable:
+            return  # the source is gone; it asks again
 
     def _start(self, agent_id: bytes) -> None:
         agent = self._agents.get(agent_id)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import NamedTuple
 
 import msgspec
@@ -401,8 +400,10 @@ class Departures:
         channel = self._peers.open_channel(departure.target)
         if channel is not None and channel.has_room and not departure.unsent:
             alone = len(self._under_way) <= ALONE_MAX
-            with suppress(ProtocolError):  # it ends just now; the target is asked again
+            try:
                 (channel.push if alone else channel.send_nowait)(message)
+            except ProtocolError:
+                return  # it ends just now; the target is asked again
         else:
             departure.unsent.append(message)
             if len(departure.unsent) == 1:

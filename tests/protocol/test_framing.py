@@ -36,8 +36,7 @@ def test_a_length_out_of_range_is_refused_before_its_bytes_come(header: bytes) -
 
 def test_frames_before_a_bad_one_are_given_out() -> None:
     buffer = FrameBuffer(64)
-    buffer.feed(encode_frame(b"good") + b"\0\0\0\0")
-    frames = buffer.frames()
+    frames = buffer.frames(encode_frame(b"good") + b"\0\0\0\0")
     assert next(frames) == b"good"
     with pytest.raises(RemoteFault):
         next(frames)
@@ -45,8 +44,7 @@ def test_frames_before_a_bad_one_are_given_out() -> None:
 
 def test_the_limit_can_grow_between_two_frames() -> None:
     buffer = FrameBuffer(2)
-    buffer.feed(encode_frame(b"ab") + encode_frame(b"abc"))
-    frames = buffer.frames()
+    frames = buffer.frames(encode_frame(b"ab") + encode_frame(b"abc"))
     assert next(frames) == b"ab"
     buffer.size_max = 3
     assert next(frames) == b"abc"

@@ -30,7 +30,7 @@ import pytest
 from datomstore import codec, edn
 from datomstore.value import Symbol
 from protocol import messages
-from protocol.connection import FEATURES, TRANSITIONS, Connection, State, Step, _step
+from protocol.connection import _RECEIVED, _SENT, FEATURES, TRANSITIONS, Connection, State, Step
 from protocol.errors import LocalFault, RemoteFault
 from protocol.framing import FrameBuffer, encode_frame
 from protocol.limits import FRAME_BYTES_MAX, VERSION_MAX, VERSION_MIN
@@ -100,7 +100,7 @@ class Teller:
             self.lines.append(f"== {self._seen}")
 
     def _say(self, message: Message) -> None:
-        self.met.add((self.connection.state, _step(message, *SENDS)))
+        self.met.add((self.connection.state, _SENT.get(type(message), Step.SEND)))
         try:
             self._leave(self.connection.send(message))
         except LocalFault as fault:
@@ -121,15 +121,11 @@ class Teller:
             message = messages.decode(data[4:])
         except (RemoteFault, IndexError):
             return
-        self.met.add((self.connection.state, _step(message, *RECEIVES)))
+        self.met.add((self.connection.state, _RECEIVED.get(type(message), Step.RECEIVE)))
 
     def _leave(self, data: bytes) -> None:
         for payload in self._left.receive(data):
             self.lines.append(f"<- {text_of(messages.decode(payload))}")
-
-
-SENDS = (Step.SEND_HELLO, Step.SEND_GOODBYE, Step.SEND)
-RECEIVES = (Step.RECEIVE_HELLO, Step.RECEIVE_GOODBYE, Step.RECEIVE)
 
 
 def peer_bytes(text: str) -> list[bytes]:

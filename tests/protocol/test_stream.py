@@ -93,12 +93,12 @@ def test_what_is_written_before_hands_are_shaken_is_kept_back_and_not_lost() -> 
     left, right = sides()
     left.write(b"early ")
     left.write(b"bird")
-    assert left.keeps_back
+    assert left.kept_back == b"early bird"
     while not (left.shake_hands() & right.shake_hands()):
         carry(left, right, 1 << 16)
         carry(right, left, 1 << 16)
-    left.write_kept_back()
-    assert not left.keeps_back
+    left.write()
+    assert not left.kept_back
     right.feed(left.take())
     assert right.read() == b"early bird"
 
