@@ -8,8 +8,6 @@ Fits:   on `cli.connect` and `cli.gather`.
 
 from __future__ import annotations
 
-import queue
-import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -22,6 +20,7 @@ from cli.caveats import parse_duration
 from cli.cluster import Cluster
 from cli.connect import cluster_of, connected
 from cli.errors import CliError, Exit
+from cli.following import followed
 from cli.output import Column, echo_json, note, output_option, show_rows
 from datomstore.value import Map
 
@@ -200,33 +199,12 @@ def _rows(node: str, answer: Iterable[Any], wanted: Filter) -> Iterator[dict[str
 
 def _follow(cluster: Cluster, names: list[str], wanted: Filter, output: str) -> None:
     """Print decisions of all nodes as they are made, until interrupted."""
-    news: queue.Queue[list[dict[str, Any]] | CliError] = queue.Queue()
-    for name in names:
-        threading.Thread(
-            target=_listen, args=(cluster, name, wanted, news), daemon=True, name=name
-        ).start()
-    while True:
-        found = news.get()
-        if isinstance(found, CliError):
-            raise found
-        for row in sorted(found, key=lambda row: (row["at_ms"], row["entity"])):
-            _print(row, output)
-
-
-def _listen(
-    cluster: Cluster,
-    name: str,
-    wanted: Filter,
-    news: queue.Queue[list[dict[str, Any]] | CliError],
-) -> None:
     query, inputs = wanted.query()
     body = Map({"query": query, "stream": "audit", "inputs": inputs})
-    try:
-        with connected(cluster, name) as client:
-            for item in client.stream("query.follow", body):
-                news.put(list(_rows(name, item["added"], wanted)))
-    except CliError as error:
-        news.put(error)
+    for name, item in followed(cluster, names, "query.follow", body):
+        rows = _rows(name, item["added"], wanted)
+        for row in sorted(rows, key=lambda row: (row["at_ms"], row["entity"])):
+            _print(row, output)
 
 
 def _print(row: Mapping[str, Any], output: str) -> None:

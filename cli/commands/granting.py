@@ -20,12 +20,12 @@ from cli.caveats import BUDGET, TTL, caveats_of, parse_budget, parse_duration, s
 from cli.cluster import Cluster
 from cli.connect import cluster_of, connected, find_agent
 from cli.errors import CliError, Exit
+from cli.following import followed
 from cli.holding import delegate, read_token, signer_of
 from cli.output import Column, echo_json, note, output_option, show_rows
 from datomstore.value import Map
 from protocol.client import Client
 
-FOLLOW_S = 1.0  # how often all nodes are asked for new requests
 TTL_S = 3600  # of what is granted or renewed, if nobody says
 FROM = click.option(
     "--token", "source", metavar="@FILE|-", help="What it is taken from. [default: the operator's]"
@@ -59,9 +59,10 @@ def token_requests(
 
 
 def _follow(cluster: Cluster, node: str | None, form: str) -> None:
-    """Print requests as they come, each once: as one node tells, or as all are asked again and again."""
+    """Print requests as they come, each once; a node that does not answer is asked again."""
+    names = [node] if node else [member.name for member in cluster.nodes()]
     told: set[object] = set()
-    for name, row in _as_they_come(cluster, node):
+    for name, row in followed(cluster, names, "request.follow", Map(), again=node is None):
         if row["id"] in told:
             continue
         told.add(row["id"])
@@ -74,16 +75,6 @@ def _follow(cluster: Cluster, node: str | None, form: str) -> None:
         elif form != "none":
             echo_json(shown)
         sys.stdout.flush()
-
-
-def _as_they_come(cluster: Cluster, node: str | None) -> Iterator[tuple[str, Map]]:
-    if node is None:
-        while True:
-            yield from _requests(cluster, None)
-            time.sleep(FOLLOW_S)
-    with connected(cluster, node) as client:
-        for item in client.stream("request.follow", Map()):
-            yield node, item
 
 
 def _requests(cluster: Cluster, node: str | None) -> Iterator[tuple[str, Map]]:
