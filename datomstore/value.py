@@ -203,7 +203,7 @@ class Map(Mapping[Any, Any]):  # a value may be of any type
 
     @staticmethod
     def of_names(pairs: Iterable[tuple[object, object]]) -> Map:
-        """Return the same for keys that are keywords, of which every one is its own hash key."""
+        """Return the same for keys that are keywords or texts, of which every one is its own hash key."""
         return Map.of_entries({pair[0]: pair for pair in pairs})
 
     @staticmethod

@@ -44,9 +44,8 @@ def seal(machine_image: bytes, program_hashes: Iterable[bytes], meta: object) ->
     wrong = _wrong(machine_image, programs)
     if wrong:
         raise LocalFault(wrong)
-    payload = pack(
-        Map({"version": VERSION, "image": machine_image, "programs": programs, "meta": meta})
-    )
+    parts = ("version", VERSION), ("image", machine_image), ("programs", programs), ("meta", meta)
+    payload = pack(Map.of_names(parts))
     if len(payload) > IMAGE_BYTES_MAX:
         raise LocalFault(f"an image of {len(payload)} bytes; at most {IMAGE_BYTES_MAX}")
     return _digest(payload) + payload
@@ -59,13 +58,14 @@ def open_(data: bytes) -> Continuation:
     digest, payload = data[:DIGEST_BYTES], data[DIGEST_BYTES:]
     if _digest(payload) != digest:
         raise RemoteFault("wire/image", "the image is damaged: its digest is another")
-    parts = unpack(payload)
-    if type(parts) is not Map:
+    found = unpack(payload)
+    if type(found) is not Map:
         raise RemoteFault("wire/image", "an image is a map")
+    parts: dict[Any, Any] = dict(found.pairs())
     # The version comes first: another one may have other parts.
     if type(parts.get("version")) is not int or parts["version"] != VERSION:
         raise RemoteFault("wire/image", f"the image has another version than {VERSION}")
-    if set(parts) != _KEYS:
+    if parts.keys() != _KEYS:
         raise RemoteFault("wire/image", f"an image has the parts {', '.join(sorted(_KEYS))}")
     image, programs = parts["image"], parts["programs"]
     wrong = _wrong(image, programs)
@@ -93,8 +93,8 @@ def _wrong(image: object, programs: object) -> str:
 
 
 def _all_hashes(value: object) -> bool:
-    return (
-        type(value) is tuple
-        and len(value) <= HASHES_MAX
-        and all(type(item) is bytes and len(item) == DIGEST_BYTES for item in value)
-    )
+    return type(value) is tuple and len(value) <= HASHES_MAX and all(map(_is_hash, value))
+
+
+def _is_hash(value: object) -> bool:
+    return type(value) is bytes and len(value) == DIGEST_BYTES

@@ -50,11 +50,11 @@ class Journeys:
 
     def __init__(self, ticks_ns: Callable[[], int]) -> None:
         self._ticks_ns = ticks_ns
-        self._marks: deque[Mark] = deque(maxlen=JOURNEY_MARKS_KEPT)
+        self._marks: deque[tuple[bytes, int, Stage, int]] = deque(maxlen=JOURNEY_MARKS_KEPT)
 
     def mark(self, agent: bytes, epoch: int, stage: Stage) -> None:
         """Note that a stage is done."""
-        self._marks.append(Mark(agent, epoch, stage, self._ticks_ns()))
+        self._marks.append((agent, epoch, stage, self._ticks_ns()))
 
     def __iter__(self) -> Iterator[Mark]:
-        return iter(tuple(self._marks))
+        return map(Mark._make, tuple(self._marks))
