@@ -76,6 +76,8 @@ cdef int64_t intern_id(object value) except -1:
     elif kind is float:
         table = _floats
         key = _bits(PyFloat_AS_DOUBLE(value))
+    elif kind is bool:
+        return _true if value is True else _false
     elif not _simple(value, kind):
         return _intern_other(value)
     known = PyDict_GetItemWithError(table, key)
@@ -95,6 +97,9 @@ cdef int64_t _intern_other(object value) except -1:
     with _lock:
         known = _ids.get(key)
         return _added(_ids, key, value) if known is None else known
+
+
+cdef int64_t _false = _intern_other(False), _true = _intern_other(True)
 
 
 cdef object value_at(int64_t value_id):
