@@ -49,7 +49,7 @@ class Request:
     def __post_init__(self) -> None:
         if int(self.verb).bit_count() != 1:
             raise ValueError(f"{self.verb!r} is not one verb")
-        if any(attribute.startswith(":") for attribute in self.attributes or ()):
+        if self.attributes and any(attribute.startswith(":") for attribute in self.attributes):
             raise ValueError(f"an attribute of {self.attributes!r} is written with its colon")
         if self.cost and min(self.cost.values()) < 0:
             raise ValueError(f"a cost is negative: {dict(self.cost)}")
