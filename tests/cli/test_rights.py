@@ -189,6 +189,41 @@ def test_a_named_holder_uses_a_token_by_proving_to_hold_it(
     assert ok(yin(*query, "alpha")).strip() == "2"
 
 
+def test_a_token_for_some_attributes_shows_and_writes_these(
+    yin: Yin, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann = ok(yin("key", "new", "some.key")).strip()
+    mint(yin, "all-of-it", "--allow", "read,history,subscribe,append:alpha/staff", "--to", ann)
+    facts = '[{:p/name "Ann" :p/pay 9} {:p/name "Bob" :p/pay 7}]'
+    (place / "staff.edn").write_text(facts)
+    ok(yin("stream", "import", "alpha:staff", "staff.edn"))
+    monkeypatch.setenv("YIN_KEY_FILE", "some.key")
+    narrow = ("--attr", "p/*", "--attr", "!p/pay", "--to", ann)
+    ok(yin("token", "attenuate", "@all-of-it", *narrow, "--out", "some"))
+    assert "p/*" in ok(yin("token", "inspect", "@some"))
+    monkeypatch.setenv("YIN_TOKEN_FILE", "some")
+    on = ("--on", "alpha", "--stream", "staff")
+    assert ok(yin("q", "[:find [?a ...] :where [_ ?a]]", *on)).strip() == "[:p/name]"
+    assert "2" in ok(yin("q", "[:find (count ?v) . :where [_ _ ?v]]", *on, "--history"))
+    for more in ((), ("--explain",), ("--history",)):
+        answer = yin("q", "[:find ?v :where [_ :p/pay ?v]]", *on, *more)
+        assert answer.code == 5
+        assert "block 1 forbids read on stream alpha/staff, attribute :p/pay" in answer.err
+    (row,) = json.loads(ok(yin("stream", "ls", "--on", "alpha", "--json")))["items"]
+    assert (row["name"], row["datoms"], row["bytes"]) == ("alpha/staff", 2, None)
+    assert "-" in ok(yin("stream", "ls", "--on", "alpha"))
+    tail = ok(yin("stream", "tail", "alpha:staff"))
+    assert "Ann" in tail
+    assert "pay" not in tail
+    (place / "more.edn").write_text('[{:p/name "Eve"}]')
+    ok(yin("stream", "import", "alpha:staff", "more.edn"))
+    (place / "more.edn").write_text('[{:p/name "Eve" :p/pay 1}]')
+    answer = yin("stream", "import", "alpha:staff", "more.edn")
+    assert answer.code == 5
+    assert "attribute :p/pay" in answer.err
+    assert ok(yin("q", "[:find (count ?e) . :where [?e :p/name]]", *on)).strip() == "3"
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
