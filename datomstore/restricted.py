@@ -82,12 +82,15 @@ class _Restricted(Resolver):
 
     @property
     def known(self) -> dict[object, Held]:
+        """Return what is so for attributes that have been found to be writable."""
         return self._mine
 
     def held(self, ident: Keyword) -> Held:
+        """Return what is so for an attribute that may be written. Raises AttributeForbidden."""
         found = self._mine.get(ident)
         if found is None:
-            self._check(ident)
+            if isinstance(ident, Keyword):  # else it is no attribute, and refused as such
+                self._check(ident)
             found = self._mine[ident] = super().held(ident)
         return found
 

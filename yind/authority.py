@@ -513,7 +513,7 @@ class Authority:
         Raises Denied if that was known, or there is no more to it.
         """
         attribute = str(forbidden.attribute).removeprefix(":")
-        if attribute not in named:
+        if attribute not in named and not attribute.startswith(":"):  # no pattern names such
             return named | {attribute}
         right = f"{verb_name(verb)} {resource}"
         reason = f"{right}: attribute :{attribute} of what is hidden"

@@ -261,11 +261,17 @@ class Control:
 
     async def stream_list(self, session: Session, fields: Fields, send: SendItem) -> object:
         """List the streams that the tokens let one read."""
-        return tuple(
-            self._stream_row(name, paid.only)
+        readable = {
+            name: paid.only
             for name in sorted(self._agents.streams.names())
             if (paid := self._readable(session, name)) is not None
-        )
+        }
+        whole = all(only is None for only in readable.values())
+
+        def rows() -> tuple[Map, ...]:
+            return tuple(self._stream_row(name, only) for name, only in readable.items())
+
+        return rows() if whole else await trio.to_thread.run_sync(rows)
 
     def _readable(self, session: Session, name: str) -> Paid | None:
         resource = f"{self._node}/{name}"

@@ -317,3 +317,14 @@ def test_a_reverse_attribute_is_checked_before_its_source_is_looked_up() -> None
     two = Two(HIDDEN)
     missing = '[{:db/id 2001 :p/_boss [:p/email "nobody"]}]'
     assert refused(two, missing, SOME) == ":p/boss"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['[{"n" 1}]', "[{1 2}]", "[{[:p/name] 1}]", "[{{:a 1} 1}]", "[7]", "[[]]", "[{:p/name nil}]"],
+)
+def test_what_is_no_transaction_is_refused_as_such(text: str) -> None:
+    two = Two(HIDDEN)
+    for names in (None, SOME):
+        with two.streams.batch() as batch, pytest.raises(TransactionError):
+            batch.transact(two.there, read(text), only=names)

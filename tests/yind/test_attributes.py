@@ -346,6 +346,10 @@ async def test_what_is_hidden_for_another_reason_is_refused_and_not_asked_for_ev
             "paused",
             "append alpha/staff: attribute :db/excise of what is hidden",
         )
+        odd = '(q [:find \'?e :where [\'?e (keyword ":x")]] "staff")'
+        some = nodes.token((READ, STREAM), attrs=SOME)
+        state, why = await outcome(nodes, odd, some)
+        assert (state, why) == ("paused", "read alpha/staff: attribute ::x of what is hidden")
         about = nodes.nodes["alpha"].streams.get("staff").db().entid(edn.read(":p/ssn"))
         describe = f'(transact! "staff" \'[{{:db/id {about} :db/doc "x"}}])'
         state, why = await outcome(nodes, describe, token)
