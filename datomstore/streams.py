@@ -12,11 +12,10 @@ wait for nobody.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 from datomstore._queue import Commit
-from datomstore.batch import SUPERSEDED, TO_PURGE, Batch
+from datomstore.batch import SUPERSEDED, TO_PURGE
 from datomstore.database import Database
 from datomstore.datom import TX_BASE, Datom
 from datomstore.errors import DatomstoreError
@@ -30,7 +29,7 @@ from datomstore.storage import Storage
 from datomstore.transaction import TxReport
 from datomstore.upkeep import Upkeep
 from datomstore.value import Keyword
-from datomstore.writers import WriteLock, Writers
+from datomstore.writers import OpenBatch, WriteLock, Writers
 
 Listener = Callable[[TxReport], None]
 
@@ -324,9 +323,9 @@ class Streams:
         if self.merges:
             self._upkeep.keep_up(stream)
 
-    def batch(self) -> AbstractContextManager[Batch]:
+    def batch(self) -> OpenBatch:
         """Open one storage transaction over streams and tables; all of it happens when the block ends, or nothing."""
-        return self.writers.batch()
+        return OpenBatch(self, self.writers)
 
 
 def _check_name(name: str) -> None:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Iterable, Mapping
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -45,11 +46,9 @@ class WriteLock:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._turn = threading.Lock()
+        # Take the lock if it is free, or this thread's already; return whether it was.
+        self.try_acquire = partial(self._lock.acquire, blocking=False)
         self.release = self._lock.release
-
-    def try_acquire(self) -> bool:
-        """Take the lock if it is free, or this thread's already."""
-        return self._lock.acquire(blocking=False)
 
     def acquire_in_turn(self) -> None:
         """Take the lock after those that wait for it. Not for a thread that has it."""
@@ -57,11 +56,11 @@ class WriteLock:
             self._lock.acquire()
 
     def __enter__(self) -> None:
-        if not self._lock.acquire(blocking=False):
+        if not self.try_acquire():
             self.acquire_in_turn()
 
     def __exit__(self, *_: object) -> None:
-        self._lock.release()
+        self.release()
 
 
 class _Part(NamedTuple):
@@ -302,7 +301,7 @@ class Writers:
     def _commit_in_batch(self, commit: Commit) -> None:
         """Commit a transaction that cannot share its commit."""
         try:
-            with self.batch() as batch:
+            with self._streams.batch() as batch:
                 report = batch.transact(commit.stream, commit.items, meta=commit.meta)
             commit.finish(batch.final(report))
         except BaseException as error:
@@ -316,10 +315,6 @@ class Writers:
         """Refuse a commit inside a batch, whose thread this is. Raises BatchOpen."""
         if self.batch_thread is not None and self.batch_thread == threading.get_ident():
             raise BatchOpen("this thread has a batch open already; use that one")
-
-    def batch(self) -> OpenBatch:
-        """Open one storage transaction over streams and tables; all of it happens when the block ends, or nothing."""
-        return OpenBatch(self._streams, self)
 
     def begin_batch(self) -> None:
         """Let this thread alone write, in one batch. Raises BatchOpen."""

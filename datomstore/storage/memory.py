@@ -175,7 +175,7 @@ class MemoryStorage:
                     self.drop_blob(digest)
         finally:
             self.lock.release()
-        if happens:
+        if happens and transaction.ends:
             self._watches.tell(transaction.ends)
 
     def append(self, stream: str, expected_t: int, blob: bytes, root: bytes) -> None:
