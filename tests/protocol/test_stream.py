@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
+import struct
 
 import pytest
 import trio
@@ -368,3 +369,51 @@ async def test_without_a_socket_nothing_is_sent_at_once_and_nothing_is_lost() ->
     assert not left.send_now(b"first ")
     await left.send_all(b"second")
     assert await read_exactly(right, 12) == b"first second"
+
+
+async def test_who_sends_without_end_leaves_others_their_turns() -> None:
+    left, right = await connected_streams()
+    turns = reads = 0
+    async with left, right, trio.open_nursery() as nursery:
+
+        async def send() -> None:
+            while True:
+                await left.send_all(bytes(100_000))
+
+        async def count() -> None:
+            nonlocal turns
+            while True:
+                await trio.lowlevel.checkpoint()
+                turns += 1
+
+        nursery.start_soon(send)
+        nursery.start_soon(count)
+        while reads < 200:
+            await right.receive_some()
+            reads += 1
+        nursery.cancel_scope.cancel()
+    assert turns >= 50, "a turn for two reads, of which each is some records"
+
+
+async def test_closing_wakes_who_reads() -> None:
+    left, right = await connected_streams()
+    async with left, trio.open_nursery() as nursery:
+
+        async def read() -> None:
+            with pytest.raises(trio.ClosedResourceError):
+                await right.receive_some()
+
+        nursery.start_soon(read)
+        await trio.testing.wait_all_tasks_blocked()
+        await right.aclose()
+
+
+async def test_a_connection_that_is_reset_is_broken() -> None:
+    left, right = await connected_streams()
+    below = left._below
+    assert isinstance(below, trio.SocketStream)
+    below.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_LINGER, struct.pack("ii", 1, 0))
+    await left.aclose()
+    with trio.fail_after(5), pytest.raises(trio.BrokenResourceError):
+        await right.receive_some()
+    await right.aclose()
