@@ -7,6 +7,7 @@ Fits:   `yin cluster`, `yin node` and `yin up` write it; every other command rea
     DIR/cluster.toml         name and root public key
     DIR/root.key             the cluster's root seed: signs members and mints tokens     (0600)
     DIR/operator.key .crt    who the command line is                                      (0600)
+    DIR/*.key.next           a key that is being announced; the next command finishes that (0600)
     DIR/operator.token       what the command line may do: everything, bound to operator.key
     DIR/members              signed membership records, one a line
     DIR/nodes/NAME/          yind.toml node.key node.crt data/ yind.log yind.pid
@@ -145,10 +146,11 @@ def open_cluster(folder: Path) -> Cluster:
 
 
 def _settle(cluster: Cluster) -> None:
-    """Finish a rotation of the root that was interrupted."""
+    """Finish a rotation of the root, or of the operator's key, that was interrupted."""
     following = cluster.folder / "root.key.next"
     if following.exists() and load_private(following).public == cluster.members.root:
         install_root(cluster)
+    settle_operator(cluster)
 
 
 def install_root(cluster: Cluster) -> None:
@@ -158,6 +160,30 @@ def install_root(cluster: Cluster) -> None:
     token = mint(new, cluster.operator_key.public, caveats)
     write_secret(cluster.folder / "operator.token", token.to_text() + "\n")
     (cluster.folder / "root.key.next").replace(cluster.folder / "root.key")
+
+
+def settle_operator(cluster: Cluster) -> None:
+    """Let the operator's next key be the operator's, if it has been announced."""
+    following = cluster.folder / "operator.key.next"
+    if not following.exists():
+        return
+    new = load_private(following).public
+    member = cluster.members.of_key(new)
+    if member is not None and member.key == new:
+        _hand_to(cluster, new)
+        (cluster.folder / "operator.crt").write_bytes(member.certificate)
+        following.replace(cluster.folder / "operator.key")
+
+
+def _hand_to(cluster: Cluster, new: PublicKey) -> None:
+    """Bind the operator's token to the next key, so that it outlives more than one rotation.
+
+    One that says who may hold it, or how often it may change hands, is left as it is: it holds for the next key alone.
+    """
+    old, token = cluster.operator_key, cluster.operator_token
+    if token.holder == old.public and not token.blocks[-1].terms.holding:
+        handed = token.append(old, new, Caveats())
+        write_secret(cluster.folder / "operator.token", handed.to_text() + "\n")
 
 
 def add_node(cluster: Cluster, name: str, *, listen: str) -> Member:

@@ -60,7 +60,9 @@ def presented(cluster: Cluster, client: Client) -> Token:
     if not source:
         return cluster.operator_token
     token = read_token(f"@{source}")
-    if not isinstance(token.proof, Channel) or token.holder == cluster.operator_key.public:
+    own = cluster.operator_key.public
+    follows = cluster.members.lineage.is_or_follows(own, token.holder)
+    if not isinstance(token.proof, Channel) or follows:
         return token
     try:
         key = load_private(Path(os.environ.get("YIN_KEY_FILE", "")))

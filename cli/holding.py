@@ -23,14 +23,21 @@ def signer_of(cluster: Cluster, parent: Token) -> PrivateKey:
     """Return the private key that may extend a token: its bearer secret, the operator's, or YIN_KEY_FILE's. Raises CliError."""
     if parent.secret is not None:
         return parent.secret
+    lineage = cluster.members.lineage
     for key in (cluster.operator_key, own_key()):
-        if key is not None and parent.holder == key.public:
+        if key is not None and lineage.is_or_follows(key.public, parent.holder):
             return key
     raise CliError(
         "this token is bound to a key that is not yours, so you cannot extend it",
         exit_code=Exit.AUTHENTICATION,
         hint="YIN_KEY_FILE=FILE yin ...",
     )
+
+
+def extended(cluster: Cluster, parent: Token, holder: PublicKey, caveats: Caveats) -> Token:
+    """Return a token narrowed and handed to a key, by who may extend it. Raises CliError or TokenInvalid."""
+    lineage = cluster.members.lineage
+    return parent.append(signer_of(cluster, parent), holder, caveats, lineage=lineage)
 
 
 def own_key() -> PrivateKey | None:
@@ -69,6 +76,6 @@ def delegate(
     """Return a token for one agent, to be presented by the node it is on. Raises CliError."""
     narrower = (caveats or Caveats())._replace(agent=agent)
     try:
-        return token.append(signer_of(cluster, token), node, narrower).to_bytes()
+        return extended(cluster, token, node, narrower).to_bytes()
     except CapabilityError as error:
         raise CliError(f"the token cannot be handed on: {error}", exit_code=Exit.DENIED) from error

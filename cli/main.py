@@ -47,7 +47,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "backup": ("cli.commands.store", "backup", "Copy a node's data, running or not."),
     "restore": ("cli.commands.store", "restore", "Make a backup the data of a node."),
     "excise": ("cli.commands.store", "excise", "Remove facts for good, history and log included."),
-    "key": ("cli.commands.key", "key", "Make and show keys that hold tokens."),
+    "key": ("cli.commands.key", "key", "Make, show and change keys that hold tokens."),
     "token": ("cli.commands.token", "token", "Mint, narrow, read and revoke tokens."),
     "spawn": ("cli.commands.agents", "spawn", "Start an agent."),
     "ps": ("cli.commands.agents", "ps", "List agents."),

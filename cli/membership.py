@@ -31,6 +31,7 @@ from cli.cluster import (
     install_root,
     now_s,
     parse_listen,
+    settle_operator,
     write_settings,
 )
 from cli.connect import connected, translated
@@ -174,6 +175,76 @@ def rotate_root(cluster: Cluster, overlap_s: int) -> Cluster:
     )  # with the old token: a node may not know the new root
     install_root(cluster)
     return cluster
+
+
+# -- what the operator says --
+
+
+def rotate_operator(cluster: Cluster, overlap_s: int) -> Succession:
+    """Give the operator another key; one that was made before, and that a node may have heard of, is used. Raises CliError."""
+    old = cluster.operator_key
+    sync(cluster)
+    settle_operator(cluster)
+    if cluster.operator_key.public != old.public:
+        return _step(cluster, old.public)  # an earlier attempt had come that far
+    renew_operators(cluster)
+    member = cluster.members.of_key(old.public)
+    if member is None or member.key != old.public:
+        raise CliError(
+            "the cluster knows another key of yours: this folder's was rotated elsewhere",
+            exit_code=Exit.AUTHENTICATION,
+        )
+    if member.former is not None:
+        raise CliError(
+            "the former key still holds: nobody follows a follower", exit_code=Exit.CONFLICT
+        )
+    _announce(cluster, member.name, old, overlap_s)
+    settle_operator(cluster)
+    return _step(cluster, old.public)
+
+
+def _announce(cluster: Cluster, name: str, old: PrivateKey, overlap_s: int) -> None:
+    """Tell the nodes which key follows the operator's; the folder hears of it when one of them has. Raises CliError."""
+    following = cluster.folder / "operator.key.next"
+    if not following.exists():
+        save_private(following, PrivateKey.generate())
+    new = load_private(following)
+    certificate = make_certificate(new, name)
+    step = Succession(old.public, new.public, now_s(), now_s() + overlap_s, 1, certificate)
+    statement = sign(step, old, new)
+    told, missed = tell(cluster, [member.name for member in cluster.nodes()], [statement])
+    if not told:
+        raise CliError(
+            f"no answer from {', '.join(missed) or 'any node'}: your key is the one that it was",
+            exit_code=Exit.UNREACHABLE,
+            hint="yin up",
+        )
+    cluster.say(statement)
+    if missed:
+        note(f"not told: {', '.join(missed)}; they hear it from the others when they are back")
+
+
+def _step(cluster: Cluster, old: PublicKey) -> Succession:
+    new = cluster.operator_key.public
+    facts = (statement.fact for statement in cluster.ledger)
+    return next(
+        fact
+        for fact in facts
+        if isinstance(fact, Succession) and (fact.old, fact.new) == (old, new)
+    )
+
+
+def renew_operators(cluster: Cluster) -> None:
+    """Say which keys operators have, where a former one is over and the root's key is here: who finds that one can do nothing."""
+    if not (cluster.folder / "root.key").exists():
+        return
+    for member in cluster.members:
+        if member.role == "operator" and member.renewable:
+            seq = cluster.next_seq(member.name)
+            record = Record(
+                member.name, "operator", member.key, member.certificate, (), seq, now_s()
+            )
+            say(cluster, sign(record, cluster.root_key))
 
 
 # -- a fresh machine --

@@ -640,7 +640,8 @@ class Control:
 
     def _check_may_enter(self, session: Session, agent: Agent) -> None:
         record = agent.record
-        if record.owner != session.peer.bytes:
+        origin = self._authority.origin_of
+        if origin(PublicKey(record.owner)) != origin(session.peer):
             reason = "only the owner of a session enters code into it"
             self._authority.refuse(session.peer.text, "enter", agent.text_id, reason)
             raise Denied(reason, right=f"enter {agent.text_id}")

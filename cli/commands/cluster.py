@@ -142,6 +142,7 @@ def cluster_sync(ctx: click.Context, output: str, as_json: bool) -> None:
     """Take over what the nodes know of the cluster, tell them what they do not, and list it."""
     opened = cluster_of(ctx)
     missed = membership.sync(opened)
+    membership.renew_operators(opened)
     membership.say(opened, *opened.ledger)
     if missed:
         note(f"no answer from {', '.join(missed)}")

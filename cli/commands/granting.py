@@ -290,12 +290,12 @@ def _renewed(
     budget: dict[Resource, int],
 ) -> bytes:
     """Return a token from `parent` with everything that the old one's blocks narrow, but for times and budgets."""
-    signer = signer_of(cluster, parent)
+    signer, lineage = signer_of(cluster, parent), cluster.members.lineage
     token = parent
     for one in old.blocks:
         narrower = _lasting(one)
         if narrower != Caveats():
-            token = token.append(signer, signer.public, narrower)
+            token = token.append(signer, signer.public, narrower, lineage=lineage)
     caveats = Caveats(exp=exp, budget=budget or None)
     return delegate(cluster, token.with_secret(parent.secret), node, agent, caveats)
 

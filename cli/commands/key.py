@@ -1,7 +1,7 @@
-"""`yin key new|show`: a person's own key, to hold tokens with.
+"""`yin key new|show|rotate`: people's keys, to hold tokens with.
 
-Is:     a fresh key in a file that only its owner reads; its public text, which others bind tokens to.
-Is not: the keys of nodes and clusters (`yin node`, `yin cluster`).
+Is:     a fresh key in a file that only its owner reads; its public text, which others bind tokens to; another key for the operator.
+Is not: the keys of nodes and clusters (`yin node rotate`, `yin cluster rotate`).
 Fits:   `yin token ... --to KEY` binds to it, YIN_KEY_FILE uses it.
 """
 
@@ -13,12 +13,14 @@ import click
 
 from capabilities.errors import CapabilityError
 from capabilities.keys import PrivateKey, load_private, save_private
+from cli.connect import cluster_of
 from cli.errors import CliError, Exit
+from cli.output import output_option, show_document
 
 
 @click.group()
 def key() -> None:
-    """Make and show keys that hold tokens."""
+    """Make, show and change keys that hold tokens."""
 
 
 @key.command("new")
@@ -40,3 +42,24 @@ def key_show(file: Path) -> None:
         click.echo(load_private(file).public.text)
     except (CapabilityError, OSError) as error:
         raise CliError(f"{file}: {error}", exit_code=Exit.AUTHENTICATION) from error
+
+
+@key.command("rotate")
+@click.option(
+    "--overlap", default="7d", show_default=True, help="How long the old key still counts."
+)
+@output_option
+@click.pass_context
+def key_rotate(ctx: click.Context, overlap: str, output: str, as_json: bool) -> None:
+    """Give the operator, who this cluster's folder is, another key, while everything runs.
+
+    Both keys let in until the overlap is over; other folders with the old key need the new one by then. Tokens that name the old key
+    hold for the new one, one step; the operator's own token is bound to the new key at once.
+    """
+    from cli import membership
+    from cli.caveats import parse_duration
+
+    step = membership.rotate_operator(cluster_of(ctx), parse_duration(overlap))
+    document = {"old": step.old.text, "new": step.new.text, "until": step.until_s}
+    form = "json" if as_json else output
+    show_document("key.rotation", document, step.new.text, output=form)

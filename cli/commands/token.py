@@ -24,7 +24,7 @@ from cli.cluster import Cluster, write_secret
 from cli.commands.granting import COMMANDS
 from cli.connect import cluster_of, connected, find_agent
 from cli.errors import CliError, Exit
-from cli.holding import read_token, signer_of
+from cli.holding import extended, read_token, signer_of
 from cli.output import echo_json, note
 from cli.token_text import token_lines
 from datomstore.value import Map
@@ -62,7 +62,7 @@ def token_attenuate(ctx: click.Context, /, source: str, **options: object) -> No
     cluster = cluster_of(ctx)
     parent = read_token(source)
     key, secret = _holder(cluster, options["holder"])
-    narrowed = parent.append(signer_of(cluster, parent), key, caveats_of(cluster, options))
+    narrowed = extended(cluster, parent, key, caveats_of(cluster, options))
     _print(narrowed.with_secret(secret), options["out"])
 
 
