@@ -46,15 +46,14 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import lmdb
 
 from datomstore.limits import REDO_FILE, REDO_GROWTH_MAX, REDO_ROOM_MIN
 from datomstore.storage import StorageError, flushing, redo, redolog
-from datomstore.storage.mapped import Changing, Mapped, StorageFull, ours, translated
+from datomstore.storage.mapped import Changing, Mapped, StorageFull, ours
 from datomstore.storage.redolog import RedoLog
 
 DATA = "data.mdb"
@@ -78,6 +77,19 @@ def at_once(work: Work) -> Work:
 
 
 def _nothing() -> None: ...
+
+
+class Writing(Changing):
+    """A write transaction, until it is left."""
+
+    def __init__(self, durable: Durable, transaction: lmdb.Transaction) -> None:
+        super().__init__(transaction)
+        self._durable = durable
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self._durable.leave(self, error)
+        if isinstance(error, lmdb.Error):
+            raise ours(error) from error
 
 
 class Durable:
@@ -107,30 +119,37 @@ class Durable:
         self.environment = _recovered(folder, map_size)
         self._page = self.environment.stat()["psize"]
 
-    @contextmanager
-    def read(self) -> Iterator[Mapped]:
+    def read(self) -> Mapped:
         """Open a transaction that reads what is durable. Raises StorageError."""
         with self._showing:
             self._refuse()
-            transaction = self.environment.begin()
-        with transaction:
-            yield Mapped(transaction)
+            return Mapped(self.environment.begin())
 
-    @contextmanager
-    def write(self) -> Iterator[Changing]:
+    def write(self) -> Writing:
         """Open a write transaction, which is durable when it has been left. Raises StorageError."""
-        with self._writing:
-            self._make_ready()
-            transaction = self.environment.begin(write=True)
-            try:
-                changing = Changing(transaction)
-                yield changing
+        self._writing.acquire()
+        try:
+            if self._refusal or self._log is None or self._crowded:
+                self._make_ready()
+            return Writing(self, self.environment.begin(write=True))
+        except BaseException:
+            self._writing.release()
+            raise
+
+    def leave(self, changing: Changing, error: BaseException | None) -> None:
+        """Commit a transaction that is left, or undo it. Raises StorageError: then it has not happened."""
+        try:
+            if error is None:
                 self._commit(changing)
-            except BaseException as error:
-                transaction.abort()
+                self._look_after()
+        except BaseException as failure:
+            error = failure
+            raise
+        finally:
+            if error is not None:
+                changing.transaction.abort()
                 self._crowded |= isinstance(error, StorageFull)
-                raise
-            self._look_after()
+            self._writing.release()
 
     def close(self) -> None:
         """Let go of the environment; of a log nothing is left, unless somebody still writes or something went wrong."""
@@ -216,8 +235,10 @@ class Durable:
         self._settle()
         self._refuse()
         with self._showing:
-            with translated():
+            try:
                 changing.transaction.commit()
+            except lmdb.Error as error:
+                raise ours(error) from error
             self._checkpoint(at_once)
             self._refuse()
 

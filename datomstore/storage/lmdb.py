@@ -19,7 +19,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import takewhile
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -38,7 +38,7 @@ from datomstore.storage import (
 from datomstore.storage.durable import DATA, LOCK, Durable
 from datomstore.storage.files import BlobFiles, copy_blobs
 from datomstore.storage.keyed import KeyedTransaction
-from datomstore.storage.mapped import Mapped, ours, translated
+from datomstore.storage.mapped import ours
 from datomstore.storage.watches import Told, Watches
 
 BLOBS = "blobs"  # the folder of blobs
@@ -121,7 +121,7 @@ class LmdbStorage:
         self._enter()
         made: list[bytes] = []
         try:
-            with translated(), self._mapped(write=write) as mapped:
+            with self._durable.write() if write else self._durable.read() as mapped:
                 keyed = KeyedTransaction(mapped, self)
                 made = keyed.made
                 yield keyed
@@ -137,14 +137,11 @@ class LmdbStorage:
             self._blobs.remove(digest)
         self._watches.tell(keyed.ends)
 
-    def _mapped(self, *, write: bool) -> AbstractContextManager[Mapped]:
-        return self._durable.write() if write else self._durable.read()
-
     def append(self, stream: str, expected_t: int, blob: bytes, root: bytes) -> None:
         """Append to a log and set its root in a transaction of its own."""
         self._enter()
         try:
-            with translated(), self._durable.write() as mapped:
+            with self._durable.write() as mapped:
                 keyed = KeyedTransaction(mapped, self)
                 keyed.append(stream, expected_t, blob)
                 keyed.set_root(stream, root)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterator
-from contextlib import contextmanager
+from typing import Self
 
 import lmdb
 
@@ -17,6 +17,8 @@ from datomstore.errors import DatomstoreError
 from datomstore.limits import REDO_TRANSACTION_MAX
 from datomstore.storage import StorageCorrupt, StorageError
 from datomstore.storage.redo import Change
+
+ENTRY = 64  # bytes that a change counts for besides its value
 
 
 class StorageFull(StorageError):
@@ -45,20 +47,19 @@ def ours(error: lmdb.Error | OSError) -> DatomstoreError:
     return StorageError(str(error))
 
 
-@contextmanager
-def translated() -> Iterator[None]:
-    """Turn the engine's errors into ours, where they happen: who caught one of ours knows that all is lost."""
-    try:
-        yield
-    except lmdb.Error as error:
-        raise ours(error) from error
-
-
 class Mapped:
-    """A transaction that reads."""
+    """A transaction that reads, until it is left; an error of the engine that leaves it becomes one of ours."""
 
     def __init__(self, transaction: lmdb.Transaction) -> None:
         self.transaction = transaction
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self.transaction.abort()
+        if isinstance(error, lmdb.Error):
+            raise ours(error) from error
 
     def get(self, key: bytes) -> bytes | None:
         """Return a value."""
@@ -90,17 +91,20 @@ class Mapped:
 
 
 class Changing(Mapped):
-    """A transaction that writes, and notes what it changes as long as that is little enough to be logged."""
+    """A transaction that writes, and notes what it changes as long as that is little enough to be logged.
+
+    Errors are translated where they happen, too: who caught one of ours in the midst of it knows that all is lost.
+    """
 
     def __init__(self, transaction: lmdb.Transaction) -> None:
         super().__init__(transaction)
         self.changes: list[Change] = []
-        self._room = REDO_TRANSACTION_MAX  # bytes
+        self.size = 0  # bytes of all changes
 
     @property
     def large(self) -> bool:
-        """Return whether it has changed too much."""
-        return self._room < 0
+        """Return whether it has changed too much, so that nothing is noted any more."""
+        return self.size > REDO_TRANSACTION_MAX
 
     def put(self, key: bytes, value: bytes) -> None:
         """Set a value."""
@@ -108,7 +112,10 @@ class Changing(Mapped):
             self.transaction.put(key, value)
         except lmdb.Error as error:
             raise ours(error) from error
-        self._note(key, value, len(value))
+        self.changes.append((key, value))
+        self.size += len(value) + ENTRY
+        if self.size > REDO_TRANSACTION_MAX:
+            self.changes.clear()
 
     def put_all(self, entries: list[tuple[bytes, bytes]]) -> None:
         """Set values."""
@@ -117,8 +124,10 @@ class Changing(Mapped):
                 cursor.putmulti(entries)
         except lmdb.Error as error:
             raise ours(error) from error
-        for key, value in entries:
-            self._note(key, value, len(value))
+        self.changes += entries
+        self.size += sum(len(value) + ENTRY for _, value in entries)
+        if self.size > REDO_TRANSACTION_MAX:
+            self.changes.clear()
 
     def delete(self, key: bytes) -> None:
         """Remove a key, if it is there."""
@@ -126,11 +135,5 @@ class Changing(Mapped):
             self.transaction.delete(key)
         except lmdb.Error as error:
             raise ours(error) from error
-        self._note(key, None, 0)
-
-    def _note(self, key: bytes, value: bytes | None, size: int) -> None:
-        self._room -= len(key) + size
-        if self._room >= 0:
-            self.changes.append((key, value))
-        else:
-            self.changes.clear()
+        self.changes.append((key, None))
+        self.size += ENTRY

@@ -61,15 +61,14 @@ def _seal(data: bytes, key: bytes = b"") -> bytes:
 
 def record(number: int, changes: Sequence[Change], key: bytes) -> bytes:
     """Return the record of a transaction."""
-    parts = [b""]
+    parts: list[bytes] = []
     for name, value in changes:
-        parts += (
-            (_CHANGE.pack(len(name), _REMOVED), name)
-            if value is None
-            else (_CHANGE.pack(len(name), len(value)), name, value)
-        )
-    parts[0] = HEAD.pack(sum(map(len, parts)), number)
-    body = b"".join(parts)
+        if value is None:
+            parts += _CHANGE.pack(len(name), _REMOVED), name
+        else:
+            parts += _CHANGE.pack(len(name), len(value)), name, value
+    made = b"".join(parts)
+    body = HEAD.pack(len(made), number) + made
     return _seal(body, key) + body
 
 

@@ -109,3 +109,37 @@ def test_a_purge_leaves_what_is_being_copied_alone(tmp_path: Path) -> None:
     assert engine.purge()
     engine.append("s", 1, b"record", b"root")
     engine.close()
+
+
+READER = """
+import lmdb, sys
+environment = lmdb.open(sys.argv[1], readonly=True, max_dbs=0, map_size=1 << 24)
+transaction = environment.begin()
+print("reading", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("commits", [8, 9])
+def test_a_purge_while_another_process_reads_keeps_everything(tmp_path: Path, commits: int) -> None:
+    """LMDB's lock file would go on with the number of the old file's newest transaction, which is none of the new one's."""
+    engine = LmdbStorage(tmp_path, map_size=MAP_SIZE)
+    for number in range(commits):
+        engine.append("s", number, b"record", b"root")
+    reader = subprocess.Popen(
+        [sys.executable, "-c", READER, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert reader.stdin is not None
+    assert reader.stdout is not None
+    assert reader.stdout.readline() == "reading\n"
+    assert engine.purge()
+    engine.append("s", commits, b"record", b"root")
+    with engine.transaction(write=False) as tx:
+        assert len(list(tx.read("s"))) == commits + 1
+    reader.stdin.close()
+    reader.wait()
+    reader.stdout.close()
+    engine.close()

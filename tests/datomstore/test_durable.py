@@ -225,8 +225,10 @@ class FailsToCommit:
     def __init__(self, transaction: lmdb.Transaction) -> None:
         self._transaction = transaction
 
-    def commit(self) -> None:
+    def abort(self) -> None:
         self._transaction.abort()
+
+    def commit(self) -> None:
         raise lmdb.MapFullError("at the commit")
 
 
