@@ -7,19 +7,21 @@ Source: presumed-nothing two-phase commit (Gray 1978) with the target as the one
         tokens (Gray and Cheriton, "Leases", 1989).
 
     source                                              target
-    Persist(Given) ; Send(Offer) --------------------->  Verify -> held, in memory
-    ... Given is durable ; Send(Go) ------------------>  Persist(Owned)
-    Persist(Gone) -> Drop  <---------------- Send(Own) ; ... Owned is durable ; Start
+    Persist(Given) ; Send(Offer) --------------------->  Verify -> Persist(Held)
+    ... Given is durable ; Send(Go) ------------------>  ... Held is durable
+    Persist(Gone) -> Drop  <---------------- Send(Own) ; Persist(Owned) ; Start
     Persist(Aborted) -> Resume  <-------- Send(Refuse) ; ... Refused is durable
 
 The epoch in every record and message is the new one, that the target would own; the source owns the one before.
 
 What always holds, whatever crashes, and whatever is lost, doubled, late or out of order:
 
-I1  An effect of the agent is committed at most once: an epoch is started at one node, and there once.
+I1  An effect of the agent is committed at most once: an epoch is started at one node, and there again only if a crash
+    has undone all it did there.
 I2  From every state that can come about, if nothing crashes any more, the agent can get to its end: never lost,
-    never stuck. Exceptions need a person: a target that never comes back, or has forgotten (`forgotten`).
-I3  At most one node's disk says that it owns the agent.
+    never stuck. Exceptions need a person: a node that never comes back, or has forgotten (`forgotten`).
+I3  At most one node's disk says that it owns the agent. None does from when the source wrote Gone until the target
+    has written Owned; then the target's says that it holds it.
 I4  The epochs that a node owns grow.
 I5  The fuel that is left never grows: an image carries what was used, and an offer no more than what was granted.
 I6  What the target gets are the source's tokens, each with one block more, which can only narrow.
@@ -29,17 +31,36 @@ is checked. A person's `Force` gives up the first three for one agent, and leave
 
 Why it holds. The source never runs again once it offers, unless the target has durably refused that attempt; the
 target never takes an attempt it has refused, nor an epoch it has passed; it starts only after a Go, and the source
-says Go only once it cannot forget. What the target holds it may forget: the source offers again. No waiting time makes
-anybody an owner. The target answers every repetition of what is settled, so a source that repeats itself gets to an
-end.
+says Go only once it cannot forget. No waiting time makes anybody an owner. Each side answers every repetition of what
+is settled, so who repeats itself gets to an end.
 
-What the daemon owes. Records are made durable in the order of their Persist actions; several of one step may be
-one transaction. Offer, image and tokens become durable with Given at the source and with Owned at the target.
-`Persisted` comes only after the disk has it. A node keeps one record of each `slot`, a later one in place of the
-earlier. An attempt's number is never used again, not even after a crash (`new_attempt`). When `Start` comes, an
-unfinished `Source` of a lower epoch at the same node is over. `Force` comes only while the agent is not on its way
-back (`Target.pending`); with Persist(Reclaimed) its target is `living` at the epoch that will run. A node that forgets what it knew of an agent remembers
-the latest attempt that was in it (`latest_attempt`), and is silent about all up to there.
+Both sides write at the same time, so one wait for the disk is on the way: when Go comes, Held is durable or nearly. The
+target starts then, and Owned follows with whatever is written next. A crash in between undoes all that the agent did,
+since Owned is durable before any of it; and the target knows that it may have said Own, and that the source may be
+gone, for what is held in a restarted node (`Target.asking`) is in doubt:
+
+- It is not taken, refused or forgotten by the target itself, nor for a CancelOffer: only the source knows. The target
+  asks it (Ask) until it is answered, by Go or by Void. A Go that is late says the same as one that is new: Given was
+  durable, and the source has not been refused.
+- The source answers Go when Given or Gone of that attempt is durable. It answers Void when it knows nothing of it, so
+  Given never was and no Go was sent, or a later journey stands in its place, which started here or was brought by
+  someone who had Owned; or when it took the agent back by force. Void is never taken back. It is silent while it
+  writes, and about what it may have forgotten.
+- An offer of a higher epoch that is found good ends the doubt: this node never gave away the epoch that it holds, so
+  somebody else owned that. Other offers are left for their repetition.
+
+What is held and not in doubt may be refused, and given up without a word: no Own was said, so the source offers again.
+
+What the daemon owes. Records are made durable in the order of their Persist and Release actions, and all that an agent
+does from its Start on after its Owned; only a Refused may pass an Owned that nobody waits for. Several may be one
+transaction. Offer, image and tokens become durable with Given at the source and with Held, or else Owned, at the
+target; what came with Held stays as long as that record, and then belongs to Owned. It is not an agent of the node
+before. `Persisted` comes only after the disk has it. A node keeps one record of each `slot`, a later one in place of
+the earlier. An attempt's number is never used again, not even after a crash (`new_attempt`). When `Start` comes, an
+unfinished `Source` of a lower epoch at the same node is over. `Force` of a source comes only while the agent is not on
+its way back (`Target.expecting`); with Persist(Reclaimed) its target is `living` at the epoch that will run. A node
+that forgets what it knew of an agent remembers the latest attempt that was in it (`latest_attempt`), and is silent
+about all up to there; it forgets nothing of an agent that it holds.
 """
 
 from __future__ import annotations
@@ -52,12 +73,14 @@ from protocol.limits import REFUSED_MAX, TAKEN_MAX, TEXT_BYTES_MAX
 from protocol.messages import (
     AGENT_BYTES,
     ATTEMPT_BYTES,
+    Ask,
     CancelOffer,
     Go,
     HandOff,
     Offer,
     Own,
     Refuse,
+    Void,
 )
 from protocol.records import (
     ATTEMPT_MAX,
@@ -82,6 +105,7 @@ __all__ = [
     "Aborted",
     "Decline",
     "Drop",
+    "Event",
     "Force",
     "Given",
     "Gone",
@@ -94,6 +118,7 @@ __all__ = [
     "Reclaimed",
     "Record",
     "Refused",
+    "Release",
     "Resume",
     "Retry",
     "Send",
@@ -103,6 +128,7 @@ __all__ = [
     "Verified",
     "Verify",
     "Withdraw",
+    "answer_ask",
     "attempt_bytes",
     "attempt_ms",
     "decode",
@@ -116,6 +142,7 @@ __all__ = [
 ]
 
 CANCELLED = ("handoff/cancelled", "the source withdrew its offer")
+VOID = ("handoff/void", "the source has not given the agent away")
 FORCED = ("handoff/forced", "taken back by force; the target may run it, too")
 NOTHING_FORGOTTEN = -1
 
@@ -154,7 +181,7 @@ class Withdraw:
 
 @dataclass(frozen=True, slots=True)
 class Force:
-    """Source: a person says that the target is gone for good. The agent may be running there: that is recorded."""
+    """A person says that the other side is gone for good. The agent may be running there: that is recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,9 +214,17 @@ Event = Persisted | Received | Retry | Withdraw | Force | Verified | Interrupted
 
 @dataclass(frozen=True, slots=True)
 class Persist:
-    """Make durable, then tell with `Persisted`."""
+    """Make durable, then tell with `Persisted`; with `later` nobody waits for it."""
 
     record: Record
+    later: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Delete the record of what is no longer held, with what came with it, if it stands; nobody waits for it."""
+
+    held: Held
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +245,7 @@ class Send:
         if self.kind is Refuse:
             return Refuse(self.agent, self.epoch, attempt, self.code, self.reason)
         assert self.kind is not Offer, self.kind
-        kind: type[Go | Own | CancelOffer] = self.kind  # type: ignore[assignment]  # the three left
+        kind: type[Go | Own | CancelOffer | Ask | Void] = self.kind  # type: ignore[assignment]  # those left
         return kind(self.agent, self.epoch, attempt)
 
     def offer(
@@ -241,7 +276,7 @@ class Resume:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Run the agent of the offer that was held."""
+    """Run the agent of the offer that was held; what it does becomes durable after its Owned."""
 
     agent: bytes
     epoch: int
@@ -255,7 +290,7 @@ class Drop:
     epoch: int
 
 
-Action = Persist | Send | Verify | Resume | Start | Drop
+Action = Persist | Release | Send | Verify | Resume | Start | Drop
 
 
 # -- the side that gives --
@@ -318,7 +353,7 @@ class Source:
                 return source, [source._send(CancelOffer if self.withdrawn else Go)]
             case Persisted(record) if record == self.writing and not self.over:
                 return replace(self, over=True), [_after(record)]
-            case Received(message, peer) if self._concerns(message, peer):
+            case Received(message, peer) if self.concerns(message, peer):
                 return self._received(message)
             case Retry() if self.writing is None:
                 return self, self._ask()
@@ -334,9 +369,12 @@ class Source:
                 return self, []
 
     def _received(self, message: HandOff) -> tuple[Source, list[Action]]:
-        """Take the target's answer. An answer before Given is durable is left for its repetition."""
+        """Take the target's answer, or question. An answer before Given is durable is left for its repetition."""
         given = self.given
         journey = (given.agent, given.epoch, given.target, given.attempt)
+        if isinstance(message, Ask):
+            given_away = self.durable and isinstance(self.writing, Gone | None)
+            return self, [self._send(Go)] if given_away else []
         if not self.durable or self.writing is not None:
             return self, []
         match message:
@@ -348,14 +386,16 @@ class Source:
                 return self, []
 
     def _ending(self, end: Aborted | Gone | Reclaimed) -> tuple[Source, list[Action]]:
-        return replace(self, writing=end), [Persist(end)]
+        # Nobody waits for Gone: a source that forgets it offers again, and hears the same.
+        return replace(self, writing=end), [Persist(end, later=isinstance(end, Gone))]
 
     def _ask(self) -> list[Action]:
         if self.withdrawn and self.durable:
             return [self._send(CancelOffer)]
         return [self._send(Offer), self._send(Go)] if self.durable else [self._send(Offer)]
 
-    def _concerns(self, message: HandOff, peer: bytes | None) -> bool:
+    def concerns(self, message: HandOff, peer: bytes | None) -> bool:
+        """Return whether a message is the target's, about this attempt."""
         given = self.given
         return (
             message.agent == given.agent
@@ -379,6 +419,30 @@ def _after(end: Record) -> Action:
             return Drop(end.agent, end.epoch - 1)
 
 
+def answer_ask(
+    ask: Ask,
+    peer: bytes,
+    records: Iterable[Record],
+    under_way: Source | None = None,
+    forgotten: int = NOTHING_FORGOTTEN,
+) -> Send | None:
+    """Return what a node answers who holds an attempt; None while it is not settled, or if it may have been forgotten.
+
+    `records`: the node's of the agent. `under_way`: what the node is giving just now.
+    """
+    if under_way is not None and under_way.concerns(ask, peer):
+        _, actions = under_way.step(Received(ask, peer))
+        return next((action for action in actions if isinstance(action, Send)), None)
+    attempt = _attempt(ask)
+    kind: type[Go | Void] | None = None if attempt <= forgotten else Void
+    for record in records:
+        if isinstance(record, Given | Aborted | Gone | Reclaimed) and (
+            (record.epoch, record.target, record.attempt) == (ask.epoch, peer, attempt)
+        ):
+            kind = Go if isinstance(record, Given | Gone) else Void
+    return None if kind is None else Send(kind, peer, ask.agent, ask.epoch, attempt)
+
+
 # -- the side that takes --
 
 
@@ -387,7 +451,7 @@ class _Pending:
     """What is under way for one attempt; there is one at a time, and others are left for their repetition."""
 
     held: Held  # the attempt
-    record: Owned | Refused | None  # on its way to the disk; None while the offer is being checked
+    record: Held | Owned | Refused | None  # on its way to the disk; None while the offer is checked
     go: bool = False
     cancelled: bool = False  # stronger than `go`: to refuse is always safe before the start
 
@@ -404,7 +468,8 @@ class Target:
     forgotten: int = (
         NOTHING_FORGOTTEN  # up to this attempt the node may have known more than it does
     )
-    held: Held | None = None
+    held: Held | None = None  # is durable
+    asking: bool = False  # what is held is from an earlier life: only the source knows whose it is
     refused: tuple[Refused, ...] = ()  # at most one of each source
     pending: _Pending | None = None
 
@@ -419,8 +484,8 @@ class Target:
     ) -> Target:
         """Return what the node's records of one agent say, in any order; at least one.
 
-        `epoch` is that of an agent that lives here. Starts nothing: whether it runs here, `running` tells. What was
-        held is forgotten: it will be offered again.
+        `epoch` is that of an agent that lives here. Starts nothing: whether it runs here, `running` tells. With
+        `asking`, a Retry asks.
         """
         kept = list(records)
         assert len({record.agent for record in kept}) == 1, kept
@@ -431,7 +496,14 @@ class Target:
                     target = target._with_taken(record)
                 case Refused():
                     target = target._with_refused(record)
+                case Held():
+                    target = replace(target, held=record, asking=True)
         return target._pruned()
+
+    @property
+    def expecting(self) -> bool:
+        """Whether the agent may be here soon, or is and this node does not know."""
+        return self.pending is not None or self.asking
 
     def living(self, epoch: int) -> Target:
         """Return the same, of a node where the agent lives at an epoch."""
@@ -446,17 +518,28 @@ class Target:
                 return self._verified(self.pending, event)
             case Interrupted() if self.pending is not None and self.pending.record is None:
                 return self._interrupted(self.pending)
-            case Interrupted() if self.pending is None:
-                return replace(self, held=None), []
             case Persisted(record) if self.pending is not None and record == self.pending.record:
                 return self._persisted(self.pending)
-            case Decline(code, reason) if self.held is not None and self.pending is None:
-                return self._refuse(self.held, code, reason)
+            case _ if self.held is not None and self.pending is None:
+                return self._while_held(self.held, event)
+            case _:
+                return self, []
+
+    def _while_held(self, held: Held, event: Event) -> tuple[Target, list[Action]]:
+        match event:
+            case Interrupted() if not self.asking:
+                return replace(self, held=None), [Release(held)]
+            case Decline(code, reason) if not self.asking:
+                return self._refuse(held, code, reason)
+            case Retry() if self.asking:
+                return self, [_answer(Ask, held)]
+            case Force() if self.asking:
+                return self._take(held)
             case _:
                 return self, []
 
     def _received(self, message: HandOff, peer: bytes) -> tuple[Target, list[Action]]:
-        if not isinstance(message, Offer | Go | CancelOffer):
+        if not isinstance(message, Offer | Go | CancelOffer | Void):
             return self, []
         asked = Held(self.agent, message.epoch, peer, _attempt(message))
         settled = self._settled(asked)
@@ -468,16 +551,31 @@ class Target:
             return self._while_pending(self.pending, asked, message), []
         if asked.attempt <= self.forgotten and asked != self.held:
             return self, []  # it may have been taken, or refused
+        if self.asking and not self._ends_doubt(asked, message):
+            return self, []
         match message:
             case Offer() if asked != self.held:
                 # A hold of another attempt stays until this one has been checked, and then makes room.
                 return replace(self, pending=_Pending(asked, None)), [Verify(message)]
             case Go() if asked == self.held:
-                return self._take(asked)
+                return self._start(asked)
             case CancelOffer():
                 return self._refuse(asked, *CANCELLED)
+            case Void() if asked == self.held:
+                return self._refuse(asked, *VOID)
             case _:
                 return self, []
+
+    def _ends_doubt(self, asked: Held, message: HandOff) -> bool:
+        """Return whether a message tells, or may tell, whose the agent is that an earlier life of this node held."""
+        assert self.held is not None, "that is what is in doubt"
+        match message:
+            case Offer():
+                return asked.epoch > self.held.epoch
+            case Go() | Void():
+                return asked == self.held
+            case _:
+                return asked != self.held
 
     def _while_pending(self, pending: _Pending, asked: Held, message: HandOff) -> Target:
         """Remember what comes while the disk or the check is awaited, if it concerns the same attempt."""
@@ -486,23 +584,28 @@ class Target:
         match message:
             case Go():
                 return replace(self, pending=replace(pending, go=True))
-            case CancelOffer():
+            case CancelOffer() | Void():
                 return replace(self, pending=replace(pending, cancelled=True))
             case _:
                 return self
 
     def _verified(self, pending: _Pending, verdict: Verified) -> tuple[Target, list[Action]]:
-        if verdict.ok:  # what was held until now makes room, also for one that is refused after all
-            return replace(self, held=None)._found_good(pending)
+        if verdict.ok:
+            return self._found_good(pending)
         code, reason = CANCELLED if pending.cancelled else (verdict.code, verdict.reason)
         return self._refuse(pending.held, code, reason)
 
     def _found_good(self, pending: _Pending) -> tuple[Target, list[Action]]:
+        """Hold it; what was held until now makes room, also for one that is refused after all."""
+        target = replace(self, held=None, asking=False)
+        if not pending.cancelled and not pending.go:  # it takes the place of what was held
+            written = replace(pending, record=pending.held)
+            return replace(target, pending=written), [Persist(pending.held)]
         if pending.cancelled:
-            return self._refuse(pending.held, *CANCELLED)
-        if pending.go:
-            return self._take(pending.held)
-        return replace(self, held=pending.held, pending=None), []
+            target, actions = target._refuse(pending.held, *CANCELLED)
+        else:
+            target, actions = target._take(pending.held)
+        return target, actions if self.held is None else [Release(self.held), *actions]
 
     def _interrupted(self, pending: _Pending) -> tuple[Target, list[Action]]:
         if pending.cancelled:
@@ -511,20 +614,45 @@ class Target:
 
     def _persisted(self, pending: _Pending) -> tuple[Target, list[Action]]:
         match pending.record:
+            case Held() as held:
+                return replace(self, held=held, pending=None)._is_held(pending)
             case Owned() as owned:
-                target = replace(self, epoch=owned.epoch, pending=None)._with_taken(owned)._pruned()
-                # The start first: it does not depend on whether the source can be reached now.
-                return target, [Start(owned.agent, owned.epoch), _answer(Own, pending.held)]
+                return self._taken(owned), [
+                    _answer(Own, pending.held),
+                    Start(owned.agent, owned.epoch),
+                ]
             case Refused() as refused:
                 target = replace(self, pending=None)._with_refused(refused)._pruned()
                 return target, [_answer(Refuse, pending.held, refused.code, refused.reason)]
             case None:
                 return self, []
 
+    def _is_held(self, pending: _Pending) -> tuple[Target, list[Action]]:
+        """Do what was asked for while the hold was on its way to the disk."""
+        if pending.cancelled:
+            return self._refuse(pending.held, *CANCELLED)
+        return self._start(pending.held) if pending.go else (self, [])
+
+    def _start(self, held: Held) -> tuple[Target, list[Action]]:
+        """Take what is durably held, at once: a crash before Owned is durable asks the source."""
+        owned = self._owned(held)
+        return self._taken(owned), [
+            _answer(Own, held),
+            Persist(owned, later=True),
+            Start(owned.agent, owned.epoch),
+        ]
+
     def _take(self, held: Held) -> tuple[Target, list[Action]]:
-        others = tuple(visit for visit in self.taken if visit[0] != held.source)
-        owned = Owned(held.agent, held.epoch, held.source, held.attempt, others[1 - TAKEN_MAX :])
+        """Take what is not held durably, or by a person's word, once that is on the disk."""
+        owned = self._owned(held)
         return replace(self, pending=_Pending(held, owned)), [Persist(owned)]
+
+    def _owned(self, held: Held) -> Owned:
+        others = tuple(visit for visit in self.taken if visit[0] != held.source)
+        return Owned(held.agent, held.epoch, held.source, held.attempt, others[1 - TAKEN_MAX :])
+
+    def _taken(self, owned: Owned) -> Target:
+        return replace(self, epoch=owned.epoch, pending=None)._with_taken(owned)._pruned()
 
     def _refuse(self, asked: Held, code: str, reason: str) -> tuple[Target, list[Action]]:
         earlier, floor = self._refused_journeys(asked.source)
@@ -588,7 +716,7 @@ class Target:
         )
         held = target.held
         if held is not None and (held.epoch <= self.epoch or target._settled(held) is not None):
-            return replace(target, held=None)
+            return replace(target, held=None, asking=False)
         return target
 
 

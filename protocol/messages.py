@@ -112,7 +112,7 @@ class Go:
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """The target has durably taken the agent."""
+    """The target has taken the agent: durably, or it holds it durably and asks when it forgets that it took it."""
 
     agent: bytes
     epoch: int
@@ -140,13 +140,31 @@ class CancelOffer:
 
 
 @dataclass(frozen=True, slots=True)
+class Ask:
+    """The target holds this attempt, and no longer knows whether it was told Go: the source says Go again, or Void."""
+
+    agent: bytes
+    epoch: int
+    attempt: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Void:
+    """The source never gave this attempt, and never will, or has taken the agent back by force."""
+
+    agent: bytes
+    epoch: int
+    attempt: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Goodbye:
     """The last message of a side."""
 
     reason: str
 
 
-HandOff = Offer | Go | Own | Refuse | CancelOffer
+HandOff = Offer | Go | Own | Refuse | CancelOffer | Ask | Void
 Message = Hello | Ping | Pong | Request | Reply | Item | Cancel | HandOff | Goodbye
 
 
@@ -167,6 +185,9 @@ def _shape(kind: type[Message], *forms: Form) -> Shape:
     return Shape(kind, tuple(field.name for field in fields(kind)), *forms)
 
 
+# Types from here on are ignored by who does not know them, so that a later release may send them to an earlier one.
+IGNORABLE = 128
+
 # ORDER: the numbers are the protocol; append only.
 _SHAPES = {
     1: _shape(Hello, _NUMBER, _NUMBER, _sized(NONCE_BYTES), _TEXT, _FEATURES),
@@ -182,10 +203,10 @@ _SHAPES = {
     11: _shape(Refuse, _AGENT, _EPOCH, _ATTEMPT, _TEXT, _TEXT),
     12: _shape(CancelOffer, _AGENT, _EPOCH, _ATTEMPT),
     13: _shape(Goodbye, _TEXT),
+    IGNORABLE: _shape(Ask, _AGENT, _EPOCH, _ATTEMPT),
+    IGNORABLE + 1: _shape(Void, _AGENT, _EPOCH, _ATTEMPT),
 }
 _NUMBERS = {shape.kind: number for number, shape in _SHAPES.items()}
-# Types from here on are ignored by who does not know them, so that a later release may send them to an earlier one.
-IGNORABLE = 128
 
 
 def encode(message: Message) -> bytes:

@@ -68,7 +68,7 @@ class Reclaimed:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Target: the offer is good; not taken yet. Nobody makes it durable: the source offers again."""
+    """Target: the offer is good. After a restart only the source knows whether the agent was taken."""
 
     agent: bytes
     epoch: int

@@ -25,6 +25,7 @@ import msgspec
 import trio
 
 from capabilities.handles import Handle
+from datomstore.batch import Batch
 from yind.audit import Decision
 from yind.cesk import Fault, Machine
 
@@ -210,6 +211,7 @@ class Agent:
     saved_at: float = 0.0  # trio's clock at the last commit
     wake: Callable[[], None] | None = None  # ends the wait of a sleeping agent early
     decisions: list[Decision] = field(default_factory=list)  # about it, since its last commit
+    arrival: Callable[[Batch], None] | None = None  # makes it this node's, with its next commit
     watchers: set[Callable[[dict[str, object]], None]] = field(default_factory=set)
 
     @property

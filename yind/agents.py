@@ -149,6 +149,10 @@ class Agents:
 
         self._commits.submit(work, saved, later=later)
 
+    def release(self, decisions: list[Decision]) -> None:
+        """Let decisions go with the transaction that is being written."""
+        self._audit.release(decisions)
+
     def submit(self, stage: Work, done: Done) -> None:
         """Make something durable that concerns no agent's state; `done` as in `GroupCommit`."""
         self._commits.submit(stage, done)
@@ -159,6 +163,7 @@ class Agents:
 
     def _saved(self, agent: Agent) -> None:
         agent.saved_at = trio.current_time()
+        agent.arrival = None
         agent.notify_state()
 
     async def write(self, stage: Work) -> None:
@@ -204,6 +209,8 @@ class Agents:
         row = msgspec.structs.replace(record, image=b"") if bare else record
         batch.put(AGENT_TABLE, record.id, encode_record(row))
         self._authority.settle(agent)
+        if agent.arrival is not None:  # nothing of it is durable before it is this node's
+            agent.arrival(batch)
 
     async def end(self, agent: Agent, state: State, reason: str = "") -> None:
         """Finish an agent: keep its result, drop its machine."""

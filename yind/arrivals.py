@@ -7,6 +7,9 @@ Fits:   `yind.migrate` brings the messages of other nodes; an agent that was tak
 A step of the state machine is done at once. So is the check of an agent that is small and whose programs are here; for
 others it runs in a task. The end of a check and of a wait for the disk are further steps, so messages that come
 meanwhile are never lost and never wait for each other.
+
+What is held is on the disk, with the agent's record, in a table of its own: it is no agent of this node. When it is
+taken it runs at once, and its first commit makes it this node's. What a restarted node finds held it asks about.
 """
 
 from __future__ import annotations
@@ -34,8 +37,9 @@ from protocol.transport import Channel
 from yang.errors import YangError
 from yang.program import Program
 from yind.admission import Admission, Bearer
-from yind.agent import Agent, AgentRecord, State
+from yind.agent import Agent, AgentRecord, State, decode_record, encode_record
 from yind.agents import Agents
+from yind.audit import Decision, on_behalf
 from yind.authority import Authority
 from yind.cesk import Machine
 from yind.cesk.errors import MachineError
@@ -48,6 +52,7 @@ from yind.journeys import Journeys, Stage
 from yind.limits import (
     AGENT_COUNT_MAX,
     ARRIVALS_MAX,
+    HAND_OFF_RETRY_S,
     HELD_MAX,
     IMAGE_AT_ONCE_MAX,
     PASSED_MAX,
@@ -59,6 +64,8 @@ FORGOTTEN_TABLE = (
     "forgotten"  # "" -> up to which attempt this node may have known more than it does
 )
 
+HELD_TABLE = "held"  # agent -> the record it would begin with, as long as it is held
+
 _log = structlog.get_logger()
 
 
@@ -67,11 +74,11 @@ _REFUSALS = (YindError, CapabilityError, ProtocolError, YangError, MachineError)
 
 
 class Guest(NamedTuple):
-    """An agent whose offer has been checked, not yet this node's."""
+    """An agent whose offer has been checked, not yet this node's; after a restart its record is all there is."""
 
     attempt: int
     record: AgentRecord
-    machine: Machine
+    machine: Machine | None
     tokens: list[Handle]
 
 
@@ -86,6 +93,7 @@ class Arrivals:
         authority: Authority,
         code: CodeLibrary,
         departures: Departures,
+        channel_to: Callable[[bytes], Channel | None],
         admission: Admission,
         clock: Clock,
         limits: AgentLimits,
@@ -96,6 +104,7 @@ class Arrivals:
         self._authority = authority
         self._code = code
         self._departures = departures
+        self._channel_to = channel_to
         self._admission = admission
         self._clock = clock
         self._limits = limits
@@ -103,10 +112,13 @@ class Arrivals:
         self._targets: dict[bytes, Target] = {}
         self._passed: dict[tuple[bytes, bytes, int], None] = {}  # peer, agent, epoch; oldest first
         self._guests: dict[bytes, Guest] = {}  # agent -> what is held, the latest attempt
-        self._forgotten = handoff.NOTHING_FORGOTTEN
-        self._events: deque[tuple[Channel, bytes, handoff.Event]] = deque()
+        self.forgotten = handoff.NOTHING_FORGOTTEN
+        self._keeps = agents.streams.storage.waits  # else nothing that is held outlives a crash
+        self._events: deque[tuple[Channel | None, bytes, handoff.Event]] = deque()
         self._stepping = False
         self._checks = 0  # in tasks
+        self._doubts = trio.lowlevel.ParkingLot()  # of those who wait until a doubt has ended
+        self._forced: dict[bytes, str] = {}  # agent -> who wants it to start without an answer
         self._nursery: trio.Nursery | None = None
         self._ready: Callable[[Agent], None] = lambda agent: None
 
@@ -114,16 +126,37 @@ class Arrivals:
         """Hold tasks in this nursery from now on; `ready` queues an agent that has been taken."""
         self._nursery = nursery
         self._ready = ready
+        nursery.start_soon(self._ask)
 
     def recover(self, batch: Batch, records: dict[bytes, list[handoff.Record]]) -> None:
         """Read what an earlier run of this node knew, and up to where it knew more."""
         forgotten = batch.get(FORGOTTEN_TABLE, b"")
         if forgotten is not None:
-            self._forgotten = int.from_bytes(forgotten, "big")
+            self.forgotten = int.from_bytes(forgotten, "big")
         for agent_id, kept in records.items():
             self._targets[agent_id] = Target.restart(
-                kept, self._epoch(agent_id), forgotten=self._forgotten
+                kept, self._epoch(agent_id), forgotten=self.forgotten
             )
+            for record in kept:
+                if isinstance(record, handoff.Held):
+                    self._recover_hold(batch, record)
+
+    def _recover_hold(self, batch: Batch, held: handoff.Held) -> None:
+        """Hold an agent as before, unless it is known by now what has become of it."""
+        if self._targets[held.agent].held != held:
+            _end_hold(batch, held)
+            return
+        data = batch.get(HELD_TABLE, held.agent)
+        assert data is not None, held
+        self._guests[held.agent] = Guest(held.attempt, decode_record(data), None, [])
+        _log.info("asks whose an agent is", agent=held.agent.hex()[:12], epoch=held.epoch)
+
+    async def _ask(self) -> None:
+        """Ask, again and again, about what an earlier run of this node held."""
+        while True:
+            for agent_id in [one.agent for one in self._targets.values() if one.asking]:
+                self._tell(None, agent_id, handoff.Retry())
+            await trio.sleep(HAND_OFF_RETRY_S)
 
     def _epoch(self, agent_id: bytes) -> int:
         agent = self._agents.get(agent_id)
@@ -136,8 +169,8 @@ class Arrivals:
             self._journeys.mark(message.agent, message.epoch, Stage.OFFER)
         self._tell(channel, message.agent, event)
 
-    def _tell(self, channel: Channel, agent_id: bytes, event: handoff.Event) -> None:
-        """Do the step that an event asks for, after those that are being done."""
+    def _tell(self, channel: Channel | None, agent_id: bytes, event: handoff.Event) -> None:
+        """Do the step that an event asks for, after those that are being done; `channel` leads to who waits for it."""
         self._events.append((channel, agent_id, event))
         if self._stepping:
             return
@@ -146,39 +179,81 @@ class Arrivals:
             self._step(*self._events.popleft())
         self._stepping = False
 
-    def _step(self, channel: Channel, agent_id: bytes, event: handoff.Event) -> None:
+    def _step(self, channel: Channel | None, agent_id: bytes, event: handoff.Event) -> None:
         """Do one step and begin what it asks for; none of it waits."""
         target = self._target(agent_id)
         following, actions = target.step(event)
         if following != target:
             self._targets[agent_id] = following
+            if self._doubts:
+                self._doubts.unpark_all()
         elif (
             isinstance(event, handoff.Received) and isinstance(event.message, Offer) and not actions
         ):
+            assert channel is not None, "a message came from somewhere"
             self._note_passed(channel, event.message, target.epoch)
         for action in actions:
-            match action:
-                case handoff.Persist(record):
-                    self._persist(channel, record)
-                case handoff.Verify(offer):
-                    self._verify(channel, offer)
-                case handoff.Send():
-                    self._answer(channel, action.message())
-                case handoff.Start():
-                    self._start(agent_id)
-                case _:
-                    raise AssertionError(action)
+            self._begin(channel, action)
+
+    def _begin(self, channel: Channel | None, action: handoff.Action) -> None:
+        match action:
+            case handoff.Persist(handoff.Held() as held):
+                self._hold(channel, held)
+            case handoff.Persist(handoff.Owned() as owned, later):
+                self._own(channel, owned, later=later)
+            case handoff.Persist(record):
+                self._refuse_durably(channel, record)
+            case handoff.Release(held):
+                self._release(held)
+            case handoff.Verify(offer):
+                assert channel is not None, "an offer came from somewhere"
+                self._verify(channel, offer)
+            case handoff.Send(to=to):
+                self._answer(channel or self._channel_to(to), action.message())
+            case handoff.Start(agent_id):
+                self._start(agent_id)
+            case _:
+                raise AssertionError(action)
 
     def _target(self, agent_id: bytes) -> Target:
         epoch = self._epoch(agent_id)
         target = self._targets.get(agent_id)
         if target is None:
-            return Target.fresh(agent_id, epoch, self._forgotten)
+            return Target.fresh(agent_id, epoch, self.forgotten)
         return target.living(epoch)
 
     def expects(self, agent_id: bytes) -> bool:
-        """Return whether an agent is being checked or taken, so that it may be here soon."""
-        return self._target(agent_id).pending is not None
+        """Return whether an agent is being checked or taken, or is held in doubt: it may be here soon."""
+        return self._target(agent_id).expecting
+
+    def knows_of(self, agent_id: bytes) -> bool:
+        """Return whether an agent is held, or may be soon."""
+        target = self._target(agent_id)
+        return target.expecting or target.held is not None
+
+    # -- what is in doubt --
+
+    def in_doubt(self) -> list[tuple[AgentRecord, bytes]]:
+        """Return what an earlier run of this node held, and maybe ran, and the keys of the nodes that are asked."""
+        return [
+            (guest.record, target.held.source)
+            for agent_id, guest in self._guests.items()
+            if (target := self._target(agent_id)).asking and target.held is not None
+        ]
+
+    async def doubt_ends(self) -> None:
+        """Return when it may be known of one agent more whose it is."""
+        await self._doubts.park()
+
+    async def seize(self, agent_id: bytes, who: str) -> None:
+        """Start what is held in doubt, as a person says: the node it came from is gone for good, or has forgotten.
+
+        There may be two of it from here on; that is noted in the audit stream.
+        """
+        self._forced[agent_id] = who
+        while self._target(agent_id).expecting:
+            self._tell(None, agent_id, handoff.Force())
+            await self._doubts.park()
 
     # -- what is forgotten --
 
@@ -192,18 +267,16 @@ class Arrivals:
 
     def forget(self, agents: list[bytes], latest: int) -> int:
         """Know nothing of agents any more, but that it was about attempts up to one; return up to which for all."""
-        self._forgotten = max(self._forgotten, latest)
+        self.forgotten = max(self.forgotten, latest)
         for agent_id in agents:
             self._targets.pop(agent_id, None)
-        return self._forgotten
+        return self.forgotten
 
     def give_up_holds(self, before_ms: int) -> None:
         """Make room: what was offered before a time and never given will be offered again."""
         for agent_id, guest in tuple(self._guests.items()):
-            target = self._target(agent_id)
-            if guest.record.since_ms < before_ms and target.pending is None:
-                self._targets[agent_id], _ = target.step(handoff.Interrupted())
-                del self._guests[agent_id]
+            if guest.record.since_ms < before_ms and not self.expects(agent_id):
+                self._tell(None, agent_id, handoff.Interrupted())
 
     def _note_passed(self, channel: Channel, offer: Offer, epoch: int) -> None:
         """Write down, once, that somebody offers an epoch that has passed: an old image, or a copy."""
@@ -218,18 +291,14 @@ class Arrivals:
         self._authority.refuse(offer.agent.hex()[:12], "migrate", self._node, f"{reason}; {who}")
         self._agents.submit(lambda batch: None, _raise)
 
-    def _answer(self, channel: Channel, message: HandOff) -> None:
+    def _answer(self, channel: Channel | None, message: HandOff) -> None:
+        if channel is None:
+            return
         send = channel.push if len(self._guests) < ALONE_MAX else channel.send_nowait
         try:
             send(message)
         except Unreachable:
             return  # the source is gone; it asks again
-
-    def _start(self, agent_id: bytes) -> None:
-        agent = self._agents.get(agent_id)
-        assert agent is not None, agent_id
-        if agent.record.state is State.READY:
-            self._ready(agent)
 
     # -- checking --
 
@@ -333,6 +402,7 @@ class Arrivals:
             self._check_given(channel, offer, handle.token)
             if before is not None:
                 self._check_way(before, handle.token, data)
+            self._check_doubt(offer, handle.token)
         self._authority.allow(tokens, Verb.MIGRATE, self._node, who=offer.agent.hex()[:12])
         self._journeys.mark(offer.agent, offer.epoch, Stage.VERIFIED)
         memory_max = min([self._limits.memory_max, *_memory_of(tokens)])
@@ -369,6 +439,16 @@ class Arrivals:
             why = f"{given} to this node, and to {receipt.leg.taker.text}"
         return JourneyForked(f"there are two of agent {agent.text_id}: {why}", receipt)
 
+    def _check_doubt(self, offer: Offer, token: VerifiedChain) -> None:
+        """Return if somebody else had the epoch that is held here in doubt, when there is such a one. Raises HopRefused."""
+        target = self._targets.get(offer.agent)
+        if target is None or target.held is None or not target.asking:
+            return
+        origin, own = self._authority.origin_of, self._authority.origin
+        index = given_at(token, offer.agent, target.held.epoch)
+        if index is not None and origin(token.blocks[index].key) == own:
+            raise HopRefused("an epoch was given to this node, which has not given it on")
+
     def _check_room(self, offer: Offer) -> None:
         """Return if the agent can be here, and there is room for it. Raises AgentState or HopRefused."""
         agent = self._agents.get(offer.agent)
@@ -376,7 +456,7 @@ class Arrivals:
             self._check_away(agent, offer.epoch)
         if agent is None and len(self._agents) >= AGENT_COUNT_MAX:
             raise HopRefused(f"node {self._node} has {AGENT_COUNT_MAX} agents already")
-        if len(self._guests) >= HELD_MAX:
+        if len(self._guests) >= HELD_MAX + len(self.in_doubt()):
             raise HopRefused(f"node {self._node} holds {HELD_MAX} agents not given yet")
         if len(offer.tokens) > TOKENS_PER_AGENT_MAX:
             raise HopRefused(f"{len(offer.tokens)} tokens; at most {TOKENS_PER_AGENT_MAX}")
@@ -402,38 +482,119 @@ class Arrivals:
 
     # -- the disk --
 
-    def _persist(self, channel: Channel, record: handoff.Record) -> None:
-        """Have a record made durable, with the agent if it is taken."""
+    def _hold(self, channel: Channel | None, held: handoff.Held) -> None:
+        """Have a hold made durable, with the record that the agent would begin with."""
+        guest = self._guests[held.agent]
+        assert guest.attempt == held.attempt, held
+        if not self._keeps:
+            self._told(channel, held)
+            return
 
         def stage(batch: Batch) -> None:
-            batch.put(RECORD_TABLE, handoff.slot(record), handoff.encode(record))
+            batch.put(RECORD_TABLE, handoff.slot(held), handoff.encode(held))
+            batch.put(HELD_TABLE, held.agent, encode_record(guest.record))
+
+        self._submit(channel, held, stage)
+
+    def _own(self, channel: Channel | None, owned: handoff.Owned, *, later: bool) -> None:
+        """Have an agent made this node's: at once, or with its first commit."""
+        agent = self._taken(owned)
+        noted: list[Decision] = []
+        with on_behalf("", noted):
+            self._note_arrival(agent)
+            if (who := self._forced.pop(owned.agent, None)) is not None:
+                reason = f"possible duplicate: started here by force, by {who}"
+                self._authority.accept(agent.text_id, "reclaim", self._node, reason)
+
+        def stage(batch: Batch) -> None:
+            batch.put(RECORD_TABLE, handoff.slot(owned), handoff.encode(owned))
+            _end_hold(batch, owned)
+            self._agents.release(noted)
+
+        agent.arrival = stage
+        if not later:
+            self._agents.submit_frozen(agent, _nothing, self._telling(channel, owned))
+
+    def _refuse_durably(self, channel: Channel | None, refused: handoff.Record) -> None:
+        assert isinstance(refused, handoff.Refused), refused
+        self._dismiss(refused)
+
+        def stage(batch: Batch) -> None:
+            batch.put(RECORD_TABLE, handoff.slot(refused), handoff.encode(refused))
+            _end_hold(batch, refused)
+
+        self._submit(channel, refused, stage)
+
+    def _release(self, held: handoff.Held) -> None:
+        self._dismiss(held)
+        self._agents.submit(lambda batch: _end_hold(batch, held), _raise)
+
+    def _dismiss(self, attempt: handoff.Held | handoff.Refused) -> None:
+        guest = self._guests.get(attempt.agent)
+        if guest is not None and guest.attempt == attempt.attempt:
+            del self._guests[attempt.agent]
+
+    def _submit(
+        self, channel: Channel | None, record: handoff.Record, stage: Callable[[Batch], None]
+    ) -> None:
+        self._agents.submit(stage, self._telling(channel, record))
+
+    def _telling(
+        self, channel: Channel | None, record: handoff.Record
+    ) -> Callable[[BaseException | None], None]:
+        """Return what takes note of a record's being durable."""
 
         def done(error: BaseException | None) -> None:
-            if error is not None:
-                raise error  # the node cannot keep what it promises, and stops
-            self._journeys.mark(record.agent, record.epoch, Stage.OWNED)
-            self._tell(channel, record.agent, handoff.Persisted(record))
+            _raise(error)
+            self._told(channel, record)
 
-        if isinstance(record, handoff.Owned):
-            self._agents.submit_frozen(self._taken(record), stage, done)
-        else:
-            guest = self._guests.get(record.agent)
-            if guest is not None and guest.attempt == record.attempt:
-                del self._guests[record.agent]
-            self._agents.submit(stage, done)
+        return done
+
+    def _told(self, channel: Channel | None, record: handoff.Record) -> None:
+        if isinstance(record, handoff.Held):
+            self._journeys.mark(record.agent, record.epoch, Stage.HELD)
+        self._tell(channel, record.agent, handoff.Persisted(record))
 
     def _taken(self, owned: handoff.Owned) -> Agent:
         """Return the agent that is this node's from now on."""
         guest = self._guests.pop(owned.agent)
         assert (guest.record.epoch, guest.attempt) == (owned.epoch, owned.attempt), owned
         self._departures.settle(owned.agent)
-        self._authority.arrival(
-            guest.record.tokens[0], guest.tokens[0].token, guest.record.id.hex()[:12], self._node
-        )
-        agent = Agent(guest.record, guest.machine, guest.tokens, saved_fuel=guest.machine.fuel_used)
-        self._authority.arrived(agent)
+        agent = Agent(guest.record, guest.machine, guest.tokens)
+        agent.saved_fuel = guest.record.fuel_used
         self._agents.add(agent)
+        self._journeys.mark(owned.agent, owned.epoch, Stage.OWNED)
         return agent
+
+    def _note_arrival(self, agent: Agent) -> None:
+        """Note who gave the agent, and set aside what came with it."""
+        try:
+            tokens = self._authority.handles_of(agent)
+        except CapabilityError as error:  # has expired while it was held; it will pause for that
+            self._authority.accept(agent.text_id, "arrive", self._node, f"without tokens: {error}")
+            return
+        self._authority.arrival(agent.record.tokens[0], tokens[0].token, agent.text_id, self._node)
+        self._authority.arrived(agent)
+
+    def _start(self, agent_id: bytes) -> None:
+        agent = self._agents.get(agent_id)
+        assert agent is not None, agent_id
+        if agent.record.state is State.READY:
+            self._ready(agent)
+        elif agent.arrival is not None:  # it does nothing that could make it this node's
+            self._agents.submit_frozen(agent, _nothing, _raise)
+
+
+def _nothing(batch: Batch) -> None:
+    pass
+
+
+def _end_hold(batch: Batch, end: handoff.Held | handoff.Owned | handoff.Refused) -> None:
+    """Delete a hold, with what was kept for it, unless another has taken its place."""
+    held = handoff.Held(end.agent, end.epoch, end.source, end.attempt)
+    if batch.get(RECORD_TABLE, handoff.slot(held)) == handoff.encode(held):
+        batch.delete(RECORD_TABLE, handoff.slot(held))
+        batch.delete(HELD_TABLE, held.agent)
 
 
 def _check_receipts(offer: Offer, tokens: list[Handle]) -> None:

@@ -25,7 +25,8 @@ from datomstore.batch import Batch
 from protocol import handoff
 from protocol.errors import ProtocolError
 from protocol.handoff import Source
-from protocol.messages import HandOff, Offer, decode, encode
+from protocol.messages import Ask, HandOff, Offer, decode, encode
+from protocol.transport import Channel
 from yind.agent import Agent, Hop, State
 from yind.agents import Agents
 from yind.authority import Authority
@@ -135,6 +136,26 @@ class Departures:
         if departure is not None:
             self._journeys.mark(message.agent, message.epoch, Stage.TOLD)
             self._tell(departure, handoff.Received(message, peer))
+
+    def asked(self, channel: Channel, ask: Ask, peer: bytes, forgotten: int) -> None:
+        """Tell a target that was restarted whether what it holds was given to it."""
+        departure = self._under_way.get(ask.agent)
+        answer = handoff.answer_ask(
+            ask,
+            peer,
+            self._kept(ask.agent),
+            None if departure is None else departure.source,
+            forgotten,
+        )
+        if answer is not None:
+            try:
+                channel.send_nowait(answer.message())
+            except ProtocolError:
+                return  # it asks again
+
+    def _kept(self, agent_id: bytes) -> list[handoff.Record]:
+        with self._agents.streams.batch() as batch:
+            return [handoff.decode(data) for _, data in batch.scan(RECORD_TABLE, agent_id)]
 
     def settle(self, agent_id: bytes) -> None:
         """Note that an agent has come back: it had been away, whatever this node still waited to hear."""
@@ -285,8 +306,8 @@ class Departures:
 
     def _begin_action(self, departure: Departure, action: handoff.Action) -> None:
         match action:
-            case handoff.Persist(record):
-                self._persist(departure, record)
+            case handoff.Persist(record, later):
+                self._persist(departure, record, later=later)
             case handoff.Send(kind=kind):
                 self._send(departure, departure.offer if kind is Offer else action.message())
             case handoff.Resume():
@@ -321,7 +342,7 @@ class Departures:
 
     # -- the disk and the connection --
 
-    def _persist(self, departure: Departure, record: handoff.Record) -> None:
+    def _persist(self, departure: Departure, record: handoff.Record, *, later: bool) -> None:
         """Have a record made durable together with what it says about the agent."""
         hop: Hop | None = None
         if isinstance(record, handoff.Gone):
@@ -351,9 +372,8 @@ class Departures:
                 self._journeys.mark(record.agent, record.epoch, Stage.GIVEN)
             self._tell(departure, handoff.Persisted(record))
 
-        # Nobody waits for Gone: a node that forgets it asks again, and hears the same.
-        gone, given = isinstance(record, handoff.Gone), isinstance(record, handoff.Given)
-        self._agents.submit_frozen(departure.agent, stage, done, later=gone, bare=given)
+        given = isinstance(record, handoff.Given)
+        self._agents.submit_frozen(departure.agent, stage, done, later=later, bare=given)
 
     def _take_by_force(self, departure: Departure) -> None:
         """Give the agent what it needs to go on, and note that there may be two of it."""

@@ -69,7 +69,7 @@ class Forgetting:
             record.state is State.MOVED
             and 0 < record.expires_s < now_ms // 1000 - CLOCK_SKEW_S
             and not self._departures.holds(record.id)
-            and not self._arrivals.expects(record.id)
+            and not self._arrivals.knows_of(record.id)
         )
 
     def _records(self, agents: list[bytes]) -> dict[bytes, list[handoff.Record]]:

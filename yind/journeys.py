@@ -6,7 +6,7 @@ Fits:   departures and arrivals mark; the request `node.journeys` shows. Of two 
         compared, since both look at its one clock.
 
     source  frozen -> captured -> signed -> packed -> offered ... given ... told
-    target            offer -> verified -> restored ... owned -> resumed
+    target            offer -> verified -> restored ... held ... owned -> resumed
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ class Stage(StrEnum):
     OFFER = "offer"  # at the target: the offer has come
     VERIFIED = "verified"  # every signature and caveat holds
     RESTORED = "restored"  # the machine is there
-    OWNED = "owned"  # the target cannot forget that it has the agent
+    HELD = "held"  # the target cannot forget that it was offered the agent
+    OWNED = "owned"  # the agent is the target's
     RESUMED = "resumed"  # the agent's `hop!` is answered, it goes on
 
 

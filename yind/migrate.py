@@ -21,10 +21,10 @@ from capabilities.keys import PublicKey
 from datomstore.value import Map
 from protocol import handoff
 from protocol.errors import ProtocolError
-from protocol.messages import HandOff, Own, Refuse
+from protocol.messages import Ask, HandOff, Own, Refuse
 from protocol.transport import Channel
 from yind.admission import Admission
-from yind.agent import Agent, Hop
+from yind.agent import Agent, AgentRecord, Hop
 from yind.agents import Agents
 from yind.arrivals import Arrivals
 from yind.authority import Authority
@@ -59,6 +59,7 @@ class Migration:
         self._agents = agents
         self._authority = authority
         self._peers = peers
+        self._clock = clock
         self.journeys = Journeys(clock.ticks_ns)
         self._departures = Departures(
             node=node,
@@ -74,6 +75,7 @@ class Migration:
             authority=authority,
             code=code,
             departures=self._departures,
+            channel_to=self._channel_to,
             admission=admission,
             journeys=self.journeys,
             clock=clock,
@@ -97,6 +99,10 @@ class Migration:
             nursery.start_soon(self.forgetting.run)
             task_status.started()
             await trio.sleep_forever()
+
+    def _channel_to(self, key: bytes) -> Channel | None:
+        """Return the connection to the node of a key, whatever keys it has had, if one is open."""
+        return self._peers.open_channel(self._peers.name_of(PublicKey(key)))
 
     def _recover(self) -> None:
         with self._agents.streams.batch() as batch:
@@ -157,6 +163,27 @@ class Migration:
             raise AgentState(f"agent {agent.text_id} is on its way back")
         await self._departures.reclaim(agent, forced)
 
+    def in_doubt(self, text: str = "") -> list[tuple[AgentRecord, str]]:
+        """Return what this node holds and does not know whose it is, of an id's beginning or a name, and who is asked."""
+        return [
+            (record, self._peers.name_of(PublicKey(source)))
+            for record, source in self._arrivals.in_doubt()
+            if record.name == text or record.id.hex().startswith(text)
+        ]
+
+    async def until_known(self, text: str) -> None:
+        """Return when no agent of an id's beginning or a name is in doubt."""
+        while self.in_doubt(text):
+            await self._arrivals.doubt_ends()
+
+    async def seize(self, agent_id: bytes, who: str) -> None:
+        """Start an agent that is held in doubt, whose source is gone for good; noted as a possible duplicate."""
+        await self._arrivals.seize(agent_id, who)
+
+    def give_up_holds(self) -> None:
+        """Hold nothing any more that is not in doubt, as before a stop: it is offered again afterwards."""
+        self._arrivals.give_up_holds(self._clock.now_ms() + 1)
+
     def message(self, channel: Channel, message: HandOff) -> None:
         """Take a message of a hand-off from another node; anybody else's is refused."""
         node = self._peers.node_at(channel)
@@ -165,6 +192,8 @@ class Migration:
                 channel.peer.text, "migrate", self._node, "not a node of the cluster"
             )
             self._agents.submit(lambda batch: None, lambda error: None)
+        elif isinstance(message, Ask):
+            self._departures.asked(channel, message, node, self._arrivals.forgotten)
         elif isinstance(message, (Own, Refuse)):
             self._departures.answered(message, node)
         else:

@@ -310,12 +310,13 @@ class Node:
         """End turns, save every agent, close the storage."""
         with trio.CancelScope(shield=True):
             await self.scheduler.drain()
+            self.migration.give_up_holds()
             for agent in self.agents:
                 machine = agent.machine
                 if (
                     machine is not None
                     and not agent.running
-                    and machine.fuel_used != agent.saved_fuel
+                    and (machine.fuel_used != agent.saved_fuel or agent.arrival is not None)
                 ):
                     await self.agents.commit(agent)
             await self.agents.write(lambda batch: None)  # and what was to be written later

@@ -200,6 +200,7 @@ class Scheduler:
                 if machine.fuel_max is not None and machine.fuel_used >= machine.fuel_max:
                     return partial(self._fail, agent, f"fuel limit of {machine.fuel_max} reached")
                 due = trio.current_time() - agent.saved_at > CHECKPOINT_S
+                due = due or agent.arrival is not None
                 return partial(self._agents.commit, agent) if due else None
             case Status.EFFECT:
                 return partial(self._perform, agent, machine)

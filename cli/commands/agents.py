@@ -469,7 +469,7 @@ def migrate(
     body = {"id": row["id"].hex()}
     with connected(cluster, place) as client:
         if force:
-            from_whom = row["travelling_to"]
+            from_whom = row["travelling_to"] or "the node it came from"
             key = cluster.node(place).key
             given = tuple(delegate(cluster, token, key, row["id"]) for token in opened)
             row = client.request("agent.reclaim", Map({**body, "tokens": given}))

@@ -12,6 +12,7 @@ from protocol.handoff import (
     Aborted,
     Decline,
     Drop,
+    Event,
     Force,
     Given,
     Gone,
@@ -24,6 +25,7 @@ from protocol.handoff import (
     Reclaimed,
     Record,
     Refused,
+    Release,
     Resume,
     Retry,
     Send,
@@ -32,6 +34,8 @@ from protocol.handoff import (
     Target,
     Verified,
     Verify,
+    Withdraw,
+    answer_ask,
     decode,
     encode,
     latest_attempt,
@@ -40,12 +44,14 @@ from protocol.handoff import (
     unfinished,
 )
 from protocol.limits import EPOCH_MAX, REFUSED_MAX, TAKEN_MAX
-from protocol.messages import CancelOffer, Go, HandOff, Offer, Own, Refuse
+from protocol.messages import Ask, CancelOffer, Go, HandOff, Offer, Own, Refuse, Void
 from protocol.messages import decode as decode_message
 from protocol.messages import encode as encode_message
 
 AGENT = b"a" * 32
 KEYS = {"A": b"A" * 32, "B": b"B" * 32}
+HELD = Held(AGENT, 1, KEYS["A"], 7)
+OWNED = Owned(AGENT, 1, KEYS["A"], 7)
 
 
 # -- single steps --
@@ -53,7 +59,9 @@ KEYS = {"A": b"A" * 32, "B": b"B" * 32}
 
 def held_target() -> Target:
     target, _ = Target.fresh(AGENT).step(Received(offer(), KEYS["A"]))
-    return target.step(Verified(True))[0]
+    target, actions = target.step(Verified(True))
+    assert actions == [Persist(HELD)]
+    return target.step(Persisted(HELD))[0]
 
 
 def offer(attempt: int = 7, epoch: int = 1) -> Offer:
@@ -66,8 +74,11 @@ def go(attempt: int = 7) -> Go:
 
 
 def owned_target() -> Target:
-    target, _ = held_target().step(Received(go(), KEYS["A"]))
-    return target.step(Persisted(Owned(AGENT, 1, KEYS["A"], 7)))[0]
+    return held_target().step(Received(go(), KEYS["A"]))[0]
+
+
+def doubtful_target() -> Target:
+    return Target.restart([HELD])
 
 
 def test_the_offer_leaves_before_the_disk_is_done_and_go_after() -> None:
@@ -85,7 +96,7 @@ def test_a_source_repeats_offer_and_go_until_it_is_answered() -> None:
     assert [action.kind for action in actions if isinstance(action, Send)] == [Offer, Go]
     own = Own(AGENT, 1, (7).to_bytes(16, "big"))
     source, actions = source.step(Received(own, KEYS["B"]))
-    assert actions == [Persist(Gone(AGENT, 1, KEYS["B"], 7))]
+    assert actions == [Persist(Gone(AGENT, 1, KEYS["B"], 7), later=True)]
     assert source.step(Retry())[1] == []
     assert source.step(Persisted(Gone(AGENT, 1, KEYS["B"], 7)))[1] == [Drop(AGENT, 0)]
 
@@ -117,12 +128,155 @@ def test_go_that_comes_during_the_check_takes_the_agent_in_one_write() -> None:
     target, actions = target.step(Received(go(), KEYS["A"]))
     assert actions == []
     target, actions = target.step(Verified(True))
-    owned = Owned(AGENT, 1, KEYS["A"], 7)
-    assert actions == [Persist(owned)]
-    assert target.step(Persisted(owned))[1] == [
-        Start(AGENT, 1),
+    assert actions == [Persist(OWNED)]
+    assert target.step(Persisted(OWNED))[1] == [
         Send(Own, KEYS["A"], AGENT, 1, 7),
+        Start(AGENT, 1),
     ]
+
+
+STARTED = [Send(Own, KEYS["A"], AGENT, 1, 7), Persist(OWNED, later=True), Start(AGENT, 1)]
+
+
+def test_what_is_held_durably_starts_on_go_and_waits_for_nothing() -> None:
+    target, actions = held_target().step(Received(go(), KEYS["A"]))
+    assert actions == STARTED
+    assert target.step(Persisted(OWNED)) == (target, [])
+
+
+def test_go_that_comes_while_the_hold_is_written_waits_for_that() -> None:
+    target, _ = Target.fresh(AGENT).step(Received(offer(), KEYS["A"]))
+    target, _ = target.step(Verified(True))
+    target, actions = target.step(Received(go(), KEYS["A"]))
+    assert actions == []
+    assert target.step(Persisted(HELD))[1] == STARTED
+
+
+def test_an_offer_withdrawn_while_the_hold_is_written_is_refused() -> None:
+    target, _ = Target.fresh(AGENT).step(Received(offer(), KEYS["A"]))
+    target, _ = target.step(Verified(True))
+    target, _ = target.step(Received(go(), KEYS["A"]))
+    target, _ = target.step(Received(CancelOffer(AGENT, 1, go().attempt), KEYS["A"]))
+    _, actions = target.step(Persisted(HELD))
+    assert [type(action.record) for action in actions if isinstance(action, Persist)] == [Refused]
+
+
+# -- what a restarted target holds --
+
+
+def test_a_restarted_target_asks_whose_the_agent_is_that_it_holds() -> None:
+    target = doubtful_target()
+    assert (target.held, target.asking, target.expecting) == (HELD, True, True)
+    assert target.step(Retry()) == (target, [Send(Ask, KEYS["A"], AGENT, 1, 7)])
+    assert running([HELD]) is None
+    assert unfinished([HELD]) is None
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        Interrupted(),
+        Decline("node/full", "no room"),
+        Received(CancelOffer(AGENT, 1, go().attempt), KEYS["A"]),
+        Received(offer(), KEYS["A"]),
+        Received(offer(8), KEYS["A"]),
+        Received(offer(), KEYS["B"]),
+        Received(Void(AGENT, 1, go(8).attempt), KEYS["A"]),
+        Received(Void(AGENT, 1, go().attempt), KEYS["B"]),
+        Received(go(8), KEYS["A"]),
+    ],
+)
+def test_what_is_in_doubt_is_neither_taken_nor_refused_nor_given_up(event: Event) -> None:
+    target = doubtful_target()
+    assert target.step(event) == (target, [])
+
+
+def test_go_ends_the_doubt() -> None:
+    target, actions = doubtful_target().step(Received(go(), KEYS["A"]))
+    assert actions == STARTED
+    assert not target.asking
+
+
+def test_void_ends_the_doubt() -> None:
+    target, actions = doubtful_target().step(Received(Void(AGENT, 1, go().attempt), KEYS["A"]))
+    assert isinstance(actions[0], Persist)
+    target, actions = target.step(Persisted(actions[0].record))
+    assert [action.kind for action in actions if isinstance(action, Send)] == [Refuse]
+    assert (target.held, target.asking) == (None, False)
+
+
+def test_a_later_offer_ends_the_doubt_once_it_is_found_good() -> None:
+    later = offer(attempt=9, epoch=2)
+    target, actions = doubtful_target().step(Received(later, KEYS["B"]))
+    assert actions == [Verify(later)]
+    assert target.step(Verified(False, "token/refused", "no"))[0].asking
+    target, actions = target.step(Verified(True))
+    assert actions == [Persist(Held(AGENT, 2, KEYS["B"], 9))]
+    assert not target.asking
+
+
+def test_a_person_may_start_what_is_in_doubt_and_that_is_on_record_first() -> None:
+    target, actions = doubtful_target().step(Force())
+    assert actions == [Persist(OWNED)]
+    _, actions = target.step(Persisted(OWNED))
+    assert Start(AGENT, 1) in actions
+    assert held_target().step(Force())[1] == []
+
+
+def test_what_the_records_settle_is_not_in_doubt() -> None:
+    for record in (OWNED, Refused(AGENT, 1, KEYS["A"], 7, "node/full", "no room")):
+        for kept in ([HELD, record], [record, HELD]):
+            target = Target.restart(kept)
+            assert (target.held, target.asking) == (None, False)
+
+
+def test_what_is_held_and_not_in_doubt_is_given_up_without_a_word() -> None:
+    target, actions = held_target().step(Interrupted())
+    assert (target.held, actions) == (None, [Release(HELD)])
+
+
+# -- what a source answers --
+
+ASK = Ask(AGENT, 1, go().attempt)
+GIVEN = Given(AGENT, 1, KEYS["B"], 7)
+GO, VOID = Send(Go, KEYS["B"], AGENT, 1, 7), Send(Void, KEYS["B"], AGENT, 1, 7)
+
+
+@pytest.mark.parametrize(
+    ("records", "answer"),
+    [
+        ([GIVEN], GO),
+        ([Gone(AGENT, 1, KEYS["B"], 7)], GO),
+        ([Reclaimed(AGENT, 1, KEYS["B"], 7)], VOID),
+        ([Aborted(AGENT, 1, KEYS["B"], 7, "", "")], VOID),
+        ([Given(AGENT, 1, KEYS["B"], 8)], VOID),
+        ([Gone(AGENT, 3, KEYS["B"], 9)], VOID),
+        ([Gone(AGENT, 1, KEYS["A"], 7)], VOID),
+        ([OWNED], VOID),
+        ([], VOID),
+    ],
+)
+def test_a_source_tells_from_its_records_what_it_gave(records: list[Record], answer: Send) -> None:
+    assert answer_ask(ASK, KEYS["B"], records) == answer
+
+
+def test_a_source_is_silent_about_what_it_may_have_forgotten() -> None:
+    assert answer_ask(ASK, KEYS["B"], [], forgotten=7) is None
+    assert answer_ask(ASK, KEYS["B"], [GIVEN], forgotten=7) == GO
+    assert answer_ask(ASK, KEYS["B"], [], forgotten=6) == VOID
+
+
+def test_a_source_answers_once_it_cannot_forget_that_it_gave() -> None:
+    source, _ = Source.begin(AGENT, 0, KEYS["B"], 7)
+    assert answer_ask(ASK, KEYS["B"], [], source) is None
+    source, _ = source.step(Persisted(GIVEN))
+    assert answer_ask(ASK, KEYS["B"], [GIVEN], source) == GO
+    withdrawn, _ = source.step(Withdraw())
+    assert answer_ask(ASK, KEYS["B"], [GIVEN], withdrawn) == GO
+    gone, _ = source.step(Received(Own(AGENT, 1, go().attempt), KEYS["B"]))
+    assert answer_ask(ASK, KEYS["B"], [GIVEN], gone) == GO
+    forced, _ = source.step(Force())
+    assert answer_ask(ASK, KEYS["B"], [GIVEN], forced) is None
 
 
 @pytest.mark.parametrize("message", [offer(), go(), CancelOffer(AGENT, 1, go().attempt)])
@@ -197,7 +351,8 @@ def test_a_new_attempt_makes_room_for_itself_once_it_is_checked() -> None:
     assert actions == [Verify(offer(attempt=8))]
     assert target.held == Held(AGENT, 1, KEYS["A"], 7)
     target, actions = target.step(Verified(True))
-    assert (target.held, actions) == (Held(AGENT, 1, KEYS["A"], 8), [])
+    assert (target.held, actions) == (None, [Persist(Held(AGENT, 1, KEYS["A"], 8))])
+    target, actions = target.step(Persisted(Held(AGENT, 1, KEYS["A"], 8)))
     assert target.step(Received(go(7), KEYS["A"])) == (target, [])
 
 
@@ -240,9 +395,8 @@ def test_the_last_journey_of_each_source_can_be_confirmed() -> None:
         target, _ = target.step(Received(offer(epoch, epoch), source))
         target, _ = target.step(Verified(True))
         go_on = replace(go(epoch), epoch=epoch)
-        target, actions = target.step(Received(go_on, source))
-        assert isinstance(actions[0], Persist)
-        target, _ = target.step(Persisted(actions[0].record))
+        target, _ = target.step(Received(go_on, source))
+        target, _ = target.step(Persisted(Held(AGENT, epoch, source, epoch)))
     assert len(target.taken) == 2
     last = {source: (epoch, attempt) for source, epoch, attempt in target.taken}
     again = replace(go(last[KEYS["A"]][1]), epoch=last[KEYS["A"]][0])

@@ -25,6 +25,7 @@ from hypothesis.stateful import (
 )
 from mistakes import MISTAKES
 
+from datomstore.batch import Batch
 from datomstore.storage.lmdb import LmdbStorage
 from datomstore.streams import Streams
 from protocol.handoff import (
@@ -36,12 +37,16 @@ from protocol.handoff import (
     Event,
     Force,
     Given,
+    Held,
     Interrupted,
+    Owned,
     Persist,
     Persisted,
     Received,
     Reclaimed,
     Record,
+    Refused,
+    Release,
     Resume,
     Retry,
     Send,
@@ -51,6 +56,7 @@ from protocol.handoff import (
     Verified,
     Verify,
     Withdraw,
+    answer_ask,
     decode,
     encode,
     latest_attempt,
@@ -59,7 +65,7 @@ from protocol.handoff import (
     slot,
     unfinished,
 )
-from protocol.messages import HandOff, Offer, Own, Refuse
+from protocol.messages import Ask, HandOff, Offer, Own, Refuse
 from protocol.messages import decode as decode_message
 from protocol.messages import encode as encode_message
 
@@ -84,7 +90,7 @@ class Node:
         self.source: Source | None = None
         self.target = Target.fresh(AGENT, 0 if name == "A" else -1)
         self.runs: int | None = 0 if name == "A" else None
-        self.writing: list[Record] = []
+        self.writing: list[Record | Release | int] = []  # records, and the agent's effects
         self.verifying = False
         self.started: list[int] = []  # for the test: no crash takes it away
 
@@ -109,6 +115,10 @@ class Node:
         born_here = self.name == "A" and self.forgotten() == NOTHING_FORGOTTEN
         return running(self.records(), born_here=born_here)
 
+    def has_acted(self) -> bool:
+        """Return whether the agent has done here what it does, or that is on its way to the disk."""
+        return self.runs in self.writing or bool(self.effects().get(self.runs or 0))
+
     def effects(self) -> dict[int, int]:
         """Return how often the agent's effect of each epoch is here."""
         with self._streams.batch() as batch:
@@ -116,13 +126,24 @@ class Node:
 
     def act(self) -> None:
         """Make the effect of the epoch that runs, as part of the same log."""
-        key = str(self.runs).encode()
+        assert self.runs is not None
+        self.writing.append(self.runs)
+
+    def _commit_effect(self, epoch: int) -> None:
+        key = str(epoch).encode()
         with self._streams.batch() as batch:
             batch.put(EFFECTS, key, str(int(batch.get(EFFECTS, key) or b"0") + 1).encode())
 
     def _commit(self, record: Record) -> None:
         with self._streams.batch() as batch:
             batch.put(RECORDS, slot(record), encode(record))
+            if isinstance(record, Owned | Refused):
+                held = Held(record.agent, record.epoch, record.source, record.attempt)
+                _delete(batch, held)
+
+    def _release(self, held: Held) -> None:
+        with self._streams.batch() as batch:
+            _delete(batch, held)
 
     # -- what happens --
 
@@ -132,6 +153,8 @@ class Node:
         records, forgotten = self.records(), self.forgotten()
         owns = self.owns()
         epoch = -1 if owns is None else owns
+        lost = {record.epoch for record in self.writing if isinstance(record, Owned)}
+        self.started = [epoch for epoch in self.started if epoch not in lost]
         self.target = (
             Target.restart(records, epoch, forgotten)
             if records
@@ -153,6 +176,12 @@ class Node:
 
     def flush(self) -> list[Parcel]:
         record = self.writing.pop(0)
+        if isinstance(record, int):
+            self._commit_effect(record)
+            return []
+        if isinstance(record, Release):
+            self._release(record.held)
+            return []
         self._commit(record)
         if isinstance(record, Given) or slot(record).endswith(b"/source"):
             return self.tell_source(Persisted(record))
@@ -175,6 +204,12 @@ class Node:
         busy = self.source or self.writing or self.verifying or self.target.held
         return not busy and self.runs is None and self.target.pending is None
 
+    def waits(self) -> bool:
+        return self.source is not None or self.target.asking
+
+    def ask_again(self) -> list[Parcel]:
+        return self.tell_source(Retry()) + self.tell_target(Retry())
+
     def tell_source(self, event: Event) -> list[Parcel]:
         if self.source is None:
             return []
@@ -189,6 +224,11 @@ class Node:
         message = decode_message(data)
         assert isinstance(message, HandOff)
         event = Received(message, key_of(sender))
+        if isinstance(message, Ask):
+            answer = answer_ask(
+                message, key_of(sender), self.records(), self.source, self.forgotten()
+            )
+            return self._do([] if answer is None else [answer])
         if isinstance(message, Own | Refuse):
             return self.tell_source(event)
         return self.tell_target(event)
@@ -203,6 +243,8 @@ class Node:
         sent: list[Parcel] = []
         for action in actions:
             match action:
+                case Release():
+                    self.writing.append(action)
                 case Persist(record):
                     self.writing.append(record)
                     if isinstance(record, Reclaimed):
@@ -227,6 +269,11 @@ class Node:
     def _run(self, epoch: int) -> None:
         assert self.runs is None, "two copies at one node"
         self.runs = epoch
+
+
+def _delete(batch: Batch, held: Held) -> None:
+    if batch.get(RECORDS, slot(held)) == encode(held):
+        batch.delete(RECORDS, slot(held))
 
 
 def _message(send: Send) -> HandOff:
@@ -263,12 +310,12 @@ class World(RuleBasedStateMachine):
     def _some(self, what: Callable[[Node], object]) -> list[Node]:
         return [node for node in self.nodes.values() if what(node)]
 
-    @precondition(lambda self: self._some(lambda node: node.runs is not None and not node.writing))
+    @precondition(lambda self: self._some(lambda node: node.runs is not None))
     @rule(forward=st.booleans())
     def hop(self, forward: bool) -> None:
         """Let the agent act and go on, to the next node or the one before."""
         (node,) = self._some(lambda node: node.runs is not None)
-        if not node.effects().get(node.runs or 0):
+        if not node.has_acted():
             node.act()
         to = NAMES[(NAMES.index(node.name) + (1 if forward else 2)) % len(NAMES)]
         self.network += node.hop(to, new_attempt(next(self._clock), b"c" * CHANCE_BYTES))
@@ -298,11 +345,11 @@ class World(RuleBasedStateMachine):
         for node in self._some(lambda node: node.verifying):
             self.network += node.verdict(good=True)
 
-    @precondition(lambda self: self._some(lambda node: node.source))
+    @precondition(lambda self: self._some(lambda node: node.waits()))
     @rule()
     def ask_again(self) -> None:
-        for node in self._some(lambda node: node.source):
-            self.network += node.tell_source(Retry())
+        for node in self._some(lambda node: node.waits()):
+            self.network += node.ask_again()
 
     @rule(name=st.sampled_from(NAMES), data=st.data())
     def disturb(self, name: str, data: st.DataObject) -> None:
@@ -314,7 +361,7 @@ class World(RuleBasedStateMachine):
         if node.verifying:
             disturbances.append(lambda: node.verdict(good=False))
             disturbances.append(node.interrupt)
-        elif node.target.held is not None:
+        elif node.target.held is not None and not node.target.asking:
             disturbances.append(lambda: node.tell_target(Decline("node/full", "no room")))
             disturbances.append(lambda: node.tell_target(Interrupted()))
         if node.idle() and node.records():
@@ -353,28 +400,35 @@ class World(RuleBasedStateMachine):
             self._force()
         (home,) = [node for node in self.nodes.values() if node.runs is not None]
         assert home.owns() == home.runs
-        if not home.effects().get(home.runs or 0):
+        if not home.has_acted():
             home.act()
+            home.flush()
         self.no_two()
 
     def _rests(self) -> bool:
-        busy = any(node.source or node.writing or node.verifying for node in self.nodes.values())
+        busy = any(node.waits() or node.writing or node.verifying for node in self.nodes.values())
         return not busy and not self.network
 
     def _round(self) -> None:
+        quiet = not self.network
         for node in self.nodes.values():
             while node.writing:
                 self.network += node.flush()
             if node.verifying:
                 self.network += node.verdict(good=True)
-            if not self.network:
-                self.network += node.tell_source(Retry())
+            if quiet:
+                self.network += node.ask_again()
         parcels, self.network = self.network, []
         for sender, to, message in parcels:
             self.network += self.nodes[to].receive(sender, message)
 
     def _force(self) -> None:
         """Only who was forgotten may wait for good: a person takes the agent back, if it is nowhere else."""
+        for node in self.nodes.values():
+            held = node.target.held
+            if node.target.asking and held is not None:
+                source = self.nodes[chr(held.source[0])]
+                assert held.attempt <= source.forgotten(), "stuck"
         asked = [node for node in self.nodes.values() if node.source is not None]
         for node in asked:
             source = node.source
@@ -399,10 +453,11 @@ TestHandOffOverStorage.settings = SETTINGS
 
 
 @pytest.mark.parametrize(
-    "name", ["reclaim on a time-out", "started without go", "reclaim when withdrawn"]
+    "name", ["reclaim on a time-out", "an epoch may be taken twice", "never asked again"]
 )
 def test_a_mistake_put_in_is_found_by_chance(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     rules = MISTAKES[name].rules
+    monkeypatch.setattr(Source, "begin", rules.begin)
     monkeypatch.setattr(Source, "step", rules.source)
     monkeypatch.setattr(Target, "step", rules.target)
     few = settings(SETTINGS, max_examples=100, phases=[Phase.generate], database=None)

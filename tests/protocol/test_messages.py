@@ -14,6 +14,7 @@ from protocol.errors import LocalFault, RemoteFault
 from protocol.limits import HASHES_MAX, TEXT_BYTES_MAX, TOKENS_MAX
 from protocol.messages import (
     IGNORABLE,
+    Ask,
     Cancel,
     CancelOffer,
     Go,
@@ -28,6 +29,7 @@ from protocol.messages import (
     Refuse,
     Reply,
     Request,
+    Void,
     decode,
     encode,
     error_body,
@@ -50,6 +52,8 @@ EXAMPLES: list[Message] = [
     Own(AGENT, 1, ATTEMPT),
     Refuse(AGENT, 1, ATTEMPT, "token/refused", "block 2 forbids it"),
     CancelOffer(AGENT, 1, ATTEMPT),
+    Ask(AGENT, 1, ATTEMPT),
+    Void(AGENT, 1, ATTEMPT),
     Goodbye("done"),
 ]
 
@@ -72,7 +76,7 @@ def test_a_field_too_few_is_refused_and_one_too_many_is_a_later_releases(
     assert decode(codec.pack((*array, 0, "more"))) == message
 
 
-@pytest.mark.parametrize("number", [IGNORABLE, 200, 1 << 40])
+@pytest.mark.parametrize("number", [IGNORABLE + 2, 200, 1 << 40])
 def test_a_type_from_128_on_may_be_ignored_and_no_other(number: int) -> None:
     assert decode(codec.pack((number, 1, "x"))) is None
     with pytest.raises(RemoteFault, match="no message has type"):

@@ -21,12 +21,16 @@ from protocol.handoff import (
     Force,
     Given,
     Gone,
+    Held,
     Interrupted,
+    Owned,
     Persist,
     Persisted,
     Received,
     Reclaimed,
     Record,
+    Refused,
+    Release,
     Resume,
     Retry,
     Send,
@@ -36,12 +40,13 @@ from protocol.handoff import (
     Verified,
     Verify,
     Withdraw,
+    answer_ask,
     latest_attempt,
     running,
     slot,
     unfinished,
 )
-from protocol.messages import HandOff, Offer, Own, Refuse
+from protocol.messages import Ask, HandOff, Offer, Own, Refuse
 
 AGENT = b"a" * 32
 ATTEMPTS_PER_EPOCH = 16  # so that attempts grow with the journey, as they do with the clock
@@ -65,9 +70,12 @@ class Rules:
     restart: Callable[[Given], Outcome] = Source.restart
     source: Callable[[Source, Event], Outcome] = Source.step
     target: Callable[[Target, Event], tuple[Target, list[Action]]] = Target.step
+    ask: Callable[..., Send | None] = answer_ask
+    awake: Callable[[Target], Target] = lambda target: target  # what a restart makes of `restart`
     flushes: Callable[[Record], bool] = lambda record: (
         True
     )  # False: told to be durable when it is not
+    in_order: bool = True  # False: what an agent does may be durable before its Owned
     tombstones: bool = True  # False: forgotten when the agent has left
     remembers: bool = True  # False: what was forgotten is not remembered to have been
 
@@ -108,7 +116,7 @@ class Effect:
     epoch: int
 
 
-Written = Record | Effect
+Written = Record | Release | Effect
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +126,8 @@ class Node:
     name: str
     disk: frozenset[Record] = frozenset()
     effects: tuple[int, ...] = ()
-    started: tuple[int, ...] = ()  # epochs, as often as they were
+    started: tuple[int, ...] = ()  # epochs, as often as they were and no crash has undone it
+    undone: frozenset[int] = frozenset()  # epochs whose start a crash has undone
     attempts_left: int = 0
     crashes_left: int = 0
     refusals_left: int = 0
@@ -147,6 +156,11 @@ class Node:
         """Whether nothing of the agent is here but what is remembered."""
         busy = self.writing or self.checking or self.source or self.target.held
         return not busy and self.runs is None and self.target.pending is None
+
+    @property
+    def waits(self) -> bool:
+        """Whether the node needs another one's answer."""
+        return self.source is not None or self.target.asking
 
     def at_end(self, journey: Journey) -> bool:
         """Return whether the agent is here and has done all it will do."""
@@ -195,6 +209,10 @@ class Behaviour:
         """Yield what a node can do by itself; what brings the journey forward comes first."""
         if node.writing:
             yield self._step(f"{_name(node.writing[0])} is durable", self._sync(node))
+        if _may_pass(node.writing):
+            passed = self._sync(replace(node, writing=(node.writing[1], *node.writing[2:])))
+            later = replace(passed[0], writing=(node.writing[0], *passed[0].writing))
+            yield Step(f"{_name(node.writing[1])} is durable first", later, passed[1])
         if node.checking:
             yield from self._verdicts(node)
         if node.runs is not None:
@@ -204,26 +222,43 @@ class Behaviour:
             if node.withdrawals_left:
                 fewer = replace(node, withdrawals_left=node.withdrawals_left - 1)
                 yield self._step("withdraws", self._source(fewer, Withdraw()))
-            if node.forces_left and node.target.pending is None:
+            if node.forces_left and not node.target.expecting:
                 fewer = replace(node, forces_left=node.forces_left - 1)
                 yield self._step("a person takes it back", self._source(fewer, Force()))
+        if node.target.asking and node.target.pending is None:
+            yield from self._in_doubt(node)
         if node.forgets_left and node.disk and node.idle:
             yield Step("forgets the agent", self._forget(node), ())
-        if node.target.held is not None and node.target.pending is None:
-            given_up = self._target(node, Interrupted())
-            yield self._step("gives up what it holds, without a word", given_up)
-        if node.refusals_left and node.target.held is not None:
-            fewer = replace(node, refusals_left=node.refusals_left - 1)
-            declined = self._target(fewer, Decline("node/full", "no room"))
-            yield self._step("no longer wants what it holds", declined)
+        if node.target.held is not None and not node.target.expecting:
+            yield from self._given_up(node)
         if node.crashes_left:
             after, sent = self._crash(node)
             yield Step("crashes and restarts", after, sent, crash=True)
+
+    def _in_doubt(self, node: Node) -> Iterator[Step]:
+        yield self._step("asks the source", self._target(node, Retry()))
+        if node.forces_left:
+            fewer = replace(node, forces_left=node.forces_left - 1, forced=True)
+            yield self._step("a person starts what it holds", self._target(fewer, Force()))
+
+    def _given_up(self, node: Node) -> Iterator[Step]:
+        yield self._step(
+            "gives up what it holds, without a word", self._target(node, Interrupted())
+        )
+        if node.refusals_left:
+            fewer = replace(node, refusals_left=node.refusals_left - 1)
+            declined = self._target(fewer, Decline("node/full", "no room"))
+            yield self._step("no longer wants what it holds", declined)
 
     def receive(self, node: Node, parcel: Parcel) -> tuple[Node, Sent]:
         """Return what a node is, and sends, after a message."""
         sender, _, message = parcel
         event = Received(message, key_of(sender))
+        if isinstance(message, Ask):
+            answer = self._rules.ask(
+                message, key_of(sender), node.disk, node.source, node.forgotten
+            )
+            return self._do(node, [] if answer is None else [answer])
         if isinstance(message, Own | Refuse):
             return self._source(node, event)
         return self._target(node, event)
@@ -237,7 +272,10 @@ class Behaviour:
         assert epoch is not None
         if epoch not in node.effects:
             if Effect(epoch) not in node.writing:
-                acting = replace(node, writing=(*node.writing, Effect(epoch)))
+                writing = (*node.writing, Effect(epoch))
+                if not self._rules.in_order:
+                    writing = (Effect(epoch), *node.writing)
+                acting = replace(node, writing=writing)
                 yield Step(f"the agent acts at epoch {epoch}", acting, ())
             return
         if node.at_end(self._journey):
@@ -267,6 +305,8 @@ class Behaviour:
         node = replace(node, writing=rest)
         if isinstance(record, Effect):
             return replace(node, effects=(*node.effects, record.epoch)), ()
+        if isinstance(record, Release):
+            return replace(node, disk=node.disk - {record.held}), ()
         if self._rules.flushes(record):
             forced = node.forced or isinstance(record, Reclaimed)
             node = replace(node, disk=_written(node.disk, record), forced=forced)
@@ -289,14 +329,23 @@ class Behaviour:
 
     def _crash(self, node: Node) -> tuple[Node, Sent]:
         born = 0 if node.name == "A" and node.forgotten == NOTHING_FORGOTTEN else -1
+        lost = frozenset(
+            record.epoch
+            for record in node.writing
+            if isinstance(record, Owned) and record.epoch in node.started
+        )
         after = replace(
             node,
             crashes_left=node.crashes_left - 1,
             writing=(),
+            started=tuple(epoch for epoch in node.started if epoch not in lost),
+            undone=node.undone | lost,
             source=None,
-            target=Target.restart(node.disk, born, node.forgotten)
-            if node.disk
-            else Target.fresh(AGENT, born, node.forgotten),
+            target=self._rules.awake(
+                Target.restart(node.disk, born, node.forgotten)
+                if node.disk
+                else Target.fresh(AGENT, born, node.forgotten)
+            ),
             runs=node.owns,
             checking=False,
         )
@@ -320,6 +369,8 @@ class Behaviour:
         sent: list[Parcel] = []
         for action in actions:
             match action:
+                case Release():
+                    node = replace(node, writing=(*node.writing, action))
                 case Persist(record):
                     node = replace(node, writing=(*node.writing, record))
                     if isinstance(record, Reclaimed):
@@ -346,6 +397,8 @@ class Behaviour:
 
 
 def _started(node: Node, epoch: int) -> Node:
+    if epoch in node.effects:  # the image that was held knows nothing of it
+        node = replace(node, wrong="an effect happens twice")
     node = replace(_activated(node, epoch), started=(*node.started, epoch))
     if node.source is not None and node.source.given.epoch <= epoch:
         node = replace(node, source=None)
@@ -364,9 +417,26 @@ def _activated(node: Node, epoch: int) -> Node:
     return replace(node, runs=epoch)
 
 
+def _may_pass(writing: tuple[Written, ...]) -> bool:
+    """Return whether what concerns no agent here is waited for, and the first record is not."""
+    return len(writing) > 1 and isinstance(writing[0], Owned) and isinstance(writing[1], Refused)
+
+
 def _written(disk: frozenset[Record], record: Record) -> frozenset[Record]:
+    """Return what is on the disk with a record more; what the agent's offer left there belongs to its Owned now."""
     place = slot(record)
-    return frozenset(old for old in disk if slot(old) != place) | {record}
+    return frozenset(old for old in disk if slot(old) != place and not _settles(record, old)) | {
+        record
+    }
+
+
+def _settles(record: Record, old: Record) -> bool:
+    """Return whether a record says what has become of a hold."""
+    return (
+        isinstance(record, Owned | Refused)
+        and isinstance(old, Held)
+        and (record.epoch, record.source, record.attempt) == (old.epoch, old.source, old.attempt)
+    )
 
 
 def _message(send: Send) -> HandOff:
@@ -376,7 +446,9 @@ def _message(send: Send) -> HandOff:
 
 
 def _name(written: Written) -> str:
-    kind = type(written).__name__
     if isinstance(written, Effect):
         return f"the effect of epoch {written.epoch}"
+    if isinstance(written, Release):
+        return f"the end of {_name(written.held)}"
+    kind = type(written).__name__
     return f"{kind}({written.epoch}, {written.attempt})"

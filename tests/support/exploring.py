@@ -202,7 +202,7 @@ class World:
     def _at_rest(self, packed: int) -> bool:
         """Return whether the agent is at its journey's end and nobody waits for an answer any more."""
         nodes = self._unpacked(packed)
-        waits = any(node.source is not None for node in nodes)
+        waits = any(node.waits for node in nodes)
         if self.journey.forgets and waits:
             return True  # for a person: whom it asks may have forgotten
         waits = waits and not any(node.forced for node in nodes)
@@ -304,8 +304,8 @@ def _broken(nodes: list[Node]) -> str:
         return ""
     if _repeats([epoch for node in nodes for epoch in node.effects]):
         return "an effect happened twice"
-    if _repeats([epoch for node in nodes for epoch in node.started]):
-        return "an epoch was started twice"
+    if _repeats([epoch for node in nodes for epoch in {*node.started, *node.undone}]):
+        return "an epoch was started at two nodes"
     if sum(node.owns is not None for node in nodes) > 1:
         return "two owners"
     if sum(node.runs is not None for node in nodes) > 1:
@@ -333,7 +333,7 @@ SHALLOW = {
     "there and back": Journey(BACK, crashes=2, attempts=2),
     "there and back, refused": Journey(BACK, crashes=1, refusals=1, attempts=2),
     "there and back, forgotten": Journey(BACK, crashes=1, forgets=1),
-    "there, taken back by force": Journey(crashes=2, forces=1, attempts=2),
+    "there, by force": Journey(crashes=2, forces=1, attempts=2),
     "by way of B": Journey(ONWARD, crashes=2),
     "by way of B, refused": Journey(ONWARD, crashes=1, refusals=1, attempts=2),
     "by way of B, forgotten": Journey(ONWARD, crashes=1, forgets=1),
@@ -347,7 +347,10 @@ DEEP = {
     "there and back, withdrawn": Journey(BACK, refusals=1, withdrawals=1, attempts=2),
     "there and back twice": Journey(("A", "B", "A", "B", "A"), crashes=1, attempts=2),
     "there and back, refused, forgotten": Journey(BACK, refusals=1, attempts=2, forgets=1),
-    "there and back, taken back by force": Journey(BACK, forces=1, attempts=2),
+    "there and back, by force": Journey(BACK, forces=1, attempts=2),
+    "there, back and there, by force": Journey(
+        ("A", "B", "A", "B"), crashes=1, forces=1, attempts=2
+    ),
     "by way of B, two crashes, refused": Journey(ONWARD, crashes=2, refusals=1, attempts=2),
     "by way of B, withdrawn": Journey(ONWARD, withdrawals=1, attempts=2),
     "to B or C, and back": Journey(("A", "BC", "A"), refusals=1, attempts=2),

@@ -7,6 +7,7 @@ Fits:   `exploring` runs them; so do the tests.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from explored import Journey, Outcome, Rules
@@ -16,9 +17,13 @@ from protocol.handoff import (
     Action,
     Event,
     Force,
+    Gone,
+    Held,
     Owned,
     Persist,
+    Persisted,
     Received,
+    Record,
     Refused,
     Resume,
     Retry,
@@ -28,8 +33,9 @@ from protocol.handoff import (
     Target,
     Verified,
     Withdraw,
+    answer_ask,
 )
-from protocol.messages import Go, Own, Refuse
+from protocol.messages import Ask, CancelOffer, Go, Offer, Own, Refuse, Void
 
 TargetOutcome = tuple[Target, list[Action]]
 
@@ -150,11 +156,13 @@ def _start_before_durable(target: Target, event: Event) -> TargetOutcome:
 
 def _start_without_go(target: Target, event: Event) -> TargetOutcome:
     after, actions = _target_step(target, event)
-    if isinstance(event, Verified) and after.held is not None and after.pending is None:
-        held = after.held
-        go = Go(held.agent, held.epoch, held.attempt.to_bytes(16, "big"))
-        return _target_step(after, Received(go, held.source))
+    if isinstance(event, Persisted) and isinstance(event.record, Held) and after.held is not None:
+        return _target_step(after, Received(_go_for(after.held), after.held.source))
     return after, actions
+
+
+def _go_for(held: Held) -> Go:
+    return Go(held.agent, held.epoch, held.attempt.to_bytes(16, "big"))
 
 
 def _go_for_another_attempt(target: Target, event: Event) -> TargetOutcome:
@@ -190,6 +198,85 @@ def _forced_before_durable(source: Source, event: Event) -> Outcome:
     return _source_step(source, event)
 
 
+def _start_before_held(target: Target, event: Event) -> TargetOutcome:
+    match event:
+        case Received(Go(), _) if target.pending is not None:
+            held = target.pending.held
+            if target.pending.record == held and held.attempt == _number(event.message):
+                early = replace(target, held=held, pending=None)
+                return _target_step(early, event)
+    return _target_step(target, event)
+
+
+def _number(message: Go | Offer | CancelOffer | Void) -> int:
+    return int.from_bytes(message.attempt, "big")
+
+
+def _no_doubt(target: Target) -> Target:
+    return replace(target, asking=False)
+
+
+def _hold_lost(target: Target) -> Target:
+    return replace(target, held=None, asking=False)
+
+
+def _never_ask(target: Target, event: Event) -> TargetOutcome:
+    return (target, []) if isinstance(event, Retry) else _target_step(target, event)
+
+
+def _any_offer_ends_doubt(target: Target, event: Event) -> TargetOutcome:
+    match event:
+        case Received(Offer(), _) if target.held is not None:
+            if _number(event.message) != target.held.attempt:
+                return _target_step(replace(target, asking=False), event)
+    return _target_step(target, event)
+
+
+def _taken_when_void(target: Target, event: Event) -> TargetOutcome:
+    match event:
+        case Received(Void(), peer) if target.asking and target.held is not None:
+            return _target_step(target, Received(_go_for(target.held), peer))
+    return _target_step(target, event)
+
+
+def _gone_is_silent(
+    ask: Ask, peer: bytes, records: Iterable[Record], under_way: Source | None, forgotten: int
+) -> Send | None:
+    if any(isinstance(record, Gone) for record in records) and under_way is None:
+        return None
+    return answer_ask(ask, peer, records, under_way, forgotten)
+
+
+def _gone_is_void(
+    ask: Ask, peer: bytes, records: Iterable[Record], under_way: Source | None, forgotten: int
+) -> Send | None:
+    rest = [record for record in records if not isinstance(record, Gone)]
+    return answer_ask(ask, peer, rest, under_way, forgotten)
+
+
+def _go_for_the_unknown(
+    ask: Ask, peer: bytes, records: Iterable[Record], under_way: Source | None, forgotten: int
+) -> Send | None:
+    answer = answer_ask(ask, peer, records, under_way, forgotten)
+    return None if answer is None else replace(answer, kind=Go)
+
+
+def _go_while_writing(
+    ask: Ask, peer: bytes, records: Iterable[Record], under_way: Source | None, forgotten: int
+) -> Send | None:
+    if under_way is not None and under_way.concerns(ask, peer):
+        return answer_ask(ask, peer, [under_way.given], None, forgotten)
+    return answer_ask(ask, peer, records, under_way, forgotten)
+
+
+def _void_when_withdrawn(
+    ask: Ask, peer: bytes, records: Iterable[Record], under_way: Source | None, forgotten: int
+) -> Send | None:
+    answer = answer_ask(ask, peer, records, under_way, forgotten)
+    withdrawn = under_way is not None and under_way.withdrawn
+    return replace(answer, kind=Void) if answer is not None and withdrawn else answer
+
+
 THERE = Journey()
 TWICE = Journey(attempts=2)
 BACK = Journey(("A", "B", "A"))
@@ -209,7 +296,7 @@ MISTAKES: dict[str, Mistake] = {
     "go accepted for another attempt": Mistake(Rules(target=_go_for_another_attempt), EITHER),
     "own sent before it is durable": Mistake(Rules(target=_own_before_durable), THERE),
     "refuse sent before it is durable": Mistake(Rules(target=_refuse_before_durable), REFUSED),
-    "started before it is durable": Mistake(Rules(target=_start_before_durable), THERE),
+    "started before the hold is durable": Mistake(Rules(target=_start_before_held), THERE),
     "started without go": Mistake(Rules(target=_start_without_go), THERE),
     "a refusal of anybody counts": Mistake(Rules(source=_any_refusal_counts), EITHER),
     "refusals forgotten": Mistake(Rules(target=_refusals_forgotten), WITHDRAWN),
@@ -218,6 +305,9 @@ MISTAKES: dict[str, Mistake] = {
     "given is not flushed": Mistake(
         Rules(flushes=lambda record: type(record).__name__ != "Given"), THERE
     ),
+    "held is not flushed": Mistake(
+        Rules(flushes=lambda record: not isinstance(record, Held)), THERE
+    ),
     "owned is not flushed": Mistake(
         Rules(flushes=lambda record: not isinstance(record, Owned)), THERE
     ),
@@ -225,6 +315,17 @@ MISTAKES: dict[str, Mistake] = {
         Rules(flushes=lambda record: not isinstance(record, Refused)), REFUSED
     ),
     "what was forgotten is taken again": Mistake(Rules(remembers=False), replace(BACK, forgets=1)),
+    "the agent acts before owned is durable": Mistake(Rules(in_order=False), THERE),
+    "a hold in doubt is lost": Mistake(Rules(awake=_hold_lost), THERE),
+    "a hold is not in doubt after a restart": Mistake(Rules(awake=_no_doubt), WITHDRAWN),
+    "a node does not ask what its hold is": Mistake(Rules(target=_never_ask), THERE),
+    "any offer ends the doubt": Mistake(Rules(target=_any_offer_ends_doubt), TWICE),
+    "what is void is taken": Mistake(Rules(target=_taken_when_void), THERE),
+    "gone does not answer": Mistake(Rules(ask=_gone_is_silent), THERE),
+    "gone answers void": Mistake(Rules(ask=_gone_is_void), THERE),
+    "go is said of what is not known": Mistake(Rules(ask=_go_for_the_unknown), THERE),
+    "go is said of what is not durable yet": Mistake(Rules(ask=_go_while_writing), THERE),
+    "void is said of what is withdrawn": Mistake(Rules(ask=_void_when_withdrawn), WITHDRAWN),
     "forced before that is on record": Mistake(
         Rules(source=_forced_before_durable), replace(THERE, forces=1)
     ),
@@ -232,6 +333,7 @@ MISTAKES: dict[str, Mistake] = {
 
 # What looks like a mistake and is none: the exploration says so, too.
 HARMLESS: dict[str, Mistake] = {
+    "started before it is durable": Mistake(Rules(target=_start_before_durable), TWICE),
     "resumed before aborted is durable": Mistake(Rules(source=_resume_before_durable), REFUSED),
     "own accepted for any attempt": Mistake(Rules(source=_any_own_counts), EITHER),
 }

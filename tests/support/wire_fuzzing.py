@@ -62,6 +62,7 @@ from protocol.joining import (
     encode_answer,
 )
 from protocol.messages import (
+    Ask,
     CancelOffer,
     Go,
     Goodbye,
@@ -73,6 +74,7 @@ from protocol.messages import (
     Ping,
     Refuse,
     Reply,
+    Void,
 )
 from protocol.messages import (
     Request as Asked,
@@ -602,6 +604,8 @@ SENT: list[Message] = [
     Own(b"a" * 32, 4, b"t" * 16),
     Refuse(b"a" * 32, 4, b"t" * 16, "token/refused", "no"),
     CancelOffer(b"a" * 32, 4, b"t" * 16),
+    Ask(b"a" * 32, 4, b"t" * 16),
+    Void(b"a" * 32, 4, b"t" * 16),
     Goodbye("done"),
 ]
 PAYLOADS = [messages.encode(message) for message in SENT]

@@ -133,7 +133,7 @@ async def test_what_is_held_and_never_given_makes_room_and_may_come_again(tmp_pa
         beta.peers.message = message
         agent = await nodes.spawn("alpha", HOP, nodes.token())
         with trio.fail_after(30):
-            while agent not in arrivals._guests:
+            while arrivals._target(agent).held is None:
                 await trio.testing.wait_all_tasks_blocked()
         arrivals.give_up_holds(System().now_ms() + HOUR_MS)
         assert arrivals._guests == {}

@@ -31,13 +31,13 @@ AUDIT = """
 
 def deaf_to_go(node: Node) -> None:
     """Let a node lose every Go, as a network may."""
-    real = node.migration.message
+    real = node.peers.message
 
     def message(channel: object, message: object) -> None:
         if not isinstance(message, Go):
             real(channel, message)  # type: ignore[arg-type]
 
-    node.migration.message = message  # type: ignore[method-assign]
+    node.peers.message = message  # type: ignore[method-assign]
 
 
 async def frozen(nodes: Fleet) -> bytes:
