@@ -11,14 +11,15 @@ describes a named entity (its :db/ident, :db/doc and the properties of an attrib
 name that the entity has had is allowed. So the schema of what is shown is shown, and no other.
 
 Cost: a pass over the rows when a filter is first used on a stream, and the memory of what it shows; later, the new rows. All
-is made again when a name or a composite comes. What was used least goes first when the copies have FILTERED_ROWS_MAX rows.
+is made again when a name or a composite comes. What was not used for longest goes first when the copies have
+FILTERED_ROWS_MAX rows, where each counts as FILTERED_ROWS_MIN at least.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import OrderedDict
 from collections.abc import Hashable, Iterator
+from itertools import count
 from operator import itemgetter
 from threading import Lock
 from typing import TYPE_CHECKING, Protocol
@@ -31,7 +32,7 @@ from datomstore.appended import append
 from datomstore.errors import AttributeForbidden
 from datomstore.facts import Facts
 from datomstore.intern import Ids, intern, value_of
-from datomstore.limits import FILTERED_PAGE_ROWS, FILTERED_ROWS_MAX
+from datomstore.limits import FILTERED_PAGE_ROWS, FILTERED_ROWS_MAX, FILTERED_ROWS_MIN
 from datomstore.schema import DOC, IDENT, SCHEMA_ATTRIBUTES, TUPLE_ATTRS, Schema
 from datomstore.segments.times import Ends
 from datomstore.value import Keyword
@@ -139,6 +140,7 @@ class _Copy:
         # The first and the last count of rows of the values for which it is known to be right.
         self.first = self.last = database.count_rows
         self._lock = Lock()  # around taking rows in
+        self.used = 0  # the greater, the later
         self._facts: Facts | None = None
         numbered = isinstance(database.tx_ends, Ends)  # from 1 without a gap
         self._ends: Appendable[tuple[int, int]] = Ends() if numbered else []
@@ -227,21 +229,22 @@ class _Copies:
     """The copies of all streams of the process."""
 
     def __init__(self) -> None:
-        self._of: WeakKeyDictionary[Facts, OrderedDict[Filter, _Copy]] = WeakKeyDictionary()
+        self._of: WeakKeyDictionary[Facts, dict[Filter, _Copy]] = WeakKeyDictionary()
+        self._uses = count()
         self._lock = Lock()
 
     def view(self, database: Database, only: Filter) -> Database:
         """Return what a filter shows of a database."""
         with self._lock:
-            kept = self._of.setdefault(database.facts, OrderedDict())
+            kept = self._of.setdefault(database.facts, {})
             known = kept.get(only)
             copy = self._current(known, database, only)
             if known is None or copy.last >= known.last:
                 kept[only] = copy
-                kept.move_to_end(only)
+            copy.used = next(self._uses)
         view = copy.view(database)
         with self._lock:
-            self._make_room(copy)
+            self._make_room()
         return view
 
     def _current(self, copy: _Copy | None, database: Database, only: Filter) -> _Copy:
@@ -260,13 +263,16 @@ class _Copies:
         copy.first, copy.last = min(copy.first, count), max(copy.last, count)
         return copy
 
-    def _make_room(self, newest: _Copy) -> None:
-        """Let go of copies while all of them have too many rows."""
-        taken = sum(len(copy) for kept in self._of.values() for copy in kept.values())
-        for kept in list(self._of.values()):
-            for only, copy in list(kept.items()):
-                if taken > FILTERED_ROWS_MAX and copy is not newest:
-                    taken -= len(kept.pop(only))
+    def _make_room(self) -> None:
+        """Let go of copies while all of them have too many rows; the one that was used last stays."""
+        copies = [
+            (copy.used, kept, only) for kept in self._of.values() for only, copy in kept.items()
+        ]
+        taken = sum(max(len(kept[only]), FILTERED_ROWS_MIN) for _, kept, only in copies)
+        if taken > FILTERED_ROWS_MAX:
+            for _, kept, only in sorted(copies, key=itemgetter(0))[:-1]:
+                if taken > FILTERED_ROWS_MAX:
+                    taken -= max(len(kept.pop(only)), FILTERED_ROWS_MIN)
 
 
 _copies = _Copies()

@@ -79,7 +79,6 @@ HELD_FACTS_MAX = (
 )  # live facts that the writer keeps in memory when a merge has taken the rows
 CHECKED_ROWS = 1 << 16  # of a stream that is checked, held at a time
 DECIMAL_DIGITS_MAX = 2_000  # of a decimal, and of its scale: so that no operation on two takes long
-FILTERED_ROWS_MAX = (
-    1 << 23
-)  # rows of all copies without some attributes; what was made first goes first
+FILTERED_ROWS_MAX = 1 << 23  # rows of all copies without some attributes
+FILTERED_ROWS_MIN = 1 << 14  # that each counts as at least, so that there are not too many
 FILTERED_PAGE_ROWS = 1 << 18  # rows that are looked at together for such a copy

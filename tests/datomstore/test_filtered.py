@@ -18,7 +18,7 @@ from datomstore.datalog.errors import QueryError
 from datomstore.datalog.pull import pull
 from datomstore.datom import Datom
 from datomstore.errors import AttributeForbidden
-from datomstore.filtered import ShownReport, filtered
+from datomstore.filtered import ShownReport, _copies, filtered
 from datomstore.order import INDEXES
 from datomstore.schema import Schema
 from datomstore.storage.memory import MemoryStorage
@@ -398,12 +398,23 @@ def test_threads_that_filter_at_once_see_whole_transactions() -> None:
     assert len(stream.db().only(only("p/x", "p/y"))) == 300
 
 
-def test_what_was_used_least_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("datomstore.filtered.FILTERED_ROWS_MAX", 4)
+def test_what_was_not_used_for_longest_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("datomstore.filtered.FILTERED_ROWS_MAX", 2 << 14)
     stream = stream_of(*STAFF)
-    first = stream.db().only(SOME)
+    first, others = stream.db().only(SOME), [only("p/pay"), only("p/ssn")]
+    stream.db().only(others[0])
     assert stream.db().only(SOME).facts is first.facts
-    stream.db().only(only("p/pay", "p/name", "p/ssn"))
+    second = stream.db().only(others[1])
+    assert stream.db().only(SOME).facts is first.facts
+    assert stream.db().only(others[1]).facts is second.facts
+    stream.db().only(others[0])
     assert stream.db().only(SOME).facts is not first.facts
     assert shown(stream.db().only(SOME)) == shown(first)
     assert filtered(stream.db(), SOME).basis_t == stream.t
+
+
+def test_filters_without_number_are_not_kept_without_number() -> None:
+    stream = stream_of(*STAFF)
+    for number in range(1_000):
+        stream.db().only(only(f"p/x{number}"))
+    assert sum(len(kept) for kept in _copies._of.values()) <= 512

@@ -11,7 +11,7 @@ import pytest
 import trio
 from fleet import Fleet, fleet
 
-from capabilities.caveats import Verb
+from capabilities.caveats import Resource, Verb
 from datomstore import edn
 from datomstore.record import decode_record
 from datomstore.value import Map, Set
@@ -354,3 +354,21 @@ async def test_what_is_hidden_for_another_reason_is_refused_and_not_asked_for_ev
         describe = f'(transact! "staff" \'[{{:db/id {about} :db/doc "x"}}])'
         state, why = await outcome(nodes, describe, token)
         assert (state, why) == ("paused", "append alpha/staff: attribute :db/doc of what is hidden")
+
+
+async def test_what_is_refused_costs_nothing_and_what_is_seen_does(tmp_path: Path) -> None:
+    async with staff(tmp_path) as nodes:
+        token = nodes.token((WRITE, STREAM), attrs=SOME, budget={Resource.ROWS: 3})
+        async with nodes.connected("alpha", token) as channel:
+            refused = Map(
+                {"stream": "staff", "data": edn.read("[{:p/pay 1} {:p/name 1} {:p/name 2}]")}
+            )
+            for _ in range(3):
+                with pytest.raises(RemoteError, match="attribute :p/pay"):
+                    await channel.request("stream.transact", refused)
+            names = Map({"stream": "staff", "query": "[:find ?n :where [_ :p/name ?n]]"})
+            assert len((await channel.request("query", names))["value"]) == 2
+            one = Map({"stream": "staff", "data": edn.read('[{:p/name "C"}]')})
+            await channel.request("stream.transact", one)
+            with pytest.raises(RemoteError, match="has 0 rows left"):
+                await channel.request("stream.transact", one)
