@@ -1,8 +1,6 @@
-"""Types of the fields of frozen classes (`_shapes.pyx`)."""
+"""Types of the fields of messages (`_shapes.pyx`)."""
 
-from typing import Any, TypeVar
-
-T = TypeVar("T")
+from typing import Any
 
 class Form:
     """What a field may be: of a type, and so large, or so long; of a tuple, what each member is."""
@@ -12,7 +10,7 @@ class Form:
     ) -> None: ...
 
 class Shape:
-    """The fields of a frozen class, in their order."""
+    """The fields of a struct, in their order."""
 
     kind: type
     names: tuple[str, ...]
@@ -22,6 +20,3 @@ class Shape:
         """Return what the fields of a message are. Raises ValueError that names one that is wrong."""
     def message(self, values: tuple[object, ...], /) -> Any:
         """Return the message of these values, more than which may follow. Raises ValueError."""
-
-def replace(value: T, /, **changes: Any) -> T:
-    """Return the same value of a frozen dataclass with slots, but for some fields. Raises TypeError for others."""

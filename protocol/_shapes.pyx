@@ -1,15 +1,11 @@
 # cython: language_level=3, boundscheck=False
-# The fields of frozen classes: checked and carried over in one walk, or some of them replaced.
+# The fields of a message, checked in one walk: what `messages` declares.
 #
-# Is:     `Form`, what one field may be, `Shape`, the forms of a message's fields, and `replace`.
+# Is:     `Form`, what one field may be, and `Shape`, the forms of a message's fields.
 # Is not: which messages there are, or their bytes (`messages`).
-# Fits:   `messages` has a Shape for each type, and makes faults of what is wrong; `handoff` steps from value to value.
+# Fits:   `messages` has a Shape for each type, and makes faults of what is wrong.
 
-from itertools import repeat
-
-
-cdef extern from "Python.h":
-    int PyObject_GenericSetAttr(object made, object name, object value) except -1
+from msgspec.structs import astuple
 
 
 cdef class Form:
@@ -55,27 +51,12 @@ cdef class Shape:
         return 0
 
     def values(self, message, /):
-        cdef tuple values = tuple(map(getattr, repeat(message), self.names))
+        cdef tuple values = astuple(message)
         self.check(values)
         return values
 
     def message(self, tuple values, /):
-        cdef Py_ssize_t i
         if len(values) < len(self.names):
             raise ValueError(f"{self.kind.__name__} has {len(self.names)} fields")
         self.check(values)
-        made = self.kind.__new__(self.kind)
-        for i in range(len(self.names)):
-            PyObject_GenericSetAttr(made, self.names[i], values[i])  # frozen, but nobody has it yet
-        return made
-
-
-def replace(value, /, **changes):
-    kind = type(value)
-    made = kind.__new__(kind)
-    for name in kind.__slots__:
-        field = changes.pop(name) if name in changes else getattr(value, name)
-        PyObject_GenericSetAttr(made, name, field)
-    if changes:
-        raise TypeError(f"{kind.__name__} has no field {next(iter(changes))}")
-    return made
+        return self.kind(*values[:len(self.names)])

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from datomstore.value import Map
 from protocol.codec import pack, unpack
@@ -28,8 +29,7 @@ _DOMAIN = b"yin/1/img\0"
 _KEYS = frozenset({"version", "image", "programs", "meta"})
 
 
-@dataclass(frozen=True, slots=True)
-class Continuation:
+class Continuation(msgspec.Struct, frozen=True):
     """What travels."""
 
     image: bytes  # of the machine

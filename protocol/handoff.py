@@ -66,9 +66,10 @@ about all up to there; it forgets nothing of an agent that it holds.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
-from protocol._shapes import replace
+import msgspec
+from msgspec.structs import replace
+
 from protocol.limits import REFUSED_MAX, TAKEN_MAX, TEXT_BYTES_MAX
 from protocol.messages import (
     AGENT_BYTES,
@@ -150,15 +151,13 @@ NOTHING_FORGOTTEN = -1
 # -- events and actions --
 
 
-@dataclass(frozen=True, slots=True)
-class Persisted:
+class Persisted(msgspec.Struct, frozen=True):
     """The record is on the disk."""
 
     record: Record
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(msgspec.Struct, frozen=True):
     """A message came.
 
     `peer` is the proven node key of its sender; a message of anyone but the other side of the hand-off is ignored.
@@ -169,23 +168,19 @@ class Received:
     peer: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Retry:
+class Retry(msgspec.Struct, frozen=True):
     """Some time has passed without an answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Withdraw:
+class Withdraw(msgspec.Struct, frozen=True):
     """Source: stop trying, if the target has not taken the agent already."""
 
 
-@dataclass(frozen=True, slots=True)
-class Force:
+class Force(msgspec.Struct, frozen=True):
     """A person says that the other side is gone for good. The agent may be running there: that is recorded."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verified:
+class Verified(msgspec.Struct, frozen=True):
     """Target: the answer to `Verify`."""
 
     ok: bool
@@ -193,16 +188,14 @@ class Verified:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Interrupted:
+class Interrupted(msgspec.Struct, frozen=True):
     """Target: `Verify` came to no verdict, as when the source is gone, or what is held is in the way.
 
     The offer may come again.
     """
 
 
-@dataclass(frozen=True, slots=True)
-class Decline:
+class Decline(msgspec.Struct, frozen=True):
     """Target: this node no longer wants what it holds, if it still only holds it."""
 
     code: str
@@ -212,23 +205,20 @@ class Decline:
 Event = Persisted | Received | Retry | Withdraw | Force | Verified | Interrupted | Decline
 
 
-@dataclass(frozen=True, slots=True)
-class Persist:
+class Persist(msgspec.Struct, frozen=True):
     """Make durable, then tell with `Persisted`; with `later` nobody waits for it."""
 
     record: Record
     later: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(msgspec.Struct, frozen=True):
     """Delete the record of what is no longer held, with what came with it, if it stands; nobody waits for it."""
 
     held: Held
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(msgspec.Struct, frozen=True):
     """Send a message of a kind; `message` makes it, but for an Offer, which `offer` makes of what the caller keeps."""
 
     kind: type[HandOff]
@@ -257,15 +247,13 @@ class Send:
         return Offer(self.agent, self.epoch, attempt, digest, programs, tokens, body)
 
 
-@dataclass(frozen=True, slots=True)
-class Verify:
+class Verify(msgspec.Struct, frozen=True):
     """Check all that the offer carries, and that the agent does not run here; tell with `Verified`."""
 
     offer: Offer
 
 
-@dataclass(frozen=True, slots=True)
-class Resume:
+class Resume(msgspec.Struct, frozen=True):
     """Run the agent again, as it was when it was frozen; the attempt is over."""
 
     agent: bytes
@@ -274,16 +262,14 @@ class Resume:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(msgspec.Struct, frozen=True):
     """Run the agent of the offer that was held; what it does becomes durable after its Owned."""
 
     agent: bytes
     epoch: int
 
 
-@dataclass(frozen=True, slots=True)
-class Drop:
+class Drop(msgspec.Struct, frozen=True):
     """Forget image and tokens of this epoch (not of a later one, should the agent be back already)."""
 
     agent: bytes
@@ -317,8 +303,7 @@ def attempt_bytes(attempt: int) -> bytes:
     return attempt.to_bytes(ATTEMPT_BYTES, "big")
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(msgspec.Struct, frozen=True):
     """One attempt of giving one agent away. A value: `step` returns the next one."""
 
     given: Given
@@ -446,8 +431,7 @@ def answer_ask(
 # -- the side that takes --
 
 
-@dataclass(frozen=True, slots=True)
-class _Pending:
+class _Pending(msgspec.Struct, frozen=True):
     """What is under way for one attempt; there is one at a time, and others are left for their repetition."""
 
     held: Held  # the attempt
@@ -456,8 +440,7 @@ class _Pending:
     cancelled: bool = False  # stronger than `go`: to refuse is always safe before the start
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(msgspec.Struct, frozen=True):
     """What one node knows of one agent that others offer it. A value: `step` returns the next one."""
 
     agent: bytes

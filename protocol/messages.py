@@ -9,7 +9,7 @@ Fits:   one frame holds one message; an unknown type, a missing field or a wrong
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+import msgspec
 
 from datomstore.value import Map
 from protocol._shapes import Form, Shape
@@ -30,8 +30,7 @@ DIGEST_BYTES = 32
 NONCE_BYTES = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Hello:
+class Hello(msgspec.Struct, frozen=True):
     """The first message of both sides: which versions it speaks, who it says it is."""
 
     version_min: int
@@ -41,22 +40,19 @@ class Hello:
     features: tuple[str, ...] = ()  # what it can do beyond its versions; unknown ones are ignored
 
 
-@dataclass(frozen=True, slots=True)
-class Ping:
+class Ping(msgspec.Struct, frozen=True):
     """Are you there?"""
 
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class Pong:
+class Pong(msgspec.Struct, frozen=True):
     """Yes."""
 
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """Asks for something; its id is the asker's, and free again after the Reply."""
 
     id: int
@@ -64,8 +60,7 @@ class Request:
     body: Map
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """Ends a request. When not ok, the body holds code, message and data."""
 
     id: int
@@ -73,23 +68,20 @@ class Reply:
     body: Map
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(msgspec.Struct, frozen=True):
     """One of any number of answers before the Reply."""
 
     id: int
     body: Map
 
 
-@dataclass(frozen=True, slots=True)
-class Cancel:
+class Cancel(msgspec.Struct, frozen=True):
     """The asker no longer wants the answer; a Reply comes all the same."""
 
     id: int
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(msgspec.Struct, frozen=True):
     """An agent, frozen: its image, its tokens, the programs it needs. The target holds it and does not run it."""
 
     agent: bytes
@@ -101,8 +93,7 @@ class Offer:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Go:
+class Go(msgspec.Struct, frozen=True):
     """The source has durably given the agent away: the target may take it."""
 
     agent: bytes
@@ -110,8 +101,7 @@ class Go:
     attempt: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Own:
+class Own(msgspec.Struct, frozen=True):
     """The target has taken the agent: durably, or it holds it durably and asks when it forgets that it took it."""
 
     agent: bytes
@@ -119,8 +109,7 @@ class Own:
     attempt: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Refuse:
+class Refuse(msgspec.Struct, frozen=True):
     """The target has durably refused this attempt and will never take it."""
 
     agent: bytes
@@ -130,8 +119,7 @@ class Refuse:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class CancelOffer:
+class CancelOffer(msgspec.Struct, frozen=True):
     """The source asks the target to refuse, unless it has taken the agent already."""
 
     agent: bytes
@@ -139,8 +127,7 @@ class CancelOffer:
     attempt: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(msgspec.Struct, frozen=True):
     """The target holds this attempt, and no longer knows whether it was told Go: the source says Go again, or Void."""
 
     agent: bytes
@@ -148,8 +135,7 @@ class Ask:
     attempt: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Void:
+class Void(msgspec.Struct, frozen=True):
     """The source never gave this attempt, and never will, or has taken the agent back by force."""
 
     agent: bytes
@@ -157,8 +143,7 @@ class Void:
     attempt: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Goodbye:
+class Goodbye(msgspec.Struct, frozen=True):
     """The last message of a side."""
 
     reason: str
@@ -182,7 +167,7 @@ _FEATURES = Form(tuple, 0, FEATURES_MAX, _TEXT)
 
 
 def _shape(kind: type[Message], *forms: Form) -> Shape:
-    return Shape(kind, tuple(field.name for field in fields(kind)), *forms)
+    return Shape(kind, kind.__struct_fields__, *forms)
 
 
 # Types from here on are ignored by who does not know them, so that a later release may send them to an earlier one.

@@ -10,8 +10,9 @@ The epoch in every record is the new one, that the target would own.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from operator import attrgetter
+
+import msgspec
 
 from protocol.codec import pack, unpack
 from protocol.errors import RemoteFault
@@ -24,8 +25,7 @@ EPOCH_MAX = (1 << 63) - 1
 Journey = tuple[int, int]  # epoch, attempt: orders the tries of giving one agent
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
+class Given(msgspec.Struct, frozen=True):
     """Source: the agent is on offer; only the target's answer decides whose it is."""
 
     agent: bytes
@@ -34,8 +34,7 @@ class Given:
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
-class Aborted:
+class Aborted(msgspec.Struct, frozen=True):
     """Source: the target refused; the epoch before is this node's again."""
 
     agent: bytes
@@ -46,8 +45,7 @@ class Aborted:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Gone:
+class Gone(msgspec.Struct, frozen=True):
     """Source: the tombstone. The agent is the target's, or was."""
 
     agent: bytes
@@ -56,8 +54,7 @@ class Gone:
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
-class Reclaimed:
+class Reclaimed(msgspec.Struct, frozen=True):
     """Source: taken back by force, with the target's answer unknown. There may be two of the agent from here on."""
 
     agent: bytes
@@ -66,8 +63,7 @@ class Reclaimed:
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(msgspec.Struct, frozen=True):
     """Target: the offer is good. After a restart only the source knows whether the agent was taken."""
 
     agent: bytes
@@ -76,8 +72,7 @@ class Held:
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
-class Owned:
+class Owned(msgspec.Struct, frozen=True):
     """Target: taken. Also what can still be confirmed of earlier visits, the last of each other source."""
 
     agent: bytes
@@ -87,8 +82,7 @@ class Owned:
     earlier: tuple[tuple[bytes, int, int], ...] = ()  # source, epoch, attempt; oldest first
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(msgspec.Struct, frozen=True):
     """Target: this attempt of the source, and the earlier ones it names, will never be taken."""
 
     agent: bytes
@@ -147,7 +141,7 @@ _FIELDS: dict[type[Record], tuple[str, ...]] = {
 }
 
 
-_VALUES = {kind: attrgetter(*kind.__dataclass_fields__) for kind in _FIELDS}
+_VALUES = {kind: attrgetter(*kind.__struct_fields__) for kind in _FIELDS}
 
 
 def encode(record: Record) -> bytes:

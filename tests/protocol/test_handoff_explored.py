@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from explored import Behaviour, Journey, Node, Parcel, Rules
 from exploring import BACK, EITHER, SHALLOW, World, report
 from mistakes import HARMLESS, MISTAKES
+from msgspec.structs import replace
 
 
 @pytest.mark.parametrize("name", SHALLOW)

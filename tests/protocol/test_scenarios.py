@@ -151,7 +151,7 @@ def peer_bytes(text: str) -> list[bytes]:
 def message_of(text: str) -> Message:
     word, _, rest = text.partition(" ")
     kind = getattr(messages, word)
-    names = list(kind.__dataclass_fields__)
+    names = list(kind.__struct_fields__)
     return kind(*map(field_of, names, edn.read_all(rest)))  # type: ignore[no-any-return]
 
 
@@ -163,7 +163,7 @@ def field_of(name: str, value: object) -> object:
 
 def text_of(message: Message | None) -> str:
     assert message is not None
-    names = message.__dataclass_fields__
+    names = message.__struct_fields__
     values = [shown(name, getattr(message, name)) for name in names]
     return " ".join([type(message).__name__, *values])
 

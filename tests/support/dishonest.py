@@ -11,13 +11,13 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import trio
 from fleet import Fleet
+from msgspec.structs import replace
 
 from capabilities.caveats import Caveats
 from capabilities.keys import PrivateKey, PublicKey, load_private

@@ -9,7 +9,9 @@ Fits:   steps are functions of a node's state alone, and a state is a value.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from protocol.handoff import (
     NOTHING_FORGOTTEN,
@@ -62,8 +64,7 @@ def key_of(name: str) -> bytes:
 Outcome = tuple[Source, list[Action]]
 
 
-@dataclass(frozen=True)
-class Rules:
+class Rules(msgspec.Struct, frozen=True):
     """The code that is explored: the real one, unless a mistake is put in."""
 
     begin: Callable[[bytes, int, bytes, int], Outcome] = Source.begin
@@ -80,8 +81,7 @@ class Rules:
     remembers: bool = True  # False: what was forgotten is not remembered to have been
 
 
-@dataclass(frozen=True)
-class Journey:
+class Journey(msgspec.Struct, frozen=True):
     """Where the agent wants to go, and how much may go wrong on the way, at each node.
 
     `stations`: the node where it begins, then for each hop the nodes it may choose among.
@@ -109,8 +109,7 @@ class Journey:
 # -- one node --
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
+class Effect(msgspec.Struct, frozen=True):
     """What the agent does at one epoch; it must happen once."""
 
     epoch: int
@@ -119,8 +118,7 @@ class Effect:
 Written = Record | Release | Effect
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(msgspec.Struct, frozen=True):
     """Everything about one node. What a crash spares comes first."""
 
     name: str
@@ -141,7 +139,7 @@ class Node:
     writing: tuple[Written, ...] = ()
     unflushed: tuple[Record, ...] = ()  # of a node with a mistake: what it takes to be on the disk
     source: Source | None = None
-    target: Target = field(default_factory=lambda: Target.fresh(AGENT))
+    target: Target = Target.fresh(AGENT)
     runs: int | None = None
     checking: bool = False
 
@@ -171,8 +169,7 @@ Parcel = tuple[str, str, HandOff]  # from, to
 Sent = tuple[Parcel, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True):
     """What one node can do: what it is called, what the node is then, what it sends."""
 
     label: str

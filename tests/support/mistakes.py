@@ -8,9 +8,10 @@ Fits:   `exploring` runs them; so do the tests.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 
+import msgspec
 from explored import Journey, Outcome, Rules
+from msgspec.structs import replace
 
 from protocol.handoff import (
     Aborted,
@@ -43,8 +44,7 @@ TargetOutcome = tuple[Target, list[Action]]
 _begin, _source_step, _target_step = Source.begin, Source.step, Target.step
 
 
-@dataclass(frozen=True)
-class Mistake:
+class Mistake(msgspec.Struct, frozen=True):
     """Rules with something wrong, and a journey on which that shows."""
 
     rules: Rules

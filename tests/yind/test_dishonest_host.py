@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import dataclasses
 from pathlib import Path
 
 import pytest
 import trio
 from dishonest import audit, besieged, refusals, visited
 from fleet import Fleet
+from msgspec.structs import replace
 
 from capabilities.caveats import Caveats, Rights, Verb
 from capabilities.journey import Receipt
@@ -269,9 +270,9 @@ async def test_a_host_does_not_tell_another_way_than_the_agent_went(tmp_path: Pa
         offer = await visited(nodes, mallory, VISIT, nodes.token())
         token, good = Token.from_bytes(offer.tokens[0]), mallory.hand_on(offer, "beta")
         made = Token.from_bytes(good.tokens[0])
-        dropped = replace(made, signed=(*made.signed[:-2], made.signed[-1]), blocks=())
+        dropped = dataclasses.replace(made, signed=(*made.signed[:-2], made.signed[-1]), blocks=())
         forged = made.signed[-2]._replace(signature=mallory.key.sign(b"yin/1/sig\0" + made.ids[-2]))
-        renamed = replace(made, signed=(*made.signed[:-2], forged, made.signed[-1]))
+        renamed = dataclasses.replace(made, signed=(*made.signed[:-2], forged, made.signed[-1]))
         for tokens in (
             (dropped.to_bytes(),),  # it was never with mallory
             (renamed.to_bytes(),),  # mallory signs for alpha
