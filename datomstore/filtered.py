@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Hashable, Iterator
+from functools import cached_property
 from itertools import count
 from operator import itemgetter
 from threading import Lock
@@ -289,7 +290,12 @@ class ShownReport:
     def __init__(self, report: TxReport, only: Filter) -> None:
         self.t, self.rewrites = report.t, report.rewrites
         self.db_after = report.db_after.only(only)
-        self.db_before = self.db_after if self.rewrites else report.db_before.only(only)
+        self._report, self._only = report, only
+
+    @cached_property
+    def db_before(self) -> Database:
+        """Return the database before it; where something else is shown since, that takes a copy."""
+        return self.db_after if self.rewrites else self._report.db_before.only(self._only)
 
     @property
     def schema(self) -> Schema:
