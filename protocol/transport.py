@@ -216,8 +216,7 @@ class Channel:
         found broken by who reads.
         """
         self._leave(message)
-        if not self._handing_over:
-            self._write_now()
+        self._write_now()
 
     def _write_now(self) -> None:
         """Write what has been left so far, as far as the socket takes it; the writer writes the rest."""
