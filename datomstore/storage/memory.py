@@ -11,12 +11,13 @@ import hashlib
 from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
 
 from datomstore.limits import MEMORY_SQUEEZE_MIN
-from datomstore.storage import AppendConflict, BlobWriter, Buffer
+from datomstore.storage import AppendConflict, BlobWriter, Buffer, StorageTransaction
 from datomstore.storage.keyed import KeyedTransaction, keys_of, log_entry
 from datomstore.storage.watches import Told, Watches
 
@@ -157,7 +158,7 @@ class MemoryStorage:
         self.lock = RLock()  # of whoever has a transaction open
         self._watches = Watches()
 
-    def transaction(self, *, write: bool) -> _Transaction:
+    def transaction(self, *, write: bool) -> AbstractContextManager[StorageTransaction]:
         """Open a transaction; others wait for it."""
         return _Transaction(self, self._values, self._keys)
 

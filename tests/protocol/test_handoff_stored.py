@@ -431,10 +431,10 @@ class World(RuleBasedStateMachine):
                 assert held.attempt <= source.forgotten(), "stuck"
         asked = [node for node in self.nodes.values() if node.source is not None]
         for node in asked:
-            source = node.source
-            assert source is not None
-            target = self.nodes[chr(source.given.target[0])]
-            assert source.given.attempt <= target.forgotten(), "stuck"
+            leaving = node.source
+            assert leaving is not None
+            target = self.nodes[chr(leaving.given.target[0])]
+            assert leaving.given.attempt <= target.forgotten(), "stuck"
         if all(node.runs is None for node in self.nodes.values()):
             node = max(asked, key=lambda node: node.source.given.epoch if node.source else -1)
             self.network += node.tell_source(Force())

@@ -213,7 +213,7 @@ def flaws() -> dict[str, Callable[[], None]]:
         Source.begin = staticmethod(rules.begin)  # type: ignore[assignment, method-assign]
         Source.step = rules.source  # type: ignore[assignment, method-assign]
         Target.step = rules.target  # type: ignore[assignment, method-assign]
-        Target.restart = staticmethod(  # type: ignore[assignment, method-assign]
+        Target.restart = staticmethod(  # type: ignore[method-assign]
             lambda *known, **more: rules.awake(restart(*known, **more))
         )
         handoff.answer_ask = rules.ask

@@ -36,7 +36,7 @@ from protocol.handoff import (
     Withdraw,
     answer_ask,
 )
-from protocol.messages import Ask, CancelOffer, Go, Offer, Own, Refuse, Void
+from protocol.messages import Ask, Go, HandOff, Offer, Own, Refuse, Void
 
 TargetOutcome = tuple[Target, list[Action]]
 
@@ -208,7 +208,7 @@ def _start_before_held(target: Target, event: Event) -> TargetOutcome:
     return _target_step(target, event)
 
 
-def _number(message: Go | Offer | CancelOffer | Void) -> int:
+def _number(message: HandOff) -> int:
     return int.from_bytes(message.attempt, "big")
 
 

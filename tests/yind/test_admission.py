@@ -281,8 +281,9 @@ def test_who_hands_an_agent_on_does_not_vouch_for_it() -> None:
     agent = agent_id(node.public, papers.program, papers.nonce, node.public)
     token = mint(root, node.public, Caveats(exp=9, rights=(Rights(Verb.READ, "**"),)))
 
-    def proven(**hop: int) -> bool:
-        given = token.append(node, other.public, Caveats(agent=agent, **hop))
+    def proven(state: bytes | None = None, epoch: int | None = None) -> bool:
+        caveats = Caveats(agent=agent, state=state, epoch=epoch)
+        given = token.append(node, other.public, caveats)
         chain = verify(given.to_bytes(), roots={root.public}, presenter=other.public)
         handle = Handle(chain, at=other.public, agent=agent, revoked=RevocationSet())
         return proven_owner(Bearer(agent, papers, [handle], node.public), [papers.program])

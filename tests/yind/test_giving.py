@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -77,7 +79,8 @@ async def test_what_a_policy_refuses_at_the_door_is_not_given_inside(tmp_path: P
         told = await refused(
             nodes, "agent.resume", id=agent.hex(), tokens=(given(nodes, agent, WRITE),)
         )
-        (violation,) = told.data[Keyword("violations")]
+        data: Any = told.data
+        (violation,) = data[Keyword("violations")]
         assert violation[Keyword("policy")] == "policy"
         assert violation[Keyword("message")] == "token 2 may append"
         old = Token.from_bytes(before[0]).ids[-1]
@@ -189,7 +192,7 @@ async def test_of_two_who_give_at_once_the_second_is_asked_with_what_the_first_g
         assert len(held(nodes, agent)) == 2
 
 
-async def renewed_when_past(nodes: Fleet, fields: dict[str, object]) -> Map:
+async def renewed_when_past(nodes: Fleet, fields: Mapping[str, object]) -> Map:
     """Return the answer once the agent has come past what the policy does not like."""
     while True:
         try:

@@ -12,8 +12,8 @@ from fleet import Fleet, fleet
 
 from datomstore.value import Map
 from protocol import handoff
-from protocol.messages import CancelOffer, Go
-from protocol.transport import RemoteError
+from protocol.messages import CancelOffer, Go, HandOff
+from protocol.transport import Channel, RemoteError
 from yang.compile import compile_source
 from yind.arrivals import HELD_TABLE, Arrivals
 from yind.departures import RECORD_TABLE, Departures
@@ -52,11 +52,11 @@ def deaf(node: Node, *kinds: type) -> None:
     """Let a node lose every message of some kinds, as a network may."""
     real = node.peers.message
 
-    def message(channel: object, message: object) -> None:
+    def message(channel: Channel, message: HandOff) -> None:
         if not isinstance(message, kinds):
-            real(channel, message)  # type: ignore[arg-type]
+            real(channel, message)
 
-    node.peers.message = message  # type: ignore[method-assign]
+    node.peers.message = message
 
 
 def asleep(node: Node) -> None:

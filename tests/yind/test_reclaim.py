@@ -10,8 +10,8 @@ import trio.testing
 from fleet import Fleet, fleet
 
 from datomstore.value import Map
-from protocol.messages import Go
-from protocol.transport import RemoteError
+from protocol.messages import Go, HandOff
+from protocol.transport import Channel, RemoteError
 from yind.agent import decode_record
 from yind.agents import AGENT_TABLE
 from yind.config import AdmissionLimits
@@ -33,11 +33,11 @@ def deaf_to_go(node: Node) -> None:
     """Let a node lose every Go, as a network may."""
     real = node.peers.message
 
-    def message(channel: object, message: object) -> None:
+    def message(channel: Channel, message: HandOff) -> None:
         if not isinstance(message, Go):
-            real(channel, message)  # type: ignore[arg-type]
+            real(channel, message)
 
-    node.peers.message = message  # type: ignore[method-assign]
+    node.peers.message = message
 
 
 async def frozen(nodes: Fleet) -> bytes:
