@@ -131,7 +131,7 @@ def backup(
 ) -> None:
     """Copy all streams and tables of a node on this machine into the new folder TO.
 
-    The node may run: the copy is of one moment. `yin verify --data TO` checks it.
+    The node may run, or have crashed: the copy is of one moment. `yin verify --data TO` checks it.
     """
     from datomstore.storage.lmdb import copy
 

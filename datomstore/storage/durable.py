@@ -59,6 +59,7 @@ from datomstore.storage.redolog import RedoLog
 DATA = "data.mdb"
 LOCK = "lock.mdb"
 META_PAGES = 2
+INTERRUPTED = "a commit was interrupted, and nobody can say whether it has happened"
 
 Work = Callable[[], None]
 
@@ -104,7 +105,6 @@ class Durable:
         background: Callable[[Work], Work] = in_thread,
     ) -> None:
         self._folder = folder
-        self._map_size = map_size
         self._file_size = file_size
         self._background = background
         self._writing = threading.Lock()
@@ -118,12 +118,16 @@ class Durable:
         self._refusal = ""  # why nothing is done any more
         self.environment = _recovered(folder, map_size)
         self._page = self.environment.stat()["psize"]
+        self._pages = self.environment.info()["map_size"] // self._page
 
     def read(self) -> Mapped:
         """Open a transaction that reads what is durable. Raises StorageError."""
         with self._showing:
             self._refuse()
-            return Mapped(self.environment.begin())
+            try:
+                return Mapped(self.environment.begin())
+            except lmdb.Error as error:
+                raise ours(error) from error
 
     def write(self) -> Writing:
         """Open a write transaction, which is durable when it has been left. Raises StorageError."""
@@ -132,8 +136,10 @@ class Durable:
             if self._refusal or self._log is None or self._crowded:
                 self._make_ready()
             return Writing(self, self.environment.begin(write=True))
-        except BaseException:
+        except BaseException as error:
             self._writing.release()
+            if isinstance(error, lmdb.Error):
+                raise ours(error) from error
             raise
 
     def leave(self, changing: Changing, error: BaseException | None) -> None:
@@ -157,8 +163,9 @@ class Durable:
         self._settle()
         if idle:
             self._end_log()
-            self._writing.release()
         self._refusal = self._refusal or "the storage has been closed"
+        if idle:
+            self._writing.release()
         self.environment.close()
 
     def _end_log(self) -> None:
@@ -220,8 +227,8 @@ class Durable:
         except (lmdb.Error, OSError) as error:
             self._strike_out(log, place)
             raise ours(error) from error
-        except BaseException:  # an interrupt: before the commit, or after it
-            self._refusal = "a commit was interrupted"
+        except BaseException:  # before the commit, or after it
+            self._refusal = INTERRUPTED
             raise
 
     def _strike_out(self, log: RedoLog, place: redolog.Place) -> None:
@@ -237,9 +244,12 @@ class Durable:
         with self._showing:
             try:
                 changing.transaction.commit()
+                self._checkpoint(at_once)
             except lmdb.Error as error:
                 raise ours(error) from error
-            self._checkpoint(at_once)
+            except BaseException:
+                self._refusal = INTERRUPTED
+                raise
             self._refuse()
 
     # -- checkpoints --
@@ -248,7 +258,7 @@ class Durable:
         """Begin a checkpoint if the log or the environment has grown so much that it is time."""
         log = self._log
         assert log is not None, "made ready"
-        room = self._map_size // self._page - self._end
+        room = self._pages - self._end
         grown = self.environment.info()["last_pgno"] - self._end
         self._crowded = grown > room // 2 or (room - grown) * self._page < REDO_ROOM_MIN
         if self._under_way:
@@ -257,7 +267,7 @@ class Durable:
             self._checkpoint(self._background)
 
     def _checkpoint(self, how: Callable[[Work], Work]) -> None:
-        """Take a new base; what goes wrong is why everything is refused from then on."""
+        """Take a new base; what goes wrong, whatever it is, is why everything is refused from then on."""
         self._settle()
         if self._refusal:
             return
@@ -266,8 +276,10 @@ class Durable:
             self._log.turn(self._hold())
             self._under_way = True
             self._settle = how(self._finish)
-        except Exception as error:
-            self._refusal = f"a checkpoint failed: {error}"
+        except BaseException as error:
+            self._refusal = f"a checkpoint failed: {error!r}"
+            if not isinstance(error, Exception):
+                raise
 
     def _hold(self) -> bytes:
         """Hold the newest snapshot, and return its meta pages."""
@@ -283,10 +295,10 @@ class Durable:
             flushing.flush_environment(self.environment)
             self._log.begin_here()
             self._held.pop(0).abort()
-        except (
-            Exception
-        ) as error:  # whatever it is: the log must not go over to the other file again
-            self._refusal = f"a checkpoint failed: {error}"
+        except BaseException as error:
+            self._refusal = f"a checkpoint failed: {error!r}"
+            if not isinstance(error, Exception):
+                raise
         self._under_way = False
 
 

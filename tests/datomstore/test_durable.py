@@ -214,7 +214,7 @@ class PowerLoss(RuleBasedStateMachine):
 
 
 PowerLoss.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestPowerLoss = PowerLoss.TestCase
 
@@ -288,6 +288,30 @@ def test_a_checkpoint_that_fails_refuses_everything_and_loses_nothing(tmp_path: 
         durable = Durable(tmp_path / "db", MAP_SIZE)
         assert content(durable) == {b"a": b"1"}
         durable.close()
+    disk.close()
+
+
+@pytest.mark.parametrize("size", [1, 200_000])
+def test_an_interrupt_in_a_commit_refuses_everything_and_loses_nothing(
+    tmp_path: Path, size: int
+) -> None:
+    (tmp_path / "db").mkdir()
+    disk = Disk(tmp_path / "db", random.Random(1))
+    with on(disk, flushing):
+        durable = Durable(tmp_path / "db", MAP_SIZE)
+        apply(durable, [(b"a", b"1")])
+        disk.interrupts = True
+        with pytest.raises(KeyboardInterrupt):
+            apply(durable, [(b"b", bytes(size))])
+        disk.interrupts = False
+        with pytest.raises(StorageError):
+            content(durable)
+        durable.close()
+        durable = Durable(tmp_path / "db", MAP_SIZE)
+        found = content(durable)
+        durable.close()
+    assert found.pop(b"b", bytes(size)) == bytes(size)
+    assert found == {b"a": b"1"}
     disk.close()
 
 

@@ -31,6 +31,7 @@ class Disk:
         self.folder = folder
         self.left: Path | None = None  # where what was left is, once the power has gone
         self.failing = 0  # writes that fail, from now on
+        self.interrupts = False  # somebody presses a key at the next moment
         self.moments = 0
         self._chance = chance
         self._cut: tuple[int, Path] | None = None
@@ -59,6 +60,8 @@ class Disk:
             os.close(self._open.popitem()[1])
 
     def _moment(self) -> None:
+        if self.interrupts:
+            raise KeyboardInterrupt
         self.moments += 1
         self._note()
         if self._cut is not None and self.left is None and self.moments >= self._cut[0]:
