@@ -33,7 +33,7 @@ NODES = ("alpha", "beta")
 WAIT_S = 20.0  # for an agent to come to its end; a source asks again every half second
 POLL_MS = 100
 SOAK = os.environ.get("YIN_SOAK") == "1"
-STRIDE = 1 if SOAK else 2  # moments from one cut to the next
+STRIDE = 1 if SOAK else 3  # moments from one cut to the next
 MOMENTS_MIN = 12  # of a hand-off, at either node
 ENDED = ("done", "failed", "paused", "killed")
 AGENT = """
