@@ -424,9 +424,11 @@ class World(RuleBasedStateMachine):
 
     def _force(self) -> None:
         """Only who was forgotten may wait for good: a person takes the agent back, if it is nowhere else."""
+        in_doubt = []
         for node in self.nodes.values():
             held = node.target.held
             if node.target.asking and held is not None:
+                in_doubt.append((held.epoch, node.name))
                 source = self.nodes[chr(held.source[0])]
                 assert held.attempt <= source.forgotten(), "stuck"
         asked = [node for node in self.nodes.values() if node.source is not None]
@@ -436,8 +438,12 @@ class World(RuleBasedStateMachine):
             target = self.nodes[chr(leaving.given.target[0])]
             assert leaving.given.attempt <= target.forgotten(), "stuck"
         if all(node.runs is None for node in self.nodes.values()):
-            node = max(asked, key=lambda node: node.source.given.epoch if node.source else -1)
-            self.network += node.tell_source(Force())
+            if asked:
+                node = max(asked, key=lambda node: node.source.given.epoch if node.source else -1)
+                self.network += node.tell_source(Force())
+            else:  # whoever gave it has forgotten: it is started where it is held
+                node = self.nodes[max(in_doubt)[1]]
+                self.network += node.tell_target(Force())
             while node.writing:
                 self.network += node.flush()
 
