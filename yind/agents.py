@@ -157,6 +157,10 @@ class Agents:
         """Make something durable that concerns no agent's state; `done` as in `GroupCommit`."""
         self._commits.submit(stage, done)
 
+    def is_writing(self) -> bool:
+        """Return whether a thread is writing what was submitted."""
+        return self._commits.is_writing
+
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Write what is submitted, until cancelled."""
         await self._commits.run(task_status=task_status)

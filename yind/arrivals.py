@@ -80,6 +80,7 @@ class Guest(NamedTuple):
     record: AgentRecord
     machine: Machine | None
     tokens: list[Handle]
+    noted: list[Decision]  # that let it in, until what comes of it is durable
 
 
 class Arrivals:
@@ -148,7 +149,11 @@ class Arrivals:
             return
         data = batch.get(HELD_TABLE, held.agent)
         assert data is not None, held
-        self._guests[held.agent] = Guest(held.attempt, decode_record(data), None, [])
+        noted: list[Decision] = []
+        with on_behalf("", noted):
+            who = held.agent.hex()[:12]
+            self._authority.accept(who, "migrate", self._node, "let in before the node began anew")
+        self._guests[held.agent] = Guest(held.attempt, decode_record(data), None, [], noted)
         _log.info("asks whose an agent is", agent=held.agent.hex()[:12], epoch=held.epoch)
 
     async def _ask(self) -> None:
@@ -308,18 +313,20 @@ class Arrivals:
         if not small or not all(map(self._code.is_loaded, offer.programs)):
             self._begin_check(channel, offer)
             return
+        noted: list[Decision] = []
         try:
-            invited = self._invited(channel, offer)
-            machine = self._machine(invited)
-            known = self._admission.knows(machine, _bearer(channel, invited))
+            with on_behalf("", noted):
+                invited = self._invited(channel, offer)
+                machine = self._machine(invited)
+                known = self._admission.knows(machine, _bearer(channel, invited))
         except _REFUSALS as error:
-            self._refuse(channel, offer, error)
+            self._refuse(channel, offer, error, noted)
             return
         except Exception as error:
-            self._fail(channel, offer, error)
+            self._fail(channel, offer, error, noted)
             return
         if known:
-            self._welcome(channel, offer, _guest(offer, invited, machine))
+            self._welcome(channel, offer, _guest(offer, invited, machine, noted))
         else:
             self._begin_check(channel, offer)
 
@@ -333,20 +340,21 @@ class Arrivals:
 
     async def _check(self, channel: Channel, offer: Offer) -> None:
         """Check an offer that takes its time: its programs have to be fetched, it is large, or policies have to be asked."""
+        noted: list[Decision] = []
         try:
-            invited = self._invited(
-                channel, offer
-            )  # no program is asked for, and compiled, for nothing
-            await self._fetch_code(channel, offer)
-            machine = await trio.to_thread.run_sync(self._machine, invited)
-            await self._admission.arriving(machine, _bearer(channel, invited))
-            guest = _guest(offer, invited, machine)
+            with on_behalf("", noted):
+                invited = self._invited(channel, offer)  # before a program is fetched for nothing
+                await self._fetch_code(channel, offer)
+                machine = await trio.to_thread.run_sync(self._machine, invited)
+                await self._admission.arriving(machine, _bearer(channel, invited))
+            guest = _guest(offer, invited, machine, noted)
         except Unreachable:
+            self._agents.release(noted)
             self._tell(channel, offer.agent, handoff.Interrupted())
         except _REFUSALS as error:
-            self._refuse(channel, offer, error)
+            self._refuse(channel, offer, error, noted)
         except Exception as error:
-            self._fail(channel, offer, error)
+            self._fail(channel, offer, error, noted)
         else:
             self._welcome(channel, offer, guest)
         finally:
@@ -354,10 +362,15 @@ class Arrivals:
 
     def _welcome(self, channel: Channel, offer: Offer, guest: Guest) -> None:
         self._journeys.mark(offer.agent, offer.epoch, Stage.RESTORED)
+        if (before := self._guests.get(offer.agent)) is not None:
+            self._agents.release(before.noted)
         self._guests[offer.agent] = guest
         self._tell(channel, offer.agent, handoff.Verified(True))
 
-    def _refuse(self, channel: Channel, offer: Offer, error: _Refusal) -> None:
+    def _refuse(
+        self, channel: Channel, offer: Offer, error: _Refusal, noted: list[Decision]
+    ) -> None:
+        self._agents.release(noted)
         who, why = offer.agent.hex()[:12], str(error)
         if isinstance(error, JourneyForked):
             self._authority.forked(error.receipt, who, self._node, why)
@@ -365,9 +378,12 @@ class Arrivals:
             self._authority.refuse(who, "migrate", self._node, why)
         self._tell(channel, offer.agent, handoff.Verified(False, error.code, why))
 
-    def _fail(self, channel: Channel, offer: Offer, error: Exception) -> None:
+    def _fail(
+        self, channel: Channel, offer: Offer, error: Exception, noted: list[Decision]
+    ) -> None:
         """End an offer at which this node itself failed: what somebody sends does not end the node."""
         _log.error("an offer was not checked", agent=offer.agent.hex()[:12], exc_info=error)
+        self._agents.release(noted)
         self._authority.refuse(offer.agent.hex()[:12], "migrate", self._node, "the node failed")
         self._tell(
             channel, offer.agent, handoff.Verified(False, "node/internal", "the node failed")
@@ -498,8 +514,7 @@ class Arrivals:
 
     def _own(self, channel: Channel | None, owned: handoff.Owned, *, later: bool) -> None:
         """Have an agent made this node's: at once, or with its first commit."""
-        agent = self._taken(owned)
-        noted: list[Decision] = []
+        agent, noted = self._taken(owned)
         with on_behalf("", noted):
             self._note_arrival(agent)
             if (who := self._forced.pop(owned.agent, None)) is not None:
@@ -533,6 +548,7 @@ class Arrivals:
         guest = self._guests.get(attempt.agent)
         if guest is not None and guest.attempt == attempt.attempt:
             del self._guests[attempt.agent]
+            self._agents.release(guest.noted)
 
     def _submit(
         self, channel: Channel | None, record: handoff.Record, stage: Callable[[Batch], None]
@@ -555,8 +571,8 @@ class Arrivals:
             self._journeys.mark(record.agent, record.epoch, Stage.HELD)
         self._tell(channel, record.agent, handoff.Persisted(record))
 
-    def _taken(self, owned: handoff.Owned) -> Agent:
-        """Return the agent that is this node's from now on."""
+    def _taken(self, owned: handoff.Owned) -> tuple[Agent, list[Decision]]:
+        """Return the agent that is this node's from now on, and what let it in."""
         guest = self._guests.pop(owned.agent)
         assert (guest.record.epoch, guest.attempt) == (owned.epoch, owned.attempt), owned
         self._departures.settle(owned.agent)
@@ -564,7 +580,7 @@ class Arrivals:
         agent.saved_fuel = guest.record.fuel_used
         self._agents.add(agent)
         self._journeys.mark(owned.agent, owned.epoch, Stage.OWNED)
-        return agent
+        return agent, guest.noted
 
     def _note_arrival(self, agent: Agent) -> None:
         """Note who gave the agent, and set aside what came with it."""
@@ -623,7 +639,12 @@ def _bearer(channel: Channel, invited: tuple[AgentRecord, list[Handle]]) -> Bear
     return Bearer(record.id, record, tokens, channel.peer)
 
 
-def _guest(offer: Offer, invited: tuple[AgentRecord, list[Handle]], machine: Machine) -> Guest:
+def _guest(
+    offer: Offer,
+    invited: tuple[AgentRecord, list[Handle]],
+    machine: Machine,
+    noted: list[Decision],
+) -> Guest:
     record, tokens = invited
     record.fuel_used = machine.fuel_used
-    return Guest(int.from_bytes(offer.attempt, "big"), record, machine, tokens)
+    return Guest(int.from_bytes(offer.attempt, "big"), record, machine, tokens, noted)

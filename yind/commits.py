@@ -85,6 +85,11 @@ class GroupCommit:
         self._failure: BaseException | None = None
         self._failed = trio.Event()
 
+    @property
+    def is_writing(self) -> bool:
+        """Return whether a transaction is being written."""
+        return bool(self._writing)
+
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Write what can wait, until cancelled; ends when nothing is being written. Raises what a `done` raised."""
         try:

@@ -25,11 +25,12 @@ from datomstore.batch import Batch
 from protocol import handoff
 from protocol.errors import ProtocolError
 from protocol.handoff import Source
-from protocol.messages import Ask, HandOff, Offer, decode, encode
+from protocol.messages import Ask, Go, HandOff, Offer, decode, encode
 from protocol.transport import Channel
 from yind.agent import Agent, Hop, State
 from yind.agents import Agents
 from yind.authority import Authority
+from yind.awake import Awake
 from yind.clock import Clock
 from yind.errors import AgentState, Denied, HopRefused
 from yind.journeys import Journeys, Stage
@@ -86,6 +87,7 @@ class Departures:
         peers: Peers,
         clock: Clock,
         journeys: Journeys,
+        awake: Awake,
     ) -> None:
         self._node = node
         self._agents = agents
@@ -93,6 +95,7 @@ class Departures:
         self._peers = peers
         self._clock = clock
         self._journeys = journeys
+        self._awake = awake
         self._under_way: dict[bytes, Departure] = {}
         self._code_sent: Counter[tuple[PublicKey, bytes]] = Counter()
         self._forced: dict[bytes, Forced] = {}
@@ -424,6 +427,8 @@ class Departures:
                 (channel.push if alone else channel.send_nowait)(message)
             except ProtocolError:
                 return  # it ends just now; the target is asked again
+            if alone and isinstance(message, Go):
+                self._awake.stay()
         else:
             departure.unsent.append(message)
             if len(departure.unsent) == 1:

@@ -27,6 +27,7 @@ ARRIVALS_MAX = 64  # offers that are checked at a time, each in a task
 IMAGE_AT_ONCE_MAX = (
     1 << 16
 )  # an offer that is no larger is checked where it comes, within a millisecond
+AWAKE_NS = 1_000_000  # a node that has said Go does not sleep for so long
 COMMIT_LATER_S = 0.05  # what nobody waits for is written with what comes next, or after so long
 JOURNEY_MARKS_KEPT = 1 << 16  # of some 5,000 journeys; 6 MB
 HOLD_S = (

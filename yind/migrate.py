@@ -28,6 +28,7 @@ from yind.agent import Agent, AgentRecord, Hop
 from yind.agents import Agents
 from yind.arrivals import Arrivals
 from yind.authority import Authority
+from yind.awake import Awake
 from yind.cesk import Machine
 from yind.clock import Clock
 from yind.code import CodeLibrary
@@ -61,6 +62,7 @@ class Migration:
         self._peers = peers
         self._clock = clock
         self.journeys = Journeys(clock.ticks_ns)
+        self._awake = Awake(clock.ticks_ns, agents.is_writing)
         self._departures = Departures(
             node=node,
             agents=agents,
@@ -68,6 +70,7 @@ class Migration:
             peers=peers,
             clock=clock,
             journeys=self.journeys,
+            awake=self._awake,
         )
         self._arrivals = Arrivals(
             node=node,
@@ -96,6 +99,7 @@ class Migration:
             self._departures.start(nursery, ready)
             self._arrivals.start(nursery, ready)
             self._recover()
+            nursery.start_soon(self._awake.run)
             nursery.start_soon(self.forgetting.run)
             task_status.started()
             await trio.sleep_forever()

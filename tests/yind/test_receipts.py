@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 import trio
 from fleet import Fleet, fleet
+from msgspec.structs import replace
 
 from capabilities.caveats import Verb
 from datomstore.value import Keyword, Map
