@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from language import Outcome, core_code, outcome_of, reference_core
@@ -35,6 +36,13 @@ def outcomes(source: str) -> list[Outcome]:
 def test_both_machines_walk_in_the_same_order(changes: list[tuple[str, int]]) -> None:
     compiled, direct = outcomes(program(changes))
     assert compiled.error is None
+    assert compiled == direct
+
+
+@pytest.mark.parametrize("left", range(10))
+def test_a_map_that_shrinks_keeps_its_ways_until_it_is_empty(left: int) -> None:
+    changes = [("put", n) for n in range(10)] + [("out", n) for n in range(10 - left)]
+    compiled, direct = outcomes(program([*changes, ("put", 20), ("put", 21), ("out", 9)]))
     assert compiled == direct
 
 

@@ -14,7 +14,7 @@
 # hundred thousand keys fits the second cache: to look up what is not cached costs one access to memory, not one a level.
 #
 # A walk is in order of insertion; the place of a removed pair is taken by the last one. Up to eight pairs there is no
-# index, and what is removed from these leaves the others in order.
+# index, and what is removed from these leaves the others in order; an index once made stays until the map is empty.
 #
 # The reference to a page has its length in `spare`, so that a look-up need not touch the page's header.
 #

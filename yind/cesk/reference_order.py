@@ -13,17 +13,23 @@ from typing import Any, Generic, TypeVar
 from pyrsistent import PMap, PVector, pmap, pvector
 
 Item = TypeVar("Item")
-SHIFTED_MAX = 8  # entries up to which a removal leaves the others in order
+SHIFTED_MAX = 8  # entries; a map that never had more keeps its order when one is removed
 
 
 class Ordered(Generic[Item]):
-    """From keys to items. Up to eight entries a removal closes the gap; of more, the last one moves into it."""
+    """From keys to items. A removal closes the gap; once there were more than eight, the last one moves into it.
 
-    __slots__ = ("_places", "_rows")
+    With the ninth entry the machine makes an index, which it keeps until nothing is left.
+    """
 
-    def __init__(self, places: PMap[Any, int], rows: PVector[tuple[Any, Item]]) -> None:
+    __slots__ = ("_indexed", "_places", "_rows")
+
+    def __init__(
+        self, places: PMap[Any, int], rows: PVector[tuple[Any, Item]], *, indexed: bool = False
+    ) -> None:
         self._places = places
         self._rows = rows
+        self._indexed = len(rows) > SHIFTED_MAX or (indexed and len(rows) > 0)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -51,8 +57,10 @@ class Ordered(Generic[Item]):
         """Return the map with an item; a key that is there keeps its place."""
         place = self._places.get(key)
         if place is not None:
-            return Ordered(self._places, self._rows.set(place, (key, item)))
-        return Ordered(self._places.set(key, len(self._rows)), self._rows.append((key, item)))
+            rows = self._rows.set(place, (key, item))
+            return Ordered(self._places, rows, indexed=self._indexed)
+        places = self._places.set(key, len(self._rows))
+        return Ordered(places, self._rows.append((key, item)), indexed=self._indexed)
 
     def discard(self, key: Any) -> Ordered[Item]:
         """Return the map without a key."""
@@ -60,11 +68,11 @@ class Ordered(Generic[Item]):
         if place is None:
             return self
         places, rows = self._places.remove(key), self._rows
-        if len(rows) > SHIFTED_MAX:
+        if self._indexed:
             last = rows[-1]
             if last[0] != key:
                 places, rows = places.set(last[0], place), rows.set(place, last)
-            return Ordered(places, rows[:-1])
+            return Ordered(places, rows[:-1], indexed=True)
         left = [row for row in rows if row[0] != key]
         return Ordered(pmap({row[0]: number for number, row in enumerate(left)}), pvector(left))
 
