@@ -38,7 +38,7 @@ class Lineage:
 
     def origin(self, key: PublicKey) -> PublicKey:
         """Return the first key of the line, which stays the same however often it is rotated: a name, not a right."""
-        if key not in self.old_of:
+        if not self.old_of or key not in self.old_of:  # most clusters have not changed a key
             return key
         seen = {key}
         while (old := self.old_of.get(key)) is not None and old not in seen:

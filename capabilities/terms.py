@@ -64,7 +64,10 @@ class Terms(NamedTuple):
 
     def names(self, agent: bytes) -> int | None:
         """Return the index of the first block that names an agent."""
-        return next((index for name, index in self.named if name == agent), None)
+        for name, index in self.named:
+            if name == agent:
+                return index
+        return None
 
 
 NO_TERMS = Terms()

@@ -39,7 +39,7 @@ from yang.program import Program
 from yind.admission import Admission, Bearer
 from yind.agent import Agent, AgentRecord, State, decode_record, encode_record
 from yind.agents import Agents
-from yind.audit import Decision, on_behalf
+from yind.audit import Behalf, Decision
 from yind.authority import Authority
 from yind.cesk import Machine
 from yind.cesk.errors import MachineError
@@ -150,7 +150,7 @@ class Arrivals:
         data = batch.get(HELD_TABLE, held.agent)
         assert data is not None, held
         noted: list[Decision] = []
-        with on_behalf("", noted):
+        with Behalf("", noted):
             who = held.agent.hex()[:12]
             self._authority.accept(who, "migrate", self._node, "let in before the node began anew")
         self._guests[held.agent] = Guest(held.attempt, decode_record(data), None, [], noted)
@@ -315,7 +315,7 @@ class Arrivals:
             return
         noted: list[Decision] = []
         try:
-            with on_behalf("", noted):
+            with Behalf("", noted):
                 invited = self._invited(channel, offer)
                 machine = self._machine(invited)
                 known = self._admission.knows(machine, _bearer(channel, invited))
@@ -342,7 +342,7 @@ class Arrivals:
         """Check an offer that takes its time: its programs have to be fetched, it is large, or policies have to be asked."""
         noted: list[Decision] = []
         try:
-            with on_behalf("", noted):
+            with Behalf("", noted):
                 invited = self._invited(channel, offer)  # before a program is fetched for nothing
                 await self._fetch_code(channel, offer)
                 machine = await trio.to_thread.run_sync(self._machine, invited)
@@ -472,7 +472,7 @@ class Arrivals:
             self._check_away(agent, offer.epoch)
         if agent is None and len(self._agents) >= AGENT_COUNT_MAX:
             raise HopRefused(f"node {self._node} has {AGENT_COUNT_MAX} agents already")
-        if len(self._guests) >= HELD_MAX + len(self.in_doubt()):
+        if len(self._guests) >= HELD_MAX and len(self._guests) - len(self.in_doubt()) >= HELD_MAX:
             raise HopRefused(f"node {self._node} holds {HELD_MAX} agents not given yet")
         if len(offer.tokens) > TOKENS_PER_AGENT_MAX:
             raise HopRefused(f"{len(offer.tokens)} tokens; at most {TOKENS_PER_AGENT_MAX}")
@@ -515,7 +515,7 @@ class Arrivals:
     def _own(self, channel: Channel | None, owned: handoff.Owned, *, later: bool) -> None:
         """Have an agent made this node's: at once, or with its first commit."""
         agent, noted = self._taken(owned)
-        with on_behalf("", noted):
+        with Behalf("", noted):
             self._note_arrival(agent)
             if (who := self._forced.pop(owned.agent, None)) is not None:
                 reason = f"possible duplicate: started here by force, by {who}"

@@ -13,8 +13,6 @@ fails leaves its decisions to the next one.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import NamedTuple
 
@@ -48,30 +46,25 @@ class Decision(NamedTuple):
     more: tuple[tuple[Keyword, object], ...] = ()  # further facts
 
 
-class _Behalf:
-    """On whose behalf something is done, as long as it is."""
+class Behalf:
+    """On whose behalf something is done: what is decided in its block waits in `decisions`."""
 
-    __slots__ = ("decisions", "doing", "over")
+    __slots__ = ("_before", "decisions", "doing", "over")
 
     def __init__(self, doing: str, decisions: list[Decision]) -> None:
-        self.doing = doing
+        self.doing = doing  # an effect or a request, by its name
         self.decisions = decisions
         self.over = False
 
+    def __enter__(self) -> None:
+        self._before = _BEHALF.set(self)
 
-_BEHALF: ContextVar[_Behalf | None] = ContextVar("behalf", default=None)
+    def __exit__(self, *_: object) -> None:
+        self.over = True  # tasks that were started inside have it still
+        _BEHALF.reset(self._before)
 
 
-@contextmanager
-def on_behalf(doing: str, decisions: list[Decision]) -> Iterator[None]:
-    """Let what is decided inside wait in `decisions`: an effect's or a request's, by its name."""
-    behalf = _Behalf(doing, decisions)
-    before = _BEHALF.set(behalf)
-    try:
-        yield
-    finally:
-        behalf.over = True  # tasks that were started inside have it still
-        _BEHALF.reset(before)
+_BEHALF: ContextVar[Behalf | None] = ContextVar("behalf", default=None)
 
 
 def own_decisions() -> list[Decision]:
@@ -101,7 +94,8 @@ class Audit:
         if behalf is None:
             self._free.append(decision)
             return
-        decision = decision._replace(effect=behalf.doing)
+        if behalf.doing:
+            decision = decision._replace(effect=behalf.doing)
         if behalf.over:
             self._free.append(decision)
         else:

@@ -34,7 +34,7 @@ from yang.program import Program
 from yind.admission import Admission, Bearer
 from yind.agent import ENDED, Agent, AgentRecord, FaultData, State
 from yind.agents import Agents
-from yind.audit import Decision, on_behalf
+from yind.audit import Behalf, Decision
 from yind.authority import NO_ATTRIBUTES, Authority, Paid, narrowest
 from yind.cesk import Machine
 from yind.cesk.errors import MachineError
@@ -124,7 +124,7 @@ class Control:
                 await self._agents.write_decisions(decisions)
             await send(item)
 
-        with on_behalf(verb, decisions):
+        with Behalf(verb, decisions):
             try:
                 answer = await self._answer(session, verb, Fields(body), send_decided)
             finally:

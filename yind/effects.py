@@ -34,7 +34,7 @@ from yang.evaluation import Asked
 from yind.admission import Admission, Bearer
 from yind.agent import Agent, State
 from yind.agents import Agents, log_line
-from yind.audit import on_behalf
+from yind.audit import Behalf
 from yind.authority import NO_ATTRIBUTES, Authority, narrowest
 from yind.cesk import Machine
 from yind.clock import Clock
@@ -127,7 +127,7 @@ class Effects:
     async def perform(self, agent: Agent, machine: Machine) -> None:
         """Answer the machine's effect. Raises Denied, EffectInvalid or HopRefused."""
         name, arguments = machine.effect
-        with on_behalf(name, agent.decisions):
+        with Behalf(name, agent.decisions):
             await self._handlers[name](agent, machine, arguments)
 
     # -- data --

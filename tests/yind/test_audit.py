@@ -14,7 +14,7 @@ from datomstore.storage.memory import MemoryStorage
 from datomstore.streams import Streams
 from datomstore.value import Keyword, Map
 from protocol.client import RemoteError
-from yind.audit import Audit, Decision, on_behalf, own_decisions
+from yind.audit import Audit, Behalf, Decision, own_decisions
 from yind.node import Node
 
 ALL = """[:find ?e ?who ?verb ?effect ?resource ?allowed ?node
@@ -44,7 +44,7 @@ def test_a_decision_waits_for_the_commit_of_what_it_is_about() -> None:
     streams = Streams(MemoryStorage(), now_ms=lambda: 1)
     notes = Audit(streams.open("audit"), "alpha")
     of_agent: list[Decision] = []
-    with on_behalf("q", of_agent):
+    with Behalf("q", of_agent):
         notes.note(decision("agent's"))
         assert own_decisions() is of_agent
     notes.note(decision("anybody's"))
@@ -91,7 +91,7 @@ def test_what_a_task_decides_after_its_request_is_not_lost() -> None:
             notes.note(decision("late"))
 
         async with trio.open_nursery() as nursery:
-            with on_behalf("agent.migrate", asked):
+            with Behalf("agent.migrate", asked):
                 nursery.start_soon(child)
             later.set()
         assert asked == []
