@@ -16,6 +16,7 @@ Fits:   `yin cluster`, `yin node` and `yin up` write it; every other command rea
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 import time
 import tomllib
@@ -32,6 +33,8 @@ from cli.errors import CliError, Exit
 
 OPERATOR_TTL_S = 365 * 24 * 3600
 ALL_VERBS = Verb(sum(Verb))
+PORTS = range(16_384, 32_768)  # below those that systems give to connections
+PORT_TRIES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,9 +238,19 @@ def parse_listen(text: str) -> tuple[str, int]:
 
 
 def free_port(host: str) -> int:
-    """Return a TCP port nobody listens on now."""
-    with socket.create_server((host, 0)) as server:
-        return int(server.getsockname()[1])
+    """Return a TCP port nobody listens on now, and that no connection will have when the node starts again.
+
+    Raises CliError.
+    """
+    why: OSError | None = None
+    for _ in range(PORT_TRIES):
+        port = secrets.choice(PORTS)
+        try:
+            with socket.create_server((host, port)):
+                return port
+        except OSError as error:
+            why = error
+    raise CliError(f"no port of {host} can be listened on: {why}")
 
 
 def write_secret(path: Path, text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from commands import code_of
 
 from capabilities.keys import PrivateKey, load_private, save_private
 from capabilities.statements import Succession, sign
-from cli.cluster import add_node, create, now_s, open_cluster
+from cli.cluster import add_node, create, free_port, now_s, open_cluster
 from cli.errors import CliError, Exit
 from cli.membership import join, remove, rotate_root
 
@@ -73,3 +74,16 @@ def test_every_command_about_members_explains_itself(
     assert code_of(*command.split(), "--help") == 0
     printed = capsys.readouterr().out
     assert "--json" in printed
+
+
+def test_a_new_node_gets_a_port_that_no_connection_will_have() -> None:
+    low = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    port = free_port("127.0.0.1")
+    assert port < min(low, 32_768)
+    with socket.create_server(("127.0.0.1", port)):
+        assert free_port("127.0.0.1") != port
+
+
+def test_a_host_without_a_port_says_why() -> None:
+    with pytest.raises(CliError, match=r"no port of 203\.0\.113\.1 can be listened on: .*assign"):
+        free_port("203.0.113.1")
