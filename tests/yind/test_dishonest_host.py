@@ -191,11 +191,14 @@ async def test_what_is_no_agent_harms_nobody(tmp_path: Path) -> None:
         for changes in (
             {"image": b""},
             {"image": b"\xc1" * 100},
-            {"luggage": {"memory_max": 1}},
             {"luggage": {"home": "\0" * 5_000}, "image": b"x"},
         ):
             answer = await mallory.offers("beta", mallory.hand_on(offer, "beta", **changes))
             assert isinstance(answer, Refuse), changes
+        little = mallory.hand_on(offer, "beta", luggage={"memory_max": 1})
+        answer = await mallory.offers("beta", little)
+        assert isinstance(answer, Refuse)
+        assert "an agent has at least" in answer.reason
         assert (await nodes.ask("beta", "node.info"))["name"] == "beta"
         answer = await mallory.offers("beta", mallory.hand_on(offer, "beta"))
         assert isinstance(answer, Own)
