@@ -16,7 +16,7 @@ import pytest
 from capabilities.caveats import Caveats, Resource, Rights
 from capabilities.tokens import mint
 from cli.cluster import ALL_VERBS, Cluster, add_node, create
-from cli.commands.agents import spawn_agent
+from cli.commands.agents import await_agent, spawn_agent
 from cli.connect import connected
 from cli.fleet import start_node, stop_node
 from datomstore.value import Keyword, Map
@@ -72,17 +72,6 @@ def begin(cluster: Cluster) -> list[bytes]:
     return agents
 
 
-def rows(cluster: Cluster) -> dict[bytes, Map]:
-    """Return every agent as the node it is on shows it."""
-    found: dict[bytes, Map] = {}
-    for name in NODES:
-        with connected(cluster, name) as client:
-            for row in client.request("agent.list", Map())["value"]:
-                if row["state"] != "moved":
-                    found[row["id"]] = row
-    return found
-
-
 def spent(cluster: Cluster, *, but: str = "") -> list[str]:
     """Return what the nodes say was done, all of them or all but one."""
     done: list[str] = []
@@ -94,14 +83,6 @@ def spent(cluster: Cluster, *, but: str = "") -> list[str]:
                 if f"{name}/spent" in streams:
                     done += client.request("query", body)["value"]
     return done
-
-
-def is_over(cluster: Cluster, agents: list[bytes]) -> bool:
-    shown = rows(cluster)
-    return all(
-        agent in shown and shown[agent]["state"] == "paused" and " left" in shown[agent]["reason"]
-        for agent in agents
-    )
 
 
 @pytest.mark.timeout(170)
@@ -116,9 +97,10 @@ def test_what_was_granted_is_spent_once_whoever_is_killed_when(cluster: Cluster)
         stop_node(cluster.node_folder(name), signal_number=signal.SIGKILL)
         assert len(spent(cluster, but=name)) <= AGENTS * SHARE
         start_node(cluster, name)
-    deadline = time.monotonic() + 90
-    while not is_over(cluster, agents) and time.monotonic() < deadline:
-        time.sleep(0.2)
+    rows = [await_agent(cluster, "alpha", agent, follow=False)[1] for agent in agents]
+    reasons = [row["reason"] for row in rows]
+    assert [row["state"] for row in rows] == ["paused"] * AGENTS, reasons
+    assert all(" left" in reason for reason in reasons), reasons
     done = spent(cluster)
     assert len(done) == len(set(done)), "something was done twice"
-    assert len(done) == AGENTS * SHARE, (len(done), {r["reason"] for r in rows(cluster).values()})
+    assert len(done) == AGENTS * SHARE

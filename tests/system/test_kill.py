@@ -167,7 +167,7 @@ def test_an_agent_under_way_arrives_once_whoever_is_killed(cluster: Cluster) -> 
         victim = chance.choice(["alpha", "beta"])
         kill(cluster, victim)
         start_node(cluster, victim)
-    place, row = _ended(cluster, agent)
+    place, row = await_agent(cluster, "alpha", agent, follow=False)
     assert (row["state"], row["result"]) == ("done", f'"{place}"'), row["reason"] or row["fault"]
     steps: list[int] = []
     for name in ("alpha", "beta"):
@@ -176,19 +176,6 @@ def test_an_agent_under_way_arrives_once_whoever_is_killed(cluster: Cluster) -> 
             answer = client.request("query", Map({"stream": "steps", "query": query}))["value"]
         steps += [step for _, step in answer]
     assert sorted(steps) == list(range(60))
-
-
-def _ended(cluster: Cluster, agent: bytes) -> tuple[str, Map]:
-    """Return where the agent ended, whichever node that is."""
-    deadline = time.monotonic() + 60
-    while True:
-        for name in ("alpha", "beta"):
-            with connected(cluster, name) as client:
-                rows = client.request("agent.list")["value"]
-            for row in rows:
-                if row["id"] == agent and row["state"] in ("done", "failed", "paused"):
-                    return name, row
-        assert time.monotonic() < deadline, "the agent was lost"
 
 
 def test_what_was_acknowledged_is_there_after_a_kill(cluster: Cluster) -> None:
