@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,17 +19,6 @@ from datomstore.storage.squeeze import Unsqueezable, squeezed, unsqueezed
 
 MAP_SIZE = 1 << 24
 LONG = b"name and address " * 100
-
-
-@pytest.fixture(params=["memory", "lmdb"])
-def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Storage]:
-    engine: Storage = (
-        MemoryStorage()
-        if request.param == "memory"
-        else LmdbStorage(tmp_path / "db", map_size=MAP_SIZE)
-    )
-    yield engine
-    engine.close()
 
 
 def written(storage: Storage, *parts: bytes) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -33,17 +32,6 @@ SCHEMA = """
  {:db/ident :p/home :db/valueType :db.type/ref :db/isComponent true}]
 """
 SECRET = "secret-" + "3141592653589793"
-
-
-@pytest.fixture(params=["memory", "lmdb"])
-def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Storage]:
-    engine: Storage = (
-        MemoryStorage()
-        if request.param == "memory"
-        else LmdbStorage(tmp_path / "db", map_size=1 << 24)
-    )
-    yield engine
-    engine.close()
 
 
 def make(storage: Storage) -> Stream:

@@ -7,7 +7,7 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,17 +23,6 @@ from datomstore.value import Keyword, Map
 
 MAP_SIZE = 1 << 24
 Open = Callable[[], Storage]
-
-
-@pytest.fixture(params=["memory", "lmdb"])
-def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Storage]:
-    engine: Storage = (
-        MemoryStorage()
-        if request.param == "memory"
-        else LmdbStorage(tmp_path / "db", map_size=MAP_SIZE)
-    )
-    yield engine
-    engine.close()
 
 
 def test_a_log_gives_back_its_blobs_in_order(storage: Storage) -> None:

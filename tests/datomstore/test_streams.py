@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -12,7 +10,6 @@ from datomstore.batch import Batch, BatchOpen
 from datomstore.codec import CodecError
 from datomstore.intern import intern
 from datomstore.storage import Storage
-from datomstore.storage.lmdb import LmdbStorage
 from datomstore.storage.memory import MemoryStorage
 from datomstore.streams import (
     StreamExists,
@@ -29,17 +26,6 @@ SCHEMA = Map({Keyword("db/ident"): N, Keyword("db/cardinality"): Keyword("db.car
 
 def fact(value: object) -> Map:
     return Map({Keyword("db/id"): 5000, N: value})
-
-
-@pytest.fixture(params=["memory", "lmdb"])
-def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Storage]:
-    engine: Storage = (
-        MemoryStorage()
-        if request.param == "memory"
-        else LmdbStorage(tmp_path / "db", map_size=1 << 24)
-    )
-    yield engine
-    engine.close()
 
 
 @pytest.fixture

@@ -11,14 +11,15 @@ from contextlib import asynccontextmanager
 
 import trio
 from members import FRIEND, NODE, Member, member
+from serving import serving
 
 from datomstore.value import Map
 from protocol.connection import Connection
 from protocol.limits import REQUESTS_MAX, SEND_BUFFER_BYTES
 from protocol.messages import Request
 from protocol.stream import SecureStream
-from protocol.tls import client_context, server_context
-from protocol.transport import Channel, SendItem, connect, serve
+from protocol.tls import client_context
+from protocol.transport import Channel, SendItem, connect
 
 OTHER = member("other")
 ITEM_BYTES = 1 << 16
@@ -38,29 +39,6 @@ class Flood:
 
     def message(self, channel: Channel, message: object) -> None:
         raise AssertionError(message)
-
-
-@asynccontextmanager
-async def node(handler: Flood) -> AsyncIterator[tuple[str, int]]:
-    certificates = [FRIEND.certificate, OTHER.certificate]
-    context = server_context(NODE.private, NODE.certificate, certificates)
-
-    def fail(error: Exception) -> None:
-        raise error
-
-    async with trio.open_nursery() as nursery:
-        yield await nursery.start(
-            lambda task_status: serve(
-                "127.0.0.1:0",
-                context=lambda: context,
-                name="node",
-                nonce=lambda: os.urandom(16),
-                handler=handler,
-                failed=fail,
-                task_status=task_status,
-            )
-        )
-        nursery.cancel_scope.cancel()
 
 
 def context_of(who: Member) -> ssl.SSLContext:
@@ -90,7 +68,7 @@ async def settled(handler: Flood) -> None:
 
 async def test_what_waits_for_who_does_not_read_is_bounded_and_others_are_served() -> None:
     handler = Flood()
-    async with node(handler) as address, deaf(address):
+    async with serving(handler, OTHER) as address, deaf(address):
         await settled(handler)
         tracemalloc.start()
         sent, waits = handler.sent, []

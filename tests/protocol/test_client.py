@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 import pytest
 import trio
 from members import FRIEND, NODE, STRANGER, Member
+from serving import serving
 
 from cli.connect import translated
 from cli.errors import CliError, Exit
@@ -28,7 +29,7 @@ from protocol.errors import (
 from protocol.limits import FRAME_BYTES_MAX, RECEIVE_BYTES
 from protocol.messages import Goodbye, HandOff, Item, Ping, Pong, Reply
 from protocol.tls import server_context
-from protocol.transport import Channel, SendItem, serve
+from protocol.transport import Channel, SendItem
 
 
 class Busy(Exception):
@@ -64,7 +65,6 @@ class Handler:
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     """Return where a node listens, which runs in a thread."""
-    context = server_context(NODE.private, NODE.certificate, [FRIEND.certificate])
     started = threading.Event()
     found: list[str] = []
     stop = trio.CancelScope()
@@ -73,20 +73,10 @@ def address() -> Iterator[str]:
     async def run() -> None:
         token.append(trio.lowlevel.current_trio_token())
         with stop:
-            async with trio.open_nursery() as nursery:
-                host, port = await nursery.start(
-                    lambda task_status: serve(
-                        "127.0.0.1:0",
-                        context=lambda: context,
-                        name="node",
-                        nonce=lambda: os.urandom(16),
-                        handler=Handler(),
-                        failed=lambda error: None,
-                        task_status=task_status,
-                    )
-                )
+            async with serving(Handler(), failed=lambda error: None) as (host, port):
                 found.append(f"{host}:{port}")
                 started.set()
+                await trio.sleep_forever()
 
     thread = threading.Thread(target=trio.run, args=(run,))
     thread.start()

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from members import FRIEND, NODE, STRANGER, Member
+from serving import serving
 
 from datomstore.value import Map
 from protocol.framing import encode_frame
@@ -31,8 +32,8 @@ from protocol.limits import (
     PRE_AUTHENTICATION_MAX,
 )
 from protocol.messages import Hello, Request, encode
-from protocol.tls import ALPN, JOIN_ALPN, _pem, _unnamed_file, client_context, server_context
-from protocol.transport import Channel, SendItem, connect, serve
+from protocol.tls import ALPN, JOIN_ALPN, _pem, _unnamed_file, client_context
+from protocol.transport import Channel, SendItem, connect
 
 GREETING = encode_frame(encode(Hello(1, 1, bytes(16), "mallory")))
 ASKING = GREETING + encode_frame(encode(Request(1, "node.info", Map())))
@@ -56,32 +57,6 @@ class Handler:
     async def apply(self, application: bytes, source: str) -> bytes | None:
         self.applications.append(application)
         return ANSWER
-
-
-@asynccontextmanager
-async def node(handler: Handler, *, tickets: bool = False) -> AsyncIterator[tuple[str, int]]:
-    """Yield the address of a node that knows FRIEND."""
-    context = server_context(
-        NODE.private, NODE.certificate, [FRIEND.certificate], applicants=tickets
-    )
-
-    def fail(error: Exception) -> None:
-        raise error
-
-    async with trio.open_nursery() as nursery:
-        yield await nursery.start(
-            lambda task_status: serve(
-                "127.0.0.1:0",
-                context=lambda: context,
-                name="node",
-                nonce=lambda: os.urandom(16),
-                handler=handler,
-                failed=fail,
-                applicants=handler.apply,
-                task_status=task_status,
-            )
-        )
-        nursery.cancel_scope.cancel()
 
 
 @asynccontextmanager
@@ -221,7 +196,7 @@ async def test_a_stranger_hears_nothing(attack: str, tickets: bool) -> None:
     if tickets and attack == "no certificate, for tickets":
         return  # the next test
     handler = Handler()
-    async with node(handler, tickets=tickets) as address:
+    async with serving(handler, applicants=handler.apply if tickets else None) as address:
         with trio.fail_after(HANDSHAKE_S + 2):
             assert await trio.to_thread.run_sync(ATTACKS[attack], address) == b""
         async with friend(address) as channel:
@@ -244,7 +219,7 @@ async def test_who_has_no_certificate_may_apply_once_while_a_ticket_is_out(
     says: bytes, hears: bytes, applications: list[bytes]
 ) -> None:
     handler = Handler()
-    async with node(handler, tickets=True) as address:
+    async with serving(handler, applicants=handler.apply) as address:
         with trio.fail_after(HANDSHAKE_S + 2):
             found = await trio.to_thread.run_sync(heard, stranger_context(JOIN_ALPN), address, says)
     assert found == hears
@@ -291,7 +266,7 @@ async def dribble(address: tuple[str, int], source: str, crowd: Crowd) -> None:
 async def test_members_get_in_beside_300_that_dribble(sources: int) -> None:
     waits: list[float] = []
     crowd = Crowd()
-    async with node(Handler()) as address, trio.open_nursery() as nursery:
+    async with serving(Handler()) as address, trio.open_nursery() as nursery:
         for number in range(DRIBBLERS):
             source = f"127.0.1.{number % sources + 1}" if sources > 1 else "127.0.0.1"
             nursery.start_soon(dribble, address, source, crowd)
@@ -308,7 +283,7 @@ async def test_members_get_in_beside_300_that_dribble(sources: int) -> None:
 
 async def test_half_open_connections_are_shed_in_time(autojump_clock: trio.abc.Clock) -> None:
     del autojump_clock
-    async with node(Handler()) as address:
+    async with serving(Handler()) as address:
         streams = [await trio.open_tcp_stream(*address) for _ in range(PRE_AUTHENTICATION_MAX // 2)]
         with trio.fail_after(HANDSHAKE_S + 0.5):
             for stream in streams:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -11,6 +11,7 @@ import pytest
 import trio
 import trio.testing
 from members import FRIEND, NODE, STRANGER, Member
+from serving import serving
 
 from capabilities.keys import PrivateKey
 from datomstore.value import Map
@@ -41,8 +42,8 @@ from protocol.messages import (
     encode,
 )
 from protocol.stream import SecureStream
-from protocol.tls import client_context, server_context
-from protocol.transport import Channel, SendItem, connect, open_channel, serve
+from protocol.tls import client_context
+from protocol.transport import Channel, SendItem, connect, open_channel
 
 KEY = PrivateKey.from_seed(b"k" * 32).public
 
@@ -430,39 +431,21 @@ async def test_answers_nobody_takes_are_given_up_and_the_channel_goes_on(
 # -- over sockets --
 
 
-@asynccontextmanager
-async def node(
-    handler: Handler, failed: Callable[[Exception], None] | None = None
-) -> AsyncIterator[str]:
-    """Run a node that knows FRIEND; yields its address."""
-    context = server_context(NODE.private, NODE.certificate, [FRIEND.certificate])
-
-    def fail(error: Exception) -> None:
-        raise error
-
-    async with trio.open_nursery() as nursery:
-        host, port = await nursery.start(
-            lambda task_status: serve(
-                "127.0.0.1:0",
-                context=lambda: context,
-                name="node",
-                nonce=lambda: os.urandom(16),
-                handler=handler,
-                failed=failed or fail,
-                task_status=task_status,
-            )
-        )
-        yield f"{host}:{port}"
-        nursery.cancel_scope.cancel()
+def text_of(address: tuple[str, int]) -> str:
+    host, port = address
+    return f"{host}:{port}"
 
 
 @asynccontextmanager
 async def connected(
-    address: str, as_member: Member = FRIEND, server: Member = NODE, expected: Member = NODE
+    address: tuple[str, int] | str,
+    as_member: Member = FRIEND,
+    server: Member = NODE,
+    expected: Member = NODE,
 ) -> AsyncIterator[Channel]:
     context = client_context(as_member.private, as_member.certificate, [server.certificate])
     async with connect(
-        address,
+        address if isinstance(address, str) else text_of(address),
         context=context,
         server=expected.key,
         name="friend",
@@ -473,7 +456,7 @@ async def connected(
 
 
 async def test_a_known_key_is_let_in_and_both_sides_know_each_other() -> None:
-    async with node(Handler()) as address, connected(address) as channel:
+    async with serving(Handler()) as address, connected(address) as channel:
         assert channel.peer == NODE.key
         assert channel.name == "node"
         answer = await channel.request("who")
@@ -482,7 +465,7 @@ async def test_a_known_key_is_let_in_and_both_sides_know_each_other() -> None:
 
 async def test_an_unknown_key_is_not_let_in() -> None:
     handler = Handler()
-    async with node(handler) as address:
+    async with serving(handler) as address:
         with pytest.raises((AuthenticationFailed, Unreachable)):
             async with connected(address, STRANGER):
                 pass
@@ -491,7 +474,7 @@ async def test_an_unknown_key_is_not_let_in() -> None:
 
 
 async def test_a_node_that_is_not_the_one_meant_is_left() -> None:
-    async with node(Handler()) as address:
+    async with serving(Handler()) as address:
         with pytest.raises(AuthenticationFailed):
             async with connected(address, server=STRANGER):
                 pass
@@ -501,7 +484,7 @@ async def test_a_node_that_is_not_the_one_meant_is_left() -> None:
 
 
 async def test_nobody_there_is_unreachable() -> None:
-    async with node(Handler()) as address:
+    async with serving(Handler()) as address:
         pass
     for nowhere in (address, "127.0.0.1", "127.0.0.1:99999999", "nothing:x"):
         with pytest.raises(Unreachable):
@@ -527,9 +510,8 @@ async def read_to_the_end(stream: trio.abc.ReceiveStream) -> None:
     ids=["http", "zeros", "ones", "hello without TLS", "half a TLS hello"],
 )
 async def test_strange_bytes_on_the_port_close_only_their_connection(data: bytes) -> None:
-    async with node(Handler()) as address, connected(address) as channel:
-        host, port = address.rsplit(":", 1)
-        stranger = await trio.open_tcp_stream(host, int(port))
+    async with serving(Handler()) as address, connected(address) as channel:
+        stranger = await trio.open_tcp_stream(*address)
         async with stranger:
             await stranger.send_all(data)
             await stranger.send_eof()
@@ -540,9 +522,8 @@ async def test_strange_bytes_on_the_port_close_only_their_connection(data: bytes
 
 async def test_a_member_that_breaks_the_protocol_loses_only_its_connection() -> None:
     context = client_context(FRIEND.private, FRIEND.certificate, [NODE.certificate])
-    async with node(Handler()) as address, connected(address) as channel:
-        host, port = address.rsplit(":", 1)
-        plain = await trio.open_tcp_stream(host, int(port))
+    async with serving(Handler()) as address, connected(address) as channel:
+        plain = await trio.open_tcp_stream(*address)
         async with trio.SSLStream(plain, context) as stream:
             await stream.send_all(b"\xff" * 100)
             with trio.fail_after(2):
@@ -553,7 +534,7 @@ async def test_a_member_that_breaks_the_protocol_loses_only_its_connection() -> 
 async def test_a_fault_in_one_connection_is_told_and_the_others_go_on() -> None:
     faults: list[Exception] = []
     async with (
-        node(Handler(), faults.append) as address,
+        serving(Handler(), failed=faults.append) as address,
         connected(address) as one,
         connected(address) as other,
     ):
@@ -565,10 +546,9 @@ async def test_a_fault_in_one_connection_is_told_and_the_others_go_on() -> None:
 
 
 async def test_silent_strangers_make_room_for_a_member() -> None:
-    async with AsyncExitStack() as strangers, node(Handler()) as address:
-        host, port = address.rsplit(":", 1)
+    async with AsyncExitStack() as strangers, serving(Handler()) as address:
         for _ in range(2 * PRE_AUTHENTICATION_MAX):
-            stream = await trio.open_tcp_stream(host, int(port))
+            stream = await trio.open_tcp_stream(*address)
             await strangers.enter_async_context(stream)
         with trio.fail_after(HANDSHAKE_S):
             async with connected(address) as channel:
@@ -576,11 +556,10 @@ async def test_silent_strangers_make_room_for_a_member() -> None:
 
 
 async def test_the_oldest_stranger_makes_room_and_the_newest_stays() -> None:
-    async with AsyncExitStack() as strangers, node(Handler()) as address:
-        host, port = address.rsplit(":", 1)
+    async with AsyncExitStack() as strangers, serving(Handler()) as address:
         streams = []
         for _ in range(PRE_AUTHENTICATION_MAX + 1):
-            stream = await trio.open_tcp_stream(host, int(port))
+            stream = await trio.open_tcp_stream(*address)
             streams.append(await strangers.enter_async_context(stream))
         with trio.fail_after(HANDSHAKE_S / 2):
             assert await streams[0].receive_some(1) == b""
@@ -594,9 +573,8 @@ async def test_a_stranger_that_is_slow_is_given_up(
     slow: str, autojump_clock: trio.abc.Clock
 ) -> None:
     del autojump_clock
-    async with node(Handler()) as address, trio.open_nursery() as nursery:
-        host, port = address.rsplit(":", 1)
-        stranger = await trio.open_tcp_stream(host, int(port))
+    async with serving(Handler()) as address, trio.open_nursery() as nursery:
+        stranger = await trio.open_tcp_stream(*address)
 
         async def dribble() -> None:
             with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
@@ -614,15 +592,14 @@ async def test_a_stranger_that_is_slow_is_given_up(
 
 async def test_a_megabyte_goes_both_ways() -> None:
     body = Map({"data": os.urandom(1 << 20)})
-    async with node(Handler()) as address, connected(address) as channel:
+    async with serving(Handler()) as address, connected(address) as channel:
         assert await channel.request("echo", body) == body
 
 
 async def test_a_request_right_behind_the_hello_is_answered() -> None:
     context = client_context(FRIEND.private, FRIEND.certificate, [NODE.certificate])
-    async with node(Handler()) as address:
-        host, port = address.rsplit(":", 1)
-        stream = SecureStream(await trio.open_tcp_stream(host, int(port)), context)
+    async with serving(Handler()) as address:
+        stream = SecureStream(await trio.open_tcp_stream(*address), context)
         await stream.shake_hands()
         connection = Connection(name="friend", nonce=bytes(16))
         hello = connection.hello()
@@ -637,7 +614,7 @@ async def test_a_request_right_behind_the_hello_is_answered() -> None:
 async def test_a_pushed_message_arrives_and_so_does_what_follows_it() -> None:
     handler = Handler()
     sent = [Go(b"a" * 32, epoch, bytes(16)) for epoch in range(100)]
-    async with node(handler) as address, connected(address) as channel:
+    async with serving(handler) as address, connected(address) as channel:
         for message in sent:
             (channel.push if message.epoch % 3 else channel.send_nowait)(message)
         assert await channel.request("echo") == Map()
@@ -647,7 +624,7 @@ async def test_a_pushed_message_arrives_and_so_does_what_follows_it() -> None:
 async def test_pushing_more_than_the_peer_takes_loses_nothing() -> None:
     handler = Handler()
     body = Map({"data": bytes(60_000)})
-    async with node(handler) as address, connected(address) as channel:
+    async with serving(handler) as address, connected(address) as channel:
         for number in range(100):  # answers that nobody asked for: the node reads them and goes on
             channel.push(Reply(number, True, body))
         assert await channel.request("echo") == Map()

@@ -6,7 +6,6 @@ import random
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,17 +30,6 @@ SCHEMA = read("""
  {:db/ident :p/ref :db/valueType :db.type/ref}]
 """)
 VALUES = (1, -1, 0, "text", "more text", 1.5, True, 1 << 40, 1 << 80, Keyword("k"), b"bytes")
-
-
-@pytest.fixture(params=["memory", "lmdb"])
-def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Storage]:
-    engine: Storage = (
-        MemoryStorage()
-        if request.param == "memory"
-        else LmdbStorage(tmp_path / "db", map_size=1 << 24)
-    )
-    yield engine
-    engine.close()
 
 
 def streams_on(storage: Storage, rows: int = 10) -> Streams:
