@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -26,30 +24,22 @@ with storage.transaction(write=True) as tx:
     tx.put_blob(b"blob")
 for number in range(5000):
     storage.append("s", number, b"%d" % number * 20, b"root")
-print("written", flush=True)
+print("there", flush=True)
 sys.stdin.read()
 """
 
 
 @contextmanager
-def writing(folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """A process that has written, and is killed at the end."""
-    child = subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(folder)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert child.stdout is not None
-    assert child.stdin is not None
-    assert child.stdout.readline() == "written\n"
-    try:
-        yield child
-    finally:
-        os.kill(child.pid, signal.SIGKILL)
-        child.wait()
-        child.stdin.close()
-        child.stdout.close()
+def other_process(program: str, folder: Path) -> Iterator[None]:
+    """A process that has done its part with a folder, and is killed at the end."""
+    command = [sys.executable, "-c", program, str(folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        try:
+            assert child.stdout.readline() == b"there\n"
+            yield
+        finally:
+            child.kill()
 
 
 def logged(folder: Path) -> int:
@@ -67,7 +57,7 @@ def bytes_of(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_killed_process_leaves_all_it_wrote(tmp_path: Path) -> None:
-    with writing(tmp_path / "db"):
+    with other_process(WRITER, tmp_path / "db"):
         pass
     assert redolog.exists(tmp_path / "db")
     assert logged(tmp_path / "db") == 5_000
@@ -75,7 +65,7 @@ def test_a_killed_process_leaves_all_it_wrote(tmp_path: Path) -> None:
 
 
 def test_a_copy_of_a_crashed_folder_is_recovered_and_the_folder_stays(tmp_path: Path) -> None:
-    with writing(tmp_path / "db"):
+    with other_process(WRITER, tmp_path / "db"):
         pass
     before = bytes_of(tmp_path / "db")
     copy(tmp_path / "db", tmp_path / "copy", map_size=MAP_SIZE)
@@ -85,7 +75,7 @@ def test_a_copy_of_a_crashed_folder_is_recovered_and_the_folder_stays(tmp_path: 
 
 
 def test_a_folder_that_is_written_is_copied_as_it_is_now(tmp_path: Path) -> None:
-    with writing(tmp_path / "db"):
+    with other_process(WRITER, tmp_path / "db"):
         copy(tmp_path / "db", tmp_path / "copy", map_size=MAP_SIZE)
     assert logged(tmp_path / "copy") == 5_000
 
@@ -94,7 +84,7 @@ def test_what_has_to_be_recovered_waits_for_who_copies_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("datomstore.storage.lmdb.PURGE_WAIT_S", 0.02)
-    with writing(tmp_path / "db"):
+    with other_process(WRITER, tmp_path / "db"):
         pass
     with _locked(tmp_path / "db"), pytest.raises(StorageInUse, match="being copied"):
         LmdbStorage(tmp_path / "db", map_size=MAP_SIZE)
@@ -115,7 +105,7 @@ READER = """
 import lmdb, sys
 environment = lmdb.open(sys.argv[1], readonly=True, max_dbs=0, map_size=1 << 24)
 transaction = environment.begin()
-print("reading", flush=True)
+print("there", flush=True)
 sys.stdin.read()
 """
 
@@ -126,20 +116,9 @@ def test_a_purge_while_another_process_reads_keeps_everything(tmp_path: Path, co
     engine = LmdbStorage(tmp_path, map_size=MAP_SIZE)
     for number in range(commits):
         engine.append("s", number, b"record", b"root")
-    reader = subprocess.Popen(
-        [sys.executable, "-c", READER, str(tmp_path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert reader.stdin is not None
-    assert reader.stdout is not None
-    assert reader.stdout.readline() == "reading\n"
-    assert engine.purge()
-    engine.append("s", commits, b"record", b"root")
-    with engine.transaction(write=False) as tx:
-        assert len(list(tx.read("s"))) == commits + 1
-    reader.stdin.close()
-    reader.wait()
-    reader.stdout.close()
+    with other_process(READER, tmp_path):
+        assert engine.purge()
+        engine.append("s", commits, b"record", b"root")
+        with engine.transaction(write=False) as tx:
+            assert len(list(tx.read("s"))) == commits + 1
     engine.close()

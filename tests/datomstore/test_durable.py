@@ -7,6 +7,8 @@ import random
 import shutil
 import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import lmdb
@@ -232,6 +234,15 @@ class FailsToCommit:
         raise lmdb.MapFullError("at the commit")
 
 
+def opened_again(folder: Path) -> Content:
+    """Return what is there for who opens a folder."""
+    durable = Durable(folder, MAP_SIZE)
+    try:
+        return content(durable)
+    finally:
+        durable.close()
+
+
 def crashed(folder: Path, left: Path) -> Path:
     """Return a copy of what a process that has just been killed would leave."""
     shutil.copytree(folder, left)
@@ -245,74 +256,62 @@ def test_a_commit_that_fails_after_it_was_logged_has_not_happened(tmp_path: Path
         changing.put(b"b", b"2")
         changing.transaction = FailsToCommit(changing.transaction)  # type: ignore[assignment]
     assert content(durable) == {b"a": b"1"}
-    again = Durable(crashed(tmp_path / "db", tmp_path / "left"), MAP_SIZE)
-    assert content(again) == {b"a": b"1"}
-    again.close()
+    assert opened_again(crashed(tmp_path / "db", tmp_path / "left")) == {b"a": b"1"}
     apply(durable, [(b"c", b"3")])
-    again = Durable(crashed(tmp_path / "db", tmp_path / "left again"), MAP_SIZE)
-    assert content(again) == content(durable) == {b"a": b"1", b"c": b"3"}
-    again.close()
+    left = opened_again(crashed(tmp_path / "db", tmp_path / "left again"))
+    assert left == content(durable) == {b"a": b"1", b"c": b"3"}
     durable.close()
+
+
+@contextmanager
+def on_a_disk(folder: Path) -> Iterator[tuple[Disk, Durable]]:
+    """Yield a disk that can fail, and what is on it, with a first transaction."""
+    folder.mkdir()
+    disk = Disk(folder, random.Random(1))
+    with on(disk, flushing):
+        durable = Durable(folder, MAP_SIZE)
+        apply(durable, [(b"a", b"1")])
+        yield disk, durable
+        durable.close()
+    disk.close()
 
 
 def test_when_nobody_knows_whether_a_transaction_has_happened_everything_is_refused(
     tmp_path: Path,
 ) -> None:
-    (tmp_path / "db").mkdir()
-    disk = Disk(tmp_path / "db", random.Random(1))
-    with on(disk, flushing):
-        durable = Durable(tmp_path / "db", MAP_SIZE)
-        apply(durable, [(b"a", b"1")])
+    with on_a_disk(tmp_path / "db") as (disk, durable):
         disk.failing = 2
         with pytest.raises(StorageError, match="the disk has failed"):
             apply(durable, [(b"b", b"2")])
         for ask in (content, lambda durable: apply(durable, [(b"c", b"3")])):
             with pytest.raises(StorageError, match="nobody can say"):
                 ask(durable)
-        durable.close()
-    disk.close()
 
 
 def test_a_checkpoint_that_fails_refuses_everything_and_loses_nothing(tmp_path: Path) -> None:
-    (tmp_path / "db").mkdir()
-    disk = Disk(tmp_path / "db", random.Random(1))
-    with on(disk, flushing):
-        durable = Durable(tmp_path / "db", MAP_SIZE)
-        apply(durable, [(b"a", b"1")])
+    with on_a_disk(tmp_path / "db") as (disk, durable):
         disk.failing = 1
         with pytest.raises(StorageError, match="a checkpoint failed"):
             apply(durable, [(b"large", bytes(200_000))])
         with pytest.raises(StorageError, match="a checkpoint failed"):
             content(durable)
-        durable.close()
-        durable = Durable(tmp_path / "db", MAP_SIZE)
-        assert content(durable) == {b"a": b"1"}
-        durable.close()
-    disk.close()
+    assert opened_again(tmp_path / "db") == {b"a": b"1"}
 
 
 @pytest.mark.parametrize("size", [1, 200_000])
 def test_an_interrupt_in_a_commit_refuses_everything_and_loses_nothing(
     tmp_path: Path, size: int
 ) -> None:
-    (tmp_path / "db").mkdir()
-    disk = Disk(tmp_path / "db", random.Random(1))
-    with on(disk, flushing):
-        durable = Durable(tmp_path / "db", MAP_SIZE)
-        apply(durable, [(b"a", b"1")])
+    with on_a_disk(tmp_path / "db") as (disk, durable):
         disk.interrupts = True
         with pytest.raises(KeyboardInterrupt):
             apply(durable, [(b"b", bytes(size))])
         disk.interrupts = False
         with pytest.raises(StorageError):
             content(durable)
-        durable.close()
-        durable = Durable(tmp_path / "db", MAP_SIZE)
-        found = content(durable)
-        durable.close()
+    found = opened_again(tmp_path / "db")
     assert found.pop(b"b", bytes(size)) == bytes(size)
     assert found == {b"a": b"1"}
-    disk.close()
 
 
 def test_a_map_that_is_nearly_full_takes_changes_for_ever(tmp_path: Path) -> None:

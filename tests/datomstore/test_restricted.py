@@ -272,14 +272,19 @@ def test_a_composite_of_what_is_hidden_is_not_made() -> None:
     assert refused(Two(alike), made, names) == ":db/tupleAttrs"
 
 
-def test_no_entity_is_found_by_a_composite_that_is_hidden() -> None:
-    """Else a map that has its parts would be another entity's, and told so, before its rows are refused."""
+def composite(unique: str, facts: str) -> tuple[Streams, Stream]:
+    """Return a stream in which the composite of :p/a and :p/b is unique, with some facts."""
     streams = Streams(MemoryStorage(), now_ms=lambda: 0)
     stream = streams.create("s")
-    stream.transact(
-        read("[{:db/ident :p/key :db/tupleAttrs [:p/a :p/b] :db/unique :db.unique/identity}]")
-    )
-    stream.transact(read("[{:db/id 2001 :p/a 1 :p/b 2}]"))
+    made = "[{:db/ident :p/key :db/tupleAttrs [:p/a :p/b] :db/unique :db.unique/%s}]"
+    stream.transact(read(made % unique))
+    stream.transact(read(facts))
+    return streams, stream
+
+
+def test_no_entity_is_found_by_a_composite_that_is_hidden() -> None:
+    """Else a map that has its parts would be another entity's, and told so, before its rows are refused."""
+    _, stream = composite("identity", "[{:db/id 2001 :p/a 1 :p/b 2}]")
     resolver = _Restricted(stream.transactor, only("p/a", "p/b"))
     assert resolver.identities_of(stream.db().schema) == []
     resolver = _Restricted(stream.transactor, only("p/a", "p/b", "p/key"))
@@ -287,14 +292,9 @@ def test_no_entity_is_found_by_a_composite_that_is_hidden() -> None:
 
 
 def test_a_part_of_a_hidden_composite_is_refused_before_it_meets_another() -> None:
-    streams = Streams(MemoryStorage(), now_ms=lambda: 0)
-    stream = streams.create("s")
-    stream.transact(
-        read("[{:db/ident :p/k :db/tupleAttrs [:p/a :p/b] :db/unique :db.unique/value}]")
-    )
-    stream.transact(read("[{:db/id 2001 :p/a 1 :p/b 7} {:db/id 2002 :p/b 7}]"))
+    streams, stream = composite("value", "[{:db/id 2001 :p/a 1 :p/b 7} {:db/id 2002 :p/b 7}]")
     with streams.batch() as batch, pytest.raises(AttributeForbidden, match=":p/b"):
-        batch.transact(stream, read("[{:db/id 2002 :p/a 1}]"), only=only("p/a", "p/k"))
+        batch.transact(stream, read("[{:db/id 2002 :p/a 1}]"), only=only("p/a", "p/key"))
 
 
 def test_a_lookup_ref_of_what_is_hidden_finds_nothing() -> None:
