@@ -20,10 +20,9 @@ from capabilities.caveats import Caveats, Resource, Rights, Verb
 from capabilities.errors import CapabilityError
 from capabilities.keys import PublicKey
 from cli.cluster import Cluster
+from cli.durations import DURATION, parse_duration
 from cli.errors import CliError, Exit
 
-DURATION = re.compile(r"(\d+)(s|m|h|d)")
-UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 AMOUNT = re.compile(r"(\d+)(k|M|G|KiB|MiB|GiB)?")
 UNIT = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 
@@ -191,16 +190,6 @@ def parse_budget(texts: tuple[str, ...]) -> dict[Resource, int]:
             )
         found[Resource[name.upper()]] = int(match[1]) * UNIT[match[2] or ""]
     return found
-
-
-def parse_duration(text: str) -> int:
-    """Return seconds of a text such as 90s, 10m, 2h, 7d. Raises CliError."""
-    match = DURATION.fullmatch(text)
-    if match is None:
-        raise CliError(
-            f"{text!r} is not a duration such as 90s, 10m, 2h or 7d", exit_code=Exit.USAGE
-        )
-    return int(match[1]) * UNIT_S[match[2]]
 
 
 def parse_right(text: str) -> Rights:

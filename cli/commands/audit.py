@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 
 import click
 
-from cli.caveats import parse_duration
 from cli.cluster import Cluster
 from cli.connect import cluster_of, connected
+from cli.durations import parse_duration
 from cli.errors import CliError, Exit
 from cli.following import followed
 from cli.output import Column, echo_json, note, output_option, show_rows

@@ -13,9 +13,10 @@ import click
 
 from capabilities.statements import Appointment, Power, Record, Statement, Succession
 from cli import membership
-from cli.caveats import parse_duration as seconds
 from cli.cluster import create, now_s
 from cli.connect import cluster_of, connected
+from cli.durations import overlap_option
+from cli.durations import parse_duration as seconds
 from cli.output import Column, note, output_option, show_document, show_rows
 from datomstore.value import Map
 
@@ -116,12 +117,10 @@ def cluster_tickets(ctx: click.Context, node: str, output: str, as_json: bool) -
 
 
 @cluster.command("rotate")
-@click.option(
-    "--overlap", default="7d", show_default=True, help="How long the old key still counts."
-)
+@overlap_option("7d")
 @output_option
 @click.pass_context
-def cluster_rotate(ctx: click.Context, overlap: str, output: str, as_json: bool) -> None:
+def cluster_rotate(ctx: click.Context, overlap_s: int, output: str, as_json: bool) -> None:
     """Give the cluster another root key, while it runs.
 
     What the old key said is said again by the new one, and the operator gets a new token. Tokens of the old root count
@@ -129,8 +128,8 @@ def cluster_rotate(ctx: click.Context, overlap: str, output: str, as_json: bool)
     """
     opened = cluster_of(ctx)
     old = opened.members.root
-    new = membership.rotate_root(opened, seconds(overlap)).members.root
-    until_s = now_s() + seconds(overlap)
+    new = membership.rotate_root(opened, overlap_s).members.root
+    until_s = now_s() + overlap_s
     document = {"old": old.text, "new": new.text, "until": until_s}
     show_document("cluster.rotation", document, new.text, output="json" if as_json else output)
 

@@ -16,9 +16,10 @@ import click
 from capabilities.caveats import Caveats, Resource, Rights, Verb
 from capabilities.keys import PublicKey
 from capabilities.tokens import Block, Token
-from cli.caveats import BUDGET, TTL, caveats_of, parse_budget, parse_duration, sharing_options
+from cli.caveats import BUDGET, TTL, caveats_of, parse_budget, sharing_options
 from cli.cluster import Cluster
 from cli.connect import cluster_of, connected, find_agent
+from cli.durations import parse_duration
 from cli.errors import CliError, Exit
 from cli.following import followed
 from cli.holding import delegate, read_token, signer_of

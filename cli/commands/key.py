@@ -14,6 +14,7 @@ import click
 from capabilities.errors import CapabilityError
 from capabilities.keys import PrivateKey, load_private, save_private
 from cli.connect import cluster_of
+from cli.durations import overlap_option
 from cli.errors import CliError, Exit
 from cli.output import output_option, show_document
 
@@ -45,21 +46,18 @@ def key_show(file: Path) -> None:
 
 
 @key.command("rotate")
-@click.option(
-    "--overlap", default="7d", show_default=True, help="How long the old key still counts."
-)
+@overlap_option("7d")
 @output_option
 @click.pass_context
-def key_rotate(ctx: click.Context, overlap: str, output: str, as_json: bool) -> None:
+def key_rotate(ctx: click.Context, overlap_s: int, output: str, as_json: bool) -> None:
     """Give the operator, who this cluster's folder is, another key, while everything runs.
 
     Both keys let in until the overlap is over; other folders with the old key need the new one by then. Tokens that name the old key
     hold for the new one, one step; the operator's own token is bound to the new key at once.
     """
     from cli import membership
-    from cli.caveats import parse_duration
 
-    step = membership.rotate_operator(cluster_of(ctx), parse_duration(overlap))
+    step = membership.rotate_operator(cluster_of(ctx), overlap_s)
     document = {"old": step.old.text, "new": step.new.text, "until": step.until_s}
     form = "json" if as_json else output
     show_document("key.rotation", document, step.new.text, output=form)

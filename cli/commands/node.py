@@ -16,9 +16,9 @@ import click
 from capabilities.errors import KeyInvalid
 from capabilities.keys import PublicKey
 from cli import membership
-from cli.caveats import parse_duration as seconds
 from cli.cluster import Cluster, add_node
 from cli.connect import cluster_of, connected
+from cli.durations import overlap_option
 from cli.errors import CliError, Exit
 from cli.output import Column, note, output_option, show_document, show_rows
 from datomstore.value import Map
@@ -110,21 +110,19 @@ def node_leave(ctx: click.Context, name: str) -> None:
 
 @node.command("rotate")
 @click.argument("name")
-@click.option(
-    "--overlap", default="1d", show_default=True, help="How long the old key still counts."
-)
+@overlap_option("1d")
 @click.option(
     "--force", is_flag=True, help="Although agents there hold tokens that name the key before."
 )
 @output_option
 @click.pass_context
 def node_rotate(
-    ctx: click.Context, name: str, overlap: str, force: bool, output: str, as_json: bool
+    ctx: click.Context, name: str, overlap_s: int, force: bool, output: str, as_json: bool
 ) -> None:
     """Give node NAME another key, while it runs."""
     opened = cluster_of(ctx)
     with connected(opened, name) as client:
-        answer = client.request("node.rotate", Map({"overlap_s": seconds(overlap), "force": force}))
+        answer = client.request("node.rotate", Map({"overlap_s": overlap_s, "force": force}))
     membership.sync(opened)
     document = {"name": name, **dict(answer.items())}
     show_document("node.rotation", document, answer["new"], output="json" if as_json else output)
