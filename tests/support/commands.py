@@ -10,11 +10,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import trio
 
+from cli.cluster import Cluster
 from cli.main import main
 
 
@@ -39,14 +42,19 @@ def code_of(*arguments: str) -> int:
 
 def answers(captured: pytest.CaptureFixture[str]) -> Yin:
     """Return what runs a command on the cluster `dev`, and takes what it prints."""
+    return partial(_answer, captured, "dev")
 
-    def run(*arguments: str) -> Answer:
-        captured.readouterr()
-        code = code_of("--cluster", "dev", *arguments)
-        printed = captured.readouterr()
-        return Answer(code, printed.out, printed.err)
 
-    return run
+async def beside(cluster: Cluster, captured: pytest.CaptureFixture[str], *arguments: str) -> Answer:
+    """Run a command of the operator of a cluster whose nodes run in this thread meanwhile."""
+    return await trio.to_thread.run_sync(_answer, captured, str(cluster.folder), *arguments)
+
+
+def _answer(captured: pytest.CaptureFixture[str], cluster: str, *arguments: str) -> Answer:
+    captured.readouterr()
+    code = code_of("--cluster", cluster, *arguments)
+    printed = captured.readouterr()
+    return Answer(code, printed.out, printed.err)
 
 
 @contextmanager

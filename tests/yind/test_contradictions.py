@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import trio
-from commands import Answer, code_of
+from commands import beside
 from dishonest import audit, besieged, visited
 from fleet import Fleet, fleet
 
@@ -21,15 +21,6 @@ from protocol.messages import Own
 VISIT = '(do (hop! "mallory") (sleep 600000))'
 
 
-async def yin(nodes: Fleet, captured: pytest.CaptureFixture[str], *arguments: str) -> Answer:
-    """Run a command of the operator, beside the nodes."""
-    captured.readouterr()
-    folder = str(nodes.cluster.folder)
-    code = await trio.to_thread.run_sync(lambda: code_of("--cluster", folder, *arguments))
-    printed = captured.readouterr()
-    return Answer(code, printed.out, printed.err)
-
-
 async def receipts(nodes: Fleet, name: str, count: int) -> list[dict[str, Any]]:
     """Return what a node's audit stream says of so many receipts, once it does; a refusal waits for the next commit."""
     with trio.fail_after(10):
@@ -40,7 +31,7 @@ async def receipts(nodes: Fleet, name: str, count: int) -> list[dict[str, Any]]:
 
 
 async def found(nodes: Fleet, captured: pytest.CaptureFixture[str], *arguments: str) -> Any:
-    answer = await yin(nodes, captured, "audit", "contradictions", "--json", *arguments)
+    answer = await beside(nodes.cluster, captured, "audit", "contradictions", "--json", *arguments)
     document = json.loads(answer.out)
     assert answer.code == (1 if document["items"] else 0)
     return document
@@ -65,7 +56,7 @@ async def test_who_gives_an_agent_to_two_nodes_is_named(
         )
         assert first.contradicts(second)
         assert list(told["missed"]) == ["mallory"]  # it does not answer such questions
-        text = await yin(nodes, capsys, "audit", "contradictions")
+        text = await beside(nodes.cluster, capsys, "audit", "contradictions")
         assert "mallory was not asked" in text.err
         assert text.out.count("twice") == 1
         nobody = await found(nodes, capsys, "--agent", "000000000000")

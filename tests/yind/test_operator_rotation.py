@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import trio
-from commands import Answer, code_of
+from commands import beside
 from fleet import Fleet, fleet
 
 from capabilities.certificate import make_certificate
@@ -20,15 +20,6 @@ from cli.errors import CliError, Exit
 from cli.membership import rotate_operator
 from protocol.errors import AuthenticationFailed, Unreachable
 from yang.compile import compile_source
-
-
-async def yin(nodes: Fleet, captured: pytest.CaptureFixture[str], *arguments: str) -> Answer:
-    """Run a command of the operator, beside the nodes."""
-    captured.readouterr()
-    folder = str(nodes.cluster.folder)
-    code = await trio.to_thread.run_sync(lambda: code_of("--cluster", folder, *arguments))
-    printed = captured.readouterr()
-    return Answer(code, printed.out, printed.err)
 
 
 async def rotated(nodes: Fleet, overlap_s: int = 3600) -> Succession:
@@ -59,7 +50,7 @@ async def test_an_operator_changes_its_key_and_everything_goes_on(
         kept = cluster.folder / "kept.token"  # of the old key
         kept.write_text(nodes.token().to_text())
         running = await nodes.spawn("alpha", "(sleep 600000)", nodes.token())
-        answer = await yin(nodes, capsys, "key", "rotate", "--overlap", "1h", "--json")
+        answer = await beside(nodes.cluster, capsys, "key", "rotate", "--overlap", "1h", "--json")
         assert answer.code == 0, answer.err
         said = json.loads(answer.out)
         new = cluster.operator_key
@@ -71,11 +62,10 @@ async def test_an_operator_changes_its_key_and_everything_goes_on(
         # What the old key holds, the new one may use, and extend.
         assert await nodes.result("alpha", '(do (hop! "beta") (here))', nodes.token()) == '"beta"'
         assert Token.from_text(kept.read_text()).holder == old.public
-        spawned = await yin(
-            nodes, capsys, "spawn", "-e", "(here)", "--on", "alpha", "--token", f"@{kept}", "--wait"
-        )
+        spawn = f"spawn -e (here) --on alpha --token @{kept} --wait".split()
+        spawned = await beside(nodes.cluster, capsys, *spawn)
         assert (spawned.code, spawned.out.strip().split("\n")[-1]) == (0, '"alpha"'), spawned.err
-        again = await yin(nodes, capsys, "key", "rotate")
+        again = await beside(nodes.cluster, capsys, "key", "rotate")
         assert (again.code, "nobody follows a follower" in again.err) == (Exit.CONFLICT, True)
 
 
