@@ -136,6 +136,7 @@ def test_which_streams_an_agent_read_under_which_token_and_where_is_one_question
 
 
 def test_decisions_are_filtered(yin: Yin) -> None:
+    assert yin("spawn", "round.clj", "--on", "alpha", "--token", "@all", "--wait").code == 0
     everything = json.loads(yin("audit", "-n", "1000", "--json").out)["items"]
     assert [row["at_ms"] for row in everything] == sorted(row["at_ms"] for row in everything)
     assert {row["node"] for row in everything} >= {"alpha", "beta"}
