@@ -209,7 +209,9 @@ def test_decisions_are_shown(yin: Yin) -> None:
     items = json.loads(yin("audit", "--on", "alpha", "--on-resource", "alpha/*", "--json").out)[
         "items"
     ]
-    assert {item["resource"] for item in items} <= {"alpha/people", "alpha/audit", "alpha/code"}
+    resources = {item["resource"] for item in items}
+    assert "alpha/people" in resources
+    assert all(resource.startswith("alpha/") for resource in resources)
 
 
 def test_the_steps_of_a_program_are_facts(yin: Yin) -> None:
