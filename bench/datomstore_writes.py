@@ -20,7 +20,8 @@ from bench.datomstore_rounds import Rounds
 from datomstore._queue import Commit
 from datomstore.database import Database
 from datomstore.datalog import follow, q
-from datomstore.storage.lmdb import BLOBS, LmdbStorage
+from datomstore.storage.files import BLOBS
+from datomstore.storage.lmdb import LmdbStorage
 from datomstore.storage.memory import MemoryStorage
 from datomstore.streams import Stream, Streams
 from datomstore.value import Keyword, Map

@@ -82,7 +82,7 @@ def opened(folder: Path, *, create: bool = False) -> Iterator[Streams]:
 def translated() -> Iterator[None]:
     """Turn the store's errors into CliError."""
     from datomstore.errors import DatomstoreError
-    from datomstore.storage.lmdb import StorageInUse
+    from datomstore.storage.locks import StorageInUse
     from datomstore.streams import StreamExists, StreamUnknown
 
     try:

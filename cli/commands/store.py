@@ -133,7 +133,7 @@ def backup(
 
     The node may run, or have crashed: the copy is of one moment. `yin verify --data TO` checks it.
     """
-    from datomstore.storage.lmdb import copy
+    from datomstore.storage.copying import copy
 
     folder = folder_of(ctx, node, data, stopped=False)
     with translated():
@@ -155,7 +155,7 @@ def restore(
     as_json: bool,
 ) -> None:
     """Make the backup FROM the data of a node that has none and does not run."""
-    from datomstore.storage.lmdb import copy
+    from datomstore.storage.copying import copy
 
     folder = folder_of(ctx, node, data)
     if folder.exists() and any(folder.iterdir()):

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from datomstore.storage import Buffer, StorageError, flushing
 
+BLOBS = "blobs"  # the folder of blobs, beside an environment
 _UNFINISHED = ".part"
 
 

@@ -4,25 +4,15 @@ Is:     one file, memory-mapped, with a small log beside it; a commit waits for 
 Is not: shared between processes that write: a node owns its folder.
 Fits:   `datomstore.storage.keyed` gives the layout, `datomstore.storage.durable` the commits.
 Source: LMDB (Chu 2011), through py-lmdb.
-
-A folder has two locks. Its owner holds `owner` as long as it has the folder open. `readers` is held together by processes
-that copy a folder, and by its owner alone while it puts other bytes in the place of what they read: when it purges, and when
-it recovers what a crash has left. So who copies, and finds a log but no owner, knows that nobody recovers meanwhile.
 """
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import os
-import shutil
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from itertools import takewhile
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import lmdb
 
@@ -33,26 +23,17 @@ from datomstore.storage import (
     StorageError,
     StorageTransaction,
     flushing,
+    locks,
     redolog,
 )
+from datomstore.storage.copying import blobs_of, refuse_used
 from datomstore.storage.durable import DATA, LOCK, Durable
-from datomstore.storage.files import BlobFiles, copy_blobs
+from datomstore.storage.files import BLOBS, BlobFiles
 from datomstore.storage.keyed import KeyedTransaction
 from datomstore.storage.mapped import ours
 from datomstore.storage.watches import Told, Watches
 
-BLOBS = "blobs"  # the folder of blobs
 PURGED = "purged.mdb"  # a copy on its way to become data.mdb
-OWNER = "owner"  # locked by the process whose folder it is
-READERS = "readers"  # locked by processes that copy the folder, or by the owner against them
-COPY_ATTEMPTS = 5  # of a folder that is written meanwhile
-LOCK_POLL_S = 0.01
-
-
-class StorageInUse(StorageError):
-    """Another engine has this folder open."""
-
-    code = "storage/in-use"
 
 
 class LmdbStorage:
@@ -66,11 +47,11 @@ class LmdbStorage:
         with ExitStack() as held:
             crashed = redolog.exists(path)
             if crashed:
-                held.enter_context(_locked(path, alone_s=PURGE_WAIT_S))
-            self._owner = _owned(path)
+                held.enter_context(locks.replacing(path, wait_s=PURGE_WAIT_S))
+            self._owner = locks.own(path)
             try:
                 if redolog.exists(path) and not crashed:
-                    raise StorageInUse(f"{path} has just been used by another process")
+                    raise locks.StorageInUse(f"{path} has just been used by another process")
                 self._begin(path, map_size)
             except BaseException:
                 os.close(self._owner)
@@ -102,7 +83,7 @@ class LmdbStorage:
         path: Path, entries: Iterable[tuple[bytes, bytes]], blobs: Iterable[bytes] = ()
     ) -> None:
         """Make a new environment with entries and their blobs, and close it. Raises StorageError."""
-        _refuse_used(path)
+        refuse_used(path)
         engine = LmdbStorage(path)
         try:
             for blob in blobs:
@@ -197,10 +178,10 @@ class LmdbStorage:
             try:
                 if not self._gate.wait_for(lambda: self._inside == 0, PURGE_WAIT_S):
                     return False
-                with _locked(self._path, alone_s=0.0):
+                with locks.replacing(self._path, wait_s=0.0):
                     self._rewrite()
                 return True
-            except StorageInUse:
+            except locks.StorageInUse:
                 return False
             except (lmdb.Error, OSError) as error:
                 raise StorageError(f"purge: {error}") from error
@@ -224,13 +205,13 @@ class LmdbStorage:
 
     def backup(self, path: Path) -> None:
         """Write a copy, as of now and without free pages, into a new folder."""
-        _refuse_used(path)
+        refuse_used(path)
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._enter()
         try:
             with self._blobs.held():
                 self._durable.environment.copy(str(path), compact=True)
-                self._blobs.copy(_blobs_of(path, self._map_size), path / BLOBS)
+                self._blobs.copy(blobs_of(path, self._map_size), path / BLOBS)
         except (lmdb.Error, OSError) as error:
             raise StorageError(f"backup to {path}: {error}") from error
         finally:
@@ -245,126 +226,3 @@ class LmdbStorage:
         if self._owner >= 0:
             os.close(self._owner)
             self._owner = -1
-
-
-def copy(path: Path, target: Path, *, map_size: int = LMDB_MAP_SIZE) -> None:
-    """Write a copy of a folder that another process may be writing, as of now, into a new one. Raises StorageError.
-
-    Of a folder that a crash has left, what is copied is recovered; the folder itself stays as it is.
-    """
-    if not (path / DATA).exists():
-        raise StorageError(f"{path} has no data")
-    _refuse_used(target)
-    target.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with _locked(path):
-        for attempt in range(COPY_ATTEMPTS):
-            try:
-                (_copy_crashed if _is_crashed(path) else _copy_environment)(path, target, map_size)
-                copy_blobs(path / BLOBS, _blobs_of(target, map_size), target / BLOBS)
-            except StorageError:  # a blob has been merged into another one meanwhile
-                if attempt + 1 == COPY_ATTEMPTS:
-                    raise
-                shutil.rmtree(target / BLOBS, ignore_errors=True)
-                (target / DATA).unlink(missing_ok=True)
-            except (lmdb.Error, OSError) as error:
-                raise StorageError(f"backup to {target}: {error}") from error
-            else:
-                return
-
-
-def _copy_environment(path: Path, target: Path, map_size: int) -> None:
-    environment = lmdb.open(str(path), map_size=map_size, max_dbs=0, readonly=True, create=False)
-    try:
-        environment.copy(str(target), compact=True)
-    finally:
-        environment.close()
-
-
-def _copy_crashed(path: Path, target: Path, map_size: int) -> None:
-    """Copy what a crash has left as it is, and recover the copy."""
-    with TemporaryDirectory(dir=target) as made:
-        for name in (DATA, *redolog.NAMES):
-            if (path / name).exists():
-                shutil.copyfile(path / name, Path(made) / name)
-        recovered = Durable(Path(made), map_size)
-        try:
-            recovered.environment.copy(str(target), compact=True)
-        finally:
-            recovered.close()
-
-
-def _is_crashed(path: Path) -> bool:
-    """Return whether a folder has a log and no owner: then it has none as long as `readers` is locked."""
-    if not redolog.exists(path):
-        return False
-    try:
-        owner = _owned(path)
-    except StorageInUse:
-        return False
-    try:
-        return redolog.exists(path)
-    finally:
-        os.close(owner)
-
-
-@contextmanager
-def _locked(path: Path, *, alone_s: float | None = None) -> Iterator[None]:
-    """Hold the lock of readers: with others, or alone, if that is to be had in so many seconds. Raises StorageInUse."""
-    try:
-        file = os.open(path / READERS, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        if alone_s is None and error.errno in (errno.EROFS, errno.EACCES):
-            yield  # nobody changes what nobody can write
-            return
-        raise StorageError(f"{path}: {error}") from error
-    try:
-        _lock_readers(file, path, alone_s)
-        yield
-    finally:
-        os.close(file)
-
-
-def _lock_readers(file: int, path: Path, alone_s: float | None) -> None:
-    if alone_s is None:
-        fcntl.flock(file, fcntl.LOCK_SH)
-        return
-    end = time.monotonic() + alone_s
-    while True:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if time.monotonic() >= end:
-                raise StorageInUse(f"{path} is being copied by another process") from error
-            time.sleep(LOCK_POLL_S)
-        else:
-            return
-
-
-def _owned(path: Path) -> int:
-    """Return the lock of a folder, which ends with the process. Raises StorageInUse."""
-    descriptor = os.open(path / OWNER, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(descriptor)
-        raise StorageInUse(f"{path} is used by another process, or twice by this one") from error
-    return descriptor
-
-
-def _blobs_of(path: Path, map_size: int) -> list[bytes]:
-    """Return the digests of the blobs that an environment keeps."""
-    environment = lmdb.open(
-        str(path), map_size=map_size, max_dbs=0, readonly=True, lock=False, create=False
-    )
-    try:
-        with environment.begin() as transaction, transaction.cursor() as cursor:
-            found = cursor.set_range(b"b")
-            keys = cursor.iternext(values=False) if found else iter(())
-            return [bytes(key)[1:] for key in takewhile(lambda key: key[:1] == b"b", keys)]
-    finally:
-        environment.close()
-
-
-def _refuse_used(path: Path) -> None:
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise StorageError(f"{path} is not empty")

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from datomstore.storage import redolog
-from datomstore.storage.lmdb import LmdbStorage, StorageInUse, _locked, copy
+from datomstore.storage import locks, redolog
+from datomstore.storage.copying import copy
+from datomstore.storage.lmdb import LmdbStorage
 
 MAP_SIZE = 1 << 24
 
@@ -86,7 +87,7 @@ def test_what_has_to_be_recovered_waits_for_who_copies_it(
     monkeypatch.setattr("datomstore.storage.lmdb.PURGE_WAIT_S", 0.02)
     with other_process(WRITER, tmp_path / "db"):
         pass
-    with _locked(tmp_path / "db"), pytest.raises(StorageInUse, match="being copied"):
+    with locks.reading(tmp_path / "db"), pytest.raises(locks.StorageInUse, match="being copied"):
         LmdbStorage(tmp_path / "db", map_size=MAP_SIZE)
     assert logged(tmp_path / "db") == 5_000
 
@@ -94,7 +95,7 @@ def test_what_has_to_be_recovered_waits_for_who_copies_it(
 def test_a_purge_leaves_what_is_being_copied_alone(tmp_path: Path) -> None:
     engine = LmdbStorage(tmp_path, map_size=MAP_SIZE)
     engine.append("s", 0, b"record", b"root")
-    with _locked(tmp_path):
+    with locks.reading(tmp_path):
         assert not engine.purge()
     assert engine.purge()
     engine.append("s", 1, b"record", b"root")

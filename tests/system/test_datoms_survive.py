@@ -25,7 +25,8 @@ from datomstore._queue import Commit
 from datomstore.check import check
 from datomstore.datalog import q
 from datomstore.storage import flushing
-from datomstore.storage.lmdb import BLOBS, LmdbStorage
+from datomstore.storage.files import BLOBS
+from datomstore.storage.lmdb import LmdbStorage
 from datomstore.streams import Streams
 from datomstore.value import Keyword, Map
 
