@@ -20,11 +20,14 @@ import secrets
 import socket
 import time
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from capabilities.caveats import Caveats, Rights, Verb
 from capabilities.certificate import make_certificate
+from capabilities.errors import CapabilityError
 from capabilities.keys import PrivateKey, PublicKey, load_private, save_private
 from capabilities.membership import Ledger, Member, Membership
 from capabilities.statements import Record, Statement, sign
@@ -53,7 +56,8 @@ class Cluster:
     @property
     def ledger(self) -> Ledger:
         """Return all statements that this folder knows."""
-        return Ledger.from_text((self.folder / "members").read_text(), self.root)
+        with _read(self.folder / "members") as path:
+            return Ledger.from_text(path.read_text(), self.root)
 
     def say(self, *statements: Statement) -> None:
         """Add statements to the folder's."""
@@ -93,22 +97,26 @@ class Cluster:
         path = self.folder / "root.key"
         if not path.exists():
             raise CliError(f"{path}: the root key is not here", exit_code=Exit.AUTHENTICATION)
-        return load_private(path)
+        with _read(path):
+            return load_private(path)
 
     @property
     def operator_key(self) -> PrivateKey:
         """Return the key the command line connects with."""
-        return load_private(self.folder / "operator.key")
+        with _read(self.folder / "operator.key") as path:
+            return load_private(path)
 
     @property
     def operator_certificate(self) -> bytes:
         """Return the certificate that goes with the operator's key."""
-        return (self.folder / "operator.crt").read_bytes()
+        with _read(self.folder / "operator.crt") as path:
+            return path.read_bytes()
 
     @property
     def operator_token(self) -> Token:
         """Return the token the command line presents."""
-        return Token.from_text((self.folder / "operator.token").read_text().strip())
+        with _read(self.folder / "operator.token") as path:
+            return Token.from_text(path.read_text().strip())
 
     def node_folder(self, name: str) -> Path:
         """Return the folder of a node."""
@@ -137,15 +145,25 @@ def create(folder: Path, *, name: str, now_s: int) -> Cluster:
 def open_cluster(folder: Path) -> Cluster:
     """Return an existing cluster. Raises CliError."""
     path = folder / "cluster.toml"
-    try:
+    if not path.exists():
+        raise CliError(f"no cluster in {folder}", exit_code=Exit.NOT_FOUND, hint="yin up --nodes 3")
+    with _read(path):
         settings = tomllib.loads(path.read_text())
-    except FileNotFoundError:
-        raise CliError(
-            f"no cluster in {folder}", exit_code=Exit.NOT_FOUND, hint="yin up --nodes 3"
-        ) from None
-    cluster = Cluster(folder, settings["name"], PublicKey.parse(settings["root"]))
+        root = PublicKey.parse(str(settings.get("root")))
+        cluster = Cluster(folder, str(settings.get("name", folder.name)), root)
     _settle(cluster)
     return cluster
+
+
+@contextmanager
+def _read(path: Path) -> Iterator[Path]:
+    """Yield a file of a cluster, to be read. Raises CliError if what is there is not what belongs there."""
+    try:
+        yield path
+    except (CapabilityError, OSError, ValueError) as error:
+        raise CliError(
+            f"{path}: {error}", hint="a copy of the folder, or another one: yin --cluster DIR ..."
+        ) from error
 
 
 def _settle(cluster: Cluster) -> None:

@@ -10,7 +10,7 @@ from commands import code_of
 
 from capabilities.keys import PrivateKey, load_private, save_private
 from capabilities.statements import Succession, sign
-from cli.cluster import add_node, create, free_port, now_s, open_cluster
+from cli.cluster import Cluster, add_node, create, free_port, now_s, open_cluster
 from cli.errors import CliError, Exit
 from cli.membership import join, remove, rotate_root
 
@@ -43,6 +43,37 @@ def test_a_rotation_that_was_interrupted_is_finished_if_it_was_announced(
     root = (new if announced else old).public
     assert load_private(tmp_path / "root.key").public == root
     assert opened.members.root == opened.operator_token.root == root
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("members", b"AAAA\n"),
+        ("members", b"\xff"),
+        ("operator.token", b"yin1.AAAA\n"),
+        ("operator.key", b""),
+        ("cluster.toml", b"root = "),
+        ("cluster.toml", b'name = "test"\n'),
+    ],
+)
+def test_a_file_that_is_not_what_belongs_there_is_named(
+    tmp_path: Path, file: str, text: bytes
+) -> None:
+    create(tmp_path, name="test", now_s=now_s())
+    (tmp_path / file).write_bytes(text)
+    with pytest.raises(CliError) as refused:
+        read_all(open_cluster(tmp_path))
+    assert str(refused.value).startswith(f"{tmp_path / file}: ")
+
+
+def read_all(cluster: Cluster) -> tuple[object, ...]:
+    """Return what is read of a cluster when it is asked for."""
+    return (
+        cluster.members,
+        cluster.operator_key,
+        cluster.operator_certificate,
+        cluster.operator_token,
+    )
 
 
 def test_who_was_removed_may_come_back_with_another_record(tmp_path: Path) -> None:
