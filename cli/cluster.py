@@ -118,6 +118,11 @@ class Cluster:
         with _read(self.folder / "operator.token") as path:
             return Token.from_text(path.read_text().strip())
 
+    def names_here(self) -> list[str]:
+        """Return the names of nodes that have a folder here, whether they still belong to the cluster or not."""
+        folders = self.folder / "nodes"
+        return sorted(path.name for path in folders.iterdir()) if folders.exists() else []
+
     def node_folder(self, name: str) -> Path:
         """Return the folder of a node."""
         return self.folder / "nodes" / name

@@ -63,7 +63,7 @@ def up(ctx: click.Context, nodes: int | None, output: str, as_json: bool) -> Non
 def down(ctx: click.Context) -> None:
     """Stop the development fleet; its data stays."""
     cluster = open_cluster(current_folder(ctx.find_root().obj["cluster"]))
-    stopped = [m.name for m in cluster.nodes() if stop_node(cluster.node_folder(m.name))]
+    stopped = [name for name in cluster.names_here() if stop_node(cluster.node_folder(name))]
     if not stopped:
         raise CliError("no node of this cluster is running here", exit_code=Exit.NOT_FOUND)
     note(f"stopped {', '.join(stopped)}")

@@ -247,7 +247,7 @@ def test_secrets_are_not_printed(yin: Yin, place: Path) -> None:
     assert "yin1" not in logs
 
 
-def test_a_cluster_made_by_hand_runs(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_cluster_made_by_hand_runs_and_who_was_put_out_of_it_is_stopped_too(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert code_of("cluster", "init", "hand") == 0
     assert code_of("--cluster", "hand", "node", "add", "alpha", "--listen", "127.0.0.1:0") == 0
     assert code_of("--cluster", "hand", "ps") == 7
@@ -256,6 +256,7 @@ def test_a_cluster_made_by_hand_runs(place: Path, capsys: pytest.CaptureFixture[
         capsys.readouterr()
         assert code_of("--cluster", "hand", "node", "ls", "-o", "ids") == 0
         assert capsys.readouterr().out == "alpha\n"
+        assert code_of("--cluster", "hand", "node", "leave", "alpha") == 0
     finally:
         assert code_of("--cluster", "hand", "down") == 0
 
