@@ -247,7 +247,9 @@ def test_secrets_are_not_printed(yin: Yin, place: Path) -> None:
     assert "yin1" not in logs
 
 
-def test_a_cluster_made_by_hand_runs_and_who_was_put_out_of_it_is_stopped_too(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_cluster_made_by_hand_runs_and_who_was_put_out_of_it_is_stopped_too(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert code_of("cluster", "init", "hand") == 0
     assert code_of("--cluster", "hand", "node", "add", "alpha", "--listen", "127.0.0.1:0") == 0
     assert code_of("--cluster", "hand", "ps") == 7
