@@ -2,8 +2,8 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-CORE := $(wildcard yind/cesk/*.pyx yind/cesk/*.pxd yind/cesk/*.pxi yind/cesk/*.h datomstore/*.pyx datomstore/*.pxd datomstore/*.pxi \
-	datomstore/datalog/*.pyx datomstore/datalog/*.pxi)
+COMPILED := yind/cesk datomstore datomstore/datalog protocol
+CORE := $(foreach folder,$(COMPILED),$(wildcard $(folder)/*.pyx $(folder)/*.pxd $(folder)/*.pxi $(folder)/*.h))
 
 .PHONY: install demo test check lint types layers hostile asan fuzz bench bench-machine bench-yang bench-admission bench-authority bench-migration bench-peers \
 	bench-datomstore bench-datomstore-peers soak explore soak-store bench-large peers-datascript clean clojure-differences clojure-recorded
@@ -46,7 +46,7 @@ check: install lint types layers test mutants
 lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	PATH=$(BIN):$$PATH $(BIN)/cython-lint yind datomstore
+	PATH=$(BIN):$$PATH $(BIN)/cython-lint $(COMPILED)
 
 types: install
 	$(BIN)/mypy
@@ -174,4 +174,4 @@ soak: install
 	YIN_SOAK=1 $(BIN)/pytest -q tests/system/test_power_loss.py
 
 clean:
-	rm -rf .venv build *.egg-info yind/cesk/*.so yind/cesk/_*.c datomstore/*.so datomstore/_*.c datomstore/datalog/*.so datomstore/datalog/_*.c
+	rm -rf .venv build *.egg-info $(foreach folder,$(COMPILED),$(folder)/*.so $(folder)/_*.c)

@@ -1,7 +1,7 @@
 """EDN values as msgpack, canonical and strict.
 
 Is:     `pack` and `unpack`; equal values have equal bytes, and any bytes are a value or a CodecError.
-Is not: a frame or a message (`protocol`), nor the log's record (`datomstore.streams`), which use this.
+Is not: a frame or a message (`protocol`), nor the log's record (`datomstore.record`), which use this.
 Fits:   the log, the wire, program hashes: everywhere bytes stand for values. Its loops are `_codec`.
 Source: the msgpack specification; extension numbers are ours.
 
