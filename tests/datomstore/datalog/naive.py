@@ -5,6 +5,8 @@ Is not: fast, or a checker: what it cannot answer is Stuck.
 Fits:   the oracle of the tests in this folder; it reads forms, not the engine's parsed queries.
 
 A function or `not` waits until its variables are bound, a rule until the arguments it must be told are (`required`).
+Two equalities: variables join what nothing tells apart, so 0.0 does not meet -0.0, and NaN meets NaN (`identical`);
+the function `=` takes more values for the same (`same`), and so do the keys of `grouped` rows.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from datomstore.value import List, Set, Symbol, hash_key
+from datomstore.value import List, Set, Symbol, exact_key, hash_key
 
 Row = tuple[object, ...]
 Env = dict[str, object]
@@ -33,8 +35,12 @@ def is_variable(term: object) -> bool:
     return isinstance(term, Symbol) and term.name.startswith("?")
 
 
+def identical(left: object, right: object) -> bool:
+    return exact_key(left) == exact_key(right)
+
+
 def same(left: object, right: object) -> bool:
-    return hash_key(left) == hash_key(right)
+    return identical(left, right) or hash_key(left) == hash_key(right)
 
 
 # -- variables of forms --
@@ -200,12 +206,12 @@ class Naive:
                 if not set(parameters) <= row.keys():
                     raise Stuck(rule)
                 answer = tuple(row[parameter] for parameter in parameters)
-                if hash_key(answer) not in known:
-                    known[hash_key(answer)] = answer
+                if exact_key(answer) not in known:
+                    known[exact_key(answer)] = answer
                     self.changed = True
 
     def key(self, name: str, source: str, arguments: Row) -> tuple[object, ...]:
-        return (name, source, *(None if a is UNBOUND else (hash_key(a),) for a in arguments))
+        return (name, source, *(None if a is UNBOUND else (exact_key(a),) for a in arguments))
 
     # -- one body --
 
@@ -377,11 +383,11 @@ def unify(terms: Sequence[object], row: Sequence[object], env: Env) -> Env | Non
             if term.name == "_":
                 continue
             if term.name in found:
-                if not same(found[term.name], value):
+                if not identical(found[term.name], value):
                     return None
             else:
                 found[term.name] = value
-        elif not same(term, value):
+        elif not identical(term, value):
             return None
     return found
 
@@ -421,7 +427,7 @@ def grouped(find: Sequence[object], with_: Sequence[str], rows: Sequence[Env]) -
     for row in rows:
         if not set(wanted) <= row.keys():
             raise Stuck(find)
-        distinct.setdefault(hash_key(tuple(row[name] for name in wanted)), row)
+        distinct.setdefault(exact_key(tuple(row[name] for name in wanted)), row)
     if not any(isinstance(f, List) for f in find):
         listed = [
             tuple(row[f.name] for f in find if isinstance(f, Symbol)) for row in distinct.values()
@@ -432,7 +438,7 @@ def grouped(find: Sequence[object], with_: Sequence[str], rows: Sequence[Env]) -
         plain = tuple(
             row[f.name] for f in find if isinstance(f, Symbol) and not isinstance(f, List)
         )
-        groups.setdefault(hash_key(plain), []).append(row)
+        groups.setdefault(exact_key(plain), []).append(row)
     made = [
         tuple(aggregate(f, members) if isinstance(f, List) else members[0][f.name] for f in find)  # type: ignore[attr-defined]
         for members in groups.values()

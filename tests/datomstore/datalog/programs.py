@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 
 from datomstore.database import Database
 from datomstore.datom import TX_BASE, Datom
-from datomstore.value import Char, Keyword, List, Map, Set, Symbol
+from datomstore.value import Char, Keyword, List, Map, Set, Symbol, exact_key
 from tests.datomstore.datalog.naive import positive, seen
 
 Row = tuple[object, ...]
 ATTRIBUTES = [Keyword("a"), Keyword("b"), Keyword("c")]
 SMALL = [1, 2, 3, 4]
-EXACT = [1, 1.0, True, -1, 0, False, 2**61, -(2**61), 2**63, -(2**63), 2**70, 0.5, "1", "x"]
+WIDE = [2**61, -(2**61), 2**63, -(2**63), 2**70]
+EXACT = [1, 1.0, True, -1, 0, 0.0, -0.0, False, *WIDE, 0.5, "1", "x"]
 DATABASE = st.lists(
     st.tuples(st.sampled_from(SMALL), st.sampled_from(ATTRIBUTES), st.sampled_from(SMALL)),
     max_size=14,
@@ -52,7 +53,7 @@ def facts_of(triples: Sequence[tuple[int, Keyword, object]]) -> list[Row]:
     """Facts as the oracle sees them: distinct, with transaction and whether they were added."""
     found: dict[object, Row] = {}
     for t, (e, a, v) in enumerate(triples, 1):
-        found.setdefault((e, a, type(v), v), (e, a, v, TX_BASE + t, True))
+        found.setdefault((e, a, exact_key(v)), (e, a, v, TX_BASE + t, True))
     return list(found.values())
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from fractions import Fraction
+from itertools import product
 from threading import Thread
 
 import pytest
@@ -33,6 +34,9 @@ NUMBERS: list[int | float | Fraction] = [
     0.5,
     Fraction(1, 2),
     float(2**61),
+    0.0,
+    -0.0,
+    float("nan"),
 ]
 OTHERS: list[object] = [
     True,
@@ -72,6 +76,33 @@ def test_a_value_joins_with_itself_alone(value: object) -> None:
     ]
     assert [set(answer) for answer in joined] == [same] * len(joined)
     assert [set(answer) for answer in equal] == [alike] * len(equal)
+
+
+ZEROS: list[object] = [
+    [Map({Keyword("db/ident"): V}), (Keyword("db/add"), 2_001, V, 0.0)],
+    [(Keyword("db/add"), 2_001, V, 1.5)],  # 0.0 is history
+    [(Keyword("db/add"), 2_002, V, -0.0)],
+    [(Keyword("db/add"), 2_003, V, 0.0)],
+]
+
+
+def test_zeros_of_two_signs_are_equal_and_do_not_join_in_any_view() -> None:
+    stream = Streams(MemoryStorage(), now_ms=lambda: 0).create("facts")
+    for transaction in ZEROS:
+        stream.transact(transaction)  # type: ignore[arg-type]
+    now, last = stream.db(), stream.t
+    views = [
+        (now, {2_002, 2_003}),
+        (now.as_of(last - 1), {2_002}),
+        (now.since(last - 2), {2_002, 2_003}),
+        (now.history(), {2_001, 2_002, 2_003}),
+    ]
+    for view, zeros in views:
+        joined = q("[:find ?a ?b :where [?a :a ?v] [?b :a ?v] [(== ?v 0)]]", view)
+        equal = q("[:find ?a ?b :where [?a :a ?v] [?b :a ?w] [(= ?v ?w)] [(== ?v 0)]]", view)
+        positive = zeros - {2_002}
+        assert set(joined) == set(product(positive, repeat=2)) | {(2_002, 2_002)}
+        assert set(equal) == set(product(zeros, repeat=2))
 
 
 def test_a_list_equals_a_vector_and_a_whole_ratio_an_integer() -> None:
