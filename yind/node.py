@@ -78,6 +78,7 @@ class Node:
         self.streams = Streams(self.storage, now_ms=clock.now_ms)
         audit = Audit(self.streams.open(AUDIT_STREAM), config.name)
         self.authority = Authority(roots=frozenset(), key=key, clock=clock, audit=audit)
+        self.authority.revage = config.revage
         self.code = CodeLibrary(self.streams)
         self.agents = Agents(self.streams, self.authority, self.code, clock)
         self.members = Members(
@@ -87,6 +88,31 @@ class Node:
             write=self.agents.write,
         )
         self.members.listen(self.authority.follow)
+        self._make_cluster()
+        self._make_travel()
+        self._make_agents()
+        self.control = Control(
+            node=config.name,
+            version=version("yin"),
+            agents=self.agents,
+            authority=self.authority,
+            code=self.code,
+            effects=self.effects,
+            scheduler=self.scheduler,
+            migration=self.migration,
+            admission=self.admission,
+            revocations=self.revocations,
+            is_node=self.peers.is_node,
+            more=self._verbs(),
+            clock=clock,
+            limits=config.agents,
+            requests=self.requests,
+            giving=self.giving,
+        )
+
+    def _make_cluster(self) -> None:
+        """Make what knows the other nodes and tells them."""
+        config, clock = self.config, self.clock
         self.peers = Peers(
             name=config.name,
             identity=self.identity,
@@ -95,6 +121,38 @@ class Node:
             on_request=self._request,
             on_stranger=self.agents.note_turned_away,
         )
+        self.revocations = Revocations(agents=self.agents, authority=self.authority)
+        self.members.listen(self._recheck)
+        self.gossip = [self._spread(self.revocations), self._spread(self.members)]
+        self.revocations.told, self.members.told = (gossip.tell for gossip in self.gossip)
+        self.authority.revocation_age_s = self.gossip[0].age_s
+        self.peers.met = self._compare
+        self.rotation = Rotation(
+            node=config.name,
+            identity=self.identity,
+            members=self.members,
+            agents=self.agents,
+            authority=self.authority,
+            peers=self.peers,
+            tell=self.gossip[1].tell_all,
+            clock=clock,
+        )
+        self.joining = Joining(
+            node=config.name,
+            key=lambda: self.identity.now.key,
+            address=self._reached_at,
+            members=self.members,
+            agents=self.agents,
+            authority=self.authority,
+            clock=clock,
+        )
+        self.joining.changed = self.peers.renew
+        self.members.renewals = self.joining.renewals
+        self.peers.admit(self.joining.is_open, self.joining.apply)
+
+    def _make_travel(self) -> None:
+        """Make what lets agents come and go."""
+        config, clock = self.config, self.clock
         self.admission = Admission(
             node=config.name,
             limits=config.admission,
@@ -121,37 +179,12 @@ class Node:
             clock=clock,
             limits=config.agents,
         )
-        self.revocations = Revocations(agents=self.agents, authority=self.authority)
-        self.members.listen(self._recheck)
-        self.gossip = [self._spread(self.revocations), self._spread(self.members)]
-        self.revocations.told, self.members.told = (gossip.tell for gossip in self.gossip)
-        self.authority.revocation_age_s = self.gossip[0].age_s
-        self.authority.revage = config.revage
-        self.peers.met = self._compare
-        self.rotation = Rotation(
-            node=config.name,
-            identity=self.identity,
-            members=self.members,
-            agents=self.agents,
-            authority=self.authority,
-            peers=self.peers,
-            tell=self.gossip[1].tell_all,
-            clock=clock,
-        )
-        self.joining = Joining(
-            node=config.name,
-            key=lambda: self.identity.now.key,
-            address=self._reached_at,
-            members=self.members,
-            agents=self.agents,
-            authority=self.authority,
-            clock=clock,
-        )
-        self.joining.changed = self.peers.renew
-        self.members.renewals = self.joining.renewals
         self.peers.message = self.migration.message
-        self.peers.admit(self.joining.is_open, self.joining.apply)
         self.returns = Returns(agents=self.agents, authority=self.authority, peers=self.peers)
+
+    def _make_agents(self) -> None:
+        """Make what lets agents run, do something, and ask for more."""
+        config, clock = self.config, self.clock
         self.requests = Requests(
             node=config.name,
             agents=self.agents,
@@ -196,24 +229,6 @@ class Node:
             scheduler=self.scheduler,
         )
         self.requests.check = self.giving.check_own
-        self.control = Control(
-            node=config.name,
-            version=version("yin"),
-            agents=self.agents,
-            authority=self.authority,
-            code=self.code,
-            effects=self.effects,
-            scheduler=self.scheduler,
-            migration=self.migration,
-            admission=self.admission,
-            revocations=self.revocations,
-            is_node=self.peers.is_node,
-            more=self._verbs(),
-            clock=clock,
-            limits=config.agents,
-            requests=self.requests,
-            giving=self.giving,
-        )
 
     def _spread(self, spread: Spread) -> Gossip:
         return Gossip(
