@@ -420,6 +420,23 @@ class Control:
         self._allow(session, Verb.SPAWN, self._node)
         if len(self._agents) >= AGENT_COUNT_MAX:
             raise RequestInvalid(f"this node already has {AGENT_COUNT_MAX} agents")
+        agent = self._new_agent(session, fields)
+        arguments = fields.get("arguments", Map, Map({}))
+        await self._admitted(session, "spawn", self._admission.beginning, agent)
+        self._charge(session, Verb.SPAWN, self._node, ONE_CHILD)
+        self._authority.fund(agent, agent.tokens)
+        self._authority.hold_memory(agent)
+        agent.machine = await self._machine_of(agent.record, arguments)
+        if fields.get("paused", bool, False):
+            agent.become(State.PAUSED, self._clock.now_ms(), "spawned paused")
+        self._agents.add(agent)
+        await self._agents.commit(agent)
+        if agent.record.state is State.READY:
+            self._scheduler.ready(agent)
+        return Map({"id": agent.record.id})
+
+    def _new_agent(self, session: Session, fields: Fields) -> Agent:
+        """Return the agent that a request describes, its tokens verified."""
         program, nonce = fields.data("program"), fields.data("nonce")
         tokens = fields.items("tokens", ())
         if len(tokens) > TOKENS_PER_AGENT_MAX:
@@ -430,10 +447,7 @@ class Control:
         verified = [self._verify_for(identity, token) for token in tokens]
         if self._agents.get(identity) is not None:
             raise AgentState(f"agent {identity.hex()[:12]} exists already")
-        memory_max = min(
-            fields.number("memory_max", None) or self._limits.memory_max, self._limits.memory_max
-        )
-        fuel_max = fields.number("fuel_max", None)
+        most = self._limits.memory_max
         record = AgentRecord(
             id=identity,
             name=fields.text("name", "agent"),
@@ -442,37 +456,28 @@ class Control:
             program=program,
             nonce=nonce,
             created_ms=self._clock.now_ms(),
-            memory_max=memory_max,
-            fuel_max=fuel_max,
+            memory_max=min(fields.number("memory_max", None) or most, most),
+            fuel_max=fields.number("fuel_max", None),
             since_ms=self._clock.now_ms(),
-            tokens=[bytes(token) for token in tokens],  # type: ignore[call-overload]
+            tokens=[bytes(token) for token in tokens],  # type: ignore[call-overload]  # they were verified
             session=bool(fields.get("session", bool, False)),
             home_key=self._authority.origin.bytes,
         )
-        arguments = fields.get("arguments", Map, Map({}))
-        agent = Agent(record, None, verified)
-        await self._admitted(session, "spawn", self._admission.beginning, agent)
-        self._charge(session, Verb.SPAWN, self._node, ONE_CHILD)
-        self._authority.fund(agent, verified)
-        self._authority.hold_memory(agent)
-        agent.machine = await trio.to_thread.run_sync(
+        return Agent(record, None, verified)
+
+    async def _machine_of(self, record: AgentRecord, arguments: object) -> Machine:
+        """Return the machine of an agent that begins, made in a thread."""
+        return await trio.to_thread.run_sync(
             partial(
                 self._code.machine_of,
-                program,
+                record.program,
                 "compiled" if record.session else self._limits.mode,
                 memory_max=record.memory_max,
-                fuel_max=fuel_max,
+                fuel_max=record.fuel_max,
                 globals={"*args*": arguments},
-                hash_key=identity,
+                hash_key=record.id,
             )
         )
-        if fields.get("paused", bool, False):
-            agent.become(State.PAUSED, self._clock.now_ms(), "spawned paused")
-        self._agents.add(agent)
-        await self._agents.commit(agent)
-        if agent.record.state is State.READY:
-            self._scheduler.ready(agent)
-        return Map({"id": identity})
 
     async def _admitted(
         self,
