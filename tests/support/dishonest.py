@@ -120,6 +120,12 @@ class Dishonest:
                 await self.answered.wait()
         return self.answers[0]
 
+    async def why_not(self, node: str, offer: Offer) -> str:
+        """Offer an agent that a node must not take, and return why it does not."""
+        answer = await self.offers(node, offer)
+        assert isinstance(answer, Refuse), answer
+        return answer.reason
+
     def key_of(self, name: str) -> PublicKey:
         return self.nodes.cluster.node(name).key
 
