@@ -5,7 +5,8 @@ Is:     two `yind` processes on loopback and an agent that goes back and forth b
         disk and over the same TLS: as many bytes written and synced, as many bytes sent and echoed.
 Is not: a hop whose program is not known at the other side (that is done once), or over a real network.
         Two nodes stand for two hosts, so where one agent travels each has a processor to itself: otherwise the system
-        would now and then put both on one, where they would wait for each other.
+        would now and then put both on one, where they would wait for each other. The agent begins when all connections
+        are there, so that nobody shakes hands with a node meanwhile.
 Fits:   `make bench-migration`; the nodes' own marks (`node.journeys`) are the clock, one for both of them.
 """
 
@@ -34,7 +35,7 @@ from datomstore.value import Keyword, Map
 from protocol.client import Client
 
 NODES = ("alpha", "beta")
-ROUNDS, HOPS, WARM_UP = 24, 22, 2  # a token takes 62 hops; the first two bring the program
+ROUNDS, HOPS, WARM_UP = 24, 32, 2  # a token takes 62 hops; the first two bring the program
 CROWD, CROWD_HOPS = 128, 40
 POLL_S = 0.05
 BALLAST = 850  # numbers that make the image one of 5 KB
@@ -147,14 +148,14 @@ def _bouncing(*, storage: str, rounds: int = ROUNDS) -> Bouncing:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         cluster = _cluster(folder)
-        with running(cluster, list(NODES), extra=("--storage", storage)):
+        with running(cluster, list(NODES), extra=("--storage", storage)), both(cluster) as clients:
             _separate(cluster)
             size = 0
             for turn in range(rounds):
-                agent = _spawn(cluster, NODES[turn % 2], HOPS)
-                with both(cluster) as clients:
-                    _await_all(clients, {agent})
-                    _collect(clients, agent, found.hops)
+                agent = _spawn(cluster, NODES[turn % 2], HOPS, paused=True)
+                _resume(clients[turn % 2], agent)
+                _await_all(clients, {agent})
+                _collect(clients, agent, found.hops)
                 size = size or round(statistics.median(found.hops.bytes))
                 found.sync_ms += _fdatasyncs_ms(folder / "sync", size, HOPS)
                 with echoing(size) as echo:
@@ -221,7 +222,7 @@ def _crowd(*, storage: str = "lmdb") -> tuple[float, float]:
                 _await_all(clients, {first})
                 before_s = _cpu_s(cluster)
                 for place, agent in agents:
-                    clients[place].request("agent.resume", Map({"id": agent.hex()}))
+                    _resume(clients[place], agent)
                 crowd = {agent for _, agent in agents}
                 _await_all(clients, crowd)
                 cpu_s = _cpu_s(cluster) - before_s
@@ -280,6 +281,10 @@ def _await_all(clients: list[Client], agents: set[bytes]) -> None:
                 ), row
                 if row["state"] == "done":
                     left.discard(row["id"])
+
+
+def _resume(client: Client, agent: bytes) -> None:
+    client.request("agent.resume", Map({"id": agent.hex()}))
 
 
 def _spawn(cluster: Cluster, node: str, hops: int, *, paused: bool = False) -> bytes:

@@ -68,6 +68,7 @@ class Batch:
         self.get = storage.get
         self.delete = storage.delete
         self.scan = storage.scan
+        self.when_lasting = storage.when_lasting
 
     def transact(
         self,

@@ -129,7 +129,14 @@ class Agents:
         self._saved(agent)
 
     def submit_frozen(
-        self, agent: Agent, stage: Work, done: Done, *, later: bool = False, bare: bool = False
+        self,
+        agent: Agent,
+        stage: Work,
+        done: Done,
+        *,
+        later: bool = False,
+        unseen: bool = False,
+        bare: bool = False,
     ) -> None:
         """Make durable the state of an agent that stands still and whose image is in its record; see `GroupCommit.submit`.
 
@@ -147,19 +154,19 @@ class Agents:
                 self._saved(agent)
             done(error)
 
-        self._commits.submit(work, saved, later=later)
+        self._commits.submit(work, saved, later=later, unseen=unseen)
 
     def release(self, decisions: list[Decision]) -> None:
         """Let decisions go with the transaction that is being written."""
         self._audit.release(decisions)
 
-    def submit(self, stage: Work, done: Done) -> None:
-        """Make something durable that concerns no agent's state; `done` as in `GroupCommit`."""
-        self._commits.submit(stage, done)
+    def submit(self, stage: Work, done: Done, *, unseen: bool = False) -> None:
+        """Make something durable that concerns no agent's state; see `GroupCommit.submit`."""
+        self._commits.submit(stage, done, unseen=unseen)
 
-    def is_writing(self) -> bool:
-        """Return whether a thread is writing what was submitted."""
-        return self._commits.is_writing
+    async def written(self) -> None:
+        """Return when no thread writes what was submitted."""
+        await self._commits.written()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Write what is submitted, until cancelled."""

@@ -510,7 +510,7 @@ class Arrivals:
             batch.put(RECORD_TABLE, handoff.slot(held), handoff.encode(held))
             batch.put(HELD_TABLE, held.agent, encode_record(guest.record))
 
-        self._submit(channel, held, stage)
+        self._agents.submit(stage, self._telling(channel, held), unseen=True)
 
     def _own(self, channel: Channel | None, owned: handoff.Owned, *, later: bool) -> None:
         """Have an agent made this node's: at once, or with its first commit."""
@@ -538,7 +538,7 @@ class Arrivals:
             batch.put(RECORD_TABLE, handoff.slot(refused), handoff.encode(refused))
             _end_hold(batch, refused)
 
-        self._submit(channel, refused, stage)
+        self._agents.submit(stage, self._telling(channel, refused))
 
     def _release(self, held: handoff.Held) -> None:
         self._dismiss(held)
@@ -549,11 +549,6 @@ class Arrivals:
         if guest is not None and guest.attempt == attempt.attempt:
             del self._guests[attempt.agent]
             self._agents.release(guest.noted)
-
-    def _submit(
-        self, channel: Channel | None, record: handoff.Record, stage: Callable[[Batch], None]
-    ) -> None:
-        self._agents.submit(stage, self._telling(channel, record))
 
     def _telling(
         self, channel: Channel | None, record: handoff.Record

@@ -8,12 +8,12 @@ Source: adaptive polling, as in the halt polling of hypervisors.
 
 A processor that has gone to sleep takes some 50 microseconds to come back, on a virtual machine more, which is a tenth
 of a hand-off in memory. The price is at most a millisecond of a processor that had nothing else to do, for each agent
-that leaves. A thread that writes needs what the loop would hold on to, so the loop sleeps while there is one.
+that leaves. A thread that writes needs what the loop would hold on to, so the loop sleeps as long as there is one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import trio
 
@@ -25,12 +25,12 @@ class Awake:
 
     Args:
         ticks_ns: real time: under a clock of tests the loop would turn for ever.
-        writes: whether a thread of the node is writing.
+        written: returns when no thread of the node is writing, at once if there is none.
     """
 
-    def __init__(self, ticks_ns: Callable[[], int], writes: Callable[[], bool]) -> None:
+    def __init__(self, ticks_ns: Callable[[], int], written: Callable[[], Awaitable[None]]) -> None:
         self._ticks_ns = ticks_ns
-        self._writes = writes
+        self._written = written
         self._until_ns = 0
         self._wanted = trio.lowlevel.ParkingLot()
 
@@ -42,6 +42,7 @@ class Awake:
     async def run(self) -> None:
         """Turn the loop while that is asked for, until cancelled."""
         while True:
-            while self._ticks_ns() < self._until_ns and not self._writes():
+            while self._ticks_ns() < self._until_ns:
+                await self._written()
                 await trio.lowlevel.checkpoint()
             await self._wanted.park()

@@ -9,6 +9,8 @@ A piece of work that raises must have changed nothing: `Batch.transact` keeps th
 comes after it. So one failure does not concern the others. A failure of the storage concerns all of a transaction. An
 excision shares its transaction with no other of its stream: whoever meets one is done again in the next.
 
+Who only has to know that something lasts, and looks for nothing of it, is told so before others can see it.
+
 `datomstore.streams` groups the transactions of threads in the same way. There a thread waits for its turn; here a task
 does, so that a thousand agents wait for the disk with one thread between them. Who has a thousand things to write and
 nothing to wait for submits them, and is told of each. No task is between them and the thread that writes.
@@ -39,20 +41,20 @@ def _nothing() -> None:
     pass
 
 
-def _untold(error: BaseException | None) -> None:
-    pass
-
-
 class _Entry:
     """One task's work."""
 
-    __slots__ = ("done", "error", "finished", "undo", "work")
+    __slots__ = ("done", "error", "finished", "told", "undo", "unseen", "work")
 
-    def __init__(self, work: Work, undo: Callable[[], None], done: Done = _untold) -> None:
+    def __init__(
+        self, work: Work, undo: Callable[[], None], done: Done, *, unseen: bool = False
+    ) -> None:
         self.work = work
         self.undo = undo
         self.done = done
+        self.unseen = unseen  # told when it lasts
         self.finished = False
+        self.told = False
         self.error: BaseException | None = None
 
     def fail(self, error: BaseException) -> None:
@@ -85,11 +87,6 @@ class GroupCommit:
         self._failure: BaseException | None = None
         self._failed = trio.Event()
 
-    @property
-    def is_writing(self) -> bool:
-        """Return whether a transaction is being written."""
-        return bool(self._writing)
-
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Write what can wait, until cancelled; ends when nothing is being written. Raises what a `done` raised."""
         try:
@@ -101,9 +98,13 @@ class GroupCommit:
                 raise self._failure
         finally:
             with trio.CancelScope(shield=True):
-                while self._writing:
-                    await self._rested.park()
+                await self.written()
                 self._thread.close()
+
+    async def written(self) -> None:
+        """Return when nothing is being written, at once if that is so."""
+        while self._writing:
+            await self._rested.park()
 
     async def _write_later(self) -> None:
         while True:
@@ -112,13 +113,14 @@ class GroupCommit:
             await trio.sleep(COMMIT_LATER_S if self._waits else 0)
             self._begin()
 
-    def submit(self, work: Work, done: Done, *, later: bool = False) -> None:
+    def submit(self, work: Work, done: Done, *, later: bool = False, unseen: bool = False) -> None:
         """Have work done soon, or now; `done` is told on the event loop that it is durable, or why it is not.
 
         With `later` it goes with what is asked for next, or alone after COMMIT_LATER_S, as long as `run` runs; where there
-        is no disk to wait for, after this turn of the event loop.
+        is no disk to wait for, after this turn of the event loop. With `unseen`, `done` may be told before what was written
+        can be seen by who opens a transaction.
         """
-        self._waiting.append(_Entry(work, _nothing, done))
+        self._waiting.append(_Entry(work, _nothing, done, unseen=unseen))
         if not later:
             self._urgent = True
             self._begin()
@@ -156,9 +158,22 @@ class GroupCommit:
         try:
             self._end(found.unwrap())
         except BaseException as error:
-            self._failure = error
-            self._failed.set()
+            self._fail(error)
         self._rested.unpark_all()
+
+    def _fail(self, error: BaseException) -> None:
+        self._failure = error
+        self._failed.set()
+
+    def _lasts(self) -> None:
+        """Tell those who wait for no more than that what is being written lasts."""
+        try:
+            for entry in self._writing:
+                if entry.unseen and entry.finished and entry.error is None:
+                    entry.told = True
+                    entry.done(None)
+        except BaseException as error:
+            self._fail(error)
 
     def _end(self, again: list[_Entry]) -> None:
         """Begin the next transaction, for those who came meanwhile or could not share; tell the others of theirs."""
@@ -169,8 +184,11 @@ class GroupCommit:
         elif self._waiting:
             self._later.unpark()
         for entry in entries:
-            if entry.finished:
+            if entry.finished and not entry.told:
                 entry.done(entry.error)
+        for entry in entries:
+            if entry.told and entry.error is not None:
+                raise entry.error  # it was said to last
 
     def _write(self) -> list[_Entry]:
         """Commit what can share one transaction; return what has to wait for the next."""
@@ -182,6 +200,8 @@ class GroupCommit:
                     if not entry.finished:
                         again.append(entry)
                 self._last(batch)
+                if any(entry.unseen for entry in entries):
+                    batch.when_lasting(lambda: self._thread.say(self._lasts))
             self._durable()
         except BaseException as error:
             for entry in entries:

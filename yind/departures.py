@@ -376,7 +376,9 @@ class Departures:
             self._tell(departure, handoff.Persisted(record))
 
         given = isinstance(record, handoff.Given)
-        self._agents.submit_frozen(departure.agent, stage, done, later=later, bare=given)
+        self._agents.submit_frozen(
+            departure.agent, stage, done, later=later, unseen=given, bare=given
+        )
 
     def _take_by_force(self, departure: Departure) -> None:
         """Give the agent what it needs to go on, and note that there may be two of it."""

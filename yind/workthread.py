@@ -22,7 +22,7 @@ import trio
 
 T = TypeVar("T")
 
-_GO, _END = b"g", b"e"
+_GO, _SAYS, _END = b"g", b"s", b"e"
 
 
 class WorkThread(Generic[T]):
@@ -39,6 +39,11 @@ class WorkThread(Generic[T]):
             self._running = _Running(self._name, self._told)
             trio.lowlevel.spawn_system_task(self._listen, self._running, name=self._name)
         self._running.begin(work)
+
+    def say(self, what: Callable[[], None]) -> None:
+        """In the thread, at most once for each thing it does: have something called on the event loop, before `told`."""
+        assert self._running is not None, "it works"
+        self._running.say(what)
 
     async def _listen(self, running: _Running[T]) -> None:
         try:
@@ -59,6 +64,7 @@ class _Running(Generic[T]):
     def __init__(self, name: str, told: Callable[[outcome.Outcome[T]], None]) -> None:
         self._told = told
         self._work: Callable[[], T] | None = None
+        self._said: Callable[[], None] | None = None
         self._found: outcome.Outcome[T] | None = None
         self._called, self._call = os.pipe()
         self._answered, self._answer = os.pipe()
@@ -78,15 +84,25 @@ class _Running(Generic[T]):
             self._found = outcome.capture(self._work)
             os.write(self._answer, _GO)
 
+    def say(self, what: Callable[[], None]) -> None:
+        """In the thread: have something called on the event loop."""
+        self._said = what
+        os.write(self._answer, _SAYS)
+        os.sched_yield()  # on one processor the loop goes first: somebody waits for what it says
+
     async def listen(self) -> None:
         """On the event loop: tell what comes back, until it is closed."""
         with suppress(trio.ClosedResourceError):
             while True:
                 await trio.lowlevel.wait_readable(self._answered)
-                os.read(self._answered, 1)
-                found, self._found, self._work = self._found, None, None
-                assert found is not None, "that is what it answers"
-                self._told(found)
+                if os.read(self._answered, 1) == _SAYS:
+                    said, self._said = self._said, None
+                    assert said is not None, "that is what it calls for"
+                    said()
+                else:
+                    found, self._found, self._work = self._found, None, None
+                    assert found is not None, "that is what it answers"
+                    self._told(found)
 
     def close(self) -> None:
         if self._thread.is_alive():

@@ -6,7 +6,7 @@ Fits:   `datomstore.streams` keeps its logs here, the daemon its agents; `memory
         where it must last.
 
 A write transaction belongs to one thread, and there is one at a time. It is durable when its block has been left, and it has
-not happened when the block was left by an exception.
+not happened when the block was left by an exception; but who was told that it lasts may rely on that, whatever comes after.
 
 Blobs are large and immutable, so they are written beside transactions, which need not wait for them: `Storage.create_blob`,
 then `keep_blob` in a transaction, or `drop_blob`. A blob that is kept twice has to be deleted twice.
@@ -77,6 +77,12 @@ class StorageTransaction(Protocol):
 
     def root(self, stream: str) -> bytes | None:
         """Return the root of a stream."""
+
+    def when_lasting(self, told: Callable[[], None]) -> None:
+        """Have `told` called, in this thread, if it is certain that the transaction lasts before others can see it.
+
+        Should it then be impossible to show it, the engine refuses everything, and has done it when it is opened again.
+        """
 
     def cas_root(self, stream: str, old: bytes | None, new: bytes) -> None:
         """Set the root of a stream if it is `old`. Raises AppendConflict."""

@@ -23,7 +23,8 @@ depends on the order in which pages come to the disk, nor on the file's length: 
 
 *A commit* is: the record (one wait), then LMDB's commit, which makes it visible. What is visible is durable, then. If
 LMDB's commit fails (its map or the disk is full), the record is struck out, durably. If that fails too, nobody can say
-whether the transaction has happened, and the engine refuses all that is asked of it from then on.
+whether the transaction has happened, and the engine refuses all that is asked of it from then on. So it does where
+somebody was told between the two that the transaction lasts: then the record stays, and the next recovery does it again.
 
 *A transaction too large for the log* is committed, and a checkpoint made at once; who begins to read waits meanwhile.
 
@@ -220,12 +221,18 @@ class Durable:
             changing.transaction.abort()
 
     def _commit_logged(self, changing: Changing, log: RedoLog, record: bytes) -> None:
-        place = log.place
+        place: redolog.Place | None = log.place  # to strike out
         try:
             log.append(record)
+            if changing.lasts is not None:
+                place = None
+                changing.lasts()
             changing.transaction.commit()
         except (lmdb.Error, OSError) as error:
-            self._strike_out(log, place)
+            if place is None:
+                self._refusal = f"a transaction that lasts cannot be shown: {error}"
+            else:
+                self._strike_out(log, place)
             raise ours(error) from error
         except BaseException:  # before the commit, or after it
             self._refusal = INTERRUPTED

@@ -14,7 +14,7 @@ Fits:   `memory` and `lmdb` give it their four operations.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple, Protocol
 
@@ -110,6 +110,9 @@ class KeyedTransaction:
         if end != expected_t:
             raise AppendConflict(f"stream {stream!r} ends at {end}, not at {expected_t}")
         return keys_of(stream).log
+
+    def when_lasting(self, told: Callable[[], None]) -> None:
+        """Never call it: here what lasts can be seen, or nothing lasts."""
 
     def finish(self) -> None:
         """Write what is written once for many changes. Engines call it at the end."""

@@ -29,11 +29,22 @@ from datomstore.storage import (
 from datomstore.storage.copying import blobs_of, refuse_used
 from datomstore.storage.durable import DATA, LOCK, Durable
 from datomstore.storage.files import BLOBS, BlobFiles
-from datomstore.storage.keyed import KeyedTransaction
-from datomstore.storage.mapped import ours
+from datomstore.storage.keyed import Blobs, KeyedTransaction
+from datomstore.storage.mapped import Mapped, ours
 from datomstore.storage.watches import Told, Watches
 
 PURGED = "purged.mdb"  # a copy on its way to become data.mdb
+
+
+class _Transaction(KeyedTransaction):
+    """A transaction of an environment with a log."""
+
+    def __init__(self, mapped: Mapped, blobs: Blobs) -> None:
+        super().__init__(mapped, blobs)
+        self._mapped = mapped
+
+    def when_lasting(self, told: Callable[[], None]) -> None:
+        self._mapped.lasts = told
 
 
 class LmdbStorage:
@@ -103,7 +114,7 @@ class LmdbStorage:
         made: list[bytes] = []
         try:
             with self._durable.write() if write else self._durable.read() as mapped:
-                keyed = KeyedTransaction(mapped, self)
+                keyed = _Transaction(mapped, self)
                 made = keyed.made
                 yield keyed
                 keyed.finish()

@@ -8,7 +8,7 @@ Fits:   between the two.
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Self
 
 import lmdb
@@ -52,6 +52,7 @@ class Mapped:
 
     def __init__(self, transaction: lmdb.Transaction) -> None:
         self.transaction = transaction
+        self.lasts: Callable[[], None] | None = None  # told when it is certain to last
 
     def __enter__(self) -> Self:
         return self

@@ -263,6 +263,37 @@ def test_a_commit_that_fails_after_it_was_logged_has_not_happened(tmp_path: Path
     durable.close()
 
 
+def test_who_is_told_that_a_transaction_lasts_may_rely_on_it(tmp_path: Path) -> None:
+    durable = Durable(tmp_path / "db", MAP_SIZE)
+    apply(durable, [(b"a", b"1")])
+    with pytest.raises(StorageFull), durable.write() as changing:  # noqa: PT012
+        changing.put(b"b", b"2")
+        changing.lasts = lambda: None
+        changing.transaction = FailsToCommit(changing.transaction)  # type: ignore[assignment]
+    for ask in (content, lambda durable: apply(durable, [(b"c", b"3")])):
+        with pytest.raises(StorageError, match="a transaction that lasts cannot be shown"):
+            ask(durable)
+    durable.close()
+    assert opened_again(tmp_path / "db") == {b"a": b"1", b"b": b"2"}
+
+
+def test_when_it_is_told_the_transaction_lasts_and_cannot_be_seen(tmp_path: Path) -> None:
+    folder, left = tmp_path / "db", tmp_path / "left"
+    with on_a_disk(folder) as (disk, durable):
+        seen: list[Content] = []
+
+        def told() -> None:
+            disk.cut_now(left)
+            seen.append(content(durable))
+
+        with durable.write() as changing:
+            changing.put(b"b", b"2")
+            changing.lasts = told
+        assert seen == [{b"a": b"1"}]
+        assert content(durable) == {b"a": b"1", b"b": b"2"}
+    assert opened_again(left) == {b"a": b"1", b"b": b"2"}
+
+
 @contextmanager
 def on_a_disk(folder: Path) -> Iterator[tuple[Disk, Durable]]:
     """Yield a disk that can fail, and what is on it, with a first transaction."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import random
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +16,7 @@ import trio.testing
 from datomstore.batch import Batch
 from datomstore.errors import DatomstoreError
 from datomstore.excision import ExcisionNotAlone
-from datomstore.storage import StorageError
+from datomstore.storage import StorageError, StorageTransaction
 from datomstore.storage.lmdb import LmdbStorage
 from datomstore.storage.memory import MemoryStorage
 from datomstore.streams import Streams
@@ -212,6 +215,70 @@ async def test_where_there_is_no_disk_what_can_wait_is_written_in_the_next_turn(
         assert groups == [1]
         assert numbers(streams) == [0, 1, 2]
         nursery.cancel_scope.cancel()
+
+
+class Held(LmdbStorage):
+    """A storage that leaves no write transaction before `go_on`, and then maybe fails."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.go_on = threading.Event()
+        self.failing = False
+
+    @contextmanager
+    def transaction(self, *, write: bool) -> Iterator[StorageTransaction]:
+        with super().transaction(write=write) as transaction:
+            yield transaction
+        if write:
+            assert self.go_on.wait(10), "nobody was told that it lasts"
+            if self.failing:
+                raise StorageError("it cannot be shown")
+
+
+async def test_who_looks_for_nothing_is_told_as_soon_as_it_lasts(tmp_path: Path) -> None:
+    storage = Held(tmp_path)
+    streams = Streams(storage, now_ms=lambda: 7)
+    commits = GroupCommit(streams, lambda batch: None)
+    order: list[str] = []
+    over = trio.Event()
+
+    def unseen(error: BaseException | None) -> None:
+        assert error is None
+        order.append("lasts")
+        storage.go_on.set()
+
+    def seen(error: BaseException | None) -> None:
+        assert error is None
+        assert storage.go_on.is_set()
+        order.append("seen")
+        over.set()
+
+    async with trio.open_nursery() as nursery:
+        await nursery.start(commits.run)
+        commits.submit(lambda batch: batch.put("t", b"0", b""), seen, later=True)
+        commits.submit(lambda batch: batch.put("t", b"1", b""), unseen, unseen=True)
+        await over.wait()
+        nursery.cancel_scope.cancel()
+    assert order == ["lasts", "seen"]
+    streams.close()
+
+
+async def test_what_was_said_to_last_and_cannot_be_shown_ends_the_node(tmp_path: Path) -> None:
+    storage = Held(tmp_path)
+    storage.failing = True
+    commits = GroupCommit(Streams(storage, now_ms=lambda: 7), lambda batch: None)
+    told: list[BaseException | None] = []
+
+    def unseen(error: BaseException | None) -> None:
+        told.append(error)
+        storage.go_on.set()
+
+    with pytest.RaisesGroup(StorageError, flatten_subgroups=True):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(commits.run)
+            commits.submit(lambda batch: batch.put("t", b"1", b""), unseen, unseen=True)
+    assert told == [None]
+    storage.close()
 
 
 async def test_a_node_that_stops_waits_for_what_is_being_written(tmp_path: Path) -> None:

@@ -67,6 +67,33 @@ async def test_who_is_told_may_have_the_next_thing_done() -> None:
     assert heard == [0, 1, 2, 3, 4]
 
 
+async def test_what_work_says_is_heard_before_its_end_is_told() -> None:
+    heard: list[object] = []
+    over = trio.Event()
+    said = threading.Event()
+
+    def on(found: outcome.Outcome[object]) -> None:
+        heard.append(found.unwrap())
+        over.set()
+
+    def hear() -> None:
+        heard.append("said")
+        said.set()
+
+    def work() -> str:
+        thread.say(hear)
+        assert said.wait(10), "the loop has not heard it"
+        return "done"
+
+    thread = WorkThread("says", on)
+    for _ in range(3):
+        thread.begin(work)
+        await over.wait()
+        said.clear()
+        over = trio.Event()
+    assert heard == ["said", "done"] * 3
+
+
 async def test_a_thread_that_was_closed_is_gone_and_another_takes_its_place() -> None:
     told = Told("closed")
     await told.of(lambda: None)
