@@ -13,10 +13,15 @@ The seal is the BLAKE2b-128 of what follows it, keyed with the *turn's* key. The
 under another key, so what stands in them from before is never a record, nor is a value that somebody wrote in the hope
 that it is read as one some day: no key can be known before it is used. A record that was not written to its end is none.
 
+Records follow each other without a gap. They are written in whole blocks: with a record the bytes before it in its first
+block are written once more, as they are, and zeros after it up to the end of its last one.
+
 A header says where to begin: with the first pages of the environment's file as they were at some moment, and with the
 records that follow in the same file, and then those in the other one. It is sealed without a key, since it has the key.
 
     seal 16 | "yin redo" | version u32 | length of the pages u32 | turn u64 | number of the first transaction after it u64 | key 32 | pages
+
+The first record begins at the block after it.
 """
 
 from __future__ import annotations
@@ -32,6 +37,9 @@ SEAL = 16
 HEAD = struct.Struct(">IQ")
 RECORD_MIN = SEAL + HEAD.size
 KEY = 32
+BLOCK = (
+    4_096  # bytes; what goes past the system's cache is a number of these, as what goes through it
+)
 FIELDS = 4_096  # bytes that a header's fields have, before the pages
 _CHANGE = struct.Struct(">HI")
 _REMOVED = 0xFFFFFFFF
@@ -123,4 +131,9 @@ def read_header(data: bytes) -> Header | None:
 
 def start(pages: int) -> int:
     """Return where the records of a file begin whose header has so many bytes of pages."""
-    return FIELDS + pages
+    return -(-(FIELDS + pages) // BLOCK) * BLOCK
+
+
+def blocks(data: bytes) -> bytes:
+    """Return some bytes with zeros behind them, up to the end of their last block."""
+    return data.ljust(-(-len(data) // BLOCK) * BLOCK, b"\0")

@@ -6,7 +6,8 @@ Is not: aware of when what was logged need not be logged any more: that is `dato
 Fits:   `datomstore.storage.redo` has the form of what is in the files.
 
 Both files are written full of zeros when they are made, so that a record changes neither their size nor where they are:
-the disk has nothing but the record to write. They never have a hole and never grow.
+the disk has nothing but the record to write. They never have a hole and never grow. Records go past the system's cache,
+which would have to find their pages, and mark them, write them and unmark them one by one.
 
 `redo.0` gets its name when it has a header and `redo.1` is there; from then on, until it is removed, there is always a
 whole header in one of them: a new one is written into the file that does not have the one that counts. The header of the
@@ -46,22 +47,24 @@ class RedoLog:
 
     def __init__(self, folder: Path, size: int, pages: bytes) -> None:
         self._folder = folder
-        self._size = size  # of a file
+        self._size = size // redo.BLOCK * redo.BLOCK  # of a file
         self._start = redo.start(len(pages))
         self._header = redo.Header(0, 1, secrets.token_bytes(redo.KEY), pages)  # of this turn
         self._key = self._header.key
         self.place = Place(1, self._start)
         self._files = self._made()
         self._file = self._files[0]
+        self._begun = b""  # what there is of the block in which the next record begins
+        self._begun_before = b""  # the same for the last record
 
     def _made(self) -> tuple[int, int]:
         """Make both files; nobody knows of them before the first has its name. Raises OSError."""
         data = redo.header(self._header).ljust(self._size, b"\0")
         other = first = -1
         try:
-            other = flushing.opened_through(self._folder / NAMES[1], create=True)
+            other = flushing.opened_through(self._folder / NAMES[1], create=True, direct=True)
             flushing.write_through(other, bytes(self._size), 0)
-            first = flushing.opened_through(self._folder / _NEW, create=True)
+            first = flushing.opened_through(self._folder / _NEW, create=True, direct=True)
             flushing.write_through(first, data, 0)
             flushing.flush_folder(self._folder)
             (self._folder / _NEW).replace(self._folder / NAMES[0])
@@ -86,11 +89,16 @@ class RedoLog:
         """Make a transaction last. Raises OSError: then it must be struck out."""
         number, at = self.place
         self.place = Place(number + 1, at + len(record))
-        flushing.write_through(self._file, record, at)
+        self._begun_before = self._begun
+        data = self._begun + record
+        flushing.write_through(self._file, redo.blocks(data), at - len(self._begun))
+        self._begun = data[len(data) // redo.BLOCK * redo.BLOCK :]
 
     def strike_out(self, place: Place) -> None:
         """Make it last that what has its place there has not happened. Raises OSError: then nobody can say."""
-        flushing.write_through(self._file, bytes(redo.RECORD_MIN), place.at)
+        self._begun = self._begun_before
+        data = redo.blocks(self._begun + bytes(redo.RECORD_MIN))
+        flushing.write_through(self._file, data, place.at - len(self._begun))
         self.place = place
 
     def turn(self, pages: bytes) -> None:
@@ -99,11 +107,13 @@ class RedoLog:
         turn, number = self._header.turn + 1, self.place.number
         self._header = redo.Header(turn, number, self._key, pages)
         self._file = self._files[turn % 2]
+        self._begun = b""
         self.place = Place(number, self._start)
 
     def begin_here(self) -> None:
         """Make it last that a recovery begins with this turn: the pages of `turn`, and what they lead to, last by now."""
-        flushing.write_through(self._files[self._header.turn % 2], redo.header(self._header), 0)
+        header = redo.blocks(redo.header(self._header))
+        flushing.write_through(self._files[self._header.turn % 2], header, 0)
 
     def remove(self) -> None:
         """Remove the log: the environment is flushed, and nothing has to be done again."""

@@ -116,7 +116,7 @@ class Disk:
 
     # -- in the place of `datomstore.storage.flushing` --
 
-    def opened_through(self, path: Path, *, create: bool = False) -> int:
+    def opened_through(self, path: Path, *, create: bool = False, direct: bool = False) -> int:
         flags = os.O_RDWR | os.O_CLOEXEC
         return os.open(path, flags | (os.O_CREAT | os.O_TRUNC if create else 0), 0o600)
 

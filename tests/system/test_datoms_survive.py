@@ -174,7 +174,7 @@ class Flushed:
     def _content(self, file: os.stat_result) -> Path:
         return self._left / "contents" / str(file.st_ino)
 
-    def opened_through(self, path: Path, *, create: bool = False) -> int:
+    def opened_through(self, path: Path, *, create: bool = False, direct: bool = False) -> int:
         file = os.open(path, os.O_RDWR | os.O_DSYNC | (os.O_CREAT | os.O_TRUNC if create else 0))
         content = self._content(os.fstat(file))
         if create:
