@@ -15,6 +15,7 @@ import plain_codec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from values import collections_of
 
 from datomstore.codec import CodecError
 from datomstore.decimals import decimal_of
@@ -39,16 +40,7 @@ scalars = st.one_of(
     st.datetimes(timezones=st.just(UTC)),
     st.uuids(),
 )
-values = st.recursive(
-    scalars,
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=4).map(tuple),
-        st.lists(inner, max_size=4).map(List),
-        st.lists(inner, max_size=4).map(Set),
-        st.lists(st.tuples(inner, inner), max_size=4).map(Map),
-    ),
-    max_leaves=12,
-)
+values = collections_of(scalars)
 
 
 @given(values)

@@ -29,13 +29,20 @@ ATOMS = st.one_of(
     INSTANTS,
     st.uuids(),
 )
-VALUES = st.recursive(
-    ATOMS,
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=4).map(tuple),
-        st.lists(inner, max_size=4).map(List),
-        st.lists(inner, max_size=4).map(Set),
-        st.lists(st.tuples(inner, inner), max_size=4).map(Map),
-    ),
-    max_leaves=12,
-)
+
+
+def collections_of(atoms: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
+    """Return values of all collections that have such atoms in them."""
+    return st.recursive(
+        atoms,
+        lambda inner: st.one_of(
+            st.lists(inner, max_size=4).map(tuple),
+            st.lists(inner, max_size=4).map(List),
+            st.lists(inner, max_size=4).map(Set),
+            st.lists(st.tuples(inner, inner), max_size=4).map(Map),
+        ),
+        max_leaves=12,
+    )
+
+
+VALUES = collections_of(ATOMS)
