@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from datomstore import edn
@@ -360,10 +360,12 @@ STEPS = st.lists(
 )
 
 
-def asked(query: object, stream: Stream, inputs: Sequence[object]) -> tuple[Set, str | None]:
+def asked(
+    query: object, stream: Stream, inputs: Sequence[object], *, written: bool = False
+) -> tuple[Set, str | None]:
     """Return the rows of a query, and the code of its error if it has one."""
     try:
-        return Set(q(query, stream.db(), *inputs)), None
+        return Set(q(query, stream.db(), *inputs, written=written)), None
     except QueryError as error:
         return Set(), error.code
 
@@ -388,7 +390,8 @@ def changes_are_those_between(
             continue
         now, failed = asked(query, stream, inputs)
         if changes and changes[-1].error is not None:
-            assert failed is not None
+            # An order that was chosen for other facts may keep the function from the row that it fails on, or not.
+            assert failed or asked(query, stream, inputs, written=True)[1] == "query/function"
             return None
         if failed is not None:
             # It has not ended: in its own order the rows are gone before a function fails on them.
@@ -484,6 +487,17 @@ ADDED = st.lists(
 )
 
 
+# The order that is kept tells "x" from 1 before `[?a :b ?a]` is looked for; one that is chosen now does not.
+FAILING: Any = read("""[[(p ?a ?b) [?a :a ?b]]
+                        [(p ?a ?b) [(< ?a ?c)] [?d :b ?a] [?b :a _] [?c :a _] [?a :b ?a]]
+                        [(p ?a ?b) (p ?a ?a) [?b :a _]]]""")
+
+
+@example(
+    rules=list(FAILING),
+    steps=[read("[[:db/add 1 :a 1]]"), read('[[:db/add 1 :b "x"]]')],
+    call="(p ?a ?b)",
+)
 @given(rules=programs(), steps=ADDED, call=st.sampled_from(["(p ?a ?b)", "(p 2 ?b) (q ?b ?a)"]))
 @examples(150)
 def test_rules_tell_what_new_facts_add(
