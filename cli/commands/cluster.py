@@ -7,6 +7,7 @@ Fits:   on `cli.cluster` and `cli.membership`.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -18,6 +19,7 @@ from cli.connect import cluster_of, connected
 from cli.durations import overlap_option
 from cli.durations import parse_duration as seconds
 from cli.output import Column, note, output_option, show_document, show_rows
+from cli.token_text import moment
 from datomstore.value import Map
 
 YEAR_S = 365 * 24 * 3600
@@ -70,8 +72,15 @@ def cluster_dismiss(ctx: click.Context, node: str, void: bool, output: str, as_j
 def _show(fact: Appointment, node: str, output: str) -> None:
     powers = [str(power.name).lower() for power in Power if power in fact.powers]
     document = {"node": node, "powers": powers, "from": fact.from_s, "until": fact.until_s}
-    text = f"{node} may {' and '.join(powers) or 'do nothing'} until {fact.until_s}"
+    text = f"{node} admits nobody from now on"
+    if powers and fact.until_s > now_s():
+        text = f"{node} may {' and '.join(powers)} until {_moment(fact.until_s)}"
     show_document("cluster.appointment", document, text, output=output)
+
+
+def _moment(second: object) -> str:
+    now = datetime.fromtimestamp(now_s(), UTC)
+    return moment(datetime.fromtimestamp(int(str(second)), UTC).isoformat(), now)
 
 
 @cluster.command("ticket")
@@ -110,7 +119,7 @@ def cluster_tickets(ctx: click.Context, node: str, output: str, as_json: bool) -
     columns = [
         Column("id", "TICKET"),
         Column("name", "FOR"),
-        Column("until", "UNTIL", right=True),
+        Column("until", "UNTIL", form=_moment),
         Column("used", "USED"),
     ]
     show_rows("cluster.tickets", rows, columns, output="json" if as_json else output)

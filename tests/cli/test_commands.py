@@ -199,6 +199,16 @@ def test_a_revoked_token_pauses_its_agents(yin: Yin) -> None:
     assert "revoked" in line
 
 
+def test_until_when_somebody_admits_is_said_in_words(yin: Yin) -> None:
+    assert re.fullmatch(
+        r"gamma may admit until .* \(in 1h 5[89]m\)\n",
+        yin("cluster", "appoint", "gamma", "--ttl", "119m").out,
+    )
+    assert yin("cluster", "ticket", "gamma", "--ttl", "9m").code == 0
+    assert re.search(r"\(in [89]m", yin("cluster", "tickets", "gamma").out)
+    assert yin("cluster", "dismiss", "gamma").out == "gamma admits nobody from now on\n"
+
+
 def test_decisions_are_shown(yin: Yin) -> None:
     answer = yin("spawn", "n.clj", "--on", "alpha", "--wait")
     agent = re.findall(r"agent (\w+) on alpha", answer.err)[0]
