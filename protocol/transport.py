@@ -425,6 +425,7 @@ class Channel:
     async def _say_goodbye(self, reason: str) -> None:
         if self._connection.state is State.READY:
             self._send_or_end(Goodbye(reason[:REASON_CHARACTERS_MAX]))
+            self._write_now()  # the writer has gone already where the channel is cancelled from outside
             await self._flush()
 
     def _end(self, reason: str) -> None:

@@ -590,6 +590,17 @@ async def test_a_stranger_that_is_slow_is_given_up(
         await stranger.aclose()
 
 
+async def test_a_channel_that_is_cancelled_says_goodbye_and_does_not_wait() -> None:
+    async with serving(Handler()) as address:
+        began = trio.current_time()
+        with trio.CancelScope() as scope:
+            async with connected(address) as channel:
+                assert await channel.request("echo") == Map()
+                scope.cancel()
+                await channel.wait_closed()
+        assert trio.current_time() - began < 0.9, "nobody was left to write the goodbye"
+
+
 async def test_a_megabyte_goes_both_ways() -> None:
     body = Map({"data": os.urandom(1 << 20)})
     async with serving(Handler()) as address, connected(address) as channel:
