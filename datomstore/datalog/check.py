@@ -288,12 +288,29 @@ class Program:
             }
             wanted = (wanted & parameters) - reached
             # What a stuck clause binds once it goes on need not come from the caller.
-            more = wanted.difference(*map(produces, stuck)) or wanted
+            more = wanted.difference(*map(produces, stuck))
+            more = more or self._enough(rule, bound, wanted, required)
             if not more:
                 more = parameters - reached if not stuck else set()
             if not more:
                 raise unbound(stuck[0], reached, required, rule.body)
             bound |= more
+
+    def _enough(
+        self,
+        rule: Rule,
+        bound: set[Symbol],
+        wanted: set[Symbol],
+        required: dict[str, frozenset[int]],
+    ) -> set[Symbol]:
+        """Return one of the variables that clauses wait for in turn, if it sets all of them going; otherwise all.
+
+        What the query is given comes first: it is what an `or` gets.
+        """
+        for name in sorted(wanted, key=lambda n: (n not in self.bound, rule.parameters.index(n))):
+            if not bind(rule.body, bound | {name}, required, set(rule.parameters))[1]:
+                return {name}
+        return wanted
 
     def _check_query(self) -> None:
         reached, stuck = bind(self.where, set(self.bound), self.required, set(self.found))

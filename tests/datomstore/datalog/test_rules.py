@@ -421,3 +421,22 @@ def test_a_negation_in_a_rule_has_variables_of_its_own() -> None:
     rules = "[[(apart [?d ?b]) (not-join [] [?b :a ?b] [?b :a 1])]]"
     query = "[:find ?d ?b :in $ % [?d ...] [?b ...] :where (apart ?d ?b)]"
     assert q(query, database, rules, [1, 2], [5, 6]) == Set(product([1, 2], [5, 6]))
+
+
+IN_TURN = "[(inc ?b) ?a] [(+ ?a ?a) ?b]"  # each waits for what the other one gives
+
+
+@pytest.mark.parametrize(("name", "value"), [("?a", -1), ("?b", -2)])
+@pytest.mark.parametrize("clauses", [IN_TURN, "[(+ ?a ?a) ?b] [(inc ?b) ?a]"])
+def test_clauses_that_wait_for_each_other_go_on_from_what_is_given(
+    clauses: str, name: str, value: int
+) -> None:
+    for where in (clauses, f"(or (and {clauses}))"):
+        query = f"[:find ?a ?b :in {name} :where {where}]"
+        assert q(query, value) == Set([(-1, -2)])
+        assert not q(query, 7)
+
+
+def test_a_rule_asks_for_one_variable_where_one_is_enough() -> None:
+    rules = f"[[(half ?a ?b) {IN_TURN}]]"
+    assert q("[:find ?y :in % ?x :where (half ?x ?y)]", rules, -1) == Set([(-2,)])
