@@ -8,8 +8,9 @@ Fits:   the daemon asks on every request and effect, at the moment of use, throu
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
+
+import msgspec
 
 from capabilities.budget import Meter
 from capabilities.caveats import Caveats, Resource, Rights, Verb
@@ -30,8 +31,7 @@ ABOUT_FACTS = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(msgspec.Struct, frozen=True, kw_only=True):
     """What somebody wants to do."""
 
     verb: Verb  # exactly one
@@ -43,11 +43,11 @@ class Request:
     # Without their colons: what is named of facts of which the others are filtered by `attributes_of`; None of all facts.
     attributes: frozenset[str] | None = None
     formerly: PublicKey | None = None  # the key that `at` follows: a token may name it still
-    cost: Mapping[Resource, int] = field(default_factory=dict)
+    cost: Mapping[Resource, int] = msgspec.field(default_factory=dict)
     revocation_age_s: int | None = None  # how old our list of revocations may be; None is unknown
 
     def __post_init__(self) -> None:
-        if int(self.verb).bit_count() != 1:
+        if self.verb._value_.bit_count() != 1:
             raise ValueError(f"{self.verb!r} is not one verb")
         if self.attributes and any(attribute.startswith(":") for attribute in self.attributes):
             raise ValueError(f"an attribute of {self.attributes!r} is written with its colon")

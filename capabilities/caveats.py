@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from enum import IntEnum, IntFlag
+from functools import partial
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -89,24 +90,23 @@ class Caveats(NamedTuple):
 
 def encode_caveats(caveats: Caveats) -> dict[int, object]:
     """Return the map of a block. Raises TokenInvalid when a caveat could not be read back."""
-    encoded = {
-        number: value if write is None else write(value)
-        for number, (write, value) in enumerate(zip(_WRITE, caveats, strict=True), start=1)
-        if value is not None
-    }
-    decode_caveats(encoded)
+    encoded: dict[int, object] = {}
+    parts = zip(caveats, _WRITERS, _READERS, strict=True)
+    for number, (value, write, read) in enumerate(parts, start=1):
+        if value is not None:
+            encoded[number] = written = value if write is None else write(value)
+            read(written)
     return encoded
 
 
 def decode_caveats(value: object) -> Caveats:
     """Return the caveats of a block's map; unknown numbers are refused, they might narrow. Raises TokenInvalid."""
-    found: dict[str, Any] = {}
+    found: list[Any] = [None] * len(_READERS)
     for number, item in ascending(value, "the caveats").items():
-        if number not in _DECODE:
+        if not 0 < number <= len(_READERS):
             raise TokenInvalid(f"caveat {number} is unknown to this version", why="caveat")
-        name, read = _DECODE[number]
-        found[name] = read(item)
-    return Caveats(**found)
+        found[number - 1] = _READERS[number - 1](item)
+    return Caveats._make(found)
 
 
 def _keys_out(keys: Iterable[PublicKey]) -> tuple[bytes, ...]:
@@ -136,11 +136,11 @@ _ENCODE: dict[str, Callable[[Any], object]] = {
 
 
 def _uint(name: str) -> Callable[[object], int]:
-    return lambda value: unsigned(value, name)
+    return partial(unsigned, what=name)
 
 
 def _count(name: str) -> Callable[[object], int]:
-    return lambda value: unsigned(value, name, most=COUNT_MAX)
+    return partial(unsigned, what=name, most=COUNT_MAX)
 
 
 def _key(value: object) -> PublicKey:
@@ -148,7 +148,7 @@ def _key(value: object) -> PublicKey:
 
 
 def _hash(name: str) -> Callable[[object], bytes]:
-    return lambda value: octets(value, HASH_SIZE, name)
+    return partial(octets, size=HASH_SIZE, what=name)
 
 
 def _rights(value: object) -> tuple[Rights, ...]:
@@ -233,5 +233,5 @@ _READ: dict[str, Callable[[object], object]] = {
     "account": _key,
 }
 # The position of a field in Caveats is its number in the format.
-_DECODE = {n: (name, _READ[name]) for n, name in enumerate(Caveats._fields, start=1)}
-_WRITE = [_ENCODE.get(name) for name in Caveats._fields]
+_READERS = [_READ[name] for name in Caveats._fields]
+_WRITERS = [_ENCODE.get(name) for name in Caveats._fields]

@@ -63,6 +63,8 @@ D_AGENT = b"yin/1/agt\0"
 D_CHILD = b"yin/1/chd\0"
 
 BEARER, POSSESSION, CHANNEL, SEALED = range(4)
+_LONG_LIST = 0xDC  # begins the encoding of a list of 16 items or more
+HEAD_BYTES = 4 + KEY_SIZE  # of a token's encoding, before its list of blocks
 
 
 class Bearer(NamedTuple):
@@ -153,7 +155,10 @@ class Token:
             raise KeyInvalid("the token is bound to another key, so this one cannot extend it")
         block, signed = _sign(signer, self.blocks[-1], holder, caveats, nonce)
         made = Token(self.root, (*self.signed, signed), (*self.blocks, block), Channel())
-        made.to_bytes()
+        data = self.to_bytes()
+        size = list_header(len(made.signed))
+        blocks = data[self.blocks_in(data)] + encode(signed)
+        made.keep(data[:HEAD_BYTES] + size + blocks + encode(_proof_out(made)))
         return made
 
     def with_secret(self, secret: PrivateKey | None) -> Token:
@@ -179,9 +184,18 @@ class Token:
 
     def to_bytes(self) -> bytes:
         """Return the encoding, found once. Raises TokenInvalid when it is over a limit."""
-        if self._bytes is not None:
-            return self._bytes
-        data = encode((VERSION, self.root.bytes, self.signed, _proof_out(self)))
+        if self._bytes is None:
+            self.keep(encode((VERSION, self.root.bytes, self.signed, _proof_out(self))))
+            assert self._bytes is not None, "that is kept"
+        return self._bytes
+
+    def blocks_in(self, data: bytes) -> slice:
+        """Return where in the encoding the blocks are."""
+        begin = HEAD_BYTES + len(list_header(len(self.signed)))
+        return slice(begin, len(data) - len(encode(_proof_out(self))))
+
+    def keep(self, data: bytes) -> None:
+        """Note the encoding, which has been found elsewhere. Raises TokenInvalid when it is over a limit."""
         if len(data) > TOKEN_BYTES_MAX or len(self.signed) > BLOCKS_MAX:
             raise TokenInvalid(
                 f"the token has {len(self.signed)} blocks and {len(data)} bytes; "
@@ -189,7 +203,6 @@ class Token:
                 why="too-long",
             )
         object.__setattr__(self, "_bytes", data)  # the only thing that is ever set later
-        return data
 
     @staticmethod
     def from_bytes(data: bytes) -> Token:
@@ -226,10 +239,10 @@ class Token:
 
 
 class Envelope(NamedTuple):
-    """A decoded token whose blocks have not been looked at."""
+    """A decoded token whose blocks have not been looked at, or the rest of one."""
 
     root: PublicKey
-    blocks: tuple[object, ...]  # at least one
+    blocks: tuple[object, ...]
     proof: Proof
 
 
@@ -295,6 +308,32 @@ def open_envelope(data: bytes) -> Envelope:
         raise TokenInvalid("the token has no block", why="shape")
     key = checked_key(octets(root, KEY_SIZE, "the root key"))
     return Envelope(key, items, _proof_in(proof))
+
+
+def open_rest(data: bytes, before: Token, end: int) -> Envelope | None:
+    """Return what comes after the blocks of another token, which would end there; None where it does not begin with these.
+
+    Raises TokenInvalid.
+    """
+    short = data[HEAD_BYTES] != _LONG_LIST
+    begin = HEAD_BYTES + (1 if short else 3)
+    size = data[HEAD_BYTES] & 0x0F if short else int.from_bytes(data[HEAD_BYTES + 1 : begin], "big")
+    known = before.to_bytes()
+    if (
+        not len(before.signed) <= size <= BLOCKS_MAX
+        or data[HEAD_BYTES:begin] != list_header(size)
+        or data[:HEAD_BYTES] != known[:HEAD_BYTES]
+        or data[begin:end] != known[before.blocks_in(known)]
+    ):
+        return None
+    rest = list_header(size - len(before.signed) + 1) + data[end:]
+    *blocks, proof = array(decode(rest), "the rest of the token", most=BLOCKS_MAX)
+    return Envelope(before.root, tuple(blocks), _proof_in(proof))
+
+
+def list_header(size: int) -> bytes:
+    """Return how the encoding of a list of so many items begins."""
+    return bytes((0x90 | size,)) if size < 16 else b"%c%b" % (_LONG_LIST, size.to_bytes(2, "big"))
 
 
 def open_block(identity: bytes, body: bytes, before: Block | None) -> Block:

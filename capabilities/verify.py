@@ -20,13 +20,19 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from capabilities.errors import TokenInvalid, TokenRefused
-from capabilities.keys import PublicKey
-from capabilities.limits import VERIFIED_CACHE_MAX, VERIFIED_TOKENS_MAX
+from capabilities.keys import SIGNATURE_SIZE, PublicKey
+from capabilities.limits import (
+    BLOCKS_MAX,
+    TOKEN_BYTES_MAX,
+    VERIFIED_CACHE_MAX,
+    VERIFIED_TOKENS_MAX,
+)
 from capabilities.lineage import NO_LINEAGE, Lineage
 from capabilities.terms import Terms
 from capabilities.tokens import (
     D_SEAL,
     D_SIGNATURE,
+    HEAD_BYTES,
     Bearer,
     Block,
     Channel,
@@ -38,9 +44,12 @@ from capabilities.tokens import (
     next_id,
     open_block,
     open_envelope,
+    open_rest,
     possession_message,
     signed_block,
 )
+
+_SIGNATURE_HEAD = b"\xc4\x40"  # of its encoding
 
 
 class VerifiedChain(NamedTuple):
@@ -110,22 +119,30 @@ class BlockCache:
             self._tokens.move_to_end(data)
         return found
 
-    def beginning(self, envelope: Envelope) -> tuple[tuple[SignedBlock, ...], tuple[Block, ...]]:
-        """Return the blocks of the longest checked token that this one begins with; none if there is none.
+    def beginning(self, data: bytes) -> tuple[Token, Envelope] | None:
+        """Return the longest checked token that this one begins with, and the rest of it; None if none is known.
 
-        They are the same bytes, so what they are need not be found again. Raises TokenInvalid for a block of another shape.
+        They are the same bytes, so what they are need not be found again. Raises TokenInvalid for a rest that is none.
         """
-        for size in range(len(envelope.blocks) - 1, 0, -1):
-            data = self._by_tip.get(signed_block(envelope.blocks[size - 1]).signature)
-            known = None if data is None else self._tokens[data]
-            if known and (known.root, known.signed) == (envelope.root, envelope.blocks[:size]):
-                return known.signed, known.blocks
-        return (), ()
+        at = len(data) if len(data) <= TOKEN_BYTES_MAX else 0
+        for _ in range(2 * BLOCKS_MAX):  # what looks like the head of a signature may be none
+            at = data.rfind(_SIGNATURE_HEAD, HEAD_BYTES, at)
+            if at < 0:
+                break
+            end = at + len(_SIGNATURE_HEAD) + SIGNATURE_SIZE
+            known = self._by_tip.get(data[end - SIGNATURE_SIZE : end])
+            if known is not None:
+                token = self._tokens[known]
+                rest = open_rest(data, token, end)
+                if rest is not None:
+                    return token, rest
+        return None
 
     def add_token(self, data: bytes, token: Token) -> None:
         """Keep a checked token, unless its bytes have a secret in them."""
         if isinstance(token.proof, Bearer):
             return
+        token.keep(data)
         self._tokens[data] = token
         self._by_tip[token.signed[-1].signature] = data
         if len(self._tokens) > self._tokens_max:
@@ -201,9 +218,10 @@ def _opened(
     if known is not None:
         _check_trusted(known.root, roots)
         return known
-    envelope = open_envelope(data)
-    signed, blocks = ((), ()) if cache is None else cache.beginning(envelope)
-    signed = *signed, *map(signed_block, envelope.blocks[len(signed) :])
+    begun = None if cache is None else cache.beginning(data)
+    before, envelope = begun or (None, open_envelope(data))
+    signed, blocks = ((), ()) if before is None else (before.signed, before.blocks)
+    signed = *signed, *map(signed_block, envelope.blocks)
     _check_trusted(envelope.root, roots)
     blocks = _checked(envelope.root, signed, blocks, cache, lineage)
     if (found := _structure(blocks, (), lineage)) is not None:

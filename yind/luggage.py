@@ -7,6 +7,7 @@ Fits:   between `yind.agent`'s records and `protocol`'s messages.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Annotated, NamedTuple
 
 import msgspec
@@ -25,6 +26,7 @@ from yind.errors import HopRefused
 from yind.limits import BIRTHS_MAX, LOG_LINES_KEPT
 
 COUNT_MAX = 1 << 62
+FIRST_IDS_KEPT = 1_024  # ids of agents that came by last; 200 bytes each
 Hash = Annotated[bytes, Meta(min_length=32, max_length=32)]
 Count = Annotated[int, Meta(ge=0, le=COUNT_MAX)]
 Log = Annotated[list[str], Meta(max_length=LOG_LINES_KEPT)]
@@ -125,6 +127,8 @@ def opened(offer: Offer) -> tuple[Luggage, bytes]:
 def descent(luggage: Luggage, agent: bytes) -> tuple[bytes, ...]:
     """Return the ids of the agents that an offered one descends from. Raises HopRefused when it does not."""
     births = luggage.births
+    if not births:
+        return ()
     if len(births) > BIRTHS_MAX:
         raise HopRefused(f"the agent has {len(births)} ancestors; at most {BIRTHS_MAX}")
     children = [*(birth.parent for birth in births[1:]), agent]
@@ -135,7 +139,7 @@ def descent(luggage: Luggage, agent: bytes) -> tuple[bytes, ...]:
         ]
     except KeyInvalid as error:
         raise HopRefused(f"an ancestor's home is no key: {error}") from error
-    if births and made != children:
+    if made != children:
         raise HopRefused("the agent does not descend from whom it says")
     return ancestors_of(births)
 
@@ -150,12 +154,17 @@ def check_origin(offer: Offer, luggage: Luggage) -> None:
         last = luggage.births[-1]
         fits = born == (last.program, last.nonce, last.home)
     else:
-        owner, home = public_key(luggage.owner), public_key(luggage.home_key)
-        fits = agent_id(owner, luggage.program, luggage.nonce, home) == offer.agent
+        fits = _first_id(luggage.owner, *born) == offer.agent
     if not fits:
         raise HopRefused("the agent's id is not that of its owner, program and home")
     if luggage.program not in offer.programs:
         raise HopRefused("the image has none of the agent's program")
+
+
+@lru_cache(FIRST_IDS_KEPT)
+def _first_id(owner: bytes, program: bytes, nonce: bytes, home: bytes) -> bytes:
+    """Return the id of an agent that nobody else started. Raises KeyInvalid."""
+    return agent_id(public_key(owner), program, nonce, public_key(home))
 
 
 def record_of(

@@ -13,7 +13,7 @@ from capabilities.caveats import Caveats, Resource, Rights, Verb, decode_caveats
 from capabilities.errors import CapabilityError, KeyInvalid, TokenInvalid
 from capabilities.keys import PrivateKey, PublicKey
 from capabilities.limits import BLOCKS_MAX, TOKEN_BYTES_MAX
-from capabilities.tokens import Block, Token, agent_id, mint, open_envelope
+from capabilities.tokens import Block, Token, agent_id, mint
 from capabilities.verify import BlockCache, verify
 
 ROOT, FIRST, SECOND, THIRD = (PrivateKey(bytes([n]) * 32) for n in range(1, 5))
@@ -350,7 +350,8 @@ def test_a_known_block_with_another_signature_is_refused() -> None:
 
 def beginning(cache: BlockCache, token: Token) -> tuple[Block, ...]:
     """Return the blocks of a token that a cache knows."""
-    return cache.beginning(open_envelope(token.to_bytes()))[1]
+    found = cache.beginning(token.to_bytes())
+    return () if found is None else found[0].blocks
 
 
 def test_a_known_beginning_is_known_by_every_byte() -> None:
@@ -365,6 +366,70 @@ def test_a_known_beginning_is_known_by_every_byte() -> None:
     assert verify(longer.to_bytes(), roots=ROOTS, presenter=FIRST.public, cache=cache) == verify(
         longer.to_bytes(), roots=ROOTS, presenter=FIRST.public
     )
+
+
+def known_and_longer() -> tuple[BlockCache, bytes]:
+    """Return a cache that knows the chain, and a token that goes on from there."""
+    cache = BlockCache()
+    verify(chain().to_bytes(), roots=ROOTS, presenter=THIRD.public, cache=cache)
+    return cache, chain().append(THIRD, FIRST.public, Caveats(), nonce=NONCE).to_bytes()
+
+
+def refused(data: bytes, cache: BlockCache | None = None) -> str:
+    with pytest.raises(TokenInvalid) as refusal:
+        verify(data, roots=ROOTS, presenter=FIRST.public, cache=cache)
+    return refusal.value.code
+
+
+COUNT = 4 + 32  # where the encoding says how many blocks there are
+LONGER: dict[str, Callable[[bytes], bytes]] = {
+    "a long count": lambda data: data[:COUNT] + b"\xdc\x00\x04" + data[COUNT + 1 :],
+    "a longer count": lambda data: data[:COUNT] + b"\xdd\x00\x00\x00\x04" + data[COUNT + 1 :],
+    "one block more": lambda data: data[:COUNT] + b"\x95" + data[COUNT + 1 :],
+    "one block less": lambda data: data[:COUNT] + b"\x93" + data[COUNT + 1 :],
+    "two blocks less": lambda data: data[:COUNT] + b"\x92" + data[COUNT + 1 :],
+    "no list": lambda data: data[:COUNT] + b"\x84" + data[COUNT + 1 :],
+    "bytes after the end": lambda data: data + b"\x00",
+    "cut off": lambda data: data[:-1],
+    "the beginning alone": lambda data: data[: data.rindex(b"\xc4\x40")],
+}
+
+
+@pytest.mark.parametrize("variant", [*ENVELOPES, *LONGER])
+def test_what_is_around_a_known_beginning_is_not_taken_for_granted(variant: str) -> None:
+    cache, longer = known_and_longer()
+    data = (ENVELOPES | LONGER)[variant](longer)
+    assert refused(data, cache) == refused(data)
+
+
+def test_no_bit_of_a_token_with_a_known_beginning_can_be_changed() -> None:
+    cache, longer = known_and_longer()
+    for bit in range(8 * len(longer)):
+        changed = bytearray(longer)
+        changed[bit // 8] ^= 1 << bit % 8
+        refused(bytes(changed), cache)
+    verify(longer, roots=ROOTS, presenter=FIRST.public, cache=cache)
+
+
+def test_a_known_beginning_makes_no_room_for_more_blocks() -> None:
+    token, cache = mint(ROOT, FIRST.public, CAVEATS, nonce=NONCE), BlockCache()
+    while len(token.blocks) < BLOCKS_MAX:
+        token = token.append(FIRST, FIRST.public, Caveats(), nonce=NONCE)
+    verify(token.to_bytes(), roots=ROOTS, presenter=FIRST.public, cache=cache)
+    data = rebuilt([*parts(token), parts(token)[-1]])
+    assert refused(data, cache) == refused(data)
+
+
+def test_a_longer_token_is_encoded_like_any_other() -> None:
+    token = chain()
+    for size in range(4, 20):
+        token = token.append(THIRD, THIRD.public, Caveats(epoch=size), nonce=NONCE)
+        assert token.to_bytes() == rebuilt(parts(token))
+    proven = token.prove(THIRD, FIRST.public, b"challenge")
+    bearer = token.with_secret(THIRD)
+    for one in (proven, bearer):
+        longer = one.append(THIRD, FIRST.public, Caveats(), nonce=NONCE)
+        assert longer.to_bytes() == rebuilt(parts(longer))
 
 
 def test_of_a_token_that_went_on_further_the_longest_beginning_is_known() -> None:
