@@ -21,6 +21,7 @@ HASHES_MAX = 1_024  # programs one image may name
 TOKENS_MAX = 64  # tokens one offer may carry
 IMAGE_BYTES_MAX = 15 << 20  # leaves room in the frame for tokens
 RECEIVE_BYTES = 65_536  # of one read from a connection
+LOOKS = 16  # for bytes that are expected, in one turn of the event loop: some 5 microseconds
 SEND_BUFFER_BYTES = 1 << 18  # of frames that wait to be written; beyond it who sends waits
 WRITE_BYTES = 1 << 18  # of one write, which has to make progress within DEAD_S
 HANDSHAKE_S = 3.0  # TLS and both Hellos

@@ -7,6 +7,9 @@ Fits:   `transport` greets over it and then gives it to a channel, whose writer 
 A quarter of the cost of `trio.SSLStream` for a frame of 5 KB: no lock between the two tasks, no retrying of one's
 operation for the other, and records that are read together are one wake-up.
 
+Who sleeps until there are bytes is woken by the event loop, in its next turn. Who expects them looks for them in its own
+turns, and has them some twenty microseconds sooner.
+
 A write that was cancelled or failed leaves the peer with half a record: the stream is broken, and says so to who writes
 next. Closing it sends nothing: what ends a conversation is a Goodbye, and a peer that hears none knows that something is
 missing.
@@ -15,13 +18,19 @@ missing.
 from __future__ import annotations
 
 import os
+import select
 import ssl
+from collections.abc import Callable
 from contextlib import suppress
 
 import trio
 
-from protocol.limits import RECEIVE_BYTES
+from protocol.limits import LOOKS, RECEIVE_BYTES
 from protocol.secure import SecureBytes
+
+
+def _never() -> bool:
+    return False
 
 
 class SecureStream(trio.abc.Stream):
@@ -42,6 +51,11 @@ class SecureStream(trio.abc.Stream):
         self._heard = trio.lowlevel.ParkingLot()  # a writer that needs bytes of the peer
         self._broken = False
         self._waits = True  # before the next bytes are read
+        self._expects: Callable[[], bool] = _never
+        self._sleep = trio.CancelScope()  # in which the reader waits for bytes
+        self._arrived = select.poll()
+        if self._descriptor is not None:
+            self._arrived.register(self._descriptor, select.POLLIN)
 
     @property
     def certificate(self) -> bytes | None:
@@ -147,7 +161,7 @@ class SecureStream(trio.abc.Stream):
             return await self._below.receive_some(RECEIVE_BYTES)
         while True:
             if self._waits:
-                await trio.lowlevel.wait_readable(self._descriptor)
+                await self._readable(self._descriptor)
             self._waits = not self._waits
             try:
                 return os.read(self._descriptor, RECEIVE_BYTES)
@@ -155,6 +169,32 @@ class SecureStream(trio.abc.Stream):
                 continue
             except OSError as error:
                 raise trio.BrokenResourceError(f"the connection broke: {error}") from error
+
+    def expect(self, expects: Callable[[], bool]) -> None:
+        """Look for bytes again and again from now on, as long as `expects()`, rather than sleep until there are some.
+
+        Other tasks have their turns, but the event loop does not sleep. Only a socket is looked at.
+        """
+        self._expects = expects
+        self._sleep.cancel()
+
+    async def _readable(self, descriptor: int) -> None:
+        """Return when there are bytes, or the stream has ended."""
+        while not await self._seen():
+            with trio.CancelScope() as self._sleep:
+                await trio.lowlevel.wait_readable(descriptor)
+                return
+
+    async def _seen(self) -> bool:
+        """Look for bytes as long as they are expected; return whether there are some."""
+        while self._expects():
+            await trio.lowlevel.checkpoint()
+            if self._descriptor is None:
+                raise trio.ClosedResourceError("the stream was closed meanwhile")
+            for _ in range(LOOKS):
+                if self._arrived.poll(0):
+                    return True
+        return False
 
     async def aclose(self) -> None:
         """Close the stream below."""

@@ -229,6 +229,11 @@ class Channel:
                 self._end(f"the connection broke: {error.__cause__}")
         self._wake_writer()
 
+    def expect(self, expects: Callable[[], bool]) -> None:
+        """Do not sleep until the peer says something, as long as `expects()`; see `SecureStream.expect`."""
+        if isinstance(self._stream, SecureStream):
+            self._stream.expect(expects)
+
     @property
     def has_room(self) -> bool:
         """Return whether `send` would not wait."""

@@ -164,6 +164,10 @@ class Agents:
         """Make something durable that concerns no agent's state; see `GroupCommit.submit`."""
         self._commits.submit(stage, done, unseen=unseen)
 
+    def is_writing(self) -> bool:
+        """Return whether a thread writes what was submitted."""
+        return self._commits.is_writing
+
     async def written(self) -> None:
         """Return when no thread writes what was submitted."""
         await self._commits.written()

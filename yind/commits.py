@@ -101,6 +101,11 @@ class GroupCommit:
                 await self.written()
                 self._thread.close()
 
+    @property
+    def is_writing(self) -> bool:
+        """Return whether something is being written."""
+        return bool(self._writing)
+
     async def written(self) -> None:
         """Return when nothing is being written, at once if that is so."""
         while self._writing:

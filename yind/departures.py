@@ -430,7 +430,7 @@ class Departures:
             except ProtocolError:
                 return  # it ends just now; the target is asked again
             if alone and isinstance(message, Go):
-                self._awake.stay()
+                self._awake.stay(channel)
         else:
             departure.unsent.append(message)
             if len(departure.unsent) == 1:

@@ -62,7 +62,7 @@ class Migration:
         self._peers = peers
         self._clock = clock
         self.journeys = Journeys(clock.ticks_ns)
-        self._awake = Awake(clock.ticks_ns, agents.written)
+        self._awake = Awake(clock.ticks_ns, agents.is_writing, agents.written)
         self._departures = Departures(
             node=node,
             agents=agents,

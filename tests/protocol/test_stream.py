@@ -234,6 +234,96 @@ async def test_a_write_cancelled_in_the_middle_breaks_the_stream() -> None:
         await left.send_all(b"y")
 
 
+class Expecting:
+    """Expects bytes for so many turns."""
+
+    def __init__(self, turns: float) -> None:
+        self.turns, self.asked = turns, 0
+
+    def __call__(self) -> bool:
+        self.asked += 1
+        return self.asked <= self.turns
+
+
+async def connected() -> tuple[SecureStream, SecureStream]:
+    """Return both ends of a connection over a socket after their handshake."""
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    one = await trio.open_tcp_stream("127.0.0.1", listener.socket.getsockname()[1])
+    other = await listener.accept()
+    await listener.aclose()
+    asking, answering = contexts()
+    left, right = SecureStream(one, asking), SecureStream(other, answering, server_side=True)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(left.shake_hands)
+        nursery.start_soon(right.shake_hands)
+    return left, right
+
+
+async def read_into(stream: SecureStream, got: list[bytes | Exception]) -> None:
+    try:
+        got.append(await stream.receive_some())
+    except Exception as error:
+        got.append(error)
+
+
+@pytest.mark.parametrize("turns", [0, 1, 5, float("inf")])
+@pytest.mark.parametrize("asleep", [False, True])
+async def test_who_expects_bytes_has_them_whether_it_looks_or_sleeps(
+    turns: float, asleep: bool, nursery: trio.Nursery
+) -> None:
+    left, right = await connected()
+    expecting, got = Expecting(turns), list[bytes | Exception]()
+    if not asleep:
+        right.expect(expecting)
+    nursery.start_soon(read_into, right, got)
+    if asleep:
+        await trio.testing.wait_all_tasks_blocked()
+        right.expect(expecting)
+    with trio.fail_after(10):
+        while expecting.asked < min(turns + 1, 20):  # it looks, or looks no more
+            await trio.lowlevel.checkpoint()
+        assert got == []
+        await left.send_all(b"here I am")
+        while not got:
+            await trio.lowlevel.checkpoint()
+    assert got == [b"here I am"]
+    await trio.aclose_forcefully(left)
+    await trio.aclose_forcefully(right)
+
+
+async def test_who_looks_for_bytes_lets_others_have_their_turns_and_can_be_cancelled() -> None:
+    left, right = await connected()
+    right.expect(Expecting(float("inf")))
+    turns = 0
+    with trio.move_on_after(0.05) as scope:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(right.receive_some)
+            while True:
+                await trio.lowlevel.checkpoint()
+                turns += 1
+    assert scope.cancelled_caught
+    assert turns > 10
+    await trio.aclose_forcefully(left)
+    await trio.aclose_forcefully(right)
+
+
+async def test_a_stream_that_is_closed_while_it_looks_is_closed_for_who_reads(
+    nursery: trio.Nursery,
+) -> None:
+    left, right = await connected()
+    expecting, got = Expecting(float("inf")), list[bytes | Exception]()
+    right.expect(expecting)
+    nursery.start_soon(read_into, right, got)
+    while not expecting.asked:
+        await trio.lowlevel.checkpoint()
+    await right.aclose()
+    with trio.fail_after(10):
+        while not got:
+            await trio.lowlevel.checkpoint()
+    assert [type(one) for one in got] == [trio.ClosedResourceError]
+    await trio.aclose_forcefully(left)
+
+
 async def test_a_peer_that_closes_is_the_end_of_reading() -> None:
     left, right = await streams()
     await left.send_all(b"last words")

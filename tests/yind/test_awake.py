@@ -2,78 +2,110 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from typing import cast
 
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from protocol.transport import Channel
 from yind.awake import Awake
 from yind.limits import AWAKE_NS
 
 TURN_NS = AWAKE_NS // 10
 
 
-class Ticks:
-    """A clock that goes on by a tenth of the time whenever somebody looks."""
+class Looking:
+    """A connection that notes how long it is to look, and looks when it is told to."""
+
+    def __init__(self) -> None:
+        self.expects: list[Callable[[], bool]] = []
+
+    def expect(self, expects: Callable[[], bool]) -> None:
+        self.expects.append(expects)
+
+
+class Node:
+    """A clock that goes on by a tenth of the time whenever somebody looks, and a disk."""
 
     def __init__(self) -> None:
         self.looks = 0
+        self.writing = False
+        self.rested = trio.Event()
+        self.connection = Looking()
+        self.awake = Awake(self.ticks_ns, lambda: self.writing, self.written)
 
-    def __call__(self) -> int:
+    def ticks_ns(self) -> int:
         self.looks += 1
         return self.looks * TURN_NS
 
+    async def written(self) -> None:
+        while self.writing:
+            await self.rested.wait()
 
-async def nothing_is_written() -> None:
-    """Return at once."""
+    def stay(self) -> None:
+        self.awake.stay(cast(Channel, self.connection))
+
+    def looked(self) -> int:
+        """Return how often the connection looks, told as often as it has been so far."""
+        count = 0
+        while self.connection.expects[-1]():
+            count += 1
+        return count
 
 
-async def looks_after_stay(written: Callable[[], Awaitable[None]]) -> tuple[int, int]:
-    """Return how often the task looked before it was asked to stay awake, and from then until it slept."""
-    ticks = Ticks()
-    awake = Awake(ticks, written)
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(awake.run)
+async def test_a_connection_looks_until_the_time_is_over(nursery: trio.Nursery) -> None:
+    node = Node()
+    nursery.start_soon(node.awake.run)
+    await wait_all_tasks_blocked()
+    assert not node.connection.expects
+    node.stay()
+    await wait_all_tasks_blocked()
+    assert node.looked() == 9  # the tenth look finds that the time is over
+    assert len(node.connection.expects) == 1
+
+
+async def test_it_does_not_look_while_something_is_written(nursery: trio.Nursery) -> None:
+    node = Node()
+    nursery.start_soon(node.awake.run)
+    node.stay()
+    await wait_all_tasks_blocked()
+    node.writing = True
+    assert node.looked() == 0
+
+
+async def test_it_looks_once_what_is_written_is_written(nursery: trio.Nursery) -> None:
+    node = Node()
+    node.writing = True
+    nursery.start_soon(node.awake.run)
+    node.stay()
+    await wait_all_tasks_blocked()
+    assert not node.connection.expects
+    node.writing = False
+    node.rested.set()
+    await wait_all_tasks_blocked()
+    assert node.looked() == 9
+
+
+async def test_who_stays_again_looks_from_then_on(nursery: trio.Nursery) -> None:
+    node = Node()
+    nursery.start_soon(node.awake.run)
+    for _ in range(3):
+        node.stay()
         await wait_all_tasks_blocked()
-        before = ticks.looks
-        awake.stay()
-        await wait_all_tasks_blocked()
-        nursery.cancel_scope.cancel()
-    return before, ticks.looks - before
+        assert node.looked() == 9
 
 
-async def test_the_loop_turns_until_the_time_is_over() -> None:
-    before, looks = await looks_after_stay(nothing_is_written)
-    assert before == 1
-    assert looks == 1 + 10  # of `stay` itself, and one for each turn
-
-
-async def test_the_loop_sleeps_while_something_is_written() -> None:
-    _, looks = await looks_after_stay(trio.sleep_forever)
-    assert looks == 1 + 1
-
-
-async def test_the_loop_turns_once_what_is_written_is_written() -> None:
-    ticks, written = Ticks(), trio.Event()
-    awake = Awake(ticks, written.wait)
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(awake.run)
-        awake.stay()
-        await wait_all_tasks_blocked()
-        before = ticks.looks
-        written.set()
-        await wait_all_tasks_blocked()
-        nursery.cancel_scope.cancel()
-    assert ticks.looks > before
-
-
-async def test_who_stays_again_stays_from_then_on() -> None:
-    ticks = Ticks()
-    awake = Awake(ticks, nothing_is_written)
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(awake.run)
-        for _ in range(3):
-            awake.stay()
-            await wait_all_tasks_blocked()
-        nursery.cancel_scope.cancel()
-    assert ticks.looks == 3 * 11  # the first `stay` comes before the task has begun to look
+async def test_of_two_connections_the_last_one_looks(nursery: trio.Nursery) -> None:
+    node = Node()
+    node.writing = True
+    nursery.start_soon(node.awake.run)
+    node.stay()
+    first, node.connection = node.connection, Looking()
+    await wait_all_tasks_blocked()
+    node.stay()
+    node.writing = False
+    node.rested.set()
+    await wait_all_tasks_blocked()
+    assert first.expects == []
+    assert node.looked() == 9
