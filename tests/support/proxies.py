@@ -109,9 +109,16 @@ class Network:
             self._nursery.start_soon(self._repeat, connection)
 
     def do(self, change: Callable[[], None]) -> None:
-        """Do one of these in the proxies' thread."""
+        """Do one of these in the proxies' thread; return when it has been done."""
         assert self._token is not None
-        self._token.run_sync_soon(change)
+        done = threading.Event()
+
+        def work() -> None:
+            change()
+            done.set()
+
+        self._token.run_sync_soon(work)
+        assert done.wait(30), "the proxies do nothing"
 
     # -- the thread --
 
