@@ -19,6 +19,7 @@ import base64
 import binascii
 import hashlib
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -64,7 +65,8 @@ D_CHILD = b"yin/1/chd\0"
 
 BEARER, POSSESSION, CHANNEL, SEALED = range(4)
 _LONG_LIST = 0xDC  # begins the encoding of a list of 16 items or more
-HEAD_BYTES = 4 + KEY_SIZE  # of a token's encoding, before its list of blocks
+_SIGNATURE_HEAD = b"\xc4\x40"  # begins the encoding of 64 bytes
+_HEAD_BYTES = 4 + KEY_SIZE  # of a token's encoding, before its list of blocks
 
 
 class Bearer(NamedTuple):
@@ -156,9 +158,9 @@ class Token:
         block, signed = _sign(signer, self.blocks[-1], holder, caveats, nonce)
         made = Token(self.root, (*self.signed, signed), (*self.blocks, block), Channel())
         data = self.to_bytes()
-        size = list_header(len(made.signed))
+        size = _list_header(len(made.signed))
         blocks = data[self.blocks_in(data)] + encode(signed)
-        made.keep(data[:HEAD_BYTES] + size + blocks + encode(_proof_out(made)))
+        made.keep(data[:_HEAD_BYTES] + size + blocks + encode(_proof_out(made)))
         return made
 
     def with_secret(self, secret: PrivateKey | None) -> Token:
@@ -191,7 +193,7 @@ class Token:
 
     def blocks_in(self, data: bytes) -> slice:
         """Return where in the encoding the blocks are."""
-        begin = HEAD_BYTES + len(list_header(len(self.signed)))
+        begin = _HEAD_BYTES + len(_list_header(len(self.signed)))
         return slice(begin, len(data) - len(encode(_proof_out(self))))
 
     def keep(self, data: bytes) -> None:
@@ -310,28 +312,40 @@ def open_envelope(data: bytes) -> Envelope:
     return Envelope(key, items, _proof_in(proof))
 
 
+def block_ends(data: bytes) -> Iterator[int]:
+    """Yield where blocks may end in the encoding of a token, the last one first: after what looks like a signature."""
+    at = len(data) if len(data) <= TOKEN_BYTES_MAX else 0
+    for _ in range(2 * BLOCKS_MAX):  # what looks like one may be none
+        at = data.rfind(_SIGNATURE_HEAD, _HEAD_BYTES, at)
+        if at < 0:
+            return
+        yield at + len(_SIGNATURE_HEAD) + SIGNATURE_SIZE
+
+
 def open_rest(data: bytes, before: Token, end: int) -> Envelope | None:
     """Return what comes after the blocks of another token, which would end there; None where it does not begin with these.
 
     Raises TokenInvalid.
     """
-    short = data[HEAD_BYTES] != _LONG_LIST
-    begin = HEAD_BYTES + (1 if short else 3)
-    size = data[HEAD_BYTES] & 0x0F if short else int.from_bytes(data[HEAD_BYTES + 1 : begin], "big")
+    short = data[_HEAD_BYTES] != _LONG_LIST
+    begin = _HEAD_BYTES + (1 if short else 3)
+    size = (
+        data[_HEAD_BYTES] & 0x0F if short else int.from_bytes(data[_HEAD_BYTES + 1 : begin], "big")
+    )
     known = before.to_bytes()
     if (
         not len(before.signed) <= size <= BLOCKS_MAX
-        or data[HEAD_BYTES:begin] != list_header(size)
-        or data[:HEAD_BYTES] != known[:HEAD_BYTES]
+        or data[_HEAD_BYTES:begin] != _list_header(size)
+        or data[:_HEAD_BYTES] != known[:_HEAD_BYTES]
         or data[begin:end] != known[before.blocks_in(known)]
     ):
         return None
-    rest = list_header(size - len(before.signed) + 1) + data[end:]
+    rest = _list_header(size - len(before.signed) + 1) + data[end:]
     *blocks, proof = array(decode(rest), "the rest of the token", most=BLOCKS_MAX)
     return Envelope(before.root, tuple(blocks), _proof_in(proof))
 
 
-def list_header(size: int) -> bytes:
+def _list_header(size: int) -> bytes:
     """Return how the encoding of a list of so many items begins."""
     return bytes((0x90 | size,)) if size < 16 else b"%c%b" % (_LONG_LIST, size.to_bytes(2, "big"))
 

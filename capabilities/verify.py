@@ -21,18 +21,12 @@ from typing import NamedTuple
 
 from capabilities.errors import TokenInvalid, TokenRefused
 from capabilities.keys import SIGNATURE_SIZE, PublicKey
-from capabilities.limits import (
-    BLOCKS_MAX,
-    TOKEN_BYTES_MAX,
-    VERIFIED_CACHE_MAX,
-    VERIFIED_TOKENS_MAX,
-)
+from capabilities.limits import VERIFIED_CACHE_MAX, VERIFIED_TOKENS_MAX
 from capabilities.lineage import NO_LINEAGE, Lineage
 from capabilities.terms import Terms
 from capabilities.tokens import (
     D_SEAL,
     D_SIGNATURE,
-    HEAD_BYTES,
     Bearer,
     Block,
     Channel,
@@ -41,6 +35,7 @@ from capabilities.tokens import (
     Sealed,
     SignedBlock,
     Token,
+    block_ends,
     next_id,
     open_block,
     open_envelope,
@@ -48,8 +43,6 @@ from capabilities.tokens import (
     possession_message,
     signed_block,
 )
-
-_SIGNATURE_HEAD = b"\xc4\x40"  # of its encoding
 
 
 class VerifiedChain(NamedTuple):
@@ -124,12 +117,7 @@ class BlockCache:
 
         They are the same bytes, so what they are need not be found again. Raises TokenInvalid for a rest that is none.
         """
-        at = len(data) if len(data) <= TOKEN_BYTES_MAX else 0
-        for _ in range(2 * BLOCKS_MAX):  # what looks like the head of a signature may be none
-            at = data.rfind(_SIGNATURE_HEAD, HEAD_BYTES, at)
-            if at < 0:
-                break
-            end = at + len(_SIGNATURE_HEAD) + SIGNATURE_SIZE
+        for end in block_ends(data):
             known = self._by_tip.get(data[end - SIGNATURE_SIZE : end])
             if known is not None:
                 token = self._tokens[known]

@@ -27,22 +27,12 @@ class FrameBuffer:
         self.size_max = size_max  # may grow while frames are taken out
         self._buffer = bytearray()
 
-    def _is_one(self, data: bytes) -> bool:
-        """Return whether some bytes are a frame within the limit, and nothing else."""
-        size = len(data) - FRAME_HEADER_BYTES
-        return 0 < size <= self.size_max and data.startswith(
-            size.to_bytes(FRAME_HEADER_BYTES, "big")
-        )
-
     def receive(self, data: bytes) -> list[bytes]:
         """Return the payloads that `data` completes. Raises RemoteFault."""
         return list(self.frames(data))
 
     def frames(self, data: bytes) -> Iterator[bytes]:
         """Yield the payloads that `data` completes, each checked against the limit of that moment. Raises RemoteFault."""
-        if not self._buffer and self._is_one(data):  # as most are
-            yield data[FRAME_HEADER_BYTES:]
-            return
         self._buffer += data
         while len(self._buffer) >= FRAME_HEADER_BYTES:
             size = int.from_bytes(self._buffer[:FRAME_HEADER_BYTES], "big")

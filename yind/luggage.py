@@ -23,10 +23,9 @@ from protocol.messages import ATTEMPT_BYTES, Offer
 from yind.agent import AgentRecord, Birth, State, ancestors_of
 from yind.cesk import Machine
 from yind.errors import HopRefused
-from yind.limits import BIRTHS_MAX, LOG_LINES_KEPT
+from yind.limits import BIRTHS_MAX, FIRST_IDS_KEPT, LOG_LINES_KEPT
 
 COUNT_MAX = 1 << 62
-FIRST_IDS_KEPT = 1_024  # ids of agents that came by last; 200 bytes each
 Hash = Annotated[bytes, Meta(min_length=32, max_length=32)]
 Count = Annotated[int, Meta(ge=0, le=COUNT_MAX)]
 Log = Annotated[list[str], Meta(max_length=LOG_LINES_KEPT)]

@@ -420,6 +420,16 @@ def test_a_known_beginning_makes_no_room_for_more_blocks() -> None:
     assert refused(data, cache) == refused(data)
 
 
+def test_a_beginning_is_known_however_the_number_of_blocks_is_written() -> None:
+    cache, token = BlockCache(), chain()
+    for size in range(3, 20):  # from 16 on the number takes two bytes more
+        assert len(token.blocks) == size
+        cache.add_token(token.to_bytes(), token)
+        longer = token.append(THIRD, THIRD.public, Caveats(epoch=size), nonce=NONCE)
+        assert beginning(cache, longer) == token.blocks
+        token = longer
+
+
 def test_a_longer_token_is_encoded_like_any_other() -> None:
     token = chain()
     for size in range(4, 20):

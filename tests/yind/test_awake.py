@@ -16,7 +16,7 @@ TURN_NS = AWAKE_NS // 10
 
 
 class Looking:
-    """A connection that notes how long it is to look, and looks when it is told to."""
+    """A connection that notes for how long it is to look."""
 
     def __init__(self) -> None:
         self.expects: list[Callable[[], bool]] = []
@@ -43,11 +43,17 @@ class Node:
         while self.writing:
             await self.rested.wait()
 
+    async def rest(self) -> None:
+        """End what is being written."""
+        self.writing = False
+        self.rested.set()
+        await wait_all_tasks_blocked()
+
     def stay(self) -> None:
         self.awake.stay(cast(Channel, self.connection))
 
     def looked(self) -> int:
-        """Return how often the connection looks, told as often as it has been so far."""
+        """Return how often the connection looks, by what it was told last."""
         count = 0
         while self.connection.expects[-1]():
             count += 1
@@ -81,9 +87,7 @@ async def test_it_looks_once_what_is_written_is_written(nursery: trio.Nursery) -
     node.stay()
     await wait_all_tasks_blocked()
     assert not node.connection.expects
-    node.writing = False
-    node.rested.set()
-    await wait_all_tasks_blocked()
+    await node.rest()
     assert node.looked() == 9
 
 
@@ -104,8 +108,6 @@ async def test_of_two_connections_the_last_one_looks(nursery: trio.Nursery) -> N
     first, node.connection = node.connection, Looking()
     await wait_all_tasks_blocked()
     node.stay()
-    node.writing = False
-    node.rested.set()
-    await wait_all_tasks_blocked()
+    await node.rest()
     assert first.expects == []
     assert node.looked() == 9
