@@ -140,12 +140,13 @@ class Agents:
     ) -> None:
         """Make durable the state of an agent that stands still and whose image is in its record; see `GroupCommit.submit`.
 
-        With `bare` the image is left out: what `stage` writes has it.
+        With `bare` the image is left out: what `stage` writes has it. Of one that has gone its tombstone is written also if
+        it is back by now: of that nothing is durable before.
         """
 
         def work(batch: Batch) -> None:
             stage(batch)
-            if self._by_id.get(agent.record.id) is agent:
+            if self._by_id.get(agent.record.id) is agent or agent.ended:
                 self._put_record(batch, agent, bare=bare)
             self._audit.release(agent.decisions)
 
@@ -223,6 +224,8 @@ class Agents:
             record.image = b""
         row = msgspec.structs.replace(record, image=b"") if bare else record
         batch.put(AGENT_TABLE, record.id, encode_record(row))
+        if self._by_id.get(record.id) is not agent:
+            return  # what has been spent since is another visit's
         self._authority.settle(agent)
         if agent.arrival is not None:  # nothing of it is durable before it is this node's
             agent.arrival(batch)

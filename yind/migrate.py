@@ -116,6 +116,11 @@ class Migration:
                 records.setdefault(record.agent, []).append(record)
             self._arrivals.recover(batch, records)
             self._departures.recover(batch, records)
+        for agent_id, kept in records.items():
+            agent = self._agents.get(agent_id)
+            if agent is not None and not agent.ended and not self.holds(agent):
+                here = handoff.running(kept, born_here=True)
+                assert here == agent.record.epoch, (kept, agent.text_id, agent.record.epoch)
 
     def holds(self, agent: Agent) -> bool:
         """Return whether an agent is on its way out."""

@@ -1,7 +1,7 @@
 """Agents that travel among real daemons while these are killed, parted and cut off; then everything is counted.
 
-Is:     journeys, faults by a seed, and an oracle: every agent ended once, with the right result, and each of its effects
-        is at the node where the agent says it made it, once.
+Is:     journeys, faults by a seed, and an oracle: every agent ended once, with the right result, each of its effects is at
+        the node where the agent says it made it, once, and so is each of its arrivals in the audit streams.
 Is not: a benchmark of speed; how long it takes depends on the faults.
 Fits:   `make soak` has 10,000 hops (`python -m soaking --help`); the tests have some hundred.
 
@@ -60,7 +60,10 @@ AGENT = """
       (recur (inc i) (conj trail place)))))
 """
 STEPS = "[:find ?e ?agent ?number :where [?e :step/agent ?agent] [?e :step/number ?number]]"
+ARRIVALS = """[:find ?e ?who ?epoch :where [?e :audit/verb :arrive] [?e :audit/allowed true] [?e :audit/who ?who]
+                                        [?e :audit/epoch ?epoch]]"""
 Step = tuple[str, int, str]  # agent, number, node
+Arrival = tuple[str, int]  # agent, epoch
 
 
 @dataclass
@@ -73,6 +76,7 @@ class Outcome:
     states: Counter[str] = field(default_factory=Counter)
     lost: Counter[Step] = field(default_factory=Counter)
     doubled: Counter[Step] = field(default_factory=Counter)
+    noted: Counter[Arrival] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)  # agents that are not as they should be, and why
 
     @property
@@ -87,6 +91,7 @@ class Outcome:
         yield f"faults: {faults}"
         yield f"agents: {', '.join(f'{count} {state}' for state, count in self.states.items())}"
         yield f"effects lost: {sum(self.lost.values())}, done twice: {sum(self.doubled.values())}"
+        yield f"arrivals in the audit streams: {sum(self.noted.values()):,}"
         yield from self.wrong
 
 
@@ -253,6 +258,24 @@ class Soak:
         ]
         done = self._done()
         outcome.lost, outcome.doubled = wanted - done, done - wanted
+        outcome.noted = self._noted()
+        made = Counter(
+            (agent.hex()[:12], epoch)
+            for agent, row in self._rows().items()
+            for epoch in range(1, row["epoch"] + 1)
+        )
+        for what, arrivals in ("not noted", made - outcome.noted), ("noted", outcome.noted - made):
+            outcome.wrong += [
+                f"arrival {what}: agent {who}, epoch {epoch}" for who, epoch in arrivals
+            ]
+
+    def _noted(self) -> Counter[Arrival]:
+        noted: Counter[Arrival] = Counter()
+        for place in NODES:
+            with connected(self._cluster, place) as client:
+                body = Map({"stream": "audit", "query": ARRIVALS})
+                noted.update((who, at) for _, who, at in client.request("query", body)["value"])
+        return noted
 
     def _done(self) -> Counter[Step]:
         done: Counter[Step] = Counter()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from fleet import Fleet, fleet
 
 from datomstore.value import Map
 from protocol import handoff
-from protocol.messages import CancelOffer, Go, HandOff
+from protocol.messages import CancelOffer, Go, HandOff, Own
 from protocol.transport import Channel, RemoteError
 from yang.compile import compile_source
 from yind.arrivals import HELD_TABLE, Arrivals
@@ -48,15 +49,18 @@ async def until(what: Callable[[], object]) -> None:
             await trio.testing.wait_all_tasks_blocked()
 
 
-def deaf(node: Node, *kinds: type) -> None:
-    """Let a node lose every message of some kinds, as a network may."""
-    real = node.peers.message
+def deaf(node: Node, *kinds: type) -> list[Callable[[], None]]:
+    """Let a node lose every message of some kinds, as a network may; return what lets it have them after all."""
+    real, lost = node.peers.message, list[Callable[[], None]]()
 
     def message(channel: Channel, message: HandOff) -> None:
-        if not isinstance(message, kinds):
+        if isinstance(message, kinds):
+            lost.append(partial(real, channel, message))
+        else:
             real(channel, message)
 
     node.peers.message = message
+    return lost
 
 
 def asleep(node: Node) -> None:
@@ -217,3 +221,37 @@ async def test_a_person_may_start_what_is_held_when_its_source_is_gone_for_good(
         ((resource, reason),) = answer["value"]
         assert resource == "beta"
         assert reason.startswith("possible duplicate: started here by force, by ")
+
+
+BACK = """
+(hop! "beta")
+(transact! "done" [{:at "beta"}])
+(hop! "alpha")
+(transact! "done" [{:at "alpha"}])
+(here)
+"""
+
+
+async def test_who_is_back_before_its_node_has_written_that_it_had_gone_outlives_a_restart(
+    tmp_path: Path,
+) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        alpha = nodes.nodes["alpha"]
+        owns, goes = deaf(alpha, Own), deaf(alpha, Go)
+        agent = await nodes.spawn("alpha", BACK, nodes.token())
+        target = arrivals_of(alpha)._target
+        await until(lambda: target(agent).held is not None)  # it is offered back
+        await until(lambda: goes)
+        asleep(alpha)
+        owns[0]()
+        goes[0]()
+        assert alpha.agents.get(agent).record.epoch == 2  # type: ignore[union-attr]
+        await alpha.agents.write(lambda batch: None)  # Gone, but nothing of who came back
+        records, guest = kept(alpha, agent)
+        assert ({type(record) for record in records}, guest) == ({handoff.Gone, handoff.Held}, True)
+        await nodes.crash("alpha")
+        await nodes.start("alpha")
+        with trio.fail_after(30):
+            place, row = await nodes.settled("beta", agent)
+        assert (place, row["state"], row["result"]) == ("alpha", "done", '"alpha"'), row
+        assert await places(nodes) == ["alpha", "beta"]
