@@ -198,6 +198,11 @@ class Agents:
             self._audit.release(decisions)
             await self._commits.commit(_nothing)
 
+    async def decided(self) -> None:
+        """Return when the audit stream has every decision that was made durable."""
+        if not self._audit.complete:
+            await self._commits.commit(_nothing)
+
     def note_turned_away(self, source: str) -> None:
         """Note who came without showing who they are."""
         if self._audit.turned_away(source, "no key of the cluster was shown", self.clock.now_ms()):

@@ -40,7 +40,7 @@ from datomstore.batch import Batch
 from datomstore.errors import AttributeForbidden
 from datomstore.value import Keyword
 from yind.agent import Agent, ancestors_of
-from yind.audit import Audit, Decision
+from yind.audit import FROM, RECEIPT, Audit, Decision
 from yind.clock import Clock
 from yind.errors import Denied
 
@@ -50,8 +50,7 @@ NO_ATTRIBUTES: frozenset[str] = frozenset()
 FRESH = "a list of revocations that is fresh enough"
 METER_TABLE = "meter"  # block id -> its account
 
-_FROM, _TO, _RECEIPT = Keyword("audit/from"), Keyword("audit/to"), Keyword("audit/receipt")
-_EPOCH, _STATE = Keyword("audit/epoch"), Keyword("audit/state")
+_TO, _EPOCH, _STATE = Keyword("audit/to"), Keyword("audit/epoch"), Keyword("audit/state")
 
 Facts = tuple[tuple[Keyword, object], ...]  # further ones of a decision
 
@@ -110,6 +109,7 @@ class Authority:
             for statement in [*kept, *kept.signers()]:
                 self.revoke(statement)
         self._meter.load(batch.scan(METER_TABLE))
+        self.audit.load(batch)
         self.forget(self._clock.now_ms() // 1000)
 
     # -- keys --
@@ -623,9 +623,9 @@ class Authority:
             Decision(who, verb_name(verb), resource, allowed, reason, block, self._clock.now_ms())
         )
 
-    def write_decisions(self, batch: Batch) -> None:
-        """Write the waiting decisions and what was spent, in the storage transaction given."""
-        self.audit.stage(batch)
+    def write_decisions(self, batch: Batch, *, brief: bool = False) -> None:
+        """Write the waiting decisions and what was spent, in the storage transaction given; see `Audit.stage`."""
+        self.audit.stage(batch, brief=brief)
         for block, row in self._meter.changed():
             if row is None:
                 batch.delete(METER_TABLE, block)
@@ -645,11 +645,11 @@ class Authority:
 def _facts_of(giver: PublicKey, leg: Leg, receipt: bytes) -> Facts:
     """Return what the audit stream says of a hand-over."""
     facts = (
-        (_FROM, giver.text),
+        (FROM, giver.text),
         (_TO, leg.taker.text),
         (_EPOCH, leg.epoch),
         (_STATE, leg.state),
-        (_RECEIPT, receipt),
+        (RECEIPT, receipt),
     )
     return tuple(fact for fact in facts if fact[1] is not None)
 

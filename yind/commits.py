@@ -9,7 +9,8 @@ A piece of work that raises must have changed nothing: `Batch.transact` keeps th
 comes after it. So one failure does not concern the others. A failure of the storage concerns all of a transaction. An
 excision shares its transaction with no other of its stream: whoever meets one is done again in the next.
 
-Who only has to know that something lasts, and looks for nothing of it, is told so before others can see it.
+Who only has to know that something lasts, and looks for nothing of it, is told so before others can see it. A transaction
+for nobody else is brief: what ends it leaves out what may follow soon, in a transaction COMMIT_LATER_S later at most.
 
 `datomstore.streams` groups the transactions of threads in the same way. There a thread waits for its turn; here a task
 does, so that a thousand agents wait for the disk with one thread between them. Who has a thousand things to write and
@@ -22,6 +23,7 @@ with nothing that is asked for later, but in the next turn of the event loop.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 import outcome
 import trio
@@ -37,21 +39,49 @@ Work = Callable[[Batch], None]
 Done = Callable[[BaseException | None], None]
 
 
+class Last(Protocol):
+    """Work that ends every transaction; in a brief one it leaves what it can to the next that is not."""
+
+    def __call__(self, batch: Batch, *, brief: bool) -> None:
+        """Do it."""
+
+
 def _nothing() -> None:
     pass
+
+
+def _no_work(batch: Batch) -> None:
+    pass
+
+
+def _untold(error: BaseException | None) -> None:
+    pass
+
+
+def _is_brief(entries: list[_Entry]) -> bool:
+    """Return whether all who wait for entries wait for no more than that they last."""
+    urgent = [entry for entry in entries if not entry.later]
+    return bool(urgent) and all(entry.unseen for entry in urgent)
 
 
 class _Entry:
     """One task's work."""
 
-    __slots__ = ("done", "error", "finished", "told", "undo", "unseen", "work")
+    __slots__ = ("done", "error", "finished", "later", "told", "undo", "unseen", "work")
 
     def __init__(
-        self, work: Work, undo: Callable[[], None], done: Done, *, unseen: bool = False
+        self,
+        work: Work,
+        undo: Callable[[], None],
+        done: Done,
+        *,
+        later: bool = False,
+        unseen: bool = False,
     ) -> None:
         self.work = work
         self.undo = undo
         self.done = done
+        self.later = later  # nobody waits for it
         self.unseen = unseen  # told when it lasts
         self.finished = False
         self.told = False
@@ -72,7 +102,7 @@ class GroupCommit:
     """
 
     def __init__(
-        self, streams: Streams, last: Work, durable: Callable[[], None] = lambda: None
+        self, streams: Streams, last: Last, durable: Callable[[], None] = lambda: None
     ) -> None:
         self._streams = streams
         self._last = last
@@ -80,6 +110,9 @@ class GroupCommit:
         self._waits = streams.storage.waits
         self._waiting: list[_Entry] = []
         self._urgent = False  # whether somebody waits for what waits
+        self._brief = (
+            False  # whether the last transaction was, so that one that is not has to follow
+        )
         self._writing: list[_Entry] = []  # in the transaction that is being written
         self._thread = WorkThread("commit", self._written)
         self._rested = trio.lowlevel.ParkingLot()
@@ -113,9 +146,12 @@ class GroupCommit:
 
     async def _write_later(self) -> None:
         while True:
-            if not self._waiting:
+            if not self._waiting and not self._brief:
                 await self._later.park()
             await trio.sleep(COMMIT_LATER_S if self._waits else 0)
+            if self._brief:
+                self._waiting.append(_Entry(_no_work, _nothing, _untold))
+                self._urgent = True
             self._begin()
 
     def submit(self, work: Work, done: Done, *, later: bool = False, unseen: bool = False) -> None:
@@ -125,7 +161,7 @@ class GroupCommit:
         is no disk to wait for, after this turn of the event loop. With `unseen`, `done` may be told before what was written
         can be seen by who opens a transaction.
         """
-        self._waiting.append(_Entry(work, _nothing, done, unseen=unseen))
+        self._waiting.append(_Entry(work, _nothing, done, later=later, unseen=unseen))
         if not later:
             self._urgent = True
             self._begin()
@@ -186,7 +222,7 @@ class GroupCommit:
         self._waiting[:0] = again
         if again or self._urgent:
             self._begin()
-        elif self._waiting:
+        elif self._waiting or self._brief:
             self._later.unpark()
         for entry in entries:
             if entry.finished and not entry.told:
@@ -198,13 +234,14 @@ class GroupCommit:
     def _write(self) -> list[_Entry]:
         """Commit what can share one transaction; return what has to wait for the next."""
         entries, again = self._writing, []
+        self._brief = self._waits and _is_brief(entries)
         try:
             with self._streams.batch() as batch:
                 for entry in entries:
                     entry.finished = self._shares(entry, batch, first=entry is entries[0])
                     if not entry.finished:
                         again.append(entry)
-                self._last(batch)
+                self._last(batch, brief=self._brief)
                 if any(entry.unseen for entry in entries):
                     batch.when_lasting(lambda: self._thread.say(self._lasts))
             self._durable()

@@ -34,7 +34,7 @@ from yang.program import Program
 from yind.admission import Admission, Bearer
 from yind.agent import ENDED, Agent, AgentRecord, FaultData, State
 from yind.agents import Agents
-from yind.audit import Behalf, Decision
+from yind.audit import AUDIT_STREAM, Behalf, Decision
 from yind.authority import NO_ATTRIBUTES, Authority, Paid, narrowest
 from yind.cesk import Machine
 from yind.cesk.errors import MachineError
@@ -341,12 +341,12 @@ class Control:
         """Send the records of a stream's transactions after one; with `follow`, those to come as well."""
         follow = bool(fields.get("follow", bool, default=False))
         more = (Verb.HISTORY, Verb.SUBSCRIBE) if follow else (Verb.HISTORY,)
-        stream, only = self._read_stream(session, fields, NO_ATTRIBUTES, *more)
+        stream, only = await self._read_stream(session, fields, NO_ATTRIBUTES, *more)
         after = fields.number("from", 0) or 0
         t = await send_log(stream, after, only, follow=follow, send=send)
         return Map({"t": t})
 
-    def _read_stream(
+    async def _read_stream(
         self, session: Session, fields: Fields, named: frozenset[str], *more: Verb
     ) -> tuple[Stream, AttributeFilter | None]:
         """Return a stream that may be read, and which attributes of it; None for all."""
@@ -355,6 +355,8 @@ class Control:
         paid = [self._allow(session, verb, resource, named) for verb in (Verb.READ, *more)]
         if not self._agents.streams.exists(name):
             raise RequestInvalid(f"node {self._node} has no stream {name!r}")
+        if name == AUDIT_STREAM:
+            await self._agents.decided()
         return self._agents.streams.get(name), narrowest(paid)
 
     async def query(self, session: Session, fields: Fields, send: SendItem) -> object:
@@ -367,7 +369,7 @@ class Control:
 
         async def ask(named: frozenset[str]) -> tuple[object, int]:
             more = (Verb.HISTORY,) if history else ()
-            stream, only = self._read_stream(session, fields, named, *more)
+            stream, only = await self._read_stream(session, fields, named, *more)
 
             def answer() -> tuple[object, int]:
                 seen = view.of(stream.db(), only)
@@ -385,7 +387,7 @@ class Control:
         text, inputs = fields.text("query"), fields.items("inputs", ())
 
         async def ask(named: frozenset[str]) -> None:
-            stream, only = self._read_stream(session, fields, named, Verb.SUBSCRIBE)
+            stream, only = await self._read_stream(session, fields, named, Verb.SUBSCRIBE)
             await send_changes(stream, only, text, inputs, send)
 
         await self._naming(session, Verb.SUBSCRIBE, fields.text("stream"), ask)

@@ -34,7 +34,7 @@ from yang.evaluation import Asked
 from yind.admission import Admission, Bearer
 from yind.agent import Agent, State
 from yind.agents import Agents, log_line
-from yind.audit import Behalf
+from yind.audit import AUDIT_STREAM, Behalf
 from yind.authority import NO_ATTRIBUTES, Authority, narrowest
 from yind.cesk import Machine
 from yind.clock import Clock
@@ -137,6 +137,8 @@ class Effects:
         sources = _source_positions(query)
         named: dict[str, frozenset[str]] = {}  # by stream, attributes that the query names
         answer = NOT_ANSWERED
+        if AUDIT_STREAM in inputs:
+            await self._agents.decided()
         while answer is NOT_ANSWERED:
             prepared = [
                 self._source(agent, value, named) if position in sources else value

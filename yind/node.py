@@ -30,7 +30,7 @@ from datomstore.value import Map
 from yind.admission import Admission
 from yind.agent import State
 from yind.agents import Agents
-from yind.audit import Audit
+from yind.audit import AUDIT_STREAM, Audit
 from yind.authority import Authority
 from yind.clock import Clock
 from yind.code import CodeLibrary
@@ -56,7 +56,6 @@ from yind.rotation import Rotation
 from yind.scheduler import Scheduler
 from yind.session import Session
 
-AUDIT_STREAM = "audit"
 CLUSTER_STREAM = "cluster"
 
 _log = structlog.get_logger()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
 import trio
 from fleet import Fleet, fleet
+from hypothesis import given
+from hypothesis import strategies as st
 
 from capabilities.caveats import Verb
 from datomstore.datalog import q
@@ -14,7 +17,17 @@ from datomstore.storage.memory import MemoryStorage
 from datomstore.streams import Streams
 from datomstore.value import Keyword, Map
 from protocol.client import RemoteError
-from yind.audit import Audit, Behalf, Decision, own_decisions
+from yind.audit import (
+    DECIDED_TABLE,
+    FROM,
+    RECEIPT,
+    Audit,
+    Behalf,
+    Decision,
+    decisions_of,
+    own_decisions,
+    row_of,
+)
 from yind.node import Node
 
 ALL = """[:find ?e ?who ?verb ?effect ?resource ?allowed ?node
@@ -107,6 +120,174 @@ def test_of_an_address_only_now_and_then_is_noted_that_it_was_turned_away() -> N
     for number in range(1000):
         notes.turned_away(f"10.1.{number // 256}.{number % 256}", "no key", 60_001)
     assert notes.waiting_count < 300
+
+
+def committed(streams: Streams, notes: Audit, *, brief: bool) -> None:
+    with streams.batch() as batch:
+        notes.stage(batch, brief=brief)
+    notes.durable()
+
+
+def rows(streams: Streams) -> int:
+    with streams.batch() as batch:
+        return sum(1 for _ in batch.scan(DECIDED_TABLE))
+
+
+def test_what_is_decided_in_a_brief_transaction_comes_into_the_stream_with_the_next_other_one() -> (
+    None
+):
+    streams = Streams(MemoryStorage(), now_ms=lambda: 1)
+    notes = Audit(streams.open("audit"), "alpha")
+    for reason in ("first", "second"):
+        notes.note(decision(reason))
+        committed(streams, notes, brief=True)
+    committed(streams, notes, brief=True)
+    assert (written(streams), rows(streams), notes.complete) == ([], 2, False)
+    notes.note(decision("third"))
+    committed(streams, notes, brief=False)
+    assert (written(streams), rows(streams)) == (["first", "second", "third"], 0)
+    assert notes.complete
+    committed(streams, notes, brief=False)
+    assert written(streams) == ["first", "second", "third"], "once"
+
+
+def test_what_was_decided_in_a_brief_transaction_outlives_the_run() -> None:
+    streams = Streams(MemoryStorage(), now_ms=lambda: 1)
+    notes = Audit(streams.open("audit"), "alpha")
+    reasons = [f"reason {number}" for number in range(300)]  # so that the order of keys counts
+    for reason in reasons[:-1]:
+        notes.note(decision(reason))
+        committed(streams, notes, brief=True)
+    again = Audit(streams.get("audit"), "alpha")
+    with streams.batch() as batch:
+        again.load(batch)
+    again.note(decision(reasons[-1]))
+    committed(streams, again, brief=True)
+    assert not again.complete
+    assert rows(streams) == len(reasons)
+    committed(streams, again, brief=False)
+    assert written(streams) == reasons
+    assert rows(streams) == 0
+
+
+@pytest.mark.parametrize("failing", [True, False])
+@pytest.mark.parametrize("after", [True, False])
+def test_a_transaction_that_fails_brief_or_not_loses_no_decision(
+    *, failing: bool, after: bool
+) -> None:
+    streams = Streams(MemoryStorage(), now_ms=lambda: 1)
+    notes = Audit(streams.open("audit"), "alpha")
+    notes.note(decision("first"))
+    committed(streams, notes, brief=True)
+    notes.note(decision("second"))
+
+    def fail() -> None:
+        with streams.batch() as batch:
+            notes.stage(batch, brief=failing)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert not notes.complete
+    notes.note(decision("third"))
+    committed(streams, notes, brief=after)
+    committed(streams, notes, brief=False)
+    assert written(streams) == ["first", "second", "third"]
+    assert rows(streams) == 0
+
+
+TEXTS = st.text(max_size=8)
+FACTS = st.tuples(
+    st.sampled_from([FROM, RECEIPT, Keyword("audit/epoch")]),
+    st.one_of(TEXTS, st.binary(max_size=8), st.integers(0, 1 << 62)),
+)
+
+
+@given(
+    st.lists(
+        st.builds(
+            Decision,
+            TEXTS,
+            TEXTS,
+            TEXTS,
+            st.booleans(),
+            TEXTS,
+            st.none() | st.binary(max_size=8),
+            st.integers(0, 1 << 62),
+            TEXTS,
+            st.lists(FACTS, max_size=3).map(tuple),
+        ),
+        min_size=1,
+    )
+)
+def test_decisions_come_back_from_a_row_as_they_were(decisions: list[Decision]) -> None:
+    assert decisions_of(row_of(decisions)) == decisions
+
+
+def test_receipts_are_found_before_they_are_in_the_stream() -> None:
+    streams = Streams(MemoryStorage(), now_ms=lambda: 1)
+    notes = Audit(streams.open("audit"), "alpha")
+    arrived = decision("")._replace(who="agent", more=((FROM, "beta"), (RECEIPT, b"receipt")))
+    for one in (arrived, arrived._replace(allowed=False), arrived._replace(who="other")):
+        notes.note(one)
+    assert notes.receipts("agent") == []
+    for brief in (True, False):
+        committed(streams, notes, brief=brief)
+        assert notes.receipts("agent") == [("beta", b"receipt")]
+
+
+JOURNEY = """
+(dotimes [_ 3] (hop! "beta") (hop! "alpha"))
+(def hops (q '[:find ?e :where [?e :audit/effect "hop!"] [?e :audit/allowed true]] "audit"))
+(transact! "end" [{:n (count hops)}])
+"""
+
+
+async def travelled(nodes: Fleet) -> None:
+    """Let an agent travel to its end, with no other transaction of a node from when it began."""
+    ended, loop = trio.Event(), trio.lowlevel.current_trio_token()
+    stream = nodes.nodes["alpha"].streams.open("end")
+    stop = stream.listen(lambda report: loop.run_sync_soon(ended.set))
+    await nodes.spawn("alpha", JOURNEY, nodes.token())
+    with trio.fail_after(30):
+        await ended.wait()
+    stop()
+    assert not nodes.nodes["beta"].authority.audit.complete, "what it decided is in rows"
+
+
+async def test_what_a_hop_was_allowed_is_seen_by_all_who_read_the_stream(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("yind.commits.COMMIT_LATER_S", 3600.0)
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        async with nodes.connected("beta") as channel:
+            body = Map({"stream": "audit", "query": ALL})
+            await channel.request("query", body)
+            await travelled(nodes)
+            rows = (await channel.request("query", body))["value"]
+            assert sum(effect == "hop!" for _, _, _, effect, *_ in rows) == 3
+            await travelled(nodes)
+            async with aclosing(channel.stream("query.follow", body)) as changes:
+                with trio.fail_after(10):
+                    first = await anext(changes)
+            assert str(first).count("hop!") == 6
+        counts = nodes.nodes["alpha"].streams.get("end").db().datoms("aevt", Keyword("n"))
+        assert sorted(datom.v for datom in counts) == [3, 6]  # type: ignore[type-var]
+
+
+async def test_after_a_crash_a_hop_is_noted_once_where_it_began_and_where_it_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("yind.commits.COMMIT_LATER_S", 3600.0)
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        await travelled(nodes)
+        for name in ("alpha", "beta"):
+            await nodes.crash(name)
+        for name, other in (("alpha", "beta"), ("beta", "alpha")):
+            await nodes.start(name)
+            assert await audit(nodes, name, "hop!") == [("migrate", other, True)] * 3
+            came = [verb for verb, _, _ in await audit(nodes, name, "") if verb == "arrive"]
+            assert len(came) == 3
 
 
 async def test_every_effect_of_an_agent_is_there_under_its_name(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ async def test_writers_that_wait_share_a_transaction() -> None:
     sizes: list[int] = []
     written = [0]
 
-    def last(batch: Batch) -> None:
+    def last(batch: Batch, *, brief: bool) -> None:
         sizes.append(streams.open("s").transactor.t - written[0])
         written[0] = streams.open("s").transactor.t
 
@@ -58,7 +58,7 @@ async def test_writers_that_wait_share_a_transaction() -> None:
 
 async def test_one_that_fails_does_not_concern_the_others() -> None:
     streams = Streams(MemoryStorage(), now_ms=lambda: 7)
-    commits = GroupCommit(streams, lambda batch: None)
+    commits = GroupCommit(streams, lambda batch, brief: None)
     undone: list[int] = []
     failed: list[str] = []
 
@@ -85,7 +85,7 @@ async def test_an_excision_does_not_concern_those_who_wait_with_it() -> None:
     first = streams.open("s").transact([Map({Keyword("db/id"): "gone", N: -1})])
     gone = first.tempids["gone"]
     groups: list[int] = []
-    commits = GroupCommit(streams, lambda batch: groups.append(1))
+    commits = GroupCommit(streams, lambda batch, brief: groups.append(1))
     async with trio.open_nursery() as nursery:
         for number in range(20):
             facts = Map({N: number})
@@ -98,7 +98,7 @@ async def test_an_excision_does_not_concern_those_who_wait_with_it() -> None:
 
 async def test_an_excision_that_contradicts_itself_fails_alone() -> None:
     streams = Streams(MemoryStorage(), now_ms=lambda: 7)
-    commits = GroupCommit(streams, lambda batch: None)
+    commits = GroupCommit(streams, lambda batch, brief: None)
 
     def twice(batch: Batch) -> None:
         batch.transact(streams.open("s"), [Map({N: 1})])
@@ -110,7 +110,7 @@ async def test_an_excision_that_contradicts_itself_fails_alone() -> None:
 
 async def test_a_failing_storage_concerns_everyone(tmp_path: Path) -> None:
     streams = Streams(LmdbStorage(tmp_path, map_size=1 << 18), now_ms=lambda: 7)
-    commits = GroupCommit(streams, lambda batch: None)
+    commits = GroupCommit(streams, lambda batch, brief: None)
     undone: list[int] = []
     outcomes: list[str] = []
 
@@ -135,7 +135,7 @@ async def test_a_failing_storage_concerns_everyone(tmp_path: Path) -> None:
 
 async def test_work_taken_along_happens_though_its_task_is_cancelled() -> None:
     streams = Streams(MemoryStorage(), now_ms=lambda: 7)
-    commits = GroupCommit(streams, lambda batch: None)
+    commits = GroupCommit(streams, lambda batch, brief: None)
     with trio.CancelScope() as scope:
         scope.cancel()
         await commits.commit(appending(streams, Map({N: 1})))
@@ -144,7 +144,7 @@ async def test_work_taken_along_happens_though_its_task_is_cancelled() -> None:
 
 async def test_a_transaction_that_cannot_begin_fails_its_work(tmp_path: Path) -> None:
     storage = LmdbStorage(tmp_path)
-    commits = GroupCommit(Streams(storage, now_ms=lambda: 7), lambda batch: None)
+    commits = GroupCommit(Streams(storage, now_ms=lambda: 7), lambda batch, brief: None)
     storage.close()
     with pytest.raises(StorageError):
         await commits.commit(lambda batch: None)
@@ -153,7 +153,7 @@ async def test_a_transaction_that_cannot_begin_fails_its_work(tmp_path: Path) ->
 async def test_who_submits_is_told_of_each(tmp_path: Path) -> None:
     for storage in (MemoryStorage(), LmdbStorage(tmp_path)):
         streams = Streams(storage, now_ms=lambda: 7)
-        commits = GroupCommit(streams, lambda batch: None)
+        commits = GroupCommit(streams, lambda batch, brief: None)
         told: list[tuple[int, bool]] = []
 
         def done(
@@ -173,7 +173,7 @@ async def test_who_submits_is_told_of_each(tmp_path: Path) -> None:
 async def test_what_can_wait_goes_with_what_comes_next_in_its_order() -> None:
     streams = Streams(MemoryStorage(), now_ms=lambda: 7)
     groups: list[int] = []
-    commits = GroupCommit(streams, lambda batch: groups.append(1))
+    commits = GroupCommit(streams, lambda batch, brief: groups.append(1))
     order: list[str] = []
 
     def put(batch: Batch, name: str) -> None:
@@ -190,7 +190,7 @@ async def test_what_can_wait_does_not_wait_for_ever(
 ) -> None:
     del autojump_clock
     streams = Streams(LmdbStorage(tmp_path), now_ms=lambda: 7)
-    commits = GroupCommit(streams, lambda batch: None)
+    commits = GroupCommit(streams, lambda batch, brief: None)
     written = trio.Event()
     async with trio.open_nursery() as nursery:
         await nursery.start(commits.run)
@@ -205,7 +205,7 @@ async def test_what_can_wait_does_not_wait_for_ever(
 async def test_where_there_is_no_disk_what_can_wait_is_written_in_the_next_turn() -> None:
     streams = Streams(MemoryStorage(), now_ms=lambda: 7)
     groups: list[int] = []
-    commits = GroupCommit(streams, lambda batch: groups.append(1))
+    commits = GroupCommit(streams, lambda batch, brief: groups.append(1))
     async with trio.open_nursery() as nursery:
         await nursery.start(commits.run)
         for number in range(3):
@@ -238,7 +238,7 @@ class Held(LmdbStorage):
 async def test_who_looks_for_nothing_is_told_as_soon_as_it_lasts(tmp_path: Path) -> None:
     storage = Held(tmp_path)
     streams = Streams(storage, now_ms=lambda: 7)
-    commits = GroupCommit(streams, lambda batch: None)
+    commits = GroupCommit(streams, lambda batch, brief: None)
     order: list[str] = []
     over = trio.Event()
 
@@ -266,7 +266,7 @@ async def test_who_looks_for_nothing_is_told_as_soon_as_it_lasts(tmp_path: Path)
 async def test_what_was_said_to_last_and_cannot_be_shown_ends_the_node(tmp_path: Path) -> None:
     storage = Held(tmp_path)
     storage.failing = True
-    commits = GroupCommit(Streams(storage, now_ms=lambda: 7), lambda batch: None)
+    commits = GroupCommit(Streams(storage, now_ms=lambda: 7), lambda batch, brief: None)
     told: list[BaseException | None] = []
 
     def unseen(error: BaseException | None) -> None:
@@ -283,7 +283,7 @@ async def test_what_was_said_to_last_and_cannot_be_shown_ends_the_node(tmp_path:
 
 async def test_a_node_that_stops_waits_for_what_is_being_written(tmp_path: Path) -> None:
     streams = Streams(LmdbStorage(tmp_path), now_ms=lambda: 7)
-    commits = GroupCommit(streams, lambda batch: None)
+    commits = GroupCommit(streams, lambda batch, brief: None)
     told: list[BaseException | None] = []
     async with trio.open_nursery() as nursery:
         await nursery.start(commits.run)
@@ -296,7 +296,7 @@ async def test_a_node_that_stops_waits_for_what_is_being_written(tmp_path: Path)
 
 async def test_who_cannot_bear_a_failure_ends_the_node(tmp_path: Path) -> None:
     storage = LmdbStorage(tmp_path)
-    commits = GroupCommit(Streams(storage, now_ms=lambda: 7), lambda batch: None)
+    commits = GroupCommit(Streams(storage, now_ms=lambda: 7), lambda batch, brief: None)
     storage.close()
 
     def done(error: BaseException | None) -> None:
@@ -307,3 +307,80 @@ async def test_who_cannot_bear_a_failure_ends_the_node(tmp_path: Path) -> None:
         async with trio.open_nursery() as nursery:
             await nursery.start(commits.run)
             commits.submit(lambda batch: None, done)
+
+
+async def test_a_transaction_for_those_who_look_for_nothing_is_brief(tmp_path: Path) -> None:
+    streams = Streams(LmdbStorage(tmp_path), now_ms=lambda: 7)
+    kinds: list[bool] = []
+    commits = GroupCommit(streams, lambda batch, brief: kinds.append(brief))
+
+    async def kind_of(*entries: dict[str, bool]) -> bool:
+        """Return whether a transaction of such entries is brief."""
+        go_on, left, over = threading.Event(), len(entries), trio.Event()
+
+        def done(error: BaseException | None) -> None:
+            nonlocal left
+            left -= 1
+            if not left:
+                over.set()
+
+        commits.submit(partial(wait, until=go_on), lambda error: None)
+        for number, how in enumerate(entries):  # which wait, and so go together
+            commits.submit(partial(put, name=str(number)), done, **how)
+        go_on.set()
+        await over.wait()
+        await commits.written()
+        return kinds[-1]
+
+    def wait(batch: Batch, until: threading.Event) -> None:
+        assert until.wait(10)
+
+    def put(batch: Batch, name: str) -> None:
+        batch.put("t", name.encode(), b"")
+
+    unseen, later, other = {"unseen": True}, {"later": True}, dict[str, bool]()
+    assert await kind_of(unseen)
+    assert await kind_of(unseen, later, unseen)
+    assert not await kind_of(unseen, other)
+    assert not await kind_of(later, other)
+    assert not await kind_of(other)
+    streams.close()
+
+
+async def test_after_a_brief_transaction_comes_one_that_is_not_if_nobody_asks_for_one(
+    autojump_clock: trio.abc.Clock, tmp_path: Path
+) -> None:
+    del autojump_clock
+    streams = Streams(LmdbStorage(tmp_path), now_ms=lambda: 7)
+    kinds: list[bool] = []
+    commits = GroupCommit(streams, lambda batch, brief: kinds.append(brief))
+
+    def tell(over: trio.Event, error: BaseException | None) -> None:
+        over.set()
+
+    async with trio.open_nursery() as nursery:
+        await nursery.start(commits.run)
+        for _ in range(3):
+            over = trio.Event()
+            commits.submit(lambda batch: batch.put("t", b"", b""), partial(tell, over), unseen=True)
+            await over.wait()
+            await commits.written()
+        assert True in kinds
+        counts = []
+        for _ in range(5):
+            await trio.sleep(2 * COMMIT_LATER_S)
+            await commits.written()
+            assert kinds[-1] is False
+            counts.append(len(kinds))
+        nursery.cancel_scope.cancel()
+    streams.close()
+    assert counts[1:] == counts[-1:] * 4, "then there is nothing left to do"
+
+
+async def test_where_there_is_no_disk_no_transaction_is_brief() -> None:
+    kinds: list[bool] = []
+    commits = GroupCommit(
+        Streams(MemoryStorage(), now_ms=lambda: 7), lambda batch, brief: kinds.append(brief)
+    )
+    commits.submit(lambda batch: batch.put("t", b"", b""), lambda error: None, unseen=True)
+    assert kinds == [False]
