@@ -52,8 +52,8 @@ gone, for what is held in a restarted node (`Target.asking`) is in doubt:
 What is held and not in doubt may be refused, and given up without a word: no Own was said, so the source offers again.
 
 What the daemon owes. Records are made durable in the order of their Persist and Release actions, and all that an agent
-does from its Start on after its Owned; only a Refused may pass an Owned that nobody waits for. Several may be one
-transaction. Offer, image and tokens become durable with Given at the source and with Held, or else Owned, at the
+does from its Start on after its Owned; only a Refused may pass an Owned that nobody waits for, and a Held a Gone. Several
+may be one transaction. Offer, image and tokens become durable with Given at the source and with Held, or else Owned, at the
 target; what came with Held stays as long as that record, and then belongs to Owned. It is not an agent of the node
 before. `Persisted` comes only after the disk has it. A node keeps one record of each `slot`, a later one in place of
 the earlier. An attempt's number is never used again, not even after a crash (`new_attempt`). When `Start` comes, an

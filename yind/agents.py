@@ -161,9 +161,9 @@ class Agents:
         """Let decisions go with the transaction that is being written."""
         self._audit.release(decisions)
 
-    def submit(self, stage: Work, done: Done, *, unseen: bool = False) -> None:
+    def submit(self, stage: Work, done: Done, *, unseen: bool = False, ahead: bool = False) -> None:
         """Make something durable that concerns no agent's state; see `GroupCommit.submit`."""
-        self._commits.submit(stage, done, unseen=unseen)
+        self._commits.submit(stage, done, unseen=unseen, ahead=ahead)
 
     def is_writing(self) -> bool:
         """Return whether a thread writes what was submitted."""

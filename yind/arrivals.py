@@ -510,7 +510,7 @@ class Arrivals:
             batch.put(RECORD_TABLE, handoff.slot(held), handoff.encode(held))
             batch.put(HELD_TABLE, held.agent, encode_record(guest.record))
 
-        self._agents.submit(stage, self._telling(channel, held), unseen=True)
+        self._agents.submit(stage, self._telling(channel, held), unseen=True, ahead=True)
 
     def _own(self, channel: Channel | None, owned: handoff.Owned, *, later: bool) -> None:
         """Have an agent made this node's: at once, or with its first commit."""

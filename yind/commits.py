@@ -10,7 +10,8 @@ comes after it. So one failure does not concern the others. A failure of the sto
 excision shares its transaction with no other of its stream: whoever meets one is done again in the next.
 
 Who only has to know that something lasts, and looks for nothing of it, is told so before others can see it. A transaction
-for nobody else is brief: what ends it leaves out what may follow soon, in a transaction COMMIT_LATER_S later at most.
+for nobody else is brief: what ends it leaves out what may follow soon, in a transaction COMMIT_LATER_S later at most. All is
+written in the order in which it was asked for, but that who may be ahead does not take along what nobody waits for.
 
 `datomstore.streams` groups the transactions of threads in the same way. There a thread waits for its turn; here a task
 does, so that a thousand agents wait for the disk with one thread between them. Who has a thousand things to write and
@@ -58,6 +59,14 @@ def _untold(error: BaseException | None) -> None:
     pass
 
 
+def _next(entries: list[_Entry]) -> tuple[list[_Entry], list[_Entry]]:
+    """Return which entries share the next transaction, and which go on waiting."""
+    urgent = [entry for entry in entries if not entry.later]
+    if urgent and all(entry.ahead for entry in urgent):
+        return urgent, [entry for entry in entries if entry.later]
+    return entries, []
+
+
 def _is_brief(entries: list[_Entry]) -> bool:
     """Return whether all who wait for entries wait for no more than that they last."""
     urgent = [entry for entry in entries if not entry.later]
@@ -67,7 +76,7 @@ def _is_brief(entries: list[_Entry]) -> bool:
 class _Entry:
     """One task's work."""
 
-    __slots__ = ("done", "error", "finished", "later", "told", "undo", "unseen", "work")
+    __slots__ = ("ahead", "done", "error", "finished", "later", "told", "undo", "unseen", "work")
 
     def __init__(
         self,
@@ -77,12 +86,14 @@ class _Entry:
         *,
         later: bool = False,
         unseen: bool = False,
+        ahead: bool = False,
     ) -> None:
         self.work = work
         self.undo = undo
         self.done = done
         self.later = later  # nobody waits for it
         self.unseen = unseen  # told when it lasts
+        self.ahead = ahead  # not written after what nobody waits for
         self.finished = False
         self.told = False
         self.error: BaseException | None = None
@@ -154,14 +165,22 @@ class GroupCommit:
                 self._urgent = True
             self._begin()
 
-    def submit(self, work: Work, done: Done, *, later: bool = False, unseen: bool = False) -> None:
+    def submit(
+        self,
+        work: Work,
+        done: Done,
+        *,
+        later: bool = False,
+        unseen: bool = False,
+        ahead: bool = False,
+    ) -> None:
         """Have work done soon, or now; `done` is told on the event loop that it is durable, or why it is not.
 
         With `later` it goes with what is asked for next, or alone after COMMIT_LATER_S, as long as `run` runs; where there
         is no disk to wait for, after this turn of the event loop. With `unseen`, `done` may be told before what was written
-        can be seen by who opens a transaction.
+        can be seen by who opens a transaction. With `ahead` it goes without what can wait, so that order does not hold.
         """
-        self._waiting.append(_Entry(work, _nothing, done, later=later, unseen=unseen))
+        self._waiting.append(_Entry(work, _nothing, done, later=later, unseen=unseen, ahead=ahead))
         if not later:
             self._urgent = True
             self._begin()
@@ -187,7 +206,8 @@ class GroupCommit:
         """Write what waits, if nothing is being written; where that takes long, in a thread."""
         if self._writing or not self._waiting:
             return
-        self._writing, self._waiting, self._urgent = self._waiting, [], False
+        self._writing, self._waiting = _next(self._waiting)
+        self._urgent = False
         if self._waits:
             self._thread.begin(self._write)
         else:

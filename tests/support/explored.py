@@ -415,8 +415,12 @@ def _activated(node: Node, epoch: int) -> Node:
 
 
 def _may_pass(writing: tuple[Written, ...]) -> bool:
-    """Return whether what concerns no agent here is waited for, and the first record is not."""
-    return len(writing) > 1 and isinstance(writing[0], Owned) and isinstance(writing[1], Refused)
+    """Return whether what concerns no agent here, or not yet, is waited for, and the first record is not."""
+    match writing:
+        case (Owned(), Refused(), *_) | (Gone(), Held(), *_):
+            return True
+        case _:
+            return False
 
 
 def _written(disk: frozenset[Record], record: Record) -> frozenset[Record]:

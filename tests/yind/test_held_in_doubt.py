@@ -232,8 +232,9 @@ BACK = """
 """
 
 
+@pytest.mark.parametrize("gone", [False, True])
 async def test_who_is_back_before_its_node_has_written_that_it_had_gone_outlives_a_restart(
-    tmp_path: Path,
+    tmp_path: Path, *, gone: bool
 ) -> None:
     async with fleet(tmp_path, "alpha", "beta") as nodes:
         alpha = nodes.nodes["alpha"]
@@ -246,9 +247,11 @@ async def test_who_is_back_before_its_node_has_written_that_it_had_gone_outlives
         owns[0]()
         goes[0]()
         assert alpha.agents.get(agent).record.epoch == 2  # type: ignore[union-attr]
-        await alpha.agents.write(lambda batch: None)  # Gone, but nothing of who came back
-        records, guest = kept(alpha, agent)
-        assert ({type(record) for record in records}, guest) == ({handoff.Gone, handoff.Held}, True)
+        if gone:
+            await alpha.agents.write(lambda batch: None)
+        records, guest = kept(alpha, agent)  # nothing of who came back
+        source = handoff.Gone if gone else handoff.Given
+        assert ({type(record) for record in records}, guest) == ({source, handoff.Held}, True)
         await nodes.crash("alpha")
         await nodes.start("alpha")
         with trio.fail_after(30):
