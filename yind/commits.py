@@ -103,6 +103,18 @@ class _Entry:
         self.undo()
 
 
+def _tell(entry: _Entry) -> BaseException | None:
+    """Tell how it went; return what ends the node, once everybody has been told."""
+    if entry.told:
+        return entry.error  # it was said to last
+    try:
+        if entry.finished:
+            entry.done(entry.error)
+    except BaseException as error:
+        return error
+    return None
+
+
 class GroupCommit:
     """The one writer of a node's storage.
 
@@ -244,12 +256,9 @@ class GroupCommit:
             self._begin()
         elif self._waiting or self._brief:
             self._later.unpark()
-        for entry in entries:
-            if entry.finished and not entry.told:
-                entry.done(entry.error)
-        for entry in entries:
-            if entry.told and entry.error is not None:
-                raise entry.error  # it was said to last
+        unbearable = [error for entry in entries if (error := _tell(entry)) is not None]
+        if unbearable:
+            raise unbearable[0]
 
     def _write(self) -> list[_Entry]:
         """Commit what can share one transaction; return what has to wait for the next."""

@@ -11,7 +11,7 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import trio
 
@@ -19,6 +19,7 @@ from capabilities.caveats import Caveats, Rights, Verb
 from capabilities.keys import PrivateKey
 from capabilities.tokens import Token, agent_id, mint
 from cli.cluster import ALL_VERBS, Cluster, add_node, create
+from datomstore.storage import StorageError
 from datomstore.value import Map
 from protocol.transport import Channel, SendItem, client_context, connect
 from yang.compile import compile_source
@@ -48,6 +49,7 @@ class Fleet:
         self.nursery = nursery
         self.nodes: dict[str, Node] = {}
         self._scopes: dict[str, trio.CancelScope] = {}
+        self._cut_off: set[str] = set()
         for name in names:
             add_node(self.cluster, name, listen="127.0.0.1:0")
 
@@ -69,17 +71,31 @@ class Fleet:
     ) -> None:
         with trio.CancelScope() as scope:
             self._scopes[name] = scope
-            await run_node(config, System(), task_status=task_status)
+            try:
+                await run_node(config, System(), task_status=task_status)
+            except* StorageError:
+                if name not in self._cut_off:
+                    raise
 
     async def stop(self, name: str) -> None:
         """Stop a node as SIGTERM does."""
         await self.nodes.pop(name).stop()
+
+    def cut_off(self, name: str) -> None:
+        """Begin a crash: from now on a node says nothing, and writes nothing but what it is writing just now."""
+        node = self.nodes[name]
+        self._cut_off.add(name)
+        node.storage.transaction = _refuse  # type: ignore[method-assign]
+        node.peers.open_channel = lambda name: None  # type: ignore[method-assign,assignment]
+        node.migration._arrivals._answer = lambda channel, message: None  # type: ignore[method-assign]
+        self._scopes[name].cancel()
 
     async def crash(self, name: str) -> None:
         """Cut a node off in the middle of whatever it does; what is not on the disk is lost."""
         node = self.nodes.pop(name)
         self._scopes[name].cancel()
         await node._stopped.wait()
+        self._cut_off.discard(name)
 
     @asynccontextmanager
     async def connected(self, name: str, *tokens: Token) -> AsyncIterator[Channel]:
@@ -183,6 +199,10 @@ class Fleet:
         place, row = await self.settled(name, agent)
         assert row["state"] == "done", (place, row["state"], row["reason"], row["fault"])
         return str(row["result"])
+
+
+def _refuse(*, write: bool) -> NoReturn:
+    raise StorageError("cut off")
 
 
 def _fields(config: configuration.Config) -> dict[str, Any]:

@@ -417,3 +417,44 @@ async def test_where_there_is_no_disk_no_transaction_is_brief() -> None:
     )
     commits.submit(lambda batch: batch.put("t", b"", b""), lambda error: None, unseen=True)
     assert kinds == [False]
+
+
+class Failing(LmdbStorage):
+    """A storage that lets nobody write any more once it fails."""
+
+    failing = False
+
+    @contextmanager
+    def transaction(self, *, write: bool) -> Iterator[StorageTransaction]:
+        if write and self.failing:
+            raise StorageError("no more")
+        with super().transaction(write=write) as transaction:
+            yield transaction
+
+
+async def test_who_cannot_bear_a_failure_does_not_keep_it_from_others(tmp_path: Path) -> None:
+    storage = Failing(tmp_path)
+    commits = GroupCommit(Streams(storage, now_ms=lambda: 7), lambda batch, brief: None)
+    go_on, told = threading.Event(), list[str]()
+
+    def unbearable(error: BaseException | None) -> None:
+        assert error is not None
+        raise error
+
+    async def write() -> None:
+        try:
+            await commits.commit(lambda batch: None)
+        except StorageError as error:
+            told.append(str(error))
+
+    with trio.fail_after(10), pytest.RaisesGroup(StorageError, flatten_subgroups=True):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(commits.run)
+            commits.submit(lambda batch: _wait(go_on), lambda error: None)
+            commits.submit(lambda batch: None, unbearable)
+            nursery.start_soon(write)
+            await trio.testing.wait_all_tasks_blocked()
+            storage.failing = True
+            go_on.set()
+    assert told == ["no more"]
+    storage.close()
