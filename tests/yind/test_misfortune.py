@@ -90,7 +90,7 @@ class Misfortune:
         self, real: Callable[[Channel, HandOff], None], channel: Channel, message: HandOff
     ) -> None:
         await trio.sleep(self._chance.choice([0.0, 0.02, 0.2]))
-        if not channel.ended:
+        if not self._down and not channel.ended:
             real(channel, message)
 
     def _mark(
