@@ -19,6 +19,7 @@ import trio
 import trio.testing
 from fleet import Fleet, fleet
 
+from capabilities.caveats import Resource
 from datomstore.value import Keyword, Map
 from protocol.messages import HandOff
 from protocol.transport import Channel
@@ -30,6 +31,7 @@ NODES = ("alpha", "beta", "gamma")
 AGENTS, STEPS = 6, 10
 CRASHES = 8
 EVERY = 3  # steps, an agent does something that has to be durable
+JUST_ENOUGH = {Resource.ROWS: 2 * -(-STEPS // EVERY), Resource.HOPS: STEPS}  # none may be lost
 SEEDS = int(os.environ.get("MISFORTUNE_SEEDS", "8"))
 TRAVELLER = """
 (defn travel [to]
@@ -134,7 +136,8 @@ async def test_whatever_befalls_them_agents_are_once_and_do_all_once(
             words = {"me": name, "steps": STEPS, "every": EVERY}
             arguments = Map({Keyword(word): value for word, value in words.items()})
             place = places[number % len(places)]
-            names[await nodes.spawn(place, TRAVELLER, nodes.token(), arguments=arguments)] = name
+            token = nodes.token(budget=JUST_ENOUGH)
+            names[await nodes.spawn(place, TRAVELLER, token, arguments=arguments)] = name
         misfortune = Misfortune(nodes, nursery, chance)
         for node in nodes.nodes.values():
             misfortune.befall(node)
