@@ -119,6 +119,7 @@ class Migration:
         for agent_id, kept in records.items():
             agent = self._agents.get(agent_id)
             if agent is not None and not agent.ended and not self.holds(agent):
+                # What is in the table runs from here on: a row that the records do not know of would be a second copy.
                 here = handoff.running(kept, born_here=True)
                 assert here == agent.record.epoch, (kept, agent.text_id, agent.record.epoch)
 

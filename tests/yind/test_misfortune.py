@@ -18,6 +18,8 @@ import pytest
 import trio
 import trio.testing
 from fleet import Fleet, fleet
+from soaking import ARRIVALS
+from soaking import STEPS as DONE
 
 from capabilities.caveats import Resource
 from datomstore.value import Keyword, Map
@@ -46,9 +48,6 @@ TRAVELLER = """
       (travel (rand-nth (vec (remove #(= % (here)) (nodes)))))
       (recur (inc i) (conj trail place)))))
 """
-DONE = "[:find ?e ?agent ?number :where [?e :step/agent ?agent] [?e :step/number ?number]]"
-ARRIVALS = """[:find ?e ?who ?epoch :where [?e :audit/verb :arrive] [?e :audit/allowed true] [?e :audit/who ?who]
-                                        [?e :audit/epoch ?epoch]]"""
 
 
 class Misfortune:
