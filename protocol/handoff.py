@@ -9,6 +9,7 @@ Source: presumed-nothing two-phase commit (Gray 1978) with the target as the one
     source                                              target
     Persist(Given) ; Send(Offer) --------------------->  Verify -> Persist(Held)
     ... Given is durable ; Send(Go) ------------------>  ... Held is durable
+    Send(Offer) ; Send(Go) <----------------- Send(Want)  of what it knows nothing of
     Persist(Gone) -> Drop  <---------------- Send(Own) ; Persist(Owned) ; Start
     Persist(Aborted) -> Resume  <-------- Send(Refuse) ; ... Refused is durable
 
@@ -32,7 +33,8 @@ is checked. A person's `Force` gives up the first three for one agent, and leave
 Why it holds. The source never runs again once it offers, unless the target has durably refused that attempt; the
 target never takes an attempt it has refused, nor an epoch it has passed; it starts only after a Go, and the source
 says Go only once it cannot forget. No waiting time makes anybody an owner. Each side answers every repetition of what
-is settled, so who repeats itself gets to an end.
+is settled, so who repeats itself gets to an end. The source repeats its Go alone: an Offer may be large, and the target
+that has it needs no other. One that lacks it says so.
 
 Both sides write at the same time, so one wait for the disk is on the way: when Go comes, Held is durable or nearly. The
 target starts then, and Owned follows with whatever is written next. A crash in between undoes all that the agent did,
@@ -49,7 +51,8 @@ gone, for what is held in a restarted node (`Target.asking`) is in doubt:
 - An offer of a higher epoch that is found good ends the doubt: this node never gave away the epoch that it holds, so
   somebody else owned that. Other offers are left for their repetition.
 
-What is held and not in doubt may be refused, and given up without a word: no Own was said, so the source offers again.
+What is held and not in doubt may be refused, and given up without a word: no Own was said, so the source says Go again, and
+hears that the offer is wanted.
 
 What the daemon owes. Records are made durable in the order of their Persist and Release actions, and all that an agent
 does from its Start on after its Owned; only a Refused may pass an Owned that nobody waits for, and a Held a Gone. Several
@@ -82,6 +85,7 @@ from protocol.messages import (
     Own,
     Refuse,
     Void,
+    Want,
 )
 from protocol.records import (
     ATTEMPT_MAX,
@@ -235,7 +239,7 @@ class Send(msgspec.Struct, frozen=True):
         if self.kind is Refuse:
             return Refuse(self.agent, self.epoch, attempt, self.code, self.reason)
         assert self.kind is not Offer, self.kind
-        kind: type[Go | Own | CancelOffer | Ask | Void] = self.kind  # type: ignore[assignment]  # those left
+        kind: type[Go | Own | CancelOffer | Ask | Void | Want] = self.kind  # type: ignore[assignment]  # those left
         return kind(self.agent, self.epoch, attempt)
 
     def offer(
@@ -335,7 +339,7 @@ class Source(msgspec.Struct, frozen=True):
         match event:
             case Persisted(record) if record == self.given and not self.durable:
                 source = replace(self, durable=True)
-                return source, [source._send(CancelOffer if self.withdrawn else Go)]
+                return source, source._ask()
             case Persisted(record) if record == self.writing and not self.over:
                 return replace(self, over=True), [_after(record)]
             case Received(message, peer) if self.concerns(message, peer):
@@ -344,7 +348,7 @@ class Source(msgspec.Struct, frozen=True):
                 return self, self._ask()
             case Withdraw() if self.writing is None:
                 source = replace(self, withdrawn=True)
-                return source, source._ask() if self.durable else []
+                return source, source._ask()
             case Force() if self.writing is None:
                 given = self.given
                 return self._ending(
@@ -367,17 +371,20 @@ class Source(msgspec.Struct, frozen=True):
                 return self._ending(Gone(*journey))
             case Refuse(code=code, reason=reason):
                 return self._ending(Aborted(*journey, code, reason))
+            case Want() if not self.withdrawn:
+                return self, [self._send(Offer), self._send(Go)]
             case _:
                 return self, []
 
     def _ending(self, end: Aborted | Gone | Reclaimed) -> tuple[Source, list[Action]]:
-        # Nobody waits for Gone: a source that forgets it offers again, and hears the same.
+        # Nobody waits for Gone: a source that forgets it says Go again, and hears the same.
         return replace(self, writing=end), [Persist(end, later=isinstance(end, Gone))]
 
     def _ask(self) -> list[Action]:
-        if self.withdrawn and self.durable:
-            return [self._send(CancelOffer)]
-        return [self._send(Offer), self._send(Go)] if self.durable else [self._send(Offer)]
+        """Return what asks for an answer; until Given is durable none counts, and what will be is its Go."""
+        if not self.durable:
+            return []
+        return [self._send(CancelOffer if self.withdrawn else Go)]
 
     def concerns(self, message: HandOff, peer: bytes | None) -> bool:
         """Return whether a message is the target's, about this attempt."""
@@ -542,6 +549,8 @@ class Target(msgspec.Struct, frozen=True):
                 return replace(self, pending=_Pending(asked, None)), [Verify(message)]
             case Go() if asked == self.held:
                 return self._start(asked)
+            case Go():
+                return self, [_answer(Want, asked)]
             case CancelOffer():
                 return self._refuse(asked, *CANCELLED)
             case Void() if asked == self.held:
@@ -555,7 +564,9 @@ class Target(msgspec.Struct, frozen=True):
         match message:
             case Offer():
                 return asked.epoch > self.held.epoch
-            case Go() | Void():
+            case Go():
+                return asked == self.held or asked.epoch > self.held.epoch
+            case Void():
                 return asked == self.held
             case _:
                 return asked != self.held

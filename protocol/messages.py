@@ -143,13 +143,21 @@ class Void(msgspec.Struct, frozen=True):
     attempt: bytes
 
 
+class Want(msgspec.Struct, frozen=True):
+    """The target was told Go for an attempt that it knows nothing of: the source sends its Offer once more."""
+
+    agent: bytes
+    epoch: int
+    attempt: bytes
+
+
 class Goodbye(msgspec.Struct, frozen=True):
     """The last message of a side."""
 
     reason: str
 
 
-HandOff = Offer | Go | Own | Refuse | CancelOffer | Ask | Void
+HandOff = Offer | Go | Own | Refuse | CancelOffer | Ask | Void | Want
 Message = Hello | Ping | Pong | Request | Reply | Item | Cancel | HandOff | Goodbye
 
 
@@ -190,6 +198,7 @@ _SHAPES = {
     13: _shape(Goodbye, _TEXT),
     IGNORABLE: _shape(Ask, _AGENT, _EPOCH, _ATTEMPT),
     IGNORABLE + 1: _shape(Void, _AGENT, _EPOCH, _ATTEMPT),
+    IGNORABLE + 2: _shape(Want, _AGENT, _EPOCH, _ATTEMPT),
 }
 _NUMBERS = {shape.kind: number for number, shape in _SHAPES.items()}
 

@@ -335,7 +335,7 @@ class Arrivals:
             assert self._nursery is not None, "`start` gives the nursery"
             self._checks += 1
             self._nursery.start_soon(self._check, channel, offer)
-        else:  # the source offers it again
+        else:  # the source says Go again, and then it is wanted
             self._tell(channel, offer.agent, handoff.Interrupted())
 
     async def _check(self, channel: Channel, offer: Offer) -> None:

@@ -25,7 +25,7 @@ from datomstore.batch import Batch
 from protocol import handoff
 from protocol.errors import ProtocolError
 from protocol.handoff import Source
-from protocol.messages import Ask, Go, HandOff, Offer, decode, encode
+from protocol.messages import Ask, Go, HandOff, Offer, Want, decode, encode
 from protocol.transport import Channel
 from yind.agent import Agent, Hop, State
 from yind.agents import Agents
@@ -136,9 +136,13 @@ class Departures:
     def answered(self, message: HandOff, peer: bytes) -> None:
         """Take an answer of the node whose key has this origin."""
         departure = self._under_way.get(message.agent)
-        if departure is not None:
+        if departure is None:
+            return
+        if not isinstance(message, Want):
             self._journeys.mark(message.agent, message.epoch, Stage.TOLD)
-            self._tell(departure, handoff.Received(message, peer))
+        elif departure.unsent:
+            return  # however often it wants the Offer, no more than one waits here
+        self._tell(departure, handoff.Received(message, peer))
 
     def asked(self, channel: Channel, ask: Ask, peer: bytes, forgotten: int) -> None:
         """Tell a target that was restarted whether what it holds was given to it."""

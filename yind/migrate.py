@@ -21,7 +21,7 @@ from capabilities.keys import PublicKey
 from datomstore.value import Map
 from protocol import handoff
 from protocol.errors import ProtocolError
-from protocol.messages import Ask, HandOff, Own, Refuse
+from protocol.messages import Ask, HandOff, Own, Refuse, Want
 from protocol.transport import Channel
 from yind.admission import Admission
 from yind.agent import Agent, AgentRecord, Hop
@@ -204,7 +204,7 @@ class Migration:
             self._agents.submit(lambda batch: None, lambda error: None)
         elif isinstance(message, Ask):
             self._departures.asked(channel, message, node, self._arrivals.forgotten)
-        elif isinstance(message, (Own, Refuse)):
+        elif isinstance(message, (Own, Refuse, Want)):
             self._departures.answered(message, node)
         else:
             self._arrivals.message(channel, message, node)

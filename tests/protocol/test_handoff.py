@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from protocol.errors import RemoteFault
 from protocol.handoff import (
     Aborted,
+    Action,
     Decline,
     Drop,
     Event,
@@ -44,7 +45,7 @@ from protocol.handoff import (
     unfinished,
 )
 from protocol.limits import EPOCH_MAX, REFUSED_MAX, TAKEN_MAX
-from protocol.messages import Ask, CancelOffer, Go, HandOff, Offer, Own, Refuse, Void
+from protocol.messages import Ask, CancelOffer, Go, HandOff, Offer, Own, Refuse, Void, Want
 from protocol.messages import decode as decode_message
 from protocol.messages import encode as encode_message
 
@@ -90,15 +91,69 @@ def test_the_offer_leaves_before_the_disk_is_done_and_go_after() -> None:
     assert source.step(Persisted(given))[1] == []
 
 
-def test_a_source_repeats_offer_and_go_until_it_is_answered() -> None:
-    source, _ = Source.restart(Given(AGENT, 1, KEYS["B"], 7))
+def kinds(actions: list[Action]) -> list[type[HandOff]]:
+    return [action.kind for action in actions if isinstance(action, Send)]
+
+
+def want(attempt: int = 7) -> Want:
+    return Want(AGENT, 1, attempt.to_bytes(16, "big"))
+
+
+def test_a_source_repeats_go_until_it_is_answered() -> None:
+    source, actions = Source.restart(Given(AGENT, 1, KEYS["B"], 7))
+    assert kinds(actions) == [Go]
     _, actions = source.step(Retry())
-    assert [action.kind for action in actions if isinstance(action, Send)] == [Offer, Go]
+    assert kinds(actions) == [Go]
     own = Own(AGENT, 1, (7).to_bytes(16, "big"))
     source, actions = source.step(Received(own, KEYS["B"]))
     assert actions == [Persist(Gone(AGENT, 1, KEYS["B"], 7), later=True)]
     assert source.step(Retry())[1] == []
     assert source.step(Persisted(Gone(AGENT, 1, KEYS["B"], 7)))[1] == [Drop(AGENT, 0)]
+
+
+def test_a_source_sends_its_offer_again_only_to_the_target_that_wants_it() -> None:
+    source, _ = Source.restart(Given(AGENT, 1, KEYS["B"], 7))
+    after, actions = source.step(Received(want(), KEYS["B"]))
+    assert (after, kinds(actions)) == (source, [Offer, Go])
+    assert source.step(Received(want(), b"M" * 32)) == (source, [])
+    assert source.step(Received(want(8), KEYS["B"])) == (source, [])
+
+
+def test_until_given_is_durable_nothing_is_repeated_and_nothing_wanted_is_sent() -> None:
+    source, _ = Source.begin(AGENT, 0, KEYS["B"], 7)
+    assert source.step(Retry()) == (source, [])
+    assert source.step(Received(want(), KEYS["B"])) == (source, [])
+
+
+def test_what_is_withdrawn_or_over_is_not_sent_again() -> None:
+    source, _ = Source.restart(Given(AGENT, 1, KEYS["B"], 7))
+    withdrawn, _ = source.step(Withdraw())
+    assert withdrawn.step(Received(want(), KEYS["B"])) == (withdrawn, [])
+    ended, _ = source.step(Received(Own(AGENT, 1, want().attempt), KEYS["B"]))
+    assert ended.step(Received(want(), KEYS["B"])) == (ended, [])
+
+
+def test_a_target_wants_what_it_is_told_to_take_and_does_not_have() -> None:
+    fresh = Target.fresh(AGENT)
+    assert fresh.step(Received(go(), KEYS["A"])) == (fresh, [Send(Want, KEYS["A"], AGENT, 1, 7)])
+    held = held_target()
+    assert kinds(held.step(Received(go(8), KEYS["A"]))[1]) == [Want]
+    checking, _ = fresh.step(Received(offer(), KEYS["A"]))
+    assert kinds(checking.step(Received(go(8), KEYS["A"]))[1]) == []
+
+
+def test_a_target_wants_nothing_that_is_settled_passed_or_maybe_forgotten() -> None:
+    assert kinds(owned_target().step(Received(go(), KEYS["A"]))[1]) == [Own]
+    assert kinds(owned_target().step(Received(go(8), KEYS["A"]))[1]) == []
+    forgetful = Target.fresh(AGENT, forgotten=7)
+    assert forgetful.step(Received(go(), KEYS["A"])) == (forgetful, [])
+    assert kinds(forgetful.step(Received(go(8), KEYS["A"]))[1]) == [Want]
+
+
+def test_in_doubt_only_a_later_epoch_is_wanted() -> None:
+    later = Go(AGENT, 2, (9).to_bytes(16, "big"))
+    assert kinds(doubtful_target().step(Received(later, KEYS["B"]))[1]) == [Want]
+    assert doubtful_target().step(Received(go(8), KEYS["A"])) == (doubtful_target(), [])
 
 
 def test_a_refused_source_resumes_with_the_reason_once_that_is_durable() -> None:
@@ -118,9 +173,10 @@ def test_an_answer_of_a_node_that_is_not_the_target_is_ignored() -> None:
     assert source.step(Received(own, b"M" * 32)) == (source, [])
 
 
-def test_go_of_a_node_that_is_not_the_source_is_ignored() -> None:
+def test_go_of_a_node_that_is_not_the_source_starts_nothing() -> None:
     target = held_target()
-    assert target.step(Received(go(), b"M" * 32)) == (target, [])
+    after, actions = target.step(Received(go(), b"M" * 32))
+    assert (after, kinds(actions)) == (target, [Want])
 
 
 def test_go_that_comes_during_the_check_takes_the_agent_in_one_write() -> None:
@@ -353,7 +409,7 @@ def test_a_new_attempt_makes_room_for_itself_once_it_is_checked() -> None:
     target, actions = target.step(Verified(True))
     assert (target.held, actions) == (None, [Persist(Held(AGENT, 1, KEYS["A"], 8))])
     target, actions = target.step(Persisted(Held(AGENT, 1, KEYS["A"], 8)))
-    assert target.step(Received(go(7), KEYS["A"])) == (target, [])
+    assert target.step(Received(go(7), KEYS["A"])) == (target, [Send(Want, KEYS["A"], AGENT, 1, 7)])
 
 
 def test_an_agent_taken_back_by_force_is_later_than_what_the_target_may_have() -> None:

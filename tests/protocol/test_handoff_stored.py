@@ -65,7 +65,7 @@ from protocol.handoff import (
     slot,
     unfinished,
 )
-from protocol.messages import Ask, HandOff, Offer, Own, Refuse
+from protocol.messages import Ask, HandOff, Offer, Own, Refuse, Want
 from protocol.messages import decode as decode_message
 from protocol.messages import encode as encode_message
 
@@ -229,7 +229,7 @@ class Node:
                 message, key_of(sender), self.records(), self.source, self.forgotten()
             )
             return self._do([] if answer is None else [answer])
-        if isinstance(message, Own | Refuse):
+        if isinstance(message, Own | Refuse | Want):
             return self.tell_source(event)
         return self.tell_target(event)
 

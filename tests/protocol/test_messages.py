@@ -30,6 +30,7 @@ from protocol.messages import (
     Reply,
     Request,
     Void,
+    Want,
     decode,
     encode,
     error_body,
@@ -54,6 +55,7 @@ EXAMPLES: list[Message] = [
     CancelOffer(AGENT, 1, ATTEMPT),
     Ask(AGENT, 1, ATTEMPT),
     Void(AGENT, 1, ATTEMPT),
+    Want(AGENT, 1, ATTEMPT),
     Goodbye("done"),
 ]
 
@@ -76,7 +78,7 @@ def test_a_field_too_few_is_refused_and_one_too_many_is_a_later_releases(
     assert decode(codec.pack((*array, 0, "more"))) == message
 
 
-@pytest.mark.parametrize("number", [IGNORABLE + 2, 200, 1 << 40])
+@pytest.mark.parametrize("number", [IGNORABLE + 3, 200, 1 << 40])
 def test_a_type_from_128_on_may_be_ignored_and_no_other(number: int) -> None:
     assert decode(codec.pack((number, 1, "x"))) is None
     with pytest.raises(RemoteFault, match="no message has type"):

@@ -48,7 +48,7 @@ from protocol.handoff import (
     slot,
     unfinished,
 )
-from protocol.messages import Ask, HandOff, Offer, Own, Refuse
+from protocol.messages import Ask, HandOff, Offer, Own, Refuse, Want
 
 AGENT = b"a" * 32
 ATTEMPTS_PER_EPOCH = 16  # so that attempts grow with the journey, as they do with the clock
@@ -256,7 +256,7 @@ class Behaviour:
                 message, key_of(sender), node.disk, node.source, node.forgotten
             )
             return self._do(node, [] if answer is None else [answer])
-        if isinstance(message, Own | Refuse):
+        if isinstance(message, Own | Refuse | Want):
             return self._source(node, event)
         return self._target(node, event)
 

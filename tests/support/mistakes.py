@@ -36,7 +36,7 @@ from protocol.handoff import (
     Withdraw,
     answer_ask,
 )
-from protocol.messages import Ask, Go, HandOff, Offer, Own, Refuse, Void
+from protocol.messages import Ask, Go, HandOff, Offer, Own, Refuse, Void, Want
 
 TargetOutcome = tuple[Target, list[Action]]
 
@@ -100,6 +100,13 @@ def _any_own_counts(source: Source, event: Event) -> Outcome:
 
 def _never_ask_again(source: Source, event: Event) -> Outcome:
     return (source, []) if isinstance(event, Retry) else _source_step(source, event)
+
+
+def _never_sent_again(source: Source, event: Event) -> Outcome:
+    match event:
+        case Received(Want(), _):
+            return source, []
+    return _source_step(source, event)
 
 
 def _no_epoch(target: Target, event: Event) -> TargetOutcome:
@@ -224,6 +231,11 @@ def _never_ask(target: Target, event: Event) -> TargetOutcome:
     return (target, []) if isinstance(event, Retry) else _target_step(target, event)
 
 
+def _never_want(target: Target, event: Event) -> TargetOutcome:
+    after, actions = _target_step(target, event)
+    return after, [one for one in actions if not (isinstance(one, Send) and one.kind is Want)]
+
+
 def _any_offer_ends_doubt(target: Target, event: Event) -> TargetOutcome:
     match event:
         case Received(Offer(), _) if target.held is not None:
@@ -302,6 +314,8 @@ MISTAKES: dict[str, Mistake] = {
     "refusals forgotten": Mistake(Rules(target=_refusals_forgotten), WITHDRAWN),
     "what was taken is refused": Mistake(Rules(target=_refuse_what_was_taken), THERE),
     "never asked again": Mistake(Rules(source=_never_ask_again), THERE),
+    "an offer that is lost is not sent again": Mistake(Rules(source=_never_sent_again), THERE),
+    "an offer that is lost is not asked for": Mistake(Rules(target=_never_want), THERE),
     "given is not flushed": Mistake(
         Rules(flushes=lambda record: type(record).__name__ != "Given"), THERE
     ),

@@ -75,6 +75,7 @@ from protocol.messages import (
     Refuse,
     Reply,
     Void,
+    Want,
 )
 from protocol.messages import (
     Request as Asked,
@@ -606,6 +607,7 @@ SENT: list[Message] = [
     CancelOffer(b"a" * 32, 4, b"t" * 16),
     Ask(b"a" * 32, 4, b"t" * 16),
     Void(b"a" * 32, 4, b"t" * 16),
+    Want(b"a" * 32, 4, b"t" * 16),
     Goodbye("done"),
 ]
 PAYLOADS = [messages.encode(message) for message in SENT]

@@ -1,0 +1,107 @@
+"""An offer is sent once; again only to a target that wants it because it has none."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import partial
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+from fleet import Fleet, fleet
+
+from protocol.messages import Go, HandOff, Offer, Own, Want
+from protocol.transport import Channel
+from yind.node import Node
+
+HOP = '(hop! "beta") (here)'
+
+
+class Losing:
+    """Counts what a node hears of hand-offs, and loses the first messages of some kinds."""
+
+    def __init__(self, node: Node, lost: dict[type[HandOff], int]) -> None:
+        self.heard: Counter[type[HandOff]] = Counter()
+        self._lost = Counter(lost)
+        node.peers.message = partial(self._message, node.peers.message)
+
+    def _message(self, real, channel: Channel, message: HandOff) -> None:  # type: ignore[no-untyped-def]
+        kind = type(message)
+        self.heard[kind] += 1
+        if self.heard[kind] > self._lost[kind]:
+            real(channel, message)
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("yind.departures.HAND_OFF_RETRY_S", 0.05)
+
+
+@pytest.mark.parametrize("storage", ["memory", "lmdb"])
+async def test_an_offer_that_was_lost_is_wanted_and_sent_again(
+    tmp_path: Path, storage: str
+) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        await restarted(nodes, storage)
+        alpha, beta = Losing(nodes.nodes["alpha"], {}), Losing(nodes.nodes["beta"], {Offer: 1})
+        assert await nodes.result("alpha", HOP, nodes.token()) == '"beta"'
+        assert (beta.heard[Offer], alpha.heard[Want]) == (2, 1)
+
+
+async def test_an_offer_that_has_come_is_not_sent_again_however_often_its_answer_is_lost(
+    tmp_path: Path,
+) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        Losing(nodes.nodes["alpha"], {Own: 4})
+        beta = Losing(nodes.nodes["beta"], {})
+        agent = await nodes.spawn("alpha", HOP, nodes.token())
+        await nodes.until("alpha", agent, "moved")
+        assert beta.heard[Offer] == 1
+        assert beta.heard[Go] >= 5
+
+
+async def test_a_source_that_was_cut_off_does_not_send_what_has_come(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        alpha = Losing(nodes.nodes["alpha"], {Own: 1000})
+        agent = await nodes.spawn("alpha", HOP, nodes.token())
+        with trio.fail_after(30):
+            while not alpha.heard[Own]:
+                await trio.testing.wait_all_tasks_blocked()
+        await nodes.crash("alpha")
+        beta = Losing(nodes.nodes["beta"], {})
+        await nodes.start("alpha")
+        await nodes.until("alpha", agent, "moved")
+        assert (beta.heard[Offer], beta.heard[Go] >= 1) == (0, True)
+
+
+async def test_who_wants_an_offer_ever_so_often_does_not_fill_the_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        Losing(nodes.nodes["beta"], {Offer: 1000, Go: 1000})
+        agent = await nodes.spawn("alpha", HOP, nodes.token())
+        departures = nodes.nodes["alpha"].migration._departures
+        with trio.fail_after(30):
+            while not departures.holds(agent) or not departures._under_way[agent].source.durable:
+                await trio.testing.wait_all_tasks_blocked()
+        leaving = departures._under_way[agent]
+        full = trio.Event()
+        with monkeypatch.context() as patched:
+            patched.setattr(Channel, "has_room", property(lambda channel: False))
+            patched.setattr(Channel, "send", lambda channel, message: full.wait())
+            want = Want(agent, 1, leaving.offer.attempt)
+            for _ in range(100):
+                departures.answered(want, leaving.source.given.target)
+            assert [type(message) for message in leaving.unsent] == [Offer, Go]
+            full.set()
+            await trio.testing.wait_all_tasks_blocked()
+        assert not leaving.unsent
+
+
+async def restarted(nodes: Fleet, storage: str) -> None:
+    """Have the nodes keep what they keep in a storage."""
+    for name in ("alpha", "beta"):
+        if storage == "memory":
+            await nodes.stop(name)
+            await nodes.start(name, storage=storage)
