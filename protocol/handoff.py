@@ -59,11 +59,16 @@ does from its Start on after its Owned; only a Refused may pass an Owned that no
 may be one transaction. Offer, image and tokens become durable with Given at the source and with Held, or else Owned, at the
 target; what came with Held stays as long as that record, and then belongs to Owned. It is not an agent of the node
 before. `Persisted` comes only after the disk has it. A node keeps one record of each `slot`, a later one in place of
-the earlier. An attempt's number is never used again, not even after a crash (`new_attempt`). When `Start` comes, an
-unfinished `Source` of a lower epoch at the same node is over. `Force` of a source comes only while the agent is not on
-its way back (`Target.expecting`); with Persist(Reclaimed) its target is `living` at the epoch that will run. A node
-that forgets what it knew of an agent remembers the latest attempt that was in it (`latest_attempt`), and is silent
-about all up to there; it forgets nothing of an agent that it holds.
+the earlier. An attempt's number is never used again, not even after a crash (`new_attempt`). With Persist(Owned) an
+unfinished `Source` of no higher epoch at the same node is over. A target is told `Lives` with each Resume, and at a restart
+where the agent runs. `Force` of a source comes only while the agent is not on its way back (`Target.expecting`); with
+Persist(Reclaimed) its target is `living` at the epoch that will run. A node that forgets what it knew of an agent remembers
+the latest attempt that was in it (`latest_attempt`), and is silent about all up to there; it forgets nothing of an agent
+that it holds.
+
+A node that breaks these rules can give an agent to two others, keep it, or offer an old one: what it has signed proves it.
+It cannot bring an honest node to run two copies, to act twice at one epoch or to break off: whatever is said to it, and
+whatever it finds good, at one node the above holds. That is explored, too.
 """
 
 from __future__ import annotations
@@ -116,6 +121,7 @@ __all__ = [
     "Gone",
     "Held",
     "Interrupted",
+    "Lives",
     "Owned",
     "Persist",
     "Persisted",
@@ -147,6 +153,7 @@ __all__ = [
 ]
 
 CANCELLED = ("handoff/cancelled", "the source withdrew its offer")
+LIVES = ("agent/state", "the agent runs here already")
 VOID = ("handoff/void", "the source has not given the agent away")
 FORCED = ("handoff/forced", "taken back by force; the target may run it, too")
 NOTHING_FORGOTTEN = -1
@@ -206,7 +213,13 @@ class Decline(msgspec.Struct, frozen=True):
     reason: str
 
 
-Event = Persisted | Received | Retry | Withdraw | Force | Verified | Interrupted | Decline
+class Lives(msgspec.Struct, frozen=True):
+    """Target: the agent runs here again, at an epoch; what may come of it is another one, which a `Force` has brought about."""
+
+    epoch: int
+
+
+Event = Persisted | Received | Retry | Withdraw | Force | Verified | Interrupted | Decline | Lives
 
 
 class Persist(msgspec.Struct, frozen=True):
@@ -444,7 +457,8 @@ class _Pending(msgspec.Struct, frozen=True):
     held: Held  # the attempt
     record: Held | Owned | Refused | None  # on its way to the disk; None while the offer is checked
     go: bool = False
-    cancelled: bool = False  # stronger than `go`: to refuse is always safe before the start
+    # Stronger than `go`: to refuse is always safe before the start.
+    refusal: tuple[str, str] | None = None  # code and reason
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -510,10 +524,18 @@ class Target(msgspec.Struct, frozen=True):
                 return self._interrupted(self.pending)
             case Persisted(record) if self.pending is not None and record == self.pending.record:
                 return self._persisted(self.pending)
+            case Lives(epoch):
+                return self.living(epoch)._crowded_out()
             case _ if self.held is not None and self.pending is None:
                 return self._while_held(self.held, event)
             case _:
                 return self, []
+
+    def _crowded_out(self) -> tuple[Target, list[Action]]:
+        """Give up what has been offered of an agent that runs here, whatever is in doubt; there are two of it already."""
+        pending = None if self.pending is None else replace(self.pending, refusal=LIVES)
+        actions: list[Action] = [] if self.held is None else [Release(self.held)]
+        return replace(self, held=None, asking=False, pending=pending), actions
 
     def _while_held(self, held: Held, event: Event) -> tuple[Target, list[Action]]:
         match event:
@@ -579,31 +601,31 @@ class Target(msgspec.Struct, frozen=True):
             case Go():
                 return replace(self, pending=replace(pending, go=True))
             case CancelOffer() | Void():
-                return replace(self, pending=replace(pending, cancelled=True))
+                return replace(self, pending=replace(pending, refusal=CANCELLED))
             case _:
                 return self
 
     def _verified(self, pending: _Pending, verdict: Verified) -> tuple[Target, list[Action]]:
         if verdict.ok:
             return self._found_good(pending)
-        code, reason = CANCELLED if pending.cancelled else (verdict.code, verdict.reason)
+        code, reason = pending.refusal or (verdict.code, verdict.reason)
         return self._refuse(pending.held, code, reason)
 
     def _found_good(self, pending: _Pending) -> tuple[Target, list[Action]]:
         """Hold it; what was held until now makes room, also for one that is refused after all."""
         target = replace(self, held=None, asking=False)
-        if not pending.cancelled and not pending.go:  # it takes the place of what was held
+        if pending.refusal is None and not pending.go:  # it takes the place of what was held
             written = replace(pending, record=pending.held)
             return replace(target, pending=written), [Persist(pending.held)]
-        if pending.cancelled:
-            target, actions = target._refuse(pending.held, *CANCELLED)
+        if pending.refusal is not None:
+            target, actions = target._refuse(pending.held, *pending.refusal)
         else:
             target, actions = target._take(pending.held)
         return target, actions if self.held is None else [Release(self.held), *actions]
 
     def _interrupted(self, pending: _Pending) -> tuple[Target, list[Action]]:
-        if pending.cancelled:
-            return self._refuse(pending.held, *CANCELLED)
+        if pending.refusal is not None:
+            return self._refuse(pending.held, *pending.refusal)
         return replace(self, pending=None), []
 
     def _persisted(self, pending: _Pending) -> tuple[Target, list[Action]]:
@@ -623,8 +645,8 @@ class Target(msgspec.Struct, frozen=True):
 
     def _is_held(self, pending: _Pending) -> tuple[Target, list[Action]]:
         """Do what was asked for while the hold was on its way to the disk."""
-        if pending.cancelled:
-            return self._refuse(pending.held, *CANCELLED)
+        if pending.refusal is not None:
+            return self._refuse(pending.held, *pending.refusal)
         return self._start(pending.held) if pending.go else (self, [])
 
     def _start(self, held: Held) -> tuple[Target, list[Action]]:

@@ -231,6 +231,11 @@ class Arrivals:
         """Return whether an agent is being checked or taken, or is held in doubt: it may be here soon."""
         return self._target(agent_id).expecting
 
+    def lives(self, agent: Agent) -> None:
+        """Note that an agent that was on its way out runs here again: what else there is of it does not."""
+        if agent.record.id in self._targets:
+            self._tell(None, agent.record.id, handoff.Lives(agent.record.epoch))
+
     def knows_of(self, agent_id: bytes) -> bool:
         """Return whether an agent is held, or may be soon."""
         target = self._target(agent_id)

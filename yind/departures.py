@@ -101,11 +101,18 @@ class Departures:
         self._forced: dict[bytes, Forced] = {}
         self._nursery: trio.Nursery | None = None
         self._ready: Callable[[Agent], None] = lambda agent: None
+        self._lives: Callable[[Agent], None] = lambda agent: None
 
-    def start(self, nursery: trio.Nursery, ready: Callable[[Agent], None]) -> None:
-        """Hold tasks in this nursery from now on; `ready` queues an agent that came to nothing."""
+    def start(
+        self,
+        nursery: trio.Nursery,
+        ready: Callable[[Agent], None],
+        lives: Callable[[Agent], None],
+    ) -> None:
+        """Hold tasks in this nursery from now on; `lives` is told of an agent that runs here again, `ready` queues it."""
         self._nursery = nursery
         self._ready = ready
+        self._lives = lives
         nursery.start_soon(self._remind)
 
     def recover(self, batch: Batch, records: dict[bytes, list[handoff.Record]]) -> None:
@@ -332,6 +339,7 @@ class Departures:
             departure.refusal = refusal
             agent.travelling_to = None
             agent.become(State.READY, self._clock.now_ms())
+            self._lives(agent)
             if agent.machine is None:  # after a restart nobody waits for the answer: it asks again
                 self._ready(agent)
         departure.over.set()

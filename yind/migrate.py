@@ -61,6 +61,7 @@ class Migration:
         self._authority = authority
         self._peers = peers
         self._clock = clock
+        self._nursery: trio.Nursery | None = None
         self.journeys = Journeys(clock.ticks_ns)
         self._awake = Awake(clock.ticks_ns, agents.is_writing, agents.written)
         self._departures = Departures(
@@ -96,7 +97,8 @@ class Migration:
     ) -> None:
         """Go on with what an earlier run of this node left unfinished; hold the tasks of journeys until cancelled."""
         async with trio.open_nursery() as nursery:
-            self._departures.start(nursery, ready)
+            self._nursery = nursery
+            self._departures.start(nursery, ready, self._arrivals.lives)
             self._arrivals.start(nursery, ready)
             self._recover()
             nursery.start_soon(self._awake.run)
@@ -122,6 +124,7 @@ class Migration:
                 # What is in the table runs from here on: a row that the records do not know of would be a second copy.
                 here = handoff.running(kept, born_here=True)
                 assert here == agent.record.epoch, (kept, agent.text_id, agent.record.epoch)
+                self._arrivals.lives(agent)
 
     def holds(self, agent: Agent) -> bool:
         """Return whether an agent is on its way out."""
@@ -195,7 +198,18 @@ class Migration:
         self._arrivals.give_up_holds(self._clock.now_ms() + 1)
 
     def message(self, channel: Channel, message: HandOff) -> None:
-        """Take a message of a hand-off from another node; anybody else's is refused."""
+        """Take a message of a hand-off from another node; anybody else's is refused.
+
+        What a peer sends is refused and raises nothing. So an error is this node's own, and what a step has left half done
+        only a restart makes whole: the node ends, and not just the connection.
+        """
+        try:
+            self._take(channel, message)
+        except Exception as error:
+            assert self._nursery is not None, "`run` gives the nursery"
+            self._nursery.start_soon(_fail, error)
+
+    def _take(self, channel: Channel, message: HandOff) -> None:
         node = self._peers.node_at(channel)
         if node is None:
             self._authority.refuse(
@@ -208,3 +222,7 @@ class Migration:
             self._departures.answered(message, node)
         else:
             self._arrivals.message(channel, message, node)
+
+
+async def _fail(error: Exception) -> None:
+    raise error

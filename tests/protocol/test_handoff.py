@@ -19,6 +19,7 @@ from protocol.handoff import (
     Gone,
     Held,
     Interrupted,
+    Lives,
     Owned,
     Persist,
     Persisted,
@@ -215,6 +216,38 @@ def test_an_offer_withdrawn_while_the_hold_is_written_is_refused() -> None:
     target, _ = target.step(Received(CancelOffer(AGENT, 1, go().attempt), KEYS["A"]))
     _, actions = target.step(Persisted(HELD))
     assert [type(action.record) for action in actions if isinstance(action, Persist)] == [Refused]
+
+
+# -- what is offered of an agent that runs here again --
+
+
+def test_a_hold_of_an_agent_that_runs_here_is_given_up() -> None:
+    for target in (held_target(), doubtful_target()):
+        after, actions = target.step(Lives(0))
+        assert actions == [Release(HELD)]
+        assert (after.held, after.asking) == (None, False)
+        assert kinds(after.step(Received(go(), KEYS["A"]))[1]) == [Want]
+
+
+def test_what_is_being_checked_or_written_of_an_agent_that_runs_here_is_refused() -> None:
+    checking, _ = Target.fresh(AGENT).step(Received(offer(), KEYS["A"]))
+    writing, _ = checking.step(Verified(True))
+    for target, event in ((checking, Verified(True)), (writing, Persisted(HELD))):
+        target, actions = target.step(Lives(0))
+        assert actions == []
+        target, _ = target.step(Received(go(), KEYS["A"]))
+        _, actions = target.step(event)
+        (refused,) = [one.record for one in actions if isinstance(one, Persist)]
+        assert isinstance(refused, Refused)
+        assert refused.code == "agent/state"
+
+
+def test_a_hold_is_given_up_while_something_else_is_being_written() -> None:
+    cancel = CancelOffer(AGENT, 1, go(8).attempt)
+    target, _ = held_target().step(Received(cancel, KEYS["A"]))
+    target, actions = target.step(Lives(0))
+    assert actions == [Release(HELD)]
+    assert target.held is None
 
 
 # -- what a restarted target holds --

@@ -39,6 +39,7 @@ from protocol.handoff import (
     Given,
     Held,
     Interrupted,
+    Lives,
     Owned,
     Persist,
     Persisted,
@@ -162,6 +163,8 @@ class Node:
         )
         self.source, self.writing, self.verifying = None, [], False
         self.runs = owns
+        if owns is not None:
+            self.tell_target(Lives(owns))
         given = unfinished(records)
         if given is None:
             return []
@@ -249,6 +252,10 @@ class Node:
                     self.writing.append(record)
                     if isinstance(record, Reclaimed):
                         self.target = self.target.living(record.epoch + 1)
+                    if isinstance(record, Owned) and self.source is not None:
+                        self.source = (
+                            None if self.source.given.epoch <= record.epoch else self.source
+                        )
                 case Send(to=to):
                     sent.append((self.name, chr(to[0]), encode_message(_message(action))))
                 case Verify():
@@ -256,11 +263,10 @@ class Node:
                 case Resume(epoch=epoch):
                     self._run(epoch)
                     self.source = None
+                    sent += self.tell_target(Lives(epoch))
                 case Start(epoch=epoch):
                     self._run(epoch)
                     self.started.append(epoch)
-                    if self.source is not None and self.source.given.epoch <= epoch:
-                        self.source = None
                 case Drop(epoch=epoch):
                     assert self.runs != epoch
                     self.source = None

@@ -131,8 +131,7 @@ class Dishonest:
 
     def arrived(self, image: bytes) -> bytes:
         """Return the image of an agent that has been told where it is, and waits for its next effect."""
-        node = next(iter(self.nodes.nodes.values()))
-        machine = node.code.restore(image, memory_max=1 << 24, fuel_max=None)
+        machine = self.nodes.nodes["alpha"].code.restore(image, memory_max=1 << 24, fuel_max=None)
         machine.resume(NAME)
         machine.run(100_000)
         found: bytes = machine.image()

@@ -25,6 +25,7 @@ from protocol.handoff import (
     Gone,
     Held,
     Interrupted,
+    Lives,
     Owned,
     Persist,
     Persisted,
@@ -43,15 +44,17 @@ from protocol.handoff import (
     Verify,
     Withdraw,
     answer_ask,
+    attempt_bytes,
     latest_attempt,
     running,
     slot,
     unfinished,
 )
-from protocol.messages import Ask, HandOff, Offer, Own, Refuse, Want
+from protocol.messages import Ask, CancelOffer, Go, HandOff, Offer, Own, Refuse, Void, Want
 
 AGENT = b"a" * 32
 ATTEMPTS_PER_EPOCH = 16  # so that attempts grow with the journey, as they do with the clock
+HOSTILE_ATTEMPT = 1_000
 
 
 def key_of(name: str) -> bytes:
@@ -76,6 +79,7 @@ class Rules(msgspec.Struct, frozen=True):
     flushes: Callable[[Record], bool] = lambda record: (
         True
     )  # False: told to be durable when it is not
+    lives: bool = True  # False: a target is not told that the agent runs again
     in_order: bool = True  # False: what an agent does may be durable before its Owned
     tombstones: bool = True  # False: forgotten when the agent has left
     remembers: bool = True  # False: what was forgotten is not remembered to have been
@@ -94,11 +98,12 @@ class Journey(msgspec.Struct, frozen=True):
     attempts: int = 1  # hops that a node's agent tries before it stays where it is
     forgets: int = 0  # how often a node forgets what it knew of the agent, when that is not here
     forces: int = 0  # how often a person takes the agent back by force
+    hostile: str = ""  # nodes that say whatever they like, at any time and again and again
 
     @property
     def names(self) -> str:
-        """The nodes that take part."""
-        return "".join(sorted(set("".join(self.stations))))
+        """The nodes that keep the rules."""
+        return "".join(sorted(set("".join(self.stations)) - set(self.hostile)))
 
     @property
     def last(self) -> int:
@@ -201,6 +206,18 @@ class Behaviour:
             target=Target.fresh(AGENT, 0 if here else -1),
             runs=0 if here else None,
         )
+
+    def hostile_parcels(self) -> Sent:
+        """Return all that hostile nodes can say: of attempts of their own, and of those of node A."""
+        journey = self._journey
+        sent: list[Parcel] = []
+        for sender in journey.hostile:
+            for epoch in range(1, journey.last + 1):
+                sent += [(sender, "A", message) for message in _as_source(epoch)]
+                first = (epoch - 1) * ATTEMPTS_PER_EPOCH
+                for attempt in range(first + 1, first + journey.attempts + 1):
+                    sent += [(sender, "A", message) for message in _as_target(epoch, attempt)]
+        return tuple(sent)
 
     def own_steps(self, node: Node) -> Iterator[Step]:
         """Yield what a node can do by itself; what brings the journey forward comes first."""
@@ -346,6 +363,8 @@ class Behaviour:
             runs=node.owns,
             checking=False,
         )
+        if after.runs is not None:
+            after, _ = self._tell_lives(after, after.runs)
         given = unfinished(node.disk)
         if given is None:
             return after, ()
@@ -362,6 +381,9 @@ class Behaviour:
         target, actions = self._rules.target(node.target, event)
         return self._do(replace(node, target=target), actions)
 
+    def _tell_lives(self, node: Node, epoch: int) -> tuple[Node, Sent]:
+        return self._target(node, Lives(epoch)) if self._rules.lives else (node, ())
+
     def _do(self, node: Node, actions: list[Action]) -> tuple[Node, Sent]:
         sent: list[Parcel] = []
         for action in actions:
@@ -372,12 +394,16 @@ class Behaviour:
                     node = replace(node, writing=(*node.writing, record))
                     if isinstance(record, Reclaimed):
                         node = replace(node, target=node.target.living(record.epoch + 1))
+                    if isinstance(record, Owned):
+                        node = _settled(node, record.epoch)
                 case Send(to=to):
                     sent.append((node.name, chr(to[0]), _message(action)))
                 case Verify():
                     node = replace(node, checking=True)
                 case Resume(epoch=epoch):
                     node = replace(_resumed(node, epoch), source=None)
+                    node, more = self._tell_lives(node, epoch)
+                    sent += more
                 case Start(epoch=epoch):
                     node = _started(node, epoch)
                 case Drop(epoch=epoch):
@@ -396,7 +422,11 @@ class Behaviour:
 def _started(node: Node, epoch: int) -> Node:
     if epoch in node.effects:  # the image that was held knows nothing of it
         node = replace(node, wrong="an effect happens twice")
-    node = replace(_activated(node, epoch), started=(*node.started, epoch))
+    return replace(_activated(node, epoch), started=(*node.started, epoch))
+
+
+def _settled(node: Node, epoch: int) -> Node:
+    """Have an agent that comes back at an epoch be away no longer."""
     if node.source is not None and node.source.given.epoch <= epoch:
         node = replace(node, source=None)
     return node
@@ -438,6 +468,18 @@ def _settles(record: Record, old: Record) -> bool:
         and isinstance(old, Held)
         and (record.epoch, record.source, record.attempt) == (old.epoch, old.source, old.attempt)
     )
+
+
+def _as_source(epoch: int) -> list[HandOff]:
+    attempt = attempt_bytes(HOSTILE_ATTEMPT)
+    offer = Offer(AGENT, epoch, attempt, b"d" * 32, (), (), b"image")
+    return [offer, *(kind(AGENT, epoch, attempt) for kind in (Go, CancelOffer, Void))]
+
+
+def _as_target(epoch: int, number: int) -> list[HandOff]:
+    attempt = attempt_bytes(number)
+    refuse = Refuse(AGENT, epoch, attempt, "no", "no")
+    return [refuse, *(kind(AGENT, epoch, attempt) for kind in (Own, Ask, Want))]
 
 
 def _message(send: Send) -> HandOff:

@@ -14,6 +14,9 @@ Two things keep it fast. Nodes differ only by their own steps, so these are comp
 the messages to it. And who has more messages can do all that who has fewer can: a state is left out when the nodes
 have been seen in the same states with at least the same messages.
 
+Nodes may be hostile: all that they can say is in the network from the beginning. What must hold then is what a node can
+see to by itself.
+
 The agent makes an effect at each node it comes to, and hops on. What counts are effects and activations, not owners.
 """
 
@@ -65,13 +68,16 @@ class World:
         self._delivered: dict[tuple[int, int], tuple[int, int]] = {}
         self._broken: dict[int, str] = {}
         numbers = [self._number(self._behaviour.first(name)) for name in self._names]
-        self._first: State = (self._packed(numbers), 0)
+        self._first: State = (
+            self._packed(numbers),
+            self._mailed(self._behaviour.hostile_parcels()),
+        )
 
     # -- exploring --
 
     def explore(self, *, shortest: bool = False) -> Found:
         """Return what holds, or the first thing that does not; with `shortest`, and the shortest way to it."""
-        seen: dict[int, list[int]] = {self._first[0]: [0]}
+        seen: dict[int, list[int]] = {self._first[0]: [self._first[1]]}
         parents: dict[State, State] = {}
         waiting = deque([self._first])
         take = waiting.popleft if shortest else waiting.pop
@@ -91,7 +97,7 @@ class World:
                     trace = self._trace(parents, following) if shortest else ()
                     return Found(wrong, count, len(self._nodes), trace)
                 waiting.append(following)
-        stuck = self._stuck(seen)
+        stuck = None if self.journey.hostile else self._stuck(seen)  # it may be lost to them
         if stuck is None:
             return Found("", count, len(self._nodes))
         way = next((state for state in parents if state[0] == stuck), self._first)
@@ -327,6 +333,7 @@ def _parcel(parcel: Parcel) -> str:
 
 BACK, ONWARD, AROUND = ("A", "B", "A"), ("A", "B", "C"), ("A", "B", "C", "A")
 EITHER = ("A", "BC")
+BESIEGED = ("A", "M", "A")
 
 SHALLOW = {
     "there, three crashes": Journey(crashes=3, refusals=1, withdrawals=1, attempts=2),
@@ -339,6 +346,7 @@ SHALLOW = {
     "by way of B, forgotten": Journey(ONWARD, crashes=1, forgets=1),
     "to B or C": Journey(EITHER, crashes=1, refusals=1, withdrawals=1, attempts=2),
     "around": Journey(AROUND, crashes=1),
+    "besieged": Journey(BESIEGED, crashes=2, hostile="M"),
 }
 DEEP = {
     **SHALLOW,
@@ -348,6 +356,7 @@ DEEP = {
     "there and back twice": Journey(("A", "B", "A", "B", "A"), crashes=1, attempts=2),
     "there and back, refused, forgotten": Journey(BACK, refusals=1, attempts=2, forgets=1),
     "there and back, by force": Journey(BACK, forces=1, attempts=2),
+    "there and back, refused, by force": Journey(BACK, refusals=1, attempts=2, forces=1),
     "there, back and there, by force": Journey(
         ("A", "B", "A", "B"), crashes=1, forces=1, attempts=2
     ),
@@ -358,6 +367,9 @@ DEEP = {
     "around, two crashes": Journey(AROUND, crashes=2),
     "around, refused": Journey(AROUND, crashes=1, refusals=1, attempts=2),
     "around, forgotten": Journey(AROUND, crashes=1, forgets=1),
+    "besieged, refused, withdrawn": Journey(BESIEGED, refusals=1, withdrawals=1, hostile="M"),
+    "besieged, forgotten, two attempts": Journey(BESIEGED, attempts=2, forgets=1, hostile="M"),
+    "besieged by two": Journey(BESIEGED, crashes=0, hostile="MN"),
 }
 
 

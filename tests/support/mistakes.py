@@ -295,6 +295,7 @@ BACK = Journey(("A", "B", "A"))
 REFUSED = Journey(refusals=1, attempts=2)
 WITHDRAWN = Journey(withdrawals=1, attempts=2)
 EITHER = Journey(("A", "BC"), crashes=1, refusals=1, withdrawals=1, attempts=2)
+BESIEGED = Journey(("A", "M", "A"), crashes=0, hostile="M")
 
 MISTAKES: dict[str, Mistake] = {
     "go before given is durable": Mistake(Rules(begin=_go_at_once), THERE),
@@ -340,6 +341,7 @@ MISTAKES: dict[str, Mistake] = {
     "go is said of what is not known": Mistake(Rules(ask=_go_for_the_unknown), THERE),
     "go is said of what is not durable yet": Mistake(Rules(ask=_go_while_writing), THERE),
     "void is said of what is withdrawn": Mistake(Rules(ask=_void_when_withdrawn), WITHDRAWN),
+    "what is offered of an agent that runs again is kept": Mistake(Rules(lives=False), BESIEGED),
     "forced before that is on record": Mistake(
         Rules(source=_forced_before_durable), replace(THERE, forces=1)
     ),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 from dishonest import audit, besieged, refusals, visited
 from fleet import Fleet
 from msgspec.structs import replace
@@ -18,9 +19,10 @@ from capabilities.revocation import Revocation
 from capabilities.tokens import Token, agent_id
 from datomstore.value import Keyword, Map
 from protocol.errors import RemoteError
-from protocol.messages import Own, Refuse
+from protocol.messages import ATTEMPT_BYTES, Go, Own, Refuse
 from yang.compile import compile_source
 from yind.limits import TOKENS_PER_AGENT_MAX
+from yind.node import Node
 
 FACTS = (Map({Keyword("n"): 1}), Map({Keyword("n"): 2}))
 COUNT = '(q \'[:find (count ?e) . :where [?e :n _]] "facts")'
@@ -356,6 +358,42 @@ async def test_an_agent_that_runs_here_is_not_taken_again(tmp_path: Path) -> Non
         later = Token.from_bytes(nodes.delegate(nodes.token(), "mallory", offer.agent))
         fresh = mallory.hand_on(replace(offer, tokens=(later.to_bytes(),)), "beta", epoch=3)
         assert "runs here already" in await mallory.why_not("beta", fresh)
+
+
+GO_AND_STAY = '(try (hop! "mallory") (catch Exception e nil)) (sleep 600000)'
+
+
+async def stays(node: Node, agent: bytes) -> int:
+    """Return at which epoch an agent does what it does at the end, and is on no way."""
+    with trio.fail_after(20):
+        while (found := node.agents.get(agent)) is None or not found.record.wake_ms:
+            await trio.testing.wait_all_tasks_blocked()
+    return found.record.epoch
+
+
+@pytest.mark.parametrize("hurried", [False, True], ids=["once it runs", "at once"])
+async def test_an_agent_that_a_host_both_refuses_and_brings_back_runs_once(
+    tmp_path: Path, *, hurried: bool
+) -> None:
+    async with besieged(tmp_path, "alpha", "beta") as (nodes, mallory):
+        mallory.answers_own = False
+        given = await visited(nodes, mallory, GO_AND_STAY, nodes.token())
+        brought = replace(mallory.hand_on(given, "alpha"), attempt=b"m" * ATTEMPT_BYTES)
+        alpha = nodes.nodes["alpha"]
+        async with mallory.connected("alpha") as channel:
+            await channel.send(brought)
+            with trio.fail_after(20):
+                while alpha.migration._arrivals._target(given.agent).held is None:
+                    await trio.testing.wait_all_tasks_blocked()
+            await channel.send(
+                Refuse(given.agent, given.epoch, given.attempt, "node/full", "no room")
+            )
+            if not hurried:
+                assert await stays(alpha, given.agent) == 0
+            await channel.send(Go(brought.agent, brought.epoch, brought.attempt))
+            await channel.request("node.info")  # what came before has been taken
+        assert await stays(alpha, given.agent) == (2 if hurried else 0)
+        assert await nodes.result("beta", '(hop! "alpha") (here)', nodes.token()) == '"alpha"'
 
 
 async def test_an_offer_with_too_many_tokens_is_refused(tmp_path: Path) -> None:

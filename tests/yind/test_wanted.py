@@ -13,6 +13,7 @@ from fleet import Fleet, fleet
 
 from protocol.messages import Go, HandOff, Offer, Own, Want
 from protocol.transport import Channel
+from yind.agent import Agent
 from yind.node import Node
 
 HOP = '(hop! "beta") (here)'
@@ -97,6 +98,28 @@ async def test_who_wants_an_offer_ever_so_often_does_not_fill_the_source(
             full.set()
             await trio.testing.wait_all_tasks_blocked()
         assert not leaving.unsent
+
+
+class Fault(Exception):
+    """What a node may have in it."""
+
+
+def _break(agent: Agent) -> None:
+    raise Fault(agent.text_id)
+
+
+async def _run_into_a_fault(folder: Path) -> None:
+    async with fleet(folder, "alpha", "beta") as nodes:
+        await restarted(nodes, "memory")
+        nodes.nodes["beta"].agents.add = _break  # type: ignore[method-assign]
+        await nodes.spawn("alpha", HOP, nodes.token())
+        await trio.sleep_forever()
+
+
+async def test_a_step_that_fails_ends_the_node_and_not_just_the_connection(tmp_path: Path) -> None:
+    with trio.fail_after(30), pytest.raises(BaseExceptionGroup) as raised:
+        await _run_into_a_fault(tmp_path)
+    assert raised.group_contains(Fault)
 
 
 async def restarted(nodes: Fleet, storage: str) -> None:
