@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import trio
 import trio.testing
-from dishonest import audit, besieged, refusals, visited
+from dishonest import Dishonest, audit, besieged, refusals, visited
 from fleet import Fleet
 from msgspec.structs import replace
 
@@ -19,7 +19,8 @@ from capabilities.revocation import Revocation
 from capabilities.tokens import Token, agent_id
 from datomstore.value import Keyword, Map
 from protocol.errors import RemoteError
-from protocol.messages import ATTEMPT_BYTES, Go, Own, Refuse
+from protocol.messages import ATTEMPT_BYTES, Go, Offer, Own, Refuse
+from protocol.transport import Channel
 from yang.compile import compile_source
 from yind.limits import TOKENS_PER_AGENT_MAX
 from yind.node import Node
@@ -371,29 +372,51 @@ async def stays(node: Node, agent: bytes) -> int:
     return found.record.epoch
 
 
+async def brought_and_refused(nodes: Fleet, mallory: Dishonest, channel: Channel) -> Offer:
+    """Have mallory bring an agent back to alpha, which holds it then, and refuse it; return what it brings."""
+    mallory.answers_own = False
+    given = await visited(nodes, mallory, GO_AND_STAY, nodes.token())
+    brought = replace(mallory.hand_on(given, "alpha"), attempt=b"m" * ATTEMPT_BYTES)
+    await channel.send(brought)
+    with trio.fail_after(20):
+        while nodes.nodes["alpha"].migration._arrivals._target(given.agent).held is None:
+            await trio.testing.wait_all_tasks_blocked()
+    await channel.send(Refuse(given.agent, given.epoch, given.attempt, "node/full", "no room"))
+    return brought
+
+
 @pytest.mark.parametrize("hurried", [False, True], ids=["once it runs", "at once"])
 async def test_an_agent_that_a_host_both_refuses_and_brings_back_runs_once(
     tmp_path: Path, *, hurried: bool
 ) -> None:
     async with besieged(tmp_path, "alpha", "beta") as (nodes, mallory):
-        mallory.answers_own = False
-        given = await visited(nodes, mallory, GO_AND_STAY, nodes.token())
-        brought = replace(mallory.hand_on(given, "alpha"), attempt=b"m" * ATTEMPT_BYTES)
         alpha = nodes.nodes["alpha"]
         async with mallory.connected("alpha") as channel:
-            await channel.send(brought)
-            with trio.fail_after(20):
-                while alpha.migration._arrivals._target(given.agent).held is None:
-                    await trio.testing.wait_all_tasks_blocked()
-            await channel.send(
-                Refuse(given.agent, given.epoch, given.attempt, "node/full", "no room")
-            )
+            brought = await brought_and_refused(nodes, mallory, channel)
             if not hurried:
-                assert await stays(alpha, given.agent) == 0
+                assert await stays(alpha, brought.agent) == 0
             await channel.send(Go(brought.agent, brought.epoch, brought.attempt))
             await channel.request("node.info")  # what came before has been taken
-        assert await stays(alpha, given.agent) == (2 if hurried else 0)
+        assert await stays(alpha, brought.agent) == (2 if hurried else 0)
         assert await nodes.result("beta", '(hop! "alpha") (here)', nodes.token()) == '"alpha"'
+
+
+async def test_what_was_held_of_an_agent_that_runs_is_not_in_doubt_after_a_restart(
+    tmp_path: Path,
+) -> None:
+    async with besieged(tmp_path, "alpha") as (nodes, mallory):
+        alpha = nodes.nodes["alpha"]
+        alpha.migration._departures._lives = lambda agent: None  # as when it is cut off just then
+        async with mallory.connected("alpha") as channel:
+            brought = await brought_and_refused(nodes, mallory, channel)
+            assert await stays(alpha, brought.agent) == 0
+        await nodes.crash("alpha")
+        alpha = await nodes.start("alpha")
+        assert alpha.migration.in_doubt() == []
+        async with mallory.connected("alpha") as channel:
+            await channel.send(Go(brought.agent, brought.epoch, brought.attempt))
+            await channel.request("node.info")
+        assert await stays(alpha, brought.agent) == 0
 
 
 async def test_an_offer_with_too_many_tokens_is_refused(tmp_path: Path) -> None:

@@ -108,17 +108,22 @@ def _break(agent: Agent) -> None:
     raise Fault(agent.text_id)
 
 
-async def _run_into_a_fault(folder: Path) -> None:
+async def _run_into_a_fault(folder: Path, source: str, target: str) -> None:
     async with fleet(folder, "alpha", "beta") as nodes:
         await restarted(nodes, "memory")
-        nodes.nodes["beta"].agents.add = _break  # type: ignore[method-assign]
-        await nodes.spawn("alpha", HOP, nodes.token())
-        await trio.sleep_forever()
+        hop = f'(hop! "{target}")'
+        await nodes.result(source, hop, nodes.token())  # from then on the program is there
+        nodes.nodes[target].agents.add = _break  # type: ignore[method-assign]
+        agent = await nodes.spawn(source, hop, nodes.token())
+        await nodes.settled(source, agent)
 
 
-async def test_a_step_that_fails_ends_the_node_and_not_just_the_connection(tmp_path: Path) -> None:
-    with trio.fail_after(30), pytest.raises(BaseExceptionGroup) as raised:
-        await _run_into_a_fault(tmp_path)
+@pytest.mark.parametrize(("source", "target"), [("alpha", "beta"), ("beta", "alpha")])
+async def test_a_step_that_fails_ends_the_node_and_not_just_the_connection(
+    tmp_path: Path, source: str, target: str
+) -> None:
+    with trio.fail_after(10), pytest.raises(BaseExceptionGroup) as raised:
+        await _run_into_a_fault(tmp_path, source, target)
     assert raised.group_contains(Fault)
 
 
