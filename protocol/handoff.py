@@ -214,7 +214,10 @@ class Decline(msgspec.Struct, frozen=True):
 
 
 class Lives(msgspec.Struct, frozen=True):
-    """Target: the agent runs here again, at an epoch; what may come of it is another one, which a `Force` has brought about."""
+    """Target: the agent runs here again, at an epoch. What may still come of it is a second one.
+
+    There is such a one only after a `Force`, or where another node breaks the rules.
+    """
 
     epoch: int
 

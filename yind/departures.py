@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import msgspec
@@ -60,6 +61,7 @@ class Departure:
         self.offer = offer
         self.source = source
         self.began = began
+        self.offered = began  # when its Offer was sent last
         self.refusal: handoff.Resume | None = None
         self.over = trio.Event()
         self.events: deque[handoff.Event] = deque()  # that came during a step
@@ -147,29 +149,31 @@ class Departures:
             return
         if not isinstance(message, Want):
             self._journeys.mark(message.agent, message.epoch, Stage.TOLD)
-        elif departure.unsent:
-            return  # however often it wants the Offer, no more than one waits here
+        elif departure.unsent or trio.current_time() < departure.offered + HAND_OFF_RETRY_S:
+            return  # who has no room for an Offer will not have it at once, and no more than one waits here
         self._tell(departure, handoff.Received(message, peer))
 
-    def asked(self, channel: Channel, ask: Ask, peer: bytes, forgotten: int) -> None:
-        """Tell a target that was restarted whether what it holds was given to it."""
-        departure = self._under_way.get(ask.agent)
-        answer = handoff.answer_ask(
-            ask,
-            peer,
-            self._kept(ask.agent),
-            None if departure is None else departure.source,
-            forgotten,
-        )
-        if answer is not None:
-            try:
-                channel.send_nowait(answer.message())
-            except ProtocolError:
-                return  # it asks again
+    def asked(self, channel: Channel, ask: Ask, peer: bytes, forgotten: Callable[[], int]) -> None:
+        """Tell a target that was restarted whether what it holds was given to it.
 
-    def _kept(self, agent_id: bytes) -> list[handoff.Record]:
-        with self._agents.streams.batch() as batch:
-            return [handoff.decode(data) for _, data in batch.scan(RECORD_TABLE, agent_id)]
+        What is not under way is looked up where others write, which the event loop does not wait for; nothing becomes of that
+        attempt meanwhile but that it is forgotten. Args: `forgotten`: up to which attempt that may have been, when asked.
+        """
+        departure = self._under_way.get(ask.agent)
+        if departure is not None and departure.source.concerns(ask, peer):
+            _reply(channel, handoff.answer_ask(ask, peer, (), departure.source, forgotten()))
+            return
+        kept: list[handoff.Record] = []
+
+        def look(batch: Batch) -> None:
+            kept[:] = [handoff.decode(data) for _, data in batch.scan(RECORD_TABLE, ask.agent)]
+
+        def done(error: BaseException | None) -> None:
+            if error is not None:
+                raise error  # the node cannot read what it promised, and stops
+            _reply(channel, handoff.answer_ask(ask, peer, kept, None, forgotten()))
+
+        self._agents.submit(look, done)
 
     def settle(self, agent_id: bytes) -> None:
         """Note that an agent has come back: it had been away, whatever this node still waited to hear."""
@@ -449,6 +453,7 @@ class Departures:
                 assert self._nursery is not None, "`start` gives the nursery"
                 self._nursery.start_soon(self._send_later, departure)
         if isinstance(message, Offer):
+            departure.offered = trio.current_time()
             self._journeys.mark(message.agent, message.epoch, Stage.OFFERED)
 
     async def _send_later(self, departure: Departure) -> None:
@@ -465,3 +470,9 @@ class Departures:
             _log.info(
                 "a hand-off waits", agent=agent.text_id, target=departure.target, why=str(error)
             )
+
+
+def _reply(channel: Channel, answer: handoff.Send | None) -> None:
+    if answer is not None:
+        with suppress(ProtocolError):  # it asks again
+            channel.send_nowait(answer.message())

@@ -217,7 +217,7 @@ class Migration:
             )
             self._agents.submit(lambda batch: None, lambda error: None)
         elif isinstance(message, Ask):
-            self._departures.asked(channel, message, node, self._arrivals.forgotten)
+            self._departures.asked(channel, message, node, lambda: self._arrivals.forgotten)
         elif isinstance(message, (Own, Refuse, Want)):
             self._departures.answered(message, node)
         else:

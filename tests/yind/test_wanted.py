@@ -47,7 +47,7 @@ async def test_an_offer_that_was_lost_is_wanted_and_sent_again(
         await restarted(nodes, storage)
         alpha, beta = Losing(nodes.nodes["alpha"], {}), Losing(nodes.nodes["beta"], {Offer: 1})
         assert await nodes.result("alpha", HOP, nodes.token()) == '"beta"'
-        assert (beta.heard[Offer], alpha.heard[Want]) == (2, 1)
+        assert (beta.heard[Offer], alpha.heard[Want] >= 1) == (2, True)
 
 
 async def test_an_offer_that_has_come_is_not_sent_again_however_often_its_answer_is_lost(
@@ -88,6 +88,7 @@ async def test_who_wants_an_offer_ever_so_often_does_not_fill_the_source(
                 await trio.testing.wait_all_tasks_blocked()
         leaving = departures._under_way[agent]
         full = trio.Event()
+        monkeypatch.setattr("yind.departures.HAND_OFF_RETRY_S", 0)
         with monkeypatch.context() as patched:
             patched.setattr(Channel, "has_room", property(lambda channel: False))
             patched.setattr(Channel, "send", lambda channel, message: full.wait())
@@ -98,6 +99,29 @@ async def test_who_wants_an_offer_ever_so_often_does_not_fill_the_source(
             full.set()
             await trio.testing.wait_all_tasks_blocked()
         assert not leaving.unsent
+
+
+async def test_an_offer_is_sent_no_oftener_than_it_would_be_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("yind.departures.HAND_OFF_RETRY_S", 0.5)
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        beta = Losing(nodes.nodes["beta"], {Offer: 1000})
+        alpha = Losing(nodes.nodes["alpha"], {})
+        agent = await nodes.spawn("alpha", HOP, nodes.token())
+        leaving = nodes.nodes["alpha"].migration._departures._under_way
+        with trio.fail_after(30):
+            while not alpha.heard[Want]:
+                await trio.testing.wait_all_tasks_blocked()
+        want = Want(agent, 1, leaving[agent].offer.attempt)
+        for _ in range(100):
+            nodes.nodes["alpha"].migration._departures.answered(
+                want, leaving[agent].source.given.target
+            )
+        began = trio.current_time()
+        while beta.heard[Offer] < 3:
+            await trio.testing.wait_all_tasks_blocked()
+        assert trio.current_time() - began > 0.4
 
 
 class Fault(Exception):
