@@ -397,7 +397,8 @@ async def test_an_agent_that_a_host_both_refuses_and_brings_back_runs_once(
                 assert await stays(alpha, brought.agent) == 0
             await channel.send(Go(brought.agent, brought.epoch, brought.attempt))
             await channel.request("node.info")  # what came before has been taken
-        assert await stays(alpha, brought.agent) == (2 if hurried else 0)
+        # Whichever of both the disk has first; of one that runs already nothing more is taken.
+        assert await stays(alpha, brought.agent) in ({0, 2} if hurried else {0})
         assert await nodes.result("beta", '(hop! "alpha") (here)', nodes.token()) == '"alpha"'
 
 
