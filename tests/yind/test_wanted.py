@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from functools import partial
 from pathlib import Path
@@ -88,12 +89,12 @@ async def test_who_wants_an_offer_ever_so_often_does_not_fill_the_source(
                 await trio.testing.wait_all_tasks_blocked()
         leaving = departures._under_way[agent]
         full = trio.Event()
-        monkeypatch.setattr("yind.departures.HAND_OFF_RETRY_S", 0)
         with monkeypatch.context() as patched:
             patched.setattr(Channel, "has_room", property(lambda channel: False))
             patched.setattr(Channel, "send", lambda channel, message: full.wait())
             want = Want(agent, 1, leaving.offer.attempt)
             for _ in range(100):
+                leaving.offered = -math.inf  # however long ago that was
                 departures.answered(want, leaving.source.given.target)
             assert [type(message) for message in leaving.unsent] == [Offer, Go]
             full.set()
