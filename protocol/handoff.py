@@ -66,9 +66,8 @@ Persist(Reclaimed) its target is `living` at the epoch that will run. A node tha
 the latest attempt that was in it (`latest_attempt`), and is silent about all up to there; it forgets nothing of an agent
 that it holds.
 
-A node that breaks these rules can give an agent to two others, keep it, or offer an old one: what it has signed proves it.
-It cannot bring an honest node to run two copies, to act twice at one epoch or to break off: whatever is said to it, and
-whatever it finds good, at one node the above holds. That is explored, too.
+A node that breaks these rules can keep an agent, or give it to two others. It cannot bring one that keeps them to run two
+copies or to act twice at one epoch, whatever it says, and whatever is found good: that is explored, too, within bounds.
 """
 
 from __future__ import annotations

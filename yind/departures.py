@@ -10,6 +10,7 @@ they are done, and one task reminds all targets that have not answered.
 
 from __future__ import annotations
 
+import math
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -61,7 +62,7 @@ class Departure:
         self.offer = offer
         self.source = source
         self.began = began
-        self.offered = began  # when its Offer was sent last
+        self.offered = -math.inf  # when this run of the node has sent its Offer last
         self.refusal: handoff.Resume | None = None
         self.over = trio.Event()
         self.events: deque[handoff.Event] = deque()  # that came during a step
@@ -156,8 +157,8 @@ class Departures:
     def asked(self, channel: Channel, ask: Ask, peer: bytes, forgotten: Callable[[], int]) -> None:
         """Tell a target that was restarted whether what it holds was given to it.
 
-        What is not under way is looked up where others write, which the event loop does not wait for; nothing becomes of that
-        attempt meanwhile but that it is forgotten. Args: `forgotten`: up to which attempt that may have been, when asked.
+        What is not under way is looked up where others write, which the event loop does not wait for. Nothing becomes of that
+        attempt meanwhile but that it is forgotten; so `forgotten`, up to which attempt that may be, is asked at the end.
         """
         departure = self._under_way.get(ask.agent)
         if departure is not None and departure.source.concerns(ask, peer):

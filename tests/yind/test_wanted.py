@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -28,7 +29,9 @@ class Losing:
         self._lost = Counter(lost)
         node.peers.message = partial(self._message, node.peers.message)
 
-    def _message(self, real, channel: Channel, message: HandOff) -> None:  # type: ignore[no-untyped-def]
+    def _message(
+        self, real: Callable[[Channel, HandOff], None], channel: Channel, message: HandOff
+    ) -> None:
         kind = type(message)
         self.heard[kind] += 1
         if self.heard[kind] > self._lost[kind]:
@@ -45,7 +48,8 @@ async def test_an_offer_that_was_lost_is_wanted_and_sent_again(
     tmp_path: Path, storage: str
 ) -> None:
     async with fleet(tmp_path, "alpha", "beta") as nodes:
-        await restarted(nodes, storage)
+        if storage == "memory":
+            await in_memory(nodes)
         alpha, beta = Losing(nodes.nodes["alpha"], {}), Losing(nodes.nodes["beta"], {Offer: 1})
         assert await nodes.result("alpha", HOP, nodes.token()) == '"beta"'
         assert (beta.heard[Offer], alpha.heard[Want] >= 1) == (2, True)
@@ -75,6 +79,22 @@ async def test_a_source_that_was_cut_off_does_not_send_what_has_come(tmp_path: P
         await nodes.start("alpha")
         await nodes.until("alpha", agent, "moved")
         assert (beta.heard[Offer], beta.heard[Go] >= 1) == (0, True)
+
+
+async def test_a_source_that_was_cut_off_sends_what_is_wanted_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("yind.departures.HAND_OFF_RETRY_S", 1000)  # nothing waits for that
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        beta = Losing(nodes.nodes["beta"], {Offer: 1, Go: 1})
+        agent = await nodes.spawn("alpha", HOP, nodes.token())
+        with trio.fail_after(30):
+            while not beta.heard[Go]:
+                await trio.testing.wait_all_tasks_blocked()
+            await nodes.crash("alpha")
+            await nodes.start("alpha")
+            await nodes.until("alpha", agent, "moved")
+        assert beta.heard[Offer] == 2
 
 
 async def test_who_wants_an_offer_ever_so_often_does_not_fill_the_source(
@@ -135,7 +155,7 @@ def _break(agent: Agent) -> None:
 
 async def _run_into_a_fault(folder: Path, source: str, target: str) -> None:
     async with fleet(folder, "alpha", "beta") as nodes:
-        await restarted(nodes, "memory")
+        await in_memory(nodes)
         hop = f'(hop! "{target}")'
         await nodes.result(source, hop, nodes.token())  # from then on the program is there
         nodes.nodes[target].agents.add = _break  # type: ignore[method-assign]
@@ -152,9 +172,8 @@ async def test_a_step_that_fails_ends_the_node_and_not_just_the_connection(
     assert raised.group_contains(Fault)
 
 
-async def restarted(nodes: Fleet, storage: str) -> None:
-    """Have the nodes keep what they keep in a storage."""
+async def in_memory(nodes: Fleet) -> None:
+    """Have the nodes keep nothing on a disk."""
     for name in ("alpha", "beta"):
-        if storage == "memory":
-            await nodes.stop(name)
-            await nodes.start(name, storage=storage)
+        await nodes.stop(name)
+        await nodes.start(name, storage="memory")
