@@ -55,10 +55,10 @@ STAGES = (
     ("socket", "signed", "offer"),
     ("verify", "offer", "verified"),
     ("restore", "verified", "restored"),
-    ("commit at the target", "restored", "owned"),
-    ("answer", "owned", "told"),
+    ("wait for Go", "restored", "taken"),
+    ("go on", "taken", "resumed"),
     ("given durable, beside these", "signed", "given"),
-    ("from then to owned", "given", "owned"),
+    ("from then to going on", "given", "resumed"),
 )
 
 
@@ -83,8 +83,8 @@ def run() -> Report:
     rate, cpu_ms = _crowd()
     size = round(statistics.median(durable.hops.bytes))
     in_memory, on_disk = (
-        memory.hops.times_ms("frozen", "told"),
-        durable.hops.times_ms("frozen", "told"),
+        memory.hops.times_ms("frozen", "resumed"),
+        durable.hops.times_ms("frozen", "resumed"),
     )
     tls_ms, sync_ms = (
         statistics.median(memory.tls_ms + durable.tls_ms),
@@ -95,8 +95,8 @@ def run() -> Report:
     bound = 2 * sync_ms + 0.5
     report.add("both durable, p50", "ms", statistics.median(on_disk), "2 syncs+0.5", bound)
     for name, hops in (("in memory", memory.hops), ("durable", durable.hops)):
-        resumed = hops.times_ms("frozen", "resumed")
-        report.add(f"{name}: freeze to go on, p50", "ms", statistics.median(resumed))
+        owned = hops.times_ms("frozen", "owned")
+        report.add(f"{name}: freeze to Own, p50", "ms", statistics.median(owned))
         for stage, begin, end in STAGES:
             times = hops.times_ms(begin, end)
             if times:
@@ -121,7 +121,7 @@ def run() -> Report:
 
 
 def _add_latency(report: Report, name: str, times: list[float], peer: str, theirs: float) -> None:
-    report.add(f"{name}: freeze to Own, p50", "ms", statistics.median(times), peer, theirs)
+    report.add(f"{name}: freeze to going on, p50", "ms", statistics.median(times), peer, theirs)
     report.add(f"{name}: least", "ms", min(times))
     report.add(f"{name}: p99 of {len(times)}", "ms", _percentile(times, 99))
 
@@ -234,12 +234,12 @@ def _crowd(*, storage: str = "lmdb") -> tuple[float, float]:
 def _span_ns(clients: list[Client], agents: set[bytes]) -> tuple[int, int]:
     """Return when the first of the agents left, and when the last one had arrived."""
     frozen: list[int] = []
-    told: list[int] = []
+    others: list[int] = []
     for client in clients:
         for agent, _, stage, at_ns in client.request("node.journeys")["value"]:
             if agent in agents:
-                (frozen if stage == "frozen" else told).append(at_ns)
-    return min(frozen), max(told)
+                (frozen if stage == "frozen" else others).append(at_ns)
+    return min(frozen), max(others)
 
 
 def _cpu_s(cluster: Cluster) -> float:

@@ -428,6 +428,12 @@ class Meter:
                 self._changed |= one.blocks
                 self._changed |= {block for block, _ in (*one.used, *one.spent)}
 
+    def moves(self, payer: bytes) -> bool:
+        """Return whether budgets were set aside or went away because of an agent, and its durable state does not know yet."""
+        with self._lock:
+            one = self._unsettled.get(payer)
+            return one is not None and bool(one.blocks)
+
     def changed(self) -> list[tuple[bytes, bytes | None]]:
         """Return the rows that are to be written, by block id; None: to be deleted. They come again until `kept`."""
         with self._lock:

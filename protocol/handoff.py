@@ -7,22 +7,22 @@ Source: presumed-nothing two-phase commit (Gray 1978) with the target as the one
         tokens (Gray and Cheriton, "Leases", 1989).
 
     source                                              target
-    Persist(Given) ; Send(Offer) --------------------->  Verify -> Persist(Held)
-    ... Given is durable ; Send(Go) ------------------>  ... Held is durable
-    Send(Offer) ; Send(Go) <----------------- Send(Want)  of what it knows nothing of
-    Persist(Gone) -> Drop  <---------------- Send(Own) ; Persist(Owned) ; Start
-    Persist(Aborted) -> Resume  <-------- Send(Refuse) ; ... Refused is durable
+    Persist(Given) ; Send(Offer) --------------------->  Verify
+    ... Given is durable ; Send(Go) ------------------>  Persist(Owned) ; Start
+    Send(Offer that says Go) <--------------- Send(Want)  of what it knows nothing of
+    Persist(Gone) -> Drop  <------------ ... Owned is durable ; Send(Own)
+    Persist(Aborted) -> Resume  <----- ... Refused is durable ; Send(Refuse)
 
 The epoch in every record and message is the new one, that the target would own; the source owns the one before.
 
 What always holds, whatever crashes, and whatever is lost, doubled, late or out of order:
 
-I1  An effect of the agent is committed at most once: an epoch is started at one node, and there again only if a crash
-    has undone all it did there.
+I1  An effect of the agent is committed at most once: an epoch is started once, and again, there or elsewhere, only if a
+    crash has undone all it did.
 I2  From every state that can come about, if nothing crashes any more, the agent can get to its end: never lost,
     never stuck. Exceptions need a person: a node that never comes back, or has forgotten (`forgotten`).
-I3  At most one node's disk says that it owns the agent. None does from when the source wrote Gone until the target
-    has written Owned; then the target's says that it holds it.
+I3  At most one node's disk says that it owns the agent, and one has it: the source's from Given until Gone, the target's
+    from Owned on, which is before.
 I4  The epochs that a node owns grow.
 I5  The fuel that is left never grows: an image carries what was used, and an offer no more than what was granted.
 I6  What the target gets are the source's tokens, each with one block more, which can only narrow.
@@ -36,32 +36,15 @@ says Go only once it cannot forget. No waiting time makes anybody an owner. Each
 is settled, so who repeats itself gets to an end. The source repeats its Go alone: an Offer may be large, and the target
 that has it needs no other. One that lacks it says so.
 
-Both sides write at the same time, so one wait for the disk is on the way: when Go comes, Held is durable or nearly. The
-target starts then, and Owned follows with whatever is written next. A crash in between undoes all that the agent did,
-since Owned is durable before any of it; and the target knows that it may have said Own, and that the source may be
-gone, for what is held in a restarted node (`Target.asking`) is in doubt:
+The agent goes on when the source's disk has been waited for, and no other. Owned follows with whatever the target writes
+next, before anything that the agent does. A crash in between undoes all of that, and the target knows nothing of the
+agent: so does one that held it, and was not told Go. The source has heard no Own, keeps it, and says Go again.
 
-- It is not taken, refused or forgotten by the target itself, nor for a CancelOffer: only the source knows. The target
-  asks it (Ask) until it is answered, by Go or by Void. A Go that is late says the same as one that is new: Given was
-  durable, and the source has not been refused.
-- The source answers Go when Given or Gone of that attempt is durable. It answers Void when it knows nothing of it, so
-  Given never was and no Go was sent, or a later journey stands in its place, which started here or was brought by
-  someone who had Owned; or when it took the agent back by force. Void is never taken back. It is silent while it
-  writes, and about what it may have forgotten.
-- An offer of a higher epoch that is found good ends the doubt: this node never gave away the epoch that it holds, so
-  somebody else owned that. Other offers are left for their repetition.
-
-What is held and not in doubt may be refused, and given up without a word: no Own was said, so the source says Go again, and
-hears that the offer is wanted.
-
-What the daemon owes. Records are made durable in the order of their Persist and Release actions, and all that an agent
-does from its Start on after its Owned; only a Refused may pass an Owned that nobody waits for, and a Held a Gone. Several
-may be one transaction. Offer, image and tokens become durable with Given at the source and with Held, or else Owned, at the
-target; what came with Held stays as long as that record, and then belongs to Owned. It is not an agent of the node
-before. `Persisted` comes only after the disk has it. A node keeps one record of each `slot`, a later one in place of
-the earlier. An attempt's number is never used again, not even after a crash (`new_attempt`). With Persist(Owned) an
-unfinished `Source` of no higher epoch at the same node is over. A target is told `Lives` with each Resume, and at a restart
-where the agent runs. `Force` of a source comes only while the agent is not on its way back (`Target.expecting`); with
+What the daemon owes. Records are made durable in the order of their Persist actions, and all that an agent does from its
+Start on after its Owned; only a Refused may pass an Owned. Several may be one transaction. Offer, image and tokens become
+durable with Given at the source and with Owned at the target. `Persisted` comes only after the disk has it. A node keeps
+one record of each `slot`, a later one in place of the earlier. An attempt's number is never used again, not even after a crash (`new_attempt`). With Persist(Owned) an
+unfinished `Source` of no higher epoch at the same node is over. A target is told `Lives` with each Resume. `Force` of a source comes only while the agent is not on its way back (`Target.expecting`); with
 Persist(Reclaimed) its target is `living` at the epoch that will run. A node that forgets what it knew of an agent remembers
 the latest attempt that was in it (`latest_attempt`), and is silent about all up to there; it forgets nothing of an agent
 that it holds.
@@ -81,14 +64,12 @@ from protocol.limits import REFUSED_MAX, TAKEN_MAX, TEXT_BYTES_MAX
 from protocol.messages import (
     AGENT_BYTES,
     ATTEMPT_BYTES,
-    Ask,
     CancelOffer,
     Go,
     HandOff,
     Offer,
     Own,
     Refuse,
-    Void,
     Want,
 )
 from protocol.records import (
@@ -97,7 +78,6 @@ from protocol.records import (
     Aborted,
     Given,
     Gone,
-    Held,
     Journey,
     Owned,
     Reclaimed,
@@ -112,13 +92,12 @@ __all__ = [
     "FORCED",
     "NOTHING_FORGOTTEN",
     "Aborted",
-    "Decline",
+    "Attempt",
     "Drop",
     "Event",
     "Force",
     "Given",
     "Gone",
-    "Held",
     "Interrupted",
     "Lives",
     "Owned",
@@ -138,7 +117,6 @@ __all__ = [
     "Verified",
     "Verify",
     "Withdraw",
-    "answer_ask",
     "attempt_bytes",
     "attempt_ms",
     "decode",
@@ -153,7 +131,6 @@ __all__ = [
 
 CANCELLED = ("handoff/cancelled", "the source withdrew its offer")
 LIVES = ("agent/state", "the agent runs here already")
-VOID = ("handoff/void", "the source has not given the agent away")
 FORCED = ("handoff/forced", "taken back by force; the target may run it, too")
 NOTHING_FORGOTTEN = -1
 
@@ -179,7 +156,7 @@ class Received(msgspec.Struct, frozen=True):
 
 
 class Retry(msgspec.Struct, frozen=True):
-    """Some time has passed without an answer."""
+    """Source: some time has passed without an answer."""
 
 
 class Withdraw(msgspec.Struct, frozen=True):
@@ -187,7 +164,7 @@ class Withdraw(msgspec.Struct, frozen=True):
 
 
 class Force(msgspec.Struct, frozen=True):
-    """A person says that the other side is gone for good. The agent may be running there: that is recorded."""
+    """Source: a person says that the target is gone for good. The agent may be running there: that is recorded."""
 
 
 class Verified(msgspec.Struct, frozen=True):
@@ -199,17 +176,10 @@ class Verified(msgspec.Struct, frozen=True):
 
 
 class Interrupted(msgspec.Struct, frozen=True):
-    """Target: `Verify` came to no verdict, as when the source is gone, or what is held is in the way.
+    """Target: `Verify` came to no verdict, as when the source is gone; or what is held is held no longer.
 
     The offer may come again.
     """
-
-
-class Decline(msgspec.Struct, frozen=True):
-    """Target: this node no longer wants what it holds, if it still only holds it."""
-
-    code: str
-    reason: str
 
 
 class Lives(msgspec.Struct, frozen=True):
@@ -221,20 +191,29 @@ class Lives(msgspec.Struct, frozen=True):
     epoch: int
 
 
-Event = Persisted | Received | Retry | Withdraw | Force | Verified | Interrupted | Decline | Lives
+Event = Persisted | Received | Retry | Withdraw | Force | Verified | Interrupted | Lives
 
 
 class Persist(msgspec.Struct, frozen=True):
-    """Make durable, then tell with `Persisted`; with `later` nobody waits for it."""
+    """Make durable, then tell with `Persisted`; with `later` it may go with what is written next."""
 
     record: Record
     later: bool = False
 
 
-class Release(msgspec.Struct, frozen=True):
-    """Delete the record of what is no longer held, with what came with it, if it stands; nobody waits for it."""
+class Attempt(msgspec.Struct, frozen=True):
+    """One try of one node to give an agent away, as its target sees it."""
 
-    held: Held
+    agent: bytes
+    epoch: int
+    source: bytes  # node key
+    attempt: int
+
+
+class Release(msgspec.Struct, frozen=True):
+    """Forget what came with an offer that is held no longer."""
+
+    held: Attempt
 
 
 class Send(msgspec.Struct, frozen=True):
@@ -247,6 +226,7 @@ class Send(msgspec.Struct, frozen=True):
     attempt: int
     code: str = ""
     reason: str = ""
+    given: bool = False  # of an Offer: that it says Go as well
 
     def message(self) -> HandOff:
         """Return the message. Not for an Offer."""
@@ -254,7 +234,7 @@ class Send(msgspec.Struct, frozen=True):
         if self.kind is Refuse:
             return Refuse(self.agent, self.epoch, attempt, self.code, self.reason)
         assert self.kind is not Offer, self.kind
-        kind: type[Go | Own | CancelOffer | Ask | Void | Want] = self.kind  # type: ignore[assignment]  # those left
+        kind: type[Go | Own | CancelOffer | Want] = self.kind  # type: ignore[assignment]  # those left
         return kind(self.agent, self.epoch, attempt)
 
     def offer(
@@ -263,7 +243,7 @@ class Send(msgspec.Struct, frozen=True):
         """Return the message of an Offer."""
         assert self.kind is Offer, self.kind
         attempt = attempt_bytes(self.attempt)
-        return Offer(self.agent, self.epoch, attempt, digest, programs, tokens, body)
+        return Offer(self.agent, self.epoch, attempt, digest, programs, tokens, body, self.given)
 
 
 class Verify(msgspec.Struct, frozen=True):
@@ -282,7 +262,7 @@ class Resume(msgspec.Struct, frozen=True):
 
 
 class Start(msgspec.Struct, frozen=True):
-    """Run the agent of the offer that was held; what it does becomes durable after its Owned."""
+    """Run the agent of the offer; what it does becomes durable after its Owned."""
 
     agent: bytes
     epoch: int
@@ -333,14 +313,17 @@ class Source(msgspec.Struct, frozen=True):
 
     @staticmethod
     def begin(
-        agent: bytes, epoch_now: int, target: bytes, attempt: int
+        agent: bytes, epoch_now: int, target: bytes, attempt: int, *, forgets: bool = False
     ) -> tuple[Source, list[Action]]:
-        """Offer a frozen agent that this node owns at `epoch_now`. From here on it does not run."""
+        """Offer a frozen agent that this node owns at `epoch_now`. From here on it does not run.
+
+        Of a node that `forgets` everything with a crash nothing has to be durable first.
+        """
         assert len(agent) == AGENT_BYTES, len(agent)
         assert 0 <= epoch_now < EPOCH_MAX, epoch_now
         assert 0 <= attempt <= ATTEMPT_MAX, attempt
         given = Given(agent, epoch_now + 1, target, attempt)
-        source = Source(given, durable=False)
+        source = Source(given, durable=forgets)
         return source, [source._send(Offer), Persist(given)]
 
     @staticmethod
@@ -376,9 +359,6 @@ class Source(msgspec.Struct, frozen=True):
         """Take the target's answer, or question. An answer before Given is durable is left for its repetition."""
         given = self.given
         journey = (given.agent, given.epoch, given.target, given.attempt)
-        if isinstance(message, Ask):
-            given_away = self.durable and isinstance(self.writing, Gone | None)
-            return self, [self._send(Go)] if given_away else []
         if not self.durable or self.writing is not None:
             return self, []
         match message:
@@ -387,7 +367,7 @@ class Source(msgspec.Struct, frozen=True):
             case Refuse(code=code, reason=reason):
                 return self._ending(Aborted(*journey, code, reason))
             case Want() if not self.withdrawn:
-                return self, [self._send(Offer), self._send(Go)]
+                return self, [self._send(Offer)]
             case _:
                 return self, []
 
@@ -412,7 +392,8 @@ class Source(msgspec.Struct, frozen=True):
 
     def _send(self, kind: type[HandOff]) -> Send:
         given = self.given
-        return Send(kind, given.target, given.agent, given.epoch, given.attempt)
+        says_go = kind is Offer and self.durable
+        return Send(kind, given.target, given.agent, given.epoch, given.attempt, given=says_go)
 
 
 def _after(end: Record) -> Action:
@@ -426,38 +407,14 @@ def _after(end: Record) -> Action:
             return Drop(end.agent, end.epoch - 1)
 
 
-def answer_ask(
-    ask: Ask,
-    peer: bytes,
-    records: Iterable[Record],
-    under_way: Source | None = None,
-    forgotten: int = NOTHING_FORGOTTEN,
-) -> Send | None:
-    """Return what a node answers who holds an attempt; None while it is not settled, or if it may have been forgotten.
-
-    `records`: the node's of the agent. `under_way`: what the node is giving just now.
-    """
-    if under_way is not None and under_way.concerns(ask, peer):
-        _, actions = under_way.step(Received(ask, peer))
-        return next((action for action in actions if isinstance(action, Send)), None)
-    attempt = _attempt(ask)
-    kind: type[Go | Void] | None = None if attempt <= forgotten else Void
-    for record in records:
-        if isinstance(record, Given | Aborted | Gone | Reclaimed) and (
-            (record.epoch, record.target, record.attempt) == (ask.epoch, peer, attempt)
-        ):
-            kind = Go if isinstance(record, Given | Gone) else Void
-    return None if kind is None else Send(kind, peer, ask.agent, ask.epoch, attempt)
-
-
 # -- the side that takes --
 
 
 class _Pending(msgspec.Struct, frozen=True):
     """What is under way for one attempt; there is one at a time, and others are left for their repetition."""
 
-    held: Held  # the attempt
-    record: Held | Owned | Refused | None  # on its way to the disk; None while the offer is checked
+    attempt: Attempt
+    refused: Refused | None = None  # on its way to the disk; None while the offer is checked
     go: bool = False
     # Stronger than `go`: to refuse is always safe before the start.
     refusal: tuple[str, str] | None = None  # code and reason
@@ -468,14 +425,14 @@ class Target(msgspec.Struct, frozen=True):
 
     agent: bytes
     epoch: int = -1  # the highest this node has ever owned
+    lasting: int = -1  # the highest of those it took whose Owned is on the disk
     taken: tuple[
         tuple[bytes, int, int], ...
     ] = ()  # source, epoch, attempt; the last of each source
     forgotten: int = (
         NOTHING_FORGOTTEN  # up to this attempt the node may have known more than it does
     )
-    held: Held | None = None  # is durable
-    asking: bool = False  # what is held is from an earlier life: only the source knows whose it is
+    held: Attempt | None = None  # was found good; only in memory
     refused: tuple[Refused, ...] = ()  # at most one of each source
     pending: _Pending | None = None
 
@@ -490,8 +447,7 @@ class Target(msgspec.Struct, frozen=True):
     ) -> Target:
         """Return what the node's records of one agent say, in any order; at least one.
 
-        `epoch` is that of an agent that lives here. Starts nothing: whether it runs here, `running` tells. With
-        `asking`, a Retry asks.
+        `epoch` is that of an agent that lives here. Starts nothing: whether it runs here, `running` tells.
         """
         kept = list(records)
         assert len({record.agent for record in kept}) == 1, kept
@@ -499,17 +455,15 @@ class Target(msgspec.Struct, frozen=True):
         for record in kept:
             match record:
                 case Owned():
-                    target = target._with_taken(record)
+                    target = replace(target, lasting=record.epoch)._with_taken(record)
                 case Refused():
                     target = target._with_refused(record)
-                case Held():
-                    target = replace(target, held=record, asking=True)
         return target._pruned()
 
     @property
     def expecting(self) -> bool:
-        """Whether the agent may be here soon, or is and this node does not know."""
-        return self.pending is not None or self.asking
+        """Whether an offer is being checked or refused: the agent may be here soon."""
+        return self.pending is not None
 
     def living(self, epoch: int) -> Target:
         """Return the same, of a node where the agent lives at an epoch."""
@@ -517,92 +471,65 @@ class Target(msgspec.Struct, frozen=True):
 
     def step(self, event: Event) -> tuple[Target, list[Action]]:
         """Return what follows an event. What is settled is answered again; the rest changes nothing."""
+        pending = self.pending
         match event:
             case Received(message, peer) if message.agent == self.agent:
                 return self._received(message, b"" if peer is None else peer)
-            case Verified() if self.pending is not None and self.pending.record is None:
-                return self._verified(self.pending, event)
-            case Interrupted() if self.pending is not None and self.pending.record is None:
-                return self._interrupted(self.pending)
-            case Persisted(record) if self.pending is not None and record == self.pending.record:
-                return self._persisted(self.pending)
+            case Persisted(Owned() as owned):
+                return self._lasts(owned)
+            case Persisted(record) if pending is not None and record == pending.refused:
+                return self._refused(pending.refused)
+            case Verified() if pending is not None and pending.refused is None:
+                return self._verified(pending, event)
+            case Interrupted() if pending is not None and pending.refused is None:
+                return self._interrupted(pending)
+            case Interrupted() if pending is None and self.held is not None:
+                return replace(self, held=None), [Release(self.held)]
             case Lives(epoch):
                 return self.living(epoch)._crowded_out()
-            case _ if self.held is not None and self.pending is None:
-                return self._while_held(self.held, event)
             case _:
                 return self, []
 
     def _crowded_out(self) -> tuple[Target, list[Action]]:
-        """Give up what has been offered of an agent that runs here, whatever is in doubt; there are two of it already."""
+        """Give up what has been offered of an agent that runs here; there are two of it already."""
         pending = None if self.pending is None else replace(self.pending, refusal=LIVES)
         actions: list[Action] = [] if self.held is None else [Release(self.held)]
-        return replace(self, held=None, asking=False, pending=pending), actions
-
-    def _while_held(self, held: Held, event: Event) -> tuple[Target, list[Action]]:
-        match event:
-            case Interrupted() if not self.asking:
-                return replace(self, held=None), [Release(held)]
-            case Decline(code, reason) if not self.asking:
-                return self._refuse(held, code, reason)
-            case Retry() if self.asking:
-                return self, [_answer(Ask, held)]
-            case Force() if self.asking:
-                return self._take(held)
-            case _:
-                return self, []
+        return replace(self, held=None, pending=pending), actions
 
     def _received(self, message: HandOff, peer: bytes) -> tuple[Target, list[Action]]:
-        if not isinstance(message, Offer | Go | CancelOffer | Void):
+        if not isinstance(message, Offer | Go | CancelOffer):
             return self, []
-        asked = Held(self.agent, message.epoch, peer, _attempt(message))
+        asked = Attempt(self.agent, message.epoch, peer, _attempt(message))
         settled = self._settled(asked)
         if settled is not None:
             return self, [settled]
         if asked.epoch <= self.epoch:
-            return self, []  # too late: whoever owned the epoch before has had its answer
+            return self, []  # too late, or too early: Own comes as soon as it lasts
         if self.pending is not None:
             return self._while_pending(self.pending, asked, message), []
-        if asked.attempt <= self.forgotten and asked != self.held:
+        if asked.attempt <= self.forgotten:
             return self, []  # it may have been taken, or refused
-        if self.asking and not self._ends_doubt(asked, message):
-            return self, []
         match message:
             case Offer() if asked != self.held:
                 # A hold of another attempt stays until this one has been checked, and then makes room.
-                return replace(self, pending=_Pending(asked, None)), [Verify(message)]
-            case Go() if asked == self.held:
+                return replace(self, pending=_Pending(asked, go=message.given)), [Verify(message)]
+            case Go() | Offer(given=True) if asked == self.held:
                 return self._start(asked)
             case Go():
                 return self, [_answer(Want, asked)]
             case CancelOffer():
                 return self._refuse(asked, *CANCELLED)
-            case Void() if asked == self.held:
-                return self._refuse(asked, *VOID)
             case _:
                 return self, []
 
-    def _ends_doubt(self, asked: Held, message: HandOff) -> bool:
-        """Return whether a message tells, or may tell, whose the agent is that an earlier life of this node held."""
-        assert self.held is not None, "that is what is in doubt"
-        match message:
-            case Offer():
-                return asked.epoch > self.held.epoch
-            case Go():
-                return asked == self.held or asked.epoch > self.held.epoch
-            case Void():
-                return asked == self.held
-            case _:
-                return asked != self.held
-
-    def _while_pending(self, pending: _Pending, asked: Held, message: HandOff) -> Target:
-        """Remember what comes while the disk or the check is awaited, if it concerns the same attempt."""
-        if asked != pending.held:
+    def _while_pending(self, pending: _Pending, asked: Attempt, message: HandOff) -> Target:
+        """Remember what comes while the check is awaited, if it concerns the same attempt."""
+        if asked != pending.attempt:
             return self
         match message:
-            case Go():
+            case Go() | Offer(given=True):
                 return replace(self, pending=replace(pending, go=True))
-            case CancelOffer() | Void():
+            case CancelOffer():
                 return replace(self, pending=replace(pending, refusal=CANCELLED))
             case _:
                 return self
@@ -611,68 +538,38 @@ class Target(msgspec.Struct, frozen=True):
         if verdict.ok:
             return self._found_good(pending)
         code, reason = pending.refusal or (verdict.code, verdict.reason)
-        return self._refuse(pending.held, code, reason)
+        return self._refuse(pending.attempt, code, reason)
 
     def _found_good(self, pending: _Pending) -> tuple[Target, list[Action]]:
         """Hold it; what was held until now makes room, also for one that is refused after all."""
-        target = replace(self, held=None, asking=False)
-        if pending.refusal is None and not pending.go:  # it takes the place of what was held
-            written = replace(pending, record=pending.held)
-            return replace(target, pending=written), [Persist(pending.held)]
+        target = replace(self, held=pending.attempt, pending=None)
+        actions: list[Action] = []
         if pending.refusal is not None:
-            target, actions = target._refuse(pending.held, *pending.refusal)
-        else:
-            target, actions = target._take(pending.held)
+            target, actions = target._refuse(pending.attempt, *pending.refusal)
+        elif pending.go:
+            target, actions = target._start(pending.attempt)
         return target, actions if self.held is None else [Release(self.held), *actions]
 
     def _interrupted(self, pending: _Pending) -> tuple[Target, list[Action]]:
         if pending.refusal is not None:
-            return self._refuse(pending.held, *pending.refusal)
+            return self._refuse(pending.attempt, *pending.refusal)
         return replace(self, pending=None), []
 
-    def _persisted(self, pending: _Pending) -> tuple[Target, list[Action]]:
-        match pending.record:
-            case Held() as held:
-                return replace(self, held=held, pending=None)._is_held(pending)
-            case Owned() as owned:
-                return self._taken(owned), [
-                    _answer(Own, pending.held),
-                    Start(owned.agent, owned.epoch),
-                ]
-            case Refused() as refused:
-                target = replace(self, pending=None)._with_refused(refused)._pruned()
-                return target, [_answer(Refuse, pending.held, refused.code, refused.reason)]
-            case None:
-                return self, []
-
-    def _is_held(self, pending: _Pending) -> tuple[Target, list[Action]]:
-        """Do what was asked for while the hold was on its way to the disk."""
-        if pending.refusal is not None:
-            return self._refuse(pending.held, *pending.refusal)
-        return self._start(pending.held) if pending.go else (self, [])
-
-    def _start(self, held: Held) -> tuple[Target, list[Action]]:
-        """Take what is durably held, at once: a crash before Owned is durable asks the source."""
-        owned = self._owned(held)
-        return self._taken(owned), [
-            _answer(Own, held),
-            Persist(owned, later=True),
-            Start(owned.agent, owned.epoch),
-        ]
-
-    def _take(self, held: Held) -> tuple[Target, list[Action]]:
-        """Take what is not held durably, or by a person's word, once that is on the disk."""
-        owned = self._owned(held)
-        return replace(self, pending=_Pending(held, owned)), [Persist(owned)]
-
-    def _owned(self, held: Held) -> Owned:
+    def _start(self, held: Attempt) -> tuple[Target, list[Action]]:
+        """Take what is held, at once: a crash before Owned is durable has undone it, and it will be offered again."""
         others = tuple(visit for visit in self.taken if visit[0] != held.source)
-        return Owned(held.agent, held.epoch, held.source, held.attempt, others[1 - TAKEN_MAX :])
+        owned = Owned(held.agent, held.epoch, held.source, held.attempt, others[1 - TAKEN_MAX :])
+        target = replace(self, epoch=owned.epoch, held=None)._with_taken(owned)._pruned()
+        return target, [Persist(owned, later=True), Start(owned.agent, owned.epoch)]
 
-    def _taken(self, owned: Owned) -> Target:
-        return replace(self, epoch=owned.epoch, pending=None)._with_taken(owned)._pruned()
+    def _lasts(self, owned: Owned) -> tuple[Target, list[Action]]:
+        """Tell the source that the agent is this node's."""
+        target = replace(self, lasting=max(self.lasting, owned.epoch))
+        asked = Attempt(owned.agent, owned.epoch, owned.source, owned.attempt)
+        own = target._settled(asked)
+        return target, [] if own is None else [own]
 
-    def _refuse(self, asked: Held, code: str, reason: str) -> tuple[Target, list[Action]]:
+    def _refuse(self, asked: Attempt, code: str, reason: str) -> tuple[Target, list[Action]]:
         earlier, floor = self._refused_journeys(asked.source)
         refused = Refused(
             asked.agent,
@@ -684,13 +581,21 @@ class Target(msgspec.Struct, frozen=True):
             earlier,
             floor,
         )
-        return replace(self, pending=_Pending(asked, refused)), [Persist(refused)]
+        held = None if self.held == asked else self.held
+        return replace(self, held=held, pending=_Pending(asked, refused)), [Persist(refused)]
+
+    def _refused(self, refused: Refused) -> tuple[Target, list[Action]]:
+        """Tell the source that this attempt has failed."""
+        asked = Attempt(refused.agent, refused.epoch, refused.source, refused.attempt)
+        target = replace(self, pending=None)._with_refused(refused)._pruned()
+        return target, [_answer(Refuse, asked, refused.code, refused.reason)]
 
     # -- memory --
 
-    def _settled(self, asked: Held) -> Send | None:
+    def _settled(self, asked: Attempt) -> Send | None:
         """Return the answer that stands already, if one does."""
-        if (asked.source, asked.epoch, asked.attempt) in self.taken:
+        visit = (asked.source, asked.epoch, asked.attempt)
+        if visit in self.taken and asked.epoch <= self.lasting:
             return _answer(Own, asked)
         journey = (asked.epoch, asked.attempt)
         for refused in self.refused:
@@ -727,15 +632,9 @@ class Target(msgspec.Struct, frozen=True):
         return replace(self, refused=(*others, refused))
 
     def _pruned(self) -> Target:
-        """Forget what is below the epoch, which refuses it by itself, and a hold that is settled."""
-        target = replace(
-            self,
-            refused=tuple(refused for refused in self.refused if _epoch_max(refused) > self.epoch),
-        )
-        held = target.held
-        if held is not None and (held.epoch <= self.epoch or target._settled(held) is not None):
-            return replace(target, held=None, asking=False)
-        return target
+        """Forget refusals below the epoch, which refuses by itself."""
+        refused = tuple(one for one in self.refused if _epoch_max(one) > self.epoch)
+        return replace(self, refused=refused)
 
 
 # -- after a restart --
@@ -795,7 +694,7 @@ def _owned_epoch(record: Record) -> int:
             return record.epoch - 1
         case Reclaimed():
             return reclaimed_epoch(record)
-        case Held() | Refused():
+        case Refused():
             return -1
 
 
@@ -807,7 +706,7 @@ def _attempt(message: HandOff) -> int:
     return int.from_bytes(message.attempt, "big")
 
 
-def _answer(kind: type[HandOff], asked: Held, code: str = "", reason: str = "") -> Send:
+def _answer(kind: type[HandOff], asked: Attempt, code: str = "", reason: str = "") -> Send:
     return Send(kind, asked.source, asked.agent, asked.epoch, asked.attempt, code, reason)
 
 

@@ -82,7 +82,7 @@ class Cancel(msgspec.Struct, frozen=True):
 
 
 class Offer(msgspec.Struct, frozen=True):
-    """An agent, frozen: its image, its tokens, the programs it needs. The target holds it and does not run it."""
+    """An agent, frozen: its image, its tokens, the programs it needs. The target does not run it before Go."""
 
     agent: bytes
     epoch: int
@@ -91,6 +91,7 @@ class Offer(msgspec.Struct, frozen=True):
     programs: tuple[bytes, ...]
     tokens: tuple[bytes, ...]
     body: bytes
+    given: bool = False  # it says Go as well
 
 
 class Go(msgspec.Struct, frozen=True):
@@ -102,7 +103,7 @@ class Go(msgspec.Struct, frozen=True):
 
 
 class Own(msgspec.Struct, frozen=True):
-    """The target has taken the agent: durably, or it holds it durably and asks when it forgets that it took it."""
+    """The target has durably taken the agent."""
 
     agent: bytes
     epoch: int
@@ -127,22 +128,6 @@ class CancelOffer(msgspec.Struct, frozen=True):
     attempt: bytes
 
 
-class Ask(msgspec.Struct, frozen=True):
-    """The target holds this attempt, and no longer knows whether it was told Go: the source says Go again, or Void."""
-
-    agent: bytes
-    epoch: int
-    attempt: bytes
-
-
-class Void(msgspec.Struct, frozen=True):
-    """The source never gave this attempt, and never will, or has taken the agent back by force."""
-
-    agent: bytes
-    epoch: int
-    attempt: bytes
-
-
 class Want(msgspec.Struct, frozen=True):
     """The target was told Go for an attempt that it knows nothing of: the source sends its Offer once more."""
 
@@ -157,7 +142,7 @@ class Goodbye(msgspec.Struct, frozen=True):
     reason: str
 
 
-HandOff = Offer | Go | Own | Refuse | CancelOffer | Ask | Void | Want
+HandOff = Offer | Go | Own | Refuse | CancelOffer | Want
 Message = Hello | Ping | Pong | Request | Reply | Item | Cancel | HandOff | Goodbye
 
 
@@ -190,15 +175,13 @@ _SHAPES = {
     5: _shape(Reply, _NUMBER, _BOOLEAN, _MAP),
     6: _shape(Item, _NUMBER, _MAP),
     7: _shape(Cancel, _NUMBER),
-    8: _shape(Offer, _AGENT, _EPOCH, _ATTEMPT, _DIGEST, _HASHES, _TOKENS, _BYTES),
+    8: _shape(Offer, _AGENT, _EPOCH, _ATTEMPT, _DIGEST, _HASHES, _TOKENS, _BYTES, _BOOLEAN),
     9: _shape(Go, _AGENT, _EPOCH, _ATTEMPT),
     10: _shape(Own, _AGENT, _EPOCH, _ATTEMPT),
     11: _shape(Refuse, _AGENT, _EPOCH, _ATTEMPT, _TEXT, _TEXT),
     12: _shape(CancelOffer, _AGENT, _EPOCH, _ATTEMPT),
     13: _shape(Goodbye, _TEXT),
-    IGNORABLE: _shape(Ask, _AGENT, _EPOCH, _ATTEMPT),
-    IGNORABLE + 1: _shape(Void, _AGENT, _EPOCH, _ATTEMPT),
-    IGNORABLE + 2: _shape(Want, _AGENT, _EPOCH, _ATTEMPT),
+    IGNORABLE: _shape(Want, _AGENT, _EPOCH, _ATTEMPT),
 }
 _NUMBERS = {shape.kind: number for number, shape in _SHAPES.items()}
 

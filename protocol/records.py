@@ -63,15 +63,6 @@ class Reclaimed(msgspec.Struct, frozen=True):
     attempt: int
 
 
-class Held(msgspec.Struct, frozen=True):
-    """Target: the offer is good. After a restart only the source knows whether the agent was taken."""
-
-    agent: bytes
-    epoch: int
-    source: bytes  # node key
-    attempt: int
-
-
 class Owned(msgspec.Struct, frozen=True):
     """Target: taken. Also what can still be confirmed of earlier visits, the last of each other source."""
 
@@ -96,7 +87,7 @@ class Refused(msgspec.Struct, frozen=True):
 
 
 SourceRecord = Given | Aborted | Gone | Reclaimed
-TargetRecord = Held | Owned | Refused
+TargetRecord = Owned | Refused
 Record = SourceRecord | TargetRecord
 
 
@@ -111,7 +102,6 @@ _PLACES: dict[type[Record], bytes] = {
     Aborted: b"/source",
     Gone: b"/source",
     Reclaimed: b"/source",
-    Held: b"/held",
     Owned: b"/owned",
     Refused: b"/refused/",  # and whose offer it was: a place for each source
 }
@@ -124,17 +114,15 @@ _KINDS: dict[int, type[Record]] = {
     1: Given,
     2: Aborted,
     3: Gone,
-    4: Held,
-    5: Owned,
-    6: Refused,
-    7: Reclaimed,
+    4: Owned,
+    5: Refused,
+    6: Reclaimed,
 }
 _NUMBERS = {kind: number for number, kind in _KINDS.items()}
 _FIELDS: dict[type[Record], tuple[str, ...]] = {
     Given: ("agent", "epoch", "node", "attempt"),
     Gone: ("agent", "epoch", "node", "attempt"),
     Reclaimed: ("agent", "epoch", "node", "attempt"),
-    Held: ("agent", "epoch", "node", "attempt"),
     Aborted: ("agent", "epoch", "node", "attempt", "text", "text"),
     Owned: ("agent", "epoch", "node", "attempt", "visits"),
     Refused: ("agent", "epoch", "node", "attempt", "text", "text", "journeys", "journey"),

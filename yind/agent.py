@@ -195,6 +195,16 @@ class Hold:
 
 
 @dataclass(slots=True, eq=False)
+class Arrival:
+    """That an agent has come from another node, until it lasts."""
+
+    row: bytes  # its record as it came
+    stage: Callable[[Batch], None]  # makes it this node's
+    lasts: Callable[[], None]  # told that it is
+    staged: bool = False
+
+
+@dataclass(slots=True, eq=False)
 class Agent:
     """A record, and while it has not ended, its machine and the handles of its tokens."""
 
@@ -211,7 +221,7 @@ class Agent:
     saved_at: float = 0.0  # trio's clock at the last commit
     wake: Callable[[], None] | None = None  # ends the wait of a sleeping agent early
     decisions: list[Decision] = field(default_factory=list)  # about it, since its last commit
-    arrival: Callable[[Batch], None] | None = None  # makes it this node's, with its next commit
+    arrival: Arrival | None = None  # until a commit has made it this node's
     watchers: set[Callable[[dict[str, object]], None]] = field(default_factory=set)
 
     @property

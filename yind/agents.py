@@ -116,6 +116,7 @@ class Agents:
             if stage is not None:
                 stage(batch)
             if self._by_id.get(record.id) is agent:  # not of an earlier visit
+                self._arrive(batch, agent)
                 self.put(batch, agent)
             self._audit.release(agent.decisions)
             self._audit.release(asked)
@@ -145,15 +146,16 @@ class Agents:
         """
 
         def work(batch: Batch) -> None:
+            self._arrive(batch, agent)
             stage(batch)
             if self._by_id.get(agent.record.id) is agent or agent.ended:
                 self._put_record(batch, agent, bare=bare)
             self._audit.release(agent.decisions)
 
         def saved(error: BaseException | None) -> None:
+            done(error)
             if error is None:
                 self._saved(agent)
-            done(error)
 
         self._commits.submit(work, saved, later=later, unseen=unseen)
 
@@ -161,9 +163,27 @@ class Agents:
         """Let decisions go with the transaction that is being written."""
         self._audit.release(decisions)
 
-    def submit(self, stage: Work, done: Done, *, unseen: bool = False, ahead: bool = False) -> None:
+    def submit_arrival(self, agent: Agent, done: Done) -> None:
+        """Make durable that an agent has arrived, as it was then, unless a commit of its own has."""
+        arrival = agent.arrival
+        assert arrival is not None, agent.text_id
+
+        def work(batch: Batch) -> None:
+            here = self._by_id.get(agent.record.id) is agent
+            if here and not arrival.staged and not self._authority.moves_budgets(agent):
+                batch.put(AGENT_TABLE, agent.record.id, arrival.row)
+                self._arrive(batch, agent)
+
+        def saved(error: BaseException | None) -> None:
+            done(error)
+            if error is None:
+                self._has_arrived(agent)
+
+        self._commits.submit(work, saved)
+
+    def submit(self, stage: Work, done: Done) -> None:
         """Make something durable that concerns no agent's state; see `GroupCommit.submit`."""
-        self._commits.submit(stage, done, unseen=unseen, ahead=ahead)
+        self._commits.submit(stage, done)
 
     def is_writing(self) -> bool:
         """Return whether a thread writes what was submitted."""
@@ -179,8 +199,14 @@ class Agents:
 
     def _saved(self, agent: Agent) -> None:
         agent.saved_at = trio.current_time()
-        agent.arrival = None
         agent.notify_state()
+        self._has_arrived(agent)
+
+    def _has_arrived(self, agent: Agent) -> None:
+        arrival = agent.arrival
+        if arrival is not None and arrival.staged:
+            agent.arrival = None
+            arrival.lasts()
 
     async def write(self, stage: Work) -> None:
         """Make something durable that concerns no agent's state."""
@@ -232,8 +258,14 @@ class Agents:
         if self._by_id.get(record.id) is not agent:
             return  # what has been spent since is another visit's
         self._authority.settle(agent)
-        if agent.arrival is not None:  # nothing of it is durable before it is this node's
-            agent.arrival(batch)
+
+    def _arrive(self, batch: Batch, agent: Agent) -> None:
+        """Make an agent this node's that has come to it: nothing of it is durable before."""
+        arrival = agent.arrival  # the event loop forgets it once it lasts
+        if arrival is not None:
+            arrival.stage(batch)
+            arrival.staged = True
+            self._authority.settle_arrival(agent)
 
     async def end(self, agent: Agent, state: State, reason: str = "") -> None:
         """Finish an agent: keep its result, drop its machine."""

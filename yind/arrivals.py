@@ -1,6 +1,6 @@
-"""Agents that arrive: offered, checked, held, taken.
+"""Agents that arrive: offered, checked, taken.
 
-Is:     what carries out `protocol.handoff.Target`: everything an offer carries is checked before it is held.
+Is:     what carries out `protocol.handoff.Target`: everything an offer carries is checked before it is taken.
 Is not: the rules of the hand-off.
 Fits:   `yind.migrate` brings the messages of other nodes; an agent that was taken goes to the scheduler.
 
@@ -8,14 +8,15 @@ A step of the state machine is done at once. So is the check of an agent that is
 others it runs in a task. The end of a check and of a wait for the disk are further steps, so messages that come
 meanwhile are never lost and never wait for each other.
 
-What is held is on the disk, with the agent's record, in a table of its own: it is no agent of this node. When it is
-taken it runs at once, and its first commit makes it this node's. What a restarted node finds held it asks about.
+What is found good is held in memory. When it is taken it runs at once, and its first commit makes it this node's; of one
+that has none for a while what arrived is written. Then its source is told.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple
 
 import structlog
@@ -37,22 +38,22 @@ from protocol.transport import Channel
 from yang.errors import YangError
 from yang.program import Program
 from yind.admission import Admission, Bearer
-from yind.agent import Agent, AgentRecord, State, decode_record, encode_record
+from yind.agent import Agent, AgentRecord, Arrival, State, encode_record
 from yind.agents import Agents
 from yind.audit import Behalf, Decision
 from yind.authority import Authority
-from yind.cesk import Machine
+from yind.cesk import Machine, Status
 from yind.cesk.errors import MachineError
 from yind.clock import Clock
 from yind.code import CodeLibrary
 from yind.config import AgentLimits
-from yind.departures import ALONE_MAX, RECORD_TABLE, Departures
+from yind.departures import RECORD_TABLE, Departures
 from yind.errors import AgentState, HopRefused, JourneyForked, YindError
 from yind.journeys import Journeys, Stage
 from yind.limits import (
     AGENT_COUNT_MAX,
     ARRIVALS_MAX,
-    HAND_OFF_RETRY_S,
+    COMMIT_LATER_S,
     HELD_MAX,
     IMAGE_AT_ONCE_MAX,
     PASSED_MAX,
@@ -64,8 +65,6 @@ FORGOTTEN_TABLE = (
     "forgotten"  # "" -> up to which attempt this node may have known more than it does
 )
 
-HELD_TABLE = "held"  # agent -> the record it would begin with, as long as it is held
-
 _log = structlog.get_logger()
 
 
@@ -74,11 +73,11 @@ _REFUSALS = (YindError, CapabilityError, ProtocolError, YangError, MachineError)
 
 
 class Guest(NamedTuple):
-    """An agent whose offer has been checked, not yet this node's; after a restart its record is all there is."""
+    """An agent whose offer has been checked, not yet this node's."""
 
     attempt: int
     record: AgentRecord
-    machine: Machine | None
+    machine: Machine
     tokens: list[Handle]
     noted: list[Decision]  # that let it in, until what comes of it is durable
 
@@ -114,12 +113,12 @@ class Arrivals:
         self._passed: dict[tuple[bytes, bytes, int], None] = {}  # peer, agent, epoch; oldest first
         self._guests: dict[bytes, Guest] = {}  # agent -> what is held, the latest attempt
         self.forgotten = handoff.NOTHING_FORGOTTEN
-        self._keeps = agents.streams.storage.waits  # else nothing that is held outlives a crash
+        self._keeps = agents.streams.storage.waits  # else nothing outlives a crash
         self._events: deque[tuple[Channel | None, bytes, handoff.Event]] = deque()
         self._stepping = False
         self._checks = 0  # in tasks
-        self._doubts = trio.lowlevel.ParkingLot()  # of those who wait until a doubt has ended
-        self._forced: dict[bytes, str] = {}  # agent -> who wants it to start without an answer
+        self._fresh: list[Agent] = []  # that have arrived just now
+        self._arrived = trio.lowlevel.ParkingLot()  # of who waits for such
         self._nursery: trio.Nursery | None = None
         self._ready: Callable[[Agent], None] = lambda agent: None
 
@@ -127,7 +126,7 @@ class Arrivals:
         """Hold tasks in this nursery from now on; `ready` queues an agent that has been taken."""
         self._nursery = nursery
         self._ready = ready
-        nursery.start_soon(self._ask)
+        nursery.start_soon(self._settle_in)
 
     def recover(self, batch: Batch, records: dict[bytes, list[handoff.Record]]) -> None:
         """Read what an earlier run of this node knew, and up to where it knew more."""
@@ -138,30 +137,6 @@ class Arrivals:
             self._targets[agent_id] = Target.restart(
                 kept, self._epoch(agent_id), forgotten=self.forgotten
             )
-            for record in kept:
-                if isinstance(record, handoff.Held):
-                    self._recover_hold(batch, record)
-
-    def _recover_hold(self, batch: Batch, held: handoff.Held) -> None:
-        """Hold an agent as before, unless it is known by now what has become of it."""
-        if self._targets[held.agent].held != held:
-            _end_hold(batch, held)
-            return
-        data = batch.get(HELD_TABLE, held.agent)
-        assert data is not None, held
-        noted: list[Decision] = []
-        with Behalf("", noted):
-            who = held.agent.hex()[:12]
-            self._authority.accept(who, "migrate", self._node, "let in before the node began anew")
-        self._guests[held.agent] = Guest(held.attempt, decode_record(data), None, [], noted)
-        _log.info("asks whose an agent is", agent=held.agent.hex()[:12], epoch=held.epoch)
-
-    async def _ask(self) -> None:
-        """Ask, again and again, about what an earlier run of this node held."""
-        while True:
-            for agent_id in [one.agent for one in self._targets.values() if one.asking]:
-                self._tell(None, agent_id, handoff.Retry())
-            await trio.sleep(HAND_OFF_RETRY_S)
 
     def _epoch(self, agent_id: bytes) -> int:
         agent = self._agents.get(agent_id)
@@ -190,8 +165,6 @@ class Arrivals:
         following, actions = target.step(event)
         if following != target:
             self._targets[agent_id] = following
-            if self._doubts:
-                self._doubts.unpark_all()
         elif (
             isinstance(event, handoff.Received) and isinstance(event.message, Offer) and not actions
         ):
@@ -202,14 +175,12 @@ class Arrivals:
 
     def _begin(self, channel: Channel | None, action: handoff.Action) -> None:
         match action:
-            case handoff.Persist(handoff.Held() as held):
-                self._hold(channel, held)
-            case handoff.Persist(handoff.Owned() as owned, later):
-                self._own(channel, owned, later=later)
+            case handoff.Persist(handoff.Owned() as owned):
+                self._own(channel, owned)
             case handoff.Persist(record):
                 self._refuse_durably(channel, record)
             case handoff.Release(held):
-                self._release(held)
+                self._dismiss(held)
             case handoff.Verify(offer):
                 assert channel is not None, "an offer came from somewhere"
                 self._verify(channel, offer)
@@ -228,7 +199,7 @@ class Arrivals:
         return target.living(epoch)
 
     def expects(self, agent_id: bytes) -> bool:
-        """Return whether an agent is being checked or taken, or is held in doubt: it may be here soon."""
+        """Return whether an agent is being checked or refused: it may be here soon."""
         return self._target(agent_id).expecting
 
     def lives(self, agent: Agent) -> None:
@@ -240,30 +211,6 @@ class Arrivals:
         """Return whether an agent is held, or may be soon."""
         target = self._target(agent_id)
         return target.expecting or target.held is not None
-
-    # -- what is in doubt --
-
-    def in_doubt(self) -> list[tuple[AgentRecord, bytes]]:
-        """Return what an earlier run of this node held, and maybe ran, and the keys of the nodes that are asked."""
-        return [
-            (guest.record, target.held.source)
-            for agent_id, guest in self._guests.items()
-            if (target := self._target(agent_id)).asking and target.held is not None
-        ]
-
-    async def doubt_ends(self) -> None:
-        """Return when it may be known of one agent more whose it is."""
-        await self._doubts.park()
-
-    async def seize(self, agent_id: bytes, who: str) -> None:
-        """Start what is held in doubt, as a person says: the node it came from is gone for good, or has forgotten.
-
-        There may be two of it from here on; that is noted in the audit stream.
-        """
-        self._forced[agent_id] = who
-        while self._target(agent_id).expecting:
-            self._tell(None, agent_id, handoff.Force())
-            await self._doubts.park()
 
     # -- what is forgotten --
 
@@ -304,11 +251,8 @@ class Arrivals:
     def _answer(self, channel: Channel | None, message: HandOff) -> None:
         if channel is None:
             return
-        send = channel.push if len(self._guests) < ALONE_MAX else channel.send_nowait
-        try:
-            send(message)
-        except Unreachable:
-            return  # the source is gone; it asks again
+        with suppress(Unreachable):  # the source is gone; it asks again
+            channel.send_nowait(message)
 
     # -- checking --
 
@@ -423,7 +367,6 @@ class Arrivals:
             self._check_given(channel, offer, handle.token)
             if before is not None:
                 self._check_way(before, handle.token, data)
-            self._check_doubt(offer, handle.token)
         self._authority.allow(tokens, Verb.MIGRATE, self._node, who=offer.agent.hex()[:12])
         self._journeys.mark(offer.agent, offer.epoch, Stage.VERIFIED)
         memory_max = min([self._limits.memory_max, *_memory_of(tokens)])
@@ -460,16 +403,6 @@ class Arrivals:
             why = f"{given} to this node, and to {receipt.leg.taker.text}"
         return JourneyForked(f"there are two of agent {agent.text_id}: {why}", receipt)
 
-    def _check_doubt(self, offer: Offer, token: VerifiedChain) -> None:
-        """Return if somebody else had the epoch that is held here in doubt, when there is such a one. Raises HopRefused."""
-        target = self._targets.get(offer.agent)
-        if target is None or target.held is None or not target.asking:
-            return
-        origin, own = self._authority.origin_of, self._authority.origin
-        index = given_at(token, offer.agent, target.held.epoch)
-        if index is not None and origin(token.blocks[index].key) == own:
-            raise HopRefused("an epoch was given to this node, which has not given it on")
-
     def _check_room(self, offer: Offer) -> None:
         """Return if the agent can be here, and there is room for it. Raises AgentState or HopRefused."""
         agent = self._agents.get(offer.agent)
@@ -477,7 +410,7 @@ class Arrivals:
             self._check_away(agent, offer.epoch)
         if agent is None and len(self._agents) >= AGENT_COUNT_MAX:
             raise HopRefused(f"node {self._node} has {AGENT_COUNT_MAX} agents already")
-        if len(self._guests) >= HELD_MAX and len(self._guests) - len(self.in_doubt()) >= HELD_MAX:
+        if len(self._guests) >= HELD_MAX:
             raise HopRefused(f"node {self._node} holds {HELD_MAX} agents not given yet")
         if len(offer.tokens) > TOKENS_PER_AGENT_MAX:
             raise HopRefused(f"{len(offer.tokens)} tokens; at most {TOKENS_PER_AGENT_MAX}")
@@ -503,37 +436,40 @@ class Arrivals:
 
     # -- the disk --
 
-    def _hold(self, channel: Channel | None, held: handoff.Held) -> None:
-        """Have a hold made durable, with the record that the agent would begin with."""
-        guest = self._guests[held.agent]
-        assert guest.attempt == held.attempt, held
-        if not self._keeps:
-            self._told(channel, held)
-            return
-
-        def stage(batch: Batch) -> None:
-            batch.put(RECORD_TABLE, handoff.slot(held), handoff.encode(held))
-            batch.put(HELD_TABLE, held.agent, encode_record(guest.record))
-
-        self._agents.submit(stage, self._telling(channel, held), unseen=True, ahead=True)
-
-    def _own(self, channel: Channel | None, owned: handoff.Owned, *, later: bool) -> None:
-        """Have an agent made this node's: at once, or with its first commit."""
+    def _own(self, channel: Channel | None, owned: handoff.Owned) -> None:
+        """Make an agent this node's, and have that last with its first commit."""
+        end_departure = self._departures.settle(owned.agent)  # of an agent that comes back
         agent, noted = self._taken(owned)
         with Behalf("", noted):
             self._note_arrival(agent)
-            if (who := self._forced.pop(owned.agent, None)) is not None:
-                reason = f"possible duplicate: started here by force, by {who}"
-                self._authority.accept(agent.text_id, "reclaim", self._node, reason)
 
         def stage(batch: Batch) -> None:
             batch.put(RECORD_TABLE, handoff.slot(owned), handoff.encode(owned))
-            _end_hold(batch, owned)
+            end_departure(batch)
             self._agents.release(noted)
 
-        agent.arrival = stage
-        if not later:
-            self._agents.submit_frozen(agent, _nothing, self._telling(channel, owned))
+        def lasts() -> None:
+            self._journeys.mark(owned.agent, owned.epoch, Stage.OWNED)
+            self._tell(channel, owned.agent, handoff.Persisted(owned))
+
+        if self._keeps:
+            agent.arrival = Arrival(encode_record(agent.record), stage, lasts)
+            self._fresh.append(agent)
+            self._arrived.unpark()
+        else:  # nothing outlives a crash, so there is nothing to wait for
+            agent.arrival = Arrival(b"", stage, _nothing)
+            lasts()
+
+    async def _settle_in(self) -> None:
+        """Have it last that agents have arrived which have not seen to it themselves after a while, until cancelled."""
+        while True:
+            if not self._fresh:
+                await self._arrived.park()
+            arrived, self._fresh = self._fresh, []
+            await trio.sleep(COMMIT_LATER_S)
+            for agent in arrived:
+                if agent.arrival is not None:
+                    self._agents.submit_arrival(agent, _raise)
 
     def _refuse_durably(self, channel: Channel | None, refused: handoff.Record) -> None:
         assert isinstance(refused, handoff.Refused), refused
@@ -541,45 +477,27 @@ class Arrivals:
 
         def stage(batch: Batch) -> None:
             batch.put(RECORD_TABLE, handoff.slot(refused), handoff.encode(refused))
-            _end_hold(batch, refused)
 
-        self._agents.submit(stage, self._telling(channel, refused))
+        def done(error: BaseException | None) -> None:
+            _raise(error)
+            self._tell(channel, refused.agent, handoff.Persisted(refused))
 
-    def _release(self, held: handoff.Held) -> None:
-        self._dismiss(held)
-        self._agents.submit(lambda batch: _end_hold(batch, held), _raise)
+        self._agents.submit(stage, done)
 
-    def _dismiss(self, attempt: handoff.Held | handoff.Refused) -> None:
+    def _dismiss(self, attempt: handoff.Attempt | handoff.Refused) -> None:
         guest = self._guests.get(attempt.agent)
         if guest is not None and guest.attempt == attempt.attempt:
             del self._guests[attempt.agent]
             self._agents.release(guest.noted)
 
-    def _telling(
-        self, channel: Channel | None, record: handoff.Record
-    ) -> Callable[[BaseException | None], None]:
-        """Return what takes note of a record's being durable."""
-
-        def done(error: BaseException | None) -> None:
-            _raise(error)
-            self._told(channel, record)
-
-        return done
-
-    def _told(self, channel: Channel | None, record: handoff.Record) -> None:
-        if isinstance(record, handoff.Held):
-            self._journeys.mark(record.agent, record.epoch, Stage.HELD)
-        self._tell(channel, record.agent, handoff.Persisted(record))
-
     def _taken(self, owned: handoff.Owned) -> tuple[Agent, list[Decision]]:
         """Return the agent that is this node's from now on, and what let it in."""
         guest = self._guests.pop(owned.agent)
         assert (guest.record.epoch, guest.attempt) == (owned.epoch, owned.attempt), owned
-        self._departures.settle(owned.agent)
         agent = Agent(guest.record, guest.machine, guest.tokens)
         agent.saved_fuel = guest.record.fuel_used
         self._agents.add(agent)
-        self._journeys.mark(owned.agent, owned.epoch, Stage.OWNED)
+        self._journeys.mark(owned.agent, owned.epoch, Stage.TAKEN)
         return agent, guest.noted
 
     def _note_arrival(self, agent: Agent) -> None:
@@ -596,21 +514,20 @@ class Arrivals:
         agent = self._agents.get(agent_id)
         assert agent is not None, agent_id
         if agent.record.state is State.READY:
+            self._answer_hop(agent)
             self._ready(agent)
-        elif agent.arrival is not None:  # it does nothing that could make it this node's
-            self._agents.submit_frozen(agent, _nothing, _raise)
+
+    def _answer_hop(self, agent: Agent) -> None:
+        """Tell an agent that wanted to be here that it is, so that it goes on with its first turn."""
+        machine = agent.machine
+        assert machine is not None, agent.text_id
+        if machine.status is Status.EFFECT and machine.effect == ("hop!", (self._node,)):
+            machine.resume(self._node)
+            self._journeys.mark(agent.record.id, agent.record.epoch, Stage.RESUMED)
 
 
-def _nothing(batch: Batch) -> None:
+def _nothing() -> None:
     pass
-
-
-def _end_hold(batch: Batch, end: handoff.Held | handoff.Owned | handoff.Refused) -> None:
-    """Delete a hold, with what was kept for it, unless another has taken its place."""
-    held = handoff.Held(end.agent, end.epoch, end.source, end.attempt)
-    if batch.get(RECORD_TABLE, handoff.slot(held)) == handoff.encode(held):
-        batch.delete(RECORD_TABLE, handoff.slot(held))
-        batch.delete(HELD_TABLE, held.agent)
 
 
 def _check_receipts(offer: Offer, tokens: list[Handle]) -> None:

@@ -239,11 +239,12 @@ class Authority:
         self.hold_memory(agent)
 
     def arrived(self, agent: Agent) -> None:
-        """Set aside what comes back with an agent that had been here, and hold its memory."""
+        """Set aside what comes back with an agent that had been here, and hold its memory: `settle_arrival` lets it out."""
+        payer = _arrival(agent)
         for handle in self.handles_of(agent):
             if handle.limited:
-                self._meter.arrive(handle.token, agent.record.id)
-        self.hold_memory(agent)
+                self._meter.arrive(handle.token, payer)
+        self.hold_memory(agent, payer)
 
     def fund(self, agent: Agent, tokens: Sequence[Handle]) -> None:
         """Set aside what tokens that an agent is given promise it. Raises Denied; then nothing is set aside."""
@@ -348,13 +349,13 @@ class Authority:
         """Return what each block of a token would still let through here."""
         return self._meter.left_of_blocks(token)
 
-    def hold_memory(self, agent: Agent) -> None:
+    def hold_memory(self, agent: Agent, payer: bytes | None = None) -> None:
         """Reserve an agent's memory while it is here, from the first of its budgets that has any; it may use no more."""
         record = agent.record
         for handle in self._payers(agent, Resource.MEM):
             amount = min(record.memory_max, self._meter.left(handle.token)[Resource.MEM])
             if amount and record.memory_held is None:
-                self._meter.debit(handle.token, {Resource.MEM: amount}, record.id)
+                self._meter.debit(handle.token, {Resource.MEM: amount}, payer or record.id)
                 record.memory_held, record.memory_max = (handle.tip, amount), amount
 
     def _free_memory(self, agent: Agent) -> None:
@@ -403,6 +404,14 @@ class Authority:
     def settle(self, agent: Agent) -> None:
         """Let out what an agent spent: its state becomes durable in the transaction at hand."""
         self._meter.settle(agent.record.id)
+
+    def settle_arrival(self, agent: Agent) -> None:
+        """Let out what came with an agent, and nothing that it has spent since: its arrival becomes durable."""
+        self._meter.settle(_arrival(agent))
+
+    def moves_budgets(self, agent: Agent) -> bool:
+        """Return whether an agent gives or takes budgets just now: then its state is about to become durable."""
+        return self._meter.moves(agent.record.id)
 
     def revoke(self, revocation: Revocation | SignerRevocation) -> bool:
         """Take a revocation in and return whether it is new; it counts against tokens its signer may revoke."""
@@ -669,3 +678,8 @@ def narrowest(paid: Iterable[Paid]) -> AttributeFilter | None:
 def verb_name(verb: Verb) -> str:
     """Return the word people use for a verb."""
     return _WORDS[verb._value_]  # an enumeration's own names are slow
+
+
+def _arrival(agent: Agent) -> bytes:
+    """Return who pays for what comes with an agent."""
+    return b"arrival" + agent.record.id

@@ -59,14 +59,6 @@ def _untold(error: BaseException | None) -> None:
     pass
 
 
-def _next(entries: list[_Entry]) -> tuple[list[_Entry], list[_Entry]]:
-    """Return which entries share the next transaction, and which go on waiting."""
-    urgent = [entry for entry in entries if not entry.later]
-    if urgent and all(entry.ahead for entry in urgent):
-        return urgent, [entry for entry in entries if entry.later]
-    return entries, []
-
-
 def _is_brief(entries: list[_Entry]) -> bool:
     """Return whether all who wait for entries wait for no more than that they last."""
     urgent = [entry for entry in entries if not entry.later]
@@ -76,7 +68,7 @@ def _is_brief(entries: list[_Entry]) -> bool:
 class _Entry:
     """One task's work."""
 
-    __slots__ = ("ahead", "done", "error", "finished", "later", "told", "undo", "unseen", "work")
+    __slots__ = ("done", "error", "finished", "later", "told", "undo", "unseen", "work")
 
     def __init__(
         self,
@@ -86,14 +78,12 @@ class _Entry:
         *,
         later: bool = False,
         unseen: bool = False,
-        ahead: bool = False,
     ) -> None:
         self.work = work
         self.undo = undo
         self.done = done
         self.later = later  # nobody waits for it
         self.unseen = unseen  # told when it lasts
-        self.ahead = ahead  # not written after what nobody waits for
         self.finished = False
         self.told = False
         self.error: BaseException | None = None
@@ -184,15 +174,14 @@ class GroupCommit:
         *,
         later: bool = False,
         unseen: bool = False,
-        ahead: bool = False,
     ) -> None:
         """Have work done soon, or now; `done` is told on the event loop that it is durable, or why it is not.
 
         With `later` it goes with what is asked for next, or alone after COMMIT_LATER_S, as long as `run` runs; where there
         is no disk to wait for, after this turn of the event loop. With `unseen`, `done` may be told before what was written
-        can be seen by who opens a transaction. With `ahead` it goes without what can wait, so that order does not hold.
+        can be seen by who opens a transaction.
         """
-        self._waiting.append(_Entry(work, _nothing, done, later=later, unseen=unseen, ahead=ahead))
+        self._waiting.append(_Entry(work, _nothing, done, later=later, unseen=unseen))
         if not later:
             self._urgent = True
             self._begin()
@@ -218,7 +207,7 @@ class GroupCommit:
         """Write what waits, if nothing is being written; where that takes long, in a thread."""
         if self._writing or not self._waiting:
             return
-        self._writing, self._waiting = _next(self._waiting)
+        self._writing, self._waiting = self._waiting, []
         self._urgent = False
         if self._waits:
             self._thread.begin(self._write)

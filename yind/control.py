@@ -499,17 +499,10 @@ class Control:
         self._allow(session, verb, self._node)
         return self._agents.find(fields.text("id"))
 
-    async def _awaited(self, session: Session, fields: Fields, verb: Verb) -> Agent:
-        """Return an agent, once it is known whose it is if it is held here."""
-        self._allow(session, verb, self._node)
-        await self._migration.until_known(fields.text("id"))
-        return self._agents.find(fields.text("id"))
-
     async def agent_list(self, session: Session, fields: Fields, send: SendItem) -> object:
         """List the agents of this node."""
         self._allow(session, Verb.QUERY, self._node)
-        held = (held_summary(*one) for one in self._migration.in_doubt())
-        return (*(summary(agent) for agent in self._agents), *held)
+        return tuple(summary(agent) for agent in self._agents)
 
     async def agent_show(self, session: Session, fields: Fields, send: SendItem) -> object:
         """Show one agent with its frames and locals."""
@@ -541,12 +534,9 @@ class Control:
     async def agent_wait(self, session: Session, fields: Fields, send: SendItem) -> object:
         """Answer when the agent has ended, moved on, or been paused; or after `timeout_ms`."""
         timeout_ms = fields.number("timeout_ms", None)
-        agent: Agent | None = None
+        agent = self._agent(session, fields, Verb.QUERY)
         with trio.move_on_after(math.inf if timeout_ms is None else timeout_ms / 1000):
-            agent = await self._awaited(session, fields, Verb.QUERY)
             await wait_settled(agent)
-        if agent is None:  # who waited for its being known has found some
-            return held_summary(*self._migration.in_doubt(fields.text("id"))[0])
         return outcome(agent)
 
     async def agent_follow(self, session: Session, fields: Fields, send: SendItem) -> object:
@@ -554,7 +544,7 @@ class Control:
 
         A follower that is slow gets what the agent still keeps, and sees by the numbers what it has missed.
         """
-        agent = await self._awaited(session, fields, Verb.QUERY)
+        agent = self._agent(session, fields, Verb.QUERY)
         seen = fields.number("seen", 0) or 0
         news: list[dict[str, object]] = []
         arrived = trio.Event()
@@ -681,11 +671,7 @@ class Control:
         """Take back an agent that waits for a node which is gone for good. There may be two of it then.
 
         With `tokens` it gets these in place of its own, which are no good for travelling any more.
-        One that is held here, and whose source is gone, starts with its own.
         """
-        held = self._migration.in_doubt(fields.text("id"))
-        if len(held) == 1:
-            return await self._seize(session, held[0][0].id)
         agent = self._agent(session, fields, Verb.SPAWN)
         self._allow(session, Verb.MIGRATE, self._node)
         if not self._migration.holds(agent):
@@ -699,12 +685,6 @@ class Control:
         kept = [bytes(token) for token in tokens]  # type: ignore[call-overload]
         await self._migration.reclaim(agent, Forced(session.peer.text, given, kept))
         return summary(agent)
-
-    async def _seize(self, session: Session, agent_id: bytes) -> object:
-        self._allow(session, Verb.SPAWN, self._node)
-        self._allow(session, Verb.MIGRATE, self._node)
-        await self._migration.seize(agent_id, session.peer.text)
-        return summary(self._agents.find(agent_id.hex()))
 
     async def agent_hops(self, session: Session, fields: Fields, send: SendItem) -> object:
         """List the journeys of an agent that started at this node."""
@@ -828,12 +808,6 @@ def summary(agent: Agent) -> Map:
             "units": machine.code.unit_count if isinstance(machine, Machine) else 1,
         }
     )
-
-
-def held_summary(record: AgentRecord, source: str) -> Map:
-    """Return what a list of agents shows of one that is held, and may have run here before a restart."""
-    reason = f"asks node {source} whose it is"
-    return Map({**dict(summary(Agent(record)).items()), "state": "held", "reason": reason})
 
 
 def outcome(agent: Agent) -> Map:

@@ -13,12 +13,13 @@ from __future__ import annotations
 import math
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
 import structlog
 import trio
+from msgspec.structs import replace
 
 from capabilities.handles import Handle
 from capabilities.keys import PublicKey
@@ -27,8 +28,7 @@ from datomstore.batch import Batch
 from protocol import handoff
 from protocol.errors import ProtocolError
 from protocol.handoff import Source
-from protocol.messages import Ask, Go, HandOff, Offer, Want, decode, encode
-from protocol.transport import Channel
+from protocol.messages import Go, HandOff, Offer, Want, decode, encode
 from yind.agent import Agent, Hop, State
 from yind.agents import Agents
 from yind.authority import Authority
@@ -102,6 +102,7 @@ class Departures:
         self._under_way: dict[bytes, Departure] = {}
         self._code_sent: Counter[tuple[PublicKey, bytes]] = Counter()
         self._forced: dict[bytes, Forced] = {}
+        self._keeps = agents.streams.storage.waits  # else nothing outlives a crash
         self._nursery: trio.Nursery | None = None
         self._ready: Callable[[Agent], None] = lambda agent: None
         self._lives: Callable[[Agent], None] = lambda agent: None
@@ -154,34 +155,17 @@ class Departures:
             return  # who has no room for an Offer will not have it at once, and no more than one waits here
         self._tell(departure, handoff.Received(message, peer))
 
-    def asked(self, channel: Channel, ask: Ask, peer: bytes, forgotten: Callable[[], int]) -> None:
-        """Tell a target that was restarted whether what it holds was given to it.
+    def settle(self, agent_id: bytes) -> Callable[[Batch], None]:
+        """Note that an agent has come back: it had been away, whatever this node still waited to hear.
 
-        What is not under way is looked up where others write, which the event loop does not wait for. Nothing becomes of that
-        attempt meanwhile but that it is forgotten; so `forgotten`, up to which attempt that may be, is asked at the end.
+        Returns what is to be written when its coming back is.
         """
-        departure = self._under_way.get(ask.agent)
-        if departure is not None and departure.source.concerns(ask, peer):
-            _reply(channel, handoff.answer_ask(ask, peer, (), departure.source, forgotten()))
-            return
-        kept: list[handoff.Record] = []
-
-        def look(batch: Batch) -> None:
-            kept[:] = [handoff.decode(data) for _, data in batch.scan(RECORD_TABLE, ask.agent)]
-
-        def done(error: BaseException | None) -> None:
-            if error is not None:
-                raise error  # the node cannot read what it promised, and stops
-            _reply(channel, handoff.answer_ask(ask, peer, kept, None, forgotten()))
-
-        self._agents.submit(look, done)
-
-    def settle(self, agent_id: bytes) -> None:
-        """Note that an agent has come back: it had been away, whatever this node still waited to hear."""
         departure = self._under_way.pop(agent_id, None)
-        if departure is not None:
-            self._mark_gone(departure)
-            departure.over.set()
+        if departure is None:
+            return _nothing
+        self._mark_gone(departure)
+        departure.over.set()
+        return partial(_end, departure.source.given, self._hop(departure))
 
     # -- what people and agents ask for --
 
@@ -272,7 +256,9 @@ class Departures:
             raise HopRefused(f"node {target}: {error}") from error
         target_key = self._peers.origin(member.key).bytes
         number = int.from_bytes(offer.attempt, "big")
-        source, actions = Source.begin(offer.agent, agent.record.epoch, target_key, number)
+        source, actions = Source.begin(
+            offer.agent, agent.record.epoch, target_key, number, forgets=not self._keeps
+        )
         agent.become(State.WAITING, self._clock.now_ms(), f"travelling to {target}")
         departure = Departure(agent, target, offer, source, began)
         self._begin(departure, actions)
@@ -328,7 +314,10 @@ class Departures:
             case handoff.Persist(record, later):
                 self._persist(departure, record, later=later)
             case handoff.Send(kind=kind):
-                self._send(departure, departure.offer if kind is Offer else action.message())
+                self._send(
+                    departure,
+                    _offer(departure.offer, action) if kind is Offer else action.message(),
+                )
             case handoff.Resume():
                 self._end(departure, action)
             case handoff.Drop():
@@ -380,10 +369,7 @@ class Departures:
             if isinstance(record, handoff.Given):
                 batch.put(LEAVING_TABLE, record.agent, encode(departure.offer))
             else:
-                batch.delete(LEAVING_TABLE, record.agent)
-            if hop is not None:
-                key = record.agent + record.epoch.to_bytes(8, "big")
-                batch.put(HOP_TABLE, key, msgspec.msgpack.encode(hop))
+                _end(record, hop, batch)
 
         def done(error: BaseException | None) -> None:
             if error is not None:
@@ -446,7 +432,9 @@ class Departures:
                 (channel.push if alone else channel.send_nowait)(message)
             except ProtocolError:
                 return  # it ends just now; the target is asked again
-            if alone and isinstance(message, Go):
+            if alone and (
+                isinstance(message, Go) or (isinstance(message, Offer) and message.given)
+            ):
                 self._awake.stay(channel)
         else:
             departure.unsent.append(message)
@@ -473,7 +461,18 @@ class Departures:
             )
 
 
-def _reply(channel: Channel, answer: handoff.Send | None) -> None:
-    if answer is not None:
-        with suppress(ProtocolError):  # it asks again
-            channel.send_nowait(answer.message())
+def _offer(offer: Offer, action: handoff.Send) -> Offer:
+    """Return the offer that is to be sent, which may say Go."""
+    return offer if offer.given == action.given else replace(offer, given=action.given)
+
+
+def _nothing(batch: Batch) -> None:
+    pass
+
+
+def _end(journey: handoff.Record, hop: Hop | None, batch: Batch) -> None:
+    """Keep no offer any more; of an agent that has gone, note how."""
+    batch.delete(LEAVING_TABLE, journey.agent)
+    if hop is not None:
+        key = journey.agent + journey.epoch.to_bytes(8, "big")
+        batch.put(HOP_TABLE, key, msgspec.msgpack.encode(hop))

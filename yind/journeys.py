@@ -6,7 +6,7 @@ Fits:   departures and arrivals mark; the request `node.journeys` shows. Of two 
         compared, since both look at its one clock.
 
     source  frozen -> captured -> signed -> packed -> offered ... given ... told
-    target            offer -> verified -> restored ... held ... owned -> resumed
+    target            offer -> verified -> restored ... taken -> resumed ... owned
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ class Stage(StrEnum):
     OFFER = "offer"  # at the target: the offer has come
     VERIFIED = "verified"  # every signature and caveat holds
     RESTORED = "restored"  # the machine is there
-    HELD = "held"  # the target cannot forget that it was offered the agent
-    OWNED = "owned"  # the agent is the target's
-    RESUMED = "resumed"  # the agent's `hop!` is answered, it goes on
+    TAKEN = "taken"  # the target has been told Go, and the agent runs there
+    RESUMED = "resumed"  # its `hop!` is answered, it goes on
+    OWNED = "owned"  # the target cannot forget that it has the agent
 
 
 class Mark(NamedTuple):

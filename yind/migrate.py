@@ -21,10 +21,10 @@ from capabilities.keys import PublicKey
 from datomstore.value import Map
 from protocol import handoff
 from protocol.errors import ProtocolError
-from protocol.messages import Ask, HandOff, Own, Refuse, Want
+from protocol.messages import HandOff, Own, Refuse, Want
 from protocol.transport import Channel
 from yind.admission import Admission
-from yind.agent import Agent, AgentRecord, Hop
+from yind.agent import Agent, Hop
 from yind.agents import Agents
 from yind.arrivals import Arrivals
 from yind.authority import Authority
@@ -124,7 +124,6 @@ class Migration:
                 # What is in the table runs from here on: a row that the records do not know of would be a second copy.
                 here = handoff.running(kept, born_here=True)
                 assert here == agent.record.epoch, (kept, agent.text_id, agent.record.epoch)
-                self._arrivals.lives(agent)
 
     def holds(self, agent: Agent) -> bool:
         """Return whether an agent is on its way out."""
@@ -176,25 +175,8 @@ class Migration:
             raise AgentState(f"agent {agent.text_id} is on its way back")
         await self._departures.reclaim(agent, forced)
 
-    def in_doubt(self, text: str = "") -> list[tuple[AgentRecord, str]]:
-        """Return what this node holds and does not know whose it is, of an id's beginning or a name, and who is asked."""
-        return [
-            (record, self._peers.name_of(PublicKey(source)))
-            for record, source in self._arrivals.in_doubt()
-            if record.name == text or record.id.hex().startswith(text)
-        ]
-
-    async def until_known(self, text: str) -> None:
-        """Return when no agent of an id's beginning or a name is in doubt."""
-        while self.in_doubt(text):
-            await self._arrivals.doubt_ends()
-
-    async def seize(self, agent_id: bytes, who: str) -> None:
-        """Start an agent that is held in doubt, whose source is gone for good; noted as a possible duplicate."""
-        await self._arrivals.seize(agent_id, who)
-
     def give_up_holds(self) -> None:
-        """Hold nothing any more that is not in doubt, as before a stop: it is offered again afterwards."""
+        """Hold nothing any more, as before a stop: it is offered again afterwards."""
         self._arrivals.give_up_holds(self._clock.now_ms() + 1)
 
     def message(self, channel: Channel, message: HandOff) -> None:
@@ -216,8 +198,6 @@ class Migration:
                 channel.peer.text, "migrate", self._node, "not a node of the cluster"
             )
             self._agents.submit(lambda batch: None, lambda error: None)
-        elif isinstance(message, Ask):
-            self._departures.asked(channel, message, node, lambda: self._arrivals.forgotten)
         elif isinstance(message, (Own, Refuse, Want)):
             self._departures.answered(message, node)
         else:

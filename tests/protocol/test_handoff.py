@@ -11,13 +11,11 @@ from protocol.errors import RemoteFault
 from protocol.handoff import (
     Aborted,
     Action,
-    Decline,
+    Attempt,
     Drop,
-    Event,
     Force,
     Given,
     Gone,
-    Held,
     Interrupted,
     Lives,
     Owned,
@@ -37,7 +35,6 @@ from protocol.handoff import (
     Verified,
     Verify,
     Withdraw,
-    answer_ask,
     decode,
     encode,
     latest_attempt,
@@ -46,13 +43,13 @@ from protocol.handoff import (
     unfinished,
 )
 from protocol.limits import EPOCH_MAX, REFUSED_MAX, TAKEN_MAX
-from protocol.messages import Ask, CancelOffer, Go, HandOff, Offer, Own, Refuse, Void, Want
+from protocol.messages import CancelOffer, Go, HandOff, Offer, Own, Refuse, Want
 from protocol.messages import decode as decode_message
 from protocol.messages import encode as encode_message
 
 AGENT = b"a" * 32
 KEYS = {"A": b"A" * 32, "B": b"B" * 32}
-HELD = Held(AGENT, 1, KEYS["A"], 7)
+HELD = Attempt(AGENT, 1, KEYS["A"], 7)
 OWNED = Owned(AGENT, 1, KEYS["A"], 7)
 
 
@@ -62,13 +59,13 @@ OWNED = Owned(AGENT, 1, KEYS["A"], 7)
 def held_target() -> Target:
     target, _ = Target.fresh(AGENT).step(Received(offer(), KEYS["A"]))
     target, actions = target.step(Verified(True))
-    assert actions == [Persist(HELD)]
-    return target.step(Persisted(HELD))[0]
+    assert (target.held, actions) == (HELD, [])
+    return target
 
 
-def offer(attempt: int = 7, epoch: int = 1) -> Offer:
+def offer(attempt: int = 7, epoch: int = 1, *, given: bool = False) -> Offer:
     number = attempt.to_bytes(16, "big")
-    return Offer(AGENT, epoch, number, b"d" * 32, (), (), b"image")
+    return Offer(AGENT, epoch, number, b"d" * 32, (), (), b"image", given)
 
 
 def go(attempt: int = 7) -> Go:
@@ -76,11 +73,8 @@ def go(attempt: int = 7) -> Go:
 
 
 def owned_target() -> Target:
-    return held_target().step(Received(go(), KEYS["A"]))[0]
-
-
-def doubtful_target() -> Target:
-    return Target.restart([HELD])
+    target, _ = held_target().step(Received(go(), KEYS["A"]))
+    return target.step(Persisted(OWNED))[0]
 
 
 def test_the_offer_leaves_before_the_disk_is_done_and_go_after() -> None:
@@ -90,6 +84,14 @@ def test_the_offer_leaves_before_the_disk_is_done_and_go_after() -> None:
     source, actions = source.step(Persisted(given))
     assert actions == [Send(Go, KEYS["B"], AGENT, 1, 7)]
     assert source.step(Persisted(given))[1] == []
+
+
+def test_a_node_that_keeps_nothing_says_go_with_its_offer() -> None:
+    source, actions = Source.begin(AGENT, 0, KEYS["B"], 7, forgets=True)
+    given = Given(AGENT, 1, KEYS["B"], 7)
+    assert actions == [Send(Offer, KEYS["B"], AGENT, 1, 7, given=True), Persist(given)]
+    assert source.step(Persisted(given)) == (source, [])
+    assert kinds(source.step(Retry())[1]) == [Go]
 
 
 def kinds(actions: list[Action]) -> list[type[HandOff]]:
@@ -115,7 +117,7 @@ def test_a_source_repeats_go_until_it_is_answered() -> None:
 def test_a_source_sends_its_offer_again_only_to_the_target_that_wants_it() -> None:
     source, _ = Source.restart(Given(AGENT, 1, KEYS["B"], 7))
     after, actions = source.step(Received(want(), KEYS["B"]))
-    assert (after, kinds(actions)) == (source, [Offer, Go])
+    assert (after, actions) == (source, [Send(Offer, KEYS["B"], AGENT, 1, 7, given=True)])
     assert source.step(Received(want(), b"M" * 32)) == (source, [])
     assert source.step(Received(want(8), KEYS["B"])) == (source, [])
 
@@ -151,12 +153,6 @@ def test_a_target_wants_nothing_that_is_settled_passed_or_maybe_forgotten() -> N
     assert kinds(forgetful.step(Received(go(8), KEYS["A"]))[1]) == [Want]
 
 
-def test_in_doubt_only_a_later_epoch_is_wanted() -> None:
-    later = Go(AGENT, 2, (9).to_bytes(16, "big"))
-    assert kinds(doubtful_target().step(Received(later, KEYS["B"]))[1]) == [Want]
-    assert doubtful_target().step(Received(go(8), KEYS["A"])) == (doubtful_target(), [])
-
-
 def test_a_refused_source_resumes_with_the_reason_once_that_is_durable() -> None:
     source, _ = Source.restart(Given(AGENT, 1, KEYS["B"], 7))
     no = Refuse(AGENT, 1, (7).to_bytes(16, "big"), "token/refused", "block 2 forbids it")
@@ -180,66 +176,74 @@ def test_go_of_a_node_that_is_not_the_source_starts_nothing() -> None:
     assert (after, kinds(actions)) == (target, [Want])
 
 
-def test_go_that_comes_during_the_check_takes_the_agent_in_one_write() -> None:
-    target, _ = Target.fresh(AGENT).step(Received(offer(), KEYS["A"]))
-    target, actions = target.step(Received(go(), KEYS["A"]))
-    assert actions == []
-    target, actions = target.step(Verified(True))
-    assert actions == [Persist(OWNED)]
-    assert target.step(Persisted(OWNED))[1] == [
-        Send(Own, KEYS["A"], AGENT, 1, 7),
-        Start(AGENT, 1),
-    ]
+STARTED = [Persist(OWNED, later=True), Start(AGENT, 1)]
+OWN = Send(Own, KEYS["A"], AGENT, 1, 7)
 
 
-STARTED = [Send(Own, KEYS["A"], AGENT, 1, 7), Persist(OWNED, later=True), Start(AGENT, 1)]
-
-
-def test_what_is_held_durably_starts_on_go_and_waits_for_nothing() -> None:
-    target, actions = held_target().step(Received(go(), KEYS["A"]))
+@pytest.mark.parametrize("message", [go(), offer(given=True)])
+def test_what_is_held_starts_on_go_and_waits_for_nothing(message: HandOff) -> None:
+    target, actions = held_target().step(Received(message, KEYS["A"]))
     assert actions == STARTED
-    assert target.step(Persisted(OWNED)) == (target, [])
+    assert (target.held, target.epoch) == (None, 1)
 
 
-def test_go_that_comes_while_the_hold_is_written_waits_for_that() -> None:
+@pytest.mark.parametrize("message", [go(), offer(given=True)])
+def test_go_that_comes_during_the_check_starts_what_is_found_good(message: HandOff) -> None:
     target, _ = Target.fresh(AGENT).step(Received(offer(), KEYS["A"]))
-    target, _ = target.step(Verified(True))
-    target, actions = target.step(Received(go(), KEYS["A"]))
+    target, actions = target.step(Received(message, KEYS["A"]))
     assert actions == []
-    assert target.step(Persisted(HELD))[1] == STARTED
+    assert target.step(Verified(True))[1] == STARTED
 
 
-def test_an_offer_withdrawn_while_the_hold_is_written_is_refused() -> None:
+def test_an_offer_that_says_go_needs_no_other() -> None:
+    target, actions = Target.fresh(AGENT).step(Received(offer(given=True), KEYS["A"]))
+    assert actions == [Verify(offer(given=True))]
+    assert target.step(Verified(True))[1] == STARTED
+
+
+@pytest.mark.parametrize("message", [go(), offer(), CancelOffer(AGENT, 1, go().attempt)])
+def test_own_is_said_when_it_lasts_and_not_before(message: HandOff) -> None:
+    target, _ = held_target().step(Received(go(), KEYS["A"]))
+    assert target.step(Received(message, KEYS["A"])) == (target, [])
+    target, actions = target.step(Persisted(OWNED))
+    assert actions == [OWN]
+    assert target.step(Received(message, KEYS["A"])) == (target, [OWN])
+
+
+def test_an_offer_withdrawn_during_the_check_is_refused_though_go_was_said() -> None:
     target, _ = Target.fresh(AGENT).step(Received(offer(), KEYS["A"]))
-    target, _ = target.step(Verified(True))
     target, _ = target.step(Received(go(), KEYS["A"]))
     target, _ = target.step(Received(CancelOffer(AGENT, 1, go().attempt), KEYS["A"]))
-    _, actions = target.step(Persisted(HELD))
+    _, actions = target.step(Verified(True))
     assert [type(action.record) for action in actions if isinstance(action, Persist)] == [Refused]
+
+
+def test_what_was_taken_and_not_written_is_wanted_after_a_crash() -> None:
+    target = Target.fresh(AGENT)  # no record tells of it
+    target, actions = target.step(Received(go(), KEYS["A"]))
+    assert kinds(actions) == [Want]
+    target, _ = target.step(Received(offer(given=True), KEYS["A"]))
+    assert target.step(Verified(True))[1] == STARTED
 
 
 # -- what is offered of an agent that runs here again --
 
 
 def test_a_hold_of_an_agent_that_runs_here_is_given_up() -> None:
-    for target in (held_target(), doubtful_target()):
-        after, actions = target.step(Lives(0))
-        assert actions == [Release(HELD)]
-        assert (after.held, after.asking) == (None, False)
-        assert kinds(after.step(Received(go(), KEYS["A"]))[1]) == [Want]
+    target, actions = held_target().step(Lives(0))
+    assert (target.held, actions) == (None, [Release(HELD)])
+    assert kinds(target.step(Received(go(), KEYS["A"]))[1]) == [Want]
 
 
-def test_what_is_being_checked_or_written_of_an_agent_that_runs_here_is_refused() -> None:
-    checking, _ = Target.fresh(AGENT).step(Received(offer(), KEYS["A"]))
-    writing, _ = checking.step(Verified(True))
-    for target, event in ((checking, Verified(True)), (writing, Persisted(HELD))):
-        target, actions = target.step(Lives(0))
-        assert actions == []
-        target, _ = target.step(Received(go(), KEYS["A"]))
-        _, actions = target.step(event)
-        (refused,) = [one.record for one in actions if isinstance(one, Persist)]
-        assert isinstance(refused, Refused)
-        assert refused.code == "agent/state"
+def test_what_is_being_checked_of_an_agent_that_runs_here_is_refused() -> None:
+    target, _ = Target.fresh(AGENT).step(Received(offer(), KEYS["A"]))
+    target, actions = target.step(Lives(0))
+    assert actions == []
+    target, _ = target.step(Received(go(), KEYS["A"]))
+    _, actions = target.step(Verified(True))
+    (refused,) = [one.record for one in actions if isinstance(one, Persist)]
+    assert isinstance(refused, Refused)
+    assert refused.code == "agent/state"
 
 
 def test_a_hold_is_given_up_while_something_else_is_being_written() -> None:
@@ -250,122 +254,9 @@ def test_a_hold_is_given_up_while_something_else_is_being_written() -> None:
     assert target.held is None
 
 
-# -- what a restarted target holds --
-
-
-def test_a_restarted_target_asks_whose_the_agent_is_that_it_holds() -> None:
-    target = doubtful_target()
-    assert (target.held, target.asking, target.expecting) == (HELD, True, True)
-    assert target.step(Retry()) == (target, [Send(Ask, KEYS["A"], AGENT, 1, 7)])
-    assert running([HELD]) is None
-    assert unfinished([HELD]) is None
-
-
-@pytest.mark.parametrize(
-    "event",
-    [
-        Interrupted(),
-        Decline("node/full", "no room"),
-        Received(CancelOffer(AGENT, 1, go().attempt), KEYS["A"]),
-        Received(offer(), KEYS["A"]),
-        Received(offer(8), KEYS["A"]),
-        Received(offer(), KEYS["B"]),
-        Received(Void(AGENT, 1, go(8).attempt), KEYS["A"]),
-        Received(Void(AGENT, 1, go().attempt), KEYS["B"]),
-        Received(go(8), KEYS["A"]),
-    ],
-)
-def test_what_is_in_doubt_is_neither_taken_nor_refused_nor_given_up(event: Event) -> None:
-    target = doubtful_target()
-    assert target.step(event) == (target, [])
-
-
-def test_go_ends_the_doubt() -> None:
-    target, actions = doubtful_target().step(Received(go(), KEYS["A"]))
-    assert actions == STARTED
-    assert not target.asking
-
-
-def test_void_ends_the_doubt() -> None:
-    target, actions = doubtful_target().step(Received(Void(AGENT, 1, go().attempt), KEYS["A"]))
-    assert isinstance(actions[0], Persist)
-    target, actions = target.step(Persisted(actions[0].record))
-    assert [action.kind for action in actions if isinstance(action, Send)] == [Refuse]
-    assert (target.held, target.asking) == (None, False)
-
-
-def test_a_later_offer_ends_the_doubt_once_it_is_found_good() -> None:
-    later = offer(attempt=9, epoch=2)
-    target, actions = doubtful_target().step(Received(later, KEYS["B"]))
-    assert actions == [Verify(later)]
-    assert target.step(Verified(False, "token/refused", "no"))[0].asking
-    target, actions = target.step(Verified(True))
-    assert actions == [Persist(Held(AGENT, 2, KEYS["B"], 9))]
-    assert not target.asking
-
-
-def test_a_person_may_start_what_is_in_doubt_and_that_is_on_record_first() -> None:
-    target, actions = doubtful_target().step(Force())
-    assert actions == [Persist(OWNED)]
-    _, actions = target.step(Persisted(OWNED))
-    assert Start(AGENT, 1) in actions
-    assert held_target().step(Force())[1] == []
-
-
-def test_what_the_records_settle_is_not_in_doubt() -> None:
-    for record in (OWNED, Refused(AGENT, 1, KEYS["A"], 7, "node/full", "no room")):
-        for kept in ([HELD, record], [record, HELD]):
-            target = Target.restart(kept)
-            assert (target.held, target.asking) == (None, False)
-
-
-def test_what_is_held_and_not_in_doubt_is_given_up_without_a_word() -> None:
+def test_what_is_held_is_given_up_without_a_word() -> None:
     target, actions = held_target().step(Interrupted())
     assert (target.held, actions) == (None, [Release(HELD)])
-
-
-# -- what a source answers --
-
-ASK = Ask(AGENT, 1, go().attempt)
-GIVEN = Given(AGENT, 1, KEYS["B"], 7)
-GO, VOID = Send(Go, KEYS["B"], AGENT, 1, 7), Send(Void, KEYS["B"], AGENT, 1, 7)
-
-
-@pytest.mark.parametrize(
-    ("records", "answer"),
-    [
-        ([GIVEN], GO),
-        ([Gone(AGENT, 1, KEYS["B"], 7)], GO),
-        ([Reclaimed(AGENT, 1, KEYS["B"], 7)], VOID),
-        ([Aborted(AGENT, 1, KEYS["B"], 7, "", "")], VOID),
-        ([Given(AGENT, 1, KEYS["B"], 8)], VOID),
-        ([Gone(AGENT, 3, KEYS["B"], 9)], VOID),
-        ([Gone(AGENT, 1, KEYS["A"], 7)], VOID),
-        ([OWNED], VOID),
-        ([], VOID),
-    ],
-)
-def test_a_source_tells_from_its_records_what_it_gave(records: list[Record], answer: Send) -> None:
-    assert answer_ask(ASK, KEYS["B"], records) == answer
-
-
-def test_a_source_is_silent_about_what_it_may_have_forgotten() -> None:
-    assert answer_ask(ASK, KEYS["B"], [], forgotten=7) is None
-    assert answer_ask(ASK, KEYS["B"], [GIVEN], forgotten=7) == GO
-    assert answer_ask(ASK, KEYS["B"], [], forgotten=6) == VOID
-
-
-def test_a_source_answers_once_it_cannot_forget_that_it_gave() -> None:
-    source, _ = Source.begin(AGENT, 0, KEYS["B"], 7)
-    assert answer_ask(ASK, KEYS["B"], [], source) is None
-    source, _ = source.step(Persisted(GIVEN))
-    assert answer_ask(ASK, KEYS["B"], [GIVEN], source) == GO
-    withdrawn, _ = source.step(Withdraw())
-    assert answer_ask(ASK, KEYS["B"], [GIVEN], withdrawn) == GO
-    gone, _ = source.step(Received(Own(AGENT, 1, go().attempt), KEYS["B"]))
-    assert answer_ask(ASK, KEYS["B"], [GIVEN], gone) == GO
-    forced, _ = source.step(Force())
-    assert answer_ask(ASK, KEYS["B"], [GIVEN], forced) is None
 
 
 @pytest.mark.parametrize("message", [offer(), go(), CancelOffer(AGENT, 1, go().attempt)])
@@ -404,14 +295,6 @@ def test_an_interrupted_check_leaves_room_for_the_offer_to_come_again() -> None:
     assert target.step(Received(offer(), KEYS["A"]))[1] == [Verify(offer())]
 
 
-def test_a_hold_that_the_node_no_longer_wants_is_refused() -> None:
-    target, actions = held_target().step(Decline("node/full", "no memory left"))
-    assert isinstance(actions[0], Persist)
-    target, actions = target.step(Persisted(actions[0].record))
-    assert actions == [Send(Refuse, KEYS["A"], AGENT, 1, 7, "node/full", "no memory left")]
-    assert target.held is None
-
-
 def test_refusals_stay_refused_though_only_some_are_remembered_one_by_one() -> None:
     target = Target.fresh(AGENT)
     count = REFUSED_MAX + 10
@@ -438,10 +321,9 @@ def test_another_source_is_not_bound_by_the_refusals_of_one() -> None:
 def test_a_new_attempt_makes_room_for_itself_once_it_is_checked() -> None:
     target, actions = held_target().step(Received(offer(attempt=8), KEYS["A"]))
     assert actions == [Verify(offer(attempt=8))]
-    assert target.held == Held(AGENT, 1, KEYS["A"], 7)
+    assert target.held == HELD
     target, actions = target.step(Verified(True))
-    assert (target.held, actions) == (None, [Persist(Held(AGENT, 1, KEYS["A"], 8))])
-    target, actions = target.step(Persisted(Held(AGENT, 1, KEYS["A"], 8)))
+    assert (target.held, actions) == (Attempt(AGENT, 1, KEYS["A"], 8), [Release(HELD)])
     assert target.step(Received(go(7), KEYS["A"])) == (target, [Send(Want, KEYS["A"], AGENT, 1, 7)])
 
 
@@ -484,8 +366,9 @@ def test_the_last_journey_of_each_source_can_be_confirmed() -> None:
         target, _ = target.step(Received(offer(epoch, epoch), source))
         target, _ = target.step(Verified(True))
         go_on = replace(go(epoch), epoch=epoch)
-        target, _ = target.step(Received(go_on, source))
-        target, _ = target.step(Persisted(Held(AGENT, epoch, source, epoch)))
+        target, actions = target.step(Received(go_on, source))
+        assert isinstance(actions[0], Persist)
+        target, _ = target.step(Persisted(actions[0].record))
     assert len(target.taken) == 2
     last = {source: (epoch, attempt) for source, epoch, attempt in target.taken}
     again = replace(go(last[KEYS["A"]][1]), epoch=last[KEYS["A"]][0])
@@ -515,7 +398,6 @@ RECORDS: list[Record] = [
     Aborted(AGENT, 1, KEYS["B"], 7, "token/refused", "no"),
     Gone(AGENT, 1, KEYS["B"], (1 << 128) - 1),
     Reclaimed(AGENT, 1, KEYS["B"], 8),
-    Held(AGENT, 1, b"", 0),
     Owned(AGENT, 3, KEYS["A"], 9, ((KEYS["A"], 1, 7),)),
     Refused(AGENT, 3, KEYS["A"], 9, "a", "b", ((3, 8),), (2, 5)),
 ]
@@ -551,8 +433,7 @@ def test_where_an_agent_runs_follows_from_the_records_in_any_order() -> None:
 
 
 def test_an_agent_that_lives_here_is_not_taken_at_its_own_epoch_after_a_restart() -> None:
-    target = Target.restart([Held(AGENT, 1, KEYS["A"], 7)], epoch=1)
-    assert target.held is None
+    target = Target.restart([Given(AGENT, 1, KEYS["B"], 7)], epoch=1)
     assert target.step(Received(go(), KEYS["A"])) == (target, [])
 
 

@@ -25,19 +25,16 @@ from hypothesis.stateful import (
 )
 from mistakes import MISTAKES
 
-from datomstore.batch import Batch
 from datomstore.storage.lmdb import LmdbStorage
 from datomstore.streams import Streams
 from protocol.handoff import (
     CHANCE_BYTES,
     NOTHING_FORGOTTEN,
     Action,
-    Decline,
     Drop,
     Event,
     Force,
     Given,
-    Held,
     Interrupted,
     Lives,
     Owned,
@@ -46,8 +43,6 @@ from protocol.handoff import (
     Received,
     Reclaimed,
     Record,
-    Refused,
-    Release,
     Resume,
     Retry,
     Send,
@@ -57,7 +52,6 @@ from protocol.handoff import (
     Verified,
     Verify,
     Withdraw,
-    answer_ask,
     decode,
     encode,
     latest_attempt,
@@ -66,7 +60,7 @@ from protocol.handoff import (
     slot,
     unfinished,
 )
-from protocol.messages import Ask, HandOff, Offer, Own, Refuse, Want
+from protocol.messages import HandOff, Offer, Own, Refuse, Want
 from protocol.messages import decode as decode_message
 from protocol.messages import encode as encode_message
 
@@ -91,7 +85,7 @@ class Node:
         self.source: Source | None = None
         self.target = Target.fresh(AGENT, 0 if name == "A" else -1)
         self.runs: int | None = 0 if name == "A" else None
-        self.writing: list[Record | Release | int] = []  # records, and the agent's effects
+        self.writing: list[Record | int] = []  # records, and the agent's effects
         self.verifying = False
         self.started: list[int] = []  # for the test: no crash takes it away
 
@@ -138,13 +132,6 @@ class Node:
     def _commit(self, record: Record) -> None:
         with self._streams.batch() as batch:
             batch.put(RECORDS, slot(record), encode(record))
-            if isinstance(record, Owned | Refused):
-                held = Held(record.agent, record.epoch, record.source, record.attempt)
-                _delete(batch, held)
-
-    def _release(self, held: Held) -> None:
-        with self._streams.batch() as batch:
-            _delete(batch, held)
 
     # -- what happens --
 
@@ -163,8 +150,6 @@ class Node:
         )
         self.source, self.writing, self.verifying = None, [], False
         self.runs = owns
-        if owns is not None:
-            self.tell_target(Lives(owns))
         given = unfinished(records)
         if given is None:
             return []
@@ -181,9 +166,6 @@ class Node:
         record = self.writing.pop(0)
         if isinstance(record, int):
             self._commit_effect(record)
-            return []
-        if isinstance(record, Release):
-            self._release(record.held)
             return []
         self._commit(record)
         if isinstance(record, Given) or slot(record).endswith(b"/source"):
@@ -208,10 +190,10 @@ class Node:
         return not busy and self.runs is None and self.target.pending is None
 
     def waits(self) -> bool:
-        return self.source is not None or self.target.asking
+        return self.source is not None
 
     def ask_again(self) -> list[Parcel]:
-        return self.tell_source(Retry()) + self.tell_target(Retry())
+        return self.tell_source(Retry())
 
     def tell_source(self, event: Event) -> list[Parcel]:
         if self.source is None:
@@ -227,11 +209,6 @@ class Node:
         message = decode_message(data)
         assert isinstance(message, HandOff)
         event = Received(message, key_of(sender))
-        if isinstance(message, Ask):
-            answer = answer_ask(
-                message, key_of(sender), self.records(), self.source, self.forgotten()
-            )
-            return self._do([] if answer is None else [answer])
         if isinstance(message, Own | Refuse | Want):
             return self.tell_source(event)
         return self.tell_target(event)
@@ -246,8 +223,6 @@ class Node:
         sent: list[Parcel] = []
         for action in actions:
             match action:
-                case Release():
-                    self.writing.append(action)
                 case Persist(record):
                     self.writing.append(record)
                     if isinstance(record, Reclaimed):
@@ -275,11 +250,6 @@ class Node:
     def _run(self, epoch: int) -> None:
         assert self.runs is None, "two copies at one node"
         self.runs = epoch
-
-
-def _delete(batch: Batch, held: Held) -> None:
-    if batch.get(RECORDS, slot(held)) == encode(held):
-        batch.delete(RECORDS, slot(held))
 
 
 def _message(send: Send) -> HandOff:
@@ -367,8 +337,7 @@ class World(RuleBasedStateMachine):
         if node.verifying:
             disturbances.append(lambda: node.verdict(good=False))
             disturbances.append(node.interrupt)
-        elif node.target.held is not None and not node.target.asking:
-            disturbances.append(lambda: node.tell_target(Decline("node/full", "no room")))
+        elif node.target.held is not None:
             disturbances.append(lambda: node.tell_target(Interrupted()))
         if node.idle() and node.records():
             disturbances.append(node.forget)
@@ -430,13 +399,6 @@ class World(RuleBasedStateMachine):
 
     def _force(self) -> None:
         """Only who was forgotten may wait for good: a person takes the agent back, if it is nowhere else."""
-        in_doubt = []
-        for node in self.nodes.values():
-            held = node.target.held
-            if node.target.asking and held is not None:
-                in_doubt.append((held.epoch, node.name))
-                source = self.nodes[chr(held.source[0])]
-                assert held.attempt <= source.forgotten(), "stuck"
         asked = [node for node in self.nodes.values() if node.source is not None]
         for node in asked:
             leaving = node.source
@@ -444,12 +406,8 @@ class World(RuleBasedStateMachine):
             target = self.nodes[chr(leaving.given.target[0])]
             assert leaving.given.attempt <= target.forgotten(), "stuck"
         if all(node.runs is None for node in self.nodes.values()):
-            if asked:
-                node = max(asked, key=lambda node: node.source.given.epoch if node.source else -1)
-                self.network += node.tell_source(Force())
-            else:  # whoever gave it has forgotten: it is started where it is held
-                node = self.nodes[max(in_doubt)[1]]
-                self.network += node.tell_target(Force())
+            node = max(asked, key=lambda node: node.source.given.epoch if node.source else -1)
+            self.network += node.tell_source(Force())
             while node.writing:
                 self.network += node.flush()
 

@@ -14,7 +14,6 @@ from protocol.errors import LocalFault, RemoteFault
 from protocol.limits import HASHES_MAX, TEXT_BYTES_MAX, TOKENS_MAX
 from protocol.messages import (
     IGNORABLE,
-    Ask,
     Cancel,
     CancelOffer,
     Go,
@@ -29,7 +28,6 @@ from protocol.messages import (
     Refuse,
     Reply,
     Request,
-    Void,
     Want,
     decode,
     encode,
@@ -53,8 +51,6 @@ EXAMPLES: list[Message] = [
     Own(AGENT, 1, ATTEMPT),
     Refuse(AGENT, 1, ATTEMPT, "token/refused", "block 2 forbids it"),
     CancelOffer(AGENT, 1, ATTEMPT),
-    Ask(AGENT, 1, ATTEMPT),
-    Void(AGENT, 1, ATTEMPT),
     Want(AGENT, 1, ATTEMPT),
     Goodbye("done"),
 ]

@@ -8,14 +8,13 @@ from datomstore.value import List, Map
 from protocol import codec
 from protocol.errors import RemoteFault
 from protocol.limits import REFUSED_MAX, TAKEN_MAX, TEXT_BYTES_MAX
-from protocol.records import Aborted, Given, Gone, Held, Owned, Record, Refused, decode, encode
+from protocol.records import Aborted, Given, Gone, Owned, Record, Refused, decode, encode
 
 AGENT, NODE = b"a" * 32, b"n" * 32
 RECORDS: list[Record] = [
     Given(AGENT, 1, NODE, 7),
     Aborted(AGENT, 1, NODE, 7, "token/refused", "no"),
     Gone(AGENT, 1, NODE, 7),
-    Held(AGENT, 1, NODE, 7),
     Owned(AGENT, 3, NODE, 9, ((NODE, 1, 7),)),
     Refused(AGENT, 3, NODE, 9, "a", "b", ((3, 8),), (2, 5)),
 ]

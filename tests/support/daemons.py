@@ -206,17 +206,12 @@ def flaws() -> dict[str, Callable[[], None]]:
     from mistakes import MISTAKES
 
     def put_in(name: str) -> None:
-        from protocol import handoff
         from protocol.handoff import Source, Target
 
-        rules, restart = MISTAKES[name].rules, Target.restart
+        rules = MISTAKES[name].rules
         Source.begin = staticmethod(rules.begin)  # type: ignore[assignment, method-assign]
         Source.step = rules.source  # type: ignore[assignment, method-assign]
         Target.step = rules.target  # type: ignore[assignment, method-assign]
-        Target.restart = staticmethod(  # type: ignore[method-assign]
-            lambda *known, **more: rules.awake(restart(*known, **more))
-        )
-        handoff.answer_ask = rules.ask
 
     return {
         NO_FLUSH: _storage_without_flushes,

@@ -17,13 +17,11 @@ from protocol.handoff import (
     NOTHING_FORGOTTEN,
     Aborted,
     Action,
-    Decline,
     Drop,
     Event,
     Force,
     Given,
     Gone,
-    Held,
     Interrupted,
     Lives,
     Owned,
@@ -33,7 +31,6 @@ from protocol.handoff import (
     Reclaimed,
     Record,
     Refused,
-    Release,
     Resume,
     Retry,
     Send,
@@ -43,14 +40,13 @@ from protocol.handoff import (
     Verified,
     Verify,
     Withdraw,
-    answer_ask,
     attempt_bytes,
     latest_attempt,
     running,
     slot,
     unfinished,
 )
-from protocol.messages import Ask, CancelOffer, Go, HandOff, Offer, Own, Refuse, Void, Want
+from protocol.messages import CancelOffer, Go, HandOff, Offer, Own, Refuse, Want
 
 AGENT = b"a" * 32
 ATTEMPTS_PER_EPOCH = 16  # so that attempts grow with the journey, as they do with the clock
@@ -74,8 +70,6 @@ class Rules(msgspec.Struct, frozen=True):
     restart: Callable[[Given], Outcome] = Source.restart
     source: Callable[[Source, Event], Outcome] = Source.step
     target: Callable[[Target, Event], tuple[Target, list[Action]]] = Target.step
-    ask: Callable[..., Send | None] = answer_ask
-    awake: Callable[[Target], Target] = lambda target: target  # what a restart makes of `restart`
     flushes: Callable[[Record], bool] = lambda record: (
         True
     )  # False: told to be durable when it is not
@@ -93,7 +87,7 @@ class Journey(msgspec.Struct, frozen=True):
 
     stations: tuple[str, ...] = ("A", "B")
     crashes: int = 1
-    refusals: int = 0  # verdicts against an offer, and holds given up
+    refusals: int = 0  # verdicts against an offer
     withdrawals: int = 0
     attempts: int = 1  # hops that a node's agent tries before it stays where it is
     forgets: int = 0  # how often a node forgets what it knew of the agent, when that is not here
@@ -120,7 +114,7 @@ class Effect(msgspec.Struct, frozen=True):
     epoch: int
 
 
-Written = Record | Release | Effect
+Written = Record | Effect
 
 
 class Node(msgspec.Struct, frozen=True):
@@ -130,7 +124,6 @@ class Node(msgspec.Struct, frozen=True):
     disk: frozenset[Record] = frozenset()
     effects: tuple[int, ...] = ()
     started: tuple[int, ...] = ()  # epochs, as often as they were and no crash has undone it
-    undone: frozenset[int] = frozenset()  # epochs whose start a crash has undone
     attempts_left: int = 0
     crashes_left: int = 0
     refusals_left: int = 0
@@ -163,11 +156,15 @@ class Node(msgspec.Struct, frozen=True):
     @property
     def waits(self) -> bool:
         """Whether the node needs another one's answer."""
-        return self.source is not None or self.target.asking
+        return self.source is not None
 
     def at_end(self, journey: Journey) -> bool:
         """Return whether the agent is here and has done all it will do."""
-        return self.runs in self.effects and (self.runs >= journey.last or self.attempts_left == 0)
+        return self.runs in self.effects and self.stays(journey)
+
+    def stays(self, journey: Journey) -> bool:
+        """Return whether the agent goes no further."""
+        return self.attempts_left == 0 or (self.runs is not None and self.runs >= journey.last)
 
 
 Parcel = tuple[str, str, HandOff]  # from, to
@@ -239,40 +236,18 @@ class Behaviour:
             if node.forces_left and not node.target.expecting:
                 fewer = replace(node, forces_left=node.forces_left - 1)
                 yield self._step("a person takes it back", self._source(fewer, Force()))
-        if node.target.asking and node.target.pending is None:
-            yield from self._in_doubt(node)
         if node.forgets_left and node.disk and node.idle:
             yield Step("forgets the agent", self._forget(node), ())
         if node.target.held is not None and not node.target.expecting:
-            yield from self._given_up(node)
+            yield self._step("gives up what it holds", self._target(node, Interrupted()))
         if node.crashes_left:
             after, sent = self._crash(node)
             yield Step("crashes and restarts", after, sent, crash=True)
-
-    def _in_doubt(self, node: Node) -> Iterator[Step]:
-        yield self._step("asks the source", self._target(node, Retry()))
-        if node.forces_left:
-            fewer = replace(node, forces_left=node.forces_left - 1, forced=True)
-            yield self._step("a person starts what it holds", self._target(fewer, Force()))
-
-    def _given_up(self, node: Node) -> Iterator[Step]:
-        yield self._step(
-            "gives up what it holds, without a word", self._target(node, Interrupted())
-        )
-        if node.refusals_left:
-            fewer = replace(node, refusals_left=node.refusals_left - 1)
-            declined = self._target(fewer, Decline("node/full", "no room"))
-            yield self._step("no longer wants what it holds", declined)
 
     def receive(self, node: Node, parcel: Parcel) -> tuple[Node, Sent]:
         """Return what a node is, and sends, after a message."""
         sender, _, message = parcel
         event = Received(message, key_of(sender))
-        if isinstance(message, Ask):
-            answer = self._rules.ask(
-                message, key_of(sender), node.disk, node.source, node.forgotten
-            )
-            return self._do(node, [] if answer is None else [answer])
         if isinstance(message, Own | Refuse | Want):
             return self._source(node, event)
         return self._target(node, event)
@@ -281,18 +256,16 @@ class Behaviour:
         return Step(label, *outcome)
 
     def _agent(self, node: Node) -> Iterator[Step]:
-        """Let the agent make its effect, or hop on once that is durable."""
+        """Let the agent make its effect, or hop on after that, which need not be durable yet."""
         epoch = node.runs
         assert epoch is not None
-        if epoch not in node.effects:
-            if Effect(epoch) not in node.writing:
-                writing = (*node.writing, Effect(epoch))
-                if not self._rules.in_order:
-                    writing = (Effect(epoch), *node.writing)
-                acting = replace(node, writing=writing)
-                yield Step(f"the agent acts at epoch {epoch}", acting, ())
+        if epoch not in node.effects and Effect(epoch) not in node.writing:
+            writing = (*node.writing, Effect(epoch))
+            if not self._rules.in_order:
+                writing = (Effect(epoch), *node.writing)
+            yield Step(f"the agent acts at epoch {epoch}", replace(node, writing=writing), ())
             return
-        if node.at_end(self._journey):
+        if node.stays(self._journey):
             return
         for place in self._journey.stations[epoch + 1]:
             left = node.attempts_left - 1
@@ -319,8 +292,6 @@ class Behaviour:
         node = replace(node, writing=rest)
         if isinstance(record, Effect):
             return replace(node, effects=(*node.effects, record.epoch)), ()
-        if isinstance(record, Release):
-            return replace(node, disk=node.disk - {record.held}), ()
         if self._rules.flushes(record):
             forced = node.forced or isinstance(record, Reclaimed)
             node = replace(node, disk=_written(node.disk, record), forced=forced)
@@ -353,18 +324,13 @@ class Behaviour:
             crashes_left=node.crashes_left - 1,
             writing=(),
             started=tuple(epoch for epoch in node.started if epoch not in lost),
-            undone=node.undone | lost,
             source=None,
-            target=self._rules.awake(
-                Target.restart(node.disk, born, node.forgotten)
-                if node.disk
-                else Target.fresh(AGENT, born, node.forgotten)
-            ),
+            target=Target.restart(node.disk, born, node.forgotten)
+            if node.disk
+            else Target.fresh(AGENT, born, node.forgotten),
             runs=node.owns,
             checking=False,
         )
-        if after.runs is not None:
-            after, _ = self._tell_lives(after, after.runs)
         given = unfinished(node.disk)
         if given is None:
             return after, ()
@@ -388,8 +354,6 @@ class Behaviour:
         sent: list[Parcel] = []
         for action in actions:
             match action:
-                case Release():
-                    node = replace(node, writing=(*node.writing, action))
                 case Persist(record):
                     node = replace(node, writing=(*node.writing, record))
                     if isinstance(record, Reclaimed):
@@ -420,7 +384,7 @@ class Behaviour:
 
 
 def _started(node: Node, epoch: int) -> Node:
-    if epoch in node.effects:  # the image that was held knows nothing of it
+    if epoch in node.effects:  # the image that was offered knows nothing of it
         node = replace(node, wrong="an effect happens twice")
     return replace(_activated(node, epoch), started=(*node.started, epoch))
 
@@ -445,41 +409,30 @@ def _activated(node: Node, epoch: int) -> Node:
 
 
 def _may_pass(writing: tuple[Written, ...]) -> bool:
-    """Return whether what concerns no agent here, or not yet, is waited for, and the first record is not."""
+    """Return whether what concerns no agent here is waited for, and the first record goes with what its agent does."""
     match writing:
-        case (Owned(), Refused(), *_) | (Gone(), Held(), *_):
+        case (Owned(), Refused(), *_):
             return True
         case _:
             return False
 
 
 def _written(disk: frozenset[Record], record: Record) -> frozenset[Record]:
-    """Return what is on the disk with a record more; what the agent's offer left there belongs to its Owned now."""
+    """Return what is on the disk with a record more."""
     place = slot(record)
-    return frozenset(old for old in disk if slot(old) != place and not _settles(record, old)) | {
-        record
-    }
-
-
-def _settles(record: Record, old: Record) -> bool:
-    """Return whether a record says what has become of a hold."""
-    return (
-        isinstance(record, Owned | Refused)
-        and isinstance(old, Held)
-        and (record.epoch, record.source, record.attempt) == (old.epoch, old.source, old.attempt)
-    )
+    return frozenset(old for old in disk if slot(old) != place) | {record}
 
 
 def _as_source(epoch: int) -> list[HandOff]:
     attempt = attempt_bytes(HOSTILE_ATTEMPT)
     offer = Offer(AGENT, epoch, attempt, b"d" * 32, (), (), b"image")
-    return [offer, *(kind(AGENT, epoch, attempt) for kind in (Go, CancelOffer, Void))]
+    return [offer, *(kind(AGENT, epoch, attempt) for kind in (Go, CancelOffer))]
 
 
 def _as_target(epoch: int, number: int) -> list[HandOff]:
     attempt = attempt_bytes(number)
     refuse = Refuse(AGENT, epoch, attempt, "no", "no")
-    return [refuse, *(kind(AGENT, epoch, attempt) for kind in (Own, Ask, Want))]
+    return [refuse, *(kind(AGENT, epoch, attempt) for kind in (Own, Want))]
 
 
 def _message(send: Send) -> HandOff:
@@ -491,7 +444,5 @@ def _message(send: Send) -> HandOff:
 def _name(written: Written) -> str:
     if isinstance(written, Effect):
         return f"the effect of epoch {written.epoch}"
-    if isinstance(written, Release):
-        return f"the end of {_name(written.held)}"
     kind = type(written).__name__
     return f"{kind}({written.epoch}, {written.attempt})"

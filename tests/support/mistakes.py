@@ -7,8 +7,6 @@ Fits:   `exploring` runs them; so do the tests.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import msgspec
 from explored import Journey, Outcome, Rules
 from msgspec.structs import replace
@@ -16,27 +14,22 @@ from msgspec.structs import replace
 from protocol.handoff import (
     Aborted,
     Action,
+    Attempt,
     Event,
     Force,
-    Gone,
-    Held,
     Owned,
     Persist,
-    Persisted,
     Received,
-    Record,
     Refused,
     Resume,
     Retry,
     Send,
     Source,
-    Start,
     Target,
     Verified,
     Withdraw,
-    answer_ask,
 )
-from protocol.messages import Ask, Go, HandOff, Offer, Own, Refuse, Void, Want
+from protocol.messages import Go, Own, Refuse, Want
 
 TargetOutcome = tuple[Target, list[Action]]
 
@@ -135,6 +128,10 @@ def _own_before_durable(target: Target, event: Event) -> TargetOutcome:
     return after, actions + early
 
 
+def _own_when_asked_again(target: Target, event: Event) -> TargetOutcome:
+    return _target_step(replace(target, lasting=target.epoch), event)
+
+
 def _refuse_before_durable(target: Target, event: Event) -> TargetOutcome:
     after, actions = _target_step(target, event)
     early: list[Action] = [
@@ -151,24 +148,15 @@ def _refuse_before_durable(target: Target, event: Event) -> TargetOutcome:
     return after, actions + early
 
 
-def _start_before_durable(target: Target, event: Event) -> TargetOutcome:
-    after, actions = _target_step(target, event)
-    early: list[Action] = [
-        Start(action.record.agent, action.record.epoch)
-        for action in actions
-        if isinstance(action, Persist) and isinstance(action.record, Owned)
-    ]
-    return after, [action for action in actions if not isinstance(action, Start)] + early
-
-
 def _start_without_go(target: Target, event: Event) -> TargetOutcome:
     after, actions = _target_step(target, event)
-    if isinstance(event, Persisted) and isinstance(event.record, Held) and after.held is not None:
-        return _target_step(after, Received(_go_for(after.held), after.held.source))
+    if isinstance(event, Verified) and after.held is not None:
+        after, more = _target_step(after, Received(_go_for(after.held), after.held.source))
+        return after, actions + more
     return after, actions
 
 
-def _go_for(held: Held) -> Go:
+def _go_for(held: Attempt) -> Go:
     return Go(held.agent, held.epoch, held.attempt.to_bytes(16, "big"))
 
 
@@ -205,88 +193,9 @@ def _forced_before_durable(source: Source, event: Event) -> Outcome:
     return _source_step(source, event)
 
 
-def _start_before_held(target: Target, event: Event) -> TargetOutcome:
-    match event:
-        case Received(Go(), _) if target.pending is not None:
-            held = target.pending.held
-            if target.pending.record == held and held.attempt == _number(event.message):
-                early = replace(target, held=held, pending=None)
-                return _target_step(early, event)
-    return _target_step(target, event)
-
-
-def _number(message: HandOff) -> int:
-    return int.from_bytes(message.attempt, "big")
-
-
-def _no_doubt(target: Target) -> Target:
-    return replace(target, asking=False)
-
-
-def _hold_lost(target: Target) -> Target:
-    return replace(target, held=None, asking=False)
-
-
-def _never_ask(target: Target, event: Event) -> TargetOutcome:
-    return (target, []) if isinstance(event, Retry) else _target_step(target, event)
-
-
 def _never_want(target: Target, event: Event) -> TargetOutcome:
     after, actions = _target_step(target, event)
     return after, [one for one in actions if not (isinstance(one, Send) and one.kind is Want)]
-
-
-def _any_offer_ends_doubt(target: Target, event: Event) -> TargetOutcome:
-    match event:
-        case Received(Offer(), _) if target.held is not None:
-            if _number(event.message) != target.held.attempt:
-                return _target_step(replace(target, asking=False), event)
-    return _target_step(target, event)
-
-
-def _taken_when_void(target: Target, event: Event) -> TargetOutcome:
-    match event:
-        case Received(Void(), peer) if target.asking and target.held is not None:
-            return _target_step(target, Received(_go_for(target.held), peer))
-    return _target_step(target, event)
-
-
-def _gone_is_silent(
-    ask: Ask, peer: bytes, records: Iterable[Record], under_way: Source | None, forgotten: int
-) -> Send | None:
-    if any(isinstance(record, Gone) for record in records) and under_way is None:
-        return None
-    return answer_ask(ask, peer, records, under_way, forgotten)
-
-
-def _gone_is_void(
-    ask: Ask, peer: bytes, records: Iterable[Record], under_way: Source | None, forgotten: int
-) -> Send | None:
-    rest = [record for record in records if not isinstance(record, Gone)]
-    return answer_ask(ask, peer, rest, under_way, forgotten)
-
-
-def _go_for_the_unknown(
-    ask: Ask, peer: bytes, records: Iterable[Record], under_way: Source | None, forgotten: int
-) -> Send | None:
-    answer = answer_ask(ask, peer, records, under_way, forgotten)
-    return None if answer is None else replace(answer, kind=Go)
-
-
-def _go_while_writing(
-    ask: Ask, peer: bytes, records: Iterable[Record], under_way: Source | None, forgotten: int
-) -> Send | None:
-    if under_way is not None and under_way.concerns(ask, peer):
-        return answer_ask(ask, peer, [under_way.given], None, forgotten)
-    return answer_ask(ask, peer, records, under_way, forgotten)
-
-
-def _void_when_withdrawn(
-    ask: Ask, peer: bytes, records: Iterable[Record], under_way: Source | None, forgotten: int
-) -> Send | None:
-    answer = answer_ask(ask, peer, records, under_way, forgotten)
-    withdrawn = under_way is not None and under_way.withdrawn
-    return replace(answer, kind=Void) if answer is not None and withdrawn else answer
 
 
 THERE = Journey()
@@ -308,8 +217,10 @@ MISTAKES: dict[str, Mistake] = {
     "an epoch may be taken twice": Mistake(Rules(target=_epoch_may_repeat), TWICE),
     "go accepted for another attempt": Mistake(Rules(target=_go_for_another_attempt), EITHER),
     "own sent before it is durable": Mistake(Rules(target=_own_before_durable), THERE),
+    "own sent to who asks again before it is durable": Mistake(
+        Rules(target=_own_when_asked_again), THERE
+    ),
     "refuse sent before it is durable": Mistake(Rules(target=_refuse_before_durable), REFUSED),
-    "started before the hold is durable": Mistake(Rules(target=_start_before_held), THERE),
     "started without go": Mistake(Rules(target=_start_without_go), THERE),
     "a refusal of anybody counts": Mistake(Rules(source=_any_refusal_counts), EITHER),
     "refusals forgotten": Mistake(Rules(target=_refusals_forgotten), WITHDRAWN),
@@ -320,9 +231,6 @@ MISTAKES: dict[str, Mistake] = {
     "given is not flushed": Mistake(
         Rules(flushes=lambda record: type(record).__name__ != "Given"), THERE
     ),
-    "held is not flushed": Mistake(
-        Rules(flushes=lambda record: not isinstance(record, Held)), THERE
-    ),
     "owned is not flushed": Mistake(
         Rules(flushes=lambda record: not isinstance(record, Owned)), THERE
     ),
@@ -331,16 +239,6 @@ MISTAKES: dict[str, Mistake] = {
     ),
     "what was forgotten is taken again": Mistake(Rules(remembers=False), replace(BACK, forgets=1)),
     "the agent acts before owned is durable": Mistake(Rules(in_order=False), THERE),
-    "a hold in doubt is lost": Mistake(Rules(awake=_hold_lost), THERE),
-    "a hold is not in doubt after a restart": Mistake(Rules(awake=_no_doubt), WITHDRAWN),
-    "a node does not ask what its hold is": Mistake(Rules(target=_never_ask), THERE),
-    "any offer ends the doubt": Mistake(Rules(target=_any_offer_ends_doubt), TWICE),
-    "what is void is taken": Mistake(Rules(target=_taken_when_void), THERE),
-    "gone does not answer": Mistake(Rules(ask=_gone_is_silent), THERE),
-    "gone answers void": Mistake(Rules(ask=_gone_is_void), THERE),
-    "go is said of what is not known": Mistake(Rules(ask=_go_for_the_unknown), THERE),
-    "go is said of what is not durable yet": Mistake(Rules(ask=_go_while_writing), THERE),
-    "void is said of what is withdrawn": Mistake(Rules(ask=_void_when_withdrawn), WITHDRAWN),
     "what is offered of an agent that runs again is kept": Mistake(Rules(lives=False), BESIEGED),
     "forced before that is on record": Mistake(
         Rules(source=_forced_before_durable), replace(THERE, forces=1)
@@ -349,7 +247,6 @@ MISTAKES: dict[str, Mistake] = {
 
 # What looks like a mistake and is none: the exploration says so, too.
 HARMLESS: dict[str, Mistake] = {
-    "started before it is durable": Mistake(Rules(target=_start_before_durable), TWICE),
     "resumed before aborted is durable": Mistake(Rules(source=_resume_before_durable), REFUSED),
     "own accepted for any attempt": Mistake(Rules(source=_any_own_counts), EITHER),
 }

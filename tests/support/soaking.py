@@ -189,6 +189,7 @@ class Soak:
             self._until_all_ended(len(names), but=0 if len(names) == agents else WAVE // 2)
         self.outcome.seconds = time.monotonic() - began
         self.outcome.faults = self._storm.counts
+        self._until_all_have_heard()
         self._count(names, steps)
         return self.outcome
 
@@ -224,6 +225,14 @@ class Soak:
                 self._storm.strike()
             else:
                 time.sleep(LOOK_S)
+
+    def _until_all_have_heard(self) -> None:
+        """Let nothing go wrong until whom an agent has left knows that it has arrived; it may have ended since."""
+        until = time.monotonic() + STUCK_S
+        while time.monotonic() < until:
+            if all(row["state"] != "waiting" for row in self._all_rows()):
+                return
+            time.sleep(LOOK_S)
 
     def _rows(self) -> dict[bytes, Map]:
         """Return what the nodes say of each agent, tombstones aside; the highest epoch counts."""

@@ -62,7 +62,6 @@ from protocol.joining import (
     encode_answer,
 )
 from protocol.messages import (
-    Ask,
     CancelOffer,
     Go,
     Goodbye,
@@ -74,7 +73,6 @@ from protocol.messages import (
     Ping,
     Refuse,
     Reply,
-    Void,
     Want,
 )
 from protocol.messages import (
@@ -605,8 +603,6 @@ SENT: list[Message] = [
     Own(b"a" * 32, 4, b"t" * 16),
     Refuse(b"a" * 32, 4, b"t" * 16, "token/refused", "no"),
     CancelOffer(b"a" * 32, 4, b"t" * 16),
-    Ask(b"a" * 32, 4, b"t" * 16),
-    Void(b"a" * 32, 4, b"t" * 16),
     Want(b"a" * 32, 4, b"t" * 16),
     Goodbye("done"),
 ]
@@ -615,7 +611,6 @@ KEPT: list[records.Record] = [
     records.Given(b"a" * 32, 4, HASH, 7),
     records.Aborted(b"a" * 32, 4, HASH, 7, "token/refused", "no"),
     records.Gone(b"a" * 32, 4, HASH, 7),
-    records.Held(b"a" * 32, 4, HASH, 7),
     records.Owned(b"a" * 32, 4, HASH, 7, ((HASH, 1, 7), (HASH, 2, 9))),
     records.Refused(b"a" * 32, 4, HASH, 7, "a", "b", ((4, 8), (4, 9)), (2, 5)),
 ]

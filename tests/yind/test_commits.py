@@ -185,38 +185,6 @@ async def test_what_can_wait_goes_with_what_comes_next_in_its_order() -> None:
     assert (order, groups) == (["later", "now", "told"], [1])
 
 
-async def test_who_may_be_ahead_does_not_wait_for_what_can_wait(tmp_path: Path) -> None:
-    streams = Streams(LmdbStorage(tmp_path), now_ms=lambda: 7)
-    groups: list[list[str]] = [[]]
-    commits = GroupCommit(streams, lambda batch, brief: groups.append([]))
-
-    def put(batch: Batch, name: str) -> None:
-        batch.put("t", name.encode(), b"")
-        groups[-1].append(name)
-
-    async def written(*entries: tuple[str, dict[str, bool]]) -> list[list[str]]:
-        """Return which transactions there are when the last entry is durable; all come while another one is written."""
-        groups[:] = [[]]
-        go_on, over = threading.Event(), trio.Event()
-        commits.submit(lambda batch: _wait(go_on), lambda error: None)
-        for name, how in entries[:-1]:
-            commits.submit(partial(put, name=name), lambda error: None, **how)
-        name, how = entries[-1]
-        commits.submit(partial(put, name=name), lambda error: over.set(), **how)
-        go_on.set()
-        await over.wait()
-        await commits.written()
-        return [group for group in groups if group]
-
-    later, ahead = ("later", {"later": True}), ("ahead", {"ahead": True})
-    other = ("other", dict[str, bool]())
-    assert await written(later, ahead) == [["ahead"]]
-    assert await written(other) == [["later"], ["other"]], "which has been left"
-    assert await written(later, ahead, other) == [["later", "ahead", "other"]]
-    assert await written(later, other, ahead) == [["later", "other", "ahead"]]
-    streams.close()
-
-
 def _wait(go_on: threading.Event) -> None:
     assert go_on.wait(10)
 

@@ -402,24 +402,6 @@ async def test_an_agent_that_a_host_both_refuses_and_brings_back_runs_once(
         assert await nodes.result("beta", '(hop! "alpha") (here)', nodes.token()) == '"alpha"'
 
 
-async def test_what_was_held_of_an_agent_that_runs_is_not_in_doubt_after_a_restart(
-    tmp_path: Path,
-) -> None:
-    async with besieged(tmp_path, "alpha") as (nodes, mallory):
-        alpha = nodes.nodes["alpha"]
-        alpha.migration._departures._lives = lambda agent: None  # as when it is cut off just then
-        async with mallory.connected("alpha") as channel:
-            brought = await brought_and_refused(nodes, mallory, channel)
-            assert await stays(alpha, brought.agent) == 0
-        await nodes.crash("alpha")
-        alpha = await nodes.start("alpha")
-        assert alpha.migration.in_doubt() == []
-        async with mallory.connected("alpha") as channel:
-            await channel.send(Go(brought.agent, brought.epoch, brought.attempt))
-            await channel.request("node.info")
-        assert await stays(alpha, brought.agent) == 0
-
-
 async def test_an_offer_with_too_many_tokens_is_refused(tmp_path: Path) -> None:
     async with besieged(tmp_path, "alpha", "beta") as (nodes, mallory):
         offer = await visited(nodes, mallory, VISIT, nodes.token())

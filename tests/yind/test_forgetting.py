@@ -33,7 +33,7 @@ class Ahead(System):
 class Gone:
     """A channel that has ended."""
 
-    def push(self, message: HandOff) -> None:
+    def send_nowait(self, message: HandOff) -> None:
         raise Unreachable("gone")
 
 

@@ -122,10 +122,10 @@ async def test_whatever_befalls_them_agents_are_once_and_do_all_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     chance = random.Random(seed)
-    for module in ("departures", "arrivals"):
-        monkeypatch.setattr(f"yind.{module}.HAND_OFF_RETRY_S", 0.1)
+    monkeypatch.setattr("yind.departures.HAND_OFF_RETRY_S", 0.1)
     monkeypatch.setattr("yind.departures.HAND_OFF_CANCEL_S", chance.choice([0.4, 60.0]))
-    monkeypatch.setattr("yind.commits.COMMIT_LATER_S", chance.choice([0.0, 0.05, 1.0]))
+    for module in ("commits", "arrivals"):
+        monkeypatch.setattr(f"yind.{module}.COMMIT_LATER_S", chance.choice([0.0, 0.05, 1.0]))
     monkeypatch.setattr("protocol.backoff.RECONNECT_MOST_S", 0.2)
     places = NODES[: chance.choice([2, 3])]
     async with fleet(tmp_path, *places) as nodes, trio.open_nursery() as nursery:

@@ -1,0 +1,242 @@
+"""An agent runs where it has come to before that is on the disk there: a crash until then undoes all that it did."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+from fleet import Fleet, fleet
+
+from capabilities.caveats import Resource
+from protocol import handoff
+from protocol.messages import Go, HandOff, Own
+from protocol.transport import Channel
+from yind.agent import AgentRecord, State, decode_record
+from yind.agents import AGENT_TABLE
+from yind.arrivals import Arrivals
+from yind.departures import LEAVING_TABLE, RECORD_TABLE, Departures
+from yind.node import Node
+
+HOP = """
+(transact! "done" [{:at "before"}])
+(try (hop! "beta") (catch Exception e nil))
+(transact! "done" [{:at (here)}])
+(here)
+"""
+DONE = "[:find ?at :where [_ :at ?at]]"
+
+
+def arrivals_of(node: Node) -> Arrivals:
+    return node.migration._arrivals
+
+
+def departures_of(node: Node) -> Departures:
+    return node.migration._departures
+
+
+async def until(what: Callable[[], object]) -> None:
+    with trio.fail_after(30):
+        while not what():
+            await trio.testing.wait_all_tasks_blocked()
+
+
+def deaf(node: Node, *kinds: type) -> list[Callable[[], None]]:
+    """Let a node lose every message of some kinds, as a network may; return what lets it have them after all."""
+    real, lost = node.peers.message, list[Callable[[], None]]()
+
+    def message(channel: Channel, message: HandOff) -> None:
+        if isinstance(message, kinds):
+            lost.append(partial(real, channel, message))
+        else:
+            real(channel, message)
+
+    node.peers.message = message
+    return lost
+
+
+def asleep(node: Node) -> None:
+    """Let a node give no turn to who arrives, so that nothing of it becomes durable."""
+    arrivals_of(node)._ready = lambda agent: None
+
+
+@pytest.fixture
+def never_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no node write that somebody has arrived but with a commit of its agent."""
+    monkeypatch.setattr("yind.arrivals.COMMIT_LATER_S", 1000)
+
+
+def kept(node: Node, agent: bytes) -> tuple[list[type], AgentRecord | None]:
+    """Return what is on a node's disk of an agent: the kinds of its records, and its row."""
+    with node.streams.batch() as batch:
+        kinds = [type(handoff.decode(data)) for _, data in batch.scan(RECORD_TABLE, agent)]
+        row = batch.get(AGENT_TABLE, agent)
+        return kinds, None if row is None else decode_record(row)
+
+
+async def taken(nodes: Fleet) -> bytes:
+    """Return an agent that beta has taken, which nothing on its disk tells of."""
+    beta = nodes.nodes["beta"]
+    asleep(beta)
+    agent = await nodes.spawn("alpha", HOP, nodes.token())
+    await until(lambda: beta.agents.get(agent) is not None)
+    assert kept(beta, agent) == ([], None)
+    return agent
+
+
+async def places(nodes: Fleet) -> list[str]:
+    """Return what the agent has done, at all nodes."""
+    found: list[str] = []
+    for name in nodes.nodes:
+        answer = await nodes.ask(name, "query", stream="done", query=DONE)
+        found += [at for (at,) in answer["value"]]
+    return sorted(found)
+
+
+async def ends_once(nodes: Fleet, agent: bytes) -> None:
+    """Return when the agent is at its end at beta; it did all once."""
+    with trio.fail_after(30):
+        place, row = await nodes.settled("alpha", agent)
+    assert (place, row["state"], row["result"]) == ("beta", "done", '"beta"')
+    assert await places(nodes) == ["before", "beta"]
+    assert kept(nodes.nodes["beta"], agent)[0] == [handoff.Owned]
+
+
+@pytest.mark.usefixtures("never_written")
+async def test_an_agent_that_ran_before_that_was_durable_is_given_again(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        agent = await taken(nodes)
+        assert kept(nodes.nodes["alpha"], agent)[0] == [handoff.Given]  # which heard no Own
+        await nodes.crash("beta")
+        await nodes.start("beta")
+        await ends_once(nodes, agent)
+
+
+@pytest.mark.usefixtures("never_written")
+async def test_a_source_that_was_restarted_gives_it_again_too(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        agent = await taken(nodes)
+        await nodes.crash("beta")
+        await nodes.crash("alpha")
+        beta = await nodes.start("beta")
+        assert (beta.agents.get(agent), arrivals_of(beta).knows_of(agent)) == (None, False)
+        await nodes.start("alpha")
+        await ends_once(nodes, agent)
+
+
+async def test_what_was_held_and_not_taken_is_given_again(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        deaf(nodes.nodes["beta"], Go)
+        agent = await nodes.spawn("alpha", HOP, nodes.token())
+        target = arrivals_of(nodes.nodes["beta"])._target
+        await until(lambda: target(agent).held is not None)
+        await nodes.crash("beta")
+        await nodes.start("beta")
+        await ends_once(nodes, agent)
+
+
+async def test_what_its_source_had_not_given_for_certain_begins_anew(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        departures: Departures = nodes.nodes["alpha"].migration._departures
+        departures._persist = lambda *_, **__: None  # type: ignore[method-assign]
+        agent = await nodes.spawn("alpha", HOP, nodes.token())
+        target = arrivals_of(nodes.nodes["beta"])._target
+        await until(lambda: target(agent).held is not None)
+        await nodes.crash("alpha")
+        await nodes.start("alpha")  # where the agent hops once more
+        await ends_once(nodes, agent)
+
+
+async def test_an_agent_that_does_nothing_yet_is_written_down_as_it_came(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        asleep(nodes.nodes["beta"])
+        agent = await nodes.spawn("alpha", HOP, nodes.token())
+        with trio.fail_after(30):
+            await nodes.until("alpha", agent, "moved")
+        kinds, row = kept(nodes.nodes["beta"], agent)
+        assert kinds == [handoff.Owned]
+        assert row is not None
+        assert (row.state, row.epoch, bool(row.image)) == (State.READY, 1, True)
+        await nodes.crash("alpha")  # it is not needed any more
+        await nodes.crash("beta")
+        await nodes.start("beta")
+        with trio.fail_after(30):
+            _, found = await nodes.settled("beta", agent)
+        assert found["result"] == '"beta"'
+
+
+BACK = """
+(hop! "beta")
+(transact! "done" [{:at "beta"}])
+(hop! "alpha")
+(transact! "done" [{:at "alpha"}])
+(here)
+"""
+
+
+async def test_what_is_written_down_of_who_came_back_has_its_budget(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        budget = {Resource.FUEL: 100_000, Resource.MEM: 10_000_000}
+        beta = nodes.nodes["beta"]
+        goes = deaf(beta, Go)
+        agent = await nodes.spawn("alpha", BACK, nodes.token(budget=budget))
+        await until(lambda: goes)
+        asleep(nodes.nodes["alpha"])  # from when it is away
+        goes[0]()
+        await until(lambda: beta.agents.get(agent) is not None)
+        with trio.fail_after(30):
+            await nodes.until("beta", agent, "moved")
+        assert handoff.Owned in kept(nodes.nodes["alpha"], agent)[0]
+        await nodes.crash("alpha")
+        await nodes.start("alpha")
+        with trio.fail_after(30):
+            place, row = await nodes.settled("alpha", agent)
+        assert (place, row["state"], row["result"]) == ("alpha", "done", '"alpha"'), row
+
+
+@pytest.mark.parametrize("gone", [False, True])
+async def test_who_is_back_before_its_node_has_written_that_it_had_gone_outlives_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, gone: bool
+) -> None:
+    monkeypatch.setattr("yind.arrivals.COMMIT_LATER_S", 1000)
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        alpha = nodes.nodes["alpha"]
+        owns, goes = deaf(alpha, Own), deaf(alpha, Go)
+        agent = await nodes.spawn("alpha", BACK, nodes.token())
+        target = arrivals_of(alpha)._target
+        await until(lambda: target(agent).held is not None)  # it is offered back
+        await until(lambda: goes and owns)
+        asleep(alpha)
+        if gone:
+            owns[0]()
+        goes[0]()
+        assert alpha.agents.get(agent).record.epoch == 2  # type: ignore[union-attr]
+        await alpha.agents.write(lambda batch: None)
+        source = handoff.Gone if gone else handoff.Given
+        assert kept(alpha, agent)[0] == [source]  # nothing of who came back
+        await nodes.crash("alpha")
+        await nodes.start("alpha")
+        with trio.fail_after(30):
+            place, row = await nodes.settled("beta", agent)
+        assert (place, row["state"], row["result"]) == ("alpha", "done", '"alpha"'), row
+        assert await places(nodes) == ["alpha", "beta"]
+
+
+async def test_of_who_came_back_before_its_node_had_heard_own_no_offer_is_left(
+    tmp_path: Path,
+) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        alpha = nodes.nodes["alpha"]
+        deaf(alpha, Own)
+        agent = await nodes.spawn("alpha", BACK, nodes.token())
+        await until(lambda: nodes.nodes["beta"].agents.get(agent) is not None)
+        with trio.fail_after(30):
+            place, row = await nodes.settled("beta", agent)
+        assert (place, row["result"]) == ("alpha", '"alpha"')
+        with alpha.streams.batch() as batch:
+            assert batch.get(LEAVING_TABLE, agent) is None
+        (hop,) = (await nodes.ask("alpha", "agent.hops", id=agent.hex()))["value"]
+        assert (hop["epoch"], hop["from"], hop["to"]) == (1, "alpha", "beta")
