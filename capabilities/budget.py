@@ -68,13 +68,21 @@ class _Limit(NamedTuple):
         return max(0, self.most - self.so_far)
 
 
+class _Before(NamedTuple):
+    """What a block's account said before somebody changed it."""
+
+    order: int  # of changes
+    aside: dict[Resource, int] | None
+    away: dict[Resource, int] | None
+
+
 @dataclass(slots=True)
 class _Unsettled:
     """What an agent caused and its durable state does not know yet."""
 
     spent: dict[tuple[bytes, Resource], int] = field(default_factory=dict)
     used: dict[tuple[bytes, Resource], int] = field(default_factory=dict)
-    blocks: set[bytes] = field(default_factory=set)  # whose `aside` or `away` is other
+    blocks: dict[bytes, _Before] = field(default_factory=dict)  # whose `aside` or `away` is other
 
 
 class Meter:
@@ -89,6 +97,7 @@ class Meter:
         self._lineage = NO_LINEAGE  # a node whose key was rotated stays the same node
         self._accounts: dict[bytes, Account] = {}
         self._unsettled: dict[bytes, _Unsettled] = {}
+        self._touches = 0  # changes of an `aside` or `away`, so far
         self._changed: set[bytes] = set()
         self._written: set[bytes] = set()  # given out by `changed`, not known to be durable
         self._lock = Lock()  # the thread that commits settles, the event loop debits
@@ -270,11 +279,14 @@ class Meter:
 
     def _touch(self, token: VerifiedChain, index: int, payer: bytes | None) -> Account:
         """Return a block's account, whose `aside` or `away` is about to change."""
+        block, account = token.blocks[index].id, self._account(token, index)
         if payer is None:
-            self._changed.add(token.blocks[index].id)
+            self._changed.add(block)
         else:
-            self._of(payer).blocks.add(token.blocks[index].id)
-        return self._account(token, index)
+            self._touches += 1
+            before = _Before(self._touches, _copied(account.aside), _copied(account.away))
+            self._of(payer).blocks.setdefault(block, before)
+        return account
 
     # -- shares of children --
 
@@ -425,14 +437,8 @@ class Meter:
         with self._lock:
             one = self._unsettled.pop(payer, None)
             if one is not None:
-                self._changed |= one.blocks
+                self._changed |= one.blocks.keys()
                 self._changed |= {block for block, _ in (*one.used, *one.spent)}
-
-    def moves(self, payer: bytes) -> bool:
-        """Return whether budgets were set aside or went away because of an agent, and its durable state does not know yet."""
-        with self._lock:
-            one = self._unsettled.get(payer)
-            return one is not None and bool(one.blocks)
 
     def changed(self) -> list[tuple[bytes, bytes | None]]:
         """Return the rows that are to be written, by block id; None: to be deleted. They come again until `kept`."""
@@ -441,31 +447,30 @@ class Meter:
                 return []
             self._written |= self._changed
             self._changed = set()
-            return [(block, self._row(block)) for block in sorted(self._written - self._held())]
+            return [(block, self._row(block)) for block in sorted(self._written)]
 
     def kept(self) -> None:
         """Note that what `changed` returned last is durable."""
         with self._lock:
-            if self._written:
-                self._written &= self._held()
-
-    def _held(self) -> set[bytes]:
-        """Return the blocks whose rows must not be written before an agent's state is."""
-        return {block for one in self._unsettled.values() for block in one.blocks}
+            self._written.clear()
 
     def _row(self, block: bytes) -> bytes | None:
+        """Return an account without what agents caused whose state is not durable yet."""
         account = self._accounts.get(block)
         if account is None:
             return None
-        spent, used = dict(account.spent), dict(account.used)
-        for one in self._unsettled.values():
-            for amounts, changes in ((spent, one.spent), (used, one.used)):
-                for resource in amounts:
-                    amounts[resource] = max(
-                        0, amounts[resource] - changes.get((block, resource), 0)
-                    )
-        amounts_out = map(_amounts_out, (spent, used, account.aside, account.away))
-        return encode([account.until, *amounts_out])
+        unsettled = self._unsettled.values()
+        spent = {
+            resource: max(0, amount - sum(one.spent.get((block, resource), 0) for one in unsettled))
+            for resource, amount in account.spent.items()
+        }
+        used = {
+            resource: max(0, amount - sum(one.used.get((block, resource), 0) for one in unsettled))
+            for resource, amount in account.used.items()
+        }
+        before = [one.blocks[block] for one in unsettled if block in one.blocks]
+        _, aside, away = min(before, default=_Before(0, account.aside, account.away))
+        return encode([account.until, *map(_amounts_out, (spent, used, aside, away))])
 
     def load(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
         """Replace the accounts by those of rows. Raises TokenInvalid."""
@@ -516,6 +521,10 @@ def _least(amounts: Amounts, token: VerifiedChain, start: int) -> dict[Resource,
 def _before(token: VerifiedChain, index: int) -> VerifiedChain:
     """Return the chain of the blocks before one."""
     return VerifiedChain(token.root, token.blocks[:index])
+
+
+def _copied(amounts: dict[Resource, int] | None) -> dict[Resource, int] | None:
+    return None if amounts is None else dict(amounts)
 
 
 def _amounts_out(amounts: Amounts | None) -> list[dict[int, int]]:

@@ -43,11 +43,16 @@ agent: so does one that held it, and was not told Go. The source has heard no Ow
 What the daemon owes. Records are made durable in the order of their Persist actions, and all that an agent does from its
 Start on after its Owned; only a Refused may pass an Owned. Several may be one transaction. Offer, image and tokens become
 durable with Given at the source and with Owned at the target. `Persisted` comes only after the disk has it. A node keeps
-one record of each `slot`, a later one in place of the earlier. An attempt's number is never used again, not even after a crash (`new_attempt`). With Persist(Owned) an
-unfinished `Source` of no higher epoch at the same node is over. A target is told `Lives` with each Resume. `Force` of a source comes only while the agent is not on its way back (`Target.expecting`); with
-Persist(Reclaimed) its target is `living` at the epoch that will run. A node that forgets what it knew of an agent remembers
-the latest attempt that was in it (`latest_attempt`), and is silent about all up to there; it forgets nothing of an agent
-that it holds.
+one record of each `slot`, a later one in place of the earlier. An attempt's number is never used again, not even after a
+crash (`new_attempt`). With Persist(Owned) an unfinished `Source` of no higher epoch at the same node is over. A target is
+told `Lives` with each Resume. `Force` of a source comes only while the agent is not on its way back (`Target.expecting`);
+with Persist(Reclaimed) its target is `living` at the epoch that will run. A node that forgets what it knew of an agent
+remembers the latest attempt that was in it (`latest_attempt`), and is silent about all up to there; it forgets nothing of
+an agent that it holds.
+
+For a node that keeps nothing (`forgets`) all is durable at once, and a crash is its end: the above holds among others as
+long as it lives. What it had is lost with it, and where it had taken an agent and its Own is lost, too, it may be given the
+same epoch once more.
 
 A node that breaks these rules can keep an agent, or give it to two others. It cannot bring one that keeps them to run two
 copies or to act twice at one epoch, whatever it says, and whatever is found good: that is explored, too, within bounds.
@@ -464,6 +469,10 @@ class Target(msgspec.Struct, frozen=True):
     def expecting(self) -> bool:
         """Whether an offer is being checked or refused: the agent may be here soon."""
         return self.pending is not None
+
+    def has_taken(self, offer: Offer, peer: bytes | None) -> bool:
+        """Return whether an offer is one that was taken, though that may not last yet."""
+        return (peer, offer.epoch, _attempt(offer)) in self.taken
 
     def living(self, epoch: int) -> Target:
         """Return the same, of a node where the agent lives at an epoch."""

@@ -201,7 +201,7 @@ class Arrival:
     row: bytes  # its record as it came
     stage: Callable[[Batch], None]  # makes it this node's
     lasts: Callable[[], None]  # told that it is
-    staged: bool = False
+    staged: bool = False  # in a transaction that has happened, or happens now
 
 
 @dataclass(slots=True, eq=False)

@@ -15,7 +15,7 @@ import trio
 
 from datomstore.batch import Batch
 from datomstore.streams import Streams
-from yind.agent import Agent, AgentRecord, State, decode_record, encode_record
+from yind.agent import Agent, AgentRecord, Arrival, State, decode_record, encode_record
 from yind.audit import Decision, own_decisions
 from yind.authority import Authority, Return
 from yind.cesk import Status
@@ -111,23 +111,27 @@ class Agents:
         kept = record.image, record.fuel_used
         waits = machine is not None and machine.status is Status.EFFECT
         asked = own_decisions()
+        arrived: Arrival | None = None
 
         def work(batch: Batch) -> None:
+            nonlocal arrived
             if stage is not None:
                 stage(batch)
             if self._by_id.get(record.id) is agent:  # not of an earlier visit
-                self._arrive(batch, agent)
                 self.put(batch, agent)
+                arrived = self._arrive(batch, agent)
             self._audit.release(agent.decisions)
             self._audit.release(asked)
 
         def undo() -> None:
+            if arrived is not None:
+                arrived.staged = False
             record.image, record.fuel_used = kept
             if machine is not None and waits and machine.status is not Status.EFFECT:
                 agent.machine = None  # it went on from what has not happened; the image has not
 
         await self._commits.commit(work, undo)
-        self._saved(agent)
+        self._saved(agent, arrived)
 
     def submit_frozen(
         self,
@@ -144,9 +148,11 @@ class Agents:
         With `bare` the image is left out: what `stage` writes has it. Of one that has gone its tombstone is written also if
         it is back by now: of that nothing is durable before.
         """
+        arrived: Arrival | None = None
 
         def work(batch: Batch) -> None:
-            self._arrive(batch, agent)
+            nonlocal arrived
+            arrived = self._arrive(batch, agent)
             stage(batch)
             if self._by_id.get(agent.record.id) is agent or agent.ended:
                 self._put_record(batch, agent, bare=bare)
@@ -155,7 +161,7 @@ class Agents:
         def saved(error: BaseException | None) -> None:
             done(error)
             if error is None:
-                self._saved(agent)
+                self._saved(agent, arrived)
 
         self._commits.submit(work, saved, later=later, unseen=unseen)
 
@@ -165,19 +171,19 @@ class Agents:
 
     def submit_arrival(self, agent: Agent, done: Done) -> None:
         """Make durable that an agent has arrived, as it was then, unless a commit of its own has."""
-        arrival = agent.arrival
-        assert arrival is not None, agent.text_id
+        arrived: Arrival | None = None
 
         def work(batch: Batch) -> None:
-            here = self._by_id.get(agent.record.id) is agent
-            if here and not arrival.staged and not self._authority.moves_budgets(agent):
-                batch.put(AGENT_TABLE, agent.record.id, arrival.row)
-                self._arrive(batch, agent)
+            nonlocal arrived
+            if self._by_id.get(agent.record.id) is agent:
+                arrived = self._arrive(batch, agent)
+                if arrived is not None:
+                    batch.put(AGENT_TABLE, agent.record.id, arrived.row)
 
         def saved(error: BaseException | None) -> None:
             done(error)
-            if error is None:
-                self._has_arrived(agent)
+            if error is None and arrived is not None:
+                self._has_arrived(agent, arrived)
 
         self._commits.submit(work, saved)
 
@@ -197,16 +203,15 @@ class Agents:
         """Write what is submitted, until cancelled."""
         await self._commits.run(task_status=task_status)
 
-    def _saved(self, agent: Agent) -> None:
+    def _saved(self, agent: Agent, arrived: Arrival | None) -> None:
         agent.saved_at = trio.current_time()
         agent.notify_state()
-        self._has_arrived(agent)
+        if arrived is not None:
+            self._has_arrived(agent, arrived)
 
-    def _has_arrived(self, agent: Agent) -> None:
-        arrival = agent.arrival
-        if arrival is not None and arrival.staged:
-            agent.arrival = None
-            arrival.lasts()
+    def _has_arrived(self, agent: Agent, arrived: Arrival) -> None:
+        agent.arrival = None
+        arrived.lasts()
 
     async def write(self, stage: Work) -> None:
         """Make something durable that concerns no agent's state."""
@@ -259,13 +264,18 @@ class Agents:
             return  # what has been spent since is another visit's
         self._authority.settle(agent)
 
-    def _arrive(self, batch: Batch, agent: Agent) -> None:
-        """Make an agent this node's that has come to it: nothing of it is durable before."""
+    def _arrive(self, batch: Batch, agent: Agent) -> Arrival | None:
+        """Make an agent this node's that has come to it, if this transaction is the first; nothing of it lasts before.
+
+        Returns the arrival that lasts with the transaction; if that fails, it is to be staged again.
+        """
         arrival = agent.arrival  # the event loop forgets it once it lasts
-        if arrival is not None:
-            arrival.stage(batch)
-            arrival.staged = True
-            self._authority.settle_arrival(agent)
+        if arrival is None or arrival.staged:
+            return None
+        arrival.stage(batch)
+        arrival.staged = True
+        self._authority.settle_arrival(agent)
+        return arrival
 
     async def end(self, agent: Agent, state: State, reason: str = "") -> None:
         """Finish an agent: keep its result, drop its machine."""

@@ -166,7 +166,10 @@ class Arrivals:
         if following != target:
             self._targets[agent_id] = following
         elif (
-            isinstance(event, handoff.Received) and isinstance(event.message, Offer) and not actions
+            isinstance(event, handoff.Received)
+            and isinstance(event.message, Offer)
+            and not actions
+            and not target.has_taken(event.message, event.peer)
         ):
             assert channel is not None, "a message came from somewhere"
             self._note_passed(channel, event.message, target.epoch)
@@ -185,7 +188,8 @@ class Arrivals:
                 assert channel is not None, "an offer came from somewhere"
                 self._verify(channel, offer)
             case handoff.Send(to=to):
-                self._answer(channel or self._channel_to(to), action.message())
+                ended = channel is None or channel.ended
+                self._answer(self._channel_to(to) if ended else channel, action.message())
             case handoff.Start(agent_id):
                 self._start(agent_id)
             case _:
@@ -457,7 +461,8 @@ class Arrivals:
             self._fresh.append(agent)
             self._arrived.unpark()
         else:  # nothing outlives a crash, so there is nothing to wait for
-            agent.arrival = Arrival(b"", stage, _nothing)
+            rests = agent.record.state is not State.READY
+            agent.arrival = Arrival(encode_record(agent.record) if rests else b"", stage, _nothing)
             lasts()
 
     async def _settle_in(self) -> None:
@@ -470,6 +475,7 @@ class Arrivals:
             for agent in arrived:
                 if agent.arrival is not None:
                     self._agents.submit_arrival(agent, _raise)
+                    self._fresh.append(agent)  # until it lasts, whatever becomes of this
 
     def _refuse_durably(self, channel: Channel | None, refused: handoff.Record) -> None:
         assert isinstance(refused, handoff.Refused), refused
@@ -516,6 +522,8 @@ class Arrivals:
         if agent.record.state is State.READY:
             self._answer_hop(agent)
             self._ready(agent)
+        else:  # it does nothing that it could arrive with
+            self._agents.submit_arrival(agent, _raise)
 
     def _answer_hop(self, agent: Agent) -> None:
         """Tell an agent that wanted to be here that it is, so that it goes on with its first turn."""

@@ -409,10 +409,6 @@ class Authority:
         """Let out what came with an agent, and nothing that it has spent since: its arrival becomes durable."""
         self._meter.settle(_arrival(agent))
 
-    def moves_budgets(self, agent: Agent) -> bool:
-        """Return whether an agent gives or takes budgets just now: then its state is about to become durable."""
-        return self._meter.moves(agent.record.id)
-
     def revoke(self, revocation: Revocation | SignerRevocation) -> bool:
         """Take a revocation in and return whether it is new; it counts against tokens its signer may revoke."""
         if isinstance(revocation, SignerRevocation):

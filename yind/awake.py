@@ -2,8 +2,8 @@
 
 Is:     one task that has a connection look for what comes, for AWAKE_NS after `stay`, unless something is being written.
 Is not: a wait: nothing depends on it but how soon a node notices what comes.
-Fits:   `yind.departures` asks for it when it has said Go: the target answers within half a millisecond, and the agent may
-        be back in one. In a crowd of journeys the loop has no time to sleep anyway.
+Fits:   `yind.departures` asks for it when it has said Go: a target that waits for no disk answers within half a
+        millisecond, and the agent may be back in one. In a crowd of journeys the loop has no time to sleep anyway.
 Source: adaptive polling, as in the halt polling of hypervisors.
 
 A processor that has gone to sleep takes some 50 microseconds to come back, on a virtual machine more, which is a tenth

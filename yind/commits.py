@@ -11,7 +11,7 @@ excision shares its transaction with no other of its stream: whoever meets one i
 
 Who only has to know that something lasts, and looks for nothing of it, is told so before others can see it. A transaction
 for nobody else is brief: what ends it leaves out what may follow soon, in a transaction COMMIT_LATER_S later at most. All is
-written in the order in which it was asked for, but that who may be ahead does not take along what nobody waits for.
+written in the order in which it was asked for.
 
 `datomstore.streams` groups the transactions of threads in the same way. There a thread waits for its turn; here a task
 does, so that a thousand agents wait for the disk with one thread between them. Who has a thousand things to write and

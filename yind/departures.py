@@ -63,6 +63,7 @@ class Departure:
         self.source = source
         self.began = began
         self.offered = -math.inf  # when this run of the node has sent its Offer last
+        self.hop: Hop | None = None  # made when it has gone
         self.refusal: handoff.Resume | None = None
         self.over = trio.Event()
         self.events: deque[handoff.Event] = deque()  # that came during a step
@@ -408,9 +409,12 @@ class Departures:
             agent.notify_state()
 
     def _hop(self, departure: Departure) -> Hop:
+        """Return what is noted of a journey that has succeeded, by what is heard of it first."""
+        if departure.hop is not None:
+            return departure.hop
         offer = departure.offer
         peer = PublicKey(departure.source.given.target)
-        return Hop(
+        departure.hop = Hop(
             epoch=offer.epoch,
             source=self._node,
             target=departure.target,
@@ -419,6 +423,7 @@ class Departures:
             code_bytes=sum(self._code_sent.pop((peer, program), 0) for program in offer.programs),
             elapsed_us=round((trio.current_time() - departure.began) * 1e6),
         )
+        return departure.hop
 
     def _send(self, departure: Departure, message: HandOff) -> None:
         """Leave a message with the connection; where there is none, or no room, with a task that waits for it.

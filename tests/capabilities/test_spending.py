@@ -423,3 +423,32 @@ def test_rows_that_could_not_be_written_are_written_next_time() -> None:
     assert alpha.changed() == alpha.changed() != []
     alpha.kept()
     assert alpha.changed() == []
+
+
+def test_what_comes_back_is_written_with_who_brings_it_and_keeps_nobody_elses_debits_back() -> None:
+    node, other = Node(KEYS[0]), Meter(KEYS[1].public)
+    token = granted({Resource.ROWS: 10}).append(PERSON, KEYS[0].public, Caveats())
+    over = hand_on(token, KEYS[0], KEYS[1].public, node.meter, payer=b"a")
+    node.commit(b"a")
+    back = hand_on(over, KEYS[1], KEYS[0].public, other, payer=b"a")
+    node.meter.arrive(chain(back), b"a")
+    node.meter.debit(chain(back), {Resource.ROWS: 3})
+    node.commit()
+    node.crash()
+    assert node.meter.left(chain(back)) == {Resource.ROWS: 0}, "it has not come back"
+    node.meter.arrive(chain(back), b"a")
+    assert node.meter.left(chain(back)) == {Resource.ROWS: 7}
+    node.commit(b"a")
+    node.crash()
+    assert node.meter.left(chain(back)) == {Resource.ROWS: 7}
+
+
+def test_what_two_have_caused_and_does_not_last_is_left_out_together() -> None:
+    node = Node(KEYS[0])
+    token = granted({Resource.ROWS: 10}).append(PERSON, KEYS[0].public, Caveats())
+    node.meter.debit(chain(token), {Resource.ROWS: 4}, b"a")
+    node.meter.refund(chain(token), {Resource.ROWS: 4}, b"b")
+    node.meter.debit(chain(token), {Resource.ROWS: 1})
+    node.commit()
+    node.crash()
+    assert node.meter.left(chain(token)) == {Resource.ROWS: 9}

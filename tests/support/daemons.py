@@ -209,7 +209,7 @@ def flaws() -> dict[str, Callable[[], None]]:
         from protocol.handoff import Source, Target
 
         rules = MISTAKES[name].rules
-        Source.begin = staticmethod(rules.begin)  # type: ignore[assignment, method-assign]
+        Source.begin = staticmethod(rules.begin)  # type: ignore[method-assign]
         Source.step = rules.source  # type: ignore[assignment, method-assign]
         Target.step = rules.target  # type: ignore[assignment, method-assign]
 

@@ -66,7 +66,7 @@ Outcome = tuple[Source, list[Action]]
 class Rules(msgspec.Struct, frozen=True):
     """The code that is explored: the real one, unless a mistake is put in."""
 
-    begin: Callable[[bytes, int, bytes, int], Outcome] = Source.begin
+    begin: Callable[..., Outcome] = Source.begin
     restart: Callable[[Given], Outcome] = Source.restart
     source: Callable[[Source, Event], Outcome] = Source.step
     target: Callable[[Target, Event], tuple[Target, list[Action]]] = Target.step

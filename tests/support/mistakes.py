@@ -44,9 +44,20 @@ class Mistake(msgspec.Struct, frozen=True):
     journey: Journey
 
 
-def _go_at_once(agent: bytes, epoch: int, target: bytes, attempt: int) -> Outcome:
-    source, actions = _begin(agent, epoch, target, attempt)
+def _go_at_once(
+    agent: bytes, epoch: int, target: bytes, attempt: int, *, forgets: bool = False
+) -> Outcome:
+    source, actions = _begin(agent, epoch, target, attempt, forgets=forgets)
     return source, [*actions, Send(Go, target, agent, epoch + 1, attempt)]
+
+
+def _offer_says_go(
+    agent: bytes, epoch: int, target: bytes, attempt: int, *, forgets: bool = False
+) -> Outcome:
+    source, actions = _begin(agent, epoch, target, attempt, forgets=forgets)
+    return source, [
+        replace(action, given=True) if isinstance(action, Send) else action for action in actions
+    ]
 
 
 def _reclaim_on_time_out(source: Source, event: Event) -> Outcome:
@@ -208,6 +219,7 @@ BESIEGED = Journey(("A", "M", "A"), crashes=0, hostile="M")
 
 MISTAKES: dict[str, Mistake] = {
     "go before given is durable": Mistake(Rules(begin=_go_at_once), THERE),
+    "an offer says go before given is durable": Mistake(Rules(begin=_offer_says_go), THERE),
     "reclaim on a time-out": Mistake(Rules(source=_reclaim_on_time_out), THERE),
     "reclaim when withdrawn": Mistake(Rules(source=_reclaim_when_withdrawn), WITHDRAWN),
     "tombstone forgotten": Mistake(

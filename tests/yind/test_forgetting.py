@@ -31,7 +31,9 @@ class Ahead(System):
 
 
 class Gone:
-    """A channel that has ended."""
+    """A channel that ends."""
+
+    ended = False
 
     def send_nowait(self, message: HandOff) -> None:
         raise Unreachable("gone")

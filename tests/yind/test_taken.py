@@ -12,12 +12,16 @@ import trio.testing
 from fleet import Fleet, fleet
 
 from capabilities.caveats import Resource
+from datomstore.batch import Batch
+from datomstore.storage import StorageError
+from datomstore.value import Keyword, Map, Set
 from protocol import handoff
 from protocol.messages import Go, HandOff, Own
 from protocol.transport import Channel
-from yind.agent import AgentRecord, State, decode_record
+from yind.agent import Agent, AgentRecord, State, decode_record
 from yind.agents import AGENT_TABLE
 from yind.arrivals import Arrivals
+from yind.cesk import Machine
 from yind.departures import LEAVING_TABLE, RECORD_TABLE, Departures
 from yind.node import Node
 
@@ -225,12 +229,14 @@ async def test_who_is_back_before_its_node_has_written_that_it_had_gone_outlives
         assert await places(nodes) == ["alpha", "beta"]
 
 
-async def test_of_who_came_back_before_its_node_had_heard_own_no_offer_is_left(
-    tmp_path: Path,
+@pytest.mark.parametrize("heard", [False, True])
+async def test_of_who_comes_back_no_offer_is_left_and_what_its_hop_took_is_known(
+    tmp_path: Path, *, heard: bool
 ) -> None:
     async with fleet(tmp_path, "alpha", "beta") as nodes:
         alpha = nodes.nodes["alpha"]
-        deaf(alpha, Own)
+        if not heard:
+            deaf(alpha, Own)
         agent = await nodes.spawn("alpha", BACK, nodes.token())
         await until(lambda: nodes.nodes["beta"].agents.get(agent) is not None)
         with trio.fail_after(30):
@@ -240,3 +246,148 @@ async def test_of_who_came_back_before_its_node_had_heard_own_no_offer_is_left(
             assert batch.get(LEAVING_TABLE, agent) is None
         (hop,) = (await nodes.ask("alpha", "agent.hops", id=agent.hex()))["value"]
         assert (hop["epoch"], hop["from"], hop["to"]) == (1, "alpha", "beta")
+        assert hop["code_bytes"] > 0
+
+
+# -- what is written of an arrival --
+
+NO_ROOM = "no room on the disk"
+
+
+async def test_a_commit_that_fails_is_no_arrival(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        beta = nodes.nodes["beta"]
+        commits, failed = beta.agents._commits, 0
+        last = commits._last
+
+        def full_once(batch: Batch, *, brief: bool) -> None:
+            nonlocal failed
+            last(batch, brief=brief)
+            if not failed and any(agent.arrival is not None for agent in beta.agents):
+                failed += 1
+                raise StorageError(NO_ROOM)
+
+        commits._last = full_once
+        agent = await nodes.spawn("alpha", HOP, nodes.token())
+        with trio.fail_after(30):
+            await nodes.until("alpha", agent, "moved")
+        assert failed == 1
+        kinds, row = kept(beta, agent)
+        assert kinds == [handoff.Owned]
+        assert row is not None
+        await nodes.crash("beta")
+        await nodes.start("beta")
+        await ends_once(nodes, agent)
+
+
+@pytest.mark.usefixtures("never_written")
+async def test_own_is_told_by_the_transaction_that_has_the_arrival(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        agent = await taken(nodes)
+        beta = nodes.nodes["beta"]
+        found = beta.agents.get(agent)
+        assert found is not None
+        arrival, told = found.arrival, list[str]()
+        assert arrival is not None
+        found.arrival, arrival.lasts = arrival, lambda: told.append("lasts")
+        arrival.staged = True  # by a transaction that is under way
+        beta.agents.submit_arrival(found, lambda error: told.append("skipped"))
+        await beta.agents.write(lambda batch: None)
+        assert (told, kept(beta, agent)) == (["skipped"], ([], None))
+
+
+@pytest.mark.usefixtures("never_written")
+async def test_what_came_does_not_replace_what_has_been_committed_since(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        agent = await taken(nodes)
+        beta = nodes.nodes["beta"]
+        found = beta.agents.get(agent)
+        assert found is not None
+        arrival = found.arrival
+        found.record.log.append("has gone on")
+        await beta.agents.commit(found)
+        found.arrival = arrival  # as before the event loop hears of the commit
+        beta.agents.submit_arrival(found, lambda error: None)
+        await beta.agents.write(lambda batch: None)
+        _, row = kept(beta, agent)
+        assert row is not None
+        assert row.log == ["has gone on"]
+
+
+SPENDING = """
+(hop! "beta")
+(reduce + (range 2000))
+(q '[:find ?at :where [_ :at ?at]] "done")
+(here)
+"""
+FUEL = 1_000_000
+AT = Keyword("at")
+
+
+@pytest.mark.parametrize("cut", [False, True])
+async def test_what_is_spent_before_the_arrival_is_written_is_spent_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, cut: bool
+) -> None:
+    monkeypatch.setattr("yind.arrivals.COMMIT_LATER_S", 0)
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        effects = nodes.nodes["beta"].effects
+        asked, go_on, real = trio.Event(), trio.Event(), effects._handlers["q"]
+
+        async def slow(agent: Agent, machine: Machine, arguments: tuple[object, ...]) -> None:
+            asked.set()
+            await go_on.wait()
+            await real(agent, machine, arguments)
+
+        effects._handlers["q"] = slow
+        await nodes.ask("beta", "stream.transact", stream="done", data=(Map({AT: "x"}),))
+        token = nodes.token(budget={Resource.FUEL: FUEL, Resource.MEM: 10_000_000})
+        agent = await nodes.spawn("alpha", SPENDING, token)
+        with trio.fail_after(30):
+            await asked.wait()  # it has run, and done nothing that would be committed
+            await nodes.until("alpha", agent, "moved")
+        if cut:
+            await nodes.crash("beta")
+            await nodes.start("beta")
+        go_on.set()
+        with trio.fail_after(30):
+            _, row = await nodes.settled("beta", agent)
+        assert row["result"] == '"beta"'
+        spent = [
+            node.authority._meter._accounts[token.ids[0]].spent[Resource.FUEL]
+            for node in nodes.nodes.values()
+        ]
+        assert sum(spent) == row["fuel_used"]
+
+
+async def test_an_agent_that_comes_paused_has_arrived_where_nothing_is_kept(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        await nodes.stop("beta")
+        await nodes.start("beta", storage="memory")
+        agent = await nodes.spawn("alpha", HOP, nodes.token(), paused=True)
+        with trio.fail_after(30):
+            await nodes.ask("alpha", "agent.migrate", id=agent.hex(), node="beta")
+            await nodes.until("alpha", agent, "moved")
+        found = nodes.nodes["beta"].agents.get(agent)
+        assert found is not None
+        assert (found.record.state, found.arrival) == (State.PAUSED, None)
+        rows = (await nodes.ask("beta", "query", stream="audit", query=ARRIVED))["value"]
+        assert [epoch for (epoch,) in rows] == [1]
+
+
+ARRIVED = "[:find ?epoch :where [?e :audit/verb :arrive] [?e :audit/epoch ?epoch]]"
+REFUSED = "[:find ?why :where [?e :audit/allowed false] [?e :audit/reason ?why]]"
+
+
+@pytest.mark.usefixtures("never_written")
+async def test_an_offer_that_comes_twice_before_its_arrival_lasts_is_no_old_image(
+    tmp_path: Path,
+) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        agent = await taken(nodes)
+        leaving = nodes.nodes["alpha"].migration._departures._under_way[agent]
+        channel = nodes.nodes["alpha"].peers.open_channel("beta")
+        assert channel is not None
+        await channel.send(leaving.offer)
+        await channel.request("node.info")  # what came before has been taken
+        await nodes.nodes["beta"].agents.write(lambda batch: None)
+        assert (await nodes.ask("beta", "query", stream="audit", query=REFUSED))["value"] == Set()
