@@ -314,6 +314,25 @@ async def test_what_came_does_not_replace_what_has_been_committed_since(tmp_path
         assert row.log == ["has gone on"]
 
 
+@pytest.mark.usefixtures("never_written")
+async def test_own_goes_over_the_connection_that_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("yind.departures.HAND_OFF_RETRY_S", 1000)  # nobody asks again
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        agent = await taken(nodes)
+        beta = nodes.nodes["beta"]
+        before = beta.peers.open_channel("alpha")
+        assert before is not None
+        before.close()
+        await until(lambda: beta.peers.open_channel("alpha") not in (None, before))
+        found = beta.agents.get(agent)
+        assert found is not None
+        await beta.agents.commit(found)
+        with trio.fail_after(30):
+            await nodes.until("alpha", agent, "moved")
+
+
 SPENDING = """
 (hop! "beta")
 (reduce + (range 2000))
