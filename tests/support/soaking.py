@@ -228,11 +228,12 @@ class Soak:
 
     def _until_all_have_heard(self) -> None:
         """Let nothing go wrong until whom an agent has left knows that it has arrived; it may have ended since."""
-        until = time.monotonic() + STUCK_S
-        while time.monotonic() < until:
-            if all(row["state"] != "waiting" for row in self._all_rows()):
-                return
-            time.sleep(LOOK_S)
+        for name in NODES:
+            with connected(self._cluster, name) as client:
+                for row in client.request("agent.list")["value"]:
+                    if row["state"] == "waiting":
+                        body = Map({"id": row["id"].hex(), "timeout_ms": int(STUCK_S * 1000)})
+                        client.request("agent.wait", body, timeout_s=None)
 
     def _rows(self) -> dict[bytes, Map]:
         """Return what the nodes say of each agent, tombstones aside; the highest epoch counts."""

@@ -289,11 +289,34 @@ async def test_own_is_told_by_the_transaction_that_has_the_arrival(tmp_path: Pat
         assert found is not None
         arrival, told = found.arrival, list[str]()
         assert arrival is not None
-        found.arrival, arrival.lasts = arrival, lambda: told.append("lasts")
+        arrival.lasts = lambda: told.append("lasts")
         arrival.staged = True  # by a transaction that is under way
         beta.agents.submit_arrival(found, lambda error: told.append("skipped"))
         await beta.agents.write(lambda batch: None)
         assert (told, kept(beta, agent)) == (["skipped"], ([], None))
+
+
+async def test_an_arrival_whose_commit_failed_meanwhile_is_written_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        agents, tries = nodes.nodes["beta"].agents, 0
+        real = agents.submit_arrival
+
+        def submit(found: Agent, done: Callable[[BaseException | None], None]) -> None:
+            nonlocal tries
+            tries += 1
+            assert found.arrival is not None
+            found.arrival.staged = tries == 1  # a commit of its own is under way, and then fails
+            real(found, done)
+
+        monkeypatch.setattr(agents, "submit_arrival", submit)
+        asleep(nodes.nodes["beta"])
+        agent = await nodes.spawn("alpha", HOP, nodes.token())
+        with trio.fail_after(30):
+            await nodes.until("alpha", agent, "moved")
+        assert tries == 2
+        assert kept(nodes.nodes["beta"], agent)[0] == [handoff.Owned]
 
 
 @pytest.mark.usefixtures("never_written")
