@@ -27,9 +27,12 @@ from capabilities.verify import VerifiedChain
 RECEIPT_BYTES_MAX = 4_096
 
 
-def check_legs(chain: VerifiedChain, agent: bytes, epoch: int) -> None:
+def check_legs(
+    chain: VerifiedChain, agent: bytes, epoch: int, lineage: Lineage = NO_LINEAGE
+) -> None:
     """Return if the hand-overs of an agent, the blocks with an epoch from the first that names it, lead to an epoch, one by one.
 
+    Whoever gave it last did not give it to itself before: it would have more epochs to give than the one that is its own.
     Raises TokenRefused.
     """
     terms = chain.terms
@@ -45,6 +48,11 @@ def check_legs(chain: VerifiedChain, agent: bytes, epoch: int) -> None:
     if last is not None and last.block >= named and last.epoch != epoch:
         why = f"hands over epoch {last.epoch}, not {epoch}"
         raise TokenRefused(why, block=last.block, caveat="epoch")
+    if last is not None and last.before is not None and last.before >= max(named, 1):
+        giver, taker = (lineage.origin(chain.blocks[last.before - at].key) for at in (1, 0))
+        if giver == taker:
+            why = f"hands the agent from {giver.text} to itself"
+            raise TokenRefused(why, block=last.before, caveat="epoch")
 
 
 def given_at(chain: VerifiedChain, agent: bytes, epoch: int) -> int | None:

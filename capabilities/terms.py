@@ -19,6 +19,7 @@ class HandOver(NamedTuple):
 
     block: int  # index in the chain
     epoch: int
+    before: int | None = None  # index of the one before it
 
 
 class Terms(NamedTuple):
@@ -57,7 +58,7 @@ class Terms(NamedTuple):
         if caveats.epoch is not None:
             if handed is not None and caveats.epoch != handed.epoch + 1:
                 leaps = (*leaps, (handed.block, here))
-            handed = HandOver(here, caveats.epoch)
+            handed = HandOver(here, caveats.epoch, None if handed is None else handed.block)
         return Terms(
             here + 1, from_s, until_s, age_max, limited, conditions, holding, named, handed, leaps
         )

@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 import msgspec
 import trio
@@ -204,6 +205,13 @@ class Arrival:
     staged: bool = False  # in a transaction that has happened, or happens now
 
 
+class RefusedHop(NamedTuple):
+    """A `hop!` that came to nothing, until the agent does something else."""
+
+    image: bytes  # of the machine that waits for it
+    why: str
+
+
 @dataclass(slots=True, eq=False)
 class Agent:
     """A record, and while it has not ended, its machine and the handles of its tokens."""
@@ -215,6 +223,7 @@ class Agent:
     requested_reason: str = ""
     travelling_to: str | None = None  # the node that has been offered it and has not answered
     requested_right: str | None = None  # what it lacks, if that is why it is to pause
+    requested_lasting: bool = True  # whether a pause outlives the node
     running: bool = False  # a worker or an effect owns it now
     held: Hold | None = None  # it gets no turn
     saved_fuel: int = 0  # machine fuel at the last commit
@@ -222,6 +231,7 @@ class Agent:
     wake: Callable[[], None] | None = None  # ends the wait of a sleeping agent early
     decisions: list[Decision] = field(default_factory=list)  # about it, since its last commit
     arrival: Arrival | None = None  # until a commit has made it this node's
+    refused: RefusedHop | None = None  # what it did last
     watchers: set[Callable[[dict[str, object]], None]] = field(default_factory=set)
 
     @property
@@ -240,6 +250,19 @@ class Agent:
         self.record.state = state
         self.record.reason = reason
         self.record.since_ms = now_ms
+
+    def ask_to_stop(
+        self, state: State, reason: str, right: str | None = None, *, lasting: bool = True
+    ) -> None:
+        """Have it pause or end when its slice does; what is to end does not pause instead.
+
+        With what it lacks, if that is why. A pause that is not `lasting` is over with the node: it goes on after a restart.
+        """
+        if self.requested is not State.KILLED:
+            self.requested, self.requested_reason, self.requested_right = state, reason, right
+            self.requested_lasting = lasting
+        if self.wake is not None:
+            self.wake()
 
     def notify_state(self) -> None:
         """Tell everyone who follows this agent what it is doing."""

@@ -295,13 +295,23 @@ class Agents:
             for one in handle.token.blocks
         )
 
-    async def pause(self, agent: Agent, reason: str, *, denied_right: str | None = None) -> None:
+    async def pause(
+        self,
+        agent: Agent,
+        reason: str,
+        *,
+        denied_right: str | None = None,
+        lasting: bool = True,
+    ) -> None:
         """Stop an agent where it is; its pending effect is asked again when it resumes."""
         agent.record.denied_right = denied_right
         if agent.requested is State.PAUSED:  # whatever the reason, it is what was asked for
             agent.requested = agent.requested_right = None
         agent.become(State.PAUSED, self.clock.now_ms(), reason)
-        await self.commit(agent)
+        if lasting:
+            await self.commit(agent)
+        else:
+            agent.notify_state()
 
 
 def _nothing(batch: Batch) -> None:

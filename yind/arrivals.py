@@ -14,7 +14,7 @@ that has none for a while what arrived is written. Then its source is told.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
@@ -25,7 +25,8 @@ import trio
 from capabilities.caveats import Resource, Verb
 from capabilities.errors import CapabilityError
 from capabilities.handles import Handle
-from capabilities.journey import Receipt, check_legs, given_at
+from capabilities.journey import Receipt, given_at
+from capabilities.keys import PublicKey
 from capabilities.tokens import Token
 from capabilities.verify import VerifiedChain
 from datomstore.batch import Batch
@@ -52,11 +53,14 @@ from yind.errors import AgentState, HopRefused, JourneyForked, YindError
 from yind.journeys import Journeys, Stage
 from yind.limits import (
     AGENT_COUNT_MAX,
+    ARRIVALS_EACH_MAX,
     ARRIVALS_MAX,
     COMMIT_LATER_S,
+    FETCH_S,
     HELD_MAX,
     IMAGE_AT_ONCE_MAX,
     PASSED_MAX,
+    TARDY_S,
     TOKENS_PER_AGENT_MAX,
 )
 from yind.luggage import check_origin, descent, opened, record_of
@@ -75,7 +79,7 @@ _REFUSALS = (YindError, CapabilityError, ProtocolError, YangError, MachineError)
 class Guest(NamedTuple):
     """An agent whose offer has been checked, not yet this node's."""
 
-    attempt: int
+    attempt: handoff.Attempt
     record: AgentRecord
     machine: Machine
     tokens: list[Handle]
@@ -116,7 +120,8 @@ class Arrivals:
         self._keeps = agents.streams.storage.waits  # else nothing outlives a crash
         self._events: deque[tuple[Channel | None, bytes, handoff.Event]] = deque()
         self._stepping = False
-        self._checks = 0  # in tasks
+        self._checks: Counter[PublicKey] = Counter()  # in tasks, by who offers
+        self._tardy: dict[tuple[PublicKey, bytes], float] = {}  # who, agent -> until when
         self._fresh: list[Agent] = []  # that have arrived just now
         self._arrived = trio.lowlevel.ParkingLot()  # of who waits for such
         self._nursery: trio.Nursery | None = None
@@ -279,17 +284,30 @@ class Arrivals:
             self._fail(channel, offer, error, noted)
             return
         if known:
-            self._welcome(channel, offer, _guest(offer, invited, machine, noted))
+            self._welcome(channel, offer, self._guest(channel, offer, invited, machine, noted))
         else:
             self._begin_check(channel, offer)
 
     def _begin_check(self, channel: Channel, offer: Offer) -> None:
-        if self._checks < ARRIVALS_MAX:
-            assert self._nursery is not None, "`start` gives the nursery"
-            self._checks += 1
-            self._nursery.start_soon(self._check, channel, offer)
-        else:  # the source says Go again, and then it is wanted
+        source = channel.peer
+        crowded = self._checks.total() >= ARRIVALS_MAX or self._checks[source] >= ARRIVALS_EACH_MAX
+        if crowded or self._is_tardy(source, offer.agent):
+            # The source says Go again, and then it is wanted.
             self._tell(channel, offer.agent, handoff.Interrupted())
+            return
+        assert self._nursery is not None, "`start` gives the nursery"
+        self._checks[source] += 1
+        self._nursery.start_soon(self._check, channel, offer)
+
+    def _is_tardy(self, source: PublicKey, agent: bytes) -> bool:
+        """Return whether a node has let this one wait for a program of an agent just now.
+
+        Nobody else's offer of the agent is looked at meanwhile, so it may not do so again and again.
+        """
+        now = trio.current_time()
+        while self._tardy and next(iter(self._tardy.values())) <= now:
+            del self._tardy[next(iter(self._tardy))]
+        return (source, agent) in self._tardy
 
     async def _check(self, channel: Channel, offer: Offer) -> None:
         """Check an offer that takes its time: its programs have to be fetched, it is large, or policies have to be asked."""
@@ -300,8 +318,11 @@ class Arrivals:
                 await self._fetch_code(channel, offer)
                 machine = await trio.to_thread.run_sync(self._machine, invited)
                 await self._admission.arriving(machine, _bearer(channel, invited))
-            guest = _guest(offer, invited, machine, noted)
-        except Unreachable:
+            guest = self._guest(channel, offer, invited, machine, noted)
+        except (Unreachable, trio.TooSlowError) as error:
+            if isinstance(error, trio.TooSlowError):
+                self._tardy.pop((channel.peer, offer.agent), None)
+                self._tardy[channel.peer, offer.agent] = trio.current_time() + TARDY_S
             self._agents.release(noted)
             self._tell(channel, offer.agent, handoff.Interrupted())
         except _REFUSALS as error:
@@ -311,7 +332,24 @@ class Arrivals:
         else:
             self._welcome(channel, offer, guest)
         finally:
-            self._checks -= 1
+            self._checks[channel.peer] -= 1
+            if not self._checks[channel.peer]:
+                del self._checks[channel.peer]
+
+    def _guest(
+        self,
+        channel: Channel,
+        offer: Offer,
+        invited: tuple[AgentRecord, list[Handle]],
+        machine: Machine,
+        noted: list[Decision],
+    ) -> Guest:
+        record, tokens = invited
+        record.fuel_used = machine.fuel_used
+        source = self._authority.origin_of(channel.peer).bytes
+        number = int.from_bytes(offer.attempt, "big")
+        attempt = handoff.Attempt(offer.agent, offer.epoch, source, number)
+        return Guest(attempt, record, machine, tokens, noted)
 
     def _welcome(self, channel: Channel, offer: Offer, guest: Guest) -> None:
         self._journeys.mark(offer.agent, offer.epoch, Stage.RESTORED)
@@ -343,11 +381,13 @@ class Arrivals:
         )
 
     async def _fetch_code(self, channel: Channel, offer: Offer) -> None:
-        """Ask the source for the programs that this node lacks."""
+        """Ask the source for the programs that this node lacks. Raises trio.TooSlowError."""
+        until = trio.current_time() + FETCH_S
         for program_hash in offer.programs:
             if self._code.knows(program_hash):
                 continue
-            answer = await channel.request("code.get", Map({"hash": program_hash}))
+            with trio.fail_at(until):
+                answer = await channel.request("code.get", Map({"hash": program_hash}))
             data = answer.get("program")
             if not isinstance(data, bytes):
                 raise HopRefused("the source sent no program")
@@ -378,7 +418,7 @@ class Arrivals:
 
     def _check_given(self, channel: Channel, offer: Offer, token: VerifiedChain) -> None:
         """Return if whoever offers the agent signed that it gives it at this epoch. Raises TokenRefused or HopRefused."""
-        check_legs(token, offer.agent, offer.epoch)
+        self._authority.check_legs(token, offer.agent, offer.epoch)
         origin = self._authority.origin_of
         if len(token.blocks) < 2 or origin(token.blocks[-2].key) != origin(channel.peer):
             raise HopRefused(
@@ -424,6 +464,8 @@ class Arrivals:
 
         The epoch that this node gave away is the other node's: whoever else offers it has an old image.
         """
+        if self._departures.keeps(agent.record.id):
+            raise AgentState(f"this node has not given agent {agent.text_id} away yet")
         given = self._departures.holds(agent.record.id) or agent.record.state is State.MOVED
         if agent.ended and not given:
             raise AgentState(f"agent {agent.text_id} has ended here: {agent.record.state}")
@@ -492,14 +534,14 @@ class Arrivals:
 
     def _dismiss(self, attempt: handoff.Attempt | handoff.Refused) -> None:
         guest = self._guests.get(attempt.agent)
-        if guest is not None and guest.attempt == attempt.attempt:
+        if guest is not None and guest.attempt == _attempt_of(attempt):
             del self._guests[attempt.agent]
             self._agents.release(guest.noted)
 
     def _taken(self, owned: handoff.Owned) -> tuple[Agent, list[Decision]]:
         """Return the agent that is this node's from now on, and what let it in."""
         guest = self._guests.pop(owned.agent)
-        assert (guest.record.epoch, guest.attempt) == (owned.epoch, owned.attempt), owned
+        assert guest.attempt == _attempt_of(owned), owned
         agent = Agent(guest.record, guest.machine, guest.tokens)
         agent.saved_fuel = guest.record.fuel_used
         self._agents.add(agent)
@@ -538,6 +580,10 @@ def _nothing() -> None:
     pass
 
 
+def _attempt_of(one: handoff.Attempt | handoff.Owned | handoff.Refused) -> handoff.Attempt:
+    return handoff.Attempt(one.agent, one.epoch, one.source, one.attempt)
+
+
 def _check_receipts(offer: Offer, tokens: list[Handle]) -> None:
     """Return if the blocks that brought the tokens here say that just this was given away. Raises HopRefused."""
     for handle in tokens:
@@ -562,14 +608,3 @@ def _memory_of(tokens: list[Handle]) -> list[int]:
 def _bearer(channel: Channel, invited: tuple[AgentRecord, list[Handle]]) -> Bearer:
     record, tokens = invited
     return Bearer(record.id, record, tokens, channel.peer)
-
-
-def _guest(
-    offer: Offer,
-    invited: tuple[AgentRecord, list[Handle]],
-    machine: Machine,
-    noted: list[Decision],
-) -> Guest:
-    record, tokens = invited
-    record.fuel_used = machine.fuel_used
-    return Guest(int.from_bytes(offer.attempt, "big"), record, machine, tokens, noted)

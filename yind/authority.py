@@ -20,7 +20,7 @@ from capabilities.caveats import Caveats, Resource, Verb
 from capabilities.custody import hand_on, take_back
 from capabilities.errors import CapabilityError, TokenRefused
 from capabilities.handles import FREE, Handle
-from capabilities.journey import Leg, Receipt
+from capabilities.journey import Leg, Receipt, check_legs
 from capabilities.keys import PrivateKey, PublicKey
 from capabilities.limits import REVOCATION_SKEW_S
 from capabilities.lineage import NO_LINEAGE
@@ -133,6 +133,10 @@ class Authority:
     def origin(self) -> PublicKey:
         """Return the node's first key, which names it whatever key it has now."""
         return self.origin_of(self._key.public)
+
+    def check_legs(self, token: VerifiedChain, agent: bytes, epoch: int) -> None:
+        """Return if the hand-overs of an agent that a token tells of lead to an epoch. Raises TokenRefused."""
+        check_legs(token, agent, epoch, self._lineage)
 
     def origin_of(self, key: PublicKey) -> PublicKey:
         """Return the first key of whoever has a key now."""

@@ -583,15 +583,15 @@ class Control:
         record = agent.record
         if agent.ended:
             raise AgentState(f"agent {agent.text_id} is {record.state} already")
+        if state is State.PAUSED and self._migration.moves(agent):
+            raise AgentState(f"agent {agent.text_id} is being moved, and goes on afterwards")
         if record.state is State.PAUSED:
             if state is State.KILLED:
                 await self._agents.end(agent, State.KILLED, reason)
             return summary(agent)
         if record.state is State.WAITING and agent.wake is None:
             raise AgentState(f"agent {agent.text_id} is on its way: {record.reason}")
-        agent.requested, agent.requested_reason = state, reason
-        if agent.wake is not None:
-            agent.wake()
+        agent.ask_to_stop(state, reason)
         await wait_settled(agent)
         return summary(agent)
 

@@ -34,7 +34,7 @@ from yind.agents import Agents
 from yind.authority import Authority
 from yind.awake import Awake
 from yind.clock import Clock
-from yind.errors import AgentState, Denied, HopRefused
+from yind.errors import AgentState, HopRefused
 from yind.journeys import Journeys, Stage
 from yind.limits import HAND_OFF_CANCEL_S, HAND_OFF_RETRY_S
 from yind.luggage import offer_of, opened, packed_of
@@ -141,6 +141,11 @@ class Departures:
         """Return whether an agent is on its way out."""
         return agent_id in self._under_way
 
+    def keeps(self, agent_id: bytes) -> bool:
+        """Return whether an agent is on its way out, and still this node's: nobody else can have it."""
+        departure = self._under_way.get(agent_id)
+        return departure is not None and not departure.source.durable
+
     def note_code(self, peer: PublicKey, program_hash: bytes, size: int) -> None:
         """Count the bytes of a program that a node asked for."""
         self._code_sent[peer, program_hash] += size
@@ -168,7 +173,7 @@ class Departures:
         departure.over.set()
         return partial(_end, departure.source.given, self._hop(departure))
 
-    # -- what people and agents ask for --
+    # -- what agents and people ask for --
 
     async def travel(self, agent: Agent, target: str) -> None:
         """Ship an agent that waits for its `hop!`. Returns when it is gone.
@@ -177,53 +182,18 @@ class Departures:
             HopRefused: the other node cannot be reached or does not want it; the agent is ready here.
             Denied: one of its tokens may not go there.
         """
-        await self._leave(agent, target, paused=False, reason="")
+        await self.reach(target)
+        await self.leave(agent, target, paused=False, reason="")
 
-    async def move(self, agent: Agent, target: str) -> None:
-        """Move an agent that did not ask for it. Raises HopRefused, Denied or AgentState; then it goes on here."""
-        if agent.ended or self.holds(agent.record.id):
-            raise AgentState(
-                f"agent {agent.text_id} is {agent.record.state}: {agent.record.reason}"
-            )
-        paused, reason = agent.record.state is State.PAUSED, agent.record.reason
-        if not paused:
-            await self._stop(agent, f"moving to {target}")
-        if agent.record.state is not State.PAUSED:
-            raise AgentState(
-                f"agent {agent.text_id} is {agent.record.state} before it could be moved"
-            )
-        if agent.machine is None:
-            await trio.to_thread.run_sync(self._agents.load, agent)
-        try:
-            await self._leave(agent, target, paused=paused, reason=reason)
-        except (HopRefused, Denied):
-            await self._go_on(agent, paused=paused, reason=reason)
-            raise
-
-    async def _stop(self, agent: Agent, reason: str) -> None:
-        """Ask a running agent to pause, and wait until it has."""
-        stopped = trio.Event()
-
-        def watch(event: dict[str, object]) -> None:
-            if agent.ended or agent.record.state is State.PAUSED:
-                stopped.set()
-
-        agent.watchers.add(watch)
-        try:
-            agent.requested, agent.requested_reason = State.PAUSED, reason
-            if agent.wake is not None:
-                agent.wake()
-            await stopped.wait()
-        finally:
-            agent.watchers.discard(watch)
-
-    async def _go_on(self, agent: Agent, *, paused: bool, reason: str) -> None:
-        """Return an agent that could not be moved to what it did before."""
-        wanted = State.PAUSED if paused else State.READY
-        if agent.record.state is not wanted:
-            agent.become(wanted, self._clock.now_ms(), reason if paused else "")
+    async def stay(self, agent: Agent, *, paused: bool, reason: str) -> None:
+        """Return an agent that could not be moved to what it did before, unless somebody else has decided meanwhile."""
+        record = agent.record
+        if paused and record.state is State.READY and agent.requested is None:
+            await self._agents.pause(agent, reason, denied_right=record.denied_right)
+        elif not paused and record.state is State.PAUSED:
+            agent.become(State.READY, self._clock.now_ms())
             await self._agents.commit(agent)
-        if not paused:
+        if record.state is State.READY:
             self._ready(agent)
 
     async def reclaim(self, agent: Agent, forced: Forced) -> None:
@@ -243,15 +213,24 @@ class Departures:
 
     # -- the journey --
 
-    async def _leave(self, agent: Agent, target: str, *, paused: bool, reason: str) -> None:
-        member = self._peers.node(target)
-        if member is None or target == self._node:
+    async def reach(self, target: str) -> None:
+        """Return when there is a connection to a node. Raises HopRefused: one that cannot be reached is an answer, not a wait."""
+        if self._peers.node(target) is None or target == self._node:
             raise HopRefused(f"{target!r} is no other node of this cluster")
+        if self._peers.open_channel(target) is None:
+            try:
+                await self._peers.channel(target)
+            except ProtocolError as error:
+                raise HopRefused(f"node {target}: {error}") from error
+
+    async def leave(self, agent: Agent, target: str, *, paused: bool, reason: str) -> None:
+        """Offer an agent that stands still, and wait for what comes of it. Raises HopRefused or Denied."""
+        member = self._peers.node(target)
+        if member is None:
+            raise HopRefused(f"{target!r} is no node of this cluster any more")
         began = trio.current_time()
         self._mark(agent, Stage.FROZEN)
-        try:  # nothing has begun yet: a node that cannot be reached is an answer, not a wait
-            if self._peers.open_channel(target) is None:
-                await self._peers.channel(target)
+        try:
             offer = self._offer(agent, member, paused=paused, reason=reason)
         except ProtocolError as error:
             raise HopRefused(f"node {target}: {error}") from error
@@ -266,8 +245,11 @@ class Departures:
         await departure.over.wait()
         if departure.refusal is not None:
             refusal = departure.refusal
-            message = f"node {target} refused the agent: {refusal.reason} ({refusal.code})"
-            raise HopRefused(message, refusal=refusal.code)
+            if refusal.code == handoff.FORCED[0]:
+                why = f"taken back from node {target} by force; it may run there, too"
+            else:
+                why = f"node {target} refused the agent: {refusal.reason}"
+            raise HopRefused(f"{why} ({refusal.code})", refusal=refusal.code)
 
     def _offer(self, agent: Agent, member: Member, *, paused: bool, reason: str) -> Offer:
         """Return the offer of an agent as it stands. Raises Denied, or LocalFault when it is too large to travel."""
@@ -336,7 +318,10 @@ class Departures:
             agent.become(State.READY, self._clock.now_ms())
             self._lives(agent)
             if agent.machine is None:  # after a restart nobody waits for the answer: it asks again
-                self._ready(agent)
+                luggage, _ = opened(departure.offer)
+                assert self._nursery is not None, "`start` gives the nursery"
+                stay = partial(self.stay, paused=luggage.paused, reason=luggage.reason)
+                self._nursery.start_soon(stay, agent)
         departure.over.set()
 
     async def _remind(self) -> None:
@@ -361,11 +346,9 @@ class Departures:
         elif isinstance(record, handoff.Aborted):
             self._authority.take_back(departure.agent, departure.offer.tokens)
         elif isinstance(record, handoff.Reclaimed):
-            self._take_by_force(departure)
+            self._take_by_force(departure, record)
 
         def stage(batch: Batch) -> None:
-            if isinstance(record, handoff.Reclaimed):
-                departure.agent.record.epoch = handoff.reclaimed_epoch(record)
             batch.put(RECORD_TABLE, handoff.slot(record), handoff.encode(record))
             if isinstance(record, handoff.Given):
                 batch.put(LEAVING_TABLE, record.agent, encode(departure.offer))
@@ -384,9 +367,11 @@ class Departures:
             departure.agent, stage, done, later=later, unseen=given, bare=given
         )
 
-    def _take_by_force(self, departure: Departure) -> None:
-        """Give the agent what it needs to go on, and note that there may be two of it."""
+    def _take_by_force(self, departure: Departure, record: handoff.Reclaimed) -> None:
+        """Give the agent what it needs to go on, and note that there may be two of it; what comes of it now is too late."""
         agent = departure.agent
+        agent.record.epoch = handoff.reclaimed_epoch(record)
+        self._lives(agent)
         forced = self._forced.pop(agent.record.id)
         if forced.tokens:  # what its own are worth is where they went
             agent.tokens = list(forced.tokens)

@@ -24,6 +24,9 @@ TOKENS_PER_AGENT_MAX = 16
 HAND_OFF_RETRY_S = 0.5  # Go is said again this often until the other side answers
 HAND_OFF_CANCEL_S = 10.0  # after so long without an answer the source asks the target to refuse
 ARRIVALS_MAX = 64  # offers that are checked at a time, each in a task
+ARRIVALS_EACH_MAX = 16  # ... of one node
+FETCH_S = 10.0  # a node has so long to send the programs of an agent that it offers
+TARDY_S = 60.0  # of who has not, the agent is not looked at for so long
 IMAGE_AT_ONCE_MAX = (
     1 << 16
 )  # an offer that is no larger is checked where it comes, within a millisecond

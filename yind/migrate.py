@@ -38,6 +38,7 @@ from yind.errors import AdmissionRefused, AgentState, HopRefused
 from yind.forgetting import Forgetting
 from yind.journeys import Journeys, Stage
 from yind.limits import REASONS_WAIT_S
+from yind.moving import Moves
 from yind.peers import Peers
 
 
@@ -73,6 +74,7 @@ class Migration:
             journeys=self.journeys,
             awake=self._awake,
         )
+        self._moves = Moves(agents, self._departures)
         self._arrivals = Arrivals(
             node=node,
             agents=agents,
@@ -100,6 +102,7 @@ class Migration:
             self._nursery = nursery
             self._departures.start(nursery, ready, self._arrivals.lives)
             self._arrivals.start(nursery, ready)
+            self._moves.start(nursery)
             self._recover()
             nursery.start_soon(self._awake.run)
             nursery.start_soon(self.forgetting.run)
@@ -128,6 +131,10 @@ class Migration:
     def holds(self, agent: Agent) -> bool:
         """Return whether an agent is on its way out."""
         return self._departures.holds(agent.record.id)
+
+    def moves(self, agent: Agent) -> bool:
+        """Return whether a person has it moved just now: it stands still, or soon will."""
+        return self._moves.has(agent)
 
     def note_code(self, peer: PublicKey, program_hash: bytes, size: int) -> None:
         """Count the bytes of a program that a node asked for."""
@@ -165,7 +172,7 @@ class Migration:
     async def move(self, agent: Agent, target: str) -> None:
         """Move an agent that did not ask for it. Raises HopRefused, Denied or AgentState."""
         try:
-            await self._departures.move(agent, target)
+            await self._moves.move(agent, target)
         except HopRefused as refusal:
             raise await self._explained(refusal, agent, target) from refusal
 
@@ -176,7 +183,8 @@ class Migration:
         await self._departures.reclaim(agent, forced)
 
     def give_up_holds(self) -> None:
-        """Hold nothing any more, as before a stop: it is offered again afterwards."""
+        """Hold nothing any more, and move nobody, as before a stop: what is held is offered again afterwards."""
+        self._moves.give_up()
         self._arrivals.give_up_holds(self._clock.now_ms() + 1)
 
     def message(self, channel: Channel, message: HandOff) -> None:

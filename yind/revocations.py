@@ -76,7 +76,7 @@ class Revocations:
     def _pause_all(self) -> None:
         for agent in self._agents:
             if agent.record.state in (State.READY, State.WAITING) and agent.record.tokens:
-                self._ask_to_pause(agent, f"waits for {FRESH}", FRESH)
+                agent.ask_to_stop(State.PAUSED, f"waits for {FRESH}", FRESH)
 
     async def _go_on(self, ready: Callable[[Agent], None]) -> None:
         """Let agents go on that waited for nothing but a fresh list."""
@@ -86,12 +86,6 @@ class Revocations:
                 agent.become(State.READY, self._agents.clock.now_ms())
                 await self._agents.commit(agent)
                 ready(agent)
-
-    def _ask_to_pause(self, agent: Agent, reason: str, right: str) -> None:
-        agent.requested, agent.requested_reason = State.PAUSED, reason
-        agent.requested_right = right
-        if agent.wake is not None:
-            agent.wake()
 
     def pause_revoked(self) -> int:
         """Ask agents that hold a revoked token to pause at the end of their slice; return how many did not yet."""
@@ -104,7 +98,7 @@ class Revocations:
             block = self._authority.revoked_block(handle.token)
             if block is not None:
                 reason = f"token revoked: block {block}"
-                self._ask_to_pause(agent, reason, "a token that is not revoked")
+                agent.ask_to_stop(State.PAUSED, reason, "a token that is not revoked")
                 return True
         return False
 

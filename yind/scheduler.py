@@ -24,7 +24,7 @@ from capabilities.errors import CapabilityError
 from datomstore.storage import StorageError
 from datomstore.value import Map
 from yang.errors import YangError
-from yind.agent import Agent, Hold, State, fault_data
+from yind.agent import Agent, Hold, RefusedHop, State, fault_data
 from yind.agents import Agents, log_line
 from yind.authority import Authority
 from yind.cesk import Machine, Status
@@ -211,10 +211,12 @@ class Scheduler:
                 return partial(self._agents.end, agent, State.DONE)
             case Status.FAULT:
                 fault = machine.fault
-                agent.record.fault_data = fault_data(fault)
                 if agent.record.session:
-                    agent.record.fault = str(fault)
+                    agent.record.fault_data, agent.record.fault = fault_data(fault), str(fault)
                     return partial(self._agents.pause, agent, WAITS_FOR_ENTRY)
+                if agent.refused is not None and agent.refused.why == fault.message:
+                    return partial(self._stay, agent, agent.refused)
+                agent.record.fault_data = fault_data(fault)
                 return partial(self._fail, agent, fault.message, trace=str(fault))
             case _:
                 budget = agent.record.memory_max
@@ -235,6 +237,12 @@ class Scheduler:
         agent.record.fault = trace if trace is not None else reason
         await self._agents.end(agent, State.FAILED, reason)
 
+    async def _stay(self, agent: Agent, refused: RefusedHop) -> None:
+        """Pause an agent that did not catch that it cannot go where it wants to; when it resumes it tries again."""
+        agent.machine, agent.refused = None, None
+        agent.record.image = refused.image
+        await self._agents.pause(agent, refused.why)
+
     async def _honour_request(self, agent: Agent) -> None:
         """Pause or end an agent that a person asked to."""
         requested, agent.requested = agent.requested, None
@@ -242,7 +250,8 @@ class Scheduler:
             await self._agents.end(agent, State.KILLED, agent.requested_reason)
         else:
             right, agent.requested_right = agent.requested_right, None
-            await self._agents.pause(agent, agent.requested_reason, denied_right=right)
+            why, lasting = agent.requested_reason, agent.requested_lasting
+            await self._agents.pause(agent, why, denied_right=right, lasting=lasting)
 
     def _strand(self, agent: Agent, error: StorageError) -> None:
         """Stop an agent whose state cannot be saved. A restart finds it as it was saved last."""
@@ -253,6 +262,7 @@ class Scheduler:
 
     async def _perform(self, agent: Agent, machine: Machine) -> None:
         """Do what the agent asked for; what it may not do pauses it, what makes no sense it may catch."""
+        agent.refused = None
         try:
             await self._effects.perform(agent, machine)
         except Denied as refusal:
@@ -261,7 +271,10 @@ class Scheduler:
             await self._agents.pause(agent, str(refusal), denied_right=refusal.right)
         except FuelSpent as error:
             await self._fail(agent, str(error))
-        except (EffectInvalid, HopRefused) as error:
+        except HopRefused as error:
+            agent.refused = RefusedHop(machine.image(), str(error))
+            machine.resume_error(str(error), Map(error.data))
+        except EffectInvalid as error:
             machine.resume_error(str(error), Map(error.data))
 
 

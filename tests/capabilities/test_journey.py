@@ -14,6 +14,7 @@ from capabilities.caveats import Caveats, Rights, Verb
 from capabilities.errors import TokenInvalid, TokenRefused
 from capabilities.journey import Receipt, check_legs, given_at
 from capabilities.keys import PrivateKey
+from capabilities.lineage import Lineage
 from capabilities.tokens import Token, mint
 from capabilities.verify import VerifiedChain, verify_chain
 
@@ -68,6 +69,18 @@ def test_a_host_that_kept_an_old_image_cannot_give_a_later_epoch(epoch: int) -> 
     assert refused_block(hop(had, Y, Z, epoch), epoch) == 3
 
 
+def test_a_host_that_gives_the_agent_to_itself_has_no_more_epochs_to_give() -> None:
+    had = hop(GIVEN, X, Y, 1)
+    assert refused_block(hop(hop(had, Y, Y, 2), Y, Z, 3), 3) == 3
+    between = hop(had, Y, Y, 2).append(Y, Y.public, Caveats())
+    assert refused_block(hop(between, Y, Z, 3), 3) == 3
+    successor = PrivateKey(b"s" * 32)  # another key of the same node
+    token = chain(hop(hop(had, Y, successor, 2), successor, Z, 3))
+    check_legs(token, AGENT, 3)
+    with pytest.raises(TokenRefused):
+        check_legs(token, AGENT, 3, Lineage(old_of={successor.public: Y.public}))
+
+
 def test_epochs_of_another_agent_on_the_same_token_do_not_count() -> None:
     child = b"c" * 32
     parents = hop(GIVEN, X, Y, 7).append(Y, Y.public, Caveats(agent=child))
@@ -80,19 +93,29 @@ def test_epochs_of_another_agent_on_the_same_token_do_not_count() -> None:
 
 
 @given(
-    st.lists(st.tuples(st.sampled_from([None, AGENT, b"c" * 32]), st.none() | st.integers(0, 3))),
+    st.lists(
+        st.tuples(
+            st.sampled_from([None, AGENT, b"c" * 32]),
+            st.none() | st.integers(0, 3),
+            st.sampled_from([X, Y]),
+        )
+    ),
     st.integers(0, 3),
 )
 def test_the_hand_overs_of_any_chain_are_judged_like_the_list_of_them(
-    said: list[tuple[bytes | None, int | None]], epoch: int
+    said: list[tuple[bytes | None, int | None, PrivateKey]], epoch: int
 ) -> None:
-    token = mint(ROOT, X.public, Caveats(exp=1000, rights=()))
-    for agent, handed in said[:8]:
-        token = token.append(X, X.public, Caveats(agent=agent, epoch=handed))
+    token, holder = mint(ROOT, X.public, Caveats(exp=1000, rights=())), X
+    for agent, handed, taker in said[:8]:
+        token = token.append(holder, taker.public, Caveats(agent=agent, epoch=handed))
+        holder = taker
     found = epochs(token, AGENT)
     wrong = [after[0] for before, after in pairwise(found) if after[1] != before[1] + 1]
     if found and found[-1][1] != epoch:
         wrong.append(found[-1][0])
+    for index, _ in found[-2:-1]:
+        if token.blocks[index - 1].key == token.blocks[index].key:
+            wrong.append(index)
     with pytest.raises(TokenRefused) if wrong else nullcontext() as refused:
         check_legs(chain(token), AGENT, epoch)
     assert refused is None or refused.value.block == wrong[0]

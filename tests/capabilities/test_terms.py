@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from capabilities.caveats import Caveats, Resource, Rights, Verb
 from capabilities.keys import PrivateKey
-from capabilities.terms import NO_TERMS, Terms
+from capabilities.terms import NO_TERMS, HandOver, Terms
 from capabilities.tokens import Block, Token, mint
 from capabilities.verify import BlockCache, verify_chain
 
@@ -72,7 +72,7 @@ def said(blocks: tuple[Block, ...]) -> Terms:
         conditions=tuple((i, one) for i, one in enumerate(caveats) if _is_new(one, caveats[:i])),
         holding=tuple((i, one) for i, one in enumerate(caveats) if _says(one, HOLDER)),
         named=tuple((name, i) for at, (i, name) in enumerate(agents) if name not in names[:at]),
-        handed=handed[-1] if handed else None,  # type: ignore[arg-type]
+        handed=HandOver(*handed[-1], handed[-2][0] if handed[1:] else None) if handed else None,
         leaps=tuple(
             (handed[at][0], handed[at + 1][0])
             for at in range(len(handed) - 1)

@@ -19,9 +19,9 @@ import trio
 from fleet import Fleet
 from msgspec.structs import replace
 
-from capabilities.caveats import Caveats
+from capabilities.caveats import Caveats, Rights, Verb
 from capabilities.keys import PrivateKey, PublicKey, load_private
-from capabilities.tokens import Token
+from capabilities.tokens import Token, agent_id, mint
 from datomstore.value import Map
 from protocol import continuation
 from protocol.errors import RemoteError
@@ -44,6 +44,7 @@ class Dishonest:
         self.address = nodes.cluster.node(NAME).addresses[0]
         self.answers_own = True
         self.program: bytes | None = None  # what it sends, whatever it is asked for
+        self.silent = False  # it is asked for a program, and never answers
         self.given: list[Offer] = []
         self.went = trio.Event()  # somebody said Go
         self.answers: list[HandOff] = []  # of targets
@@ -69,6 +70,8 @@ class Dishonest:
         """Answer for programs, which it has from an honest node; nothing else."""
         if verb != "code.get":
             raise Unwilling(verb)
+        if self.silent:
+            await trio.sleep_forever()
         if self.program is not None:
             return Map({"program": self.program})
         name = next(iter(self.nodes.nodes))
@@ -136,6 +139,38 @@ class Dishonest:
         machine.run(100_000)
         found: bytes = machine.image()
         return found
+
+    def own_agent(self, name: str) -> Offer:
+        """Return the offer of an agent that it has made up, with a token that lets it travel and a program nobody has."""
+        nodes, me, program = self.nodes, self.key.public, secrets.token_bytes(32)
+        rights = (Rights(Verb.MIGRATE, name),)
+        token = mint(nodes.cluster.root_key, me, Caveats(exp=nodes.now_s() + 3600, rights=rights))
+        nonce = secrets.token_bytes(16)
+        agent = agent_id(me, program, nonce, me)
+        luggage = Luggage(
+            name="made up",
+            owner=me.bytes,
+            home=NAME,
+            program=program,
+            nonce=nonce,
+            created_ms=0,
+            memory_max=1 << 20,
+            fuel_max=None,
+            paused=False,
+            reason="",
+            wake_ms=None,
+            hop_count=0,
+            log=[],
+            log_dropped=0,
+            home_key=me.bytes,
+        )
+        body = sealed(b"", (program,), luggage)
+        digest = continuation.digest_of(body)
+        given = token.append(
+            self.key, self.key_of(name), Caveats(agent=agent, epoch=1, state=digest)
+        )
+        attempt = secrets.token_bytes(ATTEMPT_BYTES)
+        return Offer(agent, 1, attempt, digest, (program,), (given.to_bytes(),), body)
 
     def hand_on(self, offer: Offer, name: str, **changes: Any) -> Offer:
         """Return what it would offer a node if it were honest, but for some changes.

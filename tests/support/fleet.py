@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -21,14 +22,13 @@ from capabilities.tokens import Token, agent_id, mint
 from cli.cluster import ALL_VERBS, Cluster, add_node, create
 from datomstore.storage import StorageError
 from datomstore.value import Map
+from protocol.messages import HandOff
 from protocol.transport import Channel, SendItem, client_context, connect
 from yang.compile import compile_source
 from yang.program import Program
 from yind import config as configuration
-from yind.clock import System
+from yind.clock import Clock, System
 from yind.node import Node, run_node
-
-NOW_S = System().now_ms() // 1000
 
 
 class _Silent:
@@ -42,16 +42,29 @@ class _Silent:
 
 
 class Fleet:
-    """Nodes of one cluster inside one nursery."""
+    """Nodes of one cluster inside one nursery; they listen on free ports, or on the first of some and those after it."""
 
-    def __init__(self, folder: Path, nursery: trio.Nursery, names: tuple[str, ...]) -> None:
-        self.cluster: Cluster = create(folder, name="test", now_s=NOW_S)
+    def __init__(
+        self,
+        folder: Path,
+        nursery: trio.Nursery,
+        names: tuple[str, ...],
+        *,
+        clock: Clock | None = None,
+        port: int | None = None,
+    ) -> None:
+        self.clock = clock or System()
+        self.cluster: Cluster = create(folder, name="test", now_s=self.now_s())
         self.nursery = nursery
         self.nodes: dict[str, Node] = {}
         self._scopes: dict[str, trio.CancelScope] = {}
         self._cut_off: set[str] = set()
-        for name in names:
-            add_node(self.cluster, name, listen="127.0.0.1:0")
+        for number, name in enumerate(names):
+            add_node(self.cluster, name, listen=f"127.0.0.1:{port + number if port else 0}")
+
+    def now_s(self) -> int:
+        """Return seconds since 1970 by the clock of the nodes."""
+        return self.clock.now_ms() // 1000
 
     async def start(self, name: str, **changes: object) -> Node:
         """Start a node; `changes` are settings of its configuration."""
@@ -72,7 +85,7 @@ class Fleet:
         with trio.CancelScope() as scope:
             self._scopes[name] = scope
             try:
-                await run_node(config, System(), task_status=task_status)
+                await run_node(config, self.clock, task_status=task_status)
             except* StorageError:
                 if name not in self._cut_off:
                     raise
@@ -128,7 +141,7 @@ class Fleet:
         return mint(
             self.cluster.root_key,
             key.public,
-            Caveats(exp=System().now_ms() // 1000 + ttl_s, rights=granted, **caveats),
+            Caveats(exp=self.now_s() + ttl_s, rights=granted, **caveats),
         )
 
     async def spawn(
@@ -199,6 +212,20 @@ class Fleet:
         place, row = await self.settled(name, agent)
         assert row["state"] == "done", (place, row["state"], row["reason"], row["fault"])
         return str(row["result"])
+
+
+def deaf(node: Node, *kinds: type) -> list[Callable[[], None]]:
+    """Let a node lose every message of some kinds, as a network may; return what lets it have them after all."""
+    real, lost = node.peers.message, list[Callable[[], None]]()
+
+    def message(channel: Channel, message: HandOff) -> None:
+        if isinstance(message, kinds):
+            lost.append(partial(real, channel, message))
+        else:
+            real(channel, message)
+
+    node.peers.message = message
+    return lost
 
 
 def _refuse(*, write: bool) -> NoReturn:

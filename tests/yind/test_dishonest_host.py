@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -20,9 +22,11 @@ from capabilities.tokens import Token, agent_id
 from datomstore.value import Keyword, Map
 from protocol.errors import RemoteError
 from protocol.messages import ATTEMPT_BYTES, Go, Offer, Own, Refuse
+from protocol.records import Record
 from protocol.transport import Channel
 from yang.compile import compile_source
-from yind.limits import TOKENS_PER_AGENT_MAX
+from yind.departures import Departure
+from yind.limits import ARRIVALS_EACH_MAX, TOKENS_PER_AGENT_MAX
 from yind.node import Node
 
 FACTS = (Map({Keyword("n"): 1}), Map({Keyword("n"): 2}))
@@ -436,3 +440,125 @@ async def test_an_offer_at_which_the_node_itself_fails_ends_the_offer_alone(
         assert isinstance(answer, Refuse)
         assert answer.code == "node/internal"
         assert isinstance(await mallory.offers("beta", good), Own)
+
+
+async def test_a_host_does_not_give_itself_the_agent_to_have_later_epochs_to_give(
+    tmp_path: Path,
+) -> None:
+    """With those its copy would be ahead of the true one, and that could go nowhere any more."""
+    async with besieged(tmp_path, "alpha", "beta") as (nodes, mallory):
+        offer = await visited(nodes, mallory, VISIT, nodes.token())
+        ahead = replace(offer, tokens=to_itself(mallory, offer))
+        why = await mallory.why_not("beta", mallory.hand_on(ahead, "beta", epoch=offer.epoch + 2))
+        assert "to itself" in why
+
+
+async def test_two_offers_under_one_number_are_two(tmp_path: Path) -> None:
+    """One is held, and makes room for the other: what is then forgotten is the first."""
+    async with besieged(tmp_path, "alpha", "beta", "gamma") as (nodes, mallory):
+        beta = nodes.nodes["beta"]
+        held = beta.migration._arrivals._guests
+        offer = await visited(nodes, mallory, VISIT, nodes.token())
+        number = bytes(ATTEMPT_BYTES)
+        first = replace(mallory.hand_on(offer, "beta"), attempt=number)
+        tokens = to_itself(mallory, offer)
+        second = mallory.hand_on(replace(offer, tokens=tokens), "beta", epoch=offer.epoch + 2)
+        second = replace(second, attempt=number)
+        beta.authority.check_legs = lambda token, agent, epoch: None  # type: ignore[method-assign]
+        async with mallory.connected("beta") as channel:
+            for one in (first, second):
+                await channel.send(one)
+                await channel.request("node.info")
+                with trio.fail_after(20):
+                    while [guest.attempt.epoch for guest in held.values()] != [one.epoch]:
+                        await trio.testing.wait_all_tasks_blocked()
+            await channel.send(Go(second.agent, second.epoch, second.attempt))
+            await channel.request("node.info")
+        found = beta.agents.get(offer.agent)
+        assert found is not None
+        assert found.record.epoch == second.epoch
+
+
+async def test_who_has_not_been_given_away_for_good_is_not_taken_back(tmp_path: Path) -> None:
+    """Nobody honest can have it yet: until its source has said Go, there it is."""
+    async with besieged(tmp_path, "alpha") as (nodes, mallory):
+        alpha, go = nodes.nodes["alpha"], threading.Event()
+        departures = alpha.migration._departures
+        real = departures._persist
+
+        def persist(departure: Departure, record: Record, *, later: bool) -> None:
+            alpha.agents.submit(lambda batch: _wait(go), lambda error: None)  # before Given
+            real(departure, record, later=later)
+
+        departures._persist = persist  # type: ignore[method-assign]
+        mallory.answers_own = False
+        try:
+            agent = await nodes.spawn("alpha", VISIT, nodes.token())
+            with trio.fail_after(20):
+                while not mallory.given:
+                    await trio.testing.wait_all_tasks_blocked()
+            back = mallory.hand_on(mallory.given[-1], "alpha")
+            async with mallory.connected("alpha") as channel:
+                await channel.send(replace(back, given=True))
+                await channel.send(Go(back.agent, back.epoch, back.attempt))
+                await trio.testing.wait_all_tasks_blocked(0.05)
+                found = alpha.agents.get(agent)
+                assert found is not None
+                assert (found.record.epoch, found.travelling_to) == (0, "mallory")
+        finally:
+            departures._persist = real  # type: ignore[method-assign]
+            go.set()
+        assert any("has not given" in why for why in await refusals(nodes, "alpha"))
+
+
+async def test_a_host_that_sends_no_program_keeps_nobody_out_for_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("yind.arrivals.FETCH_S", 0.2)
+    monkeypatch.setattr("yind.departures.HAND_OFF_RETRY_S", 0.1)
+    source = '(do (hop! "mallory") (hop! "beta") (here))'
+    async with besieged(tmp_path, "alpha", "beta") as (nodes, mallory):
+        offer = await visited(nodes, mallory, source, nodes.token())
+        mallory.silent = True
+        async with mallory.connected("beta") as channel:
+            await channel.send(mallory.hand_on(offer, "beta"))  # it has no program of it
+            await channel.request("node.info")
+            arrivals = nodes.nodes["beta"].migration._arrivals
+            assert arrivals.expects(offer.agent)
+            assert isinstance(await mallory.offers("alpha", mallory.hand_on(offer, "alpha")), Own)
+            for _ in range(20):  # it tries again, and again
+                await channel.send(
+                    replace(mallory.hand_on(offer, "beta"), attempt=os.urandom(ATTEMPT_BYTES))
+                )
+            with trio.fail_after(20):
+                place, row = await nodes.settled("alpha", offer.agent)
+        assert (place, row["state"]) == ("beta", "done"), row
+
+
+async def test_one_host_does_not_take_up_all_checks(tmp_path: Path) -> None:
+    """Of as many offers as it makes, each without its program, the node looks at some at a time."""
+    async with besieged(tmp_path, "alpha", "beta") as (nodes, mallory):
+        mallory.silent = True
+        arrivals = nodes.nodes["beta"].migration._arrivals
+        async with mallory.connected("beta") as channel:
+            for _ in range(ARRIVALS_EACH_MAX + 8):
+                await channel.send(mallory.own_agent("beta"))
+            await channel.request("node.info")
+            assert arrivals._checks.total() == ARRIVALS_EACH_MAX
+            agent = await nodes.spawn("alpha", '(do (hop! "beta") (here))', nodes.token())
+            with trio.fail_after(20):
+                place, row = await nodes.settled("alpha", agent)
+        assert (place, row["state"]) == ("beta", "done"), row
+
+
+def to_itself(mallory: Dishonest, offer: Offer) -> tuple[bytes, ...]:
+    """Return the tokens of an agent with a block more, with which mallory gives it to itself."""
+    hop = Caveats(agent=offer.agent, epoch=offer.epoch + 1, state=offer.digest)
+    return tuple(
+        Token.from_bytes(data).append(mallory.key, mallory.key.public, hop).to_bytes()
+        for data in offer.tokens
+    )
+
+
+def _wait(go: threading.Event) -> None:
+    assert go.wait(20)

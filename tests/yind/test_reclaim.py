@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
 import trio
 import trio.testing
-from fleet import Fleet, fleet
+from fleet import Fleet, deaf, fleet
 
 from datomstore.value import Map
-from protocol.messages import Go, HandOff
-from protocol.transport import Channel, RemoteError
+from protocol.messages import Go, Own
+from protocol.records import Record
+from protocol.transport import RemoteError
 from yind.agent import decode_record
 from yind.agents import AGENT_TABLE
 from yind.config import AdmissionLimits
-from yind.departures import LEAVING_TABLE, Departures
-from yind.node import Node
+from yind.departures import LEAVING_TABLE, Departure, Departures
 
 HOP = """
 (try (hop! "beta") (catch Exception e (log! (ex-message e))))
@@ -29,20 +30,9 @@ AUDIT = """
 """
 
 
-def deaf_to_go(node: Node) -> None:
-    """Let a node lose every Go, as a network may."""
-    real = node.peers.message
-
-    def message(channel: Channel, message: HandOff) -> None:
-        if not isinstance(message, Go):
-            real(channel, message)
-
-    node.peers.message = message
-
-
 async def frozen(nodes: Fleet) -> bytes:
     """Return an agent that waits for a node which is gone."""
-    deaf_to_go(nodes.nodes["beta"])
+    deaf(nodes.nodes["beta"], Go)
     agent = await nodes.spawn("alpha", HOP, nodes.token())
     await nodes.until("alpha", agent, "waiting")
     departures: Departures = nodes.nodes["alpha"].migration._departures
@@ -129,7 +119,7 @@ async def test_an_agent_taken_back_travels_on_with_tokens_of_the_person_only(
     tmp_path: Path, renewed: bool
 ) -> None:
     async with fleet(tmp_path, "alpha", "beta", "gamma") as nodes:
-        deaf_to_go(nodes.nodes["gamma"])
+        deaf(nodes.nodes["gamma"], Go)
         agent = await nodes.spawn("alpha", ONWARD, nodes.token())
         departures: Departures = nodes.nodes["beta"].migration._departures
         with trio.fail_after(30):
@@ -166,3 +156,47 @@ async def test_an_agent_that_waits_for_nobody_cannot_be_taken_back(tmp_path: Pat
         agent = await nodes.spawn("alpha", "(sleep 60000)", nodes.token())
         with pytest.raises(RemoteError, match="does not wait for another node"):
             await nodes.ask("alpha", "agent.reclaim", id=agent.hex())
+
+
+async def test_what_comes_back_while_it_is_taken_by_force_comes_too_late(tmp_path: Path) -> None:
+    """It is held here already when a person decides; from then on it is given to nobody."""
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        alpha, go = nodes.nodes["alpha"], threading.Event()
+        departures, arrivals = alpha.migration._departures, alpha.migration._arrivals
+        deaf(alpha, Own)
+        heard = deaf(alpha, Go)
+        agent = await nodes.spawn(
+            "alpha", '(do (hop! "beta") (hop! "alpha") (here))', nodes.token()
+        )
+        with trio.fail_after(20):
+            while arrivals._target(agent).held is None or not heard:
+                await trio.testing.wait_all_tasks_blocked(0.01)
+        real = departures._persist
+
+        def persist(departure: Departure, record: Record, *, later: bool) -> None:
+            alpha.agents.submit(lambda batch: _wait(go), lambda error: None)  # a slow disk
+            real(departure, record, later=later)
+
+        departures._persist = persist  # type: ignore[method-assign]
+        found = alpha.agents.get(agent)
+        assert found is not None
+        async with nodes.connected("alpha") as channel, trio.open_nursery() as nursery:
+            nursery.start_soon(channel.request, "agent.reclaim", Map({"id": agent.hex()}))
+            with trio.fail_after(20):
+                while found.record.epoch == 0:
+                    await trio.testing.wait_all_tasks_blocked(0.01)
+            heard[0]()
+            assert alpha.agents.get(agent) is found
+            go.set()
+        assert arrivals._target(agent).held is None
+        await nodes.crash("alpha")
+        alpha = await nodes.start("alpha")
+        found = alpha.agents.get(agent)
+        assert found is not None
+        assert found.record.epoch == 2
+        assert not found.ended
+        assert not alpha.migration.holds(found)
+
+
+def _wait(go: threading.Event) -> None:
+    assert go.wait(20)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fleet import NOW_S, Fleet, fleet
+from fleet import Fleet, fleet
 
 from capabilities.caveats import Caveats, Rights, Verb
 from capabilities.keys import PrivateKey
@@ -219,6 +219,6 @@ async def _refusals(nodes: Fleet) -> set[tuple[str, str]]:
 
 def _spawning(nodes: Fleet, node: Any, stranger: Connection) -> Any:
     """Return a token that lets a stranger spawn on the node."""
-    rights = Caveats(exp=NOW_S + 3600, rights=(Rights(Verb.SPAWN, "**"),))
+    rights = Caveats(exp=nodes.now_s() + 3600, rights=(Rights(Verb.SPAWN, "**"),))
     token = mint(nodes.cluster.root_key, stranger.peer, rights)
     return node.authority.handle(node.authority.verify(token.to_bytes(), stranger.peer), None)

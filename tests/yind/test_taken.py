@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import pytest
 import trio
 import trio.testing
-from fleet import Fleet, fleet
+from fleet import Fleet, deaf, fleet
 
 from capabilities.caveats import Resource
 from datomstore.batch import Batch
 from datomstore.storage import StorageError
 from datomstore.value import Keyword, Map, Set
 from protocol import handoff
-from protocol.messages import Go, HandOff, Own
-from protocol.transport import Channel
+from protocol.messages import Go, Own
 from yind.agent import Agent, AgentRecord, State, decode_record
 from yind.agents import AGENT_TABLE
 from yind.arrivals import Arrivals
@@ -46,20 +44,6 @@ async def until(what: Callable[[], object]) -> None:
     with trio.fail_after(30):
         while not what():
             await trio.testing.wait_all_tasks_blocked()
-
-
-def deaf(node: Node, *kinds: type) -> list[Callable[[], None]]:
-    """Let a node lose every message of some kinds, as a network may; return what lets it have them after all."""
-    real, lost = node.peers.message, list[Callable[[], None]]()
-
-    def message(channel: Channel, message: HandOff) -> None:
-        if isinstance(message, kinds):
-            lost.append(partial(real, channel, message))
-        else:
-            real(channel, message)
-
-    node.peers.message = message
-    return lost
 
 
 def asleep(node: Node) -> None:
