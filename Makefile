@@ -10,7 +10,7 @@ COMPILED := yind/cesk datomstore datomstore/datalog protocol
 CORE := $(foreach folder,$(COMPILED),$(wildcard $(folder)/*.pyx $(folder)/*.pxd $(folder)/*.pxi $(folder)/*.h))
 
 .PHONY: install demo test check lint types layers hostile asan fuzz bench bench-machine bench-yang bench-admission bench-authority bench-migration bench-peers \
-	bench-datomstore bench-datomstore-peers soak explore soak-store bench-large peers-datascript clean clojure-differences clojure-recorded
+	bench-datomstore bench-datomstore-peers soak explore simulate soak-store bench-large peers-datascript clean clojure-differences clojure-recorded
 
 # Builds for tests, each in a folder of its own; see setup.py.
 HOSTILE := build/hostile
@@ -154,6 +154,12 @@ bench-large: install
 # `make explore MISTAKE="reclaim on a time-out"` prints the shortest way to a mistake put in on purpose.
 explore: install
 	PYTHONPATH=.:tests/support $(BIN)/python -m exploring $(if $(MISTAKE),--trace "$(MISTAKE)",--deep)
+
+# Agents among whole nodes in simulated worlds, in which all goes wrong that a seed can think of; 1.5 s each.
+# `make simulate SEED=7 TRACE=1` shows one; `make simulate MISTAKE="go is said before given lasts"` puts a mistake in.
+simulate: install
+	PYTHONPATH=.:tests/support $(BIN)/python -m simulating --worlds $(or $(WORLDS),$(if $(SEED),1,200)) $(if $(SEED),--seed $(SEED)) \
+	  $(if $(TRACE),--trace) $(if $(MISTAKE),--mistake "$(MISTAKE)")
 
 # A writing process killed 200 times, what was not flushed lost as often, and a million datoms merged under a reader.
 soak-store: install
