@@ -17,7 +17,6 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
-from typing import NamedTuple
 
 import structlog
 import trio
@@ -50,6 +49,7 @@ from yind.code import CodeLibrary
 from yind.config import AgentLimits
 from yind.departures import RECORD_TABLE, Departures
 from yind.errors import AgentState, HopRefused, JourneyForked, YindError
+from yind.guests import Guest, Guests
 from yind.journeys import Journeys, Stage
 from yind.limits import (
     AGENT_COUNT_MAX,
@@ -57,7 +57,6 @@ from yind.limits import (
     ARRIVALS_MAX,
     COMMIT_LATER_S,
     FETCH_S,
-    HELD_MAX,
     IMAGE_AT_ONCE_MAX,
     PASSED_MAX,
     TARDY_S,
@@ -74,16 +73,6 @@ _log = structlog.get_logger()
 
 _Refusal = YindError | CapabilityError | ProtocolError | YangError | MachineError
 _REFUSALS = (YindError, CapabilityError, ProtocolError, YangError, MachineError)
-
-
-class Guest(NamedTuple):
-    """An agent whose offer has been checked, not yet this node's."""
-
-    attempt: handoff.Attempt
-    record: AgentRecord
-    machine: Machine
-    tokens: list[Handle]
-    noted: list[Decision]  # that let it in, until what comes of it is durable
 
 
 class Arrivals:
@@ -115,7 +104,7 @@ class Arrivals:
         self._journeys = journeys
         self._targets: dict[bytes, Target] = {}
         self._passed: dict[tuple[bytes, bytes, int], None] = {}  # peer, agent, epoch; oldest first
-        self._guests: dict[bytes, Guest] = {}  # agent -> what is held, the latest attempt
+        self._guests = Guests()
         self.forgotten = handoff.NOTHING_FORGOTTEN
         self._keeps = agents.streams.storage.waits  # else nothing outlives a crash
         self._events: deque[tuple[Channel | None, bytes, handoff.Event]] = deque()
@@ -240,9 +229,9 @@ class Arrivals:
 
     def give_up_holds(self, before_ms: int) -> None:
         """Make room: what was offered before a time and never given will be offered again."""
-        for agent_id, guest in tuple(self._guests.items()):
-            if guest.record.since_ms < before_ms and not self.expects(agent_id):
-                self._tell(None, agent_id, handoff.Interrupted())
+        for guest in self._guests:
+            if guest.record.since_ms < before_ms and not self.expects(guest.record.id):
+                self._tell(None, guest.record.id, handoff.Interrupted())
 
     def _note_passed(self, channel: Channel, offer: Offer, epoch: int) -> None:
         """Write down, once, that somebody offers an epoch that has passed: an old image, or a copy."""
@@ -267,6 +256,10 @@ class Arrivals:
 
     def _verify(self, channel: Channel, offer: Offer) -> None:
         """Check everything an offer carries, before anything of it is kept."""
+        source = self._authority.origin_of(channel.peer).bytes
+        if not self._guests.has_room(source, len(offer.body)):
+            self._tell(channel, offer.agent, handoff.Interrupted())  # it will be wanted again
+            return
         small = len(offer.body) <= IMAGE_AT_ONCE_MAX
         if not small or not all(map(self._code.is_loaded, offer.programs)):
             self._begin_check(channel, offer)
@@ -349,13 +342,16 @@ class Arrivals:
         source = self._authority.origin_of(channel.peer).bytes
         number = int.from_bytes(offer.attempt, "big")
         attempt = handoff.Attempt(offer.agent, offer.epoch, source, number)
-        return Guest(attempt, record, machine, tokens, noted)
+        return Guest(attempt, len(offer.body), record, machine, tokens, noted)
 
     def _welcome(self, channel: Channel, offer: Offer, guest: Guest) -> None:
         self._journeys.mark(offer.agent, offer.epoch, Stage.RESTORED)
-        if (before := self._guests.get(offer.agent)) is not None:
+        if not self._guests.has_room(guest.attempt.source, guest.size):  # others came meanwhile
+            self._agents.release(guest.noted)
+            self._tell(channel, offer.agent, handoff.Interrupted())
+            return
+        if (before := self._guests.put(guest)) is not None:
             self._agents.release(before.noted)
-        self._guests[offer.agent] = guest
         self._tell(channel, offer.agent, handoff.Verified(True))
 
     def _refuse(
@@ -454,8 +450,6 @@ class Arrivals:
             self._check_away(agent, offer.epoch)
         if agent is None and len(self._agents) >= AGENT_COUNT_MAX:
             raise HopRefused(f"node {self._node} has {AGENT_COUNT_MAX} agents already")
-        if len(self._guests) >= HELD_MAX:
-            raise HopRefused(f"node {self._node} holds {HELD_MAX} agents not given yet")
         if len(offer.tokens) > TOKENS_PER_AGENT_MAX:
             raise HopRefused(f"{len(offer.tokens)} tokens; at most {TOKENS_PER_AGENT_MAX}")
 
@@ -535,12 +529,13 @@ class Arrivals:
     def _dismiss(self, attempt: handoff.Attempt | handoff.Refused) -> None:
         guest = self._guests.get(attempt.agent)
         if guest is not None and guest.attempt == _attempt_of(attempt):
-            del self._guests[attempt.agent]
+            self._guests.pop(attempt.agent)
             self._agents.release(guest.noted)
 
     def _taken(self, owned: handoff.Owned) -> tuple[Agent, list[Decision]]:
         """Return the agent that is this node's from now on, and what let it in."""
         guest = self._guests.pop(owned.agent)
+        assert guest is not None, owned
         assert guest.attempt == _attempt_of(owned), owned
         agent = Agent(guest.record, guest.machine, guest.tokens)
         agent.saved_fuel = guest.record.fuel_used

@@ -140,9 +140,9 @@ class Dishonest:
         found: bytes = machine.image()
         return found
 
-    def own_agent(self, name: str) -> Offer:
-        """Return the offer of an agent that it has made up, with a token that lets it travel and a program nobody has."""
-        nodes, me, program = self.nodes, self.key.public, secrets.token_bytes(32)
+    def own_agent(self, name: str, image: bytes = b"", program: bytes | None = None) -> Offer:
+        """Return the offer of an agent of its own, with a token that lets it travel, and a program nobody has, or one known."""
+        nodes, me, program = self.nodes, self.key.public, program or secrets.token_bytes(32)
         rights = (Rights(Verb.MIGRATE, name),)
         token = mint(nodes.cluster.root_key, me, Caveats(exp=nodes.now_s() + 3600, rights=rights))
         nonce = secrets.token_bytes(16)
@@ -164,7 +164,7 @@ class Dishonest:
             log_dropped=0,
             home_key=me.bytes,
         )
-        body = sealed(b"", (program,), luggage)
+        body = sealed(image, (program,), luggage)
         digest = continuation.digest_of(body)
         given = token.append(
             self.key, self.key_of(name), Caveats(agent=agent, epoch=1, state=digest)

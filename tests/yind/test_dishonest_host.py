@@ -27,6 +27,7 @@ from protocol.transport import Channel
 from yang.compile import compile_source
 from yind.departures import Departure
 from yind.limits import ARRIVALS_EACH_MAX, TOKENS_PER_AGENT_MAX
+from yind.luggage import opened
 from yind.node import Node
 
 FACTS = (Map({Keyword("n"): 1}), Map({Keyword("n"): 2}))
@@ -470,7 +471,7 @@ async def test_two_offers_under_one_number_are_two(tmp_path: Path) -> None:
                 await channel.send(one)
                 await channel.request("node.info")
                 with trio.fail_after(20):
-                    while [guest.attempt.epoch for guest in held.values()] != [one.epoch]:
+                    while [guest.attempt.epoch for guest in held] != [one.epoch]:
                         await trio.testing.wait_all_tasks_blocked()
             await channel.send(Go(second.agent, second.epoch, second.attempt))
             await channel.request("node.info")
@@ -549,6 +550,34 @@ async def test_one_host_does_not_take_up_all_checks(tmp_path: Path) -> None:
             with trio.fail_after(20):
                 place, row = await nodes.settled("alpha", agent)
         assert (place, row["state"]) == ("beta", "done"), row
+
+
+async def test_one_host_does_not_fill_a_node_with_what_it_never_gives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond what is its own to fill it is not answered; who gives what he offers gets in."""
+    monkeypatch.setattr("yind.guests.HELD_EACH_MAX", 3)
+    async with besieged(tmp_path, "alpha", "beta") as (nodes, mallory):
+        offer = await visited(nodes, mallory, VISIT, nodes.token())
+        image = mallory.arrived(opened(offer)[1])
+        arrivals = nodes.nodes["beta"].migration._arrivals
+        agent = await nodes.spawn("alpha", '(do (hop! "beta") (here))', nodes.token())
+        with trio.fail_after(20):
+            assert (await nodes.settled("alpha", agent))[0] == "beta"  # which has its program now
+        async with mallory.connected("beta") as channel:
+            for _ in range(5):
+                await channel.send(mallory.own_agent("beta", image, offer.programs[0]))
+            with trio.fail_after(20):
+                while len(list(arrivals._guests)) < 3 or arrivals._checks:
+                    await trio.testing.wait_all_tasks_blocked(0.01)
+            assert len(list(arrivals._guests)) == 3
+            again = await nodes.spawn("alpha", '(do (hop! "beta") (here))', nodes.token())
+            with trio.fail_after(20):
+                assert (await nodes.settled("alpha", again))[0] == "beta"
+            assert len(list(arrivals._guests)) == 3
+        arrivals.give_up_holds(1 << 62)
+        assert not list(arrivals._guests)
+        assert arrivals._guests.has_room(mallory.key.public.bytes, 1)
 
 
 def to_itself(mallory: Dishonest, offer: Offer) -> tuple[bytes, ...]:

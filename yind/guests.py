@@ -1,0 +1,73 @@
+"""Agents whose offer has been found good, held in memory until they are given.
+
+Is:     one for each agent, the latest attempt, and how many there may be, of all nodes and of each.
+Is not: the check of an offer, or what becomes of who was given (`yind.arrivals`).
+Fits:   who has no room for an offer leaves it unanswered: the source says Go again, and then it is wanted.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from capabilities.handles import Handle
+from protocol.handoff import Attempt
+from yind.agent import AgentRecord
+from yind.audit import Decision
+from yind.cesk import Machine
+from yind.limits import HELD_BYTES_EACH_MAX, HELD_EACH_MAX, HELD_MAX
+
+
+class Guest(NamedTuple):
+    """An agent whose offer has been checked, not yet this node's."""
+
+    attempt: Attempt
+    size: int  # bytes that were offered
+    record: AgentRecord
+    machine: Machine
+    tokens: list[Handle]
+    noted: list[Decision]  # that let it in, until what comes of it is durable
+
+
+class Guests:
+    """All of one node."""
+
+    def __init__(self) -> None:
+        self._by_agent: dict[bytes, Guest] = {}
+        self._count: Counter[bytes] = Counter()  # by source
+        self._bytes: Counter[bytes] = Counter()
+
+    def __iter__(self) -> Iterator[Guest]:
+        return iter(tuple(self._by_agent.values()))
+
+    def has_room(self, source: bytes, size: int) -> bool:
+        """Return whether another offer of a node, of so many bytes, may be held."""
+        return (
+            len(self._by_agent) < HELD_MAX
+            and self._count[source] < HELD_EACH_MAX
+            and self._bytes[source] + size <= HELD_BYTES_EACH_MAX
+        )
+
+    def put(self, guest: Guest) -> Guest | None:
+        """Hold an agent; return what was held of it before."""
+        before = self.pop(guest.attempt.agent)
+        self._by_agent[guest.attempt.agent] = guest
+        self._count[guest.attempt.source] += 1
+        self._bytes[guest.attempt.source] += guest.size
+        return before
+
+    def get(self, agent: bytes) -> Guest | None:
+        """Return what is held of an agent."""
+        return self._by_agent.get(agent)
+
+    def pop(self, agent: bytes) -> Guest | None:
+        """Hold an agent no longer; return what was held of it."""
+        guest = self._by_agent.pop(agent, None)
+        if guest is not None:
+            source = guest.attempt.source
+            self._count[source] -= 1
+            self._bytes[source] -= guest.size
+            if not self._count[source]:
+                del self._count[source], self._bytes[source]
+        return guest
