@@ -28,7 +28,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from capabilities.canonical import array, ascending, decode, encode, octets, tuple_of, unsigned
 from capabilities.caveats import HASH_SIZE, Resource
@@ -39,6 +39,7 @@ from capabilities.lineage import NO_LINEAGE, Lineage
 from capabilities.verify import VerifiedChain
 
 Amounts = Mapping[Resource, int]
+Kept = dict[Resource, int] | None
 
 SENT = "was handed on from here and has not come back"
 ELSEWHERE = "is kept at another node, which has handed none of it on"
@@ -68,8 +69,9 @@ class _Limit(NamedTuple):
         return max(0, self.most - self.so_far)
 
 
-class _Before(NamedTuple):
-    """What a block's account said before somebody changed it."""
+@dataclass(slots=True)
+class _Before:
+    """What a block's account would say without a change that does not last yet."""
 
     order: int  # of changes
     aside: dict[Resource, int] | None
@@ -228,7 +230,7 @@ class Meter:
                     )
                     raise TokenRefused(why, block=limit.place, caveat="budget")
         fresh = [block for block in token.blocks if block.id not in self._accounts]
-        if len(self._accounts) + len(fresh) > METER_ENTRIES_MAX:
+        if fresh and len(self._accounts) + len(fresh) > METER_ENTRIES_MAX:
             raise TokenRefused("has a budget, and the meter is full", block=0, caveat="budget")
 
     def _spend(
@@ -277,16 +279,27 @@ class Meter:
             account = self._accounts[block] = Account(token.blocks[index].terms.until_s)
         return account
 
-    def _touch(self, token: VerifiedChain, index: int, payer: bytes | None) -> Account:
-        """Return a block's account, whose `aside` or `away` is about to change."""
+    def _set(
+        self,
+        token: VerifiedChain,
+        index: int,
+        which: Literal["aside", "away"],
+        amounts: Kept,
+        payer: bytes | None,
+    ) -> None:
+        """Change a block's `aside` or `away`; without a payer it lasts, whatever becomes of what does not last yet."""
         block, account = token.blocks[index].id, self._account(token, index)
         if payer is None:
             self._changed.add(block)
+            for one in self._unsettled.values():
+                if (before := one.blocks.get(block)) is not None:
+                    shifted = _shifted(getattr(before, which), getattr(account, which), amounts)
+                    setattr(before, which, shifted)
         else:
             self._touches += 1
-            before = _Before(self._touches, _copied(account.aside), _copied(account.away))
-            self._of(payer).blocks.setdefault(block, before)
-        return account
+            made = _Before(self._touches, account.aside, account.away)
+            self._of(payer).blocks.setdefault(block, made)
+        setattr(account, which, amounts)
 
     # -- shares of children --
 
@@ -305,7 +318,7 @@ class Meter:
             self._check(parent, share)
             for resource, amount in share.items():
                 self._use(parent, resource, amount, payer)
-            self._touch(token, last, payer).aside = share
+            self._set(token, last, "aside", share, payer)
 
     def release(
         self, token: VerifiedChain, own: int, payer: bytes | None = None
@@ -322,13 +335,13 @@ class Meter:
 
     def _release(self, token: VerifiedChain, payer: bytes | None) -> dict[Resource, int]:
         last = len(token.blocks) - 1
-        account = self._touch(token, last, payer)
+        account = self._amount(token, last)
         assert account.aside is not None, "the caller looked"
         back = {
             resource: max(0, amount - account.used.get(resource, 0))
             for resource, amount in account.aside.items()
         }
-        account.aside = dict.fromkeys(account.aside, 0)
+        self._set(token, last, "aside", dict.fromkeys(account.aside, 0), payer)
         for resource, amount in back.items():
             self._return(self._payers(token, last), resource, amount, payer)
         return back
@@ -372,7 +385,7 @@ class Meter:
         granted = token.blocks[-1].caveats.budget
         if granted:
             with self._lock:
-                self._touch(token, len(token.blocks) - 1, payer).away = dict(granted)
+                self._set(token, len(token.blocks) - 1, "away", dict(granted), payer)
 
     def reclaim(
         self, token: VerifiedChain, most: Amounts | None = None, payer: bytes | None = None
@@ -384,7 +397,7 @@ class Meter:
             if away is None:
                 return {}
             back = away if most is None else {r: min(n, most.get(r, 0)) for r, n in away.items()}
-            self._touch(token, last, payer).away = None
+            self._set(token, last, "away", None, payer)
             for resource, amount in back.items():
                 self._return(_before(token, last), resource, amount, payer)
             return back
@@ -423,11 +436,12 @@ class Meter:
             sent = [index for index in range(1, last) if self._was_sent(token, index)]
             if not sent or self._amount(token, last).aside is not None:
                 return {}
-            away = self._touch(token, sent[-1], payer).away or {}
+            away = self._amount(token, sent[-1]).away or {}
             back = _least(away, token, sent[-1] + 1)
-            for resource, amount in back.items():
-                away[resource] -= amount
-            self._touch(token, last, payer).aside = back
+            if away:
+                left = {resource: amount - back[resource] for resource, amount in away.items()}
+                self._set(token, sent[-1], "away", left, payer)
+            self._set(token, last, "aside", back, payer)
             return back
 
     # -- durability --
@@ -469,8 +483,8 @@ class Meter:
             for resource, amount in account.used.items()
         }
         before = [one.blocks[block] for one in unsettled if block in one.blocks]
-        _, aside, away = min(before, default=_Before(0, account.aside, account.away))
-        return encode([account.until, *map(_amounts_out, (spent, used, aside, away))])
+        first = min(before, key=lambda one: one.order, default=account)
+        return encode([account.until, *map(_amounts_out, (spent, used, first.aside, first.away))])
 
     def load(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
         """Replace the accounts by those of rows. Raises TokenInvalid."""
@@ -523,8 +537,15 @@ def _before(token: VerifiedChain, index: int) -> VerifiedChain:
     return VerifiedChain(token.root, token.blocks[:index])
 
 
-def _copied(amounts: dict[Resource, int] | None) -> dict[Resource, int] | None:
-    return None if amounts is None else dict(amounts)
+def _shifted(before: Kept, old: Kept, new: Kept) -> Kept:
+    """Return what amounts would be without a change that does not last, when they have become other ones for good."""
+    if before == old:
+        return new
+    have, had, get = before or {}, old or {}, new or {}
+    return {
+        resource: max(0, have.get(resource, 0) - had.get(resource, 0) + get.get(resource, 0))
+        for resource in {*have, *had, *get}
+    }
 
 
 def _amounts_out(amounts: Amounts | None) -> list[dict[int, int]]:

@@ -452,3 +452,23 @@ def test_what_two_have_caused_and_does_not_last_is_left_out_together() -> None:
     node.commit()
     node.crash()
     assert node.meter.left(chain(token)) == {Resource.ROWS: 9}
+
+
+def test_what_is_returned_while_somebody_comes_back_is_returned_once() -> None:
+    node, other = Node(KEYS[0]), Meter(KEYS[1].public)
+    token = granted({Resource.ROWS: 10}).append(PERSON, KEYS[0].public, Caveats())
+    over = hand_on(token, KEYS[0], KEYS[1].public, node.meter, payer=b"a")
+    node.commit(b"a")
+    share = over.append(KEYS[1], KEYS[1].public, Caveats(budget={Resource.ROWS: 6}))
+    back = hand_on(share, KEYS[1], KEYS[0].public, other, payer=b"b")
+    for _ in range(3):
+        node.meter.arrive(chain(back), b"b")
+        node.meter.reclaim(chain(over), most={Resource.ROWS: 4})
+        node.commit()
+        node.crash()  # which undoes that it came back, and not what was returned
+        assert node.meter.left(chain(token)) == {Resource.ROWS: 4}
+    node.meter.arrive(chain(back), b"b")
+    node.commit(b"b")
+    node.crash()
+    assert node.meter.left(chain(back)) == {Resource.ROWS: 6}, "what came with it is still its own"
+    assert node.meter.left(chain(token)) == {Resource.ROWS: 4}
