@@ -32,7 +32,7 @@ from typing import Literal, NamedTuple
 
 from capabilities.canonical import array, ascending, decode, encode, octets, tuple_of, unsigned
 from capabilities.caveats import HASH_SIZE, Resource
-from capabilities.errors import TokenInvalid, TokenRefused
+from capabilities.errors import TokenRefused
 from capabilities.keys import PublicKey
 from capabilities.limits import METER_ENTRIES_MAX
 from capabilities.lineage import NO_LINEAGE, Lineage
@@ -138,12 +138,16 @@ class Meter:
 
     def _limits(self, token: VerifiedChain, resource: Resource) -> Iterator[_Limit]:
         """Yield what every block lets through: of what may be spent here, and of what is here."""
+        yield from self._spendable(token, resource)
+        yield from self._here(token, resource)
+
+    def _spendable(self, token: VerifiedChain, resource: Resource) -> Iterator[_Limit]:
+        """Yield what every block lets through of what may be spent here."""
         for index, granted in _granted(token, resource):
             spent = self._amount(token, index).spent.get(resource, 0)
             yield _Limit(index, granted, spent)
             if not self._kept_here(token, index, resource):
                 yield _Limit(index, 0, 0, ELSEWHERE)
-        yield from self._here(token, resource)
 
     def _here(self, token: VerifiedChain, resource: Resource) -> Iterator[_Limit]:
         """Yield what every block that has to pay has here."""
@@ -222,16 +226,23 @@ class Meter:
 
     def _check(self, token: VerifiedChain, cost: Amounts) -> None:
         """Return if a cost can be paid. Raises TokenRefused."""
+        places: set[int] = set()
         for resource, amount in cost.items():
             for limit in self._limits(token, resource) if amount else ():
+                places.add(limit.place)
                 if amount > limit.left:
                     why = (
                         limit.why or f"has {limit.left} {resource.name.lower()} left, not {amount}"
                     )
                     raise TokenRefused(why, block=limit.place, caveat="budget")
-        fresh = [block for block in token.blocks if block.id not in self._accounts]
+        self._check_room(token, places)
+
+    def _check_room(self, token: VerifiedChain, places: set[int]) -> None:
+        """Return if there is room for the accounts of a token's blocks. Raises TokenRefused."""
+        fresh = [place for place in places if token.blocks[place].id not in self._accounts]
         if fresh and len(self._accounts) + len(fresh) > METER_ENTRIES_MAX:
-            raise TokenRefused("has a budget, and the meter is full", block=0, caveat="budget")
+            why = "has a budget, and the meter is full"
+            raise TokenRefused(why, block=min(fresh), caveat="budget")
 
     def _spend(
         self, token: VerifiedChain, resource: Resource, amount: int, payer: bytes | None
@@ -432,17 +443,42 @@ class Meter:
         All that comes back of what went with one block is never more than what went.
         """
         with self._lock:
-            last = len(token.blocks) - 1
-            sent = [index for index in range(1, last) if self._was_sent(token, index)]
-            if not sent or self._amount(token, last).aside is not None:
+            sent = self._returning(token)
+            if sent is None:
                 return {}
-            away = self._amount(token, sent[-1]).away or {}
-            back = _least(away, token, sent[-1] + 1)
+            away, back = self._amount(token, sent).away, self._back(token, sent)
             if away:
                 left = {resource: amount - back[resource] for resource, amount in away.items()}
-                self._set(token, sent[-1], "away", left, payer)
-            self._set(token, last, "aside", back, payer)
+                self._set(token, sent, "away", left, payer)
+            self._set(token, len(token.blocks) - 1, "aside", back, payer)
             return back
+
+    def expect(self, token: VerifiedChain) -> dict[Resource, int]:
+        """Return what the holder could spend here if the token arrived now. Raises TokenRefused if that could not be counted."""
+        with self._lock:
+            self._check_room(token, {i for i, one in enumerate(token.blocks) if one.caveats.budget})
+            sent = self._returning(token)
+            if sent is None:
+                return self._left(token)
+            back = self._back(token, sent)
+            return {
+                resource: min(
+                    back.get(resource, 0),
+                    *(limit.left for limit in self._spendable(token, resource)),
+                )
+                for resource in sorted(limited(token))
+            }
+
+    def _returning(self, token: VerifiedChain) -> int | None:
+        """Return with which block this node had sent a token away that comes back, and has not arrived; None of any other."""
+        last = len(token.blocks) - 1
+        if self._amount(token, last).aside is not None:
+            return None
+        return next((i for i in range(last - 1, 0, -1) if self._was_sent(token, i)), None)
+
+    def _back(self, token: VerifiedChain, sent: int) -> dict[Resource, int]:
+        """Return how much comes back with a token of what went away with one of its blocks."""
+        return _least(self._amount(token, sent).away or {}, token, sent + 1)
 
     # -- durability --
 
@@ -487,7 +523,7 @@ class Meter:
         return encode([account.until, *map(_amounts_out, (spent, used, first.aside, first.away))])
 
     def load(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
-        """Replace the accounts by those of rows. Raises TokenInvalid."""
+        """Replace the accounts by those of rows, which this node wrote itself. Raises TokenInvalid."""
         accounts: dict[bytes, Account] = {}
         for block, data in rows:
             until, spent, used, aside, away = tuple_of(decode(data), 5, "an account")
@@ -498,8 +534,6 @@ class Meter:
                 _amounts_in(aside),
                 _amounts_in(away),
             )
-        if len(accounts) > METER_ENTRIES_MAX:
-            raise TokenInvalid(f"the meter has over {METER_ENTRIES_MAX} accounts", why="too-long")
         self._accounts = accounts
         self._unsettled, self._changed, self._written = {}, set(), set()
 

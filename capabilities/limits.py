@@ -29,7 +29,9 @@ ADDRESS_BYTES_MAX = 256
 ADDRESSES_MAX = 8
 CLOCK_SKEW_S = 60  # how far the clocks of two nodes may be apart when a key begins to hold
 TICKET_SECRET_BYTES = 16
-METER_ENTRIES_MAX = 100_000  # (block, resource) pairs a node counts; about 10 MB
+METER_ENTRIES_MAX = (
+    100_000  # blocks that a node counts; about 10 MB, and more for what it cannot refuse any longer
+)
 REVOCATION_BYTES_MAX = 256
 REVOCATION_SKEW_S = 86_400  # how long a revocation outlives its block, whatever clocks say
 REVOCATIONS_MAX = 100_000  # about 30 MB; a full set refuses, and says so

@@ -26,6 +26,7 @@ import msgspec
 import trio
 
 from capabilities.handles import Handle
+from capabilities.keys import PublicKey
 from datomstore.batch import Batch
 from yind.audit import Decision
 from yind.cesk import Fault, Machine
@@ -202,6 +203,7 @@ class Arrival:
     row: bytes  # its record as it came
     stage: Callable[[Batch], None]  # makes it this node's
     lasts: Callable[[], None]  # told that it is
+    giver: PublicKey  # the node that it comes from
     staged: bool = False  # in a transaction that has happened, or happens now
 
 

@@ -21,7 +21,7 @@ from contextlib import suppress
 import structlog
 import trio
 
-from capabilities.caveats import Resource, Verb
+from capabilities.caveats import Verb
 from capabilities.errors import CapabilityError
 from capabilities.handles import Handle
 from capabilities.journey import Receipt, given_at
@@ -37,7 +37,7 @@ from protocol.messages import HandOff, Offer
 from protocol.transport import Channel
 from yang.errors import YangError
 from yang.program import Program
-from yind.admission import Admission, Bearer
+from yind.admission import Admission, Bearer, Policies
 from yind.agent import Agent, AgentRecord, Arrival, State, encode_record
 from yind.agents import Agents
 from yind.audit import Behalf, Decision
@@ -141,6 +141,9 @@ class Arrivals:
         event = handoff.Received(message, peer)
         if isinstance(message, Offer):
             self._journeys.mark(message.agent, message.epoch, Stage.OFFER)
+        guest = self._guests.get(message.agent)
+        if guest is not None and guest.policies is not self._admission.policies:
+            self._tell(None, message.agent, handoff.Interrupted())  # it is offered to the new ones
         self._tell(channel, message.agent, event)
 
     def _tell(self, channel: Channel | None, agent_id: bytes, event: handoff.Event) -> None:
@@ -277,7 +280,9 @@ class Arrivals:
             self._fail(channel, offer, error, noted)
             return
         if known:
-            self._welcome(channel, offer, self._guest(channel, offer, invited, machine, noted))
+            policies = self._admission.policies
+            guest = self._guest(channel, offer, invited, machine, noted, policies)
+            self._welcome(channel, offer, guest)
         else:
             self._begin_check(channel, offer)
 
@@ -305,13 +310,14 @@ class Arrivals:
     async def _check(self, channel: Channel, offer: Offer) -> None:
         """Check an offer that takes its time: its programs have to be fetched, it is large, or policies have to be asked."""
         noted: list[Decision] = []
+        policies = self._admission.policies
         try:
             with Behalf("", noted):
                 invited = self._invited(channel, offer)  # before a program is fetched for nothing
                 await self._fetch_code(channel, offer)
                 machine = await trio.to_thread.run_sync(self._machine, invited)
                 await self._admission.arriving(machine, _bearer(channel, invited))
-            guest = self._guest(channel, offer, invited, machine, noted)
+            guest = self._guest(channel, offer, invited, machine, noted, policies)
         except (Unreachable, trio.TooSlowError) as error:
             if isinstance(error, trio.TooSlowError):
                 self._tardy.pop((channel.peer, offer.agent), None)
@@ -336,15 +342,20 @@ class Arrivals:
         invited: tuple[AgentRecord, list[Handle]],
         machine: Machine,
         noted: list[Decision],
+        policies: Policies,
     ) -> Guest:
         record, tokens = invited
         record.fuel_used = machine.fuel_used
         source = self._authority.origin_of(channel.peer).bytes
         number = int.from_bytes(offer.attempt, "big")
         attempt = handoff.Attempt(offer.agent, offer.epoch, source, number)
-        return Guest(attempt, len(offer.body), record, machine, tokens, noted)
+        return Guest(attempt, len(offer.body), record, machine, tokens, noted, policies)
 
     def _welcome(self, channel: Channel, offer: Offer, guest: Guest) -> None:
+        if guest.policies is not self._admission.policies:  # it is to ask those in force now
+            self._agents.release(guest.noted)
+            self._tell(channel, offer.agent, handoff.Interrupted())
+            return
         self._journeys.mark(offer.agent, offer.epoch, Stage.RESTORED)
         if not self._guests.has_room(guest.attempt.source, guest.size):  # others came meanwhile
             self._agents.release(guest.noted)
@@ -409,7 +420,7 @@ class Arrivals:
                 self._check_way(before, handle.token, data)
         self._authority.allow(tokens, Verb.MIGRATE, self._node, who=offer.agent.hex()[:12])
         self._journeys.mark(offer.agent, offer.epoch, Stage.VERIFIED)
-        memory_max = min([self._limits.memory_max, *_memory_of(tokens)])
+        memory_max = self._authority.memory_for(tokens, self._limits.memory_max)
         return record_of(offer, luggage, image, memory_max, self._clock.now_ms()), tokens
 
     def _check_given(self, channel: Channel, offer: Offer, token: VerifiedChain) -> None:
@@ -492,13 +503,15 @@ class Arrivals:
             self._journeys.mark(owned.agent, owned.epoch, Stage.OWNED)
             self._tell(channel, owned.agent, handoff.Persisted(owned))
 
+        giver = agent.tokens[0].token.blocks[-2].key
         if self._keeps:
-            agent.arrival = Arrival(encode_record(agent.record), stage, lasts)
+            agent.arrival = Arrival(encode_record(agent.record), stage, lasts, giver)
             self._fresh.append(agent)
             self._arrived.unpark()
         else:  # nothing outlives a crash, so there is nothing to wait for
             rests = agent.record.state is not State.READY
-            agent.arrival = Arrival(encode_record(agent.record) if rests else b"", stage, _nothing)
+            row = encode_record(agent.record) if rests else b""
+            agent.arrival = Arrival(row, stage, _nothing, giver)
             lasts()
 
     async def _settle_in(self) -> None:
@@ -592,12 +605,6 @@ def _check_receipts(offer: Offer, tokens: list[Handle]) -> None:
 def _raise(error: BaseException | None) -> None:
     if error is not None:
         raise error  # the node cannot write down what it decided, and stops
-
-
-def _memory_of(tokens: list[Handle]) -> list[int]:
-    """Return how much memory arrives with an agent, if something limits it."""
-    budgets = [handle.token.blocks[-1].caveats.budget or {} for handle in tokens]
-    return [max(most)] if (most := [b[Resource.MEM] for b in budgets if Resource.MEM in b]) else []
 
 
 def _bearer(channel: Channel, invited: tuple[AgentRecord, list[Handle]]) -> Bearer:

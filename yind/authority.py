@@ -39,7 +39,7 @@ from capabilities.verify import (
 from datomstore.batch import Batch
 from datomstore.errors import AttributeForbidden
 from datomstore.value import Keyword
-from yind.agent import Agent, ancestors_of
+from yind.agent import Agent, State, ancestors_of
 from yind.audit import FROM, RECEIPT, Audit, Decision
 from yind.clock import Clock
 from yind.errors import Denied
@@ -48,6 +48,7 @@ TABLE = "authority"
 REVOCATIONS = b"revocations"
 NO_ATTRIBUTES: frozenset[str] = frozenset()
 FRESH = "a list of revocations that is fresh enough"
+MEMORY = "memory"  # what an agent lacks for which its tokens have not enough
 METER_TABLE = "meter"  # block id -> its account
 
 _TO, _EPOCH, _STATE = Keyword("audit/to"), Keyword("audit/epoch"), Keyword("audit/state")
@@ -243,12 +244,67 @@ class Authority:
         self.hold_memory(agent)
 
     def arrived(self, agent: Agent) -> None:
-        """Set aside what comes back with an agent that had been here, and hold its memory: `settle_arrival` lets it out."""
+        """Set aside what comes back with an agent that had been here, and hold its memory: `settle_arrival` lets it out.
+
+        It is this node's already, whatever has happened since it was offered: what it lacks now, it pauses for.
+        """
         payer = _arrival(agent)
         for handle in self.handles_of(agent):
             if handle.limited:
                 self._meter.arrive(handle.token, payer)
-        self.hold_memory(agent, payer)
+        self.stop_if_revoked(agent)
+        self.hold_memory(agent, payer=payer)
+        if agent.requested is State.PAUSED:
+            self._begin_paused(agent)
+
+    def _begin_paused(self, agent: Agent) -> None:
+        """Let an agent that is asked to pause do so before its first turn here, so that its arrival lasts with that."""
+        record = agent.record
+        if record.state is State.READY:
+            agent.become(State.PAUSED, self._clock.now_ms(), agent.requested_reason)
+        record.denied_right = agent.requested_right
+        agent.requested = agent.requested_right = None
+
+    def memory_for(self, tokens: Iterable[Handle], most: int) -> int:
+        """Return how much memory there is for an agent that arrives with tokens, at most so much.
+
+        Raises Denied if there is none, or no room to count what the tokens are worth here: later, nothing can be refused.
+        """
+        try:
+            expected = [self._meter.expect(handle.token) for handle in tokens if handle.limited]
+        except TokenRefused as error:
+            raise Denied(f"budget: {error}", right="budget") from error
+        limits = [one[Resource.MEM] for one in expected if Resource.MEM in one]
+        if limits and not any(limits):
+            raise Denied(f"{MEMORY}: no token has any left here", right=MEMORY)
+        return min(most, max(limits, default=most))
+
+    def endow(self, agent: Agent) -> None:
+        """Set aside what the tokens of an agent that begins promise it, and hold its memory; it may use no more of it.
+
+        Raises Denied; then nothing is.
+        """
+        self._give(agent, agent.tokens, agent.tokens, least=1)
+
+    def let_go_on(self, agent: Agent, given: Sequence[Handle]) -> None:
+        """Set aside what further tokens of a paused agent promise it, and hold the memory that it lacks, if it does.
+
+        Raises Denied; then nothing is.
+        """
+        lacks = agent.record.denied_right == MEMORY
+        payers = [*self.handles_of(agent), *given] if lacks else []
+        self._give(agent, given, payers, least=agent.record.memory_max)
+
+    def _give(
+        self, agent: Agent, given: Sequence[Handle], payers: Sequence[Handle], least: int
+    ) -> None:
+        self.fund(agent, given)
+        try:
+            self._hold(agent, payers, least, agent.record.id)
+        except Denied:
+            for handle in given:
+                self._release(agent, handle)
+            raise
 
     def fund(self, agent: Agent, tokens: Sequence[Handle]) -> None:
         """Set aside what tokens that an agent is given promise it. Raises Denied; then nothing is set aside."""
@@ -263,11 +319,21 @@ class Authority:
             raise Denied(f"budget: {error}", right="budget") from error
 
     def replace(self, agent: Agent, old: Sequence[Handle], new: Sequence[Handle]) -> None:
-        """Give back what old tokens of an agent have left, and set aside what new ones promise. Raises Denied."""
+        """Give back what old tokens of an agent have left, and set aside what new ones promise.
+
+        Its memory is held from what it has then; if that is not enough, it is to pause. Raises Denied; then all is as it was.
+        """
+        limited = agent.record.memory_held is not None or agent.record.denied_right == MEMORY
         self._free_memory(agent)
-        self.fund(agent, new)
+        try:
+            self.fund(agent, new)
+        except Denied:
+            self.hold_memory(agent)
+            raise
         for handle in old:
             self._release(agent, handle)
+        if limited:
+            self.hold_memory(agent, [*(h for h in agent.tokens if h not in old), *new])
 
     def finish(
         self, agent: Agent, shared: Callable[[bytes], bool] = lambda block: False
@@ -353,14 +419,31 @@ class Authority:
         """Return what each block of a token would still let through here."""
         return self._meter.left_of_blocks(token)
 
-    def hold_memory(self, agent: Agent, payer: bytes | None = None) -> None:
-        """Reserve an agent's memory while it is here, from the first of its budgets that has any; it may use no more."""
+    def hold_memory(
+        self, agent: Agent, tokens: Sequence[Handle] | None = None, payer: bytes | None = None
+    ) -> None:
+        """Reserve the memory of an agent that has a machine while it is here; if there is less, it is asked to pause."""
         record = agent.record
-        for handle in self._payers(agent, Resource.MEM):
-            amount = min(record.memory_max, self._meter.left(handle.token)[Resource.MEM])
-            if amount and record.memory_held is None:
-                self._meter.debit(handle.token, {Resource.MEM: amount}, payer or record.id)
-                record.memory_held, record.memory_max = (handle.tip, amount), amount
+        try:
+            payers = self.handles_of(agent) if tokens is None else tokens
+            self._hold(agent, payers, record.memory_max, payer or record.id)
+        except (CapabilityError, Denied) as error:
+            agent.ask_to_stop(State.PAUSED, str(error), MEMORY)
+
+    def _hold(self, agent: Agent, tokens: Sequence[Handle], least: int, payer: bytes) -> None:
+        """Reserve an agent's memory, from the first of tokens that has so much; it may use no more. Raises Denied."""
+        record = agent.record
+        payers = [handle for handle in tokens if Resource.MEM in handle.limited]
+        if record.memory_held is not None or not payers:
+            return
+        left = [self._meter.left(handle.token)[Resource.MEM] for handle in payers]
+        first = next((i for i, most in enumerate(left) if most >= least), len(left) - 1)
+        handle, amount = payers[first], min(record.memory_max, max(left[first], least))
+        try:
+            self._meter.debit(handle.token, {Resource.MEM: amount}, payer)
+        except TokenRefused as error:
+            raise Denied(f"{MEMORY}: {error}", right=MEMORY) from error
+        record.memory_held, record.memory_max = (handle.tip, amount), amount
 
     def _free_memory(self, agent: Agent) -> None:
         held, agent.record.memory_held = agent.record.memory_held, None
@@ -379,7 +462,10 @@ class Authority:
             owed = agent.record.fuel_owed
             left = self._meter.left(handle.token)[Resource.FUEL] if handle.holds(now_s) else 0
             amount = min(left, most + owed)
-            self._meter.debit(handle.token, {Resource.FUEL: amount}, agent.record.id)
+            try:
+                self._meter.debit(handle.token, {Resource.FUEL: amount}, agent.record.id)
+            except TokenRefused as error:
+                raise Denied(f"fuel: {error}", right="fuel") from error
             agent.record.fuel_owed = max(0, owed - amount)
             if amount > owed:
                 return Reserved(handle, amount - owed)
@@ -422,6 +508,21 @@ class Authority:
     def revoked_block(self, token: VerifiedChain) -> int | None:
         """Return the index of the first revoked block of a token."""
         return self.revoked.first_revoked(token)
+
+    def stop_if_revoked(self, agent: Agent) -> bool:
+        """Ask an agent that holds a revoked token to pause, also one that has not been restored; return whether it does."""
+        for chain in [handle.token for handle in agent.tokens] or self._chains(agent):
+            block = self.revoked_block(chain)
+            if block is not None:
+                reason = f"token revoked: block {block}"
+                agent.ask_to_stop(State.PAUSED, reason, "a token that is not revoked")
+                return True
+        return False
+
+    def _chains(self, agent: Agent) -> list[VerifiedChain]:
+        """Return the blocks of an agent's tokens, which this node has verified when it got them."""
+        tokens = [self._token(data) for data in agent.record.tokens]
+        return [VerifiedChain(token.root, token.blocks) for token in tokens]
 
     # -- decisions --
 
@@ -608,6 +709,8 @@ class Authority:
 
     def giver(self, agent: Agent) -> PublicKey | None:
         """Return which node gave an agent to this one; None of an agent that began here."""
+        if agent.arrival is not None:  # its receipt is not in the stream yet
+            return agent.arrival.giver
         for giver, data in self.audit.receipts(agent.text_id):
             had = Receipt.from_bytes(data, PublicKey.parse(giver)).leg
             if (had.agent, had.epoch) == (agent.record.id, agent.record.epoch):

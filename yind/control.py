@@ -39,7 +39,7 @@ from yind.authority import NO_ATTRIBUTES, Authority, Paid, narrowest
 from yind.cesk import Machine
 from yind.cesk.errors import MachineError
 from yind.clock import Clock
-from yind.code import CodeLibrary
+from yind.code import CodeLibrary, MemoryTooSmall
 from yind.config import AgentLimits
 from yind.costs import cost_of_answer, cost_of_facts
 from yind.departures import Forced
@@ -426,9 +426,13 @@ class Control:
         arguments = fields.get("arguments", Map, Map({}))
         await self._admitted(session, "spawn", self._admission.beginning, agent)
         self._charge(session, Verb.SPAWN, self._node, ONE_CHILD)
-        self._authority.fund(agent, agent.tokens)
-        self._authority.hold_memory(agent)
-        agent.machine = await self._machine_of(agent.record, arguments)
+        self._authority.endow(agent)
+        try:
+            agent.machine = await self._machine_of(agent.record, arguments)
+        except (MachineError, MemoryTooSmall):
+            self._authority.finish(agent)
+            self._authority.settle(agent)
+            raise
         if fields.get("paused", bool, False):
             agent.become(State.PAUSED, self._clock.now_ms(), "spawned paused")
         self._agents.add(agent)
@@ -613,7 +617,7 @@ class Control:
             raise AgentState(f"agent {agent.text_id} is {agent.record.state}, not paused")
         if len(tokens) + len(agent.tokens) > TOKENS_PER_AGENT_MAX:
             raise RequestInvalid(f"an agent holds at most {TOKENS_PER_AGENT_MAX} tokens")
-        self._authority.fund(agent, given)
+        self._authority.let_go_on(agent, given)
         agent.tokens += given
         agent.record.tokens += [bytes(token) for token in tokens]  # type: ignore[call-overload]
         agent.record.denied_right = None

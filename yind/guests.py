@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from capabilities.handles import Handle
 from protocol.handoff import Attempt
+from yind.admission import Policies
 from yind.agent import AgentRecord
 from yind.audit import Decision
 from yind.cesk import Machine
@@ -28,6 +29,7 @@ class Guest(NamedTuple):
     machine: Machine
     tokens: list[Handle]
     noted: list[Decision]  # that let it in, until what comes of it is durable
+    policies: Policies  # that have been asked
 
 
 class Guests:

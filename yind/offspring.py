@@ -27,7 +27,7 @@ from yind.authority import Authority
 from yind.cesk import Machine
 from yind.cesk.errors import MachineError
 from yind.clock import Clock
-from yind.code import CodeLibrary
+from yind.code import CodeLibrary, MemoryTooSmall
 from yind.errors import Denied, EffectInvalid
 from yind.limits import AGENT_COUNT_MAX, BIRTHS_MAX
 
@@ -74,7 +74,10 @@ class Offspring:
                     record.image, memory_max=record.memory_max, fuel_max=None
                 )
             )
-        except MachineError as error:  # such as too little memory for what it is a copy of
+        except (
+            MachineError,
+            MemoryTooSmall,
+        ) as error:  # such as too little memory for what it is a copy of
             self._authority.finish(child)
             self._authority.settle(child)
             self._authority.refund(paid, agent.record.id)
@@ -124,8 +127,7 @@ class Offspring:
         child = Agent(record)
         ancestors = ancestors_of(births)
         child.tokens = [self._authority.handle_own(d, identity, ancestors) for d in record.tokens]
-        self._authority.fund(child, child.tokens)
-        self._authority.hold_memory(child)
+        self._authority.endow(child)
         return child
 
     async def finish(self, agent: Agent, value: object, why: object) -> None:

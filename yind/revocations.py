@@ -61,6 +61,7 @@ class Revocations:
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
         """Pause agents while the list is too old, let them go on when it is not; drop what is over. Until cancelled."""
+        self.pause_revoked()  # whom a crash kept from it
         task_status.started()
         swept = -ENDED_SWEEP_S
         while True:
@@ -94,13 +95,7 @@ class Revocations:
     def _pause_if_revoked(self, agent: Agent) -> bool:
         if agent.ended or agent.record.state is State.PAUSED:
             return False
-        for handle in agent.tokens:
-            block = self._authority.revoked_block(handle.token)
-            if block is not None:
-                reason = f"token revoked: block {block}"
-                agent.ask_to_stop(State.PAUSED, reason, "a token that is not revoked")
-                return True
-        return False
+        return self._authority.stop_if_revoked(agent)
 
     # -- what others ask --
 

@@ -6,12 +6,10 @@ import pytest
 
 from capabilities import budget
 from capabilities.budget import Meter
-from capabilities.canonical import encode
 from capabilities.caveats import Caveats, Resource, Rights, Verb
 from capabilities.custody import hand_on, take_back
-from capabilities.errors import TokenInvalid, TokenRefused
+from capabilities.errors import TokenRefused
 from capabilities.keys import PrivateKey
-from capabilities.limits import METER_ENTRIES_MAX
 from capabilities.tokens import Token, mint
 from capabilities.verify import VerifiedToken, verify
 
@@ -24,7 +22,11 @@ def token(**caveats: object) -> Token:
 
 
 def verified(made: Token) -> VerifiedToken:
-    return verify(made.to_bytes(), roots={ROOT.public}, presenter=HERE.public)
+    return verified_at(made, HERE)
+
+
+def verified_at(made: Token, holder: PrivateKey) -> VerifiedToken:
+    return verify(made.to_bytes(), roots={ROOT.public}, presenter=holder.public)
 
 
 def test_a_refund_gives_back_no_more_than_was_used() -> None:
@@ -48,12 +50,30 @@ def test_a_full_meter_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(meter.changed()) == 2
 
 
-def test_more_rows_than_the_meter_has_room_for_are_refused() -> None:
-    row = encode([1000, [], [], [], []])
-    rows = [(number.to_bytes(32, "big"), row) for number in range(METER_ENTRIES_MAX + 1)]
-    with pytest.raises(TokenInvalid) as refused:
-        Meter().load(rows)
-    assert refused.value.code == "token/bad-too-long"
+def test_a_full_meter_goes_on_with_what_it_counts_already(monkeypatch: pytest.MonkeyPatch) -> None:
+    chain, meter = verified(token(budget={Resource.ROWS: 10})), Meter(HERE.public)
+    meter.debit(chain, {Resource.ROWS: 1})
+    monkeypatch.setattr(budget, "METER_ENTRIES_MAX", 0)  # it counts more than it has room for
+    meter.debit(chain, {Resource.ROWS: 1})
+    again = Meter(HERE.public)
+    again.load((block, row or b"") for block, row in meter.changed())
+    assert again.left(chain) == {Resource.ROWS: 8}
+    with pytest.raises(TokenRefused, match="full"):
+        again.expect(verified(token(budget={Resource.ROWS: 10}, note="another")))
+
+
+def test_what_is_expected_of_who_comes_back_is_what_it_then_has() -> None:
+    made, here, there = token(budget={Resource.MEM: 10}), Meter(HERE.public), Meter(THERE.public)
+    over = hand_on(made, HERE, THERE.public, here, payer=b"agent")
+    there.debit(verified_at(over, THERE), {Resource.MEM: 4})
+    back = verified(hand_on(over, THERE, HERE.public, there, payer=b"agent"))
+    assert there.expect(verified_at(over, THERE)) == {Resource.MEM: 0}, "it is there, and used up"
+    assert here.expect(back) == {Resource.MEM: 6}
+    assert here.left(back) == {Resource.MEM: 0}
+    here.arrive(back)
+    assert here.expect(back) == here.left(back) == {Resource.MEM: 6}
+    forged = over.append(THERE, HERE.public, Caveats(budget={Resource.MEM: 10}))
+    assert here.expect(verified(forged)) == {Resource.MEM: 4}, "all that went is no more"
 
 
 def test_a_token_is_not_handed_on_where_it_may_not_go() -> None:

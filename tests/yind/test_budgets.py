@@ -204,6 +204,62 @@ async def test_memory_is_held_while_the_agent_lives(tmp_path: Path) -> None:
         assert left(nodes, "alpha", token, agent) == {Resource.MEM: 64 << 20}
 
 
+async def test_who_begins_when_no_memory_is_left_is_refused(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        token = budgeted(nodes, mem=30 << 20)
+        first = await nodes.spawn("alpha", "1", token, memory_max=20 << 20, paused=True)
+        second = await nodes.spawn("alpha", "1", token, paused=True)
+        alpha = nodes.nodes["alpha"].agents
+        assert [agent.record.memory_max for agent in alpha] == [20 << 20, 10 << 20]
+        with pytest.raises(RemoteError, match="memory: block 0 has 0 mem left"):
+            await nodes.spawn("alpha", "1", token, paused=True)
+        assert len(alpha) == 2
+        for agent in (first, second):
+            await nodes.ask("alpha", "agent.kill", id=agent.hex())
+        assert left(nodes, "alpha", token, first) == {Resource.MEM: 30 << 20}
+
+
+async def test_who_could_not_begin_holds_no_memory(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        token = budgeted(nodes, mem=100)
+        for _ in range(2):
+            with pytest.raises(RemoteError, match="100 bytes of memory"):
+                await nodes.spawn("alpha", "1", token)
+
+
+async def test_who_gets_other_tokens_holds_memory_of_those(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        first, second = budgeted(nodes, mem=30 << 20), budgeted(nodes, mem=40 << 20)
+        agent = await nodes.spawn("alpha", "(sleep 600000)", first, paused=True)
+        (old,) = (await nodes.ask("alpha", "agent.tokens", id=agent.hex()))["value"]
+        tip = Token.from_bytes(old["token"]).ids[-1]
+        fields = {"id": agent.hex(), "old": (tip,)}
+        short = nodes.delegate(first, "alpha", agent, budget={Resource.MEM: 31 << 20})
+        with pytest.raises(RemoteError, match="mem left, not"):
+            await nodes.ask("alpha", "agent.renew", **fields, tokens=(short,))
+        assert left(nodes, "alpha", first, agent) == {Resource.MEM: 0}, "it is held as before"
+        more = nodes.delegate(second, "alpha", agent)
+        await nodes.ask("alpha", "agent.renew", **fields, tokens=(more,))
+        assert left(nodes, "alpha", first, agent) == {Resource.MEM: 30 << 20}
+        assert left(nodes, "alpha", second, agent) == {Resource.MEM: 10 << 20}
+
+
+async def test_who_gets_tokens_with_less_memory_pauses(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        first, second = budgeted(nodes, mem=30 << 20), budgeted(nodes, mem=20 << 20)
+        agent = await nodes.spawn("alpha", "(loop [] (recur))", first)
+        (old,) = (await nodes.ask("alpha", "agent.tokens", id=agent.hex()))["value"]
+        tip = Token.from_bytes(old["token"]).ids[-1]
+        less = nodes.delegate(second, "alpha", agent)
+        await nodes.ask("alpha", "agent.renew", id=agent.hex(), old=(tip,), tokens=(less,))
+        _, row = await settled(nodes, agent)
+        assert (row["state"], row["denied_right"]) == ("paused", "memory")
+        more = nodes.delegate(first, "alpha", agent)
+        await nodes.ask("alpha", "agent.resume", id=agent.hex(), tokens=(more,))
+        assert left(nodes, "alpha", first, agent) == {Resource.MEM: 0}
+        await nodes.ask("alpha", "agent.kill", id=agent.hex())
+
+
 @pytest.mark.parametrize("when", ["before", "after"])
 async def test_a_crash_around_a_hop_refunds_nothing_twice(tmp_path: Path, when: str) -> None:
     """The node dies right before or after the hand-off's first record is durable; what was spent stays spent."""

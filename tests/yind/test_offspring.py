@@ -107,6 +107,36 @@ async def test_a_share_that_the_parent_has_not_is_an_error_it_can_catch(tmp_path
             assert left == {Resource.ROWS: 10, Resource.CHILDREN: 1}
 
 
+async def test_parent_and_child_have_no_more_memory_than_was_granted(tmp_path: Path) -> None:
+    source = """
+    (spawn! (fn [] (sleep 600000)) {:budget {:mem 4000000}})
+    (spawn! (fn [] (sleep 600000)))
+    (try (spawn! (fn [] 1)) (catch Exception e (ex-message e)))
+    """
+    async with fleet(tmp_path, "alpha") as nodes:
+        token = purse(nodes, mem=20_000_000)
+        parent = await nodes.spawn("alpha", source, token, memory_max=10_000_000)
+        row = await ended(nodes, parent)
+        assert "memory: block 0 has 0 mem left" in row["result"], row
+        found = [agent.record for agent in nodes.nodes["alpha"].agents]
+        assert [record.memory_max for record in found] == [10_000_000, 4_000_000, 6_000_000]
+
+
+async def test_a_share_of_who_has_no_memory_is_given_back(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        alpha = nodes.nodes["alpha"].authority
+        for share, most in [("{:rows 5}", 9_000_100), ("{:rows 5 :mem 100}", 9_000_000)]:
+            source = (
+                f"(try (spawn! (fn [] 1) {{:budget {share}}}) (catch Exception e (ex-message e)))"
+            )
+            token = purse(nodes, rows=10, mem=9_000_100)
+            parent = await nodes.spawn("alpha", source, token, memory_max=most)
+            row = await ended(nodes, parent)
+            assert "memory" in row["result"], row
+            chain = alpha.verify_chain(nodes.delegate(token, "alpha", parent))
+            assert alpha.left(chain)[0] == {Resource.ROWS: 10, Resource.MEM: 9_000_100}
+
+
 async def test_a_crash_after_the_birth_makes_no_second_child(tmp_path: Path) -> None:
     source = "(let [id (spawn! (fn [] (loop [] (recur))))] (sleep 600000) id)"
     async with fleet(tmp_path, "alpha") as nodes:
