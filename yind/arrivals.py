@@ -20,6 +20,7 @@ from contextlib import suppress
 
 import structlog
 import trio
+from msgspec.structs import replace
 
 from capabilities.caveats import Verb
 from capabilities.errors import CapabilityError
@@ -57,6 +58,7 @@ from yind.limits import (
     ARRIVALS_MAX,
     COMMIT_LATER_S,
     FETCH_S,
+    FORGET_AFTER_S,
     IMAGE_AT_ONCE_MAX,
     PASSED_MAX,
     TARDY_S,
@@ -104,6 +106,7 @@ class Arrivals:
         self._journeys = journeys
         self._targets: dict[bytes, Target] = {}
         self._passed: dict[tuple[bytes, bytes, int], None] = {}  # peer, agent, epoch; oldest first
+        self._ahead: set[bytes] = set()  # peers that are not heard, as far as that is noted
         self._guests = Guests()
         self.forgotten = handoff.NOTHING_FORGOTTEN
         self._keeps = agents.streams.storage.waits  # else nothing outlives a crash
@@ -138,6 +141,9 @@ class Arrivals:
 
     def message(self, channel: Channel, message: HandOff, peer: bytes) -> None:
         """Take a message of a source, the node whose key has this origin."""
+        if _attempt_ms(message) > self._clock.now_ms() + 1000 * FORGET_AFTER_S:
+            self._note_ahead(channel)
+            return
         event = handoff.Received(message, peer)
         if isinstance(message, Offer):
             self._journeys.mark(message.agent, message.epoch, Stage.OFFER)
@@ -161,7 +167,7 @@ class Arrivals:
         target = self._target(agent_id)
         following, actions = target.step(event)
         if following != target:
-            self._targets[agent_id] = following
+            self._keep(following)
         elif (
             isinstance(event, handoff.Received)
             and isinstance(event.message, Offer)
@@ -199,6 +205,14 @@ class Arrivals:
             return Target.fresh(agent_id, epoch, self.forgotten)
         return target.living(epoch)
 
+    def _keep(self, target: Target) -> None:
+        """Keep what is known of an agent, unless that is nothing."""
+        nothing = Target.fresh(target.agent, self._epoch(target.agent), self.forgotten)
+        if replace(target, forgotten=self.forgotten) == nothing:
+            self._targets.pop(target.agent, None)
+        else:
+            self._targets[target.agent] = target
+
     def expects(self, agent_id: bytes) -> bool:
         """Return whether an agent is being checked or refused: it may be here soon."""
         return self._target(agent_id).expecting
@@ -215,13 +229,13 @@ class Arrivals:
 
     # -- what is forgotten --
 
-    def only_refused(self) -> list[bytes]:
-        """Return the agents of which nothing is known here but that they were refused."""
-        return [
-            agent_id
-            for agent_id, target in self._targets.items()
-            if target.pending is None and target.held is None and self._agents.get(agent_id) is None
-        ]
+    def known(self) -> list[bytes]:
+        """Return the agents of which something is known here."""
+        return list(self._targets)
+
+    def is_only_refused(self, agent_id: bytes) -> bool:
+        """Return whether of an agent nothing is known here but that it was refused."""
+        return not self.knows_of(agent_id) and self._agents.get(agent_id) is None
 
     def forget(self, agents: list[bytes], latest: int) -> int:
         """Know nothing of agents any more, but that it was about attempts up to one; return up to which for all."""
@@ -248,6 +262,14 @@ class Arrivals:
         who = f"agent {offer.agent.hex()[:12]} from {channel.peer.text}"
         self._authority.refuse(offer.agent.hex()[:12], "migrate", self._node, f"{reason}; {who}")
         self._agents.submit(lambda batch: None, _raise)
+
+    def _note_ahead(self, channel: Channel) -> None:
+        """Write down, once, whose attempts are of a time to come: what is known of such could never be forgotten."""
+        if channel.peer.bytes not in self._ahead:
+            self._ahead.add(channel.peer.bytes)
+            reason = f"not heard: by its attempts its clock is over {FORGET_AFTER_S} s ahead"
+            self._authority.refuse(channel.peer.text, "migrate", self._node, reason)
+            self._agents.submit(lambda batch: None, _raise)
 
     def _answer(self, channel: Channel | None, message: HandOff) -> None:
         if channel is None:
@@ -590,6 +612,10 @@ def _nothing() -> None:
 
 def _attempt_of(one: handoff.Attempt | handoff.Owned | handoff.Refused) -> handoff.Attempt:
     return handoff.Attempt(one.agent, one.epoch, one.source, one.attempt)
+
+
+def _attempt_ms(message: HandOff) -> int:
+    return handoff.attempt_ms(int.from_bytes(message.attempt, "big"))
 
 
 def _check_receipts(offer: Offer, tokens: list[Handle]) -> None:

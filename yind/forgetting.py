@@ -7,7 +7,8 @@ Fits:   `yind.migrate` runs it; `protocol.handoff` says why it is safe (`latest_
 A tombstone keeps a node from taking an old copy of an agent. That is not needed any more once the agent's tokens have
 expired, because then the copy is refused anyway. Sources that still wait for an answer hear nothing about attempts up
 to the latest that was forgotten, rather than a refusal that may be wrong; so nothing younger than FORGET_AFTER_S is
-forgotten, and only who waits for longer needs a person (`yin migrate --force`).
+forgotten, and only who waits for longer needs a person (`yin migrate --force`). Nothing is known here of attempts that are
+further ahead than that (`yind.arrivals` does not hear them), so all that is refused becomes old.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import trio
 from capabilities.limits import CLOCK_SKEW_S
 from datomstore.batch import Batch
 from protocol import handoff
-from yind.agent import Agent, State
+from yind.agent import State
 from yind.agents import AGENT_TABLE, Agents
 from yind.arrivals import FORGOTTEN_TABLE, Arrivals
 from yind.clock import Clock
@@ -42,17 +43,22 @@ class Forgetting:
         while True:
             self._arrivals.give_up_holds(self._clock.now_ms() - 1000 * HOLD_S)
             if waited_s >= FORGET_EVERY_S:
-                self.sweep()
+                await self.sweep()
                 waited_s = 0
             await trio.sleep(HOLD_S)
             waited_s += HOLD_S
 
-    def sweep(self) -> int:
-        """Forget the agents that may be forgotten, at most FORGET_AT_ONCE, and return how many."""
+    async def sweep(self) -> int:
+        """Forget all agents that may be forgotten, and return how many; others are looked at in turns of their own."""
+        agents = [agent.record.id for agent in self._agents] + self._arrivals.known()
+        count = 0
+        for start in range(0, len(agents), FORGET_AT_ONCE):
+            count += await self._sweep(agents[start : start + FORGET_AT_ONCE])
+        return count
+
+    async def _sweep(self, agents: list[bytes]) -> int:
         now_ms = self._clock.now_ms()
-        over = [agent.record.id for agent in self._agents if self._is_over(agent, now_ms)]
-        candidates = (over + self._arrivals.only_refused())[:FORGET_AT_ONCE]
-        known = self._records(candidates)
+        known = self._records([one for one in agents if self._is_over(one, now_ms)])
         latest_ms = now_ms - 1000 * FORGET_AFTER_S
         old = {
             agent_id: records
@@ -60,10 +66,16 @@ class Forgetting:
             if records and handoff.attempt_ms(handoff.latest_attempt(records)) < latest_ms
         }
         if old:
-            self._forget(old)
+            await self._forget(old)
+        else:
+            await trio.lowlevel.checkpoint()
         return len(old)
 
-    def _is_over(self, agent: Agent, now_ms: int) -> bool:
+    def _is_over(self, agent_id: bytes, now_ms: int) -> bool:
+        """Return whether an agent is not here and never will be, by what it had when it was; or was only refused."""
+        agent = self._agents.get(agent_id)
+        if agent is None:
+            return self._arrivals.is_only_refused(agent_id)
         record = agent.record
         return (
             record.state is State.MOVED
@@ -79,7 +91,7 @@ class Forgetting:
                 for agent_id in agents
             }
 
-    def _forget(self, old: dict[bytes, list[handoff.Record]]) -> None:
+    async def _forget(self, old: dict[bytes, list[handoff.Record]]) -> None:
         """Forget in memory at once, and on the disk after all that is being written."""
         latest = max(handoff.latest_attempt(records) for records in old.values())
         forgotten = self._arrivals.forget(list(old), latest)
@@ -94,8 +106,4 @@ class Forgetting:
                     for key in [key for key, _ in batch.scan(table, agent_id)]:
                         batch.delete(table, key)
 
-        def done(error: BaseException | None) -> None:
-            if error is not None:
-                raise error
-
-        self._agents.submit(stage, done)
+        await self._agents.write(stage)

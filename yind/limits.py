@@ -38,7 +38,7 @@ HOLD_S = (
 )
 FORGET_EVERY_S = 600  # how often a node looks for what it can forget
 FORGET_AFTER_S = 86_400  # no attempt younger than this is forgotten; clocks may be apart by less
-FORGET_AT_ONCE = 1_000  # agents of one look, which takes some ten milliseconds
+FORGET_AT_ONCE = 1_000  # agents looked at in one turn of the event loop: some ten milliseconds
 FIRST_IDS_KEPT = 1_024  # agents whose id has been found to be theirs; 400 bytes each
 PASSED_MAX = 1_024  # offers of epochs that have passed, each written down once
 HELD_MAX = 1_024  # agents offered to this node that their source has not given yet

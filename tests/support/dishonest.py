@@ -25,9 +25,11 @@ from capabilities.tokens import Token, agent_id, mint
 from datomstore.value import Map
 from protocol import continuation
 from protocol.errors import RemoteError
-from protocol.messages import ATTEMPT_BYTES, Go, HandOff, Offer, Own, Refuse
+from protocol.handoff import CHANCE_BYTES, attempt_bytes, new_attempt
+from protocol.messages import Go, HandOff, Offer, Own, Refuse
 from protocol.tls import client_context, server_context
 from protocol.transport import Channel, SendItem, connect, serve
+from yind.clock import System
 from yind.luggage import Luggage, opened
 
 NAME = "mallory"
@@ -111,7 +113,7 @@ class Dishonest:
         self.answered = trio.Event()
         self.answers.clear()
         offer = replace(
-            offer, attempt=secrets.token_bytes(ATTEMPT_BYTES)
+            offer, attempt=fresh_attempt(secrets.token_bytes(CHANCE_BYTES))
         )  # never one that was answered
         async with self.connected(name) as channel:
             await channel.send(offer)
@@ -169,7 +171,7 @@ class Dishonest:
         given = token.append(
             self.key, self.key_of(name), Caveats(agent=agent, epoch=1, state=digest)
         )
-        attempt = secrets.token_bytes(ATTEMPT_BYTES)
+        attempt = fresh_attempt(secrets.token_bytes(CHANCE_BYTES))
         return Offer(agent, 1, attempt, digest, (program,), (given.to_bytes(),), body)
 
     def hand_on(self, offer: Offer, name: str, **changes: Any) -> Offer:
@@ -204,6 +206,11 @@ class Dishonest:
             tokens=tokens,
             body=body,
         )
+
+
+def fresh_attempt(chance: bytes) -> bytes:
+    """Return the number of an attempt of just now, as a message has it."""
+    return attempt_bytes(new_attempt(System().now_ms(), chance))
 
 
 class Unwilling(Exception):

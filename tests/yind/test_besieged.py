@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import trio
-from dishonest import Dishonest, besieged
+from dishonest import Dishonest, besieged, fresh_attempt
 from fleet import Fleet
 from msgspec.structs import replace
 
@@ -99,7 +99,7 @@ class Storm:
 
     def _bring(self, offer: Offer) -> Offer:
         bring = self._mallory.hand_on(offer, "alpha")
-        self._brought.append(replace(bring, attempt=self._chance.randbytes(16)))
+        self._brought.append(replace(bring, attempt=fresh_attempt(self._chance.randbytes(10))))
         return self._brought[-1]
 
 

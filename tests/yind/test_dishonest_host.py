@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import trio
 import trio.testing
-from dishonest import Dishonest, audit, besieged, refusals, visited
+from dishonest import Dishonest, audit, besieged, fresh_attempt, refusals, visited
 from fleet import Fleet
 from msgspec.structs import replace
 
@@ -21,7 +21,8 @@ from capabilities.revocation import Revocation
 from capabilities.tokens import Token, agent_id
 from datomstore.value import Keyword, Map
 from protocol.errors import RemoteError
-from protocol.messages import ATTEMPT_BYTES, Go, Offer, Own, Refuse
+from protocol.handoff import CHANCE_BYTES
+from protocol.messages import Go, Offer, Own, Refuse
 from protocol.records import Record
 from protocol.transport import Channel
 from yang.compile import compile_source
@@ -381,7 +382,7 @@ async def brought_and_refused(nodes: Fleet, mallory: Dishonest, channel: Channel
     """Have mallory bring an agent back to alpha, which holds it then, and refuse it; return what it brings."""
     mallory.answers_own = False
     given = await visited(nodes, mallory, GO_AND_STAY, nodes.token())
-    brought = replace(mallory.hand_on(given, "alpha"), attempt=b"m" * ATTEMPT_BYTES)
+    brought = replace(mallory.hand_on(given, "alpha"), attempt=fresh_attempt(b"m" * 10))
     await channel.send(brought)
     with trio.fail_after(20):
         while nodes.nodes["alpha"].migration._arrivals._target(given.agent).held is None:
@@ -460,7 +461,7 @@ async def test_two_offers_under_one_number_are_two(tmp_path: Path) -> None:
         beta = nodes.nodes["beta"]
         held = beta.migration._arrivals._guests
         offer = await visited(nodes, mallory, VISIT, nodes.token())
-        number = bytes(ATTEMPT_BYTES)
+        number = fresh_attempt(bytes(CHANCE_BYTES))
         first = replace(mallory.hand_on(offer, "beta"), attempt=number)
         tokens = to_itself(mallory, offer)
         second = mallory.hand_on(replace(offer, tokens=tokens), "beta", epoch=offer.epoch + 2)
@@ -529,7 +530,7 @@ async def test_a_host_that_sends_no_program_keeps_nobody_out_for_long(
             assert isinstance(await mallory.offers("alpha", mallory.hand_on(offer, "alpha")), Own)
             for _ in range(20):  # it tries again, and again
                 await channel.send(
-                    replace(mallory.hand_on(offer, "beta"), attempt=os.urandom(ATTEMPT_BYTES))
+                    replace(mallory.hand_on(offer, "beta"), attempt=fresh_attempt(os.urandom(CHANCE_BYTES)))
                 )
             with trio.fail_after(20):
                 place, row = await nodes.settled("alpha", offer.agent)
