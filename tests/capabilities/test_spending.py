@@ -472,3 +472,15 @@ def test_what_is_returned_while_somebody_comes_back_is_returned_once() -> None:
     node.crash()
     assert node.meter.left(chain(back)) == {Resource.ROWS: 6}, "what came with it is still its own"
     assert node.meter.left(chain(token)) == {Resource.ROWS: 4}
+
+
+@pytest.mark.parametrize(("share", "left"), [(None, 0), ({Resource.CHILDREN: 0}, 5)])
+def test_who_shares_a_budget_takes_along_what_is_left_of_it(
+    share: dict[Resource, int] | None, left: int
+) -> None:
+    meter = Meter(KEYS[0].public)
+    parent = granted({Resource.CHILDREN: 5}).append(PERSON, KEYS[0].public, Caveats())
+    child = parent.append(KEYS[0], KEYS[0].public, Caveats(budget=share))
+    meter.fund(chain(child))
+    hand_on(child, KEYS[0], KEYS[1].public, meter, payer=b"child")
+    assert meter.left(chain(parent)) == {Resource.CHILDREN: left}
