@@ -147,10 +147,15 @@ class Arrivals:
         event = handoff.Received(message, peer)
         if isinstance(message, Offer):
             self._journeys.mark(message.agent, message.epoch, Stage.OFFER)
-        guest = self._guests.get(message.agent)
-        if guest is not None and guest.policies is not self._admission.policies:
-            self._tell(None, message.agent, handoff.Interrupted())  # it is offered to the new ones
+        self._give_up_outdated(message.agent)
         self._tell(channel, message.agent, event)
+
+    def _give_up_outdated(self, agent_id: bytes) -> None:
+        """Hold nothing that other policies have let in than those in force: it is offered to these again."""
+        guest = self._guests.get(agent_id)
+        outdated = guest is not None and guest.policies is not self._admission.policies
+        if outdated and not self.expects(agent_id):
+            self._tell(None, agent_id, handoff.Interrupted())
 
     def _tell(self, channel: Channel | None, agent_id: bytes, event: handoff.Event) -> None:
         """Do the step that an event asks for, after those that are being done; `channel` leads to who waits for it."""
