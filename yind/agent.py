@@ -191,7 +191,7 @@ class Hold:
     __slots__ = ("missed", "over", "rests")
 
     def __init__(self) -> None:
-        self.rests = trio.Event()  # its turn has ended
+        self.rests = trio.Event()  # its turn has ended, or waits for long
         self.over = trio.Event()
         self.missed = False  # whether a turn came meanwhile, which it is to get afterwards
 
@@ -227,6 +227,7 @@ class Agent:
     requested_right: str | None = None  # what it lacks, if that is why it is to pause
     requested_lasting: bool = True  # whether a pause outlives the node
     running: bool = False  # a worker or an effect owns it now
+    computing: bool = False  # its machine runs, in a thread or here
     held: Hold | None = None  # it gets no turn
     saved_fuel: int = 0  # machine fuel at the last commit
     saved_at: float = 0.0  # trio's clock at the last commit
@@ -246,12 +247,19 @@ class Agent:
         """Return whether nothing will run any more here."""
         return self.record.state in ENDED
 
+    @property
+    def stands(self) -> bool:
+        """Return whether it has no turn that ends soon: a turn in which it waits may take for ever."""
+        return not self.running or self.record.state is State.WAITING
+
     def become(self, state: State, now_ms: int, reason: str = "") -> None:
         """Enter a state; what the table does not allow is our own error."""
         assert state in FOLLOWS[self.record.state], (self.record.state, state)
         self.record.state = state
         self.record.reason = reason
         self.record.since_ms = now_ms
+        if self.stands and self.held is not None:
+            self.held.rests.set()
 
     def ask_to_stop(
         self, state: State, reason: str, right: str | None = None, *, lasting: bool = True

@@ -9,6 +9,7 @@ Fits:   `commit` is the commit point of the design: what an agent appended, the 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import msgspec
 import trio
@@ -18,7 +19,7 @@ from datomstore.streams import Streams
 from yind.agent import Agent, AgentRecord, Arrival, State, decode_record, encode_record
 from yind.audit import Decision, own_decisions
 from yind.authority import Authority, Return
-from yind.cesk import Status
+from yind.cesk import Machine, Status
 from yind.clock import Clock
 from yind.code import CodeLibrary
 from yind.commits import Done, GroupCommit, Work
@@ -33,6 +34,33 @@ def put_returns(batch: Batch, returns: list[Return]) -> None:
     """Keep what is to go back to other nodes."""
     for one in returns:
         batch.put(RETURN_TABLE, one.tip, msgspec.msgpack.encode(one))
+
+
+class _Before(NamedTuple):
+    """What an agent was before a transaction wrote it."""
+
+    machine: Machine | None
+    asked: bool  # whether an effect waited for its answer
+    image: bytes
+    fuel_used: int
+    saved_fuel: int
+
+    @staticmethod
+    def of(agent: Agent) -> _Before:
+        machine, record = agent.machine, agent.record
+        asked = machine is not None and machine.status is Status.EFFECT
+        return _Before(machine, asked, record.image, record.fuel_used, agent.saved_fuel)
+
+    def put_back(self, agent: Agent) -> None:
+        record, machine = agent.record, self.machine
+        record.image, record.fuel_used, agent.saved_fuel = (
+            self.image,
+            self.fuel_used,
+            self.saved_fuel,
+        )
+        if self.asked and machine is not None and machine.status is not Status.EFFECT:
+            machine = None  # it went on from what has not happened; the image has not
+        agent.machine = machine
 
 
 class Agents:
@@ -105,16 +133,17 @@ class Agents:
         """Make the agent's state durable, together with what `stage` appends.
 
         `stage` runs in the storage transaction; first it may append, which may fail, then it may advance the machine.
-        What it raises is raised here, and nothing has happened. Returns when the disk has it.
+        What it raises is raised here, and nothing has happened. Returns when the disk has it. Until then the agent's machine
+        must not run: who is not part of its turn has it `Scheduler.between_turns`.
         """
-        record, machine = agent.record, agent.machine
-        kept = record.image, record.fuel_used
-        waits = machine is not None and machine.status is Status.EFFECT
+        record = agent.record
         asked = own_decisions()
+        before: _Before | None = None
         arrived: Arrival | None = None
 
         def work(batch: Batch) -> None:
-            nonlocal arrived
+            nonlocal arrived, before
+            before = _Before.of(agent)  # now: others may have been at work since this was asked for
             if stage is not None:
                 stage(batch)
             if self._by_id.get(record.id) is agent:  # not of an earlier visit
@@ -126,9 +155,8 @@ class Agents:
         def undo() -> None:
             if arrived is not None:
                 arrived.staged = False
-            record.image, record.fuel_used = kept
-            if machine is not None and waits and machine.status is not Status.EFFECT:
-                agent.machine = None  # it went on from what has not happened; the image has not
+            if before is not None:
+                before.put_back(agent)
 
         await self._commits.commit(work, undo)
         self._saved(agent, arrived)
@@ -249,6 +277,7 @@ class Agents:
         """Take the machine's image into the record, unless the agent has ended."""
         record, machine = agent.record, agent.machine
         assert machine is not None, agent.text_id
+        assert not agent.computing, f"the machine of agent {agent.text_id} runs"
         agent.saved_fuel = record.fuel_used = machine.fuel_used
         if not agent.ended:
             record.image = machine.image()

@@ -264,7 +264,7 @@ class GroupCommit:
                     batch.when_lasting(lambda: self._thread.say(self._lasts))
             self._durable()
         except BaseException as error:
-            for entry in entries:
+            for entry in reversed(entries):  # of two about the same, the later one is undone first
                 entry.finished = True
                 if entry.error is None:
                     entry.fail(error)

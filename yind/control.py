@@ -591,7 +591,7 @@ class Control:
             raise AgentState(f"agent {agent.text_id} is being moved, and goes on afterwards")
         if record.state is State.PAUSED:
             if state is State.KILLED:
-                await self._agents.end(agent, State.KILLED, reason)
+                await self._kill_paused(agent, reason)
             return summary(agent)
         if record.state is State.WAITING and agent.wake is None:
             raise AgentState(f"agent {agent.text_id} is on its way: {record.reason}")
@@ -599,12 +599,19 @@ class Control:
         await wait_settled(agent)
         return summary(agent)
 
+    async def _kill_paused(self, agent: Agent, reason: str) -> None:
+        async with self._scheduler.between_turns(agent):
+            if agent.record.state is State.PAUSED:
+                await self._agents.end(agent, State.KILLED, reason)
+                return
+        agent.ask_to_stop(State.KILLED, reason)  # somebody has let it go on meanwhile
+        await wait_settled(agent)
+
     async def agent_resume(self, session: Session, fields: Fields, send: SendItem) -> object:
         """Let a paused agent go on, with the tokens given in addition to its own."""
         agent = self._agent(session, fields, Verb.SPAWN)
         if agent.record.state is not State.PAUSED:
             raise AgentState(f"agent {agent.text_id} is {agent.record.state}, not paused")
-        self._agents.load(agent)
         tokens = fields.items("tokens", ())
         given = [self._verify_for(agent.record.id, token) for token in tokens]
         async with self._giving.permitted(agent, given, who=session.peer.text):
@@ -617,6 +624,7 @@ class Control:
             raise AgentState(f"agent {agent.text_id} is {agent.record.state}, not paused")
         if len(tokens) + len(agent.tokens) > TOKENS_PER_AGENT_MAX:
             raise RequestInvalid(f"an agent holds at most {TOKENS_PER_AGENT_MAX} tokens")
+        self._agents.load(agent)
         self._authority.let_go_on(agent, given)
         agent.tokens += given
         agent.record.tokens += [bytes(token) for token in tokens]  # type: ignore[call-overload]
@@ -632,6 +640,10 @@ class Control:
         self._check_may_enter(session, agent)
         program = Program.from_bytes(fields.data("program"))
         await self._code.admit(program, self._agents.write)
+        async with self._scheduler.between_turns(agent):
+            return await self._entered(session, agent, program)
+
+    async def _entered(self, session: Session, agent: Agent, program: Program) -> object:
         self._check_may_enter(session, agent)  # others were at work meanwhile
         self._agents.load(agent)
         record, machine = agent.record, agent.machine

@@ -20,7 +20,7 @@ from yind.agents import Agents
 from yind.authority import Authority
 from yind.cesk import Machine
 from yind.code import CodeLibrary
-from yind.errors import AdmissionRefused, AgentState
+from yind.errors import AdmissionRefused
 from yind.scheduler import Scheduler
 
 
@@ -50,18 +50,14 @@ class Giving:
     ) -> AsyncIterator[None]:
         """Let an agent be given tokens in a block, in which it gets no turn; `old` are the tips of those it loses.
 
-        Raises AdmissionRefused, or AgentState when the agent has ended meanwhile; then the block is not entered.
+        Raises AdmissionRefused, or AgentState when the agent has ended or waits by then; then the block is not entered.
         """
-        if not given or not self._admission.reads_tokens:
-            yield
-            return
         async with self._scheduler.between_turns(agent):
-            if agent.ended:
-                raise AgentState(f"agent {agent.text_id} has ended: {agent.record.state}")
-            await trio.to_thread.run_sync(self._agents.load, agent)
-            assert agent.machine is not None, agent.text_id
-            kept = [handle for handle in agent.tokens if handle.tip not in old]
-            await self.check(agent, agent.machine, [*kept, *given], who=who)
+            if given and self._admission.reads_tokens:
+                await trio.to_thread.run_sync(self._agents.load, agent)
+                assert agent.machine is not None, agent.text_id
+                kept = [handle for handle in agent.tokens if handle.tip not in old]
+                await self.check(agent, agent.machine, [*kept, *given], who=who)
             yield
 
     async def check_taken_back(self, agent: Agent, given: Sequence[Handle], *, who: str) -> None:

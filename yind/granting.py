@@ -107,7 +107,8 @@ class Granting:
         """Refuse what an agent asked for; it goes on with an error that it can catch."""
         self._allow(session, Verb.SPAWN)
         agent = self._requests.find(fields.text("id"))
-        await self._requests.refuse(agent, fields.text("reason", ""), session.peer.text)
+        async with self._scheduler.between_turns(agent):
+            await self._requests.refuse(agent, fields.text("reason", ""), session.peer.text)
         return Map({"agent": agent.record.id, "state": str(agent.record.state)})
 
     def _given(self, agent: Agent, tokens: tuple[object, ...]) -> tuple[list[bytes], list[Handle]]:

@@ -82,7 +82,8 @@ class Revocations:
     async def _go_on(self, ready: Callable[[Agent], None]) -> None:
         """Let agents go on that waited for nothing but a fresh list."""
         for agent in self._agents:
-            if agent.record.state is State.PAUSED and agent.record.denied_right == FRESH:
+            paused = agent.record.state is State.PAUSED and agent.stands  # which has been written
+            if paused and agent.record.denied_right == FRESH:
                 agent.record.denied_right = None
                 agent.become(State.READY, self._agents.clock.now_ms())
                 await self._agents.commit(agent)

@@ -30,7 +30,7 @@ from yind.authority import Authority
 from yind.cesk import Machine, Status
 from yind.cesk.errors import MachineError
 from yind.effects import Effects
-from yind.errors import Denied, EffectInvalid, FuelSpent, HopRefused, YindError
+from yind.errors import AgentState, Denied, EffectInvalid, FuelSpent, HopRefused, YindError
 from yind.limits import AGENT_COUNT_MAX, CHECKPOINT_S, FUEL_AT_ONCE
 
 Following = Callable[[], Awaitable[None]]
@@ -72,14 +72,18 @@ class Scheduler:
     async def between_turns(self, agent: Agent) -> AsyncIterator[None]:
         """Have an agent for oneself for the length of a block, which begins when its turn has ended; nobody else has it, either.
 
-        Not for its own effects: they are part of its turn.
+        Raises AgentState if it has ended then, or waits for a timer or another node. Not for its own effects: they are part of
+        its turn.
         """
         while agent.held is not None:
             await agent.held.over.wait()
         held = agent.held = Hold()
         try:
-            if agent.running:
+            if not agent.stands:
                 await held.rests.wait()
+            if agent.ended or agent.record.state is State.WAITING:
+                said = f"agent {agent.text_id} is {agent.record.state}: {agent.record.reason}"
+                raise AgentState(said)
             yield
         finally:
             agent.held = None
@@ -184,12 +188,16 @@ class Scheduler:
         reserved = self._authority.reserve_fuel(agent, self._fuel_slice)
         most = self._fuel_slice if reserved is None else reserved.amount
         before = machine.fuel_used
-        # Most turns are short, from one effect to the next: those are not worth the way to a thread and back.
-        status = machine.run(min(most, FUEL_AT_ONCE))
-        if status is Status.OUT_OF_FUEL and most > FUEL_AT_ONCE:
-            status = await trio.to_thread.run_sync(
-                machine.run, most - FUEL_AT_ONCE, limiter=self._limiter
-            )
+        agent.computing = True
+        try:
+            # Most turns are short, from one effect to the next: those are not worth the way to a thread and back.
+            status = machine.run(min(most, FUEL_AT_ONCE))
+            if status is Status.OUT_OF_FUEL and most > FUEL_AT_ONCE:
+                status = await trio.to_thread.run_sync(
+                    machine.run, most - FUEL_AT_ONCE, limiter=self._limiter
+                )
+        finally:
+            agent.computing = False
         if reserved is not None:
             self._authority.settle_fuel(agent, reserved, machine.fuel_used - before)
         return status

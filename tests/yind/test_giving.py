@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
+import trio.testing
 from fleet import Fleet, fleet
+from writing import Gate, Writing
 
 from capabilities.caveats import Caveats, Rights, Verb
+from capabilities.handles import Handle
 from capabilities.tokens import Token, mint
 from datomstore.value import Keyword, Map
 from protocol.errors import RemoteError
 from protocol.messages import Item
-from yind.agent import Agent
+from yind.agent import Agent, State
+from yind.cesk import StateInvalid, Status
 from yind.config import AdmissionLimits, Answers
+from yind.fields import Fields
+from yind.session import Session
 
 NO_APPENDS = """
 [[(violation ?token ?why) [_ :agent/token ?token] [?token :token/verb :append] [?token :token/name ?name]
@@ -223,3 +230,124 @@ async def test_a_policy_still_knows_where_the_agent_came_from(tmp_path: Path) ->
         fields = {"id": agent.hex(), "old": (), "tokens": (given(nodes, agent, READ),)}
         assert place == "beta"
         await refused(nodes, "agent.renew", **fields)
+
+
+class Computing:
+    """A machine that takes as long as a test wants for what it does in a thread."""
+
+    def __init__(self, machine: Any) -> None:
+        self._machine = machine
+        self._loop = threading.current_thread()
+        self.slice = Gate()
+        self._runs = False
+
+    def run(self, fuel: int) -> Status:
+        if threading.current_thread() is not self._loop:
+            self._runs = True
+            self.slice.wait()
+            self._runs = False
+        status: Status = self._machine.run(fuel)
+        return status
+
+    def image(self) -> bytes:
+        if self._runs:
+            raise StateInvalid("the machine is running")
+        image: bytes = self._machine.image()
+        return image
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._machine, name)
+
+
+async def test_an_agent_that_computes_is_renewed_when_its_slice_has_ended(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "beta") as nodes:
+        agent = await nodes.spawn("beta", "(loop [] (recur))", nodes.token(READ), paused=True)
+        beta = nodes.nodes["beta"]
+        found = beta.agents.get(agent)
+        assert found is not None
+        machine = Computing(found.machine)
+        found.machine = machine  # type: ignore[assignment]
+        told: list[Map] = []
+        before = list(found.record.tokens)
+        fields = {"old": tuple(Token.from_bytes(data).ids[-1] for data in before)}
+
+        async def renew() -> None:
+            tokens = (given(nodes, agent, READ),)
+            told.append(
+                await nodes.ask("beta", "agent.renew", id=agent.hex(), tokens=tokens, **fields)
+            )
+
+        with trio.fail_after(20):
+            await nodes.ask("beta", "agent.resume", id=agent.hex())
+            await machine.slice.reached.wait()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(renew)
+                while found.held is None and found.record.tokens == before:
+                    await trio.testing.wait_all_tasks_blocked(0.01)
+                await beta.agents.write(lambda batch: None)  # after all that was to be written
+                assert (told, found.record.tokens) == ([], before)
+                machine.slice.open()
+            assert [row["state"] for row in told] == ["ready"]
+            assert found.record.tokens != before
+            await goes_on(found)
+
+
+async def test_an_agent_that_is_to_wait_for_long_is_not_waited_for(tmp_path: Path) -> None:
+    source = "(loop [i 0] (when (< i 100000) (recur (inc i)))) (sleep 600000)"
+    async with fleet(tmp_path, "beta") as nodes:
+        agent = await nodes.spawn("beta", source, nodes.token(READ), paused=True)
+        found = nodes.nodes["beta"].agents.get(agent)
+        assert found is not None
+        machine = Computing(found.machine)
+        found.machine = machine  # type: ignore[assignment]
+        with trio.fail_after(20):
+            await nodes.ask("beta", "agent.resume", id=agent.hex())
+            await machine.slice.reached.wait()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(waits, nodes, agent)
+                while found.held is None:
+                    await trio.testing.wait_all_tasks_blocked(0.01)
+                machine.slice.open()
+        assert found.record.state is State.WAITING
+
+
+async def waits(nodes: Fleet, agent: bytes) -> None:
+    with pytest.raises(RemoteError, match="waiting: timer"):
+        await nodes.ask(
+            "beta", "agent.renew", id=agent.hex(), old=(), tokens=(given(nodes, agent, READ),)
+        )
+
+
+async def test_an_answer_to_a_request_waits_until_its_pause_is_written(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "beta") as nodes:
+        beta = nodes.nodes["beta"]
+        agent = await nodes.spawn("beta", ASK, paused=True)
+        found = beta.agents.get(agent)
+        assert found is not None
+        gate = Writing(beta).gate(
+            lambda: found.record.asked is not None and found.record.state is State.PAUSED
+        )
+        with trio.fail_after(20):
+            await nodes.ask("beta", "agent.resume", id=agent.hex())
+            await gate.reached.wait()
+            assert found.record.asked is not None
+            session = Session(nodes.cluster.operator_key.public)
+            session.tokens = [operator(nodes)]
+            fields = Fields(Map({"id": found.record.asked.id}))
+            refuse = beta.control._about_tokens["request.refuse"]
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(refuse, session, fields, unsent)
+                await trio.testing.wait_all_tasks_blocked()
+                assert (found.record.state, found.running) == (State.PAUSED, True)
+                gate.open()
+            assert (await nodes.settled("beta", agent))[1]["result"] == ":refused"
+
+
+def operator(nodes: Fleet) -> Handle:
+    authority = nodes.nodes["beta"].authority
+    data, key = nodes.cluster.operator_token.to_bytes(), nodes.cluster.operator_key.public
+    return authority.handle(authority.verify(data, key), None)
+
+
+async def unsent(item: Map) -> None:
+    pass
