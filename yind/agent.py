@@ -46,6 +46,8 @@ class State(StrEnum):
 
 ENDED = frozenset({State.DONE, State.FAILED, State.KILLED, State.MOVED})
 
+STOPS = ENDED | {State.PAUSED}  # nothing more happens without somebody's doing
+
 # ORDER: agent states. What may follow what; `Agent.become` refuses everything else.
 FOLLOWS: dict[State, frozenset[State]] = {
     State.READY: frozenset(State) - {State.READY},
@@ -236,6 +238,12 @@ class Agent:
     arrival: Arrival | None = None  # until a commit has made it this node's
     refused: RefusedHop | None = None  # what it did last
     watchers: set[Callable[[dict[str, object]], None]] = field(default_factory=set)
+    lasting: State = (
+        State.READY
+    )  # the state that is durable, or was entered because nothing could be
+
+    def __post_init__(self) -> None:
+        self.lasting = self.record.state
 
     @property
     def text_id(self) -> str:
@@ -246,6 +254,20 @@ class Agent:
     def ended(self) -> bool:
         """Return whether nothing will run any more here."""
         return self.record.state in ENDED
+
+    @property
+    def settling(self) -> bool:
+        """Return whether it has ended or been paused, and that may still come to nothing: it is not durable.
+
+        That it has moved is durable where it is now.
+        """
+        state = self.record.state
+        return state in STOPS and state not in (self.lasting, State.MOVED)
+
+    @property
+    def settled(self) -> bool:
+        """Return whether nothing more happens to it here without somebody's doing, and that lasts."""
+        return self.record.state in STOPS and not self.settling
 
     @property
     def stands(self) -> bool:
@@ -275,8 +297,8 @@ class Agent:
             self.wake()
 
     def notify_state(self) -> None:
-        """Tell everyone who follows this agent what it is doing."""
-        if self.watchers:
+        """Tell everyone who follows this agent what it is doing; that it stops, only once that lasts."""
+        if self.watchers and not self.settling:
             self.notify({"kind": "state", "state": self.record.state, "reason": self.record.reason})
 
     def notify(self, event: dict[str, object]) -> None:

@@ -9,31 +9,54 @@ Fits:   `commit` is the commit point of the design: what an agent appended, the 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 import msgspec
+import structlog
 import trio
 
+from capabilities.errors import CapabilityError
 from datomstore.batch import Batch
+from datomstore.storage import StorageError
 from datomstore.streams import Streams
-from yind.agent import Agent, AgentRecord, Arrival, State, decode_record, encode_record
+from yind.agent import Agent, AgentRecord, Arrival, FaultData, State, decode_record, encode_record
 from yind.audit import Decision, own_decisions
 from yind.authority import Authority, Return
 from yind.cesk import Machine, Status
 from yind.clock import Clock
 from yind.code import CodeLibrary
 from yind.commits import Done, GroupCommit, Work
-from yind.errors import AgentUnknown
+from yind.errors import AgentState, AgentUnknown
 from yind.limits import LOG_LINES_KEPT
 
 AGENT_TABLE = "agent"
 RETURN_TABLE = "returns"  # block -> what is left of its budget, until its node has it
+
+_log = structlog.get_logger()
 
 
 def put_returns(batch: Batch, returns: list[Return]) -> None:
     """Keep what is to go back to other nodes."""
     for one in returns:
         batch.put(RETURN_TABLE, one.tip, msgspec.msgpack.encode(one))
+
+
+class Outcome(NamedTuple):
+    """What an agent ends with."""
+
+    result: str | None = None
+    fault: str | None = None
+    fault_data: FaultData | None = None
+
+    @staticmethod
+    def of(record: AgentRecord) -> Outcome:
+        """Return what a record has."""
+        return Outcome(record.result, record.fault, record.fault_data)
+
+    def put(self, record: AgentRecord) -> None:
+        """Have it in a record."""
+        record.result, record.fault, record.fault_data = self
 
 
 class _Before(NamedTuple):
@@ -47,17 +70,16 @@ class _Before(NamedTuple):
 
     @staticmethod
     def of(agent: Agent) -> _Before:
+        """Return what an agent is now."""
         machine, record = agent.machine, agent.record
         asked = machine is not None and machine.status is Status.EFFECT
         return _Before(machine, asked, record.image, record.fuel_used, agent.saved_fuel)
 
     def put_back(self, agent: Agent) -> None:
+        """Make the agent that again."""
         record, machine = agent.record, self.machine
-        record.image, record.fuel_used, agent.saved_fuel = (
-            self.image,
-            self.fuel_used,
-            self.saved_fuel,
-        )
+        record.image, record.fuel_used = self.image, self.fuel_used
+        agent.saved_fuel = self.saved_fuel
         if self.asked and machine is not None and machine.status is not Status.EFFECT:
             machine = None  # it went on from what has not happened; the image has not
         agent.machine = machine
@@ -74,7 +96,9 @@ class Agents:
         self._code = code
         self.clock = clock
         self._by_id: dict[bytes, Agent] = {}
+        self._claimed: set[bytes] = set()  # ids of agents that are about to begin
         self.returns_wait: Callable[[], None] = lambda: None  # for who brings them to their nodes
+        self._unreturned: dict[bytes, list[Return]] = {}  # of agents whose end was not written
         self._audit = authority.audit
         self._commits = GroupCommit(streams, authority.write_decisions, authority.written)
 
@@ -94,8 +118,37 @@ class Agents:
     def add(self, agent: Agent) -> None:
         """Make an agent known; one with the same id that has moved away before is replaced."""
         before = self._by_id.get(agent.record.id)
-        assert before is None or before.ended, before
+        assert before is None or before.record.state is State.MOVED, before
         self._by_id[agent.record.id] = agent
+
+    @contextmanager
+    def claimed(self, agent_id: bytes) -> Iterator[None]:
+        """Let nobody else begin an agent of an id in a block. Raises AgentState if there is one, or somebody does so already."""
+        if agent_id in self._by_id or agent_id in self._claimed:
+            raise AgentState(f"agent {agent_id.hex()[:12]} exists already")
+        self._claimed.add(agent_id)
+        try:
+            yield
+        finally:
+            self._claimed.discard(agent_id)
+
+    @contextmanager
+    def beginning(self, agent: Agent) -> Iterator[None]:
+        """Make an agent known that begins here, and becomes durable in a block; if that fails, it has never been.
+
+        Raises AgentState if there is one of its id.
+        """
+        if agent.record.id in self._by_id:
+            raise AgentState(f"agent {agent.text_id} exists already")
+        self.add(agent)
+        try:
+            yield
+        except BaseException:
+            self.forget(agent.record.id)
+            agent.become(State.KILLED, self.clock.now_ms(), "the storage failed where it began")
+            agent.lasting = State.KILLED  # nothing of it is there after a restart
+            agent.notify_state()
+            raise
 
     def forget(self, agent_id: bytes) -> None:
         """Know nothing of an agent any more, if it is known."""
@@ -140,13 +193,15 @@ class Agents:
         asked = own_decisions()
         before: _Before | None = None
         arrived: Arrival | None = None
+        written: State | None = None
 
         def work(batch: Batch) -> None:
-            nonlocal arrived, before
+            nonlocal arrived, before, written
             before = _Before.of(agent)  # now: others may have been at work since this was asked for
             if stage is not None:
                 stage(batch)
             if self._by_id.get(record.id) is agent:  # not of an earlier visit
+                written = record.state
                 self.put(batch, agent)
                 arrived = self._arrive(batch, agent)
             self._audit.release(agent.decisions)
@@ -159,7 +214,7 @@ class Agents:
                 before.put_back(agent)
 
         await self._commits.commit(work, undo)
-        self._saved(agent, arrived)
+        self._saved(agent, written, arrived)
 
     def submit_frozen(
         self,
@@ -177,19 +232,21 @@ class Agents:
         it is back by now: of that nothing is durable before.
         """
         arrived: Arrival | None = None
+        written: State | None = None
 
         def work(batch: Batch) -> None:
-            nonlocal arrived
+            nonlocal arrived, written
             arrived = self._arrive(batch, agent)
             stage(batch)
             if self._by_id.get(agent.record.id) is agent or agent.ended:
+                written = agent.record.state
                 self._put_record(batch, agent, bare=bare)
             self._audit.release(agent.decisions)
 
         def saved(error: BaseException | None) -> None:
             done(error)
             if error is None:
-                self._saved(agent, arrived)
+                self._saved(agent, written, arrived)
 
         self._commits.submit(work, saved, later=later, unseen=unseen)
 
@@ -203,10 +260,7 @@ class Agents:
 
         def work(batch: Batch) -> None:
             nonlocal arrived
-            if self._by_id.get(agent.record.id) is agent:
-                arrived = self._arrive(batch, agent)
-                if arrived is not None:
-                    batch.put(AGENT_TABLE, agent.record.id, arrived.row)
+            arrived = self._put_arrival(batch, agent)
 
         def saved(error: BaseException | None) -> None:
             done(error)
@@ -231,8 +285,10 @@ class Agents:
         """Write what is submitted, until cancelled."""
         await self._commits.run(task_status=task_status)
 
-    def _saved(self, agent: Agent, arrived: Arrival | None) -> None:
+    def _saved(self, agent: Agent, written: State | None, arrived: Arrival | None) -> None:
         agent.saved_at = trio.current_time()
+        if written is not None:
+            agent.lasting = written
         agent.notify_state()
         if arrived is not None:
             self._has_arrived(agent, arrived)
@@ -306,13 +362,49 @@ class Agents:
         self._authority.settle_arrival(agent)
         return arrival
 
-    async def end(self, agent: Agent, state: State, reason: str = "") -> None:
-        """Finish an agent: keep its result, drop its machine."""
-        returns = self._authority.finish(agent, lambda block: self._relies(block, agent))
-        agent.become(state, self.clock.now_ms(), reason)
-        await self.commit(agent, lambda batch: put_returns(batch, returns))
+    def _put_arrival(self, batch: Batch, agent: Agent) -> Arrival | None:
+        """Make an agent this node's as it came; see `_arrive`."""
+        if self._by_id.get(agent.record.id) is not agent:
+            return None
+        arrived = self._arrive(batch, agent)
+        if arrived is not None and arrived.row:  # which one that runs has not where nothing is kept
+            batch.put(AGENT_TABLE, agent.record.id, arrived.row)
+        return arrived
+
+    async def end(
+        self, agent: Agent, state: State, reason: str = "", outcome: Outcome | None = None
+    ) -> None:
+        """Finish an agent: keep its result, drop its machine. Where that cannot be written, it has not ended."""
+        record = agent.record
+        before = Outcome.of(record)
+        returns = self._unreturned.pop(record.id, [])
+        returns += self._authority.finish(agent, lambda block: self._relies(block, agent))
+        if outcome is not None:
+            outcome.put(record)
+        try:
+            await self._enter(agent, state, reason, lambda batch: put_returns(batch, returns))
+        except BaseException:
+            before.put(record)
+            self._unreturned[record.id] = returns  # which its budgets are without from here on
+            with suppress(CapabilityError):
+                self._authority.hold_memory(agent)
+            raise
         if returns:
             self.returns_wait()
+
+    async def _enter(
+        self, agent: Agent, state: State, reason: str = "", stage: Work | None = None
+    ) -> None:
+        """Have an agent enter a state. Where that cannot be written, it is in the one before."""
+        record = agent.record
+        before = record.state, record.reason, record.since_ms
+        agent.become(state, self.clock.now_ms(), reason)
+        try:
+            await self.commit(agent, stage)
+        except BaseException:
+            record.state, record.reason, record.since_ms = before
+            agent.notify_state()
+            raise
 
     def _relies(self, block: bytes, but: Agent) -> bool:
         """Return whether an agent other than one has a token with a block."""
@@ -337,10 +429,36 @@ class Agents:
         if agent.requested is State.PAUSED:  # whatever the reason, it is what was asked for
             agent.requested = agent.requested_right = None
         agent.become(State.PAUSED, self.clock.now_ms(), reason)
-        if lasting:
-            await self.commit(agent)
-        else:
+        if not lasting:
+            agent.lasting = State.PAUSED  # as far as it is to
             agent.notify_state()
+            return
+        try:
+            await self.commit(agent)
+        except StorageError as error:
+            self.strand(agent, error)
+            raise
+
+    async def wake(self, agent: Agent, stage: Work | None = None) -> None:
+        """Have a paused agent ready, which then is to be queued. Where that cannot be written, it is paused as before."""
+        record = agent.record
+        right, record.denied_right = record.denied_right, None
+        try:
+            await self._enter(agent, State.READY, stage=stage)
+        except BaseException:
+            record.denied_right = right
+            raise
+
+    def strand(self, agent: Agent, error: StorageError) -> None:
+        """Stop an agent whose state cannot be saved, and tell those who wait for it. A restart finds it as it was saved last."""
+        if agent.settled:  # it has been stopped for that already
+            return
+        _log.error("an agent's state cannot be saved", agent=agent.text_id, why=str(error))
+        if agent.record.state is not State.PAUSED:
+            agent.become(State.PAUSED, self.clock.now_ms())
+        agent.record.reason = f"the storage failed: {error}"
+        agent.lasting = State.PAUSED  # as far as anything does
+        agent.notify_state()
 
 
 def _nothing(batch: Batch) -> None:

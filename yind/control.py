@@ -32,14 +32,14 @@ from datomstore.streams import Stream
 from datomstore.value import Map
 from yang.program import Program
 from yind.admission import Admission, Bearer
-from yind.agent import ENDED, Agent, AgentRecord, FaultData, State
+from yind.agent import Agent, AgentRecord, FaultData, State
 from yind.agents import Agents
 from yind.audit import AUDIT_STREAM, Behalf, Decision
 from yind.authority import NO_ATTRIBUTES, Authority, Paid, narrowest
 from yind.cesk import Machine
 from yind.cesk.errors import MachineError
 from yind.clock import Clock
-from yind.code import CodeLibrary, MemoryTooSmall
+from yind.code import CodeLibrary
 from yind.config import AgentLimits
 from yind.costs import cost_of_answer, cost_of_facts
 from yind.departures import Forced
@@ -424,22 +424,26 @@ class Control:
             raise RequestInvalid(f"this node already has {AGENT_COUNT_MAX} agents")
         agent = self._new_agent(session, fields)
         arguments = fields.get("arguments", Map, Map({}))
-        await self._admitted(session, "spawn", self._admission.beginning, agent)
-        self._charge(session, Verb.SPAWN, self._node, ONE_CHILD)
-        self._authority.endow(agent)
-        try:
-            agent.machine = await self._machine_of(agent.record, arguments)
-        except (MachineError, MemoryTooSmall):
-            self._authority.finish(agent)
-            self._authority.settle(agent)
-            raise
         if fields.get("paused", bool, False):
             agent.become(State.PAUSED, self._clock.now_ms(), "spawned paused")
-        self._agents.add(agent)
-        await self._agents.commit(agent)
+        with self._agents.claimed(agent.record.id):
+            await self._admitted(session, "spawn", self._admission.beginning, agent)
+            self._charge(session, Verb.SPAWN, self._node, ONE_CHILD)
+            self._authority.endow(agent)
+            try:
+                await self._begin(agent, arguments)
+            except BaseException:
+                self._authority.finish(agent)
+                self._authority.settle(agent)
+                raise
         if agent.record.state is State.READY:
             self._scheduler.ready(agent)
         return Map({"id": agent.record.id})
+
+    async def _begin(self, agent: Agent, arguments: object) -> None:
+        agent.machine = await self._machine_of(agent.record, arguments)
+        with self._agents.beginning(agent):
+            await self._agents.commit(agent)
 
     def _new_agent(self, session: Session, fields: Fields) -> Agent:
         """Return the agent that a request describes, its tokens verified."""
@@ -451,8 +455,6 @@ class Control:
             raise RequestInvalid("this node does not know that program")
         identity = agent_id(session.peer, program, nonce, self._authority.origin)
         verified = [self._verify_for(identity, token) for token in tokens]
-        if self._agents.get(identity) is not None:
-            raise AgentState(f"agent {identity.hex()[:12]} exists already")
         most = self._limits.memory_max
         record = AgentRecord(
             id=identity,
@@ -541,6 +543,8 @@ class Control:
         agent = self._agent(session, fields, Verb.QUERY)
         with trio.move_on_after(math.inf if timeout_ms is None else timeout_ms / 1000):
             await wait_settled(agent)
+        if agent.settling:  # which is told only once it lasts
+            await wait_settled(agent)
         return outcome(agent)
 
     async def agent_follow(self, session: Session, fields: Fields, send: SendItem) -> object:
@@ -567,7 +571,7 @@ class Control:
                     await send(Map({key: _plain(value) for key, value in news.pop(0).items()}))
                 if arrived.is_set():
                     continue
-                if _settled(agent):
+                if agent.settled:
                     return outcome(agent)
                 await arrived.wait()
         finally:
@@ -585,6 +589,8 @@ class Control:
 
     async def _stop(self, agent: Agent, state: State, reason: str) -> Map:
         record = agent.record
+        if agent.settling:  # what is said of it is to last
+            await wait_settled(agent)
         if agent.ended:
             raise AgentState(f"agent {agent.text_id} is {record.state} already")
         if state is State.PAUSED and self._migration.moves(agent):
@@ -628,9 +634,7 @@ class Control:
         self._authority.let_go_on(agent, given)
         agent.tokens += given
         agent.record.tokens += [bytes(token) for token in tokens]  # type: ignore[call-overload]
-        agent.record.denied_right = None
-        agent.become(State.READY, self._clock.now_ms())
-        await self._agents.commit(agent)
+        await self._agents.wake(agent)
         self._scheduler.ready(agent)
         return summary(agent)
 
@@ -654,10 +658,13 @@ class Control:
             self._code.enter(machine, program.hash)
         except MachineError as error:
             raise RequestInvalid(f"the session cannot go on: {error}") from error
-        record.result = record.fault = record.fault_data = record.denied_right = None
+        record.result = record.fault = record.fault_data = None
         record.wake_ms = agent.requested = None  # what concerned the unit before
-        agent.become(State.READY, self._clock.now_ms())
-        await self._agents.commit(agent)
+        try:
+            await self._agents.wake(agent)
+        except BaseException:
+            agent.machine = None  # the image is of before
+            raise
         self._scheduler.ready(agent)
         return summary(agent)
 
@@ -773,20 +780,15 @@ async def _send_lines(record: AgentRecord, seen: int, send: SendItem) -> int:
     return seen
 
 
-def _settled(agent: Agent) -> bool:
-    """Return whether nothing more happens to the agent here without somebody's doing."""
-    return agent.record.state in ENDED or agent.record.state is State.PAUSED
-
-
 async def wait_settled(agent: Agent) -> None:
-    """Return when the agent has ended, moved on or been paused."""
-    if _settled(agent):
+    """Return when the agent has ended, moved on or been paused, and that lasts."""
+    if agent.settled:
         await trio.lowlevel.checkpoint()
         return
     changed = trio.Event()
 
     def watch(event: dict[str, object]) -> None:
-        if _settled(agent):
+        if agent.settled:
             changed.set()
 
     agent.watchers.add(watch)

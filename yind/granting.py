@@ -182,11 +182,10 @@ class Granting:
         resumed = record.state is State.PAUSED and record.denied_right is not None
         resumed = resumed and (record.asked is None or record.asked.answer != "pending")
         if resumed:
-            record.denied_right = None
-            agent.become(State.READY, self._agents.clock.now_ms())
-        await self._agents.commit(agent)
-        if resumed:
+            await self._agents.wake(agent)
             self._scheduler.ready(agent)
+        else:
+            await self._agents.commit(agent)
         return Map({"id": record.id, "state": str(record.state), "resumed": resumed})
 
 

@@ -22,7 +22,7 @@ from datomstore import edn
 from datomstore.batch import Batch
 from datomstore.value import Keyword, Map
 from yind.agent import Agent, AgentRecord, Birth, State, ancestors_of
-from yind.agents import Agents
+from yind.agents import Agents, Outcome
 from yind.authority import Authority
 from yind.cesk import Machine
 from yind.cesk.errors import MachineError
@@ -67,6 +67,17 @@ class Offspring:
         except (CapabilityError, Denied) as error:
             self._authority.refund(paid, agent.record.id)
             raise EffectInvalid(f"fork!: {error}") from error
+        try:
+            await self._begin(child, agent, machine)
+        except BaseException:
+            self._authority.finish(child)
+            self._authority.settle(child)
+            self._authority.refund(paid, agent.record.id)
+            raise
+        self.ready(child)
+
+    async def _begin(self, child: Agent, agent: Agent, machine: Machine) -> None:
+        """Make a child durable with the answer to its parent. Raises EffectInvalid or StorageError; then there is no child."""
         record = child.record
         try:
             child.machine = await trio.to_thread.run_sync(
@@ -74,23 +85,16 @@ class Offspring:
                     record.image, memory_max=record.memory_max, fuel_max=None
                 )
             )
-        except (
-            MachineError,
-            MemoryTooSmall,
-        ) as error:  # such as too little memory for what it is a copy of
-            self._authority.finish(child)
-            self._authority.settle(child)
-            self._authority.refund(paid, agent.record.id)
+        except (MachineError, MemoryTooSmall) as error:  # for what it is a copy of
             raise EffectInvalid(f"fork!: {error}") from error
         child.machine.resume(None)
-        self._agents.add(child)
 
         def stage(batch: Batch) -> None:
             machine.resume(record.id.hex())
             self._agents.put(batch, child)
 
-        await self._agents.commit(agent, stage)
-        self.ready(child)
+        with self._agents.beginning(child):
+            await self._agents.commit(agent, stage)
 
     def _child(
         self, agent: Agent, machine: Machine, name: str, share: dict[Resource, int]
@@ -135,14 +139,13 @@ class Offspring:
         if agent.record.session:
             raise EffectInvalid("finish!: a session ends otherwise")
         if why is not None:
-            agent.record.fault = str(why)
-            await self._agents.end(agent, State.FAILED, str(why))
+            await self._agents.end(agent, State.FAILED, str(why), Outcome(fault=str(why)))
             return
         try:
-            agent.record.result = edn.write(value)
+            result = edn.write(value)
         except (ValueError, TypeError) as error:
             raise EffectInvalid(f"finish!: the value has no text: {error}") from error
-        await self._agents.end(agent, State.DONE)
+        await self._agents.end(agent, State.DONE, outcome=Outcome(result))
 
 
 def _part(share: dict[Resource, int], handle: Handle) -> dict[Resource, int]:

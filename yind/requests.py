@@ -34,6 +34,7 @@ from yind.agents import Agents
 from yind.authority import Authority, verb_name
 from yind.cesk import Machine
 from yind.clock import Clock
+from yind.commits import Work
 from yind.errors import (
     AdmissionRefused,
     AgentState,
@@ -214,6 +215,7 @@ def caveats_of(asked: Asked, agent: bytes, now_s: int) -> Caveats:
 # -- the requests of a node --
 
 Check = Callable[[Agent, Machine, Sequence[Handle]], Awaitable[None]]
+Write = Callable[[Agent, Work], Awaitable[None]]  # an agent, with what else is to be durable
 
 
 async def _unchecked(agent: Agent, machine: Machine, tokens: Sequence[Handle]) -> None:
@@ -259,7 +261,11 @@ class Requests:
             identity = self._clock.random_bytes(REQUEST_BYTES).hex()
             asked = agent.record.asked = asked_of(arguments[0], identity, self._clock.now_ms())
             facts = _facts(agent, asked)
-            await self._agents.commit(agent, lambda batch: self._state(batch, facts))
+            try:
+                await self._agents.commit(agent, lambda batch: self._state(batch, facts))
+            except BaseException:
+                agent.record.asked = None  # so that it is asked anew, and the facts say so
+                raise
         if asked.answer == "pending":
             await self._consult(agent, machine, asked)
         if asked.answer == "pending":
@@ -322,17 +328,18 @@ class Requests:
         return asked
 
     async def _answered(self, agent: Agent, asked: Asked, what: str, why: str, who: str) -> None:
-        agent.record.denied_right = None
         if agent.record.state is State.PAUSED:
-            agent.become(State.READY, self._clock.now_ms())
-            await self._note(agent, asked, what, why, who)
+            await self._note(agent, asked, what, why, who, self._agents.wake)
             self._tell()
             self.ready(agent)
         else:
-            await self._note(agent, asked, what, why, who)
+            agent.record.denied_right = None
+            await self._note(agent, asked, what, why, who, self._agents.commit)
 
-    async def _note(self, agent: Agent, asked: Asked, what: str, why: str, who: str) -> None:
-        """Make an answer durable, with the agent and as facts."""
+    async def _note(
+        self, agent: Agent, asked: Asked, what: str, why: str, who: str, write: Write
+    ) -> None:
+        """Make an answer durable, with the agent and as facts. Where that fails, it is not answered."""
         asked.answer, asked.why = what, why
         facts: dict[Keyword, object] = {
             Keyword("request/id"): asked.id,
@@ -342,7 +349,11 @@ class Requests:
         }
         if why:
             facts[Keyword("request/why")] = why
-        await self._agents.commit(agent, lambda batch: self._state(batch, Map(facts)))
+        try:
+            await write(agent, lambda batch: self._state(batch, Map(facts)))
+        except BaseException:
+            asked.answer, asked.why = "pending", ""
+            raise
 
     async def _consult(self, agent: Agent, machine: Machine, asked: Asked) -> None:
         """Let the rules answer, if there are any and they do; what they may not give is left to a person."""

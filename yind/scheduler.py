@@ -25,7 +25,7 @@ from datomstore.storage import StorageError
 from datomstore.value import Map
 from yang.errors import YangError
 from yind.agent import Agent, Hold, RefusedHop, State, fault_data
-from yind.agents import Agents, log_line
+from yind.agents import Agents, Outcome, log_line
 from yind.authority import Authority
 from yind.cesk import Machine, Status
 from yind.cesk.errors import MachineError
@@ -176,7 +176,7 @@ class Scheduler:
         machine = agent.machine
         assert machine is not None, agent.text_id
         status = machine.status
-        if status is not Status.EFFECT:  # a restored agent asks its pending effect again
+        if status is Status.OUT_OF_FUEL:  # else it asks its pending effect again, or ends
             try:
                 status = await self._run(agent, machine)
             except Denied as refusal:
@@ -213,19 +213,20 @@ class Scheduler:
             case Status.EFFECT:
                 return partial(self._perform, agent, machine)
             case Status.DONE:
-                agent.record.result = machine.result_text
+                outcome = Outcome(machine.result_text)
                 if agent.record.session:
+                    outcome.put(agent.record)
                     return partial(self._agents.pause, agent, WAITS_FOR_ENTRY)
-                return partial(self._agents.end, agent, State.DONE)
+                return partial(self._agents.end, agent, State.DONE, outcome=outcome)
             case Status.FAULT:
                 fault = machine.fault
+                outcome = Outcome(None, str(fault), fault_data(fault))
                 if agent.record.session:
-                    agent.record.fault_data, agent.record.fault = fault_data(fault), str(fault)
+                    outcome.put(agent.record)
                     return partial(self._agents.pause, agent, WAITS_FOR_ENTRY)
                 if agent.refused is not None and agent.refused.why == fault.message:
                     return partial(self._stay, agent, agent.refused)
-                agent.record.fault_data = fault_data(fault)
-                return partial(self._fail, agent, fault.message, trace=str(fault))
+                return partial(self._fail, agent, fault.message, outcome)
             case _:
                 budget = agent.record.memory_max
                 return partial(self._fail, agent, f"memory budget of {budget} bytes exceeded")
@@ -235,15 +236,15 @@ class Scheduler:
         try:
             await following()
         except StorageError as error:
-            self._strand(agent, error)
+            self._agents.strand(agent, error)
         finally:
             _rest(agent)
         if agent.record.state is State.READY:
             self.ready(agent)
 
-    async def _fail(self, agent: Agent, reason: str, *, trace: str | None = None) -> None:
-        agent.record.fault = trace if trace is not None else reason
-        await self._agents.end(agent, State.FAILED, reason)
+    async def _fail(self, agent: Agent, reason: str, outcome: Outcome | None = None) -> None:
+        said = Outcome(fault=reason) if outcome is None else outcome
+        await self._agents.end(agent, State.FAILED, reason, said)
 
     async def _stay(self, agent: Agent, refused: RefusedHop) -> None:
         """Pause an agent that did not catch that it cannot go where it wants to; when it resumes it tries again."""
@@ -260,13 +261,6 @@ class Scheduler:
             right, agent.requested_right = agent.requested_right, None
             why, lasting = agent.requested_reason, agent.requested_lasting
             await self._agents.pause(agent, why, denied_right=right, lasting=lasting)
-
-    def _strand(self, agent: Agent, error: StorageError) -> None:
-        """Stop an agent whose state cannot be saved. A restart finds it as it was saved last."""
-        if not agent.ended and agent.record.state is not State.PAUSED:
-            agent.become(State.PAUSED, self._agents.clock.now_ms(), f"the storage failed: {error}")
-        _log.error("an agent's state cannot be saved", agent=agent.text_id, why=str(error))
-        agent.notify({"kind": "state", "state": agent.record.state, "reason": agent.record.reason})
 
     async def _perform(self, agent: Agent, machine: Machine) -> None:
         """Do what the agent asked for; what it may not do pauses it, what makes no sense it may catch."""

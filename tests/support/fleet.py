@@ -145,7 +145,7 @@ class Fleet:
         )
 
     async def spawn(
-        self, name: str, source: str, *tokens: Token, arguments: Map | None = None, **fields: object
+        self, name: str, source: str, *tokens: Token, arguments: Map | None = None, **fields: Any
     ) -> bytes:
         """Start an agent and return its id; it gets the tokens given, or none."""
         program = compile_source(source, "test.clj").program
@@ -157,10 +157,11 @@ class Fleet:
         program: Program,
         *tokens: Token,
         arguments: Map | None = None,
+        nonce: bytes | None = None,
         **fields: object,
     ) -> bytes:
-        """Start an agent of a program, as `spawn` does."""
-        nonce = os.urandom(16)
+        """Start an agent of a program, as `spawn` does; with the same nonce it is the same request."""
+        nonce = os.urandom(16) if nonce is None else nonce
         operator = self.cluster.operator_key.public
         agent = agent_id(operator, program.hash, nonce, self.cluster.home(name))
         delegated = tuple(self.delegate(token, name, agent) for token in tokens)

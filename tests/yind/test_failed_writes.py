@@ -1,0 +1,297 @@
+"""What is said of an agent lasts; what could not be written has not happened, and an agent goes on from what has."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+from fleet import Fleet, fleet
+from writing import NO_ROOM, Gate, Writing
+
+from capabilities.caveats import Resource
+from capabilities.keys import PublicKey
+from datomstore.batch import Batch
+from datomstore.storage import StorageError
+from datomstore.value import Map
+from protocol.errors import RemoteError
+from yind.agent import Agent, State
+from yind.authority import Return
+from yind.cesk import Status
+from yind.errors import AgentState
+from yind.fields import Fields
+from yind.node import Node
+from yind.session import Session
+
+
+def known(nodes: Fleet, name: str, agent: bytes) -> Agent:
+    found = nodes.nodes[name].agents.get(agent)
+    assert found is not None
+    return found
+
+
+def operator(nodes: Fleet, node: Node) -> Session:
+    """Return the operator as the node sees them: what they ask so waits for no write of its own."""
+    key = nodes.cluster.operator_key.public
+    token = node.authority.verify(nodes.cluster.operator_token.to_bytes(), key)
+    return Session(key, tokens=[node.authority.handle(token, None)])
+
+
+async def unsent(item: Map) -> None:
+    pass
+
+
+# -- what is said lasts --
+
+Verb = Callable[[Session, Fields, Callable[[Map], Awaitable[None]]], Awaitable[object]]
+
+
+async def told(nodes: Fleet, agent: bytes, gate: Gate, *verbs: Verb) -> list[object]:
+    """Return what is answered about an agent whose state is being written, and is only once that lasts."""
+    session = operator(nodes, nodes.nodes["alpha"])
+    answers: list[object] = []
+
+    async def ask(verb: Verb) -> None:
+        try:
+            answers.append(await verb(session, Fields(Map({"id": agent.hex()})), unsent))
+        except AgentState as error:
+            answers.append(str(error))
+
+    await gate.reached.wait()
+    async with trio.open_nursery() as nursery:
+        for verb in verbs:
+            nursery.start_soon(ask, verb)
+        await trio.testing.wait_all_tasks_blocked()
+        early = list(answers)
+        gate.open()
+    assert early == []
+    return answers
+
+
+@pytest.mark.parametrize("verb", ["agent_follow", "agent_wait", "agent_pause", "agent_kill"])
+async def test_an_end_is_told_once_it_lasts(tmp_path: Path, verb: str) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        alpha = nodes.nodes["alpha"]
+        agent = await nodes.spawn("alpha", "(+ 1 2)", paused=True)
+        found = known(nodes, "alpha", agent)
+        gate = Writing(alpha).gate(lambda: found.record.state is State.DONE)
+        with trio.fail_after(20):
+            await nodes.ask("alpha", "agent.resume", id=agent.hex())
+            (answer,) = await told(nodes, agent, gate, getattr(alpha.control, verb))
+        if verb in ("agent_pause", "agent_kill"):
+            assert "is done already" in str(answer)
+        else:
+            assert isinstance(answer, Map)
+            assert (answer["state"], answer["result"]) == ("done", "3")
+
+
+async def test_a_pause_is_told_once_it_lasts(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        control = nodes.nodes["alpha"].control
+        agent = await nodes.spawn("alpha", "(sleep 600000)")
+        found = known(nodes, "alpha", agent)
+        gate = Writing(nodes.nodes["alpha"]).gate(lambda: found.record.state is State.PAUSED)
+        await nodes.until("alpha", agent, "waiting")
+        found.ask_to_stop(State.PAUSED, "a test")
+        with trio.fail_after(20):
+            answers: list[Any] = await told(
+                nodes, agent, gate, control.agent_pause, control.agent_follow, control.agent_wait
+            )
+        assert [answer["state"] for answer in answers] == ["paused"] * 3
+
+
+# -- what was not written has not happened --
+
+
+@pytest.mark.parametrize(
+    ("source", "state", "result", "fault"),
+    [
+        ("(+ 1 2)", "done", "3", None),
+        ("(finish! 3)", "done", "3", None),
+        ('(throw (ex-info "no" {}))', "failed", None, "no"),
+        ('(finish! nil "no")', "failed", None, "no"),
+    ],
+)
+async def test_an_end_that_is_not_written_has_not_come(
+    tmp_path: Path, source: str, state: str, result: str | None, fault: str | None
+) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        agent = await nodes.spawn("alpha", source, paused=True)
+        found = known(nodes, "alpha", agent)
+        Writing(nodes.nodes["alpha"]).fail(lambda: found.ended)
+        with trio.fail_after(20):
+            await nodes.ask("alpha", "agent.resume", id=agent.hex())
+            _, row = await nodes.settled("alpha", agent)
+            assert (row["state"], row["reason"]) == ("paused", f"the storage failed: {NO_ROOM}")
+            assert (row["result"], row["fault"], row["fault_data"]) == (None, None, None)
+            await nodes.ask("alpha", "agent.resume", id=agent.hex())
+            _, row = await nodes.settled("alpha", agent)
+        assert (row["state"], row["result"]) == (state, result)
+        assert fault is None or fault in row["fault"]
+
+
+async def test_a_kill_that_is_not_written_leaves_the_agent_paused(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        agent = await nodes.spawn("alpha", "(+ 1 2)", paused=True)
+        found = known(nodes, "alpha", agent)
+        Writing(nodes.nodes["alpha"]).fail(lambda: found.ended)
+        with pytest.raises(RemoteError, match=NO_ROOM):
+            await nodes.ask("alpha", "agent.kill", id=agent.hex())
+        row = await nodes.ask("alpha", "agent.show", id=agent.hex())
+        assert (row["state"], row["reason"]) == ("paused", "spawned paused")
+        row = await nodes.ask("alpha", "agent.kill", id=agent.hex())
+        assert row["state"] == "killed"
+
+
+async def test_an_agent_that_could_not_be_let_go_on_is_paused(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        agent = await nodes.spawn("alpha", "(+ 1 2)", paused=True)
+        found = known(nodes, "alpha", agent)
+        Writing(nodes.nodes["alpha"]).fail(lambda: found.record.state is State.READY)
+        with pytest.raises(RemoteError, match=NO_ROOM):
+            await nodes.ask("alpha", "agent.resume", id=agent.hex())
+        assert (found.record.state, found.record.reason) == (State.PAUSED, "spawned paused")
+        await nodes.ask("alpha", "agent.resume", id=agent.hex())
+        assert (await nodes.settled("alpha", agent))[1]["result"] == "3"
+
+
+async def test_what_is_left_at_an_end_comes_home_though_the_end_was_not_written_at_once(
+    tmp_path: Path,
+) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        token = nodes.token(budget={Resource.ROWS: 100})
+        agent = await nodes.spawn("alpha", '(hop! "beta")', token)
+        alpha, beta = nodes.nodes["alpha"], nodes.nodes["beta"]
+        Writing(beta).fail(lambda: any(one.record.state is State.DONE for one in beta.agents))
+        home, taken = trio.Event(), alpha.authority.take_home
+
+        def come(returned: Return, peer: PublicKey) -> list[Return]:
+            home.set()
+            return taken(returned, peer)
+
+        alpha.authority.take_home = come  # type: ignore[method-assign]
+        with trio.fail_after(20):
+            place, row = await nodes.settled("alpha", agent)
+            assert (place, row["state"]) == ("beta", "paused")
+            await nodes.ask("beta", "agent.resume", id=agent.hex())
+            await home.wait()
+        verified = alpha.authority.verify_chain(nodes.delegate(token, "alpha", agent))
+        assert alpha.authority.left(verified)[0] == {Resource.ROWS: 100}
+
+
+async def test_a_fork_that_is_not_written_has_no_child(tmp_path: Path) -> None:
+    source = "(when (fork! {:budget {:rows 7}}) (sleep 600000))"
+    async with fleet(tmp_path, "alpha") as nodes:
+        alpha = nodes.nodes["alpha"]
+        writing = Writing(alpha)
+        writing.fail(lambda: len(alpha.agents) == 2)
+        purse = nodes.token(budget={Resource.CHILDREN: 1, Resource.ROWS: 10})
+        agent = await nodes.spawn("alpha", source, purse)
+        with trio.fail_after(20):
+            _, row = await nodes.settled("alpha", agent)
+            assert NO_ROOM in row["reason"]
+            assert [one.record.id for one in alpha.agents] == [agent]
+            await nodes.ask("alpha", "agent.resume", id=agent.hex())  # the one child is still free
+            await nodes.until("alpha", agent, "waiting")
+        (child,) = [one for one in alpha.agents if one.record.id != agent]
+        with trio.fail_after(20):
+            assert (await nodes.settled("alpha", child.record.id))[1]["state"] == "done"
+
+
+async def test_an_agent_whose_beginning_is_not_written_can_be_spawned_again(
+    tmp_path: Path,
+) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        alpha = nodes.nodes["alpha"]
+        Writing(alpha).fail(lambda: len(alpha.agents) == 1)
+        with pytest.raises(RemoteError, match=NO_ROOM):
+            await nodes.spawn("alpha", "(+ 1 2)", nodes.token(), nonce=bytes(16))
+        assert len(alpha.agents) == 0
+        assert await nodes.result("alpha", "(+ 1 2)", nodes.token(), nonce=bytes(16)) == "3"
+
+
+# -- what lasts is not undone --
+
+
+async def at_effect(nodes: Fleet) -> Agent:
+    """Return an agent whose machine waits for the answer of an effect."""
+    agent = await nodes.spawn("alpha", '(transact! "log" [])', nodes.token(), paused=True)
+    found = known(nodes, "alpha", agent)
+    assert found.machine is not None
+    assert found.machine.run(1_000_000) is Status.EFFECT
+    await nodes.nodes["alpha"].agents.commit(found)
+    return found
+
+
+def status(nodes: Fleet, agent: Agent) -> Status:
+    """Return where an agent goes on from."""
+    nodes.nodes["alpha"].agents.load(agent)
+    assert agent.machine is not None
+    return agent.machine.status
+
+
+class Commits:
+    """Commits of an agent that is at an effect, in transactions that a test composes: what is between two gates is one."""
+
+    def __init__(self, node: Node, agent: Agent, nursery: trio.Nursery) -> None:
+        self._agents, self._agent, self._nursery = node.agents, agent, nursery
+        self.failed: list[str] = []
+
+    async def gate(self) -> Gate:
+        """Have what is written wait."""
+        gate = Gate()
+        self._agents.submit(lambda batch: gate.wait(), lambda error: None)
+        await trio.testing.wait_all_tasks_blocked()
+        return gate
+
+    async def commit(self, name: str, stage: Callable[[Batch], None]) -> None:
+        """Have the agent written."""
+        self._nursery.start_soon(self._commit, name, stage)
+        await trio.testing.wait_all_tasks_blocked()
+
+    async def _commit(self, name: str, stage: Callable[[Batch], None]) -> None:
+        try:
+            await self._agents.commit(self._agent, stage)
+        except StorageError:
+            self.failed.append(name)
+
+    def answer(self, batch: Batch) -> None:
+        """Answer the effect."""
+        assert self._agent.machine is not None
+        self._agent.machine.resume(None)
+
+
+async def test_a_write_that_fails_undoes_nothing_that_lasts(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        alpha, found, last = nodes.nodes["alpha"], await at_effect(nodes), list[int]()
+        Writing(alpha).fail(lambda: bool(last))
+        with trio.fail_after(20):
+            async with trio.open_nursery() as nursery:
+                commits = Commits(alpha, found, nursery)
+                first = await commits.gate()
+                second = await commits.gate()
+                await commits.commit("effect", commits.answer)
+                first.open()
+                await second.reached.wait()  # the effect is in this transaction, and not done yet
+                await commits.commit("later", lambda batch: last.append(1))
+                second.open()
+        assert commits.failed == ["later"]
+        assert status(nodes, found) is not Status.EFFECT
+
+
+async def test_of_two_writes_that_fail_together_both_are_undone(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        alpha, found, last = nodes.nodes["alpha"], await at_effect(nodes), list[int]()
+        Writing(alpha).fail(lambda: bool(last))
+        with trio.fail_after(20):
+            async with trio.open_nursery() as nursery:
+                commits = Commits(alpha, found, nursery)
+                gate = await commits.gate()
+                await commits.commit("effect", commits.answer)
+                await commits.commit("later", lambda batch: last.append(1))
+                gate.open()
+        assert sorted(commits.failed) == ["effect", "later"]
+        assert status(nodes, found) is Status.EFFECT
