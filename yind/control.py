@@ -442,6 +442,8 @@ class Control:
 
     async def _begin(self, agent: Agent, arguments: object) -> None:
         agent.machine = await self._machine_of(agent.record, arguments)
+        if self._migration.knows_of(agent.record.id):  # by its bearer it has begun here already
+            raise AgentState(f"agent {agent.text_id} is offered by another node")
         with self._agents.beginning(agent):
             await self._agents.commit(agent)
 

@@ -15,6 +15,7 @@ import contextlib
 from collections.abc import Callable
 
 import msgspec
+import structlog
 import trio
 
 from capabilities.keys import PublicKey
@@ -24,7 +25,7 @@ from protocol.errors import ProtocolError
 from protocol.messages import HandOff, Own, Refuse, Want
 from protocol.transport import Channel
 from yind.admission import Admission
-from yind.agent import Agent, Hop
+from yind.agent import Agent, Hop, State
 from yind.agents import Agents
 from yind.arrivals import Arrivals
 from yind.authority import Authority
@@ -40,6 +41,8 @@ from yind.journeys import Journeys, Stage
 from yind.limits import REASONS_WAIT_S
 from yind.moving import Moves
 from yind.peers import Peers
+
+_log = structlog.get_logger()
 
 
 class Migration:
@@ -124,13 +127,33 @@ class Migration:
         for agent_id, kept in records.items():
             agent = self._agents.get(agent_id)
             if agent is not None and not agent.ended and not self.holds(agent):
-                # What is in the table runs from here on: a row that the records do not know of would be a second copy.
                 here = handoff.running(kept, born_here=True)
-                assert here == agent.record.epoch, (kept, agent.text_id, agent.record.epoch)
+                if here != agent.record.epoch:
+                    self._set_aside(agent, here)
+
+    def _set_aside(self, agent: Agent, here: int | None) -> None:
+        """Have an agent not run whose row contradicts the records of its journeys: there would be two of it.
+
+        The node starts all the same: the others it has are waited for. Nothing of this one is lost, as only a person can
+        tell which one is the agent; that person ends it, or lets it go on. The disk keeps the row, and the next start finds
+        the same.
+        """
+        record = agent.record
+        is_here = "it is not here" if here is None else f"epoch {here} of it is here"
+        why = f"set aside, there may be two of it: by the records of its journeys {is_here}, and this is epoch {record.epoch}"
+        _log.error("an agent is set aside", agent=agent.text_id, why=why)
+        if record.state is not State.PAUSED:
+            agent.become(State.PAUSED, self._clock.now_ms())
+        record.reason = why
+        agent.lasting = State.PAUSED
 
     def holds(self, agent: Agent) -> bool:
         """Return whether an agent is on its way out."""
         return self._departures.holds(agent.record.id)
+
+    def knows_of(self, agent_id: bytes) -> bool:
+        """Return whether another node has offered an agent that may come, so that none of its id begins here."""
+        return self._arrivals.knows_of(agent_id)
 
     def moves(self, agent: Agent) -> bool:
         """Return whether a person has it moved just now: it stands still, or soon will."""
