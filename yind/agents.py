@@ -313,6 +313,25 @@ class Agents:
             self._audit.release(decisions)
             await self._commits.commit(_nothing)
 
+    async def write_decisions_of(self, agent: Agent) -> None:
+        """Make an agent's decisions durable before anybody sees what they allowed; with them that it has arrived."""
+        if not agent.decisions and not self._audit.waiting_count:
+            return
+        arrived: Arrival | None = None
+
+        def work(batch: Batch) -> None:
+            nonlocal arrived
+            arrived = self._put_arrival(batch, agent)
+            self._audit.release(agent.decisions)
+
+        def undo() -> None:
+            if arrived is not None:
+                arrived.staged = False
+
+        await self._commits.commit(work, undo)
+        if arrived is not None:
+            self._has_arrived(agent, arrived)
+
     async def decided(self) -> None:
         """Return when the audit stream has every decision that was made durable."""
         if not self._audit.complete:

@@ -515,7 +515,7 @@ class Control:
     async def agent_show(self, session: Session, fields: Fields, send: SendItem) -> object:
         """Show one agent with its frames and locals."""
         agent = self._agent(session, fields, Verb.QUERY)
-        await self._agents.write_decisions(agent.decisions)  # its locals show what it has read
+        await self._agents.write_decisions_of(agent)  # its locals show what it has read
         frames: tuple[object, ...] = ()
         if not agent.running and not agent.ended:
             self._agents.load(agent)

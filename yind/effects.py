@@ -360,7 +360,7 @@ class Effects:
         if len(line.encode()) > most:
             raise EffectInvalid(f"log!: the line is longer than {most} bytes")
         if agent.watchers:
-            await self._agents.write_decisions(agent.decisions)  # what led to the line
+            await self._agents.write_decisions_of(agent)  # what led to the line
         for piece in _pieces(line) if session else (line,):
             log_line(agent.record, piece)
             agent.notify({"kind": "log", "line": piece})

@@ -16,7 +16,7 @@ from capabilities.caveats import Resource
 from capabilities.keys import PublicKey
 from datomstore.batch import Batch
 from datomstore.storage import StorageError
-from datomstore.value import Map
+from datomstore.value import Keyword, Map
 from protocol.errors import RemoteError
 from yind.agent import Agent, State
 from yind.authority import Return
@@ -101,6 +101,37 @@ async def test_a_pause_is_told_once_it_lasts(tmp_path: Path) -> None:
                 nodes, agent, gate, control.agent_pause, control.agent_follow, control.agent_wait
             )
         assert [answer["state"] for answer in answers] == ["paused"] * 3
+
+
+async def test_a_line_is_shown_once_the_arrival_of_who_says_it_lasts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("yind.arrivals.COMMIT_LATER_S", 600.0)
+    source = """
+    (hop! "beta")
+    (log! (str (q '[:find ?e . :where [?e :n _]] "facts")))
+    (sleep 600000)
+    """
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        data = (Map({Keyword("n"): 1}),)
+        await nodes.ask("beta", "stream.transact", stream="facts", data=data)
+        agents, heard = nodes.nodes["beta"].agents, trio.Event()
+        add, lasting = agents.add, list[bool]()
+
+        def followed(agent: Agent) -> None:
+            add(agent)
+            agent.watchers.add(lambda event: said(agent, event))
+
+        def said(agent: Agent, event: dict[str, object]) -> None:
+            if event["kind"] == "log":
+                lasting.append(agent.arrival is None)
+                heard.set()
+
+        agents.add = followed  # type: ignore[method-assign]
+        await nodes.spawn("alpha", source, nodes.token())
+        with trio.fail_after(20):
+            await heard.wait()
+        assert lasting == [True]
 
 
 # -- what was not written has not happened --
