@@ -1,6 +1,7 @@
 """From a node's name to an authenticated connection that has presented its tokens.
 
-Is:     opening `protocol.client` connections with the operator's key, and turning what goes wrong into CliError.
+Is:     opening `protocol.client` connections with the operator's key, to one node or to each, and turning what goes wrong
+        into CliError. A node that is not reached is `NotReached`: who asks several goes on without it.
 Is not: the cluster's layout (`cli.cluster`).
 Fits:   every command that talks to a node.
 """
@@ -8,26 +9,33 @@ Fits:   every command that talks to a node.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import click
 
 from capabilities.errors import CapabilityError
 from capabilities.keys import load_private
+from capabilities.membership import Member
 from capabilities.tokens import Channel, Token
 from cli.cluster import Cluster, current_folder, open_cluster
-from cli.errors import CliError, Exit, exit_of
+from cli.errors import CliError, Exit, NotReached, exit_of
 from cli.holding import read_token
+from cli.output import note
 from datomstore.value import Map
 from protocol.client import (
     AuthenticationFailed,
     Client,
+    NotProven,
     RemoteError,
     RemoteFault,
     Unreachable,
 )
+
+Answer = TypeVar("Answer")
+Missed = dict[str, NotReached]  # by the node's name
 
 
 def cluster_of(ctx: click.Context) -> Cluster:
@@ -38,10 +46,10 @@ def cluster_of(ctx: click.Context) -> Cluster:
 @contextmanager
 def connected(cluster: Cluster, name: str) -> Iterator[Client]:
     """Yield a connection to a node, the operator's token presented, or what YIN_TOKEN_FILE says. Raises CliError."""
-    member = cluster.node(name)
+    member = known_node(cluster, name)
     if not member.addresses:
-        raise CliError(f"node {name} has no address", exit_code=Exit.UNREACHABLE)
-    with translated(name):
+        raise NotReached(f"node {name} has no address", state="no address")
+    with translated(name, start=start_hint(cluster, member)):
         client = Client.connect(
             member.addresses[0],
             key=cluster.operator_key,
@@ -75,26 +83,54 @@ def presented(cluster: Cluster, client: Client) -> Token:
         ) from error
 
 
+def known_node(cluster: Cluster, name: str) -> Member:
+    """Return a node by name; one that the folder does not know, the nodes are asked about. Raises CliError."""
+    if cluster.members.node(name) is None and cluster.nodes():
+        from cli.membership import sync
+
+        sync(cluster)
+    return cluster.node(name)
+
+
+def start_hint(cluster: Cluster, member: Member) -> str:
+    """Return what starts a node that does not answer, if that can be done here: only a development cluster's."""
+    on_loopback = all(address.startswith("127.") for address in member.addresses)
+    return "yin up" if on_loopback and cluster.node_folder(member.name).exists() else ""
+
+
 @contextmanager
-def translated(name: str) -> Iterator[None]:
-    """Turn what a node or the network answers into CliError."""
+def translated(name: str, *, start: str = "", prove: str = "yin cluster sync") -> Iterator[None]:
+    """Turn what a node or the network answers into CliError.
+
+    Args:
+        name: of the node.
+        start: what a person may try when it does not answer.
+        prove: what a person may try when somebody else answers, as does a node whose key was changed.
+    """
     try:
         yield
     except Unreachable as error:
-        raise CliError(
-            f"node {name} does not answer: {error}",
-            exit_code=Exit.UNREACHABLE,
-            hint="yin up",
+        raise NotReached(
+            f"node {name} does not answer: {error}", state="down", hint=start
+        ) from error
+    except NotProven as error:
+        raise NotReached(
+            f"who answers does not prove to be {name}: {error}", state="wrong key", hint=prove
         ) from error
     except AuthenticationFailed as error:
-        raise CliError(f"node {name}: {error}", exit_code=Exit.AUTHENTICATION) from error
+        raise NotReached(
+            f"node {name}: {error}", state="refuses", exit_code=Exit.AUTHENTICATION
+        ) from error
     except RemoteError as error:
         reasons = _reasons(error)
-        raise CliError(
-            f"{name}: {error.message}{reasons}", exit_code=exit_of(error.code)
-        ) from error
+        message = f"{name}: {error.message}{reasons}"
+        if error.code == "wire/version":
+            raise NotReached(message, state="version", exit_code=Exit.VERSION) from error
+        raise CliError(message, exit_code=exit_of(error.code)) from error
     except RemoteFault as error:  # it speaks another version, or is no node of ours at all
-        raise CliError(f"node {name}: {error}", exit_code=exit_of(error.code)) from error
+        raise NotReached(
+            f"node {name}: {error}", state="version", exit_code=exit_of(error.code)
+        ) from error
 
 
 def _reasons(error: RemoteError) -> str:
@@ -110,24 +146,75 @@ def _reasons(error: RemoteError) -> str:
 def find_agent(cluster: Cluster, text: str) -> tuple[str, Map]:
     """Return the node an agent is on, and its summary there; follows the tombstones it left. Raises CliError."""
     best: tuple[str, Map] | None = None
-    unreachable: list[str] = []
-    for member in cluster.nodes():
-        try:
-            with connected(cluster, member.name) as client:
-                rows = client.request("agent.list", Map({}))["value"]
-        except CliError as error:
-            if error.exit_code is not Exit.UNREACHABLE:
-                raise
-            unreachable.append(member.name)
-            continue
+    answers, missed = each_node(cluster, lambda client: client.request("agent.list")["value"])
+    for name, rows in answers.items():
         for row in rows:
             if row["id"].hex().startswith(text) or row["name"] == text:
                 if best is not None and best[1]["id"] != row["id"]:
                     raise CliError(f"{text!r} names several agents", exit_code=Exit.USAGE)
                 newer = best is None or row["epoch"] > best[1]["epoch"]
                 if newer or row["state"] != "moved":
-                    best = (member.name, row)
+                    best = (name, row)
     if best is None:
-        where = f" (no answer from {', '.join(unreachable)})" if unreachable else ""
+        if missed and not answers:
+            raise none_reached(missed)
+        where = f" ({missed_text(missed)})" if missed else ""
         raise CliError(f"no agent {text!r}{where}", exit_code=Exit.NOT_FOUND, hint="yin ps")
     return best
+
+
+# -- all nodes --
+
+
+def each_node(
+    cluster: Cluster, ask: Callable[[Client], Answer], names: Iterable[str] | None = None
+) -> tuple[dict[str, Answer], Missed]:
+    """Return what nodes answered, and which were not reached. Raises CliError when one says no."""
+    answers: dict[str, Answer] = {}
+    missed: Missed = {}
+    for name in names if names is not None else [member.name for member in cluster.nodes()]:
+        try:
+            with connected(cluster, name) as client:
+                answers[name] = ask(client)
+        except NotReached as error:
+            missed[name] = error
+    return answers, missed
+
+
+def missed_names(missed: Missed) -> str:
+    """Return which nodes were not reached, and why if it is anything but silence."""
+    return ", ".join(
+        name if error.state == "down" else f"{name} ({error.state})"
+        for name, error in missed.items()
+    )
+
+
+def missed_text(missed: Missed) -> str:
+    """Return a line that says which nodes were not reached."""
+    return f"no answer from {missed_names(missed)}"
+
+
+def missed_facts(missed: Missed) -> dict[str, object]:
+    """Return what a JSON document says of nodes that were not reached."""
+    return {"missed": {name: str(error) for name, error in missed.items()}}
+
+
+def told_missed(missed: Missed) -> Exit:
+    """Say which nodes were not reached; return the exit code of a command whose answer is without theirs."""
+    if not missed:
+        return Exit.OK
+    note(missed_text(missed))
+    return Exit.UNREACHABLE
+
+
+def none_reached(missed: Missed) -> CliError:
+    """Return the error of a command that no node heard; what all have in common is its exit code and its hint."""
+    if len(missed) == 1:
+        return next(iter(missed.values()))
+    codes = {error.exit_code for error in missed.values()}
+    hints = {error.hint for error in missed.values()}
+    return CliError(
+        missed_text(missed),
+        exit_code=codes.pop() if len(codes) == 1 else Exit.UNREACHABLE,
+        hint=hints.pop() if len(hints) == 1 else "",
+    )

@@ -38,6 +38,19 @@ class CliError(Exception):
         self.hint = hint
 
 
+class NotReached(CliError):
+    """A node with which there is no connection on which both sides are proven.
+
+    Commands that ask every node go on without it. `state` says in two words what it is for a list of nodes.
+    """
+
+    def __init__(
+        self, message: str, *, state: str, exit_code: Exit = Exit.UNREACHABLE, hint: str = ""
+    ) -> None:
+        super().__init__(message, exit_code=exit_code, hint=hint)
+        self.state = state
+
+
 # What a node's error code means for the exit status; the longest matching prefix counts.
 EXIT_OF_CODE = {
     "token/": Exit.DENIED,

@@ -13,12 +13,14 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from cli.cluster import Cluster
-from cli.connect import connected
+from cli.connect import connected, each_node, missed_text, none_reached
+from cli.output import note
 from datomstore.value import Keyword, Map
 
 if TYPE_CHECKING:
     from datomstore.database import Database
     from datomstore.streams import Streams
+    from protocol.client import Client
 
 DECISIONS = "[:find ?e ?a ?v :where [?e :audit/at-ms _] [?e ?a ?v]]"
 
@@ -37,16 +39,29 @@ def database_of(cluster: Cluster, node: str, name: str) -> Database:
 
 
 def decisions_of(cluster: Cluster, nodes: Iterable[str]) -> Database:
-    """Return the decisions of nodes as one database; :audit/node says whose each is. Raises CliError."""
+    """Return the decisions of the nodes that answer as one database; :audit/node says whose each is.
+
+    Says which do not. Raises CliError when none does.
+    """
     streams = _streams("audit")
-    for node in nodes:
+    answers, missed = each_node(cluster, _decisions, nodes)
+    if missed and not answers:
+        raise none_reached(missed)
+    if missed:
+        note(missed_text(missed))
+    for rows in answers.values():
         entities: defaultdict[int, dict[Keyword, Any]] = defaultdict(dict)
-        with connected(cluster, node) as client:
-            body = Map({"query": DECISIONS, "stream": "audit"})
-            for entity, attribute, value in client.request("query", body)["value"]:
-                entities[entity][attribute] = value
+        for entity, attribute, value in rows:
+            entities[entity][attribute] = value
         streams.get("audit").transact([Map(facts) for facts in entities.values()])
     return streams.get("audit").db()
+
+
+def _decisions(client: Client) -> Iterable[tuple[Any, Any, Any]]:
+    """Return entity, attribute and value of all that a node's audit stream says."""
+    body = Map({"query": DECISIONS, "stream": "audit"})
+    rows: Iterable[tuple[Any, Any, Any]] = client.request("query", body)["value"]
+    return rows
 
 
 def _streams(name: str) -> Streams:

@@ -7,10 +7,9 @@ Fits:   `yin cluster` and `yin node`. Nodes that do not answer hear it from the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
 from capabilities.certificate import make_certificate
 from capabilities.errors import MemberInvalid, TicketInvalid
@@ -34,7 +33,7 @@ from cli.cluster import (
     settle_operator,
     write_settings,
 )
-from cli.connect import connected, translated
+from cli.connect import Missed, each_node, missed_names, none_reached, translated
 from cli.errors import CliError, Exit, exit_of
 from cli.output import note
 from datomstore.value import Map
@@ -42,42 +41,21 @@ from protocol.client import Client, apply
 from protocol.joining import Application, Rejection, decode_answer
 
 TOLD_MAX = 64  # statements in one message
-Answer = TypeVar("Answer")
 
 
-def each_node(
-    cluster: Cluster,
-    ask: Callable[[Client], Answer],
-    names: Sequence[str] | None = None,
-    *,
-    silent: Sequence[Exit] = (Exit.UNREACHABLE,),
-) -> tuple[dict[str, Answer], list[str]]:
-    """Return what nodes answered, and which did not."""
-    answers: dict[str, Answer] = {}
-    missed: list[str] = []
-    for name in names if names is not None else [member.name for member in cluster.nodes()]:
-        try:
-            with connected(cluster, name) as client:
-                answers[name] = ask(client)
-        except CliError as error:
-            if error.exit_code not in silent:
-                raise
-            missed.append(name)
-    return answers, missed
-
-
-def say(cluster: Cluster, *statements: Statement) -> None:
-    """Keep statements in the folder and tell them to every node that answers."""
+def say(cluster: Cluster, *statements: Statement) -> Missed:
+    """Keep statements in the folder and tell them to every node that answers; return which were not reached."""
     cluster.say(*statements)
     told, missed = tell(cluster, [member.name for member in cluster.nodes()], statements)
     if missed:
         hope = "they hear it from the others when they are back" if told else "tell them again"
-        note(f"not told: {', '.join(missed)}; {hope}")
+        note(f"not told: {missed_names(missed)}; {hope}")
+    return missed
 
 
 def tell(
     cluster: Cluster, names: Sequence[str], statements: Sequence[Statement] | None = None
-) -> tuple[dict[str, None], list[str]]:
+) -> tuple[dict[str, None], Missed]:
     """Tell nodes some statements, or all; return who heard and who did not answer."""
     said = list(cluster.ledger) if statements is None else statements
     items = tuple(statement.data for statement in said)
@@ -89,10 +67,10 @@ def tell(
     return each_node(cluster, say_to, names)
 
 
-def sync(cluster: Cluster) -> list[str]:
-    """Take over what the nodes know of the cluster; return the names of those that did not answer."""
+def sync(cluster: Cluster) -> Missed:
+    """Take over what the nodes know of the cluster; return those that were not reached."""
     # A node whose key was rotated long ago does not know us, nor we it; the others say what its key is.
-    answers, missed = each_node(cluster, _listed, silent=(Exit.UNREACHABLE, Exit.AUTHENTICATION))
+    answers, missed = each_node(cluster, _listed)
     cluster.say(*(statement for found in answers.values() for statement in found))
     return missed
 
@@ -214,14 +192,15 @@ def _announce(cluster: Cluster, name: str, old: PrivateKey, overlap_s: int) -> N
     statement = sign(step, old, new)
     told, missed = tell(cluster, [member.name for member in cluster.nodes()], [statement])
     if not told:
+        why = none_reached(missed)
         raise CliError(
-            f"no answer from {', '.join(missed) or 'any node'}: your key is the one that it was",
-            exit_code=Exit.UNREACHABLE,
-            hint="yin up",
+            f"{why if missed else 'there is no node'}: your key is the one that it was",
+            exit_code=why.exit_code,
+            hint=why.hint,
         )
     cluster.say(statement)
     if missed:
-        note(f"not told: {', '.join(missed)}; they hear it from the others when they are back")
+        note(f"not told: {missed_names(missed)}; they hear it from the others when they are back")
 
 
 def _step(cluster: Cluster, old: PublicKey) -> Succession:
@@ -269,7 +248,7 @@ def join(
     parse_listen(address)
     key, certificate = _own_pair(folder, name)
     application = Application.make(ticket, name=name, addresses=(address,), certificate=certificate)
-    with translated(f"at {ticket.address}"):
+    with translated(f"at {ticket.address}", prove=""):
         answer = decode_answer(apply(ticket.address, ticket.node, application.to_bytes()))
     if isinstance(answer, Rejection):
         raise CliError(f"not admitted: {answer.message}", exit_code=exit_of(answer.code))

@@ -21,7 +21,13 @@ from capabilities.keys import PrivateKey, PublicKey
 from datomstore.value import Map
 from protocol.address import split_address
 from protocol.connection import Connection, State
-from protocol.errors import AuthenticationFailed, RemoteError, RemoteFault, Unreachable
+from protocol.errors import (
+    AuthenticationFailed,
+    NotProven,
+    RemoteError,
+    RemoteFault,
+    Unreachable,
+)
 from protocol.framing import FrameBuffer, encode_frame
 from protocol.limits import ADMISSION_BYTES_MAX, DEAD_S, HANDSHAKE_S, RECEIVE_BYTES
 from protocol.messages import (
@@ -43,6 +49,7 @@ __all__ = [
     "AuthenticationFailed",
     "Client",
     "ItemStream",
+    "NotProven",
     "RemoteError",
     "RemoteFault",
     "Unreachable",
@@ -90,14 +97,20 @@ class Client:
         name: str = "client",
         timeout_s: float = HANDSHAKE_S,
     ) -> Client:
-        """Return a connection on which both sides are proven. Raises Unreachable or AuthenticationFailed."""
+        """Return a connection on which both sides are proven.
+
+        Raises:
+            Unreachable: nobody answers there, or not in time.
+            NotProven: somebody else answers there.
+            AuthenticationFailed: the node does not accept this key.
+        """
         context = client_context(key, certificate, [server.certificate])
         deadline = monotonic() + timeout_s
         secured = _secure(_dial(address, timeout_s), context, server_name(server.key))
         try:
             peer = peer_key(secured.getpeercert(binary_form=True), secured.selected_alpn_protocol())
             if peer != server.key:
-                raise AuthenticationFailed(f"{address} is not the node it should be")
+                raise NotProven(f"{address} is not the node it should be")
             client = Client(secured, name=name, peer=peer)
             client._greet(deadline)
         except BaseException:
@@ -255,7 +268,7 @@ def _dial(address: str, timeout_s: float) -> socket.socket:
 def apply(address: str, node: PublicKey, application: bytes, *, timeout_s: float = JOIN_S) -> bytes:
     """Return a node's answer to an application for membership (`protocol.joining`).
 
-    Nothing is said to anybody but the node that has the key. Raises Unreachable, AuthenticationFailed or RemoteFault.
+    Nothing is said to anybody but the node that has the key. Raises Unreachable, NotProven or RemoteFault.
     """
     secured = _secure(_dial(address, timeout_s), applicant_context(), server_name(node))
     buffer = FrameBuffer(ADMISSION_BYTES_MAX)
@@ -264,7 +277,7 @@ def apply(address: str, node: PublicKey, application: bytes, *, timeout_s: float
         if secured.selected_alpn_protocol() is None:
             raise Unreachable(f"{address}: the node has no ticket out: it takes no applications")
         if peer_key(certificate, secured.selected_alpn_protocol(), JOIN_ALPN) != node:
-            raise AuthenticationFailed(f"{address} is not the node of the ticket")
+            raise NotProven(f"{address} is not the node of the ticket")
         try:
             secured.settimeout(timeout_s)
             secured.sendall(encode_frame(application))
@@ -277,12 +290,18 @@ def apply(address: str, node: PublicKey, application: bytes, *, timeout_s: float
 
 
 def _secure(plain: socket.socket, context: ssl.SSLContext, name: str) -> ssl.SSLSocket:
-    """Return the connection after the handshake; takes `plain` over, also when it fails."""
+    """Return the connection after the handshake; takes `plain` over, also when it fails.
+
+    In TLS 1.3 the client is done before the server looks at its certificate, so what fails here is the server's proof.
+    """
     try:
         return context.wrap_socket(plain, server_hostname=name)
+    except (ssl.SSLEOFError, ssl.SSLZeroReturnError) as error:
+        plain.close()
+        raise Unreachable("the connection was closed in the handshake") from error
     except ssl.SSLError as error:
         plain.close()
-        raise AuthenticationFailed(f"the TLS handshake failed: {error.reason or error}") from error
+        raise NotProven(f"the TLS handshake failed: {error.reason or error}") from error
     except OSError as error:
         plain.close()
         raise Unreachable(f"the connection broke in the handshake: {error}") from error

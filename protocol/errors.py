@@ -63,3 +63,7 @@ class AuthenticationFailed(ProtocolError):
     """One side does not know the other's key, or it is not the key it should be."""
 
     code = "wire/authentication"
+
+
+class NotProven(AuthenticationFailed):
+    """Who answers at an address does not prove to be the node that is meant: that node was not reached."""

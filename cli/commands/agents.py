@@ -18,9 +18,19 @@ import click
 
 from capabilities.caveats import Caveats
 from capabilities.tokens import Token, agent_id
+from cli.agent_rows import STATES, out_of_reach, rows_of
 from cli.caveats import BUDGET, parse_budget
 from cli.cluster import Cluster
-from cli.connect import cluster_of, connected, find_agent
+from cli.connect import (
+    cluster_of,
+    connected,
+    each_node,
+    find_agent,
+    known_node,
+    missed_facts,
+    none_reached,
+    told_missed,
+)
 from cli.errors import CliError, Exit
 from cli.faults import fault_text
 from cli.holding import delegate, read_token
@@ -132,7 +142,7 @@ def spawn_agent(
 ) -> bytes:
     """Compile (unless that is done), send the program if the node lacks it, delegate the tokens to the node, start; return the agent's id."""
     program = program or compile_or_fail(text, source_name, file)
-    target = cluster.node(node).key
+    target = known_node(cluster, node).key
     nonce = os.urandom(16)
     agent = agent_id(cluster.operator_key.public, program.hash, nonce, cluster.home(node))
     body: dict[str, object] = {
@@ -225,7 +235,7 @@ def finish(node: str, row: Map, *, output: str, sources: Mapping[str, str] | Non
 
 @click.command()
 @click.option("--on", "node", metavar="NODE", help="Only this node. [default: all]")
-@click.option("--state", help="Only agents in this state.")
+@click.option("--state", type=click.Choice(STATES), help="Only agents in this state.")
 @click.option("--all", "everything", is_flag=True, help="Tombstones of agents that moved on too.")
 @output_option
 @click.pass_context
@@ -236,21 +246,19 @@ def ps(
     everything: bool,
     output: str,
     as_json: bool,
-) -> None:
-    """List agents, newest first."""
+) -> int:
+    """List agents, newest first.
+
+    An agent that went to a node which does not answer is listed as unreachable there; the exit code is 7 then.
+    """
     cluster = cluster_of(ctx)
-    rows: list[dict[str, object]] = []
-    missed: list[str] = []
-    for name in [node] if node else [member.name for member in cluster.nodes()]:
-        try:
-            with connected(cluster, name) as client:
-                found = client.request("agent.list")["value"]
-        except CliError as error:
-            if error.exit_code is not Exit.UNREACHABLE or node:
-                raise
-            missed.append(name)
-            continue
-        rows += [{**dict(row.items()), "node": name, "id": row["id"].hex()} for row in found]
+    answers, missed = each_node(
+        cluster, lambda client: client.request("agent.list")["value"], [node] if node else None
+    )
+    if missed and not answers:
+        raise none_reached(missed)
+    rows = rows_of(answers)
+    rows += out_of_reach(rows, missed)
     rows = [
         row
         for row in rows
@@ -268,12 +276,9 @@ def ps(
         Column("since_ms", "SINCE", right=True, form=ago),
         Column("reason", "REASON"),
     ]
-    show_rows("agent.list", rows, columns, output="json" if as_json else output)
-    if missed:
-        missing = f"no answer from {', '.join(missed)}"
-        if len(missed) == len(list(cluster.nodes())):
-            raise CliError(missing, exit_code=Exit.UNREACHABLE, hint="yin up")
-        note(missing)
+    form = "json" if as_json else output
+    show_rows("agent.list", rows, columns, output=form, more=missed_facts(missed))
+    return told_missed(missed)
 
 
 def ago(value: object) -> str:
@@ -464,7 +469,7 @@ def migrate(
         raise click.UsageError("only with --force does an agent get other tokens")
     opened = [read_token(token) for token in tokens]
     if node is not None:
-        cluster.node(node)
+        known_node(cluster, node)
     place, row = find_agent(cluster, agent)
     body = {"id": row["id"].hex()}
     with connected(cluster, place) as client:

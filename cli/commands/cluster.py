@@ -15,7 +15,7 @@ import click
 from capabilities.statements import Appointment, Power, Record, Statement, Succession
 from cli import membership
 from cli.cluster import create, now_s
-from cli.connect import cluster_of, connected
+from cli.connect import cluster_of, connected, missed_facts, told_missed
 from cli.durations import overlap_option
 from cli.durations import parse_duration as seconds
 from cli.output import Column, note, output_option, show_document, show_rows
@@ -146,17 +146,17 @@ def cluster_rotate(ctx: click.Context, overlap_s: int, output: str, as_json: boo
 @cluster.command("sync")
 @output_option
 @click.pass_context
-def cluster_sync(ctx: click.Context, output: str, as_json: bool) -> None:
+def cluster_sync(ctx: click.Context, output: str, as_json: bool) -> int:
     """Take over what the nodes know of the cluster, tell them what they do not, and list it."""
     opened = cluster_of(ctx)
     missed = membership.sync(opened)
     membership.renew_operators(opened)
     membership.say(opened, *opened.ledger)
-    if missed:
-        note(f"no answer from {', '.join(missed)}")
     rows = [_row(statement) for statement in opened.ledger]
     columns = [Column("kind", "KIND"), Column("about", "ABOUT"), Column("signer", "SIGNED BY")]
-    show_rows("cluster.statements", rows, columns, output="json" if as_json else output)
+    form, more = "json" if as_json else output, missed_facts(missed)
+    show_rows("cluster.statements", rows, columns, output=form, more=more)
+    return told_missed(missed)
 
 
 def _row(statement: Statement) -> dict[str, object]:

@@ -17,9 +17,9 @@ from capabilities.errors import KeyInvalid
 from capabilities.keys import PublicKey
 from cli import membership
 from cli.cluster import Cluster, add_node
-from cli.connect import cluster_of, connected
+from cli.connect import cluster_of, connected, missed_names
 from cli.durations import overlap_option
-from cli.errors import CliError, Exit
+from cli.errors import CliError, Exit, NotReached
 from cli.output import Column, note, output_option, show_document, show_rows
 from datomstore.value import Map
 
@@ -43,7 +43,7 @@ def node_add(ctx: click.Context, name: str, listen: str) -> None:
     _, missed = membership.tell(opened, before)
     click.echo(f"{name} {member.addresses[0]} {member.key.text}")
     if missed and len(missed) < len(before):
-        note(f"not told: {', '.join(missed)}; they hear it from the others")
+        note(f"not told: {missed_names(missed)}; they hear it from the others")
     note(f"  next: yind --config {opened.node_folder(name) / 'yind.toml'}")
 
 
@@ -154,9 +154,7 @@ def _row(opened: Cluster, name: str) -> dict[str, object]:
     try:
         with connected(opened, name) as client:
             info = client.request("node.info")
-    except CliError as error:
-        if error.exit_code is not Exit.UNREACHABLE:
-            raise
-        return {**row, "state": "down", "streams": "-", "agents": "-"}
+    except NotReached as error:
+        return {**row, "state": error.state, "why": str(error), "streams": "-", "agents": "-"}
     agents = sum(info["agents"].values())
     return {**row, "state": "up", "streams": info["streams"], "agents": agents}

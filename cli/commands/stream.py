@@ -19,7 +19,15 @@ from typing import IO, Any, TextIO
 import click
 
 from cli.cluster import Cluster
-from cli.connect import cluster_of, connected
+from cli.connect import (
+    Missed,
+    cluster_of,
+    connected,
+    each_node,
+    missed_facts,
+    none_reached,
+    told_missed,
+)
 from cli.errors import CliError, Exit
 from cli.output import Column, count, note, output_option, show_document, show_rows, size
 from cli.progress import progress
@@ -67,21 +75,33 @@ data_option = click.option(
 @click.pass_context
 def stream_ls(
     ctx: click.Context, node: str | None, data: Path | None, output: str, as_json: bool
-) -> None:
+) -> int:
     """List the streams of the cluster that you may read."""
     rows: list[dict[str, object]] = [] if data is None else _stored(data)
+    missed: Missed = {}
     if data is None:
         cluster = cluster_of(ctx)
         names = [node] if node else [member.name for member in cluster.nodes()]
-        rows = [dict(row.items()) for name in names for row in list_streams(cluster, name)]
-    show_rows("stream.list", rows, COLUMNS, output="json" if as_json else output, identity="name")
+        answers, missed = each_node(cluster, streams_at, names)
+        if missed and not answers:
+            raise none_reached(missed)
+        rows = [dict(row.items()) for found in answers.values() for row in found]
+    form = "json" if as_json else output
+    more = missed_facts(missed)
+    show_rows("stream.list", rows, COLUMNS, output=form, identity="name", more=more)
+    return told_missed(missed)
 
 
 def list_streams(cluster: Cluster, node: str) -> tuple[Map, ...]:
     """Return the rows of one node's streams."""
     with connected(cluster, node) as client:
-        rows: tuple[Map, ...] = client.request("stream.list")["value"]
-        return rows
+        return streams_at(client)
+
+
+def streams_at(client: Client) -> tuple[Map, ...]:
+    """Return the rows of the streams of the node at the other end."""
+    rows: tuple[Map, ...] = client.request("stream.list")["value"]
+    return rows
 
 
 def _stored(folder: Path) -> list[dict[str, object]]:
