@@ -29,10 +29,12 @@ from capabilities.caveats import Caveats, Rights, Verb
 from capabilities.certificate import make_certificate
 from capabilities.errors import CapabilityError
 from capabilities.keys import PrivateKey, PublicKey, load_private, save_private
+from capabilities.limits import NAME_BYTES_MAX
 from capabilities.membership import Ledger, Member, Membership
-from capabilities.statements import Record, Statement, sign
+from capabilities.statements import Record, Statement, is_name, sign
 from capabilities.tokens import Token, mint
 from cli.errors import CliError, Exit
+from protocol.address import is_dialable, is_wildcard
 
 OPERATOR_TTL_S = 365 * 24 * 3600
 ALL_VERBS = Verb(sum(Verb))
@@ -212,24 +214,61 @@ def _hand_to(cluster: Cluster, new: PublicKey) -> None:
         write_secret(cluster.folder / "operator.token", handed.to_text() + "\n")
 
 
-def add_node(cluster: Cluster, name: str, *, listen: str) -> Member:
-    """Make a node's folder and sign it into the membership. Raises CliError."""
+def add_node(cluster: Cluster, name: str, *, listen: str, address: str | None = None) -> Member:
+    """Make a node's folder and sign it into the membership. Raises CliError, and has written nothing then.
+
+    Args:
+        cluster: where to.
+        name: of the node.
+        listen: HOST:PORT where it will listen; port 0 picks one.
+        address: where others reach it, if that is not where it listens.
+    """
+    check_name(name)
     if any(member.name == name for member in cluster.nodes()):
         raise CliError(f"node {name!r} exists already", exit_code=Exit.CONFLICT)
     host, port = parse_listen(listen)
-    address = f"{host}:{port or free_port(host)}"
-    folder = cluster.node_folder(name)
+    listen = f"{host}:{port or free_port(host)}"
+    check_published(address or listen)
+    root_key, folder = cluster.root_key, cluster.node_folder(name)
+    if folder.exists():
+        raise CliError(
+            f"{folder} is there already, of a node that was put out or not finished",
+            exit_code=Exit.CONFLICT,
+            hint=f"mv {folder} {folder}.before",
+        )
     folder.mkdir(parents=True)
     key = PrivateKey.generate()
     certificate = make_certificate(key, name)
     save_private(folder / "node.key", key)
     (folder / "node.crt").write_bytes(certificate)
-    write_settings(folder, name, address, members="../../members", root=cluster.root)
+    write_settings(folder, name, listen, members="../../members", root=cluster.root)
+    addresses = (address or listen,)
     record = Record(
-        name, "node", key.public, certificate, (address,), cluster.next_seq(name), now_s()
+        name, "node", key.public, certificate, addresses, cluster.next_seq(name), now_s()
     )
-    cluster.say(sign(record, cluster.root_key))
+    cluster.say(sign(record, root_key))
     return cluster.node(name)
+
+
+def check_name(name: str) -> None:
+    """Return if a text can be a node's name. Raises CliError."""
+    if not is_name(name) or len(name) > NAME_BYTES_MAX:
+        raise CliError(
+            f"{name!r} is no name for a node: up to {NAME_BYTES_MAX} letters, digits, -, _ and .",
+            exit_code=Exit.USAGE,
+        )
+
+
+def check_published(address: str) -> None:
+    """Return if others can be told an address. Raises CliError."""
+    host, port = parse_listen(address)
+    if not is_dialable(address):
+        why = "every address of the machine" if is_wildcard(host) or port else "no port"
+        raise CliError(
+            f"{address} is {why}: say where others reach the node",
+            exit_code=Exit.USAGE,
+            hint=f"--address HOST:{port or 7400}",
+        )
 
 
 def now_s() -> int:

@@ -60,6 +60,7 @@ EXIT_OF_CODE = {
     "hop/": Exit.REJECTED,
     "admission/": Exit.REJECTED,
     "join/": Exit.DENIED,
+    "join/root": Exit.AUTHENTICATION,
     "node/rotation": Exit.CONFLICT,
     "code/": Exit.REJECTED,
     "program/": Exit.REJECTED,

@@ -21,12 +21,13 @@ from capabilities.statements import (
     Record,
     Statement,
     Succession,
-    is_name,
     sign,
 )
 from capabilities.tickets import Ticket
 from cli.cluster import (
     Cluster,
+    check_name,
+    check_published,
     install_root,
     now_s,
     parse_listen,
@@ -240,19 +241,18 @@ def join(
         ticket = Ticket.parse(text)
     except TicketInvalid as error:
         raise CliError(str(error), exit_code=Exit.USAGE) from None
-    if not is_name(name):
-        raise CliError(
-            f"{name!r} is no name for a node", exit_code=Exit.USAGE, hint="yin join --name"
-        )
+    check_name(name)
     parse_listen(listen)
-    parse_listen(address)
+    check_published(address)
     key, certificate = _own_pair(folder, name)
-    application = Application.make(ticket, name=name, addresses=(address,), certificate=certificate)
+    application = Application.make(
+        ticket, name=name, addresses=(address,), certificate=certificate, root=root
+    )
     with translated(f"at {ticket.address}", prove=""):
         answer = decode_answer(apply(ticket.address, ticket.node, application.to_bytes()))
     if isinstance(answer, Rejection):
         raise CliError(f"not admitted: {answer.message}", exit_code=exit_of(answer.code))
-    if root is not None and answer.root != root:
+    if root is not None and answer.root != root:  # which an honest node says before it admits
         raise CliError(
             f"the node is of another cluster, whose root is {answer.root.text}",
             exit_code=Exit.AUTHENTICATION,

@@ -39,17 +39,24 @@ class Application:
     name: str
     addresses: tuple[str, ...]
     certificate: bytes  # DER; its key is the member's
+    root: PublicKey | None  # of the only cluster that it wants into
     signed: bytes  # what the proof covers
     proof: bytes
 
     @staticmethod
     def make(
-        ticket: Ticket, *, name: str, addresses: tuple[str, ...], certificate: bytes
+        ticket: Ticket,
+        *,
+        name: str,
+        addresses: tuple[str, ...],
+        certificate: bytes,
+        root: PublicKey | None = None,
     ) -> Application:
         """Return an application with its proof."""
-        signed = encode([JOIN_VERSION, ticket.id, name, list(addresses), certificate])
+        fields = [JOIN_VERSION, ticket.id, name, list(addresses), certificate]
+        signed = encode(fields if root is None else [*fields, root.bytes])
         proof = proof_of(ticket.key, ticket.node, signed)
-        return Application(ticket.id, name, addresses, certificate, signed, proof)
+        return Application(ticket.id, name, addresses, certificate, root, signed, proof)
 
     def to_bytes(self) -> bytes:
         """Return the message."""
@@ -64,9 +71,10 @@ class Application:
             signed, proof = tuple_of(decode(data), 2, "an application")
             if type(signed) is not bytes:
                 raise TokenInvalid("an application is not bytes", why="shape")
-            version, ticket, name, addresses, certificate = _versioned(decode(signed), 5)
+            version, *fields = _versioned(decode(signed), 5, 6)
             if version != JOIN_VERSION:
                 raise RemoteFault("wire/version", f"join version {version}; here {JOIN_VERSION}")
+            ticket, name, addresses, certificate = fields[:4]
             return Application(
                 octets(ticket, TICKET_ID_BYTES, "the ticket's id"),
                 _text(name, NAME_BYTES_MAX, "the name"),
@@ -75,6 +83,7 @@ class Application:
                     for item in array(addresses, "the addresses", most=ADDRESSES_MAX)
                 ),
                 _bytes(certificate, CERTIFICATE_BYTES_MAX, "the certificate"),
+                _key(fields[4]) if len(fields) > 4 else None,
                 signed,
                 octets(proof, PROOF_BYTES, "the proof"),
             )
@@ -125,20 +134,24 @@ def decode_answer(data: bytes) -> Admission | Rejection:
             )
         statements = array(second, "the statements", most=ADMISSION_BYTES_MAX)
         return Admission(
-            checked_key(octets(first, KEY_SIZE, "the root")),
+            _key(first),
             tuple(_bytes(item, STATEMENT_BYTES_MAX, "a statement") for item in statements),
         )
     except CapabilityError as error:
         raise RemoteFault("wire/message", f"not an answer to an application: {error}") from None
 
 
-def _versioned(value: object, size: int) -> tuple[object, ...]:
-    """Return the items of an array that begins with its version; those of another version may be more."""
+def _versioned(value: object, *sizes: int) -> tuple[object, ...]:
+    """Return the items of an array that begins with its version, of one of the sizes; another version may have more."""
     items = array(value, "the message", most=16)
     version = unsigned(items[0] if items else None, "the version")
     if version == JOIN_VERSION:
-        return tuple_of(items, size, "the message")
-    return (*items, *[None] * size)[:size]
+        return tuple_of(items, len(items) if len(items) in sizes else sizes[0], "the message")
+    return (*items, *[None] * sizes[0])[: sizes[0]]
+
+
+def _key(value: object) -> PublicKey:
+    return checked_key(octets(value, KEY_SIZE, "the root"))
 
 
 def _text(value: object, most: int, what: str) -> str:

@@ -77,6 +77,12 @@ class TicketRefused(YindError):
     code = "join/ticket"
 
 
+class RootMismatch(TicketRefused):
+    """The applicant wants into another cluster."""
+
+    code = "join/root"
+
+
 class RotationRefused(YindError):
     """The node's key cannot be changed now."""
 

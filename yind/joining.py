@@ -8,13 +8,13 @@ The cluster's root need not be at hand: a node admits with its own key, if the r
 (`capabilities.statements.Appointment`). A ticket is used up in the same storage transaction in which the record is kept, so
 a crash cannot make it good again; who did not hear the answer may ask once more with the same key, and hears it again.
 
-Who has no ticket learns nothing: an unknown ticket and a wrong proof have the same answer, and after REJECTED_MAX of them
-within REJECTED_S nobody is heard for a while. Only who proves the secret is told that a ticket is used or over.
+Who has no ticket learns nothing: an unknown ticket and a wrong proof have the same answer, and after some of them an
+address is not listened to for a while (`yind.strangers`). Only who proves the secret is told that a ticket is used or over,
+or that the cluster is not the one that is meant.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 
 import msgspec
@@ -29,17 +29,16 @@ from capabilities.statements import Power, Record, Statement, is_name, sign
 from capabilities.tickets import Ticket, check_proof
 from datomstore.batch import Batch
 from datomstore.value import Map
+from protocol.address import is_dialable
 from protocol.errors import ProtocolError
 from protocol.joining import Admission, Application, Rejection, encode_answer
 from yind.agents import Agents
 from yind.authority import Authority
 from yind.clock import Clock
-from yind.errors import RequestInvalid, TicketRefused
+from yind.errors import RequestInvalid, RootMismatch, TicketRefused
 from yind.fields import Answer, Fields
 from yind.limits import (
     GOSSIP_TOLD_MAX,
-    REJECTED_MAX,
-    REJECTED_S,
     TICKET_S,
     TICKET_S_MAX,
     TICKET_WRONG_MAX,
@@ -47,6 +46,7 @@ from yind.limits import (
 )
 from yind.members import Members
 from yind.session import Session
+from yind.strangers import Strangers
 
 TABLE = "tickets"
 STRANGER = Rejection("join/refused", "the ticket is not known here, or the proof is wrong")
@@ -85,7 +85,7 @@ class Joining:
         self._authority = authority
         self._clock = clock
         self._tickets: dict[bytes, Issued] = {}
-        self._rejected: deque[int] = deque(maxlen=REJECTED_MAX)
+        self._strangers = Strangers()
         self.changed: Callable[[], None] = lambda: None  # told when the door may open or close
 
     def load(self, batch: Batch) -> None:
@@ -111,8 +111,8 @@ class Joining:
         """Make a ticket. Asks for `admit` on this node."""
         self._authority.allow(session.tokens, Verb.ADMIT, self._node, who=session.peer.text)
         name = fields.text("name", "")
-        if name and (not is_name(name) or self._members.current.node(name) is not None):
-            raise RequestInvalid(f"{name!r} is no name for a new node")
+        if name:
+            self._check_name(name)
         self._check_appointed()
         await self._forget()
         if len(self._tickets) >= TICKETS_MAX:
@@ -201,7 +201,8 @@ class Joining:
 
     async def apply(self, data: bytes, source: str) -> bytes | None:
         """Return the answer to an application from an address, or None: it is not even listened to."""
-        if self._is_besieged():
+        if not self._strangers.may_ask(source, self._clock.now_ms()):
+            await self._unheard(source)
             return None
         try:
             answer: Admission | Rejection = await self._decided(data)
@@ -210,15 +211,20 @@ class Joining:
             self._authority.refuse(source, "admit", self._node, str(error))
         except (ProtocolError, CapabilityError) as error:
             answer = STRANGER
-            self._rejected.append(self._clock.now_ms())
+            self._strangers.rejected(source, self._clock.now_ms())
             self._authority.refuse(source, "admit", self._node, str(error))
         await self._agents.write_decisions([])
         return encode_answer(answer)
 
-    def _is_besieged(self) -> bool:
-        """Return whether too many came lately that had no ticket."""
-        first = self._rejected[0] if len(self._rejected) == REJECTED_MAX else None
-        return first is not None and self._clock.now_ms() - first < REJECTED_S * 1000
+    async def _unheard(self, source: str) -> None:
+        """Count who is not listened to, and now and then write down how many there were."""
+        count = self._strangers.unheard(self._clock.now_ms())
+        if count:
+            reason = (
+                f"{count} not listened to: too many came without a ticket, the last one from here"
+            )
+            self._authority.refuse(source, "admit", self._node, reason)
+            await self._agents.write_decisions([])
 
     async def _decided(self, data: bytes) -> Admission:
         """Return the admission of who has a right to it. Raises TicketInvalid or RemoteFault for who shows none."""
@@ -227,6 +233,7 @@ class Joining:
         if ticket is None:
             raise TicketInvalid("no such ticket")
         await self._check_proof(ticket, application)
+        self._check_root(application)
         key = public_key_of(application.certificate)
         if ticket.used_by == key.bytes:
             return self._admission()
@@ -262,11 +269,31 @@ class Joining:
             raise TicketRefused("the ticket is over")
         if ticket.name not in ("", application.name):
             raise TicketRefused(f"the ticket is for node {ticket.name!r}")
-        if not is_name(application.name):
-            raise TicketRefused(f"{application.name!r} is no name for a node")
-        if not self._members.is_free(application.name) or self._members.current.of_key(key):
-            raise TicketRefused(f"the name {application.name!r} or the key is taken")
+        self._check_name(application.name)
+        if self._members.current.of_key(key):
+            raise TicketRefused("the key is a member's already")
+        for address in application.addresses:
+            if not is_dialable(address):
+                raise TicketRefused(f"nobody can dial {address!r}: the node needs another address")
         self._check_appointed()
+
+    def _check_root(self, application: Application) -> None:
+        """Raises RootMismatch, before the ticket is used up: who meant another cluster is no member of this one."""
+        root = self._members.current.root
+        if application.root not in (None, root):
+            raise RootMismatch(f"the node is of another cluster, whose root is {root.text}")
+
+    def _check_name(self, name: str) -> None:
+        """Raises TicketRefused: what an appointed key says about a name that somebody has had counts for nothing."""
+        if not is_name(name):
+            raise TicketRefused(f"{name!r} is no name for a node")
+        if self._members.current.node(name) is not None:
+            raise TicketRefused(f"the name {name!r} is taken")
+        if not self._members.is_free(name):
+            raise TicketRefused(
+                f"the name {name!r} was that of a node that was put out: take another, "
+                "or have the root's key give it again (yin node add)"
+            )
 
     def _signed(
         self, name: str, key: PublicKey, certificate: bytes, addresses: tuple[str, ...], seq: int

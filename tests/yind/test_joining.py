@@ -12,17 +12,19 @@ from fleet import Fleet, fleet
 
 from capabilities.caveats import Verb
 from capabilities.certificate import make_certificate
-from capabilities.keys import PrivateKey
-from capabilities.statements import Appointment, Power, sign
+from capabilities.keys import PrivateKey, PublicKey
+from capabilities.statements import Appointment, Power, Record, sign
 from capabilities.tickets import Ticket
 from cli.cluster import now_s
 from protocol.client import apply
 from protocol.errors import AuthenticationFailed, RemoteError, Unreachable
 from protocol.joining import Admission, Application, Rejection, decode_answer
-from yind.limits import REJECTED_MAX, TICKET_WRONG_MAX
+from yind.joining import STRANGER as STRANGER_ANSWER
+from yind.limits import REJECTED_ALL_MAX, REJECTED_MAX, REJECTED_S, TICKET_WRONG_MAX
+from yind.strangers import Strangers
 
 Answer = Admission | Rejection
-NEW = PrivateKey(b"n" * 32)
+NEW, STRANGER = PrivateKey(b"n" * 32), PrivateKey(b"s" * 32)
 
 
 async def appoint(nodes: Fleet, name: str, until_s: int = 3600, seq: int = 1) -> None:
@@ -42,6 +44,22 @@ async def applied(
         ticket, name=name, addresses=("127.0.0.1:1",), certificate=make_certificate(key, name)
     )
     return await sent(ticket, replace(application, **changes).to_bytes())
+
+
+def application(
+    ticket: Ticket,
+    name: str = "delta",
+    addresses: tuple[str, ...] = ("127.0.0.1:1",),
+    root: PublicKey | None = None,
+) -> Application:
+    certificate = make_certificate(NEW, name)
+    return Application.make(
+        ticket, name=name, addresses=addresses, certificate=certificate, root=root
+    )
+
+
+async def asked(ticket: Ticket, **fields: Any) -> Answer:
+    return await sent(ticket, application(ticket, **fields).to_bytes())
 
 
 async def sent(ticket: Ticket, data: bytes) -> Answer:
@@ -154,15 +172,104 @@ async def test_a_ticket_at_which_somebody_guesses_is_burnt(tmp_path: Path) -> No
         assert isinstance(await applied(ticket), Rejection)
 
 
-async def test_after_many_strangers_nobody_is_heard_for_a_while(tmp_path: Path) -> None:
+async def test_after_many_strangers_their_address_is_not_heard_for_a_while(tmp_path: Path) -> None:
     async with fleet(tmp_path, "alpha") as nodes:
         await appoint(nodes, "alpha")
         ticket = await ticket_of(nodes, "alpha")
         for _ in range(REJECTED_MAX):
             await applied(replace(ticket, secret=bytes(16)))
-        with pytest.raises(Unreachable, match="without an answer"):
-            await applied(ticket)
-        assert len(await refusals(nodes, "alpha")) == REJECTED_MAX
+        for _ in range(3):
+            with pytest.raises(Unreachable, match="without an answer"):
+                await applied(ticket)
+        *said, last = sorted(await refusals(nodes, "alpha"), key=lambda why: "not listened" in why)
+        assert len(said) == REJECTED_MAX
+        assert last.startswith("1 not listened to")  # the others are told of in a minute, at once
+        good = Application.make(
+            ticket, name="delta", addresses=("h:1",), certificate=make_certificate(NEW, "delta")
+        )
+        answer = await nodes.nodes["alpha"].joining.apply(good.to_bytes(), "192.0.2.7")
+        assert answer is not None
+        assert isinstance(decode_answer(answer), Admission)
+
+
+def test_an_address_is_heard_again_when_its_minute_is_over() -> None:
+    strangers, minute = Strangers(), REJECTED_S * 1000
+    for moment in range(REJECTED_MAX):
+        assert strangers.may_ask("a", moment)
+        strangers.rejected("a", moment)
+    assert not strangers.may_ask("a", minute - 1)
+    assert strangers.may_ask("b", minute - 1)
+    assert strangers.may_ask("a", minute)
+
+
+def test_strangers_at_ever_other_addresses_close_the_door_and_fill_no_memory() -> None:
+    strangers, minute = Strangers(), REJECTED_S * 1000
+    for number in range(REJECTED_ALL_MAX):
+        assert strangers.may_ask(str(number), 0)
+        strangers.rejected(str(number), 0)
+    assert not strangers.may_ask("another", minute - 1)
+    assert strangers.may_ask("another", minute)
+    assert not strangers._of
+
+
+def test_those_who_are_not_heard_are_told_of_once_a_minute() -> None:
+    strangers, minute = Strangers(), REJECTED_S * 1000
+    assert [strangers.unheard(moment) for moment in (0, 1, 2, minute - 1)] == [1, 0, 0, 0]
+    assert [strangers.unheard(moment) for moment in (minute, minute + 1)] == [4, 0]
+
+
+async def test_who_means_another_cluster_is_not_admitted_and_the_ticket_is_good(
+    tmp_path: Path,
+) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        await appoint(nodes, "alpha")
+        ticket, root = await ticket_of(nodes, "alpha"), nodes.cluster.root
+        refused = await asked(ticket, root=STRANGER.public)
+        assert isinstance(refused, Rejection)
+        assert (refused.code, root.text in refused.message) == ("join/root", True)
+        assert nodes.nodes["alpha"].members.current.node("delta") is None
+        assert isinstance(await asked(ticket, root=root), Admission)
+        again = await asked(ticket, root=STRANGER.public)  # nor is it told what was admitted
+        assert isinstance(again, Rejection)
+
+
+async def test_the_root_that_is_meant_is_covered_by_the_proof(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        await appoint(nodes, "alpha")
+        ticket = await ticket_of(nodes, "alpha")
+        meant = application(ticket, root=STRANGER.public)
+        for other in (application(ticket), application(ticket, root=nodes.cluster.root)):
+            answer = await sent(ticket, replace(meant, signed=other.signed).to_bytes())
+            assert answer == STRANGER_ANSWER
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:7400", "[::]:7400", "*:7400", ":7400", "h:0", "h"])
+async def test_an_address_that_nobody_can_dial_is_refused_and_the_ticket_is_good(
+    tmp_path: Path, address: str
+) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        await appoint(nodes, "alpha")
+        ticket = await ticket_of(nodes, "alpha")
+        answer = await asked(ticket, addresses=(address,))
+        assert isinstance(answer, Rejection)
+        assert f"nobody can dial {address!r}" in answer.message
+        assert isinstance(await asked(ticket), Admission)
+
+
+async def test_no_ticket_is_made_for_the_name_of_who_was_put_out(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        await appoint(nodes, "alpha")
+        ticket = await ticket_of(nodes, "alpha")
+        beta = nodes.cluster.node("beta")
+        gone = Record("beta", "node", beta.key, beta.certificate, (), 2, now_s(), removed=True)
+        await nodes.nodes["alpha"].members.take([sign(gone, nodes.cluster.root_key)])
+        with pytest.raises(RemoteError, match="'beta' was that of a node that was put out"):
+            await ticket_of(nodes, "alpha", name="beta")
+        with pytest.raises(RemoteError, match="'alpha' is taken"):
+            await ticket_of(nodes, "alpha", name="alpha")
+        answer = await asked(ticket, name="beta")
+        assert isinstance(answer, Rejection)
+        assert "put out" in answer.message
 
 
 async def test_a_ticket_holds_for_its_time_and_its_name(tmp_path: Path) -> None:
