@@ -26,6 +26,12 @@ class ConfigError(YindError):
     code = "node/config"
 
 
+class ListenError(YindError):
+    """The address cannot be listened on now, as when somebody else does."""
+
+    code = "node/listen"
+
+
 class AgentUnknown(YindError):
     """No agent of this node has the id, or more than one has the prefix."""
 

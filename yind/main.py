@@ -2,7 +2,8 @@
 
 Is:     `yind --config yind.toml`; SIGTERM and SIGINT stop it gracefully, SIGHUP reads the policies again.
 Is not: anything a test needs: tests start `yind.node.run_node` in their own nursery.
-Fits:   exit 0 after a graceful stop, 78 (EX_CONFIG) when the configuration is wrong.
+Fits:   exit 0 after a graceful stop, 78 (EX_CONFIG) when the configuration is wrong, 75 (EX_TEMPFAIL) when the address
+        cannot be listened on, which may be otherwise the next time.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -20,14 +22,14 @@ import structlog
 import trio
 
 from yind import config as configuration
-from yind.admission import read_policies
 from yind.clock import System
 from yind.code import MODES
-from yind.errors import ConfigError
+from yind.errors import ConfigError, ListenError
 from yind.limits import STOP_S
-from yind.node import run_node
+from yind.node import check, run_node
 
 EX_CONFIG = 78
+EX_TEMPFAIL = 75
 # A thread that has waited for the disk gets on with it at once, however busy the event loop is.
 SWITCH_INTERVAL_S = 0.0002
 
@@ -84,24 +86,41 @@ def main(
         agents = msgspec.structs.replace(config.agents, mode=mode)
         config = msgspec.structs.replace(config, agents=agents)
     if check_config:
-        _check_policies(config)
+        _check(config)
         click.echo(f"{path}: node {config.name}, listens on {config.listen}")
         return
-    refused: list[BaseException] = []
+    sys.exit(_status(config, ready_fd))
+
+
+def _status(config: configuration.Config, ready_fd: int | None) -> int:
+    """Run the node and return the exit code; what kept it from starting is one line."""
+    refused: BaseExceptionGroup[ConfigError | ListenError] | None = None
     try:
         trio.run(_run, config, ready_fd)
-    except* ConfigError as group:
-        refused = list(group.exceptions)
-    for reason in refused:
+    except* (ConfigError, ListenError) as group:
+        refused = group
+    if refused is None:
+        return 0
+    reasons = list(_leaves(refused))
+    for reason in reasons:
         click.echo(f"yind: {reason}", err=True)
-    if refused:
-        sys.exit(EX_CONFIG)
+    wrong = any(isinstance(reason, ConfigError) for reason in reasons)
+    return EX_CONFIG if wrong else EX_TEMPFAIL
 
 
-def _check_policies(config: configuration.Config) -> None:
-    """Leave with EX_CONFIG if one of the policies is broken."""
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    """Yield the errors of nested groups: nurseries are in each other."""
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
+
+
+def _check(config: configuration.Config) -> None:
+    """Leave with EX_CONFIG if the node would not start so."""
     try:
-        read_policies(config.admission, config.path("."))
+        check(config)
     except ConfigError as error:
         click.echo(f"yind: {error}", err=True)
         sys.exit(EX_CONFIG)

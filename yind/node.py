@@ -16,8 +16,9 @@ from pathlib import Path
 import structlog
 import trio
 
+from capabilities.certificate import public_key_of
 from capabilities.errors import CapabilityError
-from capabilities.keys import PublicKey
+from capabilities.keys import PublicKey, load_private
 from capabilities.membership import Ledger, Membership
 from capabilities.tokens import Token
 from datomstore.edn import EdnError
@@ -27,18 +28,18 @@ from datomstore.storage.lmdb import LmdbStorage
 from datomstore.storage.memory import MemoryStorage
 from datomstore.streams import Streams
 from datomstore.value import Map
-from yind.admission import Admission
+from yind.admission import Admission, read_policies
 from yind.agent import State
 from yind.agents import Agents
 from yind.audit import AUDIT_STREAM, Audit
 from yind.authority import Authority
-from yind.clock import Clock
+from yind.clock import Clock, System
 from yind.code import CodeLibrary
 from yind.config import AdmissionLimits, Config
 from yind.config import load as load_config
 from yind.control import Control, SendItem
 from yind.effects import Effects
-from yind.errors import ConfigError
+from yind.errors import ConfigError, ListenError
 from yind.fields import Answer
 from yind.giving import Giving
 from yind.gossip import Gossip, Spread
@@ -68,6 +69,7 @@ class Node:
         self.config = config
         self.clock = clock
         self.address = ("", 0)
+        self._is_member = False
         self._scope = trio.CancelScope()
         self._stopped = trio.Event()
         self.identity = _loaded_identity(config)
@@ -122,6 +124,7 @@ class Node:
         )
         self.revocations = Revocations(agents=self.agents, authority=self.authority)
         self.members.listen(self._recheck)
+        self.members.listen(self._note_removal)
         self.gossip = [self._spread(self.revocations), self._spread(self.members)]
         self.revocations.told, self.members.told = (gossip.tell for gossip in self.gossip)
         self.authority.revocation_age_s = self.gossip[0].age_s
@@ -253,6 +256,14 @@ class Node:
         """Pause agents whose tokens no longer have a root that counts."""
         self.revocations.pause_revoked()
 
+    def _note_removal(self, membership: Membership) -> None:
+        """Say in the log that this node was put out of its cluster: nobody talks to it from now on."""
+        is_member = membership.node(self.config.name) is not None
+        if self._is_member and not is_member:
+            agents = sum(not agent.ended for agent in self.agents)
+            _log.warning("put out of the cluster", node=self.config.name, agents_here=agents)
+        self._is_member = is_member
+
     def _compare(self, node: str) -> None:
         """Catch up with a node that has just been met."""
         for gossip in self.gossip:
@@ -282,8 +293,7 @@ class Node:
             self.members.load(batch)
             self.joining.load(batch)
             self.code.recover(batch)
-        if self.members.current.node(self.config.name) is None:
-            raise ConfigError(f"members: the cluster has no node {self.config.name!r}")
+        _check_member(self.config, self.members.current)
         self.rotation.recover()
         self.agents.recover()
         async with trio.open_nursery() as nursery:
@@ -297,10 +307,17 @@ class Node:
             for gossip in self.gossip:
                 await nursery.start(gossip.run)
             self._resume()
-            self.address = await nursery.start(self.peers.serve, self.config.listen)
+            self.address = await nursery.start(self._serve)
             host, port = self.address
             _log.info("listening", node=self.config.name, address=f"{host}:{port}")
             task_status.started(self)
+
+    async def _serve(self, *, task_status: trio.TaskStatus[tuple[str, int]]) -> None:
+        """Accept connections until cancelled. Raises ListenError."""
+        try:
+            await self.peers.serve(self.config.listen, task_status=task_status)
+        except OSError as error:  # of the start alone: a connection's own errors end with it
+            raise ListenError(f"listen: {self.config.listen}: {error.strerror or error}") from error
 
     def _resume(self) -> None:
         """Let agents of an earlier run go on: a pending effect is asked again."""
@@ -336,6 +353,27 @@ class Node:
             await self.agents.write(lambda batch: None)  # and what was to be written later
         self._scope.cancel()
         await self._stopped.wait()
+
+
+def check(config: Config) -> None:
+    """Return if a node would start so, as far as files tell; nothing is opened that a running node has open.
+
+    Raises ConfigError: what the start would refuse. What the node's own data or the address says is not asked.
+    """
+    try:
+        load_private(config.path(config.key))
+        public_key_of(config.path(config.certificate).read_bytes())
+    except (CapabilityError, OSError) as error:
+        raise ConfigError(f"key: {error}") from error
+    ledger = _loaded_ledger(config, _parsed_root(config))
+    _check_member(config, ledger.at(System().now_ms() // 1000))
+    read_policies(config.admission, config.path("."))
+    _loaded_policy(config)
+
+
+def _check_member(config: Config, membership: Membership) -> None:
+    if membership.node(config.name) is None:
+        raise ConfigError(f"members: the cluster has no node {config.name!r}")
 
 
 async def run_node(
