@@ -66,8 +66,41 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 }
 
 
+# What people type who know other tools -> what it is called here.
+OTHER_WORDS = {
+    "inspect": "show",
+    "describe": "show",
+    "logs": "show",
+    "ls": "ps",
+    "list": "ps",
+    "stop": "pause",
+    "start": "spawn",
+    "move": "migrate",
+    "status": "node ls",
+    "nodes": "node ls",
+    "streams": "stream ls",
+    "query": "q",
+}
+
+
 class LazyGroup(click.Group):
     """A group that imports a subcommand's module when it is asked for."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the subcommand; of a name that there is not, say what is meant most likely."""
+        name = args[0]
+        if name in COMMANDS or name.startswith("-"):
+            return super().resolve_command(ctx, args)
+        import difflib
+
+        meant = OTHER_WORDS.get(name) or next(iter(difflib.get_close_matches(name, COMMANDS)), None)
+        raise CliError(
+            f"no command {name!r}",
+            exit_code=Exit.USAGE,
+            hint=f"yin {meant}" if meant else "yin --help",
+        )
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names in the order of the table."""
