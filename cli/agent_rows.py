@@ -12,6 +12,8 @@ from typing import Any
 
 Row = dict[str, Any]
 
+ENDED = ("done", "failed", "killed")
+OVER = (*ENDED, "moved")  # of an agent that a node does not run any more
 UNREACHABLE = "unreachable"
 # ORDER: agent states. What `yind.agent` has, and what is said here of agents that nobody can ask.
 STATES = ("ready", "waiting", "paused", "done", "failed", "killed", "moved", UNREACHABLE)

@@ -28,6 +28,7 @@ from datomstore.value import Map
 from protocol.client import (
     AuthenticationFailed,
     Client,
+    Late,
     NotProven,
     RemoteError,
     RemoteFault,
@@ -46,7 +47,14 @@ def cluster_of(ctx: click.Context) -> Cluster:
 @contextmanager
 def connected(cluster: Cluster, name: str) -> Iterator[Client]:
     """Yield a connection to a node, the operator's token presented, or what YIN_TOKEN_FILE says. Raises CliError."""
-    member = known_node(cluster, name)
+    with reached(cluster, known_node(cluster, name)) as client:
+        yield client
+
+
+@contextmanager
+def reached(cluster: Cluster, member: Member) -> Iterator[Client]:
+    """As `connected`, to a node that need not be one of the cluster's any more."""
+    name = member.name
     if not member.addresses:
         raise NotReached(f"node {name} has no address", state="no address")
     with translated(name, start=start_hint(cluster, member)):
@@ -109,6 +117,8 @@ def translated(name: str, *, start: str = "", prove: str = "yin cluster sync") -
     """
     try:
         yield
+    except Late as error:
+        raise NotReached(f"node {name} has not answered within the time", state="slow") from error
     except Unreachable as error:
         raise NotReached(
             f"node {name} does not answer: {error}", state="down", hint=start
@@ -167,9 +177,22 @@ def find_agent(cluster: Cluster, text: str) -> tuple[str, Map]:
 
 
 def each_node(
-    cluster: Cluster, ask: Callable[[Client], Answer], names: Iterable[str] | None = None
+    cluster: Cluster,
+    ask: Callable[[Client], Answer],
+    names: Iterable[str] | None = None,
+    *,
+    refused: dict[str, CliError] | None = None,
 ) -> tuple[dict[str, Answer], Missed]:
-    """Return what nodes answered, and which were not reached. Raises CliError when one says no."""
+    """Return what nodes answered, and which were not reached.
+
+    Args:
+        cluster: where the nodes are.
+        ask: asks one.
+        names: of the nodes; None for all.
+        refused: where to put who says no, if that is no reason to stop.
+
+    Raises CliError: a node says no.
+    """
     answers: dict[str, Answer] = {}
     missed: Missed = {}
     for name in names if names is not None else [member.name for member in cluster.nodes()]:
@@ -178,6 +201,10 @@ def each_node(
                 answers[name] = ask(client)
         except NotReached as error:
             missed[name] = error
+        except CliError as error:
+            if refused is None:
+                raise
+            refused[name] = error
     return answers, missed
 
 

@@ -23,6 +23,7 @@ from protocol.address import split_address
 from protocol.connection import Connection, State
 from protocol.errors import (
     AuthenticationFailed,
+    Late,
     NotProven,
     RemoteError,
     RemoteFault,
@@ -49,6 +50,7 @@ __all__ = [
     "AuthenticationFailed",
     "Client",
     "ItemStream",
+    "Late",
     "NotProven",
     "RemoteError",
     "RemoteFault",
@@ -213,7 +215,8 @@ class Client:
             data = self._socket.recv(RECEIVE_BYTES)
         except OSError as error:  # TimeoutError and ssl.SSLError among them
             self._broken()
-            raise Unreachable(f"no answer: {error}") from error
+            is_late = deadline is not None and monotonic() >= deadline
+            raise (Late if is_late else Unreachable)(f"no answer: {error}") from error
         if not data:
             self._broken()
             raise Unreachable("the node closed the connection")

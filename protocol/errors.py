@@ -59,6 +59,10 @@ class Unreachable(ProtocolError):
     code = "wire/unreachable"
 
 
+class Late(Unreachable):
+    """No answer came within the time that the caller gives; before that the other side was there."""
+
+
 class AuthenticationFailed(ProtocolError):
     """One side does not know the other's key, or it is not the key it should be."""
 

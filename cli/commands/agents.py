@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ import click
 
 from capabilities.caveats import Caveats
 from capabilities.tokens import Token, agent_id
-from cli.agent_rows import STATES, out_of_reach, rows_of
+from cli.agent_rows import ENDED, STATES, out_of_reach, rows_of
 from cli.caveats import BUDGET, parse_budget
 from cli.cluster import Cluster
 from cli.connect import (
@@ -36,13 +36,15 @@ from cli.faults import fault_text
 from cli.holding import delegate, read_token
 from cli.output import Column, count, note, output_option, show_document, show_rows, size
 from cli.sources import SourceTexts, compile_or_fail, read_source
+from cli.waiting import timeout_option, waiting
 from datomstore import edn
 from datomstore.value import Keyword, Map, Symbol
 
 if TYPE_CHECKING:
     from yang.program import Program
 
-ENDED = ("done", "failed", "killed")
+STOP_S = 30.0  # a slice ends within milliseconds; what is not there then waits for a disk or a node
+MOVE_S = 60.0
 
 
 @click.command()
@@ -381,24 +383,54 @@ def _each(agents: tuple[str, ...]) -> list[str]:
     return names
 
 
-def _request_each(
-    ctx: click.Context, agents: tuple[str, ...], verb: str, body: dict[str, object]
-) -> None:
-    cluster = cluster_of(ctx)
-    for agent in _each(agents):
-        node, row = find_agent(cluster, agent)
-        with connected(cluster, node) as client:
-            after = client.request(verb, Map({**body, "id": row["id"].hex()}), timeout_s=None)
-        click.echo(f"{row['id'].hex()[:12]} {after['state']}")
+def _each_done(agents: tuple[str, ...], do: Callable[[str], Map]) -> int:
+    """Do something with each agent that is named, and print what became of it.
+
+    One with which it cannot be done does not keep the others from it; the exit code is what went wrong with all such, or 1.
+    """
+    names = _each(agents)
+    refused: list[CliError] = []
+    for name in names:
+        try:
+            row = do(name)
+        except CliError as error:
+            if len(names) == 1:
+                raise
+            refused.append(error)
+            note(f"{name}: {error}")
+        else:
+            click.echo(f"{row['id'].hex()[:12]} {row['state']}")
+    codes = {error.exit_code for error in refused}
+    if len(codes) > 1:
+        return Exit.FAILURE
+    return codes.pop() if codes else Exit.OK
+
+
+def _stopped(cluster: Cluster, agent: str, verb: str, reason: str, timeout_s: float) -> Map:
+    """Have an agent stop, and return its summary when it has. Raises CliError."""
+    node, row = find_agent(cluster, agent)
+    if row["state"] == "moved":
+        raise CliError(
+            f"agent {agent} went to {row['moved_to']}, which does not answer for it",
+            exit_code=Exit.UNREACHABLE,
+        )
+    body = Map({"id": row["id"].hex(), "reason": reason})
+    with connected(cluster, node) as client, waiting(f"{agent} to stop on {node}"):
+        after: Map = client.request(verb, body, timeout_s=timeout_s)
+        return after
 
 
 @click.command()
 @click.argument("agents", nargs=-1, metavar="AGENT...|-")
 @click.option("--reason", default="paused by a person", show_default=True)
+@timeout_option(STOP_S)
 @click.pass_context
-def pause(ctx: click.Context, agents: tuple[str, ...], reason: str) -> None:
+def pause(ctx: click.Context, agents: tuple[str, ...], reason: str, timeout_s: float) -> int:
     """Stop agents where they are; nothing is lost."""
-    _request_each(ctx, agents, "agent.pause", {"reason": reason})
+    cluster = cluster_of(ctx)
+    return _each_done(
+        agents, lambda agent: _stopped(cluster, agent, "agent.pause", reason, timeout_s)
+    )
 
 
 @click.command()
@@ -407,28 +439,34 @@ def pause(ctx: click.Context, agents: tuple[str, ...], reason: str) -> None:
     "--token", "tokens", multiple=True, metavar="@FILE|-", help="A further token for the agent."
 )
 @click.pass_context
-def resume(ctx: click.Context, agents: tuple[str, ...], tokens: tuple[str, ...]) -> None:
+def resume(ctx: click.Context, agents: tuple[str, ...], tokens: tuple[str, ...]) -> int:
     """Let paused agents go on at the same step."""
     cluster = cluster_of(ctx)
     opened = [read_token(token) for token in tokens]
-    for agent in _each(agents):
+
+    def resumed(agent: str) -> Map:
         node, row = find_agent(cluster, agent)
         target = cluster.node(node).key
         delegated = tuple(delegate(cluster, token, target, row["id"]) for token in opened)
         with connected(cluster, node) as client:
-            after = client.request(
-                "agent.resume", Map({"id": row["id"].hex(), "tokens": delegated})
-            )
-        click.echo(f"{row['id'].hex()[:12]} {after['state']}")
+            body = Map({"id": row["id"].hex(), "tokens": delegated})
+            after: Map = client.request("agent.resume", body)
+            return after
+
+    return _each_done(agents, resumed)
 
 
 @click.command()
 @click.argument("agents", nargs=-1, metavar="AGENT...|-")
 @click.option("--reason", default="killed by a person", show_default=True)
+@timeout_option(STOP_S)
 @click.pass_context
-def kill(ctx: click.Context, agents: tuple[str, ...], reason: str) -> None:
+def kill(ctx: click.Context, agents: tuple[str, ...], reason: str, timeout_s: float) -> int:
     """End agents for good."""
-    _request_each(ctx, agents, "agent.kill", {"reason": reason})
+    cluster = cluster_of(ctx)
+    return _each_done(
+        agents, lambda agent: _stopped(cluster, agent, "agent.kill", reason, timeout_s)
+    )
 
 
 @click.command()
@@ -447,6 +485,7 @@ def kill(ctx: click.Context, agents: tuple[str, ...], reason: str) -> None:
     metavar="@FILE|-",
     help="With --force: a token for the agent in place of its own, with which it cannot travel any more.",
 )
+@timeout_option(MOVE_S)
 @output_option
 @click.pass_context
 def migrate(
@@ -455,6 +494,7 @@ def migrate(
     node: str | None,
     force: bool,
     tokens: tuple[str, ...],
+    timeout_s: float,
     output: str,
     as_json: bool,
 ) -> None:
@@ -472,15 +512,17 @@ def migrate(
         known_node(cluster, node)
     place, row = find_agent(cluster, agent)
     body = {"id": row["id"].hex()}
-    with connected(cluster, place) as client:
+    with connected(cluster, place) as client, waiting(f"{agent} to arrive at {node or place}"):
         if force:
             from_whom = row["travelling_to"] or "the node it came from"
             key = cluster.node(place).key
             given = tuple(delegate(cluster, token, key, row["id"]) for token in opened)
             row = client.request("agent.reclaim", Map({**body, "tokens": given}))
             note(f"taken back: {from_whom} may be running it, too; see yin audit --agent {agent}")
-        if node not in (None, place) or not force:
-            row = client.request("agent.migrate", Map({**body, "node": node}), timeout_s=None)
+        if node == place:
+            note(f"agent {agent} is on {place} already")
+        elif node is not None:
+            row = client.request("agent.migrate", Map({**body, "node": node}), timeout_s=timeout_s)
     fields = {**dict(row.items()), "id": row["id"].hex(), "node": row["moved_to"] or place}
     line = f"{row['id'].hex()[:12]} {row['state']} {fields['node']}"
     show_document("agent.migrated", fields, line, output="json" if as_json else output)

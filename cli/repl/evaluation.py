@@ -14,8 +14,8 @@ from enum import Enum
 from typing import NamedTuple
 
 from capabilities.tokens import Token, agent_id
+from cli.agent_rows import ENDED
 from cli.cluster import Cluster
-from cli.commands.agents import ENDED
 from cli.connect import connected, find_agent, translated
 from cli.errors import CliError, Exit
 from cli.faults import fault_text
