@@ -8,13 +8,14 @@ Fits:   `yin cluster` and `yin node`. Nodes that do not answer hear it from the 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from capabilities.certificate import make_certificate
 from capabilities.errors import MemberInvalid, TicketInvalid
 from capabilities.keys import PrivateKey, PublicKey, load_private, save_private
-from capabilities.membership import Ledger
+from capabilities.membership import Ledger, Member
 from capabilities.statements import (
     Appointment,
     Power,
@@ -34,7 +35,15 @@ from cli.cluster import (
     settle_operator,
     write_settings,
 )
-from cli.connect import Missed, each_node, missed_names, none_reached, translated
+from cli.connect import (
+    Missed,
+    each_node,
+    known_node,
+    missed_names,
+    none_reached,
+    reached,
+    translated,
+)
 from cli.errors import CliError, Exit, exit_of
 from cli.output import note
 from datomstore.value import Map
@@ -42,6 +51,7 @@ from protocol.client import Client, apply
 from protocol.joining import Application, Rejection, decode_answer
 
 TOLD_MAX = 64  # statements in one message
+LAST_WORD_S = 2.0  # for a node that was put out to hear of it
 
 
 def say(cluster: Cluster, *statements: Statement) -> Missed:
@@ -57,7 +67,10 @@ def say(cluster: Cluster, *statements: Statement) -> Missed:
 def tell(
     cluster: Cluster, names: Sequence[str], statements: Sequence[Statement] | None = None
 ) -> tuple[dict[str, None], Missed]:
-    """Tell nodes some statements, or all; return who heard and who did not answer."""
+    """Tell nodes some statements, or all; return who heard and who did not answer.
+
+    A node that says no is named, and does not keep the others from hearing. Raises CliError when nobody took them.
+    """
     said = list(cluster.ledger) if statements is None else statements
     items = tuple(statement.data for statement in said)
 
@@ -65,13 +78,22 @@ def tell(
         for start in range(0, len(items), TOLD_MAX):
             client.request("cluster.say", Map({"items": items[start : start + TOLD_MAX]}))
 
-    return each_node(cluster, say_to, names)
+    refused: dict[str, CliError] = {}
+    told, missed = each_node(cluster, say_to, names, refused=refused)
+    if refused and not told:
+        raise next(iter(refused.values()))
+    for name, error in refused.items():
+        note(f"{name} does not take it: {error}")
+    return told, missed
 
 
 def sync(cluster: Cluster) -> Missed:
     """Take over what the nodes know of the cluster; return those that were not reached."""
     # A node whose key was rotated long ago does not know us, nor we it; the others say what its key is.
-    answers, missed = each_node(cluster, _listed)
+    refused: dict[str, CliError] = {}
+    answers, missed = each_node(cluster, _listed, refused=refused)
+    for name, error in refused.items():
+        note(f"{name} does not say what it knows: {error}")
     cluster.say(*(statement for found in answers.values() for statement in found))
     return missed
 
@@ -80,7 +102,10 @@ def _listed(client: Client) -> list[Statement]:
     found: list[Statement] = []
     after = b""
     while items := client.request("cluster.list", Map({"after": after}))["items"]:
-        found += [Statement.from_bytes(item) for item in items]
+        try:
+            found += [Statement.from_bytes(item) for item in items]
+        except MemberInvalid as error:
+            raise CliError(f"it says what is no statement: {error}") from error
         after = found[-1].id
     return found
 
@@ -90,7 +115,7 @@ def _listed(client: Client) -> list[Statement]:
 
 def appoint(cluster: Cluster, name: str, powers: Power, seconds: int) -> Appointment:
     """Let a node admit others, or remove them, for a time. Raises CliError."""
-    key = cluster.node(name).key
+    key = known_node(cluster, name).key
     known = cluster.members.appointment(key)
     fact = Appointment(
         key,
@@ -116,9 +141,22 @@ def dismiss(cluster: Cluster, name: str, *, void: bool) -> Appointment:
     return fact
 
 
+def move(cluster: Cluster, name: str, address: str) -> Member:
+    """Say that a node is reached at another address. Raises CliError."""
+    check_published(address)
+    member = known_node(cluster, name)
+    # While two keys hold, the record in force names the one that is followed; a record of the other would end its line.
+    key, certificate = member.key, member.certificate
+    if member.former is not None:
+        key, certificate = member.former, member.former_certificate
+    record = Record(name, "node", key, certificate, (address,), cluster.next_seq(name), now_s())
+    say(cluster, sign(record, cluster.root_key))
+    return cluster.node(name)
+
+
 def remove(cluster: Cluster, name: str) -> None:
-    """Put a node out of the cluster. Raises CliError."""
-    member = cluster.node(name)
+    """Put a node out of the cluster, and tell it, too. Raises CliError."""
+    member = known_node(cluster, name)
     record = Record(
         name,
         "node",
@@ -129,7 +167,11 @@ def remove(cluster: Cluster, name: str) -> None:
         now_s(),
         removed=True,
     )
-    say(cluster, sign(record, cluster.root_key))
+    statement = sign(record, cluster.root_key)
+    say(cluster, statement)
+    # Last, and whatever it answers: nobody but its own log needs it to know.
+    with suppress(CliError), reached(cluster, member) as client:
+        client.request("cluster.say", Map({"items": (statement.data,)}), timeout_s=LAST_WORD_S)
 
 
 def rotate_root(cluster: Cluster, overlap_s: int) -> Cluster:

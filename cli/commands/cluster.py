@@ -7,7 +7,6 @@ Fits:   on `cli.cluster` and `cli.membership`.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -15,11 +14,12 @@ import click
 from capabilities.statements import Appointment, Power, Record, Statement, Succession
 from cli import membership
 from cli.cluster import create, now_s
-from cli.connect import cluster_of, connected, missed_facts, told_missed
+from cli.connect import cluster_of, connected, missed_facts, missed_text, told_missed
 from cli.durations import overlap_option
 from cli.durations import parse_duration as seconds
+from cli.holders import holders
+from cli.moments import moment_of
 from cli.output import Column, note, output_option, show_document, show_rows
-from cli.token_text import moment
 from datomstore.value import Map
 
 YEAR_S = 365 * 24 * 3600
@@ -74,13 +74,8 @@ def _show(fact: Appointment, node: str, output: str) -> None:
     document = {"node": node, "powers": powers, "from": fact.from_s, "until": fact.until_s}
     text = f"{node} admits nobody from now on"
     if powers and fact.until_s > now_s():
-        text = f"{node} may {' and '.join(powers)} until {_moment(fact.until_s)}"
+        text = f"{node} may {' and '.join(powers)} until {moment_of(fact.until_s)}"
     show_document("cluster.appointment", document, text, output=output)
-
-
-def _moment(second: object) -> str:
-    now = datetime.fromtimestamp(now_s(), UTC)
-    return moment(datetime.fromtimestamp(int(str(second)), UTC).isoformat(), now)
 
 
 @cluster.command("ticket")
@@ -119,7 +114,7 @@ def cluster_tickets(ctx: click.Context, node: str, output: str, as_json: bool) -
     columns = [
         Column("id", "TICKET"),
         Column("name", "FOR"),
-        Column("until", "UNTIL", form=_moment),
+        Column("until", "UNTIL", form=moment_of),
         Column("used", "USED"),
     ]
     show_rows("cluster.tickets", rows, columns, output="json" if as_json else output)
@@ -133,14 +128,26 @@ def cluster_rotate(ctx: click.Context, overlap_s: int, output: str, as_json: boo
     """Give the cluster another root key, while it runs.
 
     What the old key said is said again by the new one, and the operator gets a new token. Tokens of the old root count
-    until the overlap is over: mint those that are needed longer anew.
+    until the overlap is over: mint those that are needed longer anew. The agents that hold some are named.
     """
     opened = cluster_of(ctx)
     old = opened.members.root
     new = membership.rotate_root(opened, overlap_s).members.root
     until_s = now_s() + overlap_s
-    document = {"old": old.text, "new": new.text, "until": until_s}
-    show_document("cluster.rotation", document, new.text, output="json" if as_json else output)
+    names, missed = holders(opened, old)
+    document = {"old": old.text, "new": new.text, "until": until_s, "agents": names}
+    text = (
+        f"{opened.name} has the root {new.text}\n"
+        f"  the one before, {old.text}, holds until {moment_of(until_s)}, and its tokens with it"
+    )
+    more = missed_facts(missed) if missed else {}
+    form = "json" if as_json else output
+    show_document("cluster.rotation", {**document, **more}, text, output=form)
+    if names:
+        note(f"agents that pause then unless they get other tokens: {', '.join(names)}")
+        note("  next: yin token renew AGENT")
+    if missed:
+        note(f"{missed_text(missed)}: agents there hold tokens of the former root, too")
 
 
 @cluster.command("sync")

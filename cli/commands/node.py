@@ -16,17 +16,23 @@ import click
 from capabilities.errors import KeyInvalid
 from capabilities.keys import PublicKey
 from cli import membership
+from cli.agent_rows import OVER
 from cli.cluster import Cluster, add_node
 from cli.connect import cluster_of, connected, missed_names
 from cli.durations import overlap_option
 from cli.errors import CliError, Exit, NotReached
+from cli.moments import moment_of
 from cli.output import Column, note, output_option, show_document, show_rows
 from datomstore.value import Map
+
+ADDRESS = click.option(
+    "--address", metavar="HOST:PORT", help="Where others reach it. [default: as it listens]"
+)
 
 
 @click.group()
 def node() -> None:
-    """Add, admit, list and remove nodes; change a node's key."""
+    """Add, admit, list, move and remove nodes; change a node's key."""
 
 
 @node.command("add")
@@ -34,12 +40,13 @@ def node() -> None:
 @click.option(
     "--listen", required=True, metavar="HOST:PORT", help="Where it will listen; port 0 picks one."
 )
+@ADDRESS
 @click.pass_context
-def node_add(ctx: click.Context, name: str, listen: str) -> None:
+def node_add(ctx: click.Context, name: str, listen: str, address: str | None) -> None:
     """Make node NAME here, with the root's key, and tell the nodes that run."""
     opened = cluster_of(ctx)
     before = [member.name for member in opened.nodes()]
-    member = add_node(opened, name, listen=listen)
+    member = add_node(opened, name, listen=listen, address=address)
     _, missed = membership.tell(opened, before)
     click.echo(f"{name} {member.addresses[0]} {member.key.text}")
     if missed and len(missed) < len(before):
@@ -52,10 +59,8 @@ def node_add(ctx: click.Context, name: str, listen: str) -> None:
 @click.argument("folder", type=click.Path(path_type=Path), default=Path())
 @click.option("--name", default=socket.gethostname, show_default="this machine's", help="Its name.")
 @click.option("--listen", default="0.0.0.0:7400", show_default=True, metavar="HOST:PORT")
-@click.option(
-    "--address", metavar="HOST:PORT", help="Where others reach it. [default: as it listens]"
-)
-@click.option("--root", metavar="KEY", help="The cluster's root, if you know which it must be.")
+@ADDRESS
+@click.option("--root", metavar="KEY", help="Join no cluster but the one with this root.")
 @output_option
 def join(
     ticket: str,
@@ -99,13 +104,50 @@ def join(
 node.add_command(join)
 
 
+@node.command("move")
+@click.argument("name")
+@click.option("--address", required=True, metavar="HOST:PORT", help="Where others reach it now.")
+@output_option
+@click.pass_context
+def node_move(ctx: click.Context, name: str, address: str, output: str, as_json: bool) -> None:
+    """Say, with the root's key, that node NAME is reached at another address."""
+    member = membership.move(cluster_of(ctx), name, address)
+    document = {"name": name, "address": address, "key": member.key.text}
+    line = f"{name} {address} {member.key.text}"
+    show_document("node.move", document, line, output="json" if as_json else output)
+
+
 @node.command("leave")
 @click.argument("name")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask, though agents are there.")
 @click.pass_context
-def node_leave(ctx: click.Context, name: str) -> None:
+def node_leave(ctx: click.Context, name: str, yes: bool) -> None:
     """Put node NAME out: its connections end at once, nobody takes its agents. Its data stays where it is."""
-    membership.remove(cluster_of(ctx), name)
-    note(f"{name} is out; its agents stay with it: move them away before")
+    opened = cluster_of(ctx)
+    there = _agents_at(opened, name)
+    if there and not yes:
+        _ask(f"{there}; they stay with it, and nobody takes them from it. Put {name} out?")
+    membership.remove(opened, name)
+    note(f"{name} is out" + (f"; {there}, and stay there" if there else ""))
+
+
+def _agents_at(opened: Cluster, name: str) -> str:
+    """Return how many agents a node has that have not ended, in words; "" for none."""
+    try:
+        with connected(opened, name) as client:
+            states = client.request("node.info")["agents"]
+    except NotReached as error:
+        return f"how many agents are on {name} is not known ({error})"
+    count = sum(number for state, number in states.items() if state not in OVER)
+    plural = "agent is" if count == 1 else "agents are"
+    return f"{count} {plural} on {name}" if count else ""
+
+
+def _ask(question: str) -> None:
+    """Return if a person says yes. Raises CliError when nobody can be asked, Abort when they say no."""
+    if not sys.stdin.isatty():
+        raise CliError(question, exit_code=Exit.USAGE, hint="the same with --yes")
+    click.confirm(question, abort=True, err=True)
 
 
 @node.command("rotate")
@@ -125,7 +167,11 @@ def node_rotate(
         answer = client.request("node.rotate", Map({"overlap_s": overlap_s, "force": force}))
     membership.sync(opened)
     document = {"name": name, **dict(answer.items())}
-    show_document("node.rotation", document, answer["new"], output="json" if as_json else output)
+    text = (
+        f"{name} has the key {answer['new']}\n"
+        f"  the one before, {answer['old']}, holds until {moment_of(answer['until'])}"
+    )
+    show_document("node.rotation", document, text, output="json" if as_json else output)
 
 
 @node.command("ls")

@@ -70,11 +70,11 @@ def test_a_cluster_grows_changes_its_keys_and_loses_a_member(
             assert (answer.code, "has been used" in answer.err) == (5, True)
 
             for name in ("delta", "alpha"):
-                key = ok("node", "rotate", name, "--overlap", "1h")
+                key = json.loads(ok("node", "rotate", name, "--overlap", "1h", "--json"))["new"]
                 assert key in ok("node", "ls")
             assert tour() == '"alpha"'
             old = ok("cluster", "sync", "--json")
-            new = ok("cluster", "rotate", "--overlap", "1h")
+            new = json.loads(ok("cluster", "rotate", "--overlap", "1h", "--json"))["new"]
             assert new not in old
             assert new in ok("cluster", "sync", "--json")
             ok("token", "mint", "--allow", "read,append,migrate:**", "--out", "anew")
