@@ -32,25 +32,37 @@ class Revocations:
     # -- taking in --
 
     async def take(self, statements: Iterable[Revocation | SignerRevocation]) -> tuple[int, int]:
-        """Take statements in, tell the others what is new; return how many are new and how many agents paused.
+        """Take statements in, tell the others what is new; return how many are new, and how many agents rely on what they revoke.
+
+        Such agents are paused, or pause at the end of their slice, also when another node has told of the statements first.
 
         Raises:
             TokenInvalid: the list is full.
         """
+        said = list(statements)
+        new = await self._take(said)
+        return new, sum(self._relies_on(agent, said) for agent in self._agents)
+
+    async def take_bytes(self, items: Iterable[bytes]) -> int:
+        """Take in what another node has told; return how many are new."""
+        return await self._take([statement(item) for item in items])
+
+    async def _take(self, statements: Iterable[Revocation | SignerRevocation]) -> int:
         now_s = self._agents.clock.now_ms() // 1000
         lasting = [one for one in statements if not one.is_over(now_s)]
         fresh = [one for one in lasting if self._authority.revoke(one)]
-        if not fresh:
-            return 0, 0
-        await self._agents.write(self._authority.write_revocations)
-        paused = self.pause_revoked()
-        self.told([one.to_bytes() for one in fresh])
-        return len(fresh), paused
+        if fresh:
+            await self._agents.write(self._authority.write_revocations)
+            self.pause_revoked()
+            self.told([one.to_bytes() for one in fresh])
+        return len(fresh)
 
-    async def take_bytes(self, items: Iterable[bytes]) -> int:
-        """Take in what another node has told."""
-        new, _ = await self.take([statement(item) for item in items])
-        return new
+    def _relies_on(self, agent: Agent, revoked: Iterable[Revocation | SignerRevocation]) -> bool:
+        return not agent.ended and any(
+            self._authority.concerns(one, handle.token)
+            for one in revoked
+            for handle in agent.tokens
+        )
 
     # -- bounded staleness, and the end of statements --
 
@@ -89,14 +101,14 @@ class Revocations:
                 await self._agents.commit(agent)
                 ready(agent)
 
-    def pause_revoked(self) -> int:
-        """Ask agents that hold a revoked token to pause at the end of their slice; return how many did not yet."""
-        return sum([self._pause_if_revoked(agent) for agent in self._agents])
+    def pause_revoked(self) -> None:
+        """Ask agents that hold a revoked token to pause at the end of their slice."""
+        for agent in self._agents:
+            self._pause_if_revoked(agent)
 
-    def _pause_if_revoked(self, agent: Agent) -> bool:
-        if agent.ended or agent.record.state is State.PAUSED:
-            return False
-        return self._authority.stop_if_revoked(agent)
+    def _pause_if_revoked(self, agent: Agent) -> None:
+        if not agent.ended and agent.record.state is not State.PAUSED:
+            self._authority.stop_if_revoked(agent)
 
     # -- what others ask --
 

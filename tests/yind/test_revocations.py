@@ -31,6 +31,25 @@ async def test_a_revocation_told_to_one_node_pauses_agents_on_another(tmp_path: 
         assert row["reason"] == "token revoked: block 0"
 
 
+async def test_every_node_says_how_many_agents_it_pauses_whoever_told_it_first(
+    tmp_path: Path,
+) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        token = nodes.token()
+        agents = [(name, await nodes.spawn(name, ENDLESS, token)) for name in nodes.nodes]
+        await nodes.spawn("beta", ENDLESS, nodes.token())  # another token, which stays good
+        said = Revocation.sign(nodes.cluster.root_key, token, 0)
+        body = {"revocation": said.to_bytes(), "token": token.to_bytes()}
+        counts = [(await nodes.ask("alpha", "token.revoke", **body))["paused"]]
+        with trio.fail_after(10):
+            for name, agent in agents:
+                await nodes.until(name, agent, "paused")  # beta has heard of it from alpha
+        counts += [
+            (await nodes.ask(name, "token.revoke", **body))["paused"] for name in nodes.nodes
+        ]
+        assert counts == [1, 1, 1]
+
+
 async def test_a_node_that_was_away_catches_up(tmp_path: Path) -> None:
     async with fleet(tmp_path, "alpha", "beta") as nodes:
         token = nodes.token()
