@@ -99,7 +99,10 @@ def cluster_ticket(
     show_document(
         "cluster.ticket", document, answer["ticket"], output="json" if as_json else output
     )
-    note("  next, on the new machine: yin join TICKET --name NAME --listen HOST:PORT")
+    root = opened.members.root.text
+    note(
+        f"  next, on the new machine: yin join TICKET --name NAME --listen HOST:PORT --root {root}"
+    )
 
 
 @cluster.command("tickets")

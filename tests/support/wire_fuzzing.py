@@ -491,9 +491,12 @@ def certificate_case(random: Random) -> str:
 
 
 TICKET = Ticket("127.0.0.1:7001", made.NODE.public, b"s" * 16)
-APPLICATION = Application.make(
-    TICKET, name="delta", addresses=("h:1", "h:2"), certificate=NODE_CERTIFICATE
-)
+APPLICATIONS = [
+    Application.make(
+        TICKET, name="delta", addresses=("h:1", "h:2"), certificate=NODE_CERTIFICATE, root=root
+    )
+    for root in (None, made.ROOT.public)
+]
 ANSWERS = [
     encode_answer(Admission(made.ROOT.public, tuple(said.data for said, _ in SAID))),
     encode_answer(Rejection("ticket/unknown", "no")),
@@ -506,9 +509,10 @@ def application_case(random: Random) -> str:
         data = changed_payload(random, random.choice(ANSWERS))
         read: Callable[[bytes], object] = decode_answer
     else:
-        data, read = APPLICATION.to_bytes(), Application.from_bytes
+        application = random.choice(APPLICATIONS)
+        data, read = application.to_bytes(), Application.from_bytes
         if random.random() < 0.6:
-            inner = changed_payload(random, APPLICATION.signed)
+            inner = changed_payload(random, application.signed)
             data = packed([inner, proof_of(TICKET.key, TICKET.node, inner)])
         else:
             data = changed_payload(random, data)

@@ -14,6 +14,9 @@ from pathlib import Path
 import pytest
 from commands import Yin, answers, cluster, working_in
 
+from capabilities.keys import PrivateKey
+from cli.cluster import open_cluster
+
 TOUR = '(do (hop! "delta") (sleep 50) (hop! "alpha") (here))'
 
 
@@ -57,6 +60,10 @@ def test_a_cluster_grows_changes_its_keys_and_loses_a_member(
         ok("cluster", "appoint", "alpha")
         ticket = ok("cluster", "ticket", "alpha", "--name", "delta")
         joined = ["join", ticket, str(delta), "--name", "delta", "--listen", "127.0.0.1:7391"]
+        elsewhere = yin(*joined, "--root", PrivateKey.generate().public.text)
+        assert (elsewhere.code, "of another cluster" in elsewhere.err) == (3, True)
+        assert ok("node", "ls", "-o", "ids").split() == ["alpha", "beta"]
+        joined += ["--root", open_cluster(tmp_path / "dev").root.text]
         document = json.loads(ok(*joined, "--json"))
         assert (document["$type"], document["nodes"]) == ("node.admission", 3)
         with daemon(delta):
