@@ -24,6 +24,7 @@ from cli.cluster import Cluster, current_folder, open_cluster
 from cli.errors import CliError, Exit, NotReached, exit_of
 from cli.holding import read_token
 from cli.output import note
+from cli.waiting import waiting
 from datomstore.value import Map
 from protocol.client import (
     AuthenticationFailed,
@@ -58,12 +59,13 @@ def reached(cluster: Cluster, member: Member) -> Iterator[Client]:
     if not member.addresses:
         raise NotReached(f"node {name} has no address", state="no address")
     with translated(name, start=start_hint(cluster, member)):
-        client = Client.connect(
-            member.addresses[0],
-            key=cluster.operator_key,
-            certificate=cluster.operator_certificate,
-            server=member,
-        )
+        with waiting(f"node {name} to answer"):
+            client = Client.connect(
+                member.addresses[0],
+                key=cluster.operator_key,
+                certificate=cluster.operator_certificate,
+                server=member,
+            )
         with client:
             token = presented(cluster, client)
             client.request("session.present", Map({"tokens": (token.to_bytes(),)}))
@@ -93,11 +95,15 @@ def presented(cluster: Cluster, client: Client) -> Token:
 
 def known_node(cluster: Cluster, name: str) -> Member:
     """Return a node by name; one that the folder does not know, the nodes are asked about. Raises CliError."""
-    if cluster.members.node(name) is None and cluster.nodes():
+    try:
+        return cluster.node(name)
+    except CliError:
+        if not cluster.nodes():
+            raise
         from cli.membership import sync
 
         sync(cluster)
-    return cluster.node(name)
+        return cluster.node(name)
 
 
 def start_hint(cluster: Cluster, member: Member) -> str:

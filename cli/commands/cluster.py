@@ -13,7 +13,7 @@ import click
 
 from capabilities.statements import Appointment, Power, Record, Statement, Succession
 from cli import membership
-from cli.cluster import create, now_s
+from cli.cluster import check_name, check_published, create, now_s
 from cli.connect import cluster_of, connected, missed_facts, missed_text, told_missed
 from cli.durations import overlap_option
 from cli.durations import parse_duration as seconds
@@ -92,6 +92,10 @@ def cluster_ticket(
 ) -> None:
     """Print a ticket with which one machine can join by way of NODE, once."""
     opened = cluster_of(ctx)
+    if name:
+        check_name(name)
+    if address:
+        check_published(address)
     body = Map({"name": name, "ttl_s": seconds(ttl), "address": address})
     with connected(opened, node) as client:
         answer = client.request("ticket.issue", body)
