@@ -11,8 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from commands import Yin, answers, cluster, code_of, working_in
+from commands import Yin, answers, beside, cluster, code_of, working_in
+from fleet import fleet
 
+from capabilities.errors import MemberInvalid
 from capabilities.keys import PrivateKey
 from capabilities.tickets import Ticket
 from cli.cluster import add_node, create, free_port, now_s, open_cluster
@@ -258,3 +260,34 @@ def test_a_command_that_there_is_not_leads_to_the_one_that_is_meant(
 ) -> None:
     assert code_of(word, "x") == 2
     assert capsys.readouterr().err == f"yin: no command {word!r}\n  try: {meant}\n"
+
+
+# -- a node that says no --
+
+
+async def test_one_node_that_says_no_does_not_keep_the_others_from_hearing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(items: object) -> int:
+        raise MemberInvalid("I would rather not")
+
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        alpha, beta = nodes.nodes["alpha"].members, nodes.nodes["beta"].members
+        monkeypatch.setattr(alpha, "take_said", refuse)
+        answer = await beside(nodes.cluster, capsys, "cluster", "appoint", "beta")
+        assert answer.code == 0
+        assert "alpha does not take it: alpha: I would rather not" in answer.err
+        assert beta.current.appointment(nodes.cluster.node("beta").key) is not None
+        monkeypatch.setattr(beta, "take_said", refuse)
+        answer = await beside(nodes.cluster, capsys, "cluster", "dismiss", "beta")
+        assert (answer.code, "rather not" in answer.err) == (3, True)
+
+
+async def test_a_node_that_says_what_is_no_statement_does_not_hide_the_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        monkeypatch.setattr(nodes.nodes["alpha"].members, "listed", lambda after: (b"?",))
+        answer = await beside(nodes.cluster, capsys, "node", "ls", "-o", "ids")
+        assert (answer.code, answer.out.split()) == (0, ["alpha", "beta"])
+        assert "alpha does not say what it knows" in answer.err
