@@ -16,6 +16,7 @@ import base64
 import builtins
 import hashlib
 import os
+import stat
 from functools import lru_cache
 from pathlib import Path
 
@@ -141,8 +142,10 @@ def save_private(path: Path, key: PrivateKey) -> None:
 
 
 def load_private(path: Path) -> PrivateKey:
-    """Return the key of a file. Raises KeyInvalid when it is malformed or others can read it."""
+    """Return the key of a file. Raises KeyInvalid when it is malformed, no file, or others can read it."""
     mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        raise KeyInvalid(f"{str(path)!r} is not the file of a private key")
     if mode & 0o077:
         raise KeyInvalid(f"{path}: mode {mode & 0o777:o}; a private key has mode 600")
     try:

@@ -35,6 +35,7 @@ from capabilities.statements import Record, Statement, is_name, sign
 from capabilities.tokens import Token, mint
 from cli.errors import CliError, Exit
 from protocol.address import is_dialable, is_wildcard
+from cli.secret_files import write_secret
 
 OPERATOR_TTL_S = 365 * 24 * 3600
 ALL_VERBS = Verb(sum(Verb))
@@ -313,13 +314,6 @@ def free_port(host: str) -> int:
         except OSError as error:
             why = error
     raise CliError(f"no port of {host} can be listened on: {why}")
-
-
-def write_secret(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, from the first byte on."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
 
 
 def default_folder() -> Path:

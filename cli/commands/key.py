@@ -31,7 +31,10 @@ def key_new(file: Path) -> None:
     if file.exists():
         raise CliError(f"{file} exists already", exit_code=Exit.CONFLICT)
     made = PrivateKey.generate()
-    save_private(file, made)
+    try:
+        save_private(file, made)
+    except OSError as error:
+        raise CliError(f"{file} cannot be written: {error.strerror}") from error
     click.echo(made.public.text)
 
 
