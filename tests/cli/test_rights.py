@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from commands import Answer, Yin, answers, cluster, code_of, working_in
 
+from cli.cluster import open_cluster
+
 COUNT = '(count (q \'[:find ?p :where [?p :people/name _]] "people"))'
 ASKS = f"""
 (let [got (try (request-token {{:verbs [:read] :streams ["alpha/people"] :budget {{:rows 2}} :reason "to count"}})
@@ -149,6 +151,70 @@ def test_an_agent_whose_token_expired_goes_on_with_a_renewed_one(yin: Yin) -> No
     ok(yin("token", "renew", agent, "--ttl", "1h"))
     assert ok(yin("result", agent)).strip() == '[20 "gamma"]'
     assert yin("token", "renew", agent).code != 0
+
+
+@pytest.fixture
+def without_root(place: Path) -> Iterator[None]:
+    """The cluster's folder, as it is where the root's key is kept elsewhere."""
+    kept = place / "dev" / "root.key"
+    kept.rename(place / "root.key.elsewhere")
+    yield
+    (place / "root.key.elsewhere").rename(kept)
+
+
+def test_who_signed_a_block_and_who_holds_it_revoke_it_without_the_roots_key(
+    yin: Yin, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    keys = {who: ok(yin("key", "new", f"{who}1.key")).strip() for who in ("ann", "bob", "eve")}
+    mint(yin, "anns", "--allow", "read:**", "--to", keys["ann"])
+    monkeypatch.setenv("YIN_KEY_FILE", "ann1.key")
+    for name in ("bobs", "bobs2"):
+        ok(yin("token", "attenuate", "@anns", "--to", keys["bob"], "--out", name))
+    request.getfixturevalue("without_root")
+    for who, name in (("ann", "bobs"), ("bob", "bobs2")):
+        monkeypatch.setenv("YIN_KEY_FILE", f"{who}1.key")
+        told = json.loads(ok(yin("token", "revoke", f"@{name}", "--block", "1", "--json")))
+        assert (told["by"], sorted(told["paused"])) == (keys[who], ["alpha", "beta", "gamma"])
+        assert "revoked  block 1" in ok(yin("token", "inspect", f"@{name}", "--node", "beta"))
+    assert "revoked  block" not in ok(yin("token", "inspect", "@anns", "--node", "beta"))
+
+
+def test_a_key_that_was_named_and_does_not_count_is_not_replaced_by_the_roots(
+    yin: Yin, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ok(yin("key", "new", "stranger.key"))
+    operator = open_cluster(place / "dev").operator_key.public
+    mint(yin, "mine", "--allow", "read:**", "--to", operator.text)
+    monkeypatch.setenv("YIN_KEY_FILE", "stranger.key")
+    for more in ((), ("--all-of-signer",)):
+        answer = yin("token", "revoke", "@mine", *more)
+        assert answer.code == 3
+        assert "the key of YIN_KEY_FILE may not revoke" in answer.err
+        assert "the root" in answer.err
+    assert "revoked  block" not in ok(yin("token", "inspect", "@mine", "--node", "alpha"))
+
+
+def test_without_the_roots_key_the_operators_counts_and_whose_would_do_is_said(
+    yin: Yin, without_root: None, place: Path
+) -> None:
+    ok(yin("token", "attenuate", "@dev/operator.token", "--ttl", "1h", "--out", "mine"))
+    ok(yin("token", "revoke", "@mine"))
+    assert "revoked  block 1" in ok(yin("token", "inspect", "@mine", "--node", "alpha"))
+    answer = yin("token", "revoke", "@dev/operator.token", "--all-of-signer")
+    assert answer.code == 3
+    assert "none of the keys here may revoke all that" in answer.err
+    assert "that takes the key of the root" in answer.err
+
+
+@pytest.mark.parametrize(
+    "wrong", [("--ending-by", "2h"), ("--all-of-signer", "--ending-by", "tomorrow")]
+)
+def test_nothing_is_revoked_where_an_option_makes_no_sense(
+    yin: Yin, wrong: tuple[str, ...]
+) -> None:
+    mint(yin, "kept", "--allow", "read:**")
+    assert yin("token", "revoke", "@kept", *wrong).code == 2
+    assert "revoked  block" not in ok(yin("token", "inspect", "@kept", "--node", "alpha"))
 
 
 def test_all_of_a_signer_is_revoked(yin: Yin) -> None:
