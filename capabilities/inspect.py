@@ -12,15 +12,20 @@ from datetime import UTC, datetime
 
 from capabilities.caveats import Caveats, Verb
 from capabilities.keys import PublicKey
+from capabilities.lineage import NO_LINEAGE, Lineage
 from capabilities.tokens import Token
 from capabilities.verify import verify_chain
 
 
 def inspect(
-    token: Token, *, roots: Container[PublicKey], names: Mapping[PublicKey, str]
+    token: Token,
+    *,
+    roots: Container[PublicKey],
+    names: Mapping[PublicKey, str],
+    lineage: Lineage = NO_LINEAGE,
 ) -> list[dict[str, object]]:
     """Return what each block says, with names for known keys. Raises TokenInvalid."""
-    chain = verify_chain(token.to_bytes(), roots=roots)
+    chain = verify_chain(token.to_bytes(), roots=roots, lineage=lineage)
     signers = [chain.root, *(block.key for block in chain.blocks)]
     return [
         {
@@ -35,8 +40,8 @@ def inspect(
 
 def _caveats(caveats: Caveats, names: Mapping[PublicKey, str]) -> dict[str, object]:
     facts: dict[str, object | None] = {
-        "exp": _time(caveats.exp),
-        "nbf": _time(caveats.nbf),
+        "exp": None if caveats.exp is None else moment(caveats.exp),
+        "nbf": None if caveats.nbf is None else moment(caveats.nbf),
         "rights": None
         if caveats.rights is None
         else [f"{_verbs(right.verbs)}:{right.pattern}" for right in caveats.rights],
@@ -62,9 +67,8 @@ def _verbs(verbs: Verb) -> str:
     return ",".join(str(verb.name).lower() for verb in Verb if verb & verbs)
 
 
-def _time(seconds: int | None) -> str | None:
-    if seconds is None:
-        return None
+def moment(seconds: int) -> str:
+    """Return a second since 1970 as people and programs read it."""
     try:
         return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     except (

@@ -19,6 +19,7 @@ import click
 from capabilities.caveats import Caveats, Resource, Rights, Verb
 from capabilities.errors import CapabilityError
 from capabilities.keys import PublicKey
+from capabilities.patterns import check_attribute_pattern, check_pattern
 from cli.cluster import Cluster
 from cli.durations import DURATION, parse_duration
 from cli.errors import CliError, Exit
@@ -31,7 +32,8 @@ BUDGET = click.option(
     "--budget",
     multiple=True,
     metavar="RESOURCE=N",
-    help="At most so much of fuel, mem, rows, bytes, children or hops, such as rows=10k; may be given again.",
+    help="At most so much of fuel, mem, rows, bytes, children or hops, such as rows=10k; k, M, G are "
+    "thousands, KiB, MiB, GiB 1024s; may be given again.",
 )
 TTL = click.option("--ttl", help="How long it lasts, such as 90s, 10m, 2h, 7d.")
 ALLOW = click.option(
@@ -117,7 +119,7 @@ def caveats_of(cluster: Cluster, options: dict[str, object]) -> Caveats:
     ttl, begins, agent = text("ttl"), text("begins"), text("agent")
     account, revage = text("account"), text("revage")
     return Caveats(
-        exp=None if ttl is None else _now_s() + parse_duration(ttl),
+        exp=None if ttl is None else _now_s() + lasting(ttl),
         nbf=None if begins is None else parse_moment(begins),
         rights=tuple(parse_right(one) for one in many("allow")) or None,
         at=frozenset(cluster.node(name).key for name in many("at")) or None,
@@ -126,7 +128,7 @@ def caveats_of(cluster: Cluster, options: dict[str, object]) -> Caveats:
         hops=options.get("hops"),  # type: ignore[arg-type]
         depth=options.get("depth"),  # type: ignore[arg-type]
         budget=parse_budget(many("budget")) or None,
-        attrs=many("attrs") or None,
+        attrs=tuple(map(parse_attribute, many("attrs"))) or None,
         revage=None if revage is None else parse_duration(revage),
         note=text("note"),
         account=None if account is None else cluster.node(account).key,
@@ -206,4 +208,34 @@ def parse_right(text: str) -> Rights:
         except KeyError:
             known = ", ".join(str(verb.name).lower() for verb in Verb)
             raise CliError(f"no verb {name!r} (verbs: {known})", exit_code=Exit.USAGE) from None
+    _check(check_pattern, pattern)
     return Rights(mask, pattern)
+
+
+def right_text(right: Rights) -> str:
+    """Return a right as `--allow` reads it."""
+    verbs = ",".join(str(verb.name).lower() for verb in Verb if verb & right.verbs)
+    return f"{verbs}:{right.pattern}"
+
+
+def parse_attribute(text: str) -> str:
+    """Return an attribute pattern. Raises CliError for one that is malformed."""
+    _check(check_attribute_pattern, text)
+    return text
+
+
+def _check(rule: Callable[[str], None], text: str) -> None:
+    try:
+        rule(text)
+    except CapabilityError as error:
+        raise CliError(str(error), exit_code=Exit.USAGE) from error
+
+
+def lasting(text: str) -> int:
+    """Return the seconds of how long something is to last. Raises CliError, also for none."""
+    seconds = parse_duration(text)
+    if not seconds:
+        raise CliError(
+            f"{text!r} is over at once: a token lasts 1s or longer", exit_code=Exit.USAGE
+        )
+    return seconds

@@ -7,25 +7,53 @@ Fits:   `yin token inspect`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 import click
 
+from capabilities.tokens import Bearer, Proof, Sealed
+
 Block = Mapping[str, object]
+KINDS = {
+    "bearer": "whoever has it may use, narrow and hand it on",
+    "sealed": "whoever has it may use it, nobody may narrow it or hand it on",
+    "bound": "used and narrowed with the key of {holder}",
+}
 SAME = ("note", "attrs", "via", "at")
 
 
-def token_lines(
-    blocks: Sequence[Block], left: Sequence[Mapping[str, int]] | None, *, where: str, now: datetime
-) -> Iterator[str]:
-    """Yield the lines of a token; `left` is what `where` would still let each block spend, if somebody was asked."""
+def kind_of(proof: Proof) -> str:
+    """Return in a word who may use a token with a proof."""
+    match proof:
+        case Bearer():
+            return "bearer"
+        case Sealed():
+            return "sealed"
+    return "bound"
+
+
+def token_lines(document: Mapping[str, object], *, now: datetime) -> Iterator[str]:
+    """Yield the lines of a token: what holds for it as a whole, then each block, then what a node said about it."""
+    blocks, where = document["blocks"], str(document.get("node") or "")
+    assert isinstance(blocks, list), blocks
+    words = KINDS[str(document["kind"])].format(holder=document["holder"])
+    yield f"a {document['kind']} token of {len(blocks)} blocks: {words}"
+    if not document["trusted"]:
+        yield f"its root {document['root']} is not trusted here: no node of this cluster accepts it"
+    if document["from"] is not None:
+        yield f"holds from {moment(str(document['from']), now)}"
+    yield f"holds until {moment(str(document['until']), now)}"
     for index, block in enumerate(blocks):
         head = click.style(f"block {index}", bold=True)
         bound = "handed on to" if _is_hop(block, index) else "held by"
         yield f"{head}  signed by {block['signer']}, {bound} {block['key']}"
         yield f"  id       {block['id']}"
-        yield from _lines(block, {} if left is None else left[index], where, now)
+        yield from _lines(block, block.get("left", {}), where, now)
+    if document.get("revoked") is not None:
+        yield f"  revoked  block {document['revoked']}, and so everything after it"
+    if document.get("invalid") is not None:
+        yield f"{where} does not accept it: {document['invalid']}"
 
 
 def _is_hop(block: Block, index: int) -> bool:
