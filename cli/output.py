@@ -5,17 +5,23 @@ Is not: messages and progress: those go to standard error (`note`).
 Fits:   commands build plain rows; `show_rows` and `show_document` print them.
 
 Machine output is never cut off. JSON documents carry a "$type".
+
+What agents and strangers wrote (names, reasons, notes) is data, not layout: in a table a line break would forge a row, and
+what turns the direction of text, or moves the cursor, would forge any cell. So people see these characters escaped.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import sys
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import click
 
+LAYOUT = re.compile(r"([\n\t])")  # what a text of several lines consists of besides
 FORMATS = ("text", "json", "jsonl", "ids", "none")
 
 
@@ -73,12 +79,27 @@ def show_document(kind: str, document: Mapping[str, object], text: str, *, outpu
         case "ids":
             click.echo(str(document.get("id", "")))
         case "text":
-            click.echo(text)
+            click.echo(
+                "".join(part if part in "\n\t" else one_line(part) for part in LAYOUT.split(text))
+            )
+
+
+def one_line(text: str) -> str:
+    """Return a text as one line in which every character is seen: others, such as line breaks and controls, are escaped."""
+    if text.isprintable():
+        return text
+    return "".join(map(_seen, text))
+
+
+def _seen(char: str) -> str:
+    if char.isprintable() or unicodedata.category(char) == "Zs":
+        return char
+    return char.encode("unicode_escape").decode()
 
 
 def table(rows: Sequence[Mapping[str, object]], columns: Sequence[Column]) -> None:
     """Print a table with aligned columns; nothing but the header when there are no rows."""
-    cells = [[column.form(row.get(column.key, "")) for column in columns] for row in rows]
+    cells = [cells_of(row, columns) for row in rows]
     widths = [
         max([len(column.title), *(len(line[index]) for line in cells)])
         for index, column in enumerate(columns)
@@ -86,6 +107,11 @@ def table(rows: Sequence[Mapping[str, object]], columns: Sequence[Column]) -> No
     click.echo(click.style(_line([column.title for column in columns], widths, columns), bold=True))
     for line in cells:
         click.echo(_line(line, widths, columns))
+
+
+def cells_of(row: Mapping[str, object], columns: Sequence[Column]) -> list[str]:
+    """Return the cells of a row, each one line."""
+    return [one_line(column.form(row.get(column.key, ""))) for column in columns]
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], columns: Sequence[Column]) -> str:

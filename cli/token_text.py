@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 import click
 
 from capabilities.tokens import Bearer, Proof, Sealed
+from cli.output import one_line
 
 Block = Mapping[str, object]
 KINDS = {
@@ -93,7 +94,7 @@ def _lines(block: Block, left: Mapping[str, int], where: str, now: datetime) -> 
 
 
 def _line(key: str, text: str) -> str:
-    return f"  {key:<8} {text}"
+    return f"  {key:<8} {one_line(text)}"
 
 
 def _budget(budget: object, left: Mapping[str, int], where: str) -> str:

@@ -14,7 +14,7 @@ import click
 
 from cli.connect import cluster_of, connected
 from cli.errors import CliError, Exit
-from cli.output import Column, count, echo_json, note, show_rows
+from cli.output import Column, count, echo_json, note, one_line, show_rows
 from datomstore import edn
 from datomstore.value import Keyword, List, Map, Set, Symbol
 
@@ -228,7 +228,7 @@ def show_answer(text: str, answer: object, output: str, limit: int | None) -> No
 
 def _table(names: list[str], rows: list[Any], limit: int | None) -> None:
     shown = rows if limit is None else rows[:limit]
-    cells = [[edn.write(value) for value in row] for row in shown]
+    cells = [[one_line(edn.write(value)) for value in row] for row in shown]
     titles = (
         names if cells and len(names) == len(cells[0]) else [""] * (len(cells[0]) if cells else 0)
     )
