@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,17 @@ BUDGET = click.option(
     help="At most so much of fuel, mem, rows, bytes, children or hops, such as rows=10k; k, M, G are "
     "thousands, KiB, MiB, GiB 1024s; may be given again.",
 )
-TTL = click.option("--ttl", help="How long it lasts, such as 90s, 10m, 2h, 7d.")
+
+
+def ttl_option(default: str) -> Callable[..., Any]:
+    """Give a command `--ttl`; `default` says what holds without it."""
+    return click.option(
+        "--ttl",
+        metavar="DURATION",
+        help=f"How long it lasts, such as 90s, 10m, 2h, 7d. [default: {default}]",
+    )
+
+
 ALLOW = click.option(
     "--allow",
     multiple=True,
@@ -52,16 +63,16 @@ def _with(
     return command
 
 
-def sharing_options(command: Callable[..., object]) -> Callable[..., object]:
-    """Give a command the options that narrow what an agent gets."""
-    return _with(command, [ALLOW, TTL, BUDGET])
+def sharing_options(*, ttl: str) -> Callable[..., Any]:
+    """Give a command the options that narrow what an agent gets; `ttl` says how long it lasts by default."""
+    return partial(_with, options=[ALLOW, ttl_option(ttl), BUDGET])
 
 
-def caveat_options(command: Callable[..., object]) -> Callable[..., object]:
-    """Give a command the options that say what a block allows."""
+def caveat_options(*, ttl: str) -> Callable[..., Any]:
+    """Give a command the options that say what a block allows; `ttl` says how long it lasts by default."""
     options = [
         ALLOW,
-        TTL,
+        ttl_option(ttl),
         click.option(
             "--from", "begins", metavar="TIME", help="Not before, such as 2h or 2030-01-31T08:00."
         ),
@@ -101,7 +112,7 @@ def caveat_options(command: Callable[..., object]) -> Callable[..., object]:
             help="Write it to this file (mode 0600) instead of printing it.",
         ),
     ]
-    return _with(command, options)
+    return partial(_with, options=options)
 
 
 def caveats_of(cluster: Cluster, options: dict[str, object]) -> Caveats:

@@ -10,24 +10,26 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import click
 
 from capabilities.caveats import Caveats, Resource, Rights, Verb
 from capabilities.keys import PublicKey
-from capabilities.tokens import Block, Token
-from cli.caveats import BUDGET, TTL, caveats_of, parse_budget, sharing_options
+from capabilities.tokens import Token
+from cli.caveats import BUDGET, caveats_of, lasting, parse_budget, sharing_options, ttl_option
 from cli.cluster import Cluster
 from cli.connect import cluster_of, connected, find_agent
-from cli.durations import parse_duration
+from cli.ended_tokens import Shortage, has_ended, least_left, shortage_of
 from cli.errors import CliError, Exit
 from cli.following import followed
-from cli.holding import delegate, read_token, signer_of
-from cli.output import Column, echo_json, note, output_option, show_rows
+from cli.holding import checked, delegate, read_token, refusals, signer_of
+from cli.output import Column, echo_json, note, one_line, output_option, show_document, show_rows
 from datomstore.value import Map
 from protocol.client import Client
 
 TTL_S = 3600  # of what is granted or renewed, if nobody says
+ANSWERS = {"granted": "request.grant", "refused": "request.refuse"}
 FROM = click.option(
     "--token", "source", metavar="@FILE|-", help="What it is taken from. [default: the operator's]"
 )
@@ -70,7 +72,7 @@ def _follow(cluster: Cluster, node: str | None, form: str) -> None:
         shown = _plain(row, name)
         if form == "text":
             line = f"{shown['id']}  {shown['name']} on {name}: {shown['wants']}  {shown['reason']}"
-            click.echo(line.rstrip())
+            click.echo(one_line(line.rstrip()))
         elif form == "ids":
             click.echo(shown["id"])
         elif form != "none":
@@ -129,10 +131,19 @@ def _since(value: object) -> str:
 @click.command("grant")
 @click.argument("request")
 @FROM
-@sharing_options
+@sharing_options(ttl="what was asked for, or 1h")
+@output_option
 @click.pass_context
-def token_grant(ctx: click.Context, /, request: str, source: str | None, **options: object) -> None:
-    """Grant what an agent asked for: exactly that for an hour, or what the options say. It goes on at the same step."""
+def token_grant(
+    ctx: click.Context,
+    /,
+    request: str,
+    source: str | None,
+    output: str,
+    as_json: bool,
+    **options: object,
+) -> None:
+    """Grant what an agent asked for: exactly that, or what the options say. It goes on at the same step."""
     cluster = cluster_of(ctx)
     node, row = _find_request(cluster, request)
     given = caveats_of(cluster, options)
@@ -144,11 +155,24 @@ def token_grant(ctx: click.Context, /, request: str, source: str | None, **optio
         or {Resource[name.upper()]: amount for name, amount in row["budget"].items()}
         or None,
     )
-    parent = cluster.operator_token if source is None else read_token(source)
+    parent = _source(cluster, source)
     made = delegate(cluster, parent, cluster.node(node).key, row["agent"], caveats)
+    body = Map({"id": row["id"], "tokens": (made,)})
+    _answer(cluster, node, row, "granted", body, "json" if as_json else output)
+
+
+def _source(cluster: Cluster, source: str | None) -> Token:
+    """Return the token that new ones are taken from. Raises CliError."""
+    return cluster.operator_token if source is None else checked(cluster, read_token(source))
+
+
+def _answer(cluster: Cluster, node: str, row: Map, done: str, body: Map, output: str) -> None:
+    """Answer a request at the node where it waits, and say so."""
     with connected(cluster, node) as client:
-        client.request("request.grant", Map({"id": row["id"], "tokens": (made,)}))
-    click.echo(f"{row['id']} granted to {row['agent'].hex()[:12]}")
+        told = client.request(ANSWERS[done], body)
+    document = {"id": row["id"], "agent": row["agent"].hex(), "node": node, "state": told["state"]}
+    text = f"{row['id']} {done} to {row['agent'].hex()[:12]}"
+    show_document(f"token.{done}", document, text, output=output)
 
 
 def _rights(row: Map) -> tuple[Rights, ...]:
@@ -161,14 +185,14 @@ def _rights(row: Map) -> tuple[Rights, ...]:
 @click.command("refuse")
 @click.argument("request")
 @click.option("--reason", default="", help="What the agent is told.")
+@output_option
 @click.pass_context
-def token_refuse(ctx: click.Context, request: str, reason: str) -> None:
+def token_refuse(ctx: click.Context, request: str, reason: str, output: str, as_json: bool) -> None:
     """Refuse what an agent asked for. It goes on with an error that it can catch."""
     cluster = cluster_of(ctx)
     node, row = _find_request(cluster, request)
-    with connected(cluster, node) as client:
-        client.request("request.refuse", Map({"id": row["id"], "reason": reason}))
-    click.echo(f"{row['id']} refused to {row['agent'].hex()[:12]}")
+    body = Map({"id": row["id"], "reason": reason})
+    _answer(cluster, node, row, "refused", body, "json" if as_json else output)
 
 
 def _find_request(cluster: Cluster, text: str) -> tuple[str, Map]:
@@ -191,11 +215,12 @@ def _find_request(cluster: Cluster, text: str) -> tuple[str, Map]:
     "--block", metavar="ID", help="All agents whose tokens have this block, on all nodes."
 )
 @click.option(
-    "--all", "every", is_flag=True, help="Also tokens that have neither ended nor been revoked."
+    "--all", "every", is_flag=True, help="Also tokens that an agent could go on with as they are."
 )
 @FROM
-@TTL
+@ttl_option("1h")
 @BUDGET
+@output_option
 @click.pass_context
 def token_renew(
     ctx: click.Context,
@@ -205,33 +230,39 @@ def token_renew(
     source: str | None,
     ttl: str | None,
     budget: tuple[str, ...],
-) -> None:
-    """Replace tokens of agents that have expired or were revoked by new ones; who waits for that goes on at the same step.
+    output: str,
+    as_json: bool,
+) -> int:
+    """Replace tokens of agents that have ended by new ones; who waits for that goes on at the same step.
 
-    A new token allows what the old one did beyond its times, within --token; a budget is what was left of the old one's.
+    A token has ended when it expired, was revoked, or has less left of a budget than the agent was paused for. A new one
+    allows what the old one did beyond its times, within --token; a budget is what was left of the old one's, or what
+    --budget says. With --all, an agent that has travelled far gets tokens that have room for further hops.
     """
-    cluster = cluster_of(ctx)
     if bool(agents) == (block is not None):
         raise CliError("name agents, or give --block", exit_code=Exit.USAGE)
-    parent = cluster.operator_token if source is None else read_token(source)
-    exp = _now_s() + (TTL_S if ttl is None else parse_duration(ttl))
-    renewed = 0
+    ttl_s = TTL_S if ttl is None else lasting(ttl)
+    amounts = parse_budget(budget)
+    cluster = cluster_of(ctx)
+    renewal = Renewal(cluster, _source(cluster, source), _now_s() + ttl_s, amounts, block, every)
+    form = "json" if as_json else output
+    done: list[dict[str, object]] = []
+    failed: list[CliError] = []
     for node, agent in _meant(cluster, agents, block):
-        with connected(cluster, node) as client:
-            made = _renewals(
-                cluster, client, parent, node, agent, block, exp, parse_budget(budget), every
-            )
-            if not made:
-                note(f"{agent.hex()[:12]}: none of its tokens has ended")
-                continue
-            body = {"id": agent.hex(), "old": tuple(made), "tokens": tuple(made.values())}
-            answer = client.request("agent.renew", Map(body))
-        renewed += 1
-        click.echo(f"{agent.hex()[:12]} {answer['state']}")
-    if not renewed:
-        raise CliError(
-            "nothing was renewed", exit_code=Exit.NOT_FOUND, hint="yin token inspect --agent ID"
-        )
+        try:
+            done.append(renewal.of(node, agent))
+        except CliError as error:
+            note(f"{agent.hex()[:12]}: {error}" + (f"\n  try: {error.hint}" if error.hint else ""))
+            failed.append(error)
+            continue
+        if form == "text":
+            click.echo(f"{agent.hex()[:12]} {done[-1]['state']}")
+    if form != "text":
+        show_rows("token.renewed", done, [], output=form)
+    if not done:
+        code = failed[0].exit_code if failed else Exit.NOT_FOUND
+        raise CliError("nothing was renewed", exit_code=code, hint="yin token inspect --agent ID")
+    return failed[0].exit_code if failed else Exit.OK
 
 
 def _meant(
@@ -247,38 +278,74 @@ def _meant(
                 yield name, agent
 
 
-def _renewals(
-    cluster: Cluster,
-    client: Client,
-    parent: Token,
-    node: str,
-    agent: bytes,
-    block: str | None,
-    exp: int,
-    budget: dict[Resource, int],
-    every: bool,
-) -> dict[bytes, bytes]:
-    """Return the tips of the tokens to be replaced, each with the token that replaces it."""
-    made: dict[bytes, bytes] = {}
-    for row in client.request("agent.tokens", Map({"id": agent.hex()}))["value"]:
-        old = Token.from_bytes(row["token"])
-        ends = old.blocks[-1].terms.until_s
-        dead = row["revoked"] is not None or row["invalid"] is not None or ends < _now_s()
-        named = block is not None and any(one.hex().startswith(block) for one in old.ids)
-        if dead or every or named:
-            share = budget or _least_left(row["left"])
-            target = cluster.node(node).key
-            made[old.ids[-1]] = _renewed(cluster, parent, old, target, agent, exp, share)
-    return made
+class Renewal(NamedTuple):
+    """What is renewed, and from what."""
 
+    cluster: Cluster
+    parent: Token
+    exp: int
+    budget: dict[Resource, int]
+    block: str | None
+    every: bool
 
-def _least_left(left: tuple[Map, ...]) -> dict[Resource, int]:
-    found: dict[Resource, int] = {}
-    for amounts in left:
-        for name, amount in amounts.items():
-            resource = Resource[name.upper()]
-            found[resource] = min(amount, found.get(resource, amount))
-    return found
+    def of(self, node: str, agent: bytes) -> dict[str, object]:
+        """Renew an agent's tokens, and return what became of it. Raises CliError when none has ended, or it cannot be now."""
+        try:
+            with connected(self.cluster, node) as client:
+                made = self._made(client, node, agent)
+                body = {"id": agent.hex(), "old": tuple(made), "tokens": tuple(made.values())}
+                answer = client.request("agent.renew", Map(body))
+        except CliError as error:
+            if error.exit_code is not Exit.CONFLICT:
+                raise
+            raise CliError(
+                f"{error}; it can get other tokens when it is paused",
+                exit_code=Exit.CONFLICT,
+                hint=f"yin pause {agent.hex()[:12]}",
+            ) from error
+        return {
+            "id": agent.hex(),
+            "node": node,
+            "state": answer["state"],
+            "resumed": answer["resumed"],
+            "replaced": len(made),
+        }
+
+    def _made(self, client: Client, node: str, agent: bytes) -> dict[bytes, bytes]:
+        """Return the tips of the tokens to be replaced, each with the token that replaces it. Raises CliError if none is."""
+        shortage = shortage_of(client.request("agent.show", Map({"id": agent.hex()})))
+        target = self.cluster.node(node).key
+        made: dict[bytes, bytes] = {}
+        for row in client.request("agent.tokens", Map({"id": agent.hex()}))["value"]:
+            old = Token.from_bytes(row["token"])
+            if self._is_meant(old, row, shortage):
+                share = self._share(row, shortage)
+                made[old.ids[-1]] = _renewed(
+                    self.cluster, self.parent, old, target, agent, self.exp, share
+                )
+        if not made:
+            raise CliError(
+                "none of its tokens has ended; --all replaces them all the same",
+                exit_code=Exit.NOT_FOUND,
+                hint=f"yin token renew --all {agent.hex()[:12]}",
+            )
+        return made
+
+    def _is_meant(self, old: Token, row: Map, shortage: Shortage | None) -> bool:
+        named = self.block is not None and any(one.hex().startswith(self.block) for one in old.ids)
+        return self.every or named or has_ended(row, shortage, _now_s())
+
+    def _share(self, row: Map, shortage: Shortage | None) -> dict[Resource, int]:
+        """Return the budget of a new token. Raises CliError if the agent would be paused for it again at once."""
+        share = least_left(row["left"]) | self.budget
+        if shortage is not None and share.get(shortage.resource, shortage.needed) < shortage.needed:
+            name = shortage.resource.name.lower()
+            raise CliError(
+                f"{share[shortage.resource]} {name} are left of its budget, and it waits for {shortage.needed}",
+                exit_code=Exit.LIMIT,
+                hint=f"--budget {name}=N says how much it gets",
+            )
+        return share
 
 
 def _renewed(
@@ -293,18 +360,20 @@ def _renewed(
     """Return a token from `parent` with everything that the old one's blocks narrow, but for times and budgets."""
     signer, lineage = signer_of(cluster, parent), cluster.members.lineage
     token = parent
-    for one in old.blocks:
-        narrower = _lasting(one)
-        if narrower != Caveats():
+    with refusals():
+        for narrower in _lasting(old):
             token = token.append(signer, signer.public, narrower, lineage=lineage)
     caveats = Caveats(exp=exp, budget=budget or None)
     return delegate(cluster, token.with_secret(parent.secret), node, agent, caveats)
 
 
-def _lasting(block: Block) -> Caveats:
-    """Return what of a block's caveats is meant for its successor, too."""
-    kept = block.caveats
-    return Caveats(rights=kept.rights, at=kept.at, attrs=kept.attrs, revage=kept.revage)
+def _lasting(old: Token) -> list[Caveats]:
+    """Return what of the caveats of a token's blocks is meant for its successor, too, each once."""
+    kept = (block.caveats for block in old.blocks)
+    said = [
+        Caveats(rights=one.rights, at=one.at, attrs=one.attrs, revage=one.revage) for one in kept
+    ]
+    return [one for one in dict.fromkeys(said) if one != Caveats()]
 
 
 def _now_s() -> int:

@@ -38,11 +38,11 @@ def token() -> None:
 
 
 @token.command("mint")
-@caveat_options
+@caveat_options(ttl=TTL)
 @output_option
 @click.pass_context
 def token_mint(ctx: click.Context, /, output: str, as_json: bool, **options: object) -> None:
-    """Mint a token with the cluster's root key; it lasts 1h, unless --ttl says otherwise."""
+    """Mint a token with the cluster's root key."""
     cluster = cluster_of(ctx)
     if not options["allow"]:
         raise CliError("a token without --allow would allow nothing", exit_code=Exit.USAGE)
@@ -56,7 +56,7 @@ def token_mint(ctx: click.Context, /, output: str, as_json: bool, **options: obj
 
 @token.command("attenuate")
 @click.argument("source", metavar="@FILE|-")
-@caveat_options
+@caveat_options(ttl="as long as the old one")
 @output_option
 @click.pass_context
 def token_attenuate(

@@ -105,6 +105,19 @@ def test_what_an_agent_asks_for_is_granted(yin: Yin) -> None:
     assert yin("token", "grant", row["id"]).code == 4
 
 
+def test_a_reason_does_not_forge_a_row(yin: Yin) -> None:
+    reason = '"to count\\nabcdefabcdef  boss  beta  1s  \u202eread"'
+    asks = f'(request-token {{:verbs [:read] :streams ["alpha/people"] :reason {reason}}})'
+    agent = spawned(yin, "-e", asks, "--on", "alpha", "--name", "x\ny")
+    yin("result", agent)
+    listed = ok(yin("token", "requests"))
+    assert len(listed.splitlines()) == 2, "a head and one row"
+    assert r"to count\nabcdefabcdef  boss  beta  1s  \u202eread" in listed
+    assert r"x\ny" in listed
+    (identity,) = ok(yin("token", "requests", "-o", "ids")).split()
+    ok(yin("token", "refuse", identity))
+
+
 def test_what_an_agent_asks_for_is_refused(yin: Yin) -> None:
     agent = spawned(yin, "asks.clj", "--on", "alpha")
     yin("result", agent)
@@ -151,6 +164,50 @@ def test_an_agent_whose_token_expired_goes_on_with_a_renewed_one(yin: Yin) -> No
     ok(yin("token", "renew", agent, "--ttl", "1h"))
     assert ok(yin("result", agent)).strip() == '[20 "gamma"]'
     assert yin("token", "renew", agent).code != 0
+
+
+def test_an_agent_whose_budget_is_used_up_goes_on_with_more(yin: Yin) -> None:
+    mint(yin, "two-rows", "--allow", "read:**", "--budget", "rows=1,fuel=1M")
+    agent = spawned(yin, "-e", COUNT, "--on", "alpha", "--token", "@two-rows")
+    assert "has 1 rows left, not 2" in yin("result", agent).err
+    little = yin("token", "renew", agent)
+    assert little.code == 8
+    assert "1 rows are left of its budget, and it waits for 2" in little.err
+    assert "--budget rows=N" in little.err
+    (row,) = json.loads(ok(yin("token", "renew", agent, "--budget", "rows=10", "--json")))["items"]
+    assert (row["id"], row["state"], row["replaced"]) == (agent, "ready", 1)
+    assert ok(yin("result", agent)).strip() == "2"
+    shown = ok(yin("token", "inspect", "--agent", agent))
+    assert "10 rows, 8 left at alpha" in shown
+    assert "fuel" in shown, "what was left of the other budget goes with it"
+
+
+def test_an_agent_that_has_no_fuel_left_goes_on_with_more(yin: Yin) -> None:
+    mint(yin, "fuel", "--allow", "read:**", "--budget", "fuel=10k")
+    program = "(loop [i 0] (if (= i 20000) i (recur (inc i))))"
+    agent = spawned(yin, "-e", program, "--on", "alpha", "--token", "@fuel")
+    assert yin("result", agent).code == 5
+    assert yin("token", "renew", agent).code == 8
+    ok(yin("token", "renew", agent, "--budget", "fuel=10M"))
+    assert ok(yin("result", agent)).strip() == "20000"
+
+
+def test_what_cannot_be_renewed_is_said_with_what_to_do(yin: Yin) -> None:
+    mint(yin, "good", "--allow", "append,read:**")
+    agent = spawned(yin, "-e", "(do (sleep 600000) (here))", "--on", "alpha", "--token", "@good")
+    answer = yin("token", "renew", agent)
+    assert answer.code == 4
+    assert "none of its tokens has ended" in answer.err
+    assert f"yin token renew --all {agent[:12]}" in answer.err
+    for _ in range(100):
+        if json.loads(ok(yin("show", agent, "--json")))["state"] == "waiting":
+            break
+    answer = yin("token", "renew", agent, "--all")
+    assert answer.code == 6
+    assert f"yin pause {agent[:12]}" in answer.err
+    ok(yin("pause", agent))
+    assert agent[:12] in ok(yin("token", "renew", agent, "--all"))
+    ok(yin("kill", agent))
 
 
 @pytest.fixture
