@@ -63,6 +63,11 @@ class Terms(NamedTuple):
             here + 1, from_s, until_s, age_max, limited, conditions, holding, named, handed, leaps
         )
 
+    @property
+    def granted(self) -> int:
+        """Return the index of the last block before one names an agent: what a person held, and gave it. Else the last."""
+        return max(0, self.named[0][1] - 1) if self.named else self.length - 1
+
     def names(self, agent: bytes) -> int | None:
         """Return the index of the first block that names an agent."""
         for name, index in self.named:

@@ -51,6 +51,7 @@ FRESH = "a list of revocations that is fresh enough"
 MEMORY = "memory"  # what an agent lacks for which its tokens have not enough
 METER_TABLE = "meter"  # block id -> its account
 
+_GRANTED = Keyword("audit/granted")
 _TO, _EPOCH, _STATE = Keyword("audit/to"), Keyword("audit/epoch"), Keyword("audit/state")
 
 Facts = tuple[tuple[Keyword, object], ...]  # further ones of a decision
@@ -588,9 +589,9 @@ class Authority:
         try:
             paid = self._decide(tokens, verb, resource, cost, attributes)
         except Denied as refusal:
-            self._note(who, verb, resource, allowed=False, reason=str(refusal), block=None)
+            self._note(who, verb, resource, reason=str(refusal))
             raise
-        self._note(who, verb, resource, allowed=True, reason="", block=paid.handle.tip)
+        self._note(who, verb, resource, by=paid.handle.token)
         return paid
 
     def charge(
@@ -607,7 +608,7 @@ class Authority:
         try:
             self._decide(tokens, verb, resource, cost, attributes)
         except Denied as refusal:
-            self._note(who, verb, resource, allowed=False, reason=str(refusal), block=None)
+            self._note(who, verb, resource, reason=str(refusal))
             raise
 
     def name(
@@ -689,7 +690,7 @@ class Authority:
         """Note who gave this node an agent, at which epoch and in which state, with the block that was signed as proof."""
         giver, last = token.blocks[-2].key, token.blocks[-1]
         leg = Leg(last.caveats.agent, last.key, last.caveats.epoch, last.caveats.state)
-        more = _facts_of(giver, leg, Receipt.bytes_of(self._token(data)))
+        more = (*_facts_of(giver, leg, Receipt.bytes_of(self._token(data))), *_granted(token))
         now_ms = self._clock.now_ms()
         self.audit.note(Decision(who, "arrive", node, True, "", last.id, now_ms, more=more))
 
@@ -727,12 +728,16 @@ class Authority:
         verb: Verb,
         resource: str,
         *,
-        allowed: bool,
-        reason: str,
-        block: bytes | None,
+        reason: str = "",
+        by: VerifiedChain | None = None,
     ) -> None:
+        """Note a decision: what was allowed by a token, or why it was not."""
+        now_ms = self._clock.now_ms()
+        block, more = (None, ()) if by is None else (by.blocks[-1].id, _granted(by))
         self.audit.note(
-            Decision(who, verb_name(verb), resource, allowed, reason, block, self._clock.now_ms())
+            Decision(
+                who, verb_name(verb), resource, by is not None, reason, block, now_ms, more=more
+            )
         )
 
     def write_decisions(self, batch: Batch, *, brief: bool = False) -> None:
@@ -764,6 +769,15 @@ def _facts_of(giver: PublicKey, leg: Leg, receipt: bytes) -> Facts:
         (RECEIPT, receipt),
     )
     return tuple(fact for fact in facts if fact[1] is not None)
+
+
+def _granted(token: VerifiedChain) -> Facts:
+    """Return what the audit stream says of the token that an agent was given, whose last block is not the agent's own.
+
+    Every hop adds a block; this one stays, and is the last one of the token that whoever gave it has.
+    """
+    block = token.blocks[token.terms.granted]
+    return () if block is token.blocks[-1] else ((_GRANTED, block.id),)
 
 
 _WORDS = {int(verb): (verb.name or "").lower() for verb in Verb}

@@ -118,6 +118,15 @@ def test_an_agent_that_is_named_with_each_hop_is_asked_for_once() -> None:
         assert terms.extended(other).conditions == (*terms.conditions, (1, other))
 
 
+def test_what_was_granted_ends_before_the_first_block_that_names_an_agent() -> None:
+    person = NO_TERMS.extended(FIRST).extended(Caveats(exp=1))
+    assert person.granted == 1
+    agent = person.extended(Caveats(agent=b"a" * 32))
+    hopped = agent.extended(Caveats(agent=b"a" * 32, epoch=1)).extended(Caveats(agent=b"b" * 32))
+    assert (agent.granted, hopped.granted) == (1, 1)
+    assert NO_TERMS.extended(Caveats(agent=b"a" * 32)).granted == 0
+
+
 @pytest.mark.parametrize("name", Caveats._fields)
 def test_every_caveat_has_its_place(name: str) -> None:
     caveats = SAMPLES[name]

@@ -309,6 +309,33 @@ async def test_every_effect_of_an_agent_is_there_under_its_name(tmp_path: Path) 
         }
 
 
+GRANTED = """[:find ?who ?block ?granted :where [?e :audit/who ?who] [?e :audit/block ?block]
+              [(get-else $ ?e :audit/granted "") ?granted]]"""
+FACTS_OF = "[:find ?e (count ?a) :where [?e :audit/who _] [?e ?a _]]"
+GOES_ON = """(transact! "log" [{:n 1}]) (hop! "beta") (transact! "log" [{:n 1}])"""
+
+
+async def test_a_decision_about_an_agent_has_the_token_that_it_was_given_wherever_it_is(
+    tmp_path: Path,
+) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        token = nodes.token()
+        agent = await nodes.spawn("alpha", GOES_ON, token)
+        with trio.fail_after(30):
+            await nodes.settled("alpha", agent)
+        blocks: set[bytes] = set()
+        for name in ("alpha", "beta"):
+            rows = (await nodes.ask(name, "query", query=GRANTED, stream="audit"))["value"]
+            of_agent = [row for row in rows if row[0] == agent.hex()[:12]]
+            blocks |= {block for _, block, _ in of_agent}
+            assert {granted for _, _, granted in of_agent} == {token.ids[-1]}
+            others = [row for row in rows if row[0] != agent.hex()[:12]]
+            assert {granted for _, _, granted in others} <= {""}, "of people it is the block itself"
+            sizes = (await nodes.ask(name, "query", query=FACTS_OF, stream="audit"))["value"]
+            assert max(size for _, size in sizes) <= 14, "of an arrival; others have 9 at most"
+        assert len(blocks) == 2, "a hop adds one"
+
+
 async def test_refusals_of_requests_and_of_strangers_are_there(tmp_path: Path) -> None:
     async with fleet(tmp_path, "alpha", "beta") as nodes:
         reader = nodes.token((Verb.READ, "alpha/**"))
