@@ -115,6 +115,11 @@ class Control:
             giving=giving,
         ).verbs(self._verify_for)
 
+    @property
+    def verbs(self) -> frozenset[str]:
+        """Return the names of all requests."""
+        return frozenset({*VERBS, *self._about_tokens, *self._more})
+
     async def request(self, session: Session, verb: str, body: object, send: SendItem) -> Map:
         """Answer one request. Raises YindError, CapabilityError, DatomstoreError or a codec fault."""
         decisions: list[Decision] = []

@@ -8,76 +8,45 @@ Fits:   on `cli.connect` and `cli.gather`.
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from fnmatch import fnmatchcase
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
+from click.core import ParameterSource
 
+from cli.audit_selection import AGENT_DIGITS, HEX, Selection, selection_of
 from cli.cluster import Cluster
 from cli.connect import cluster_of, connected
 from cli.durations import parse_duration
 from cli.errors import CliError, Exit
 from cli.following import followed
-from cli.output import Column, echo_json, note, output_option, show_rows
+from cli.output import Column, cells_of, echo_json, note, output_option, show_rows
 from datomstore.value import Map
-
-QUERY = """
-[:find ?e ?at ?who ?verb ?resource ?allowed ?reason ?effect ?block
- :in $ {inputs}
- :where {filters} [?e :audit/at-ms ?at] [?e :audit/who ?who] [?e :audit/verb ?verb] [?e :audit/resource ?resource]
-        [?e :audit/allowed ?allowed] [(get-else $ ?e :audit/reason "") ?reason]
-        [(get-else $ ?e :audit/effect "") ?effect] [(get-else $ ?e :audit/block "") ?block]]
-"""
-
-
-class Filter(NamedTuple):
-    """Which decisions are meant; None does not narrow."""
-
-    who: str | None = None  # as it begins
-    resource: str | None = None  # a pattern
-    verb: str | None = None  # or the name of an effect
-    allowed: bool | None = None
-    since_ms: int | None = None
-    block: str | None = None  # hexadecimal digits of a token's block, as they begin
-
-    def query(self) -> tuple[str, tuple[object, ...]]:
-        """Return the query, which does what can be done at the node, and its inputs."""
-        clauses: list[tuple[str, str, object]] = []
-        if self.allowed is not None:
-            clauses.append(("?only", "[?e :audit/allowed ?only]", self.allowed))
-        if self.since_ms is not None:
-            clauses.append(("?since", "[?e :audit/at-ms ?at] [(>= ?at ?since)]", self.since_ms))
-        names = " ".join(name for name, _, _ in clauses)
-        filters = " ".join(clause for _, clause, _ in clauses)
-        inputs = tuple(value for _, _, value in clauses)
-        return QUERY.format(inputs=names, filters=filters), inputs
-
-    def holds(self, row: Mapping[str, Any]) -> bool:
-        """Return whether a decision is meant, as far as the node has not looked."""
-        return (
-            row["who"].startswith(self.who or "")
-            and fnmatchcase(row["resource"], self.resource or "*")
-            and self.verb in (None, row["verb"], row["effect"])
-            and row["block"].startswith(self.block or "")
-        )
 
 
 @click.group(invoke_without_command=True)
 @click.option("--on", "node", metavar="NODE", help="Only this node's decisions.")
 @click.option("--nodes", default="all", show_default=True, metavar="A,B", help="Of these nodes.")
-@click.option("--agent", "who", metavar="ID", help="About an agent, or a key, that begins so.")
+@click.option(
+    "--agent", "who", metavar="ID", help="About an agent, by id or name; or a member, or a key."
+)
 @click.option("--stream", "--on-resource", "resource", metavar="PATTERN", help="Such as 'alpha/*'.")
 @click.option("--verb", metavar="VERB", help="Such as read, append, migrate; or q, agent.spawn.")
-@click.option("--token", "block", metavar="BLOCK", help="By a token whose last block begins so.")
+@click.option(
+    "--token",
+    "block",
+    metavar="BLOCK",
+    help="By a token with this block, whose id `yin token inspect` and `revoke` print.",
+)
 @click.option("--since", metavar="DURATION", help="Only of the last 90s, 10m, 2h, 7d.")
 @click.option(
     "--refused/--allowed", "refused", default=None, help="Only what was not, or was, allowed."
 )
 @click.option(
-    "-f", "--follow", is_flag=True, help="Go on as decisions are made (text or JSON lines)."
+    "-f", "--follow", is_flag=True, help="Go on as decisions are made, after the latest (-n)."
 )
 @click.option(
     "-q", "--query", "query", metavar="EDN", help="A query over the decisions of all nodes at once."
@@ -105,21 +74,47 @@ def audit(
 ) -> None:
     """Show decisions: who was allowed what, by which token, where, and why not.
 
-    `yin audit --agent ID --verb read` says which streams an agent has read, under which token, on which node.
+    `yin audit --agent AGENT --verb read` says which streams an agent has read, under which token, on which node.
     """
     if ctx.invoked_subcommand is not None:
         return
+    if query is not None:
+        _refuse_with_query(ctx)
     cluster = cluster_of(ctx)
     output = "json" if as_json else output
     start_ms = None if since is None else time.time_ns() // 10**6 - 1000 * parse_duration(since)
-    wanted = Filter(who, resource, verb, None if refused is None else not refused, start_ms, block)
     names = _nodes(cluster, node or nodes)
     if query is not None:
         _ask(cluster, names, query, output)
-    elif follow:
-        _follow(cluster, names, wanted, output)
+        return
+    wanted = selection_of(
+        cluster,
+        who=who,
+        resource=resource,
+        verb=verb,
+        allowed=None if refused is None else not refused,
+        since_ms=start_ms,
+        block=block,
+    )
+    if follow:
+        _follow(cluster, names, wanted, limit, output)
     else:
         _show(_decisions(cluster, names, wanted, strict=node is not None), limit, output)
+
+
+WITH_QUERY = ("node", "nodes", "query", "output", "as_json")  # the rest a query says itself
+
+
+def _refuse_with_query(ctx: click.Context) -> None:
+    """Return if no option is given that a query would not heed. Raises CliError."""
+    for option in ctx.command.params:
+        source = ctx.get_parameter_source(option.name or "")
+        if option.name not in WITH_QUERY and source is ParameterSource.COMMANDLINE:
+            given = max(option.opts, key=len)
+            raise CliError(
+                f"{given} has no effect with --query: a query says itself what it looks for",
+                exit_code=Exit.USAGE,
+            )
 
 
 def _nodes(cluster: Cluster, given: str) -> list[str]:
@@ -136,21 +131,25 @@ COLUMNS = [
     Column("verb", "VERB"),
     Column("resource", "RESOURCE"),
     Column("allowed", "", form=lambda value: "yes" if value else "no"),
-    Column("block", "TOKEN", form=lambda value: str(value)[:12]),
+    Column("granted", "TOKEN", form=lambda value: str(value)[:12]),
     Column("reason", "REASON"),
 ]
 
 
 def _show(rows: list[dict[str, Any]], limit: int, output: str) -> None:
-    rows.sort(key=lambda row: (row["at_ms"], row["node"], row["entity"]))
+    rows.sort(key=_when)
     shown = rows[-limit:]
     show_rows("audit", shown, COLUMNS, output=output, identity="who")
     if len(rows) > len(shown):
         note(f"{len(rows) - len(shown)} earlier ones are not shown")
 
 
+def _when(row: Mapping[str, Any]) -> tuple[object, ...]:
+    return row["at_ms"], row["node"], row["entity"]
+
+
 def _decisions(
-    cluster: Cluster, names: list[str], wanted: Filter, *, strict: bool
+    cluster: Cluster, names: list[str], wanted: Selection, *, strict: bool
 ) -> list[dict[str, Any]]:
     """Return the decisions of the nodes that answer. Raises CliError if none does, or one does not and `strict`."""
     query, inputs = wanted.query()
@@ -166,7 +165,7 @@ def _decisions(
                 raise
             missed.append(name)
             continue
-        rows += _rows(name, answer, wanted)
+        rows += wanted.rows(name, answer)
     if len(missed) == len(names):
         raise CliError(
             f"no answer from {', '.join(missed)}", exit_code=Exit.UNREACHABLE, hint="yin up"
@@ -176,44 +175,38 @@ def _decisions(
     return rows
 
 
-def _rows(node: str, answer: Iterable[Any], wanted: Filter) -> Iterator[dict[str, Any]]:
-    for entity, at_ms, who, verb, resource, allowed, reason, effect, block in answer:
-        row = {
-            "at_ms": at_ms,
-            "node": node,
-            "who": who,
-            "effect": effect,
-            "verb": verb.name,
-            "resource": resource,
-            "allowed": allowed,
-            "block": block.hex() if isinstance(block, bytes) else "",
-            "reason": reason,
-            "entity": entity,
-        }
-        if wanted.holds(row):
-            yield row
-
-
 # -- following --
 
 
-def _follow(cluster: Cluster, names: list[str], wanted: Filter, output: str) -> None:
-    """Print decisions of all nodes as they are made, until interrupted."""
+def _follow(cluster: Cluster, names: list[str], wanted: Selection, limit: int, output: str) -> None:
+    """Print the latest decisions of all nodes, then others as they are made, until interrupted."""
     query, inputs = wanted.query()
     body = Map({"query": query, "stream": "audit", "inputs": inputs})
+    latest: list[dict[str, Any]] = []
+    waiting = set(names)  # for what they have decided before
     for name, item in followed(cluster, names, "query.follow", body):
-        rows = _rows(name, item["added"], wanted)
-        for row in sorted(rows, key=lambda row: (row["at_ms"], row["entity"])):
-            _print(row, output)
+        rows = sorted(wanted.rows(name, item["added"]), key=_when)
+        if not waiting:
+            _print(rows, output)
+            continue
+        latest += rows
+        waiting.discard(name)
+        if not waiting:
+            _show(latest, limit, "jsonl" if output == "json" else output)
+            latest = []
+        sys.stdout.flush()
 
 
-def _print(row: Mapping[str, Any], output: str) -> None:
-    if output in ("json", "jsonl"):
-        echo_json(row)
-    elif output == "ids":
-        click.echo(row["who"])
-    elif output == "text":
-        click.echo("  ".join(column.form(row[column.key]) for column in COLUMNS).rstrip())
+def _print(rows: Iterable[Mapping[str, Any]], output: str) -> None:
+    """Print decisions that came later, below the table."""
+    for row in rows:
+        if output in ("json", "jsonl"):
+            echo_json(row)
+        elif output == "ids":
+            click.echo(row["who"])
+        elif output == "text":
+            click.echo("  ".join(cells_of(row, COLUMNS)).rstrip())
+    sys.stdout.flush()
 
 
 # -- one query --
@@ -285,9 +278,11 @@ def contradictions(ctx: click.Context, nodes: str, who: str, output: str, as_jso
     """
     from cli.contradictions import Names, contradictions, excused, gathered
 
+    if who and not HEX.fullmatch(who.lower()):
+        raise CliError(f"{who!r} is not an agent's id, nor its beginning", exit_code=Exit.USAGE)
     cluster = cluster_of(ctx)
     names = Names.of(cluster)
-    found = gathered(cluster, _nodes(cluster, nodes), names, who[:WHO_DIGITS])
+    found = gathered(cluster, _nodes(cluster, nodes), names, who.lower()[:AGENT_DIGITS])
     said = found.forged + contradictions(found.shown, names)
     if said:
         said = excused(cluster, said, names)
@@ -302,8 +297,6 @@ def contradictions(ctx: click.Context, nodes: str, who: str, output: str, as_jso
     note(f"{len(found.shown)} receipts compared")
     return Exit.FAILURE if any(one.counts for one in said) else Exit.OK
 
-
-WHO_DIGITS = 12  # of an agent's id in an audit stream
 
 CONTRADICTIONS = [
     Column("agent", "AGENT"),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import click
 
@@ -82,23 +82,26 @@ def _follow(cluster: Cluster, node: str | None, form: str) -> None:
 
 def _requests(cluster: Cluster, node: str | None) -> Iterator[tuple[str, Map]]:
     """Yield the requests of all nodes that answer, with the node's name."""
-    for name, client in _each_node(cluster, node):
-        for row in client.request("request.list", Map())["value"]:
-            yield name, row
+    return _of_each_node(cluster, "request.list", Map(), node)
 
 
-def _each_node(cluster: Cluster, node: str | None = None) -> Iterator[tuple[str, Client]]:
-    """Yield a connection to every node that answers; say which do not."""
+def _of_each_node(
+    cluster: Cluster, verb: str, body: Map, node: str | None = None
+) -> Iterator[tuple[str, Any]]:
+    """Yield the items that every node answers, with its name; say which do not answer. Raises CliError."""
     missed: list[str] = []
     names = [node] if node else [member.name for member in cluster.nodes()]
     for name in names:
         try:
             with connected(cluster, name) as client:
-                yield name, client
+                items = client.request(verb, body)["value"]
         except CliError as error:
             if error.exit_code is not Exit.UNREACHABLE or node:
                 raise
             missed.append(name)
+            continue
+        for item in items:
+            yield name, item
     if missed and len(missed) == len(names):
         raise CliError(
             f"no answer from {', '.join(missed)}", exit_code=Exit.UNREACHABLE, hint="yin up"
@@ -273,9 +276,7 @@ def _meant(
         node, row = find_agent(cluster, text)
         yield node, row["id"]
     if block is not None:
-        for name, client in _each_node(cluster):
-            for agent in client.request("token.agents", Map({"block": block}))["value"]:
-                yield name, agent
+        yield from _of_each_node(cluster, "token.agents", Map({"block": block}))
 
 
 class Renewal(NamedTuple):

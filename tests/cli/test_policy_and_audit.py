@@ -12,6 +12,10 @@ from pathlib import Path
 
 import pytest
 from commands import Yin, answers, cluster, code_of, working_in
+from fleet import fleet
+
+from cli.audit_words import EFFECTS, REQUESTS
+from cli.holding import read_token
 
 POLICY = Path(__file__).parents[2] / "policy"
 NO_WRITES = str(POLICY / "no-writes.edn")
@@ -130,6 +134,7 @@ def test_which_streams_an_agent_read_under_which_token_and_where_is_one_question
     sources = ("--source", "alpha:audit", "--source", "beta:audit")
     rows = json.loads(yin("q", both, *sources, "--json").out)["value"]
     assert [agent, "alpha/people", "beta/people"] in rows
+    assert {row["granted"] for row in told} == {read_token("@all").ids[-1].hex()}
     block = told[0]["block"]
     by_token = json.loads(yin("audit", "--token", block[:16], "--json").out)["items"]
     assert {row["who"] for row in by_token} == {agent}
@@ -145,8 +150,126 @@ def test_decisions_are_filtered(yin: Yin) -> None:
     effects = json.loads(yin("audit", "--verb", "agent.spawn", "--json").out)["items"]
     assert {row["verb"] for row in effects} == {"spawn"}
     assert json.loads(yin("audit", "--allowed", "--stream", "alpha/people", "--json").out)["items"]
-    assert yin("audit", "--since", "1s", "--agent", "nobody").out.count("\n") == 1
+    assert yin("audit", "--since", "1s", "--agent", "f" * 12).out.count("\n") == 1
     assert yin("audit", "--nodes", "omega").code == 4
+
+
+def test_a_decision_is_found_by_the_token_that_its_agent_was_given_and_those_before(
+    yin: Yin,
+) -> None:
+    assert yin("token", "attenuate", "@all", "--ttl", "50m", "--out", "middle").code == 0
+    assert yin("token", "attenuate", "@middle", "--ttl", "40m", "--out", "given").code == 0
+    rounds = ("spawn", "round.clj", "--on", "alpha", "--token", "@given", "--wait", "--json")
+    agent = json.loads(yin(*rounds).out)["id"][:12]
+    paused = yin(
+        "spawn", "round.clj", "--on", "alpha", "--token", "@given", "--paused", "-o", "ids"
+    )
+    ids = [identity.hex() for identity in read_token("@given").ids]
+    for block in ids:  # as inspect prints them; revoke prints the last
+        found = json.loads(yin("audit", "--token", block, "--verb", "read", "--json").out)["items"]
+        mine = [row for row in found if row["who"] == agent]
+        assert [(row["node"], row["granted"]) for row in mine] == [
+            ("alpha", ids[-1]),
+            ("beta", ids[-1]),
+        ], "after a hop as well"
+        assert mine[0]["block"] != mine[1]["block"], "every hop adds a block"
+    assert yin("token", "revoke", "@given").out.strip() == ids[-1]
+    assert yin("kill", paused.out.strip()).code == 0
+
+
+def test_an_agent_is_found_by_whatever_names_it(yin: Yin) -> None:
+    spawned = yin(
+        "spawn", "round.clj", "--on", "alpha", "--token", "@all", "--wait", "--name", "eva"
+    )
+    assert spawned.code == 0
+    rows = json.loads(yin("ps", "--json").out)["items"]
+    (identity,) = {row["id"] for row in rows if row["name"] == "eva"}
+    assert len(identity) == 64
+    for who in (identity, identity[:20], identity[:8], identity.upper(), "eva"):
+        found = json.loads(yin("audit", "--agent", who, "--verb", "read", "--json").out)["items"]
+        assert [(row["who"], row["node"]) for row in found] == [
+            (identity[:12], "alpha"),
+            (identity[:12], "beta"),
+        ], who
+    operator = json.loads(yin("audit", "--agent", "operator", "--json").out)["items"]
+    assert {row["effect"] for row in operator} >= {"agent.spawn", "agent.list"}
+    key = operator[0]["who"]
+    assert json.loads(yin("audit", "--agent", key[:12], "--json").out)["items"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "word"),
+    [
+        (("--agent", "nobody"), "no agent of this cluster"),
+        (("--agent", "f" * 65), "no agent of this cluster"),
+        (("--verb", "raed"), "did you mean read"),
+        (("--verb", "agent.spwan"), "did you mean agent.spawn"),
+        (("--on-resource", "alpha:people"), "'alpha/people'"),
+        (("--on-resource", "alpha//people"), "neither NODE nor NODE/STREAM"),
+        (("--on-resource", "/alpha"), "neither NODE nor NODE/STREAM"),
+        (("--on-resource", "[a/*"), "neither NODE nor NODE/STREAM"),
+        (("--on-resource", "a/b/c"), "neither NODE nor NODE/STREAM"),
+        (("--token", "all"), "not the id of a block"),
+        (
+            ("--query", "[:find ?e :where [?e :audit/who _]]", "--agent", "eva"),
+            "--agent has no effect",
+        ),
+        (("--query", "[:find ?e :where [?e :audit/who _]]", "-f"), "--follow has no effect"),
+        (("--query", "[:find ?e :where [?e :audit/who _]]", "-n", "5"), "-n has no effect"),
+        (
+            ("--query", "[:find ?e :where [?e :audit/who _]]", "--refused"),
+            "--refused has no effect",
+        ),
+    ],
+)
+@pytest.mark.parametrize("more", [(), ("-f",)])
+def test_what_would_find_nothing_by_mistake_is_refused(
+    yin: Yin, wrong: tuple[str, ...], word: str, more: tuple[str, ...]
+) -> None:
+    if "--query" in wrong and more:
+        return
+    answer = yin("audit", *wrong, *more)
+    assert (answer.code, answer.out) == (2, "")
+    assert word in answer.err
+
+
+def test_a_stream_of_a_node_that_there_is_not_is_refused(yin: Yin) -> None:
+    assert yin("audit", "--stream", "alpah/people").code == 4
+    assert yin("audit", "--stream", "alph?/people").code == 0
+
+
+async def test_the_words_that_a_person_may_name_are_those_of_the_daemon(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        node = nodes.nodes["alpha"]
+        assert node.control.verbs == REQUESTS
+        assert node.effects.names | {"handshake"} == EFFECTS
+
+
+def test_who_follows_sees_the_latest_first_in_order_of_time_below_a_head(
+    yin: Yin, place: Path
+) -> None:
+    for node in ("gamma", "alpha", "beta"):
+        assert yin("policy", "list", "--on", node).code == 0
+    yin_of_its_own = [sys.executable, "-c", "from cli.main import main; main()"]
+    command = [
+        *yin_of_its_own,
+        "--cluster",
+        "dev",
+        "audit",
+        "-f",
+        "-n",
+        "3",
+        "--verb",
+        "policy.list",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=place) as follower:
+        assert follower.stdout is not None
+        lines = [follower.stdout.readline() for _ in range(4)]
+        assert lines[0].split()[:4] == ["WHEN", "NODE", "WHO", "DID"]
+        assert [line.split()[2] for line in lines[1:]] == ["gamma", "alpha", "beta"]
+        assert yin("policy", "list", "--on", "gamma").code == 0
+        assert follower.stdout.readline().split()[2] == "gamma"
+        follower.send_signal(signal.SIGINT)
 
 
 def test_decisions_are_followed(yin: Yin, place: Path) -> None:
