@@ -1,6 +1,6 @@
 """Which of an agent's tokens have ended, so that it cannot go on with them.
 
-Is:     tokens that expired, were revoked, are not accepted, or have less left of a budget than the agent waits for.
+Is:     tokens that expired, were revoked, are not accepted, have no room for a further hop, or have less left of a budget than the agent waits for.
 Is not: what takes their place (`cli.commands.granting`).
 Fits:   `yin token renew`.
 """
@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from capabilities.caveats import Resource
+from capabilities.limits import BLOCKS_MAX
 from capabilities.tokens import Token
 from datomstore.value import Map
 
@@ -45,7 +46,8 @@ def has_ended(row: Map, shortage: Shortage | None, now_s: int) -> bool:
     """Return whether a token, as its agent's node shows it, is of no use to the agent any more."""
     if row["revoked"] is not None or row["invalid"] is not None:
         return True
-    if Token.from_bytes(row["token"]).blocks[-1].terms.until_s < now_s:
+    blocks = Token.from_bytes(row["token"]).blocks
+    if blocks[-1].terms.until_s < now_s or len(blocks) >= BLOCKS_MAX:
         return True
     left = least_left(row["left"])
     return shortage is not None and left.get(shortage.resource, shortage.needed) < shortage.needed

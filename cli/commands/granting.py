@@ -238,9 +238,9 @@ def token_renew(
 ) -> int:
     """Replace tokens of agents that have ended by new ones; who waits for that goes on at the same step.
 
-    A token has ended when it expired, was revoked, or has less left of a budget than the agent was paused for. A new one
-    allows what the old one did beyond its times, within --token; a budget is what was left of the old one's, or what
-    --budget says. With --all, an agent that has travelled far gets tokens that have room for further hops.
+    A token has ended when it expired, was revoked, has no room for a further hop (of which there are about 60), or has less
+    left of a budget than the agent was paused for. A new one allows what the old one did beyond its times, within --token; a
+    budget is what was left of the old one's, or what --budget says.
     """
     if bool(agents) == (block is not None):
         raise CliError("name agents, or give --block", exit_code=Exit.USAGE)

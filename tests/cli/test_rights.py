@@ -105,6 +105,12 @@ def test_what_an_agent_asks_for_is_granted(yin: Yin) -> None:
     assert yin("token", "grant", row["id"]).code == 4
 
 
+def test_the_owners_example_says_where_its_hashes_come_from(yin: Yin) -> None:
+    agent = spawned(yin, "-e", "(here)", "--on", "alpha")
+    shown = json.loads(ok(yin("show", agent, "--json")))
+    assert re.fullmatch("[0-9a-f]{64}", shown["program"])
+
+
 def test_a_reason_does_not_forge_a_row(yin: Yin) -> None:
     reason = '"to count\\nabcdefabcdef  boss  beta  1s  \u202eread"'
     asks = f'(request-token {{:verbs [:read] :streams ["alpha/people"] :reason {reason}}})'
@@ -190,6 +196,18 @@ def test_an_agent_that_has_no_fuel_left_goes_on_with_more(yin: Yin) -> None:
     assert yin("token", "renew", agent).code == 8
     ok(yin("token", "renew", agent, "--budget", "fuel=10M"))
     assert ok(yin("result", agent)).strip() == "20000"
+
+
+def test_an_agent_that_has_no_room_for_a_further_hop_goes_on_with_a_renewed_token(
+    yin: Yin,
+) -> None:
+    mint(yin, "far", "--allow", "migrate:**", "--to", "operator")
+    program = '(dotimes [i 70] (hop! (if (even? i) "beta" "alpha")))'
+    agent = spawned(yin, "-e", program, "--on", "alpha", "--token", "@far")
+    assert "65 blocks" in yin("result", agent).err
+    ok(yin("token", "renew", agent))
+    assert yin("result", agent).code == 0
+    assert json.loads(ok(yin("show", agent, "--json")))["hops"] == 70
 
 
 def test_what_cannot_be_renewed_is_said_with_what_to_do(yin: Yin) -> None:
