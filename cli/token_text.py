@@ -39,7 +39,8 @@ def token_lines(document: Mapping[str, object], *, now: datetime) -> Iterator[st
     blocks, where = document["blocks"], str(document.get("node") or "")
     assert isinstance(blocks, list), blocks
     words = KINDS[str(document["kind"])].format(holder=document["holder"])
-    yield f"a {document['kind']} token of {len(blocks)} blocks: {words}"
+    count = "1 block" if len(blocks) == 1 else f"{len(blocks)} blocks"
+    yield f"a {document['kind']} token of {count}: {words}"
     if not document["trusted"]:
         yield f"its root {document['root']} is not trusted here: no node of this cluster accepts it"
     if document["from"] is not None:

@@ -116,7 +116,7 @@ def _show(made: Token, out: object, output: str) -> None:
     }
     if isinstance(out, Path):
         write_secret(out, made.to_text() + "\n")
-        note(f"wrote {out} ({len(made.blocks)} blocks)")
+        note(f"wrote {out} (blocks: {len(made.blocks)})")
         show_document("token.made", {**document, "file": str(out)}, "", output=output)
     else:
         text = made.to_text()

@@ -181,7 +181,7 @@ def test_a_token_says_of_what_kind_it_is_and_until_when_it_holds(yin: Yin) -> No
     mint(yin, "t", "--ttl", "2h")
     ok(yin("token", "attenuate", "@t", "--ttl", "10m", "--to", ann, "--out", "hers"))
     ok(yin("token", "attenuate", "@t", "--ttl", "5h", "--from", "1m", "--out", "longer"))
-    assert ok(yin("token", "inspect", "@t")).startswith("a bearer token of 1 blocks: whoever has")
+    assert ok(yin("token", "inspect", "@t")).startswith("a bearer token of 1 block: whoever has")
     shown = yin("token", "inspect", "@hers")
     assert f"a bound token of 2 blocks: used and narrowed with the key of {ann}" in shown.out
     assert "whether a block was revoked was not looked up" in shown.err
