@@ -97,7 +97,9 @@ def caveat_options(*, ttl: str) -> Callable[..., Any]:
             help="Only attributes such as person/*, or not !person/salary; may be given again.",
         ),
         click.option(
-            "--revage", help="Only where revocations are known up to so long ago, such as 60s."
+            "--revage",
+            metavar="DURATION",
+            help="Only where revocations are known up to so long ago, such as 60s.",
         ),
         click.option("--note", help="A remark for the audit stream."),
         click.option(

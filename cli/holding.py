@@ -28,9 +28,8 @@ def signer_of(cluster: Cluster, parent: Token) -> PrivateKey:
     """Return the private key that may extend a token: its bearer secret, the operator's, or YIN_KEY_FILE's. Raises CliError."""
     if isinstance(parent.proof, Sealed):
         raise CliError(
-            "this token is sealed: it can be used, but not narrowed or handed on",
+            "this token is sealed: it can be used, but not narrowed or handed on, as what it was sealed from can",
             exit_code=Exit.AUTHENTICATION,
-            hint="the token that it was sealed from, or another one",
         )
     if parent.secret is not None:
         return parent.secret

@@ -31,7 +31,7 @@ from datomstore.value import Map
 @click.option("--on", "node", metavar="NODE", help="Only this node's decisions.")
 @click.option("--nodes", default="all", show_default=True, metavar="A,B", help="Of these nodes.")
 @click.option(
-    "--agent", "who", metavar="ID", help="About an agent, by id or name; or a member, or a key."
+    "--agent", "who", metavar="AGENT", help="About an agent, by id or name; or a member, or a key."
 )
 @click.option("--stream", "--on-resource", "resource", metavar="PATTERN", help="Such as 'alpha/*'.")
 @click.option("--verb", metavar="VERB", help="Such as read, append, migrate; or q, agent.spawn.")
