@@ -34,8 +34,8 @@ from capabilities.membership import Ledger, Member, Membership
 from capabilities.statements import Record, Statement, is_name, sign
 from capabilities.tokens import Token, mint
 from cli.errors import CliError, Exit
-from protocol.address import is_dialable, is_wildcard
 from cli.secret_files import write_secret
+from protocol.address import is_dialable, is_wildcard
 
 OPERATOR_TTL_S = 365 * 24 * 3600
 ALL_VERBS = Verb(sum(Verb))

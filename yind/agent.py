@@ -203,6 +203,7 @@ class Arrival:
     """That an agent has come from another node, until it lasts."""
 
     row: bytes  # its record as it came
+    state: State  # in which it came
     stage: Callable[[Batch], None]  # makes it this node's
     lasts: Callable[[], None]  # told that it is
     giver: PublicKey  # the node that it comes from

@@ -265,7 +265,7 @@ class Agents:
         def saved(error: BaseException | None) -> None:
             done(error)
             if error is None and arrived is not None:
-                self._has_arrived(agent, arrived)
+                self._has_come(agent, arrived)
 
         self._commits.submit(work, saved)
 
@@ -292,6 +292,12 @@ class Agents:
         agent.notify_state()
         if arrived is not None:
             self._has_arrived(agent, arrived)
+
+    def _has_come(self, agent: Agent, arrived: Arrival) -> None:
+        """Note that it lasts that an agent has arrived, as it came."""
+        agent.lasting = arrived.state
+        agent.notify_state()
+        self._has_arrived(agent, arrived)
 
     def _has_arrived(self, agent: Agent, arrived: Arrival) -> None:
         agent.arrival = None
@@ -330,7 +336,7 @@ class Agents:
 
         await self._commits.commit(work, undo)
         if arrived is not None:
-            self._has_arrived(agent, arrived)
+            self._has_come(agent, arrived)
 
     async def decided(self) -> None:
         """Return when the audit stream has every decision that was made durable."""

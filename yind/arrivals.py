@@ -532,13 +532,16 @@ class Arrivals:
 
         giver = agent.tokens[0].token.blocks[-2].key
         if self._keeps:
-            agent.arrival = Arrival(encode_record(agent.record), stage, lasts, giver)
+            row, state = encode_record(agent.record), agent.record.state
+            agent.arrival = Arrival(row, state, stage, lasts, giver)
+            agent.lasting = State.READY  # of what it came as nothing lasts yet
             self._fresh.append(agent)
             self._arrived.unpark()
         else:  # nothing outlives a crash, so there is nothing to wait for
             rests = agent.record.state is not State.READY
             row = encode_record(agent.record) if rests else b""
-            agent.arrival = Arrival(row, stage, _nothing, giver)
+            agent.arrival = Arrival(row, agent.record.state, stage, _nothing, giver)
+            agent.lasting = agent.record.state
             lasts()
 
     async def _settle_in(self) -> None:

@@ -512,7 +512,7 @@ class Authority:
 
     def stop_if_revoked(self, agent: Agent) -> bool:
         """Ask an agent that holds a revoked token to pause, also one that has not been restored; return whether it does."""
-        for chain in [handle.token for handle in agent.tokens] or self._chains(agent):
+        for chain in self.chains_of(agent):
             block = self.revoked_block(chain)
             if block is not None:
                 reason = f"token revoked: block {block}"
@@ -520,8 +520,10 @@ class Authority:
                 return True
         return False
 
-    def _chains(self, agent: Agent) -> list[VerifiedChain]:
-        """Return the blocks of an agent's tokens, which this node has verified when it got them."""
+    def chains_of(self, agent: Agent) -> list[VerifiedChain]:
+        """Return the blocks of an agent's tokens, which this node has verified when it got them; it may not have been restored."""
+        if agent.tokens:
+            return [handle.token for handle in agent.tokens]
         tokens = [self._token(data) for data in agent.record.tokens]
         return [VerifiedChain(token.root, token.blocks) for token in tokens]
 

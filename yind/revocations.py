@@ -59,9 +59,9 @@ class Revocations:
 
     def _relies_on(self, agent: Agent, revoked: Iterable[Revocation | SignerRevocation]) -> bool:
         return not agent.ended and any(
-            self._authority.concerns(one, handle.token)
+            self._authority.concerns(one, chain)
+            for chain in self._authority.chains_of(agent)
             for one in revoked
-            for handle in agent.tokens
         )
 
     # -- bounded staleness, and the end of statements --
@@ -104,11 +104,8 @@ class Revocations:
     def pause_revoked(self) -> None:
         """Ask agents that hold a revoked token to pause at the end of their slice."""
         for agent in self._agents:
-            self._pause_if_revoked(agent)
-
-    def _pause_if_revoked(self, agent: Agent) -> None:
-        if not agent.ended and agent.record.state is not State.PAUSED:
-            self._authority.stop_if_revoked(agent)
+            if not agent.ended and agent.record.state is not State.PAUSED:
+                self._authority.stop_if_revoked(agent)
 
     # -- what others ask --
 

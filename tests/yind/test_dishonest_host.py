@@ -530,7 +530,10 @@ async def test_a_host_that_sends_no_program_keeps_nobody_out_for_long(
             assert isinstance(await mallory.offers("alpha", mallory.hand_on(offer, "alpha")), Own)
             for _ in range(20):  # it tries again, and again
                 await channel.send(
-                    replace(mallory.hand_on(offer, "beta"), attempt=fresh_attempt(os.urandom(CHANCE_BYTES)))
+                    replace(
+                        mallory.hand_on(offer, "beta"),
+                        attempt=fresh_attempt(os.urandom(CHANCE_BYTES)),
+                    )
                 )
             with trio.fail_after(20):
                 place, row = await nodes.settled("alpha", offer.agent)

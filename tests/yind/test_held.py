@@ -186,7 +186,7 @@ async def test_who_was_to_pause_for_a_revocation_does_after_a_crash(tmp_path: Pa
         token = nodes.token()
         agent = await nodes.spawn("alpha", "(loop [] (recur))", token)
         alpha = nodes.nodes["alpha"]
-        alpha.revocations.pause_revoked = lambda: 0  # type: ignore[method-assign]  # it comes no further
+        alpha.revocations.pause_revoked = lambda: None  # type: ignore[method-assign]  # it comes no further
         revocation = Revocation.sign(nodes.cluster.root_key, token, 0)
         await nodes.ask(
             "alpha", "token.revoke", revocation=revocation.to_bytes(), token=token.to_bytes()

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 import trio
-from dishonest import besieged, visited
+from dishonest import besieged, fresh_attempt, visited
 from fleet import Fleet, fleet
 
 from capabilities.caveats import Caveats, Rights, Verb
@@ -16,7 +16,8 @@ from capabilities.tokens import agent_id, mint
 from datomstore.value import Map
 from protocol import continuation
 from protocol.errors import RemoteError
-from protocol.messages import ATTEMPT_BYTES, Go, Offer
+from protocol.handoff import CHANCE_BYTES
+from protocol.messages import Go, Offer
 from yind.agent import AgentRecord, State, encode_record
 from yind.agents import AGENT_TABLE
 from yind.cesk import Machine
@@ -83,7 +84,7 @@ async def test_an_agent_that_is_offered_as_if_it_had_begun_here_does_not_begin_h
         body = continuation.seal(image, given.programs, msgspec.msgpack.encode(forged))
         digest = continuation.digest_of(body)
         token = own.append(mallory.key, home, Caveats(agent=agent, epoch=1, state=digest))
-        attempt, tokens = os.urandom(ATTEMPT_BYTES), (token.to_bytes(),)
+        attempt, tokens = fresh_attempt(os.urandom(CHANCE_BYTES)), (token.to_bytes(),)
         begun = own.append(mallory.key, home, Caveats(agent=agent)).to_bytes()
         spawn = Map({"program": luggage.program, "nonce": nonce, "tokens": (begun,)})
         with trio.fail_after(20):
