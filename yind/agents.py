@@ -294,9 +294,10 @@ class Agents:
             self._has_arrived(agent, arrived)
 
     def _has_come(self, agent: Agent, arrived: Arrival) -> None:
-        """Note that it lasts that an agent has arrived, as it came."""
-        agent.lasting = arrived.state
-        agent.notify_state()
+        """Note that it lasts that an agent has arrived, as it came; it may have done something since."""
+        if agent.record.state is arrived.state:
+            agent.lasting = arrived.state
+            agent.notify_state()
         self._has_arrived(agent, arrived)
 
     def _has_arrived(self, agent: Agent, arrived: Arrival) -> None:

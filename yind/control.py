@@ -600,7 +600,7 @@ class Control:
             await wait_settled(agent)
         if agent.ended:
             raise AgentState(f"agent {agent.text_id} is {record.state} already")
-        if state is State.PAUSED and self._migration.moves(agent):
+        if state is State.PAUSED and self._migration.moves.has(agent):
             raise AgentState(f"agent {agent.text_id} is being moved, and goes on afterwards")
         if record.state is State.PAUSED:
             if state is State.KILLED:

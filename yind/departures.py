@@ -183,7 +183,7 @@ class Departures:
             Denied: one of its tokens may not go there.
         """
         await self.reach(target)
-        await self.leave(agent, target, paused=False, reason="")
+        await self.outcome(self.leave(agent, target, paused=False, reason=""))
 
     async def stay(self, agent: Agent, *, paused: bool, reason: str) -> None:
         """Return an agent that could not be moved to what it did before, unless somebody else has decided meanwhile."""
@@ -223,8 +223,8 @@ class Departures:
             except ProtocolError as error:
                 raise HopRefused(f"node {target}: {error}") from error
 
-    async def leave(self, agent: Agent, target: str, *, paused: bool, reason: str) -> None:
-        """Offer an agent that stands still, and wait for what comes of it. Raises HopRefused or Denied."""
+    def leave(self, agent: Agent, target: str, *, paused: bool, reason: str) -> Departure:
+        """Offer an agent that stands still. Raises HopRefused or Denied; then it has not left."""
         member = self._peers.node(target)
         if member is None:
             raise HopRefused(f"{target!r} is no node of this cluster any more")
@@ -242,8 +242,13 @@ class Departures:
         agent.become(State.WAITING, self._clock.now_ms(), f"travelling to {target}")
         departure = Departure(agent, target, offer, source, began)
         self._begin(departure, actions)
+        return departure
+
+    async def outcome(self, departure: Departure) -> None:
+        """Return when an agent has gone. Raises HopRefused when it is here again."""
         await departure.over.wait()
         if departure.refusal is not None:
+            target = departure.target
             refusal = departure.refusal
             if refusal.code == handoff.FORCED[0]:
                 why = f"taken back from node {target} by force; it may run there, too"

@@ -77,7 +77,7 @@ class Migration:
             journeys=self.journeys,
             awake=self._awake,
         )
-        self._moves = Moves(agents, self._departures)
+        self.moves = Moves(agents, self._departures)
         self._arrivals = Arrivals(
             node=node,
             agents=agents,
@@ -105,7 +105,7 @@ class Migration:
             self._nursery = nursery
             self._departures.start(nursery, ready, self._arrivals.lives)
             self._arrivals.start(nursery, ready)
-            self._moves.start(nursery)
+            self.moves.start(nursery)
             self._recover()
             nursery.start_soon(self._awake.run)
             nursery.start_soon(self.forgetting.run)
@@ -155,10 +155,6 @@ class Migration:
         """Return whether another node has offered an agent that may come, so that none of its id begins here."""
         return self._arrivals.knows_of(agent_id)
 
-    def moves(self, agent: Agent) -> bool:
-        """Return whether a person has it moved just now: it stands still, or soon will."""
-        return self._moves.has(agent)
-
     def note_code(self, peer: PublicKey, program_hash: bytes, size: int) -> None:
         """Count the bytes of a program that a node asked for."""
         self._departures.note_code(self._peers.origin(peer), program_hash, size)
@@ -195,7 +191,7 @@ class Migration:
     async def move(self, agent: Agent, target: str) -> None:
         """Move an agent that did not ask for it. Raises HopRefused, Denied or AgentState."""
         try:
-            await self._moves.move(agent, target)
+            await self.moves.move(agent, target)
         except HopRefused as refusal:
             raise await self._explained(refusal, agent, target) from refusal
 
@@ -207,7 +203,7 @@ class Migration:
 
     def give_up_holds(self) -> None:
         """Hold nothing any more, and move nobody, as before a stop: what is held is offered again afterwards."""
-        self._moves.give_up()
+        self.moves.give_up()
         self._arrivals.give_up_holds(self._clock.now_ms() + 1)
 
     def message(self, channel: Channel, message: HandOff) -> None:

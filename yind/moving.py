@@ -11,6 +11,9 @@ it go on, or ended it; what they have decided stands.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
+
 import structlog
 import trio
 
@@ -41,6 +44,9 @@ class Moves:
         self._departures = departures
         self._under_way: dict[bytes, _Move] = {}
         self._nursery: trio.Nursery | None = None
+        self.between_turns: Callable[[Agent], AbstractAsyncContextManager[None]] = lambda agent: (
+            nullcontext()
+        )
 
     def start(self, nursery: trio.Nursery) -> None:
         """Hold tasks in this nursery from now on."""
@@ -89,12 +95,13 @@ class Moves:
             await _stop(agent, f"moving to {target}")
         try:
             await self._departures.reach(target)
-            if agent.machine is None and record.state is State.PAUSED:
-                await trio.to_thread.run_sync(self._agents.load, agent)
-            if record.state is not State.PAUSED:
-                said = f"agent {agent.text_id} is {record.state} before it could be moved"
-                raise AgentState(said)
-            await self._departures.leave(agent, target, paused=paused, reason=reason)
+            async with self.between_turns(agent):
+                if agent.machine is None:
+                    await trio.to_thread.run_sync(self._agents.load, agent)
+                if record.state is not State.PAUSED:
+                    raise AgentState(f"agent {agent.text_id} is {record.state}: it was let go on")
+                departure = self._departures.leave(agent, target, paused=paused, reason=reason)
+            await self._departures.outcome(departure)
         except (HopRefused, Denied):
             await self._departures.stay(agent, paused=paused, reason=reason)
             raise

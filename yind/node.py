@@ -222,6 +222,7 @@ class Node:
             fuel_slice=config.agents.fuel_slice,
         )
         self.requests.ready = self.offspring.ready = self.scheduler.ready
+        self.migration.moves.between_turns = self.scheduler.between_turns
         self.giving = Giving(
             node=config.name,
             agents=self.agents,

@@ -93,7 +93,7 @@ async def test_who_is_let_go_on_meanwhile_stays_where_it_runs(tmp_path: Path) ->
             await ask(nodes, "agent.resume", agent)
             await nodes.until("alpha", agent, "done")
             door.opened.set()
-        assert "is done before it could be moved" in str(outcome[0])
+        assert "is done" in str(outcome[0])
         assert [at for _, at in await steps(nodes, "alpha")] == ["alpha"]
         assert nodes.nodes["beta"].agents.get(agent) is None
 
@@ -106,7 +106,7 @@ async def test_who_is_killed_meanwhile_is_dead(tmp_path: Path) -> None:
             await door.knocked.wait()
             assert (await ask(nodes, "agent.kill", agent))["state"] == "killed"
             door.opened.set()
-        assert "is killed before it could be moved" in str(outcome[0])
+        assert "is killed" in str(outcome[0])
         assert nodes.nodes["beta"].agents.get(agent) is None
 
 
@@ -161,7 +161,7 @@ async def test_a_paused_agent_that_could_not_be_moved_is_paused(tmp_path: Path) 
             await ask(nodes, "agent.migrate", agent, node="beta")
         found = nodes.nodes["alpha"].agents.get(agent)
         assert found is not None
-        assert (found.record.state, nodes.nodes["alpha"].migration.moves(found)) == (
+        assert (found.record.state, nodes.nodes["alpha"].migration.moves.has(found)) == (
             State.PAUSED,
             False,
         )
