@@ -25,6 +25,7 @@ FURTHER = frozenset(
         "tell",
         "say",
         "reclaim",
+        "run",
         "release",
     ]  # no rights
 )

@@ -88,7 +88,7 @@ class Audit:
 
     def __init__(self, stream: Stream, node: str) -> None:
         self._stream = stream
-        self._node = node
+        self.node = node
         self._free: deque[Decision] = deque()  # for the next transaction
         self._staged: list[Decision] = []  # in the one that is being written
         self._brief = False  # whether that one is
@@ -136,7 +136,7 @@ class Audit:
                 return False
         self._turned_away[source] = now_ms
         self._free.append(
-            Decision(source, "connect", self._node, False, why, None, now_ms, "handshake")
+            Decision(source, "connect", self.node, False, why, None, now_ms, "handshake")
         )
         return True
 
@@ -191,7 +191,7 @@ class Audit:
             _RESOURCE: decision.resource,
             _ALLOWED: decision.allowed,
             _AT: decision.at_ms,
-            _NODE: self._node,
+            _NODE: self.node,
         }
         if decision.effect:
             facts[_EFFECT] = decision.effect

@@ -235,6 +235,7 @@ class Authority:
         except CapabilityError as error:
             self.take_back(agent, made)
             right = f"migrate {name}"
+            self.refuse(agent.text_id, "migrate", name, str(error))
             raise Denied(f"{right}: {error}", right=right) from error
         return tuple(made)
 
@@ -506,6 +507,11 @@ class Authority:
             return self.revoked.add_signer(revocation)
         return self.revoked.add(revocation)
 
+    def note_revoked(self, one: Revocation | SignerRevocation) -> None:
+        """Note that somebody revokes a block, or what a key has signed; the statement is signed by who may."""
+        what = one.block_id.hex() if isinstance(one, Revocation) else one.signer.text
+        self.accept(one.revoker.text, "revoke", what, "")
+
     def revoked_block(self, token: VerifiedChain) -> int | None:
         """Return the index of the first revoked block of a token."""
         return self.revoked.first_revoked(token)
@@ -516,6 +522,8 @@ class Authority:
             block = self.revoked_block(chain)
             if block is not None:
                 reason = f"token revoked: block {block}"
+                if agent.requested is None:
+                    self.refuse(agent.text_id, "run", self.audit.node, reason)
                 agent.ask_to_stop(State.PAUSED, reason, "a token that is not revoked")
                 return True
         return False

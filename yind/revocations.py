@@ -51,6 +51,8 @@ class Revocations:
         now_s = self._agents.clock.now_ms() // 1000
         lasting = [one for one in statements if not one.is_over(now_s)]
         fresh = [one for one in lasting if self._authority.revoke(one)]
+        for one in fresh:
+            self._authority.note_revoked(one)
         if fresh:
             await self._agents.write(self._authority.write_revocations)
             self.pause_revoked()

@@ -19,7 +19,7 @@ from click.core import ParameterSource
 
 from cli.audit_selection import AGENT_DIGITS, HEX, Selection, selection_of
 from cli.cluster import Cluster
-from cli.connect import cluster_of, connected
+from cli.connect import cluster_of, each_node, missed_text, none_reached
 from cli.durations import parse_duration
 from cli.errors import CliError, Exit
 from cli.following import followed
@@ -154,25 +154,14 @@ def _decisions(
     """Return the decisions of the nodes that answer. Raises CliError if none does, or one does not and `strict`."""
     query, inputs = wanted.query()
     body = Map({"query": query, "stream": "audit", "inputs": inputs})
-    rows: list[dict[str, Any]] = []
-    missed: list[str] = []
-    for name in names:
-        try:
-            with connected(cluster, name) as client:
-                answer = client.request("query", body)["value"]
-        except CliError as error:
-            if error.exit_code is not Exit.UNREACHABLE or strict:
-                raise
-            missed.append(name)
-            continue
-        rows += wanted.rows(name, answer)
-    if len(missed) == len(names):
-        raise CliError(
-            f"no answer from {', '.join(missed)}", exit_code=Exit.UNREACHABLE, hint="yin up"
-        )
+    answers, missed = each_node(
+        cluster, lambda client: client.request("query", body)["value"], names
+    )
+    if missed and (strict or not answers):
+        raise none_reached(missed)
     if missed:
-        note(f"no answer from {', '.join(missed)}")
-    return rows
+        note(missed_text(missed))
+    return [row for name, answer in answers.items() for row in wanted.rows(name, answer)]
 
 
 # -- following --

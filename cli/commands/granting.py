@@ -19,7 +19,7 @@ from capabilities.keys import PublicKey
 from capabilities.tokens import Token
 from cli.caveats import BUDGET, caveats_of, lasting, parse_budget, sharing_options, ttl_option
 from cli.cluster import Cluster
-from cli.connect import cluster_of, connected, find_agent
+from cli.connect import cluster_of, connected, each_node, find_agent, missed_text, none_reached
 from cli.ended_tokens import Shortage, has_ended, least_left, shortage_of
 from cli.errors import CliError, Exit
 from cli.following import followed
@@ -89,25 +89,16 @@ def _of_each_node(
     cluster: Cluster, verb: str, body: Map, node: str | None = None
 ) -> Iterator[tuple[str, Any]]:
     """Yield the items that every node answers, with its name; say which do not answer. Raises CliError."""
-    missed: list[str] = []
-    names = [node] if node else [member.name for member in cluster.nodes()]
-    for name in names:
-        try:
-            with connected(cluster, name) as client:
-                items = client.request(verb, body)["value"]
-        except CliError as error:
-            if error.exit_code is not Exit.UNREACHABLE or node:
-                raise
-            missed.append(name)
-            continue
+    answers, missed = each_node(
+        cluster, lambda client: client.request(verb, body)["value"], [node] if node else None
+    )
+    if missed and not answers:
+        raise none_reached(missed)
+    if missed:
+        note(missed_text(missed))
+    for name, items in answers.items():
         for item in items:
             yield name, item
-    if missed and len(missed) == len(names):
-        raise CliError(
-            f"no answer from {', '.join(missed)}", exit_code=Exit.UNREACHABLE, hint="yin up"
-        )
-    if missed:
-        note(f"no answer from {', '.join(missed)}")
 
 
 def _plain(row: Map, node: str) -> dict[str, object]:

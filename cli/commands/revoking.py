@@ -13,7 +13,7 @@ from capabilities.revocation import Revocation, SignerRevocation
 from capabilities.tokens import Token
 from cli.caveats import parse_moment
 from cli.cluster import Cluster
-from cli.connect import cluster_of, connected
+from cli.connect import cluster_of, each_node, none_reached
 from cli.errors import CliError, Exit
 from cli.holding import checked_signatures, read_token
 from cli.output import note, output_option, show_document
@@ -87,27 +87,25 @@ def token_revoke(
 def _told(
     cluster: Cluster, revocation: Revocation | SignerRevocation, opened: Token
 ) -> tuple[dict[str, int], list[str]]:
-    """Tell all nodes, and return how many agents paused at each, and which nodes were missed: they hear it from the others.
+    """Tell all nodes, and return how many agents paused at each, and which nodes were not told: they hear it from the others.
 
-    Raises CliError when none answers.
+    One that says no does not keep the others from being told. Raises CliError when none takes it.
     """
-    told: dict[str, int] = {}
-    missed: list[str] = []
+    refused: dict[str, CliError] = {}
     token = opened.with_secret(None)  # its secret is nobody's business
     body = Map({"revocation": revocation.to_bytes(), "token": token.to_bytes()})
-    for member in cluster.nodes():
-        try:
-            with connected(cluster, member.name) as client:
-                told[member.name] = client.request("token.revoke", body)["paused"]
-                note(f"{member.name}: revoked, {told[member.name]} agents paused")
-        except CliError as error:
-            if error.exit_code is not Exit.UNREACHABLE:
-                raise
-            missed.append(member.name)
+    told, missed = each_node(
+        cluster, lambda client: int(client.request("token.revoke", body)["paused"]), refused=refused
+    )
+    for name, count in told.items():
+        note(f"{name}: revoked, {count} agents paused")
+    if not told and refused:
+        raise next(iter(refused.values()))
     if not told:
-        raise CliError(
-            f"no answer from {', '.join(missed)}", exit_code=Exit.UNREACHABLE, hint="yin up"
-        )
-    if missed:
-        note(f"not told: {', '.join(missed)}; they hear it from the others when they are back")
-    return told, missed
+        raise none_reached(missed)
+    for error in refused.values():
+        note(f"refused by {error}")
+    left = [*missed, *refused]
+    if left:
+        note(f"not told: {', '.join(left)}; they hear it from the others when they are back")
+    return told, left

@@ -18,7 +18,10 @@ from capabilities.statements import Record
 from cli.agent_rows import STATES, UNREACHABLE
 from cli.cluster import open_cluster
 from cli.fleet import stop_node
+from datomstore.value import Map
 from protocol.address import split_address
+from protocol.client import Client
+from protocol.errors import RemoteError
 from protocol.tls import server_context
 from yind.agent import State
 
@@ -147,6 +150,26 @@ def test_a_revocation_reaches_the_others(yin: Yin, kind: str) -> None:
     assert "alpha: revoked" in answer.err
     assert "gamma: revoked" in answer.err
     assert "not told: beta" in answer.err
+
+
+def test_a_revocation_reaches_the_others_though_one_says_no(
+    yin: Yin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, alpha = Client.request, open_cluster(Path("dev")).node("alpha").key
+
+    def request(self: Client, verb: str, body: Map | None = None) -> Map:
+        if self.peer == alpha and verb == "token.revoke":
+            raise RemoteError("auth/denied", "alpha says no")
+        answer: Map = real(self, verb, body)
+        return answer
+
+    monkeypatch.setattr(Client, "request", request)
+    assert yin("token", "mint", "--allow", "read:**", "--out", "unloved").code == 0
+    answer = yin("token", "revoke", "@unloved")
+    assert answer.code == 0
+    assert "gamma: revoked" in answer.err
+    assert "refused by alpha: alpha says no" in answer.err
+    assert "not told: beta, alpha" in answer.err
 
 
 def test_the_list_says_who_answers_and_who_is_somebody_else(yin: Yin, kind: str) -> None:

@@ -10,7 +10,7 @@ from fleet import fleet
 
 from capabilities.keys import PrivateKey
 from capabilities.revocation import Revocation, SignerRevocation
-from datomstore.value import Map
+from datomstore.value import Keyword, Map
 from protocol.errors import RemoteError
 
 ENDLESS = "(loop [] (recur))"
@@ -199,3 +199,24 @@ async def test_all_that_a_key_signed_is_revoked_at_every_node(tmp_path: Path) ->
         await nodes.crash("beta")
         await nodes.start("beta")
         assert len(nodes.nodes["beta"].authority.revoked) == 1
+
+
+async def test_who_revokes_and_who_stops_for_it_is_on_record_at_every_node(tmp_path: Path) -> None:
+    query = """[:find ?verb ?who ?resource ?reason :where [?e :audit/verb ?verb] [?e :audit/who ?who]
+                [?e :audit/resource ?resource] [(get-else $ ?e :audit/reason "") ?reason]]"""
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        token = nodes.token()
+        agent = await nodes.spawn("beta", "(loop [] (recur))", token)
+        root = nodes.cluster.root_key
+        revocation = Revocation.sign(root, token, 0)
+        body = {"revocation": revocation.to_bytes(), "token": token.to_bytes()}
+        for _ in range(2):  # what is known already is no fact
+            await nodes.ask("alpha", "token.revoke", **body)
+        with trio.fail_after(20):
+            await nodes.until("beta", agent, "paused")
+        said = (Keyword("revoke"), root.public.text, token.ids[0].hex(), "")
+        stopped = (Keyword("run"), agent.hex()[:12], "beta", "token revoked: block 0")
+        for name, facts in (("alpha", {said}), ("beta", {said, stopped})):
+            rows = (await nodes.ask(name, "query", stream="audit", query=query))["value"]
+            found = [row for row in rows if row[0] in (Keyword("revoke"), Keyword("run"))]
+            assert (len(found), {tuple(row) for row in found}) == (len(facts), facts), name
