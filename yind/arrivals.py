@@ -530,18 +530,16 @@ class Arrivals:
             self._journeys.mark(owned.agent, owned.epoch, Stage.OWNED)
             self._tell(channel, owned.agent, handoff.Persisted(owned))
 
-        giver = agent.tokens[0].token.blocks[-2].key
+        record, giver = agent.record, agent.tokens[0].token.blocks[-2].key
         if self._keeps:
-            row, state = encode_record(agent.record), agent.record.state
-            agent.arrival = Arrival(row, state, stage, lasts, giver)
+            agent.arrival = Arrival(encode_record(record), record.state, stage, lasts, giver)
             agent.lasting = State.READY  # of what it came as nothing lasts yet
             self._fresh.append(agent)
             self._arrived.unpark()
         else:  # nothing outlives a crash, so there is nothing to wait for
-            rests = agent.record.state is not State.READY
-            row = encode_record(agent.record) if rests else b""
-            agent.arrival = Arrival(row, agent.record.state, stage, _nothing, giver)
-            agent.lasting = agent.record.state
+            row = encode_record(record) if record.state is not State.READY else b""
+            agent.arrival = Arrival(row, record.state, stage, _nothing, giver)
+            agent.lasting = record.state
             lasts()
 
     async def _settle_in(self) -> None:
