@@ -376,7 +376,6 @@ class Departures:
         """Give the agent what it needs to go on, and note that there may be two of it; what comes of it now is too late."""
         agent = departure.agent
         agent.record.epoch = handoff.reclaimed_epoch(record)
-        self._lives(agent)
         forced = self._forced.pop(agent.record.id)
         if forced.tokens:  # what its own are worth is where they went
             agent.tokens = list(forced.tokens)

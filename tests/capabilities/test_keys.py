@@ -43,6 +43,12 @@ def test_a_signature_of_another_key_or_message_is_refused() -> None:
             public.verify(signature, message)
 
 
+def test_what_is_no_file_has_no_key(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    with pytest.raises(KeyInvalid, match="is not the file of a private key"):
+        load_private(tmp_path)
+
+
 def test_a_key_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "key"
     key = PrivateKey.generate()

@@ -98,6 +98,18 @@ async def test_who_is_let_go_on_meanwhile_stays_where_it_runs(tmp_path: Path) ->
         assert nodes.nodes["beta"].agents.get(agent) is None
 
 
+async def test_who_computes_again_meanwhile_is_left_to_it(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        door = Door(nodes.nodes["alpha"], "beta")
+        agent = await nodes.spawn("alpha", "(loop [] (recur))", nodes.token(), paused=True)
+        async with moved(nodes, agent) as outcome:
+            await door.knocked.wait()
+            await ask(nodes, "agent.resume", agent)
+            door.opened.set()
+        assert "is ready: it was let go on" in str(outcome[0])
+        assert nodes.nodes["beta"].agents.get(agent) is None
+
+
 async def test_who_is_killed_meanwhile_is_dead(tmp_path: Path) -> None:
     async with fleet(tmp_path, "alpha", "beta") as nodes:
         door = Door(nodes.nodes["alpha"], "beta")
