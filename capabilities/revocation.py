@@ -234,9 +234,14 @@ class RevocationSet:
         for statements in self._by_block.values():
             yield from statements.values()
 
+    @property
+    def is_empty(self) -> bool:
+        """Return whether nothing is revoked, whatever the chain is."""
+        return not self._count and not self._over
+
     def first_revoked(self, chain: VerifiedChain) -> int | None:
         """Return the index of the first block of the chain that somebody entitled to it has revoked."""
-        if not self._count and not self._over:  # nothing is revoked, whatever the chain is
+        if self.is_empty:
             return None
         return next((i for i in range(len(chain.blocks)) if self.revokes(chain, i)), None)
 

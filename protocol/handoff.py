@@ -466,6 +466,11 @@ class Target(msgspec.Struct, frozen=True):
         return target._pruned()
 
     @property
+    def is_fresh(self) -> bool:
+        """Return whether nothing is known but an epoch."""
+        return not (self.pending or self.held or self.taken or self.refused) and self.lasting < 0
+
+    @property
     def expecting(self) -> bool:
         """Whether an offer is being checked or refused: the agent may be here soon."""
         return self.pending is not None

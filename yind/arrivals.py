@@ -20,7 +20,6 @@ from contextlib import suppress
 
 import structlog
 import trio
-from msgspec.structs import replace
 
 from capabilities.caveats import Verb
 from capabilities.errors import CapabilityError
@@ -212,8 +211,7 @@ class Arrivals:
 
     def _keep(self, target: Target) -> None:
         """Keep what is known of an agent, unless that is nothing."""
-        nothing = Target.fresh(target.agent, self._epoch(target.agent), self.forgotten)
-        if replace(target, forgotten=self.forgotten) == nothing:
+        if target.is_fresh and target.epoch == self._epoch(target.agent):
             self._targets.pop(target.agent, None)
         else:
             self._targets[target.agent] = target
@@ -356,7 +354,11 @@ class Arrivals:
         except Exception as error:
             self._fail(channel, offer, error, noted)
         else:
-            self._welcome(channel, offer, guest)
+            if self._guests.has_room(guest.attempt.source, guest.size):
+                self._welcome(channel, offer, guest)
+            else:  # others came meanwhile
+                self._agents.release(noted)
+                self._tell(channel, offer.agent, handoff.Interrupted())
         finally:
             self._checks[channel.peer] -= 1
             if not self._checks[channel.peer]:
@@ -384,10 +386,6 @@ class Arrivals:
             self._tell(channel, offer.agent, handoff.Interrupted())
             return
         self._journeys.mark(offer.agent, offer.epoch, Stage.RESTORED)
-        if not self._guests.has_room(guest.attempt.source, guest.size):  # others came meanwhile
-            self._agents.release(guest.noted)
-            self._tell(channel, offer.agent, handoff.Interrupted())
-            return
         if (before := self._guests.put(guest)) is not None:
             self._agents.release(before.noted)
         self._tell(channel, offer.agent, handoff.Verified(True))

@@ -436,7 +436,7 @@ class Authority:
         """Reserve an agent's memory, from the first of tokens that has so much; it may use no more. Raises Denied."""
         record = agent.record
         payers = [handle for handle in tokens if Resource.MEM in handle.limited]
-        if record.memory_held is not None or not payers:
+        if not payers or record.memory_held is not None:
             return
         left = [self._meter.left(handle.token)[Resource.MEM] for handle in payers]
         first = next((i for i, most in enumerate(left) if most >= least), len(left) - 1)
@@ -518,6 +518,8 @@ class Authority:
 
     def stop_if_revoked(self, agent: Agent) -> bool:
         """Ask an agent that holds a revoked token to pause, also one that has not been restored; return whether it does."""
+        if self.revoked.is_empty:
+            return False
         for chain in self.chains_of(agent):
             block = self.revoked_block(chain)
             if block is not None:

@@ -7,7 +7,6 @@ Fits:   who has no room for an offer leaves it unanswered: the source says Go ag
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -37,26 +36,31 @@ class Guests:
 
     def __init__(self) -> None:
         self._by_agent: dict[bytes, Guest] = {}
-        self._count: Counter[bytes] = Counter()  # by source
-        self._bytes: Counter[bytes] = Counter()
+        self._of: dict[bytes, list[Guest]] = {}  # by source
 
     def __iter__(self) -> Iterator[Guest]:
         return iter(tuple(self._by_agent.values()))
 
     def has_room(self, source: bytes, size: int) -> bool:
         """Return whether another offer of a node, of so many bytes, may be held."""
-        return (
-            len(self._by_agent) < HELD_MAX
-            and self._count[source] < HELD_EACH_MAX
-            and self._bytes[source] + size <= HELD_BYTES_EACH_MAX
+        if len(self._by_agent) >= HELD_MAX:
+            return False
+        held = self._of.get(source)
+        return held is None or (
+            len(held) < HELD_EACH_MAX
+            and sum(guest.size for guest in held) + size <= HELD_BYTES_EACH_MAX
         )
 
     def put(self, guest: Guest) -> Guest | None:
         """Hold an agent; return what was held of it before."""
-        before = self.pop(guest.attempt.agent)
-        self._by_agent[guest.attempt.agent] = guest
-        self._count[guest.attempt.source] += 1
-        self._bytes[guest.attempt.source] += guest.size
+        attempt = guest.attempt
+        before = self.pop(attempt.agent)
+        self._by_agent[attempt.agent] = guest
+        held = self._of.get(attempt.source)
+        if held is None:
+            self._of[attempt.source] = [guest]
+        else:
+            held.append(guest)
         return before
 
     def get(self, agent: bytes) -> Guest | None:
@@ -67,9 +71,8 @@ class Guests:
         """Hold an agent no longer; return what was held of it."""
         guest = self._by_agent.pop(agent, None)
         if guest is not None:
-            source = guest.attempt.source
-            self._count[source] -= 1
-            self._bytes[source] -= guest.size
-            if not self._count[source]:
-                del self._count[source], self._bytes[source]
+            held = self._of[guest.attempt.source]
+            held.remove(guest)
+            if not held:
+                del self._of[guest.attempt.source]
         return guest
