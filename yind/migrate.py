@@ -39,7 +39,7 @@ from yind.errors import AdmissionRefused, AgentState, HopRefused
 from yind.forgetting import Forgetting
 from yind.journeys import Journeys, Stage
 from yind.limits import REASONS_WAIT_S
-from yind.moving import Moves
+from yind.moving import BetweenTurns, Moves
 from yind.peers import Peers
 
 _log = structlog.get_logger()
@@ -97,6 +97,7 @@ class Migration:
     async def run(
         self,
         ready: Callable[[Agent], None],
+        between_turns: BetweenTurns,
         *,
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
@@ -105,7 +106,7 @@ class Migration:
             self._nursery = nursery
             self._departures.start(nursery, ready, self._arrivals.lives)
             self._arrivals.start(nursery, ready)
-            self.moves.start(nursery)
+            self.moves.start(nursery, between_turns)
             self._recover()
             nursery.start_soon(self._awake.run)
             nursery.start_soon(self.forgetting.run)

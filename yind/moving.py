@@ -12,15 +12,21 @@ it go on, or ended it; what they have decided stands.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager
 
 import structlog
 import trio
 
+from capabilities.errors import CapabilityError
+from yang.errors import YangError
 from yind.agent import Agent, State
 from yind.agents import Agents
+from yind.cesk.errors import MachineError
 from yind.departures import Departures
-from yind.errors import AgentState, Denied, HopRefused
+from yind.errors import AgentState, YindError
+
+BetweenTurns = Callable[[Agent], AbstractAsyncContextManager[None]]
+_REFUSALS = (YindError, CapabilityError, YangError, MachineError)
 
 _log = structlog.get_logger()
 
@@ -43,14 +49,12 @@ class Moves:
         self._agents = agents
         self._departures = departures
         self._under_way: dict[bytes, _Move] = {}
-        self._nursery: trio.Nursery | None = None
-        self.between_turns: Callable[[Agent], AbstractAsyncContextManager[None]] = lambda agent: (
-            nullcontext()
-        )
+        self._nursery: trio.Nursery
+        self._between_turns: BetweenTurns
 
-    def start(self, nursery: trio.Nursery) -> None:
-        """Hold tasks in this nursery from now on."""
-        self._nursery = nursery
+    def start(self, nursery: trio.Nursery, between_turns: BetweenTurns) -> None:
+        """Hold tasks in this nursery from now on, and agents between their turns; before, nobody is moved."""
+        self._nursery, self._between_turns = nursery, between_turns
 
     def has(self, agent: Agent) -> bool:
         """Return whether an agent is being moved."""
@@ -65,7 +69,6 @@ class Moves:
             raise AgentState(f"agent {agent.text_id} is being moved already")
         if agent.requested is not None:
             raise AgentState(f"agent {agent.text_id} is about to be {agent.requested}")
-        assert self._nursery is not None, "`start` gives the nursery"
         move = self._under_way[record.id] = _Move(agent)
         self._nursery.start_soon(self._finish, move, target)
         await move.over.wait()
@@ -82,8 +85,11 @@ class Moves:
         agent = move.agent
         try:
             await self._move(agent, target, paused=move.paused, reason=move.reason)
-        except Exception as error:  # whose it is, who asked is told
+        except _REFUSALS as error:
             _log.info("an agent was not moved", agent=agent.text_id, target=target, why=str(error))
+            move.error = error
+        except Exception as error:  # a fault of ours, which who asked may not be there to hear
+            _log.error("moving an agent failed", agent=agent.text_id, target=target, exc_info=error)
             move.error = error
         finally:
             del self._under_way[agent.record.id]
@@ -95,14 +101,16 @@ class Moves:
             await _stop(agent, f"moving to {target}")
         try:
             await self._departures.reach(target)
-            async with self.between_turns(agent):
+            async with self._between_turns(agent):
                 if agent.machine is None:
                     await trio.to_thread.run_sync(self._agents.load, agent)
                 if record.state is not State.PAUSED:
                     raise AgentState(f"agent {agent.text_id} is {record.state}: it was let go on")
                 departure = self._departures.leave(agent, target, paused=paused, reason=reason)
             await self._departures.outcome(departure)
-        except (HopRefused, Denied):
+        except AgentState:
+            raise  # others have decided what it does
+        except Exception:
             await self._departures.stay(agent, paused=paused, reason=reason)
             raise
 

@@ -222,7 +222,6 @@ class Node:
             fuel_slice=config.agents.fuel_slice,
         )
         self.requests.ready = self.offspring.ready = self.scheduler.ready
-        self.migration.moves.between_turns = self.scheduler.between_turns
         self.giving = Giving(
             node=config.name,
             agents=self.agents,
@@ -302,7 +301,8 @@ class Node:
             await nursery.start(self.agents.run)
             await nursery.start(self.peers.run)
             await nursery.start(self.scheduler.run)
-            await nursery.start(self.migration.run, self.scheduler.ready)
+            scheduler = self.scheduler
+            await nursery.start(self.migration.run, scheduler.ready, scheduler.between_turns)
             await nursery.start(self.revocations.run, self.scheduler.ready)
             await nursery.start(self.returns.run)
             for gossip in self.gossip:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import trio
+import trio.testing
 
 from capabilities.caveats import Caveats, Rights, Verb
 from capabilities.keys import PrivateKey
@@ -227,6 +228,12 @@ def deaf(node: Node, *kinds: type) -> list[Callable[[], None]]:
 
     node.peers.message = message
     return lost
+
+
+async def until(what: Callable[[], object]) -> None:
+    with trio.fail_after(30):
+        while not what():
+            await trio.testing.wait_all_tasks_blocked()
 
 
 def _refuse(*, write: bool) -> NoReturn:

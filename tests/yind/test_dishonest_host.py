@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import os
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
 import trio
 import trio.testing
 from dishonest import Dishonest, audit, besieged, fresh_attempt, refusals, visited
-from fleet import Fleet
+from fleet import Fleet, until
 from msgspec.structs import replace
 
 from capabilities.caveats import Caveats, Rights, Verb
@@ -27,6 +28,7 @@ from protocol.records import Record
 from protocol.transport import Channel
 from yang.compile import compile_source
 from yind.departures import Departure
+from yind.guests import Guests
 from yind.limits import ARRIVALS_EACH_MAX, TOKENS_PER_AGENT_MAX
 from yind.luggage import opened
 from yind.node import Node
@@ -471,9 +473,7 @@ async def test_two_offers_under_one_number_are_two(tmp_path: Path) -> None:
             for one in (first, second):
                 await channel.send(one)
                 await channel.request("node.info")
-                with trio.fail_after(20):
-                    while [guest.attempt.epoch for guest in held] != [one.epoch]:
-                        await trio.testing.wait_all_tasks_blocked()
+                await until(partial(held_at, held, one.epoch))
             await channel.send(Go(second.agent, second.epoch, second.attempt))
             await channel.request("node.info")
         found = beta.agents.get(offer.agent)
@@ -496,9 +496,7 @@ async def test_who_has_not_been_given_away_for_good_is_not_taken_back(tmp_path: 
         mallory.answers_own = False
         try:
             agent = await nodes.spawn("alpha", VISIT, nodes.token())
-            with trio.fail_after(20):
-                while not mallory.given:
-                    await trio.testing.wait_all_tasks_blocked()
+            await until(lambda: mallory.given)
             back = mallory.hand_on(mallory.given[-1], "alpha")
             async with mallory.connected("alpha") as channel:
                 await channel.send(replace(back, given=True))
@@ -528,9 +526,7 @@ async def test_a_host_that_sends_no_program_keeps_nobody_out_for_long(
             arrivals = nodes.nodes["beta"].migration._arrivals
             assert arrivals.expects(offer.agent)
             assert isinstance(await mallory.offers("alpha", mallory.hand_on(offer, "alpha")), Own)
-            with trio.fail_after(20):
-                while (mallory.key.public, offer.agent) not in arrivals._tardy:
-                    await trio.testing.wait_all_tasks_blocked(0.01)
+            await until(lambda: (mallory.key.public, offer.agent) in arrivals._tardy)
             for _ in range(3):  # it tries again
                 number = fresh_attempt(os.urandom(CHANCE_BYTES))
                 await channel.send(replace(mallory.hand_on(offer, "beta"), attempt=number))
@@ -572,9 +568,7 @@ async def test_one_host_does_not_fill_a_node_with_what_it_never_gives(
         async with mallory.connected("beta") as channel:
             for _ in range(5):
                 await channel.send(mallory.own_agent("beta", image, offer.programs[0]))
-            with trio.fail_after(20):
-                while len(list(arrivals._guests)) < 3 or arrivals._checks:
-                    await trio.testing.wait_all_tasks_blocked(0.01)
+            await until(lambda: len(list(arrivals._guests)) >= 3 and not arrivals._checks)
             assert len(list(arrivals._guests)) == 3
             again = await nodes.spawn("alpha", '(do (hop! "beta") (here))', nodes.token())
             with trio.fail_after(20):
@@ -583,6 +577,10 @@ async def test_one_host_does_not_fill_a_node_with_what_it_never_gives(
         arrivals.give_up_holds(1 << 62)
         assert not list(arrivals._guests)
         assert arrivals._guests.has_room(mallory.key.public.bytes, 1)
+
+
+def held_at(guests: Guests, epoch: int) -> bool:
+    return [guest.attempt.epoch for guest in guests] == [epoch]
 
 
 def to_itself(mallory: Dishonest, offer: Offer) -> tuple[bytes, ...]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import trio
-from fleet import Fleet, deaf, fleet
+from fleet import Fleet, deaf, fleet, until
 
 from capabilities import budget
 from capabilities.budget import Account
@@ -17,7 +17,7 @@ from capabilities.tokens import Token
 from protocol.errors import RemoteError
 from protocol.messages import Go
 from tests.yind.test_giving import NOT_FROM_ALPHA, WRITE, given, strict
-from tests.yind.test_taken import arrivals_of, asleep, until
+from tests.yind.test_taken import arrivals_of, asleep
 from yind.agent import Agent, State
 from yind.config import AdmissionLimits
 from yind.node import Node

@@ -179,6 +179,26 @@ async def test_a_paused_agent_that_could_not_be_moved_is_paused(tmp_path: Path) 
         )
 
 
+async def test_a_fault_in_a_move_is_told_and_the_agent_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        alpha = nodes.nodes["alpha"]
+        agent = await nodes.spawn("alpha", SLEEPER, nodes.token())
+        await nodes.until("alpha", agent, "waiting")
+
+        def fault(*_: object, **__: object) -> None:
+            raise ArithmeticError("of our own")
+
+        monkeypatch.setattr(alpha.migration._departures, "leave", fault)
+        with pytest.raises(RemoteError, match="the node failed"):
+            await ask(nodes, "agent.migrate", agent, node="beta")
+        await nodes.until("alpha", agent, "waiting")
+        found = alpha.agents.get(agent)
+        assert found is not None
+        assert found.record.reason == "timer"
+
+
 async def test_who_is_about_to_end_is_not_moved(tmp_path: Path) -> None:
     async with fleet(tmp_path, "alpha", "beta") as nodes:
         agent = await nodes.spawn("alpha", SLEEPER, nodes.token(), paused=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import trio
 import trio.testing
-from fleet import Fleet, deaf, fleet
+from fleet import Fleet, deaf, fleet, until
 
 from datomstore.value import Map
 from protocol.messages import Go, Own
@@ -36,9 +36,7 @@ async def frozen(nodes: Fleet) -> bytes:
     agent = await nodes.spawn("alpha", HOP, nodes.token())
     await nodes.until("alpha", agent, "waiting")
     departures: Departures = nodes.nodes["alpha"].migration._departures
-    with trio.fail_after(30):
-        while not _is_given(departures, agent):
-            await trio.testing.wait_all_tasks_blocked()
+    await until(lambda: _is_given(departures, agent))
     await nodes.crash("beta")
     return agent
 
@@ -122,9 +120,7 @@ async def test_an_agent_taken_back_travels_on_with_tokens_of_the_person_only(
         deaf(nodes.nodes["gamma"], Go)
         agent = await nodes.spawn("alpha", ONWARD, nodes.token())
         departures: Departures = nodes.nodes["beta"].migration._departures
-        with trio.fail_after(30):
-            while not _is_given(departures, agent):
-                await trio.testing.wait_all_tasks_blocked()
+        await until(lambda: _is_given(departures, agent))
         await nodes.crash("gamma")
         tokens = (nodes.delegate(nodes.token(), "beta", agent),) if renewed else ()
         await nodes.ask("beta", "agent.reclaim", id=agent.hex(), tokens=tokens)
@@ -168,9 +164,7 @@ async def test_what_comes_back_while_it_is_taken_by_force_comes_too_late(tmp_pat
         agent = await nodes.spawn(
             "alpha", '(do (hop! "beta") (hop! "alpha") (here))', nodes.token()
         )
-        with trio.fail_after(20):
-            while arrivals._target(agent).held is None or not heard:
-                await trio.testing.wait_all_tasks_blocked(0.01)
+        await until(lambda: arrivals._target(agent).held is not None and heard)
         real = departures._persist
 
         def persist(departure: Departure, record: Record, *, later: bool) -> None:
@@ -182,9 +176,8 @@ async def test_what_comes_back_while_it_is_taken_by_force_comes_too_late(tmp_pat
         assert found is not None
         async with nodes.connected("alpha") as channel, trio.open_nursery() as nursery:
             nursery.start_soon(channel.request, "agent.reclaim", Map({"id": agent.hex()}))
-            with trio.fail_after(20):
-                while found.record.epoch == 0:
-                    await trio.testing.wait_all_tasks_blocked(0.01)
+            record = found.record
+            await until(lambda: record.epoch > 0)
             heard[0]()
             assert alpha.agents.get(agent) is found
             go.set()

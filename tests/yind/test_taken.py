@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import trio
 import trio.testing
-from fleet import Fleet, deaf, fleet
+from fleet import Fleet, deaf, fleet, until
 
 from capabilities.caveats import Resource
 from datomstore.batch import Batch
@@ -38,12 +38,6 @@ def arrivals_of(node: Node) -> Arrivals:
 
 def departures_of(node: Node) -> Departures:
     return node.migration._departures
-
-
-async def until(what: Callable[[], object]) -> None:
-    with trio.fail_after(30):
-        while not what():
-            await trio.testing.wait_all_tasks_blocked()
 
 
 def asleep(node: Node) -> None:
