@@ -319,8 +319,9 @@ cdef class Machine:
 
     @property
     def memory_used(self):
-        """Bytes of live blocks."""
-        drain(&self.state.heap, GREATEST_INTEGER)
+        """Bytes of live blocks; during a slice also of those that its thread has yet to free."""
+        if not self.running:
+            drain(&self.state.heap, GREATEST_INTEGER)
         return self.state.heap.used
 
     @property

@@ -112,3 +112,31 @@ def test_agents_that_share_code_do_not_disturb_each_other(size: int) -> None:
     with ThreadPoolExecutor(THREADS) as pool:
         found = [future.result() for future in [pool.submit(run) for _ in range(2 * THREADS)]]
     assert set(found) == {(alone.result_text, alone.fuel_used)}
+
+
+# What it drops is large, and is freed little by little.
+DROPPING = """
+    (loop [i 0 kept nil]
+      (if (< i 150) (recur (inc i) (mapv (fn [n] [n (str n)]) (range 3000))) (reduce + (map first kept))))"""
+
+
+def test_an_agent_may_be_looked_at_while_it_runs() -> None:
+    """What is shown of a running agent leaves its heap alone."""
+    machine = machine_of(DROPPING)
+
+    def run() -> None:
+        while machine.run(2_000_000) is Status.OUT_OF_FUEL:
+            pass
+
+    seen: set[int] = set()
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(run)
+        while not future.done():
+            seen.add(machine.memory_used)
+            assert machine.fuel_used <= 1 << 30
+        future.result()
+    assert machine.result_text == str(sum(range(3000)))
+    assert len(seen) > 10
+    assert max(seen) <= MEMORY_MAX
+    at_rest = machine.memory_used
+    assert at_rest == machine.memory_used
