@@ -12,7 +12,7 @@ import struct
 
 from datomstore import codec
 from protocol.errors import LocalFault, RemoteFault
-from protocol.limits import FRAME_BYTES_MAX, VALUE_NODES_MAX
+from protocol.limits import MESSAGE_BYTES_MAX, VALUE_NODES_MAX
 
 # Extensions of datomstore.codec whose payload is values again.
 _NESTED = frozenset({codec.LIST, codec.MAP, codec.SET, codec.RATIO})
@@ -28,8 +28,8 @@ def pack(value: object) -> bytes:
 
 def unpack(data: bytes) -> object:
     """Return the value of canonical bytes. Raises RemoteFault for all other bytes."""
-    if len(data) > FRAME_BYTES_MAX:
-        raise RemoteFault("wire/value-size", f"{len(data)} bytes; at most {FRAME_BYTES_MAX}")
+    if len(data) > MESSAGE_BYTES_MAX:
+        raise RemoteFault("wire/value-size", f"{len(data)} bytes; at most {MESSAGE_BYTES_MAX}")
     if len(data) > VALUE_NODES_MAX:  # every node takes a byte: shorter bytes cannot have too many
         check_node_count(data, VALUE_NODES_MAX)
     try:

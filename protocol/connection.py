@@ -14,11 +14,13 @@ from protocol.framing import FrameBuffer, encode_frame
 from protocol.limits import (
     FRAME_BYTES_MAX,
     HELLO_BYTES_MAX,
+    MESSAGE_BYTES_MAX,
+    PART_BYTES_MAX,
     REASON_CHARACTERS_MAX,
     VERSION_MAX,
     VERSION_MIN,
 )
-from protocol.messages import Goodbye, Hello, Message, decode, encode
+from protocol.messages import Goodbye, Hello, Message, Part, decode, encode
 
 
 class State(StrEnum):
@@ -92,6 +94,7 @@ class Connection:
         self.early: list[Message] = []
         self._hello = Hello(*versions, nonce, name, features)
         self._buffer = FrameBuffer(HELLO_BYTES_MAX)
+        self._parts = bytearray()  # of the peer's long message that is under way
 
     @property
     def nonce(self) -> bytes:
@@ -109,13 +112,21 @@ class Connection:
         return self.send(Goodbye(f"{fault.code}: {fault}"[:REASON_CHARACTERS_MAX]))
 
     def send(self, message: Message) -> bytes:
-        """Return the bytes that say a message. Raises LocalFault if it may not be said now."""
-        data = encode_frame(encode(message))
+        """Return the bytes that say a message. Raises LocalFault if it may not be said now, or is too long."""
+        return b"".join(self.frames(message))
+
+    def frames(self, message: Message) -> list[bytes]:
+        """Return the frames that say a message: one, or the parts of a long one.
+
+        Other messages may go between the parts, but not those of another long one. Raises LocalFault as `send`.
+        """
+        payload = encode(message)
         following = TRANSITIONS.get((self.state, _SENT.get(type(message), Step.SEND)))
         if following is None:
             raise LocalFault(f"{type(message).__name__} cannot be sent: {self.state.value}")
+        frames = [encode_frame(one) for one in _payloads(payload)]
         self.state = following
-        return data
+        return frames
 
     def receive_data(self, data: bytes) -> list[Message]:
         """Return the messages that `data` completes, the Hello among them. Raises RemoteFault."""
@@ -138,7 +149,33 @@ class Connection:
             self.peer = message
             self._buffer.size_max = FRAME_BYTES_MAX
         self.state = following
-        return message
+        return self._joined(message) if isinstance(message, Part) else message
+
+    def _joined(self, part: Part) -> Message | None:
+        """Return the long message that ends with a part. Raises RemoteFault."""
+        if len(self._parts) + len(part.data) > MESSAGE_BYTES_MAX:
+            raise RemoteFault("wire/value-size", f"a message of over {MESSAGE_BYTES_MAX} bytes")
+        self._parts += part.data
+        if not part.last:
+            return None
+        payload, self._parts = bytes(self._parts), bytearray()
+        if len(payload) <= FRAME_BYTES_MAX:  # so no greeting, no goodbye, and no part of a part
+            raise RemoteFault("wire/order", f"a message of {len(payload)} bytes in parts")
+        return decode(payload)
+
+
+def _payloads(payload: bytes) -> list[bytes]:
+    """Return what goes into frames of a message's bytes. Raises LocalFault."""
+    size = len(payload)
+    if size <= FRAME_BYTES_MAX:
+        return [payload]
+    if size > MESSAGE_BYTES_MAX:
+        raise LocalFault(f"a message of {size} bytes; at most {MESSAGE_BYTES_MAX}")
+    starts = range(0, size, PART_BYTES_MAX)
+    return [
+        encode(Part(at + PART_BYTES_MAX >= size, payload[at : at + PART_BYTES_MAX]))
+        for at in starts
+    ]
 
 
 def _agree(own: Hello, peer: Hello) -> int:

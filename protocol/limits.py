@@ -12,17 +12,24 @@ JOIN_VERSION = 1
 APPLICATION_BYTES_MAX = 4_096  # the one message of who applies for membership
 ADMISSION_BYTES_MAX = 1 << 20  # the one answer
 HELLO_BYTES_MAX = 4_096  # no frame before the peer's Hello may be longer
-FRAME_BYTES_MAX = 16 << 20  # the largest message: an agent that carries much, a long answer
+FRAME_BYTES_MAX = 1 << 16  # what is longer goes in parts, and others go between them
+PART_BYTES_MAX = FRAME_BYTES_MAX - 16  # of a long message in one frame
+MESSAGE_BYTES_MAX = 16 << 20  # an agent that carries much, a long answer
 VALUE_NODES_MAX = 1 << 20  # values in one message; a node costs about 100 bytes once decoded
 REASON_CHARACTERS_MAX = 200  # of a Goodbye
 FEATURES_MAX = 64  # named in a Hello
 TEXT_BYTES_MAX = 1_024  # names, verbs, reasons and codes
 HASHES_MAX = 1_024  # programs one image may name
 TOKENS_MAX = 64  # tokens one offer may carry
-IMAGE_BYTES_MAX = 15 << 20  # leaves room in the frame for tokens
+IMAGE_BYTES_MAX = 15 << 20  # leaves room in the message for tokens
 RECEIVE_BYTES = 65_536  # of one read from a connection
 LOOKS = 16  # for bytes that are expected, in one turn of the event loop: some 5 microseconds
-SEND_BUFFER_BYTES = 1 << 18  # of frames that wait to be written; beyond it who sends waits
+SEND_BUFFER_BYTES = (
+    1 << 18
+)  # of frames that wait to be written, and as much in parts; beyond it who sends waits
+UNSENT_BYTES_MAX = (
+    1 << 17
+)  # that the system keeps for a connection and has not sent: nothing goes ahead of them
 WRITE_BYTES = 1 << 18  # of one write, which has to make progress within DEAD_S
 HANDSHAKE_S = 3.0  # TLS and both Hellos
 IDLE_PING_S = 5.0  # silence after which a side asks whether the other lives

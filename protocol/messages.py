@@ -2,7 +2,8 @@
 
 Is:     frozen classes, `encode` and `decode`; every field's type and size is checked.
 Is not: who may say what when (`connection`, `handoff`).
-Fits:   one frame holds one message; an unknown type, a missing field or a wrong one is a RemoteFault.
+Fits:   one frame holds one message, or a part of a long one; an unknown type, a missing field or a wrong one is a
+        RemoteFault.
 
 `epoch` in a message of the hand-off is the epoch the target would own; `attempt` names one try of giving it away.
 """
@@ -18,8 +19,9 @@ from protocol.errors import LocalFault, RemoteError, RemoteFault
 from protocol.limits import (
     EPOCH_MAX,
     FEATURES_MAX,
-    FRAME_BYTES_MAX,
     HASHES_MAX,
+    MESSAGE_BYTES_MAX,
+    PART_BYTES_MAX,
     TEXT_BYTES_MAX,
     TOKENS_MAX,
 )
@@ -142,8 +144,15 @@ class Goodbye(msgspec.Struct, frozen=True):
     reason: str
 
 
+class Part(msgspec.Struct, frozen=True):
+    """Some bytes of a message that is longer than a frame. Only `connection` sees it."""
+
+    last: bool
+    data: bytes
+
+
 HandOff = Offer | Go | Own | Refuse | CancelOffer | Want
-Message = Hello | Ping | Pong | Request | Reply | Item | Cancel | HandOff | Goodbye
+Message = Hello | Ping | Pong | Request | Reply | Item | Cancel | HandOff | Goodbye | Part
 
 
 def _sized(size: int) -> Form:
@@ -151,7 +160,7 @@ def _sized(size: int) -> Form:
 
 
 _NUMBER, _EPOCH = Form(int, 0, (1 << 63) - 1), Form(int, 0, EPOCH_MAX)
-_TEXT, _BYTES = Form(str, 0, TEXT_BYTES_MAX), Form(bytes, 0, FRAME_BYTES_MAX)
+_TEXT, _BYTES = Form(str, 0, TEXT_BYTES_MAX), Form(bytes, 0, MESSAGE_BYTES_MAX)
 _MAP, _BOOLEAN = Form(Map), Form(bool)
 _AGENT, _ATTEMPT, _DIGEST = _sized(AGENT_BYTES), _sized(ATTEMPT_BYTES), _sized(DIGEST_BYTES)
 _HASHES = Form(tuple, 0, HASHES_MAX, _DIGEST)
@@ -181,6 +190,7 @@ _SHAPES = {
     11: _shape(Refuse, _AGENT, _EPOCH, _ATTEMPT, _TEXT, _TEXT),
     12: _shape(CancelOffer, _AGENT, _EPOCH, _ATTEMPT),
     13: _shape(Goodbye, _TEXT),
+    14: _shape(Part, _BOOLEAN, Form(bytes, 1, PART_BYTES_MAX)),
     IGNORABLE: _shape(Want, _AGENT, _EPOCH, _ATTEMPT),
 }
 _NUMBERS = {shape.kind: number for number, shape in _SHAPES.items()}

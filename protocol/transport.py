@@ -8,7 +8,8 @@ Every side may ask and be asked. A request's work runs in its own task; messages
 one after the other, in their order. Nobody waits for ever: a peer that is silent for DEAD_S is gone.
 
 One task writes. Whoever sends leaves a frame with it, and what was left within one turn of the event loop leaves in
-one write. Who sends waits while the peer is behind by SEND_BUFFER_BYTES, so that a slow peer slows its senders.
+one write. Who sends waits while the peer is behind by SEND_BUFFER_BYTES, so that a slow peer slows its senders; what is
+short does not wait for what is long (`outbox`).
 """
 
 from __future__ import annotations
@@ -50,8 +51,8 @@ from protocol.limits import (
     REASON_CHARACTERS_MAX,
     RECEIVE_BYTES,
     REQUESTS_MAX,
-    SEND_BUFFER_BYTES,
     SLOW_READER_S,
+    UNSENT_BYTES_MAX,
     WRITE_BYTES,
 )
 from protocol.messages import (
@@ -68,6 +69,7 @@ from protocol.messages import (
     error_body,
     remote_error,
 )
+from protocol.outbox import Outbox
 from protocol.stream import SecureStream
 from protocol.tls import (
     JOIN_ALPN,
@@ -135,8 +137,7 @@ class Channel:
         self._connection = connection
         self._nursery = nursery
         self._handler = handler
-        self._frames: list[bytes] = []  # that the writer has not taken yet
-        self._frames_bytes = 0
+        self._outbox = Outbox()  # what the writer has not taken yet
         self._writing = False
         self._handing_over = False  # the reader sends what answers the messages that came together
         self._unsent = False  # something that `_write_now` could not write
@@ -185,15 +186,20 @@ class Channel:
                 self._send_or_end(Cancel(request_id))
 
     async def send(self, message: Message) -> None:
-        """Leave a message with the writer, once there is room for it: messages of one task go in their order.
+        """Leave a message with the writer, once there is room for it.
+
+        Messages about one agent go in their order, and so do those of one request.
 
         Raises Unreachable if the channel has ended, LocalFault if the message is too large. That the peer got it, only
         its answer tells.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
-        while self._frames_bytes >= SEND_BUFFER_BYTES and not self.ended:
+        frames = self._frames_of(message)
+        while not self._outbox.has_room(long=len(frames) > 1) and not self.ended:
             await self._room.park()
-        self.send_nowait(message)
+        self._check_open()
+        self._outbox.put(message, frames)
+        self._something_to_write.unpark()
 
     def send_nowait(self, message: Message) -> None:
         """Leave a message with the writer, room or none: for what is few and small. Raises as `send`."""
@@ -202,12 +208,16 @@ class Channel:
             self._something_to_write.unpark()
 
     def _leave(self, message: Message) -> None:
+        self._outbox.put(message, self._frames_of(message))
+
+    def _frames_of(self, message: Message) -> list[bytes]:
+        self._check_open()
+        return self._connection.frames(message)
+
+    def _check_open(self) -> None:
         # Closed before it is ended: a goodbye has been said, by us or in what is being read.
         if self.ended or self._connection.state is State.CLOSED:
             raise Unreachable(self.closed_reason or "the connection ended")
-        frame = self._connection.send(message)
-        self._frames.append(frame)
-        self._frames_bytes += len(frame)
 
     def push(self, message: Message) -> None:
         """Leave a message, and write at once what has been left so far: for what somebody waits for. Raises as `send`.
@@ -220,9 +230,9 @@ class Channel:
 
     def _write_now(self) -> None:
         """Write what has been left so far, as far as the socket takes it; the writer writes the rest."""
-        if self._writing or self._unsent or not self._frames:
+        if self._writing or self._unsent or not self._outbox:
             return
-        if isinstance(self._stream, SecureStream) and self._frames_bytes <= RECEIVE_BYTES:
+        if isinstance(self._stream, SecureStream) and self._outbox.short_bytes <= RECEIVE_BYTES:
             try:
                 self._unsent = not self._stream.send_now(self._taken())
             except trio.BrokenResourceError as error:
@@ -237,12 +247,12 @@ class Channel:
     @property
     def has_room(self) -> bool:
         """Return whether `send` would not wait."""
-        return self._frames_bytes < SEND_BUFFER_BYTES
+        return self._outbox.has_room()
 
     @property
     def busy(self) -> bool:
         """Return whether a request is under way in either direction, or something waits to be written."""
-        return bool(self._asked or self._working or self._frames or self._writing)
+        return bool(self._asked or self._working or self._outbox or self._writing)
 
     async def wait_closed(self) -> None:
         """Return when the connection has ended; `closed_reason` says why."""
@@ -269,14 +279,12 @@ class Channel:
             self._end(f"the connection broke: {error}")
 
     def _taken(self) -> bytes:
-        """Return all frames as they are to be written."""
+        """Return what is to be written next."""
         if self._pong is not None and self._connection.state is State.READY:
-            self._frames.append(self._connection.send(Pong(self._pong)))
+            pong = Pong(self._pong)
+            self._outbox.put(pong, self._connection.frames(pong))
         self._pong = None
-        data = self._frames[0] if len(self._frames) == 1 else b"".join(self._frames)
-        self._frames.clear()
-        self._frames_bytes = 0
-        return data
+        return self._outbox.take()
 
     async def _write_all(self, data: bytes) -> None:
         self._writing, self._unsent = True, False
@@ -291,7 +299,7 @@ class Channel:
 
     async def _flush(self) -> None:
         """Return when everything is written, or the connection has ended."""
-        while (self._frames or self._writing or self._unsent) and not self.ended:
+        while (self._outbox or self._writing or self._unsent) and not self.ended:
             await self._room.park()
 
     async def _run(self) -> None:
@@ -347,7 +355,7 @@ class Channel:
             self._handing_over = False
 
     def _wake_writer(self) -> None:
-        if self._frames or self._unsent:
+        if self._outbox or self._unsent:
             self._something_to_write.unpark()
 
     async def _take(self, message: Message) -> None:
@@ -554,7 +562,7 @@ async def _dial(
             plain = await trio.open_tcp_stream(host, port)
         except OSError as error:
             raise Unreachable(f"{address}: {error}") from error
-        _give_up_on_the_dead(plain)
+        _set_up(plain)
         stream = SecureStream(plain, context, server_name=server_name(server))
         try:
             connection = await _prove(stream, server, address, name, nonce)
@@ -659,7 +667,7 @@ async def serve_listeners(
     entrance = Entrance()
 
     async def accepted(plain: trio.SocketStream) -> None:
-        _give_up_on_the_dead(plain)
+        _set_up(plain)
         source = _source(plain)
         stream = SecureStream(plain, context(), server_side=True)
         try:
@@ -745,6 +753,8 @@ def _source(plain: trio.SocketStream) -> str:
         return ""
 
 
-def _give_up_on_the_dead(plain: trio.SocketStream) -> None:
-    """Let the system end a connection whose bytes nobody has acknowledged for so long."""
-    plain.setsockopt(trio.socket.IPPROTO_TCP, trio.socket.TCP_USER_TIMEOUT, int(DEAD_S * 1000))
+def _set_up(plain: trio.SocketStream) -> None:
+    """Let the system end a connection whose bytes nobody has acknowledged for so long, and keep few that wait to be sent."""
+    tcp = trio.socket.IPPROTO_TCP
+    plain.setsockopt(tcp, trio.socket.TCP_USER_TIMEOUT, int(DEAD_S * 1000))
+    plain.setsockopt(tcp, trio.socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES_MAX)

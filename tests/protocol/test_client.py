@@ -26,7 +26,7 @@ from protocol.errors import (
     RemoteFault,
     Unreachable,
 )
-from protocol.limits import FRAME_BYTES_MAX, RECEIVE_BYTES
+from protocol.limits import MESSAGE_BYTES_MAX, RECEIVE_BYTES
 from protocol.messages import Goodbye, HandOff, Item, Ping, Pong, Reply
 from protocol.tls import server_context
 from protocol.transport import Channel, SendItem
@@ -156,7 +156,7 @@ def test_a_megabyte_goes_both_ways(address: str) -> None:
 def test_a_request_over_the_limit_is_our_fault_and_not_the_end(address: str) -> None:
     with connect(address) as client:
         with pytest.raises(LocalFault):
-            client.request("echo", Map({"data": bytes(FRAME_BYTES_MAX)}))
+            client.request("echo", Map({"data": bytes(MESSAGE_BYTES_MAX)}))
         assert client.request("echo") == Map()
 
 

@@ -22,7 +22,7 @@ from datomstore.decimals import decimal_of
 from datomstore.value import Char, Keyword, List, Map, Set, Symbol, equal
 from protocol.codec import check_node_count, pack, unpack
 from protocol.errors import LocalFault, RemoteFault
-from protocol.limits import FRAME_BYTES_MAX, VALUE_NODES_MAX
+from protocol.limits import MESSAGE_BYTES_MAX, VALUE_NODES_MAX
 
 names = st.sampled_from(["a", "b/c", "db/ident"])
 scalars = st.one_of(
@@ -212,9 +212,9 @@ def test_many_small_values_are_refused_before_they_cost_memory() -> None:
     assert refused.value.code == "wire/value-size"
 
 
-def test_bytes_longer_than_a_frame_are_refused_unread() -> None:
+def test_bytes_longer_than_a_message_are_refused_unread() -> None:
     with pytest.raises(RemoteFault) as refused:
-        unpack(b"\xc6" + FRAME_BYTES_MAX.to_bytes(4, "big") + bytes(FRAME_BYTES_MAX))
+        unpack(b"\xc6" + MESSAGE_BYTES_MAX.to_bytes(4, "big") + bytes(MESSAGE_BYTES_MAX))
     assert refused.value.code == "wire/value-size"
 
 

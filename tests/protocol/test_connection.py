@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -12,8 +13,8 @@ from datomstore.value import Map
 from protocol.connection import Connection, State
 from protocol.errors import LocalFault, RemoteFault
 from protocol.framing import encode_frame
-from protocol.limits import HELLO_BYTES_MAX
-from protocol.messages import Goodbye, Hello, Message, Ping, Request, encode
+from protocol.limits import FRAME_BYTES_MAX, HELLO_BYTES_MAX, MESSAGE_BYTES_MAX, PART_BYTES_MAX
+from protocol.messages import Goodbye, Hello, Item, Message, Part, Ping, Request, encode
 
 
 def connection(name: str = "alpha") -> Connection:
@@ -136,3 +137,94 @@ def test_any_bytes_are_messages_or_a_fault(data: bytes, ready: bool) -> None:
     one = ready_pair()[0] if ready else connection()
     with contextlib.suppress(RemoteFault):
         one.receive_data(data)
+
+
+def item_of(size: int) -> Item:
+    """Return a message whose payload has so many bytes."""
+    for pad in range(10):  # headers grow with what is in them
+        data = bytes(size - len(encode(Item(1, Map({"data": b"", "pad": bytes(pad)})))) - 6)
+        item = Item(1, Map({"data": data, "pad": bytes(pad)}))
+        missing = size - len(encode(item))
+        item = Item(1, Map({"data": data + bytes(max(missing, 0)), "pad": bytes(pad)}))
+        if len(encode(item)) == size:
+            return item
+    raise AssertionError(size)
+
+
+@pytest.mark.parametrize(
+    ("size", "frames"),
+    [
+        (FRAME_BYTES_MAX, 1),
+        (FRAME_BYTES_MAX + 1, 2),
+        (2 * PART_BYTES_MAX, 2),
+        (2 * PART_BYTES_MAX + 1, 3),
+        (MESSAGE_BYTES_MAX, -(-MESSAGE_BYTES_MAX // PART_BYTES_MAX)),
+    ],
+)
+def test_what_is_longer_than_a_frame_goes_in_parts_that_fit(size: int, frames: int) -> None:
+    left, right = ready_pair()
+    sent = left.frames(item_of(size))
+    assert len(sent) == frames
+    assert max(map(len, sent)) <= 4 + FRAME_BYTES_MAX
+    assert right.receive_data(b"".join(sent)) == [item_of(size)]
+    assert right.receive_data(left.send(Ping(1))) == [Ping(1)]
+    assert left.send(item_of(size)) == b"".join(sent)
+
+
+def test_a_message_over_the_limit_is_not_sent_and_changes_nothing() -> None:
+    left, right = ready_pair()
+    with pytest.raises(LocalFault, match="a message of 16777217 bytes"):
+        left.send(item_of(MESSAGE_BYTES_MAX + 1))
+    assert right.receive_data(left.send(Ping(1))) == [Ping(1)]
+
+
+def test_parts_of_more_than_a_message_may_have_are_refused_before_they_are_kept() -> None:
+    left, right = ready_pair()
+    part = left.send(Part(False, bytes(PART_BYTES_MAX)))
+    whole = MESSAGE_BYTES_MAX // PART_BYTES_MAX
+    for _ in range(whole):
+        assert right.receive_data(part) == []
+    with pytest.raises(RemoteFault) as refused:
+        right.receive_data(part)
+    assert refused.value.code == "wire/value-size"
+    assert len(right._parts) == whole * PART_BYTES_MAX
+
+
+@pytest.mark.parametrize("size", [1, FRAME_BYTES_MAX])
+def test_what_fits_into_a_frame_does_not_come_in_parts(size: int) -> None:
+    left, right = ready_pair()
+    payload = encode(item_of(size)) if size > 1 else encode(Ping(1))
+    halves = payload[: len(payload) // 2], payload[len(payload) // 2 :]
+    assert right.receive_data(left.send(Part(False, halves[0]))) == []
+    with pytest.raises(RemoteFault) as refused:
+        right.receive_data(left.send(Part(True, halves[1])))
+    assert refused.value.code == "wire/order"
+
+
+@given(st.lists(st.sampled_from([10, 40_000, 70_000, 200_000]), max_size=6), st.randoms())
+def test_long_messages_arrive_whole_with_short_ones_between_their_parts(
+    sizes: list[int], random: Random
+) -> None:
+    left, right = ready_pair()
+    items = [Item(number, Map({"data": bytes(size)})) for number, size in enumerate(sizes)]
+    data, pings = b"", 0
+    for item in items:
+        for frame in left.frames(item):
+            data += frame
+            if random.random() < 0.5:
+                data += left.send(Ping(pings))
+                pings += 1
+    received: list[Message] = []
+    for at in range(0, len(data), 50_000):
+        received += right.receive_data(data[at : at + 50_000])
+    assert [one for one in received if isinstance(one, Item)] == items
+    assert [one for one in received if isinstance(one, Ping)] == [*map(Ping, range(pings))]
+
+
+def test_after_the_hello_a_frame_of_a_whole_message_is_refused() -> None:
+    _, right = ready_pair()
+    assert right.receive_data(FRAME_BYTES_MAX.to_bytes(4, "big")) == []
+    _, right = ready_pair()
+    with pytest.raises(RemoteFault) as refused:
+        right.receive_data((FRAME_BYTES_MAX + 1).to_bytes(4, "big"))
+    assert refused.value.code == "wire/frame-size"

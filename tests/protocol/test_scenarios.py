@@ -7,6 +7,7 @@
     -> bytes 00 00 10 01    ... any bytes
     -> more Ping 1 | "x"    ... a message with more fields than we know
     -> split Hello 1 1 n "beta"     ... a message, byte by byte
+    -> long Offer ... | Ping 1      ... a message in parts, and another one behind the first of them
     say Ping 3              what this side says
     hello                   ... its Hello
     <- Ping 3               what leaves
@@ -15,7 +16,7 @@
     ?? Ping cannot ...      what this side must not do
     .. Ping 3               what the reader gets
 
-The lines of the first six kinds are read, those of the others are what must follow. `pytest tests/protocol --rewrite`
+`b*70000` stands for as many bytes. The lines of the first eight kinds are read, those of the others are what must follow. `pytest tests/protocol --rewrite`
 writes what follows now; a person reads the difference. All pairs of state and step occur in the files.
 """
 
@@ -33,7 +34,7 @@ from protocol import messages
 from protocol.connection import _RECEIVED, _SENT, FEATURES, TRANSITIONS, Connection, State, Step
 from protocol.errors import LocalFault, RemoteFault
 from protocol.framing import FrameBuffer, encode_frame
-from protocol.limits import FRAME_BYTES_MAX, VERSION_MAX, VERSION_MIN
+from protocol.limits import FRAME_BYTES_MAX, PART_BYTES_MAX, VERSION_MAX, VERSION_MIN
 from protocol.messages import Message
 
 FOLDER = Path(__file__).parent / "scenarios"
@@ -144,8 +145,21 @@ def peer_bytes(text: str) -> list[bytes]:
         case "split":
             data = encode_frame(messages.encode(message_of(rest)))
             return [data[at : at + 1] for at in range(len(data))]
+        case "long":
+            long, between = rest.split(" | ")
+            return [*parts_of(message_of(long), between)]
         case _:
             return [encode_frame(messages.encode(message_of(text)))]
+
+
+def parts_of(long: Message, between: str) -> Iterator[bytes]:
+    """Yield the frames of a long message, with another one behind its first one."""
+    payload = messages.encode(long)
+    for at in range(0, len(payload), PART_BYTES_MAX):
+        part = payload[at : at + PART_BYTES_MAX]
+        yield encode_frame(messages.encode(messages.Part(at + len(part) == len(payload), part)))
+        if not at:
+            yield encode_frame(messages.encode(message_of(between)))
 
 
 def message_of(text: str) -> Message:
@@ -157,7 +171,8 @@ def message_of(text: str) -> Message:
 
 def field_of(name: str, value: object) -> object:
     if isinstance(value, Symbol):
-        return value.name.encode().ljust(SIZES.get(name, 0), b".")
+        text, _, times = value.name.partition("*")
+        return (text * int(times or 1)).encode().ljust(SIZES.get(name, 0), b".")
     return value
 
 

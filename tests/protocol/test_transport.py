@@ -20,9 +20,9 @@ from protocol.errors import AuthenticationFailed, LocalFault, RemoteError, Unrea
 from protocol.framing import encode_frame
 from protocol.limits import (
     DEAD_S,
-    FRAME_BYTES_MAX,
     HANDSHAKE_S,
     IDLE_PING_S,
+    MESSAGE_BYTES_MAX,
     PRE_AUTHENTICATION_MAX,
     REQUESTS_MAX,
     SEND_BUFFER_BYTES,
@@ -83,7 +83,7 @@ class Handler:
             case "refuse":
                 raise Busy("come back later")
             case "large":
-                return Map({"data": bytes(FRAME_BYTES_MAX)})
+                return Map({"data": bytes(MESSAGE_BYTES_MAX)})
             case "who":
                 return Map({"key": channel.peer.bytes, "name": channel.name})
         raise ZeroDivisionError(verb)
@@ -179,7 +179,7 @@ async def test_an_answer_over_the_limit_is_an_error_and_not_the_end() -> None:
 async def test_a_request_over_the_limit_is_our_fault_and_not_the_end() -> None:
     async with channels(Handler()) as (asker, _):
         with pytest.raises(LocalFault):
-            await asker.request("echo", Map({"data": bytes(FRAME_BYTES_MAX)}))
+            await asker.request("echo", Map({"data": bytes(MESSAGE_BYTES_MAX)}))
         assert await asker.request("echo") == Map()
 
 
@@ -388,6 +388,31 @@ async def test_what_is_sent_in_one_turn_leaves_in_one_write() -> None:
         for message in sent:
             await channel.send(message)
         assert connection.receive_data(bytes(await stream.receive_some(1 << 16))) == sent
+
+
+async def test_who_says_something_short_does_not_wait_for_what_is_long(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    del autojump_clock
+    left_stream, right_stream = trio.testing.lockstep_stream_pair()
+    left, right = ready_connections()
+    long = Map({"data": bytes(8 * SEND_BUFFER_BYTES)})
+    async with (
+        open_channel(right_stream, right, handler=Handler(), peer=KEY) as channel,
+        trio.open_nursery() as nursery,
+    ):
+        for number in range(3):
+            nursery.start_soon(channel.send, Reply(number, True, long))
+        await trio.testing.wait_all_tasks_blocked()
+        assert not channel.has_room
+        with trio.fail_after(1):
+            await channel.send(Reply(99, True, Map()))
+        got: list[Message] = []
+        while len(got) < 4:
+            got += left.receive_data(bytes(await left_stream.receive_some(1 << 16)))
+        assert got[0] == Reply(99, True, Map())
+        assert {message.id for message in got[1:] if isinstance(message, Reply)} == {0, 1, 2}
+        assert channel.has_room
 
 
 async def test_a_send_that_is_cancelled_leaves_whole_frames(autojump_clock: trio.abc.Clock) -> None:

@@ -24,6 +24,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -61,6 +62,7 @@ from protocol.joining import (
     decode_answer,
     encode_answer,
 )
+from protocol.limits import PART_BYTES_MAX
 from protocol.messages import (
     CancelOffer,
     Go,
@@ -70,6 +72,7 @@ from protocol.messages import (
     Message,
     Offer,
     Own,
+    Part,
     Ping,
     Refuse,
     Reply,
@@ -608,9 +611,12 @@ SENT: list[Message] = [
     Refuse(b"a" * 32, 4, b"t" * 16, "token/refused", "no"),
     CancelOffer(b"a" * 32, 4, b"t" * 16),
     Want(b"a" * 32, 4, b"t" * 16),
+    Part(False, b"a part of something"),
+    Part(True, b"its end"),
     Goodbye("done"),
 ]
 PAYLOADS = [messages.encode(message) for message in SENT]
+LONG = messages.encode(Item(3, Map({"data": bytes(range(256)) * 300})))
 KEPT: list[records.Record] = [
     records.Given(b"a" * 32, 4, HASH, 7),
     records.Aborted(b"a" * 32, 4, HASH, 7, "token/refused", "no"),
@@ -628,6 +634,21 @@ def changed_payload(random: Random, payload: bytes) -> bytes:
     return changed_packed(random, payload, random.choice((1, 1, 2, 3)))
 
 
+def parts_case(random: Random) -> list[bytes]:
+    """Return the parts of a long message, cut anywhere, of which some may be changed, missing, or there twice."""
+    cuts = [0, *sorted(random.sample(range(len(LONG)), 3)), len(LONG)]
+    parts = [
+        Part(end == len(LONG), LONG[begin:end]) for begin, end in pairwise(cuts) if end > begin
+    ]
+    payloads = [messages.encode(part) for part in parts if len(part.data) <= PART_BYTES_MAX]
+    if random.random() < 0.5:
+        place = random.randrange(len(payloads))
+        payloads[place : place + 1] = [changed_payload(random, payloads[place])] * random.randrange(
+            3
+        )
+    return payloads
+
+
 def frame_case(random: Random) -> str:
     """Feed a connection, in pieces."""
     if random.random() < 0.7:
@@ -638,6 +659,8 @@ def frame_case(random: Random) -> str:
     if random.random() < 0.3:
         hello = changed_payload(random, hello)
     payloads = [hello, *(changed_payload(random, random.choice(PAYLOADS)) for _ in range(3))]
+    if random.random() < 0.02:
+        payloads[1:1] = parts_case(random)
     data = b"".join(encode_frame(payload or b"\0") for payload in payloads)
     if random.random() < 0.2:
         data = changed_bytes(random, data)
