@@ -13,6 +13,7 @@ hand-over that came about: the block names the agent, so it makes no difference 
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -28,14 +29,21 @@ RECEIPT_BYTES_MAX = 4_096
 
 
 def check_legs(
-    chain: VerifiedChain, agent: bytes, epoch: int, lineage: Lineage = NO_LINEAGE
+    chain: VerifiedChain,
+    agent: bytes,
+    epoch: int,
+    hosts: AbstractSet[bytes],
+    lineage: Lineage = NO_LINEAGE,
 ) -> None:
     """Return if the hand-overs of an agent, the blocks with an epoch from the first that names it, lead to an epoch, one by one.
 
-    Whoever gave it last did not give it to itself before: it would have more epochs to give than the one that is its own.
+    All who gave and took it are among `hosts`, keys of nodes; and whoever gave it last did not give it to itself before. With
+    itself, or with keys that it made up, a node would have more epochs to give than the one that is its own.
     Raises TokenRefused.
     """
     terms = chain.terms
+    if not terms.hosts <= hosts:
+        raise _among_strangers(chain, hosts)
     named = terms.names(agent)
     if named is None:
         return
@@ -53,6 +61,18 @@ def check_legs(
         if giver == taker:
             why = f"hands the agent from {giver.text} to itself"
             raise TokenRefused(why, block=last.before, caveat="epoch")
+
+
+def _among_strangers(chain: VerifiedChain, hosts: AbstractSet[bytes]) -> TokenRefused:
+    """Return the refusal of a chain in which somebody gave an agent away, or took it, who is no node."""
+    for index, block in enumerate(chain.blocks):
+        if block.caveats.epoch is not None:
+            giver = chain.blocks[index - 1].key if index else chain.root
+            for key in (giver, block.key):
+                if key.bytes not in hosts or not index:
+                    why = f"hands the agent from or to {key.text}, which is not known as a node's"
+                    return TokenRefused(why, block=index, caveat="epoch")
+    raise AssertionError("the terms of a chain name whom its blocks name")
 
 
 def given_at(chain: VerifiedChain, agent: bytes, epoch: int) -> int | None:

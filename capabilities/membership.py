@@ -80,6 +80,7 @@ class Membership:
     lineage: Lineage
     members: Mapping[Slot, Member] = field(default_factory=dict)
     appointments: Mapping[PublicKey, Appointment] = field(default_factory=dict)
+    hosts: frozenset[bytes] = frozenset()  # all keys that a node has, or has had
     next_change_s: int | None = None  # when the same set will mean something else
     node_names: tuple[str, ...] = field(init=False, repr=False, compare=False)
     _of_key: dict[PublicKey, Member] = field(init=False, repr=False, compare=False)
@@ -248,8 +249,19 @@ class _Reading:
             self._lineage,
             {slot: member for slot, member in resolved.items() if member is not None},
             appointments,
+            self._hosts(said for slot, said in records.items() if slot[0] == "node"),
             min(later, default=None),
         )
+
+    def _hosts(self, records: Iterable[list[tuple[Statement, Record]]]) -> frozenset[bytes]:
+        """Return the keys that records of nodes name, and those that follow them."""
+        named = {record.key for said in records for _, record in said}
+        found = {key.bytes for key in named}
+        for key in named:
+            while (step := self._steps.get(key)) is not None and step.new.bytes not in found:
+                key = step.new  # along the line
+                found.add(key.bytes)
+        return frozenset(found)
 
     # -- keys --
 

@@ -35,9 +35,10 @@ class Terms(NamedTuple):
     named: tuple[tuple[bytes, int], ...] = ()  # agents, and the block that names each of them first
     handed: HandOver | None = None  # the last one
     leaps: tuple[tuple[int, int], ...] = ()  # hand-overs one after the other whose epochs are not
+    hosts: frozenset[bytes] = frozenset()  # keys of all who gave an agent away, or took it
 
-    def extended(self, caveats: Caveats) -> Terms:
-        """Return what these blocks and a further one with these caveats say."""
+    def extended(self, caveats: Caveats, giver: bytes = b"", taker: bytes = b"") -> Terms:
+        """Return what these blocks say, and a further one with these caveats, signed by one key for another."""
         here, conditions, holding, named = self.length, self.conditions, self.holding, self.named
         from_s, until_s, age_max = self.from_s, self.until_s, self.age_max
         known = caveats.agent is not None and self.names(caveats.agent) is not None
@@ -54,13 +55,25 @@ class Terms(NamedTuple):
         if caveats.agent is not None and not known:
             named = (*named, (caveats.agent, here))
         limited = self.limited if caveats.budget is None else self.limited | caveats.budget.keys()
-        handed, leaps = self.handed, self.leaps
+        handed, leaps, hosts = self.handed, self.leaps, self.hosts
         if caveats.epoch is not None:
             if handed is not None and caveats.epoch != handed.epoch + 1:
                 leaps = (*leaps, (handed.block, here))
             handed = HandOver(here, caveats.epoch, None if handed is None else handed.block)
+            if giver not in hosts or taker not in hosts:
+                hosts = hosts | {giver, taker}
         return Terms(
-            here + 1, from_s, until_s, age_max, limited, conditions, holding, named, handed, leaps
+            here + 1,
+            from_s,
+            until_s,
+            age_max,
+            limited,
+            conditions,
+            holding,
+            named,
+            handed,
+            leaps,
+            hosts,
         )
 
     @property

@@ -352,14 +352,14 @@ def _list_header(size: int) -> bytes:
 
 def open_block(identity: bytes, body: bytes, before: Block | None) -> Block:
     """Return the block of a body that comes after another one, or first. Raises TokenInvalid naming it."""
-    terms = NO_TERMS if before is None else before.terms
+    terms, giver = (NO_TERMS, b"") if before is None else (before.terms, before.key.bytes)
     try:
         key, nonce, caveats = open_body(body)
         if before is None:
             _check_first(caveats)
     except TokenInvalid as error:
         raise error.in_block(terms.length) from None
-    return Block(identity, key, nonce, caveats, terms.extended(caveats))
+    return Block(identity, key, nonce, caveats, terms.extended(caveats, giver, key.bytes))
 
 
 def open_body(body: bytes) -> tuple[PublicKey, bytes, Caveats]:
@@ -395,7 +395,8 @@ def _sign(
         )
     identity = next_id(signer.public, before, body)
     signature = signer.sign(D_SIGNATURE + identity)
-    terms = (NO_TERMS if before is None else before.terms).extended(caveats)
+    terms, giver = (NO_TERMS, b"") if before is None else (before.terms, before.key.bytes)
+    terms = terms.extended(caveats, giver, holder.bytes)
     return Block(identity, holder, nonce, caveats, terms), SignedBlock(body, signature)
 
 

@@ -96,6 +96,7 @@ class Authority:
         self._key = key
         self._former: PrivateKey | None = None
         self._lineage = NO_LINEAGE
+        self._hosts: frozenset[bytes] = frozenset()
         self._clock = clock
         self.audit = audit
         self._cache = BlockCache()
@@ -119,7 +120,7 @@ class Authority:
     def follow(self, membership: Membership) -> None:
         """Take over which roots count now, and which keys stand for others."""
         over = self._roots - membership.roots
-        self._roots = membership.roots
+        self._roots, self._hosts = membership.roots, membership.hosts
         self._meter.follow(membership.lineage)
         if over or membership.lineage != self._lineage:
             self._lineage = membership.lineage
@@ -137,8 +138,8 @@ class Authority:
         return self.origin_of(self._key.public)
 
     def check_legs(self, token: VerifiedChain, agent: bytes, epoch: int) -> None:
-        """Return if the hand-overs of an agent that a token tells of lead to an epoch. Raises TokenRefused."""
-        check_legs(token, agent, epoch, self._lineage)
+        """Return if the hand-overs of an agent that a token tells of lead to an epoch, among nodes. Raises TokenRefused."""
+        check_legs(token, agent, epoch, self._hosts, self._lineage)
 
     def origin_of(self, key: PublicKey) -> PublicKey:
         """Return the first key of whoever has a key now."""

@@ -19,6 +19,7 @@ from capabilities.tokens import Token, mint
 from capabilities.verify import VerifiedChain, verify_chain
 
 ROOT, PERSON, X, Y, Z = (PrivateKey(bytes([n]) * 32) for n in range(71, 76))
+HOSTS = frozenset(key.public.bytes for key in (X, Y, Z))
 AGENT, STATES = b"a" * 32, [bytes([n]) * 32 for n in range(9)]
 GIVEN = (
     mint(ROOT, PERSON.public, Caveats(exp=1000, rights=(Rights(Verb.READ, "**"),)))
@@ -36,7 +37,7 @@ def chain(token: Token) -> VerifiedChain:
 
 def refused_block(token: Token, epoch: int) -> int:
     with pytest.raises(TokenRefused) as refused:
-        check_legs(chain(token), AGENT, epoch)
+        check_legs(chain(token), AGENT, epoch, HOSTS)
     assert refused.value.code == "token/epoch"
     return refused.value.block
 
@@ -53,8 +54,8 @@ def epochs(token: Token, agent: bytes) -> list[tuple[int, int]]:
 
 
 def test_hand_overs_that_lead_to_an_epoch_one_by_one_are_accepted() -> None:
-    check_legs(chain(THERE_AND_BACK), AGENT, 3)
-    check_legs(chain(GIVEN), AGENT, 0)
+    check_legs(chain(THERE_AND_BACK), AGENT, 3, HOSTS)
+    check_legs(chain(GIVEN), AGENT, 0, HOSTS)
 
 
 def test_another_epoch_than_the_one_handed_over_is_refused() -> None:
@@ -65,7 +66,7 @@ def test_another_epoch_than_the_one_handed_over_is_refused() -> None:
 @pytest.mark.parametrize("epoch", [0, 1, 3, 4, 9])
 def test_a_host_that_kept_an_old_image_cannot_give_a_later_epoch(epoch: int) -> None:
     had = hop(GIVEN, X, Y, 1)  # Y had it at epoch 1, gave epoch 2 to Z, and tries again
-    check_legs(chain(hop(had, Y, Z, 2)), AGENT, 2)
+    check_legs(chain(hop(had, Y, Z, 2)), AGENT, 2, HOSTS)
     assert refused_block(hop(had, Y, Z, epoch), epoch) == 3
 
 
@@ -75,19 +76,41 @@ def test_a_host_that_gives_the_agent_to_itself_has_no_more_epochs_to_give() -> N
     between = hop(had, Y, Y, 2).append(Y, Y.public, Caveats())
     assert refused_block(hop(between, Y, Z, 3), 3) == 3
     successor = PrivateKey(b"s" * 32)  # another key of the same node
-    token = chain(hop(hop(had, Y, successor, 2), successor, Z, 3))
-    check_legs(token, AGENT, 3)
+    token, hosts = (
+        chain(hop(hop(had, Y, successor, 2), successor, Z, 3)),
+        {*HOSTS, successor.public.bytes},
+    )
+    check_legs(token, AGENT, 3, hosts)
     with pytest.raises(TokenRefused):
-        check_legs(token, AGENT, 3, Lineage(old_of={successor.public: Y.public}))
+        check_legs(token, AGENT, 3, hosts, Lineage(old_of={successor.public: Y.public}))
+
+
+def test_a_host_does_not_give_the_agent_to_a_key_that_is_no_nodes_and_take_it_back() -> None:
+    """It would be ahead by as many epochs as it likes, and never sign for one of them twice."""
+    ghost, had = PrivateKey(b"g" * 32), hop(GIVEN, X, Y, 1)
+    there = hop(had, Y, ghost, 2)
+    back = hop(there, ghost, Y, 3)
+    onwards = hop(back, Y, Z, 4)
+    assert refused_block(there, 2) == 3
+    assert refused_block(back, 3) == 3
+    assert refused_block(onwards, 4) == 3
+    unsaid = had.append(Y, ghost.public, Caveats())  # not as a hand-over
+    assert refused_block(hop(unsaid, ghost, Z, 2), 2) == 4
+    check_legs(chain(onwards), AGENT, 4, {*HOSTS, ghost.public.bytes})
+
+
+def test_nobody_is_given_an_agent_by_the_first_block_of_a_token() -> None:
+    token = mint(ROOT, X.public, Caveats(exp=9, rights=(), agent=AGENT, epoch=1))
+    assert refused_block(token, 1) == 0
 
 
 def test_epochs_of_another_agent_on_the_same_token_do_not_count() -> None:
     child = b"c" * 32
     parents = hop(GIVEN, X, Y, 7).append(Y, Y.public, Caveats(agent=child))
-    check_legs(chain(parents), child, 0)
-    check_legs(chain(hop(parents, Y, Z, 1)), child, 1)
+    check_legs(chain(parents), child, 0, HOSTS)
+    check_legs(chain(hop(parents, Y, Z, 1)), child, 1, HOSTS)
     with pytest.raises(TokenRefused):
-        check_legs(chain(hop(parents, Y, Z, 8)), child, 1)
+        check_legs(chain(hop(parents, Y, Z, 8)), child, 1, HOSTS)
     again = hop(hop(GIVEN, X, Y, 1).append(Y, Y.public, Caveats(agent=AGENT)), Y, Z, 9)
     assert refused_block(again, 9) == 4  # naming the agent again forgets nothing
 
@@ -117,7 +140,7 @@ def test_the_hand_overs_of_any_chain_are_judged_like_the_list_of_them(
         if token.blocks[index - 1].key == token.blocks[index].key:
             wrong.append(index)
     with pytest.raises(TokenRefused) if wrong else nullcontext() as refused:
-        check_legs(chain(token), AGENT, epoch)
+        check_legs(chain(token), AGENT, epoch, HOSTS)
     assert refused is None or refused.value.block == wrong[0]
 
 
@@ -149,7 +172,7 @@ def test_with_which_token_an_agent_was_given_away_makes_no_difference() -> None:
         assert not first.contradicts(Receipt.of(plain, X.public))
     bare = granted.append(X, Y.public, named)
     assert epochs(bare, AGENT) == [(1, 1)]
-    check_legs(chain(hop(bare, Y, Z, 2)), AGENT, 2)
+    check_legs(chain(hop(bare, Y, Z, 2)), AGENT, 2, HOSTS)
     assert refused_block(hop(bare, Y, Z, 3), 3) == 2
     assert Receipt.of(hop(bare, Y, Z, 2), X.public, 1) == Receipt.of(bare, X.public)
 

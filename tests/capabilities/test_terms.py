@@ -78,6 +78,11 @@ def said(blocks: tuple[Block, ...]) -> Terms:
             for at in range(len(handed) - 1)
             if handed[at + 1][1] != handed[at][1] + 1
         ),
+        hosts=frozenset(
+            key
+            for i, _ in handed
+            for key in (blocks[i - 1].key.bytes if i else b"", blocks[i].key.bytes)
+        ),
     )
 
 

@@ -12,19 +12,20 @@ import pytest
 import trio
 import trio.testing
 from dishonest import Dishonest, audit, besieged, fresh_attempt, refusals, visited
-from fleet import Fleet, until
+from fleet import Fleet, fleet, until
 from msgspec.structs import replace
 
 from capabilities.caveats import Caveats, Rights, Verb
 from capabilities.journey import Receipt
-from capabilities.keys import PublicKey, load_private
+from capabilities.keys import PrivateKey, PublicKey, load_private
 from capabilities.revocation import Revocation
+from capabilities.statements import Record, sign
 from capabilities.tokens import Token, agent_id
 from datomstore.value import Keyword, Map
+from protocol import records
 from protocol.errors import RemoteError
 from protocol.handoff import CHANCE_BYTES
 from protocol.messages import Go, Offer, Own, Refuse
-from protocol.records import Record
 from protocol.transport import Channel
 from yang.compile import compile_source
 from yind.departures import Departure
@@ -457,6 +458,41 @@ async def test_a_host_does_not_give_itself_the_agent_to_have_later_epochs_to_giv
         assert "to itself" in why
 
 
+async def test_a_host_does_not_give_later_epochs_by_way_of_a_key_that_it_made_up(
+    tmp_path: Path,
+) -> None:
+    """It signs each epoch once, so that nobody could prove anything; and no node was ever there."""
+    async with besieged(tmp_path, "alpha", "beta", "gamma") as (nodes, mallory):
+        offer = await visited(nodes, mallory, VISIT, nodes.token())
+        assert isinstance(await mallory.offers("beta", mallory.hand_on(offer, "beta")), Own)
+        ghost = PrivateKey.generate()
+        ahead = replace(offer, tokens=by_way_of(mallory, ghost, offer))
+        copy = mallory.hand_on(ahead, "gamma", epoch=offer.epoch + 3)
+        why = await mallory.why_not("gamma", copy)
+        assert ghost.public.text in why
+        assert "not known as a node's" in why
+        assert nodes.nodes["gamma"].agents.get(offer.agent) is None
+
+
+async def test_an_agent_goes_on_by_way_of_a_node_that_was_put_out_since(tmp_path: Path) -> None:
+    """What a node gave away when it was one was given away."""
+    async with fleet(tmp_path, "alpha", "beta", "gamma") as nodes:
+        source = '(do (hop! "beta") (hop! "alpha") (sleep 600000) nil)'
+        agent = await nodes.spawn("alpha", source, nodes.token())
+        await nodes.until("alpha", agent, "moved")
+        alpha = nodes.nodes["alpha"]
+        await until(lambda: alpha.agents.get(agent).record.epoch == 2)  # type: ignore[union-attr]
+        beta = nodes.cluster.node("beta")
+        gone = Record(
+            "beta", "node", beta.key, beta.certificate, (), 2, nodes.now_s(), removed=True
+        )
+        for name in ("alpha", "gamma"):
+            await nodes.nodes[name].members.take([sign(gone, nodes.cluster.root_key)])
+            assert nodes.nodes[name].peers.node("beta") is None
+        await nodes.ask("alpha", "agent.migrate", id=agent.hex(), node="gamma")
+        assert nodes.nodes["gamma"].agents.get(agent) is not None
+
+
 async def test_two_offers_under_one_number_are_two(tmp_path: Path) -> None:
     """One is held, and makes room for the other: what is then forgotten is the first."""
     async with besieged(tmp_path, "alpha", "beta", "gamma") as (nodes, mallory):
@@ -488,7 +524,7 @@ async def test_who_has_not_been_given_away_for_good_is_not_taken_back(tmp_path: 
         departures = alpha.migration._departures
         real = departures._persist
 
-        def persist(departure: Departure, record: Record, *, later: bool) -> None:
+        def persist(departure: Departure, record: records.Record, *, later: bool) -> None:
             alpha.agents.submit(lambda batch: _wait(go), lambda error: None)  # before Given
             real(departure, record, later=later)
 
@@ -588,6 +624,20 @@ def to_itself(mallory: Dishonest, offer: Offer) -> tuple[bytes, ...]:
     hop = Caveats(agent=offer.agent, epoch=offer.epoch + 1, state=offer.digest)
     return tuple(
         Token.from_bytes(data).append(mallory.key, mallory.key.public, hop).to_bytes()
+        for data in offer.tokens
+    )
+
+
+def by_way_of(mallory: Dishonest, ghost: PrivateKey, offer: Offer) -> tuple[bytes, ...]:
+    """Return the tokens of an agent with two blocks more, with which mallory gives it to another key, and that back."""
+    there, back = (
+        Caveats(agent=offer.agent, epoch=offer.epoch + more, state=offer.digest) for more in (1, 2)
+    )
+    return tuple(
+        Token.from_bytes(data)
+        .append(mallory.key, ghost.public, there)
+        .append(ghost, mallory.key.public, back)
+        .to_bytes()
         for data in offer.tokens
     )
 
