@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TypeVar
 
@@ -46,20 +46,23 @@ def cluster_of(ctx: click.Context) -> Cluster:
 
 
 @contextmanager
-def connected(cluster: Cluster, name: str) -> Iterator[Client]:
-    """Yield a connection to a node, the operator's token presented, or what YIN_TOKEN_FILE says. Raises CliError."""
-    with reached(cluster, known_node(cluster, name)) as client:
+def connected(cluster: Cluster, name: str, *, quietly: bool = False) -> Iterator[Client]:
+    """Yield a connection to a node, the operator's token presented, or what YIN_TOKEN_FILE says. Raises CliError.
+
+    Says so when that takes long, unless `quietly`.
+    """
+    with reached(cluster, known_node(cluster, name), quietly=quietly) as client:
         yield client
 
 
 @contextmanager
-def reached(cluster: Cluster, member: Member) -> Iterator[Client]:
+def reached(cluster: Cluster, member: Member, *, quietly: bool = False) -> Iterator[Client]:
     """As `connected`, to a node that need not be one of the cluster's any more."""
     name = member.name
     if not member.addresses:
         raise NotReached(f"node {name} has no address", state="no address")
     with translated(name, start=start_hint(cluster, member)):
-        with waiting(f"node {name} to answer"):
+        with nullcontext() if quietly else waiting(f"node {name} to answer"):
             client = Client.connect(
                 member.addresses[0],
                 key=cluster.operator_key,

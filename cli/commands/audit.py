@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -138,10 +139,7 @@ COLUMNS = [
 
 def _show(rows: list[dict[str, Any]], limit: int, output: str) -> None:
     rows.sort(key=_when)
-    shown = rows[-limit:]
-    show_rows("audit", shown, COLUMNS, output=output, identity="who")
-    if len(rows) > len(shown):
-        note(f"{len(rows) - len(shown)} earlier ones are not shown")
+    show_rows("audit", _cut(rows, limit), COLUMNS, output=output, identity="who")
 
 
 def _when(row: Mapping[str, Any]) -> tuple[object, ...]:
@@ -168,15 +166,22 @@ def _decisions(
 
 
 def _follow(cluster: Cluster, names: list[str], wanted: Selection, limit: int, output: str) -> None:
-    """Print the latest decisions of all nodes, then others as they are made, until interrupted."""
+    """Print the latest decisions of all nodes, then others as they are made, until interrupted.
+
+    A node that is lost and found again sends all of its decisions once more: those are printed that it has made since.
+    """
     query, inputs = wanted.query()
     body = Map({"query": query, "stream": "audit", "inputs": inputs})
     latest: list[dict[str, Any]] = []
-    waiting = set(names)  # for what they have decided before
+    seen: defaultdict[str, set[object]] = defaultdict(set)  # of each node that has been heard
+    waiting = set(names)  # for what they have decided before, or for that they are not reached
     for name, item in followed(cluster, names, "query.follow", body):
-        rows = sorted(wanted.rows(name, item["added"]), key=_when)
+        rows: list[dict[str, Any]] = []
+        is_new = item is not None and name not in seen
+        if item is not None:
+            rows = _unseen(wanted.rows(name, item["added"]), seen[name])
         if not waiting:
-            _print(rows, output)
+            _print(_cut(rows, limit) if is_new else rows, output)
             continue
         latest += rows
         waiting.discard(name)
@@ -184,6 +189,24 @@ def _follow(cluster: Cluster, names: list[str], wanted: Selection, limit: int, o
             _show(latest, limit, "jsonl" if output == "json" else output)
             latest = []
         sys.stdout.flush()
+
+
+def _unseen(rows: Iterable[dict[str, Any]], seen: set[object]) -> list[dict[str, Any]]:
+    """Return the decisions of a node that have not been seen, in order of time, and note that they have been.
+
+    A node that keeps nothing numbers its decisions anew when it starts, so the number alone does not tell them apart.
+    """
+    new = [row for row in rows if (row["entity"], row["at_ms"]) not in seen]
+    seen.update((row["entity"], row["at_ms"]) for row in new)
+    return sorted(new, key=_when)
+
+
+def _cut(rows: list[dict[str, Any]], limit: int) -> list[dict[str, Any]]:
+    """Return the latest decisions, and say how many there are before."""
+    shown = rows[-limit:]
+    if len(rows) > len(shown):
+        note(f"{len(rows) - len(shown)} earlier ones are not shown")
+    return shown
 
 
 def _print(rows: Iterable[Mapping[str, Any]], output: str) -> None:

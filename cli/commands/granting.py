@@ -65,8 +65,8 @@ def _follow(cluster: Cluster, node: str | None, form: str) -> None:
     """Print requests as they come, each once; a node that does not answer is asked again."""
     names = [node] if node else [member.name for member in cluster.nodes()]
     told: set[object] = set()
-    for name, row in followed(cluster, names, "request.follow", Map(), again=node is None):
-        if row["id"] in told:
+    for name, row in followed(cluster, names, "request.follow", Map()):
+        if row is None or row["id"] in told:
             continue
         told.add(row["id"])
         shown = _plain(row, name)

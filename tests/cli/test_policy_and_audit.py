@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from commands import Yin, answers, cluster, code_of, working_in
 from fleet import fleet
 
 from cli.audit_words import EFFECTS, REQUESTS
+from cli.cluster import open_cluster
+from cli.fleet import stop_node
 from cli.holding import read_token
 
 POLICY = Path(__file__).parents[2] / "policy"
@@ -285,6 +288,75 @@ def test_decisions_are_followed(yin: Yin, place: Path) -> None:
                 break
         follower.send_signal(signal.SIGINT)
     assert follower.returncode == 130
+
+
+@contextmanager
+def ended(process: subprocess.Popen[str]) -> Iterator[None]:
+    """Leave no process behind where a test fails."""
+    try:
+        yield
+    finally:
+        if process.poll() is None:
+            process.kill()
+
+
+def test_who_follows_goes_on_without_a_node_that_is_lost_and_with_it_when_it_is_back(
+    yin: Yin, place: Path
+) -> None:
+    beta = open_cluster(place / "dev").node_folder("beta")
+    command = [sys.executable, "-c", "from cli.main import main; main()", "--cluster", "dev"]
+    command += ["audit", "-f", "-n", "1", "--verb", "policy.show", "-o", "jsonl"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+
+    def decided_at(node: str) -> None:
+        yin("policy", "explain", "no-such", "--on", node)
+
+    def next_seen() -> tuple[str, int]:
+        assert follower.stdout is not None
+        row = json.loads(follower.stdout.readline())
+        return str(row["node"]), int(row["entity"])
+
+    def next_said() -> str:
+        assert follower.stderr is not None
+        lines: Iterator[str] = iter(follower.stderr)
+        return next(line.rstrip() for line in lines if "earlier ones" not in line)
+
+    lost, back = "no answer from beta: it is asked again", "beta answers now"
+    decided_at("beta")
+    decided_at("gamma")
+    assert stop_node(beta)
+    with (
+        subprocess.Popen(command, text=True, cwd=place, **pipes) as follower,  # type: ignore[call-overload]
+        ended(follower),
+    ):
+        assert next_said() == lost
+        seen = [next_seen()]
+        decided_at("gamma")
+        seen.append(next_seen())
+        for _ in range(2):  # it comes late, and then again
+            assert yin("up", "--nodes", "3").code == 0
+            decided_at("beta")
+            assert next_said() == back
+            seen.append(next_seen())
+            assert stop_node(beta)
+            assert next_said() == lost
+        assert yin("up", "--nodes", "3").code == 0
+        decided_at("gamma")
+        seen.append(next_seen())
+        follower.send_signal(signal.SIGINT)
+        assert follower.wait() == 130
+    assert [node for node, _ in seen] == ["gamma", "gamma", "beta", "beta", "gamma"]
+    assert len(set(seen)) == 5
+
+
+def test_who_follows_a_node_that_never_answered_is_told_so(yin: Yin, place: Path) -> None:
+    assert stop_node(open_cluster(place / "dev").node_folder("beta"))
+    try:
+        answer = yin("audit", "-f", "--on", "beta")
+    finally:
+        assert yin("up", "--nodes", "3").code == 0
+    assert (answer.code, answer.out) == (7, "")
+    assert "node beta does not answer" in answer.err
 
 
 def test_a_log_that_was_rewritten_is_noticed(yin: Yin, place: Path) -> None:
