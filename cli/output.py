@@ -71,13 +71,20 @@ def show_rows(
             table(rows, list(columns))
 
 
-def show_document(kind: str, document: Mapping[str, object], text: str, *, output: str) -> None:
-    """Print one document: `text` for people, all fields for programs."""
+def show_document(
+    kind: str,
+    document: Mapping[str, object],
+    text: str,
+    *,
+    output: str,
+    identity: str = "id",
+) -> None:
+    """Print one document: `text` for people, all fields for programs; `identity` is the field that names it."""
     match output:
         case "json" | "jsonl":
             echo_json({"$type": kind, **document})
         case "ids":
-            click.echo(str(document.get("id", "")))
+            click.echo(str(document.get(identity, "")))
         case "text":
             click.echo(
                 "".join(part if part in "\n\t" else one_line(part) for part in LAYOUT.split(text))

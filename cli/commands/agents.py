@@ -93,6 +93,7 @@ def spawn(
 ) -> None:
     """Start an agent from FILE (or -e EXPR) on a node and print its id."""
     cluster = cluster_of(ctx)
+    output = "json" if as_json else output
     if (file is None) == (expression is None):
         raise CliError("give a FILE or -e EXPR", exit_code=Exit.USAGE)
     text = expression if expression is not None else read_source(file)  # type: ignore[arg-type]
@@ -121,7 +122,7 @@ def spawn(
     finish(
         place,
         row,
-        output="json" if as_json else output,
+        output=output,
         sources=SourceTexts(source_name, text, file),
     )
 

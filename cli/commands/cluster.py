@@ -33,10 +33,16 @@ def cluster() -> None:
 @cluster.command("init")
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--name", help="The cluster's name. [default: the folder's]")
-def cluster_init(folder: Path, name: str | None) -> None:
-    """Make a cluster in FOLDER: root key, operator key and token, empty membership."""
+@output_option
+def cluster_init(folder: Path, name: str | None, output: str, as_json: bool) -> None:
+    """Make a cluster in FOLDER: root key, operator key and token, empty membership. Prints the root's public key."""
     made = create(folder, name=name or folder.resolve().name, now_s=now_s())
-    click.echo(made.root.text)
+    document = {"name": made.name, "root": made.root.text, "folder": str(folder)}
+    form = "json" if as_json else output
+    show_document("cluster", document, made.root.text, output=form, identity="root")
+    note(
+        f"made cluster {made.name}; what is printed is its root's public text, for yin join --root"
+    )
     note(f"{folder}/root.key signs members and tokens: keep it safe")
     note(f"  next: yin --cluster {folder} node add alpha --listen HOST:PORT")
 
@@ -75,7 +81,7 @@ def _show(fact: Appointment, node: str, output: str) -> None:
     text = f"{node} admits nobody from now on"
     if powers and fact.until_s > now_s():
         text = f"{node} may {' and '.join(powers)} until {moment_of(fact.until_s)}"
-    show_document("cluster.appointment", document, text, output=output)
+    show_document("cluster.appointment", document, text, output=output, identity="node")
 
 
 @cluster.command("ticket")
@@ -149,7 +155,7 @@ def cluster_rotate(ctx: click.Context, overlap_s: int, output: str, as_json: boo
     )
     more = missed_facts(missed) if missed else {}
     form = "json" if as_json else output
-    show_document("cluster.rotation", {**document, **more}, text, output=form)
+    show_document("cluster.rotation", {**document, **more}, text, output=form, identity="new")
     if names:
         note(f"agents that pause then unless they get other tokens: {', '.join(names)}")
         note("  next: yin token renew AGENT")

@@ -12,11 +12,12 @@ from pathlib import Path
 import click
 
 from capabilities.errors import CapabilityError
-from capabilities.keys import PrivateKey, load_private, save_private
+from capabilities.keys import PrivateKey, PublicKey, load_private, save_private
 from cli.connect import cluster_of
 from cli.durations import overlap_option
 from cli.errors import CliError, Exit
-from cli.output import output_option, show_document
+from cli.moments import moment_of
+from cli.output import note, output_option, show_document
 
 
 @click.group()
@@ -26,7 +27,8 @@ def key() -> None:
 
 @key.command("new")
 @click.argument("file", type=click.Path(path_type=Path))
-def key_new(file: Path) -> None:
+@output_option
+def key_new(file: Path, output: str, as_json: bool) -> None:
     """Write a new key to FILE (mode 0600) and print its public text."""
     if file.exists():
         raise CliError(f"{file} exists already", exit_code=Exit.CONFLICT)
@@ -35,17 +37,26 @@ def key_new(file: Path) -> None:
         save_private(file, made)
     except OSError as error:
         raise CliError(f"{file} cannot be written: {error.strerror}") from error
-    click.echo(made.public.text)
+    _show(file, made.public, "json" if as_json else output)
+    note(f"wrote {file}, which is for its owner alone; what is printed is its public text")
+    note("  next, whoever gives it a right: yin token attenuate @FILE --to TEXT")
 
 
 @key.command("show")
 @click.argument("file", type=click.Path(path_type=Path))
-def key_show(file: Path) -> None:
+@output_option
+def key_show(file: Path, output: str, as_json: bool) -> None:
     """Print the public text of the key in FILE."""
     try:
-        click.echo(load_private(file).public.text)
+        _show(file, load_private(file).public, "json" if as_json else output)
     except (CapabilityError, OSError) as error:
         raise CliError(f"{file}: {error}", exit_code=Exit.AUTHENTICATION) from error
+
+
+def _show(file: Path, public: PublicKey, output: str) -> None:
+    """Print the public text alone, for commands that take it from here."""
+    document = {"key": public.text, "file": str(file)}
+    show_document("key", document, public.text, output=output, identity="key")
 
 
 @key.command("rotate")
@@ -60,7 +71,17 @@ def key_rotate(ctx: click.Context, overlap_s: int, output: str, as_json: bool) -
     """
     from cli import membership
 
-    step = membership.rotate_operator(cluster_of(ctx), overlap_s)
+    opened = cluster_of(ctx)
+    step = membership.rotate_operator(opened, overlap_s)
     document = {"old": step.old.text, "new": step.new.text, "until": step.until_s}
+    text = (
+        f"the operator of {opened.name} has the key {step.new.text}\n"
+        f"  the one before, {step.old.text}, holds until {moment_of(step.until_s)}"
+    )
     form = "json" if as_json else output
-    show_document("key.rotation", document, step.new.text, output=form)
+    show_document("key.rotation", document, text, output=form, identity="new")
+    note(f"{opened.folder} has the new key, and its token is bound to it")
+    note(
+        "  next, until then: copy its operator.* and members to other folders that have the old key"
+    )
+    note("  next, after that: yin cluster sync, where the root's key is")

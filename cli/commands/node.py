@@ -41,17 +41,29 @@ def node() -> None:
     "--listen", required=True, metavar="HOST:PORT", help="Where it will listen; port 0 picks one."
 )
 @ADDRESS
+@output_option
 @click.pass_context
-def node_add(ctx: click.Context, name: str, listen: str, address: str | None) -> None:
+def node_add(
+    ctx: click.Context, name: str, listen: str, address: str | None, output: str, as_json: bool
+) -> None:
     """Make node NAME here, with the root's key, and tell the nodes that run."""
     opened = cluster_of(ctx)
     before = [member.name for member in opened.nodes()]
     member = add_node(opened, name, listen=listen, address=address)
     _, missed = membership.tell(opened, before)
-    click.echo(f"{name} {member.addresses[0]} {member.key.text}")
+    settings = opened.node_folder(name) / "yind.toml"
+    document = {
+        "name": name,
+        "address": member.addresses[0],
+        "key": member.key.text,
+        "settings": str(settings),
+    }
+    line = f"{name} {member.addresses[0]} {member.key.text}"
+    form = "json" if as_json else output
+    show_document("node.added", document, line, output=form, identity="name")
     if missed and len(missed) < len(before):
         note(f"not told: {missed_names(missed)}; they hear it from the others")
-    note(f"  next: yind --config {opened.node_folder(name) / 'yind.toml'}")
+    note(f"  next: yind --config {settings}")
 
 
 @click.command()
@@ -96,7 +108,8 @@ def join(
         "nodes": len(made.nodes()),
     }
     lines = f"{name} {own.addresses[0]} {own.key.text}"
-    show_document("node.admission", document, lines, output="json" if as_json else output)
+    form = "json" if as_json else output
+    show_document("node.admission", document, lines, output=form, identity="name")
     note(f"the cluster's root is {made.root.text}")
     note(f"  next: yind --config {folder / 'yind.toml'}")
 
@@ -114,21 +127,25 @@ def node_move(ctx: click.Context, name: str, address: str, output: str, as_json:
     member = membership.move(cluster_of(ctx), name, address)
     document = {"name": name, "address": address, "key": member.key.text}
     line = f"{name} {address} {member.key.text}"
-    show_document("node.move", document, line, output="json" if as_json else output)
+    form = "json" if as_json else output
+    show_document("node.move", document, line, output=form, identity="name")
 
 
 @node.command("leave")
 @click.argument("name")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask, though agents are there.")
+@output_option
 @click.pass_context
-def node_leave(ctx: click.Context, name: str, yes: bool) -> None:
+def node_leave(ctx: click.Context, name: str, yes: bool, output: str, as_json: bool) -> None:
     """Put node NAME out: its connections end at once, nobody takes its agents. Its data stays where it is."""
     opened = cluster_of(ctx)
     there = _agents_at(opened, name)
     if there and not yes:
         _ask(f"{there}; they stay with it, and nobody takes them from it. Put {name} out?")
     membership.remove(opened, name)
-    note(f"{name} is out" + (f"; {there}, and stay there" if there else ""))
+    text = f"{name} is out" + (f"; {there}, and stay there" if there else "")
+    form = "json" if as_json else output
+    show_document("node.left", {"name": name}, text, output=form, identity="name")
 
 
 def _agents_at(opened: Cluster, name: str) -> str:
@@ -171,7 +188,8 @@ def node_rotate(
         f"{name} has the key {answer['new']}\n"
         f"  the one before, {answer['old']}, holds until {moment_of(answer['until'])}"
     )
-    show_document("node.rotation", document, text, output="json" if as_json else output)
+    form = "json" if as_json else output
+    show_document("node.rotation", document, text, output=form, identity="new")
 
 
 @node.command("ls")

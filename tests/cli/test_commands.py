@@ -111,6 +111,12 @@ def test_an_agent_without_the_right_is_paused_and_can_be_helped(yin: Yin) -> Non
     assert yin("result", agent).out == "4\n"
 
 
+def test_an_agent_that_was_started_is_a_document_for_programs(yin: Yin) -> None:
+    started = json.loads(yin("spawn", "-e", "(here)", "--on", "alpha", "--json").out)
+    assert (started["$type"], started["node"]) == ("agent.spawned", "alpha")
+    assert yin("result", started["id"]).out == '"alpha"\n'
+
+
 def test_an_agent_is_paused_resumed_moved_and_killed(yin: Yin) -> None:
     agent = spawn(yin, "-e", ENDLESS, "--on", "alpha", "--token", "@all")
     assert yin("pause", agent).code == 0

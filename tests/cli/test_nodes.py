@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -108,6 +109,33 @@ def test_the_folder_of_a_node_that_was_put_out_is_not_written_over(
     assert "put out" in capsys.readouterr().err
     (tmp_path / "c/nodes/alpha").rename(tmp_path / "c/nodes/alpha.before")
     assert code_of(*yin, "node", "add", "alpha", "--listen", "127.0.0.1:0") == 0
+
+
+def test_what_makes_keys_says_what_it_prints_and_what_is_next_and_has_it_all_for_programs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, key = tmp_path / "c", str(tmp_path / "ann.key")
+
+    def said(*command: str) -> tuple[str, str]:
+        capsys.readouterr()
+        assert code_of(*command) == 0
+        return capsys.readouterr()
+
+    out, err = said("cluster", "init", str(folder), "--json")
+    assert json.loads(out)["root"] == open_cluster(folder).root.text
+    assert "its root's public text" in err
+    yin = ("--cluster", str(folder))
+    out, err = said(*yin, "node", "add", "alpha", "--listen", "127.0.0.1:0", "--json")
+    made = json.loads(out)
+    member = open_cluster(folder).node("alpha")
+    assert (made["key"], made["address"]) == (member.key.text, member.addresses[0])
+    assert f"yind --config {made['settings']}" in err
+    out, err = said("key", "new", key)
+    assert f"wrote {key}" in err
+    assert "--to TEXT" in err
+    assert said("key", "show", key) == (out, "")
+    out, err = said(*yin, "node", "leave", "alpha", "--yes", "--json")
+    assert json.loads(out) == {"$type": "node.left", "name": "alpha"}
 
 
 def test_a_node_that_has_moved_is_found_at_its_new_address(yin: Yin) -> None:

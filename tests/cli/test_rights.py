@@ -315,6 +315,8 @@ def test_a_named_holder_uses_a_token_by_proving_to_hold_it(
 ) -> None:
     ann = ok(yin("key", "new", "ann.key")).strip()
     assert ok(yin("key", "show", "ann.key")).strip() == ann
+    shown = json.loads(ok(yin("key", "show", "ann.key", "--json")))
+    assert shown == {"$type": "key", "key": ann, "file": "ann.key"}
     mint(yin, "hers", "--allow", "read:alpha/people", "--to", ann)
     query = ("q", "[:find (count ?p) . :where [?p :people/name _]]", "--stream", "people", "--on")
     monkeypatch.setenv("YIN_TOKEN_FILE", "hers")

@@ -69,6 +69,22 @@ async def test_an_operator_changes_its_key_and_everything_goes_on(
         assert (again.code, "nobody follows a follower" in again.err) == (Exit.CONFLICT, True)
 
 
+async def test_a_person_is_told_what_has_changed_until_when_and_what_is_next(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        old = nodes.cluster.operator_key.public.text
+        answer = await beside(nodes.cluster, capsys, "key", "rotate", "--overlap", "2h")
+        new = nodes.cluster.operator_key.public.text
+        first, second = answer.out.splitlines()
+        assert first == f"the operator of test has the key {new}"
+        assert second.startswith(f"  the one before, {old}, holds until ")
+        assert second.endswith("(in 2h)") or "(in 1h 59m)" in second
+        assert f"{nodes.cluster.folder} has the new key" in answer.err
+        assert "copy its operator.* and members to other folders" in answer.err
+        assert "yin cluster sync" in answer.err
+
+
 async def test_the_old_key_is_over_and_the_next_rotation_goes_on(tmp_path: Path) -> None:
     async with fleet(tmp_path, "alpha", "beta") as nodes:
         cluster, first = nodes.cluster, nodes.cluster.operator_key
