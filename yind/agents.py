@@ -182,6 +182,14 @@ class Agents:
             )
             agent.saved_fuel = agent.machine.fuel_used
 
+    def limit_fuel(self, agent: Agent, more: int) -> None:
+        """Let an agent that stands still compute so much more, whatever its limit was."""
+        self.load(agent)
+        self.capture(agent)
+        agent.record.fuel_max = agent.record.fuel_used + more
+        agent.machine = None  # it has the limit that it was made with
+        self.load(agent)
+
     async def commit(self, agent: Agent, stage: Work | None = None) -> None:
         """Make the agent's state durable, together with what `stage` appends.
 

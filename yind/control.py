@@ -621,29 +621,40 @@ class Control:
         await wait_settled(agent)
 
     async def agent_resume(self, session: Session, fields: Fields, send: SendItem) -> object:
-        """Let a paused agent go on, with the tokens given in addition to its own."""
+        """Let a paused agent go on, with the tokens given in addition to its own; it may compute `fuel` more, if that is said."""
         agent = self._agent(session, fields, Verb.SPAWN)
+        fuel = fields.number("fuel", None)
         if agent.record.state is not State.PAUSED:
             raise AgentState(f"agent {agent.text_id} is {agent.record.state}, not paused")
         tokens = fields.items("tokens", ())
         given = [self._verify_for(agent.record.id, token) for token in tokens]
         async with self._giving.permitted(agent, given, who=session.peer.text):
-            return await self._resumed(agent, given, tokens)
+            return await self._resumed(agent, given, tokens, fuel)
 
     async def _resumed(
-        self, agent: Agent, given: list[Handle], tokens: tuple[object, ...]
+        self, agent: Agent, given: list[Handle], tokens: tuple[object, ...], fuel: int | None
     ) -> object:
         if agent.record.state is not State.PAUSED:  # others were at work meanwhile
             raise AgentState(f"agent {agent.text_id} is {agent.record.state}, not paused")
         if len(tokens) + len(agent.tokens) > TOKENS_PER_AGENT_MAX:
             raise RequestInvalid(f"an agent holds at most {TOKENS_PER_AGENT_MAX} tokens")
         self._agents.load(agent)
+        if fuel is not None:
+            self._agents.limit_fuel(agent, fuel)
+        self._check_has_fuel(agent)
         self._authority.let_go_on(agent, given)
         agent.tokens += given
         agent.record.tokens += [bytes(token) for token in tokens]  # type: ignore[call-overload]
         await self._agents.wake(agent)
         self._scheduler.ready(agent)
         return summary(agent)
+
+    def _check_has_fuel(self, agent: Agent) -> None:
+        record = agent.record
+        if record.fuel_max is not None and record.fuel_used >= record.fuel_max:
+            raise AgentState(
+                f"agent {agent.text_id} has used its limit of {record.fuel_max} fuel up: it goes on with a new one"
+            )
 
     async def agent_enter(self, session: Session, fields: Fields, send: SendItem) -> object:
         """Let a session run its next unit; what it still did is given up. Only its owner may: the unit gets its tokens."""

@@ -61,7 +61,7 @@ class EffectInvalid(YindError):
 
 
 class FuelSpent(YindError):
-    """What an agent asked for costs more than the fuel it has left: it fails."""
+    """What an agent asked for costs more than the fuel it has left: it is paused, and asks again when it has more."""
 
     code = "agent/fuel"
 

@@ -206,7 +206,8 @@ class Scheduler:
         match status:
             case Status.OUT_OF_FUEL:
                 if machine.fuel_max is not None and machine.fuel_used >= machine.fuel_max:
-                    return partial(self._fail, agent, f"fuel limit of {machine.fuel_max} reached")
+                    reason = f"fuel limit of {machine.fuel_max} reached"
+                    return partial(self._agents.pause, agent, reason)
                 due = trio.current_time() - agent.saved_at > CHECKPOINT_S
                 due = due or agent.arrival is not None
                 return partial(self._agents.commit, agent) if due else None
@@ -272,7 +273,7 @@ class Scheduler:
                 log_line(agent.record, f"paused: {refusal}")
             await self._agents.pause(agent, str(refusal), denied_right=refusal.right)
         except FuelSpent as error:
-            await self._fail(agent, str(error))
+            await self._agents.pause(agent, str(error))
         except HopRefused as error:
             agent.refused = RefusedHop(machine.image(), str(error))
             machine.resume_error(str(error), Map(error.data))

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 STOP_S = 30.0  # a slice ends within milliseconds; what is not there then waits for a disk or a node
 MOVE_S = 60.0
+FUEL_LIMIT = "fuel limit of "  # as `yind.scheduler` begins to say that an agent has reached its own
 
 
 @click.command()
@@ -67,8 +68,17 @@ MOVE_S = 60.0
 )
 @click.option("--name", help="A name for people. [default: the file's]")
 @BUDGET
-@click.option("--fuel", type=click.IntRange(1), help="How much it may compute in all.")
-@click.option("--mem", type=click.IntRange(1), metavar="MB", help="How large its heap may grow.")
+@click.option(
+    "--fuel",
+    type=click.IntRange(1),
+    help="How much it may compute in all; then it is paused, and goes on with `yin resume AGENT --fuel N`.",
+)
+@click.option(
+    "--mem",
+    type=click.IntRange(1),
+    metavar="MB",
+    help="How large its heap may grow; more makes it fail.",
+)
 @click.option("--paused", is_flag=True, help="Do not start it yet.")
 @click.option("--wait", is_flag=True, help="Wait for its result and print it.")
 @click.option("--follow", is_flag=True, help="Print its log while it runs, then its result.")
@@ -224,10 +234,13 @@ def finish(node: str, row: Map, *, output: str, sources: Mapping[str, str] | Non
             )
         case "paused":
             denied = row["denied_right"]
+            exit_code = Exit.DENIED if denied else Exit.FAILURE
+            if row["reason"].startswith(FUEL_LIMIT):
+                exit_code = Exit.LIMIT
             show_document("agent.result", fields, "", output=output if output != "text" else "none")
             raise CliError(
                 f"the agent is paused on {node}: {row['reason']}",
-                exit_code=Exit.DENIED if denied else Exit.FAILURE,
+                exit_code=exit_code,
                 hint=_help(str(fields["id"])[:12], str(row["reason"]), denied=bool(denied)),
             )
         case state:
@@ -336,6 +349,8 @@ def _help(agent: str, reason: str, *, denied: bool) -> str:
     """Return what lets a paused agent go on."""
     if "revoked" in reason or "expired" in reason:
         return f"yin token renew {agent}"
+    if reason.startswith(FUEL_LIMIT):
+        return f"yin resume {agent} --fuel N"
     if reason.startswith("asks for"):
         return "yin token requests"
     return f"yin resume {agent}" + (" --token @FILE" if denied else "")
@@ -439,8 +454,15 @@ def pause(ctx: click.Context, agents: tuple[str, ...], reason: str, timeout_s: f
 @click.option(
     "--token", "tokens", multiple=True, metavar="@FILE|-", help="A further token for the agent."
 )
+@click.option(
+    "--fuel",
+    type=click.IntRange(1),
+    help="How much it may compute from here on; who has reached a limit (`yin spawn --fuel`) needs that.",
+)
 @click.pass_context
-def resume(ctx: click.Context, agents: tuple[str, ...], tokens: tuple[str, ...]) -> int:
+def resume(
+    ctx: click.Context, agents: tuple[str, ...], tokens: tuple[str, ...], fuel: int | None
+) -> int:
     """Let paused agents go on at the same step."""
     cluster = cluster_of(ctx)
     opened = [read_token(token) for token in tokens]
@@ -449,10 +471,16 @@ def resume(ctx: click.Context, agents: tuple[str, ...], tokens: tuple[str, ...])
         node, row = find_agent(cluster, agent)
         target = cluster.node(node).key
         delegated = tuple(delegate(cluster, token, target, row["id"]) for token in opened)
-        with connected(cluster, node) as client:
-            body = Map({"id": row["id"].hex(), "tokens": delegated})
-            after: Map = client.request("agent.resume", body)
-            return after
+        body = {"id": row["id"].hex(), "tokens": delegated}
+        more = {} if fuel is None else {"fuel": fuel}
+        try:
+            with connected(cluster, node) as client:
+                after: Map = client.request("agent.resume", Map({**body, **more}))
+                return after
+        except CliError as error:
+            if fuel is None and str(row["reason"]).startswith(FUEL_LIMIT):
+                error.hint = f"yin resume {agent} --fuel N"
+            raise
 
     return _each_done(agents, resumed)
 

@@ -50,7 +50,11 @@ SCRIPT = "<stdin>"
     metavar="MB",
     help="How large the heap may grow.",
 )
-@click.option("--fuel", type=click.IntRange(1), help="How much may be computed in all.")
+@click.option(
+    "--fuel",
+    type=click.IntRange(1),
+    help="How much may be computed in all; `yin resume AGENT --fuel N` allows more.",
+)
 @click.option("--resume", "agent", metavar="AGENT", help="Go on with a session that was kept.")
 @click.option("--keep", is_flag=True, help="Leave the session's agent on its node at the end.")
 @click.option(

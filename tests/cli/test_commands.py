@@ -111,6 +111,21 @@ def test_an_agent_without_the_right_is_paused_and_can_be_helped(yin: Yin) -> Non
     assert yin("result", agent).out == "4\n"
 
 
+def test_an_agent_that_reaches_its_limit_of_fuel_is_paused_and_goes_on_with_more(yin: Yin) -> None:
+    count = "(loop [i 0] (if (< i 20000) (recur (inc i)) i))"
+    answer = yin("spawn", "-e", count, "--on", "alpha", "--fuel", "1000", "--wait")
+    assert (answer.code, answer.out) == (8, "")
+    _, why, hint = answer.err.splitlines()
+    assert why == "yin: the agent is paused on alpha: fuel limit of 1000 reached"
+    agent = hint.split()[3]
+    assert hint == f"  try: yin resume {agent} --fuel N"
+    again = yin("resume", agent)
+    assert (again.code, "goes on with a new one" in again.err) == (6, True)
+    assert f"try: yin resume {agent} --fuel N" in again.err
+    assert yin("resume", agent, "--fuel", "10000000").code == 0
+    assert yin("result", agent).out == "20000\n"
+
+
 def test_an_agent_that_was_started_is_a_document_for_programs(yin: Yin) -> None:
     started = json.loads(yin("spawn", "-e", "(here)", "--on", "alpha", "--json").out)
     assert (started["$type"], started["node"]) == ("agent.spawned", "alpha")

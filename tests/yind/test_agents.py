@@ -51,11 +51,34 @@ async def test_fuel_and_memory_have_ends(tmp_path: Path) -> None:
     async with fleet(tmp_path, "alpha") as nodes:
         agent = await nodes.spawn("alpha", "(loop [] (recur))", fuel_max=100_000)
         _, row = await nodes.settled("alpha", agent)
-        assert (row["state"], row["reason"]) == ("failed", "fuel limit of 100000 reached")
+        assert (row["state"], row["reason"]) == ("paused", "fuel limit of 100000 reached")
         agent = await nodes.spawn("alpha", "(loop [x []] (recur (conj x 1)))", memory_max=1 << 20)
         _, row = await nodes.settled("alpha", agent)
         assert row["state"] == "failed"
         assert "memory budget" in row["reason"]
+
+
+async def test_who_has_reached_a_limit_of_fuel_goes_on_with_a_new_one(tmp_path: Path) -> None:
+    source = "(loop [i 0] (if (< i 100000) (recur (inc i)) i))"
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        agent = await nodes.spawn("alpha", source, nodes.token(), fuel_max=1_000)
+        _, row = await nodes.settled("alpha", agent)
+        assert (row["state"], row["fuel_used"] >= 1_000) == ("paused", True)
+        with pytest.raises(RemoteError, match="has used its limit of 1000 fuel up") as refused:
+            await nodes.ask("alpha", "agent.resume", id=agent.hex())
+        assert refused.value.code == "agent/state"
+        await nodes.ask("alpha", "agent.resume", id=agent.hex(), fuel=2_000)
+        _, row = await nodes.settled("alpha", agent)
+        limit = int(row["reason"].split()[3])
+        assert row["state"] == "paused"
+        assert 3_000 <= limit <= row["fuel_used"] < 4_000
+        await nodes.stop("alpha")
+        await nodes.start("alpha")
+        await nodes.ask("alpha", "agent.migrate", id=agent.hex(), node="beta")
+        assert (await nodes.settled("alpha", agent))[1]["state"] == "paused"
+        await nodes.ask("beta", "agent.resume", id=agent.hex(), fuel=10_000_000)
+        _, row = await nodes.settled("alpha", agent)
+        assert (row["state"], row["result"]) == ("done", "100000")
 
 
 async def test_an_effect_needs_a_token(tmp_path: Path) -> None:

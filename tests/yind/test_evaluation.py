@@ -76,8 +76,11 @@ async def test_compiling_is_paid_for_before_it_is_done(tmp_path: Path) -> None:
     async with fleet(tmp_path, "alpha") as nodes:
         agent = await nodes.spawn("alpha", source, nodes.token(), fuel_max=2_000_000)
         _, row = await nodes.settled("alpha", agent)
-        assert (row["state"], row["reason"]) == ("failed", "fuel limit of 2000000 reached")
+        assert (row["state"], row["reason"]) == ("paused", "fuel limit of 2000000 reached")
         assert row["fuel_used"] == 2_000_000
+        await nodes.ask("alpha", "agent.resume", id=agent.hex(), fuel=1_000_000_000)
+        _, row = await nodes.settled("alpha", agent)
+        assert row["state"] == "done", "it was asked for once more"
 
 
 async def test_a_macro_without_end_stops_with_the_fuel_of_its_agent(tmp_path: Path) -> None:
@@ -85,7 +88,7 @@ async def test_a_macro_without_end_stops_with_the_fuel_of_its_agent(tmp_path: Pa
     async with fleet(tmp_path, "alpha") as nodes:
         agent = await nodes.spawn("alpha", source, nodes.token(), fuel_max=20_000_000)
         _, row = await nodes.settled("alpha", agent)
-        assert (row["state"], row["reason"]) == ("failed", "fuel limit of 20000000 reached")
+        assert (row["state"], row["reason"]) == ("paused", "fuel limit of 20000000 reached")
 
 
 async def test_an_agent_has_at_most_so_many_pieces_of_code(tmp_path: Path) -> None:

@@ -200,7 +200,8 @@ async def test_a_session_has_the_fuel_and_the_memory_of_its_agent(tmp_path: Path
     async with fleet(tmp_path, "alpha") as nodes:
         ann = await person(nodes, "alpha", fuel_max=200_000)
         row = await ann.enter("(loop [] (recur))")
-        assert (row["state"], row["reason"]) == ("failed", "fuel limit of 200000 reached")
+        assert (row["state"], row["reason"]) == ("paused", "fuel limit of 200000 reached")
+        assert (await ann.enter("1"))["reason"] == "fuel limit of 200000 reached"
         bob = await person(nodes, "alpha", memory_max=1 << 20)
         row = await bob.enter("(loop [x []] (recur (conj x 1)))")
         assert "memory budget" in row["reason"]
