@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from cli.output import as_message, one_line
 from datomstore.value import Map
 
 WINDOW = 120  # characters of a long line that are shown, around the place
@@ -21,15 +22,15 @@ def fault_text(row: Mapping[str, object] | Map, sources: Mapping[str, str]) -> s
     fault = row.get("fault_data")
     if not isinstance(fault, Map):
         return str(row["fault"])
-    lines = [str(fault["message"])]
+    lines = [as_message(str(fault["message"]))]
     if fault["data"]:
-        lines.append(f"  {fault['data']}")
+        lines.append(f"  {as_message(fault['data'])}")
     for place in fault["places"]:
         lines += _place_lines(place, sources)
     for cause in fault["causes"]:
-        lines.append(f"caused by: {cause['message']}")
+        lines.append(f"caused by: {as_message(cause['message'])}")
         if cause["data"]:
-            lines.append(f"  {cause['data']}")
+            lines.append(f"  {as_message(cause['data'])}")
     hint = advice_running(str(fault["message"]))
     if hint is not None:
         lines.append(f"hint: {hint}")
@@ -41,7 +42,7 @@ def _place_lines(place: Map, sources: Mapping[str, str]) -> Iterator[str]:
         yield f"  ... {place['times']:,} more"
         return
     line, column, end_line, end_column = place["span"]
-    yield f"  at {place['function']} ({place['source']}:{line}:{column})"
+    yield f"  at {one_line(place['function'])} ({one_line(place['source'])}:{line}:{column})"
     text = sources.get(place["source"])
     if text is not None:
         yield from _marked(text, line, column, end_column if end_line == line else None)

@@ -145,14 +145,17 @@ def main(argv: list[str] | None = None) -> Any:
     except click.exceptions.Abort:
         sys.exit(Exit.INTERRUPTED)
     except click.ClickException as error:
+        from cli.output import as_message
+
+        vars(error)["message"] = as_message(error.message)  # it quotes what was typed
         error.show()
         sys.exit(Exit.USAGE)
     except CliError as error:
         if "--debug" in arguments:
             raise
-        click.echo(f"yin: {error}", err=True)
-        if error.hint:
-            click.echo(f"  try: {error.hint}", err=True)
+        from cli.output import tell_error
+
+        tell_error(error, "yin")
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(Exit.INTERRUPTED)
@@ -162,7 +165,9 @@ def main(argv: list[str] | None = None) -> Any:
     except Exception as error:
         if "--debug" in arguments:
             raise
-        click.echo(f"yin: internal error: {type(error).__name__}: {error}", err=True)
-        click.echo("  this is a fault of yin's own; `yin --debug ...` shows where", err=True)
+        from cli.output import note
+
+        note(f"yin: internal error: {type(error).__name__}: {error}")
+        note("  this is a fault of yin's own; `yin --debug ...` shows where")
         sys.exit(Exit.INTERNAL)
     sys.exit(status if isinstance(status, int) else Exit.OK)

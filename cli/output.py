@@ -8,6 +8,8 @@ Machine output is never cut off. JSON documents carry a "$type".
 
 What agents and strangers wrote (names, reasons, notes) is data, not layout: in a table a line break would forge a row, and
 what turns the direction of text, or moves the cursor, would forge any cell. So people see these characters escaped.
+Messages on standard error quote agents and peers, too: what one of them says beyond its first line stands indented below
+it, where it is not taken for a message of its own.
 """
 
 from __future__ import annotations
@@ -21,7 +23,10 @@ from dataclasses import dataclass
 
 import click
 
+from cli.errors import CliError
+
 LAYOUT = re.compile(r"([\n\t])")  # what a text of several lines consists of besides
+BELOW = "    "  # deeper than any line of a message that is our own
 FORMATS = ("text", "json", "jsonl", "ids", "none")
 
 
@@ -86,9 +91,12 @@ def show_document(
         case "ids":
             click.echo(str(document.get(identity, "")))
         case "text":
-            click.echo(
-                "".join(part if part in "\n\t" else one_line(part) for part in LAYOUT.split(text))
-            )
+            click.echo(seen(text))
+
+
+def seen(text: str) -> str:
+    """Return a text of several lines in which every character is seen."""
+    return "".join(part if part in "\n\t" else one_line(part) for part in LAYOUT.split(text))
 
 
 def one_line(text: str) -> str:
@@ -151,7 +159,20 @@ def _plain(value: object) -> object:
 
 def note(message: str) -> None:
     """Tell the person something; never data."""
-    click.echo(message, err=True)
+    click.echo(as_message(message), err=True)
+
+
+def tell_error(error: CliError, who: str) -> None:
+    """Tell the person what went wrong, and what to try."""
+    note(f"{who}: {error}")
+    if error.hint:
+        click.echo(f"  try: {one_line(error.hint)}", err=True)
+
+
+def as_message(text: str) -> str:
+    """Return a text whose further lines, if it has some, stand below the first one, and of which every character is seen."""
+    first, *more = seen(text).split("\n")
+    return "\n".join([first, *(f"{BELOW}{line}" if line else "" for line in more)])
 
 
 def interactive() -> bool:

@@ -34,7 +34,18 @@ from cli.connect import (
 from cli.errors import CliError, Exit
 from cli.faults import fault_text
 from cli.holding import delegate, read_token
-from cli.output import Column, count, note, output_option, show_document, show_rows, size
+from cli.output import (
+    Column,
+    as_message,
+    count,
+    note,
+    one_line,
+    output_option,
+    show_document,
+    show_rows,
+    size,
+    tell_error,
+)
 from cli.sources import SourceTexts, compile_or_fail, read_source
 from cli.waiting import timeout_option, waiting
 from datomstore import edn
@@ -322,26 +333,27 @@ def show(ctx: click.Context, agent: str, output: str, as_json: bool) -> None:
 
 def _details_text(fields: dict[str, object]) -> str:
     lines = [
-        f"{fields['id']}  {fields['name']}",
-        f"  state    {fields['state']}  {fields['reason'] or ''}".rstrip(),
+        f"{fields['id']}  {one_line(str(fields['name']))}",
+        f"  state    {fields['state']}  {as_message(str(fields['reason'] or ''))}".rstrip(),
         f"  node     {fields['node']} (home {fields['home']}, {fields['hops']} hops)",
         f"  fuel     {count(fields['fuel_used'])}",
         f"  image    {size(fields['image_bytes'])}, heap {size(fields['memory_used'])}",
         f"  tokens   {len(fields['tokens'])}",  # type: ignore[arg-type]
     ]
     if fields["result"] is not None:
-        lines.append(f"  result   {fields['result']}")
+        lines.append(f"  result   {as_message(str(fields['result']))}")
     if fields["fault"] is not None:
         lines += ["  fault", *(f"    {line}" for line in fault_text(fields, {}).splitlines())]
     frames: list[Map] = list(fields["frames"])  # type: ignore[call-overload]
     if frames:
         lines.append("  frames")
     for frame in frames:
-        lines.append(f"    {frame['function']}  line {frame['line']}:{frame['column']}")
-        lines += [f"      {name} = {text}" for name, text in frame["locals"]]
+        place = f"line {frame['line']}:{frame['column']}"
+        lines.append(f"    {one_line(frame['function'])}  {place}")
+        lines += [one_line(f"      {name} = {text}") for name, text in frame["locals"]]
     log: list[str] = list(fields["log"])  # type: ignore[call-overload]
     if log:
-        lines += ["  log", *(f"    {line}" for line in log[-20:])]
+        lines += ["  log", *(one_line(f"    {line}") for line in log[-20:])]
     return "\n".join(lines)
 
 
@@ -413,7 +425,7 @@ def _each_done(agents: tuple[str, ...], do: Callable[[str], Map]) -> int:
             if len(names) == 1:
                 raise
             refused.append(error)
-            note(f"{name}: {error}")
+            tell_error(error, name)
         else:
             click.echo(f"{row['id'].hex()[:12]} {row['state']}")
     codes = {error.exit_code for error in refused}

@@ -24,7 +24,16 @@ from cli.ended_tokens import Shortage, has_ended, least_left, shortage_of
 from cli.errors import CliError, Exit
 from cli.following import followed
 from cli.holding import checked, delegate, read_token, refusals, signer_of
-from cli.output import Column, echo_json, note, one_line, output_option, show_document, show_rows
+from cli.output import (
+    Column,
+    echo_json,
+    note,
+    one_line,
+    output_option,
+    show_document,
+    show_rows,
+    tell_error,
+)
 from datomstore.value import Map
 from protocol.client import Client
 
@@ -246,7 +255,7 @@ def token_renew(
         try:
             done.append(renewal.of(node, agent))
         except CliError as error:
-            note(f"{agent.hex()[:12]}: {error}" + (f"\n  try: {error.hint}" if error.hint else ""))
+            tell_error(error, agent.hex()[:12])
             failed.append(error)
             continue
         if form == "text":

@@ -15,7 +15,7 @@ import click
 
 from cli.connect import cluster_of, connected
 from cli.errors import CliError, Exit
-from cli.output import Column, note, output_option, show_document, show_rows
+from cli.output import Column, note, output_option, seen, show_document, show_rows
 from cli.sources import SourceTexts, compile_or_fail, read_source
 from cli.violations import told, violations_text
 from datomstore.value import Map
@@ -111,7 +111,7 @@ def _documents(judgement: Judgement) -> list[dict[str, object]]:
 def _show(found: Sequence[dict[str, Any]], texts: SourceTexts, output: str) -> None:
     if output == "text":
         if found:
-            click.echo(violations_text(found, texts))
+            click.echo(seen(violations_text(found, texts)))
         return
     show_rows("policy.violations", found, [], output=output, identity="policy")
 

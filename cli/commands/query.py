@@ -166,7 +166,7 @@ def _follow(ctx: click.Context, node: str, body: dict[str, object], output: str)
             elif output != "none":
                 for sign, rows in (("-", removed), ("+", added)):
                     for found in rows:
-                        click.echo(f"{item['t']} {sign} {edn.write(found)}")
+                        click.echo(one_line(f"{item['t']} {sign} {edn.write(found)}"))
                 if "how" in item:
                     note(f"following at {item['t']}: {item['how']}")
 

@@ -22,6 +22,7 @@ from cli.connect import cluster_of
 from cli.ephemeral import NODE, ephemeral_node
 from cli.errors import CliError, Exit
 from cli.holding import read_token
+from cli.output import seen
 from cli.repl.entries import COMMAND, Console, Entries
 from cli.repl.evaluation import INTERRUPTED, Evaluation, SessionOver
 from cli.sources import host_of
@@ -145,6 +146,7 @@ def _console(in_color: bool) -> Console:
         click.echo(coloured(text))
 
     def wrong(text: str) -> None:
+        text = seen(text)
         click.echo(click.style(text, fg="red") if in_color else text, err=True)
 
     return Console(value if in_color else click.echo, wrong, click.echo)

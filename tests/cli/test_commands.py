@@ -89,7 +89,9 @@ def test_a_bad_program_shows_the_place(yin: Yin, place: Path) -> None:
     ):
         answer = yin(*command)
         assert answer.code != 0
-        assert "bad.clj:2:8: unresolved symbol: yyy\n    (+ x yyy))\n         ^" in answer.err
+        assert (
+            "bad.clj:2:8: unresolved symbol: yyy\n        (+ x yyy))\n             ^" in answer.err
+        )
 
 
 def test_an_agent_travels_and_its_result_is_printed(yin: Yin) -> None:
@@ -149,19 +151,36 @@ def test_an_agent_is_paused_resumed_moved_and_killed(yin: Yin) -> None:
     assert yin("kill", agent).code == 6
 
 
+def test_what_an_agent_says_neither_moves_the_cursor_nor_forges_a_line(yin: Yin) -> None:
+    throws = '(do (log! "\\u001b[2Ja\\nb") (throw (ex-info "no\\u001b[2J\\nyin: all is well" {})))'
+    name = "\x1b[2J\nforged"
+    spawn = ("spawn", "-e", throws, "--on", "alpha", "--name", name)
+    answer = yin(*spawn, "--follow")
+    assert answer.code == 9
+    lines = answer.err.splitlines()
+    assert [line for line in lines if line.startswith("yin:")] == ["yin: the agent failed on alpha"]
+    assert any("no\\x1b[2J" in line for line in lines)
+    agent = lines[0].split()[1]
+    shown = yin("show", agent)
+    assert shown.code == 0
+    for text in (answer.err, shown.out, yin("result", agent).err):
+        assert "\x1b" not in text
+        assert not {"forged", "yin: all is well"} & set(text.splitlines())
+
+
 def test_a_failed_agent_leaves_its_trace(yin: Yin) -> None:
     answer = yin("spawn", "-e", "(defn f [x] (/ x 0)) (inc (f 1))", "--on", "alpha", "--wait")
     assert answer.code == 9
     assert answer.err.splitlines()[1:] == [
         "yin: the agent failed on alpha",
-        "Divide by zero",
-        "  at f (<expr>:1:13)",
-        "      (defn f [x] (/ x 0)) (inc (f 1))",
-        "                  ^^^^^^^",
-        "  at top level (<expr>:1:27)",
-        "      (defn f [x] (/ x 0)) (inc (f 1))",
-        "                                ^^^^^",
-        "hint: test with zero? before; (/ 1.0 0) gives ##Inf",
+        "    Divide by zero",
+        "      at f (<expr>:1:13)",
+        "          (defn f [x] (/ x 0)) (inc (f 1))",
+        "                      ^^^^^^^",
+        "      at top level (<expr>:1:27)",
+        "          (defn f [x] (/ x 0)) (inc (f 1))",
+        "                                    ^^^^^",
+        "    hint: test with zero? before; (/ 1.0 0) gives ##Inf",
     ]
     agent = answer.err.split()[1]
     shown = yin("show", agent).out

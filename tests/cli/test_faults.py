@@ -58,6 +58,17 @@ def test_a_place_that_the_text_does_not_have_is_only_named() -> None:
     )
 
 
+def test_a_message_of_several_lines_forges_no_place() -> None:
+    fault = {"message": "no\x1b[2J\n  at top level (a.clj:1:1)", "data": "", "causes": ()}
+    places = (Map({**place("f\n  at g (", (9, 9, 9, 10))}),)
+    told = fault_text(Map({"fault_data": Map({**fault, "places": places})}), {})
+    assert told.splitlines() == [
+        r"no\x1b[2J",
+        "      at top level (a.clj:1:1)",
+        r"  at f\n  at g ( (a.clj:9:9)",
+    ]
+
+
 def test_data_and_causes_are_told() -> None:
     causes = (Map({"message": "one", "data": ""}), Map({"message": "two", "data": "{:b 2}"}))
     assert fault_text(row(data="{:a 1}", causes=causes), {}).splitlines() == [

@@ -98,7 +98,7 @@ def test_policies_are_put_in_force_listed_shown_and_explained(yin: Yin, guarded:
     )
     spawned = yin("spawn", "w.clj", "--on", "beta", "--token", "@all")
     assert spawned.code == 10
-    assert '    (transact! "log" [{:n x}]))\n    ^' in spawned.err
+    assert '        (transact! "log" [{:n x}]))\n        ^' in spawned.err
     travelled = yin("spawn", "w.clj", "--on", "alpha", "--token", "@all", "--wait")
     assert travelled.out.strip().endswith('"alpha"')
     refused = yin("audit", "--on", "beta", "--refused", "--verb", "migrate", "--json")

@@ -65,7 +65,7 @@ def test_extract_writes_a_function(file: Path, capsys: pytest.CaptureFixture[str
         (
             ["rename", "1:1", "x"],
             1,
-            "a.clj:1:1: there is no name here\n  (defn twice [x] ; doubled\n  ^",
+            "a.clj:1:1: there is no name here\n      (defn twice [x] ; doubled\n      ^",
         ),
         (["rename", "one", "x"], 2, "one is not LINE:COLUMN"),
         (["extract", "2:3", "x"], 2, "2:3 is not LINE:COLUMN-LINE:COLUMN"),
