@@ -51,7 +51,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "token": ("cli.commands.token", "token", "Mint, narrow, read and revoke tokens."),
     "spawn": ("cli.commands.agents", "spawn", "Start an agent."),
     "ps": ("cli.commands.agents", "ps", "List agents."),
-    "show": ("cli.commands.agents", "show", "Show one agent: state, frames, locals, log."),
+    "show": ("cli.commands.agents", "show", "Show one agent: state, where it stands, locals, log."),
     "result": ("cli.commands.agents", "result", "Print an agent's result."),
     "pause": ("cli.commands.agents", "pause", "Stop agents where they are."),
     "resume": ("cli.commands.agents", "resume", "Let paused agents go on."),

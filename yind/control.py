@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
@@ -30,6 +31,7 @@ from datomstore.batch import Batch
 from datomstore.errors import AttributeForbidden
 from datomstore.streams import Stream
 from datomstore.value import Map
+from yang.errors import YangError
 from yang.program import Program
 from yind.admission import Admission, Bearer
 from yind.agent import Agent, AgentRecord, FaultData, State
@@ -44,7 +46,7 @@ from yind.config import AgentLimits
 from yind.costs import cost_of_answer, cost_of_facts
 from yind.departures import Forced
 from yind.effects import Effects, verbs_of
-from yind.errors import AdmissionRefused, AgentState, Denied, RequestInvalid
+from yind.errors import AdmissionRefused, AgentState, Denied, RequestInvalid, YindError
 from yind.fields import Answer, Fields
 from yind.giving import Giving
 from yind.granting import Granting
@@ -63,6 +65,12 @@ from yind.watching import View, answered, explained, send_changes, send_log, tra
 
 SendItem = Callable[[Map], Awaitable[None]]
 ONE_CHILD = {Resource.CHILDREN: 1}
+SHOW_S = 1.0  # who is shown is between two turns within so long, or does something long
+UNSHOWN = (
+    MachineError,
+    YangError,
+    YindError,
+)  # an agent that cannot be restored here has no frames
 EVERY_RIGHT = (Verb.APPEND, Verb.RETRACT, Verb.SCHEMA, Verb.HISTORY)
 T = TypeVar("T")
 Verb_ = Callable[["Control", Session, Fields, SendItem], Awaitable[object]]
@@ -521,11 +529,7 @@ class Control:
         """Show one agent with its frames and locals."""
         agent = self._agent(session, fields, Verb.QUERY)
         await self._agents.write_decisions_of(agent)  # its locals show what it has read
-        frames: tuple[object, ...] = ()
-        if not agent.running and not agent.ended:
-            self._agents.load(agent)
-            assert agent.machine is not None, agent.text_id
-            frames = tuple(_frame(view) for view in agent.machine.frames())
+        frames = () if agent.ended else await self._frames(agent)
         record = agent.record
         programs: tuple[bytes, ...] = (record.program,)
         if isinstance(agent.machine, Machine) and not agent.running:
@@ -543,6 +547,25 @@ class Control:
             }
         )
         return Map([*summary(agent).items(), *details.items()])
+
+    async def _frames(self, agent: Agent) -> tuple[Map, ...]:
+        """Return where an agent stands between two turns, or where it waits; nothing when its turn does not end soon."""
+        with suppress(*UNSHOWN):
+            with trio.move_on_after(SHOW_S), suppress(AgentState):
+                async with self._scheduler.between_turns(agent):
+                    self._agents.load(agent)
+                    assert agent.machine is not None, agent.text_id
+                    return _views(agent.machine)
+            if agent.record.state is State.WAITING:
+                return await trio.to_thread.run_sync(self._saved_frames, agent.record)
+        return ()
+
+    def _saved_frames(self, record: AgentRecord) -> tuple[Map, ...]:
+        """Return where an agent waits, by its image: its machine may be answered, or written, at any time."""
+        restored = self._code.restore(
+            record.image, memory_max=record.memory_max, fuel_max=record.fuel_max
+        )
+        return _views(restored)
 
     async def agent_wait(self, session: Session, fields: Fields, send: SendItem) -> object:
         """Answer when the agent has ended, moved on, or been paused; or after `timeout_ms`."""
@@ -858,6 +881,10 @@ def _fault(fault: FaultData | None) -> Map | None:
     places = tuple(Map(row) for row in rows)
     causes = tuple(Map({"message": message, "data": data}) for message, data in fault.causes)
     return Map({"message": fault.message, "data": fault.data, "places": places, "causes": causes})
+
+
+def _views(machine: Machine) -> tuple[Map, ...]:
+    return tuple(map(_frame, machine.frames()))
 
 
 def _frame(view: object) -> Map:

@@ -322,7 +322,10 @@ def ago(value: object) -> str:
 @output_option
 @click.pass_context
 def show(ctx: click.Context, agent: str, output: str, as_json: bool) -> None:
-    """Show one agent: state, frames with their locals, log."""
+    """Show one agent: state, frames with their locals, log.
+
+    The frames say where it stands, the innermost first: where it was paused, what it waits for, or where it computes just now.
+    """
     cluster = cluster_of(ctx)
     node, row = find_agent(cluster, agent)
     with connected(cluster, node) as client:

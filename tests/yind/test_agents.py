@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from fleet import fleet
+from fleet import deaf, fleet
 
 from capabilities.caveats import Verb
 from cli.cluster import add_node
 from datomstore.value import Keyword, Map
 from protocol.errors import RemoteError
+from protocol.messages import Offer
 from yind.agent import encode_record
 from yind.agents import AGENT_TABLE
 
@@ -160,6 +161,37 @@ async def test_agents_go_on_after_a_restart(tmp_path: Path) -> None:
         await nodes.start("alpha")
         rows = (await nodes.ask("alpha", "agent.list"))["value"]
         assert {row["id"] for row in rows} == {sleeper, paused}
+
+
+@pytest.mark.parametrize("waits", ["(sleep 600000)", '(hop! "beta")'], ids=["timer", "hop"])
+async def test_an_agent_that_waits_shows_where_also_after_a_restart(
+    tmp_path: Path, waits: str
+) -> None:
+    source = f"(defn f [x]\n  {waits}\n  x)\n(f 41)"
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        deaf(nodes.nodes["beta"], Offer)
+        agent = await nodes.spawn("alpha", source, nodes.token())
+        for _ in range(2):
+            await nodes.until("alpha", agent, "waiting")
+            row = await nodes.ask("alpha", "agent.show", id=agent.hex())
+            assert row["state"] == "waiting"
+            inner = next(frame for frame in row["frames"] if frame["function"] == "f")
+            assert (inner["line"], inner["column"]) == (2, 3)
+            assert inner["locals"] == (("x", "41"),)
+            await nodes.stop("alpha")
+            await nodes.start("alpha")
+
+
+async def test_an_agent_that_computes_shows_where_and_goes_on(tmp_path: Path) -> None:
+    source = "(defn f [x]\n  (loop [i 0] (if (< i x) (recur (inc i)) i)))\n(f 20000000)"
+    async with fleet(tmp_path, "alpha") as nodes:
+        agent = await nodes.spawn("alpha", source)
+        row = await nodes.ask("alpha", "agent.show", id=agent.hex())
+        assert row["state"] == "ready"
+        (frame,) = row["frames"]
+        assert (frame["function"], frame["line"]) == ("f", 2)
+        assert ("x", "20000000") in frame["locals"]
+        assert (await nodes.settled("alpha", agent))[1]["result"] == "20000000"
 
 
 async def test_a_paused_agent_shows_its_frames_and_locals(tmp_path: Path) -> None:
