@@ -22,7 +22,7 @@ from capabilities.errors import CapabilityError
 from capabilities.keys import PublicKey
 from capabilities.patterns import check_attribute_pattern, check_pattern
 from cli.cluster import Cluster
-from cli.durations import DURATION, parse_duration
+from cli.durations import DURATION, lasting, parse_duration
 from cli.errors import CliError, Exit
 
 AMOUNT = re.compile(r"(\d+)(k|M|G|KiB|MiB|GiB)?")
@@ -242,13 +242,3 @@ def _check(rule: Callable[[str], None], text: str) -> None:
         rule(text)
     except CapabilityError as error:
         raise CliError(str(error), exit_code=Exit.USAGE) from error
-
-
-def lasting(text: str) -> int:
-    """Return the seconds of how long something is to last. Raises CliError, also for none."""
-    seconds = parse_duration(text)
-    if not seconds:
-        raise CliError(
-            f"{text!r} is over at once: a token lasts 1s or longer", exit_code=Exit.USAGE
-        )
-    return seconds

@@ -36,6 +36,9 @@ from protocol.client import (
     Unreachable,
 )
 
+SHOWN_DIGITS = 12  # of an agent's id
+SHOWN_AGENTS = 4  # of those that a name could mean
+
 Answer = TypeVar("Answer")
 Missed = dict[str, NotReached]  # by the node's name
 
@@ -164,22 +167,41 @@ def _reasons(error: RemoteError) -> str:
 
 def find_agent(cluster: Cluster, text: str) -> tuple[str, Map]:
     """Return the node an agent is on, and its summary there; follows the tombstones it left. Raises CliError."""
-    best: tuple[str, Map] | None = None
+    if not text:  # with which every id begins
+        raise CliError("an agent is named by its id or its name", exit_code=Exit.USAGE)
+    found: dict[bytes, tuple[str, Map]] = {}
     answers, missed = each_node(cluster, lambda client: client.request("agent.list")["value"])
     for name, rows in answers.items():
         for row in rows:
             if row["id"].hex().startswith(text) or row["name"] == text:
-                if best is not None and best[1]["id"] != row["id"]:
-                    raise CliError(f"{text!r} names several agents", exit_code=Exit.USAGE)
+                best = found.get(row["id"])
                 newer = best is None or row["epoch"] > best[1]["epoch"]
                 if newer or row["state"] != "moved":
-                    best = (name, row)
-    if best is None:
+                    found[row["id"]] = (name, row)
+    if len(found) > 1:
+        raise _several(text, found.values())
+    if not found:
         if missed and not answers:
             raise none_reached(missed)
         where = f" ({missed_text(missed)})" if missed else ""
         raise CliError(f"no agent {text!r}{where}", exit_code=Exit.NOT_FOUND, hint="yin ps")
-    return best
+    return next(iter(found.values()))
+
+
+def _several(text: str, found: Iterable[tuple[str, Map]]) -> CliError:
+    """Return the error of a text that means more than one agent, the newest first."""
+    newest = sorted(found, key=lambda each: -each[1]["created_ms"])
+    told = [
+        f"{row['id'].hex()[:SHOWN_DIGITS]} ({row['state']} on {node})"
+        for node, row in newest[:SHOWN_AGENTS]
+    ]
+    more = len(newest) - len(told)
+    told += [f"{more} more"] if more else []
+    return CliError(
+        f"{text!r} names {len(newest)} agents: {', '.join(told)}",
+        exit_code=Exit.USAGE,
+        hint="the id of one of them",
+    )
 
 
 # -- all nodes --

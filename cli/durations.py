@@ -29,6 +29,14 @@ def parse_duration(text: str) -> int:
     return int(match[1]) * UNIT_S[match[2]]
 
 
+def lasting(text: str, what: str = "a token") -> int:
+    """Return the seconds of how long something is to last. Raises CliError, also for none."""
+    seconds = parse_duration(text)
+    if not seconds:
+        raise CliError(f"{text!r} is over at once: {what} lasts 1s or longer", exit_code=Exit.USAGE)
+    return seconds
+
+
 def overlap_option(default: str) -> Callable[..., Any]:
     """Give a command that changes a key `--overlap`, as `overlap_s`."""
     return click.option(

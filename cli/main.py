@@ -145,9 +145,9 @@ def main(argv: list[str] | None = None) -> Any:
     except click.exceptions.Abort:
         sys.exit(Exit.INTERRUPTED)
     except click.ClickException as error:
-        from cli.output import as_message
+        from cli.output import seen
 
-        vars(error)["message"] = as_message(error.message)  # it quotes what was typed
+        vars(error)["message"] = seen(error.message)  # it quotes what was typed
         error.show()
         sys.exit(Exit.USAGE)
     except CliError as error:

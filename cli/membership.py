@@ -45,9 +45,11 @@ from cli.connect import (
     translated,
 )
 from cli.errors import CliError, Exit, exit_of
+from cli.moments import moment_of
 from cli.output import note
 from datomstore.value import Map
 from protocol.client import Client, apply
+from protocol.errors import NoTickets
 from protocol.joining import Application, Rejection, decode_answer
 
 TOLD_MAX = 64  # statements in one message
@@ -178,9 +180,7 @@ def rotate_root(cluster: Cluster, overlap_s: int) -> Cluster:
     """Give the cluster another root; what the old one said is said again by the new one. Raises CliError."""
     members = cluster.members
     if members.former_root is not None:
-        raise CliError(
-            "the former root still holds: nobody follows a follower", exit_code=Exit.CONFLICT
-        )
+        raise _still_holds("root", cluster, members.former_root)
     old, new = cluster.root_key, PrivateKey.generate()
     step = Succession(old.public, new.public, now_s(), now_s() + overlap_s, 1)
     again = [
@@ -216,12 +216,25 @@ def rotate_operator(cluster: Cluster, overlap_s: int) -> Succession:
             exit_code=Exit.AUTHENTICATION,
         )
     if member.former is not None:
-        raise CliError(
-            "the former key still holds: nobody follows a follower", exit_code=Exit.CONFLICT
-        )
+        raise _still_holds("key", cluster, member.former)
     _announce(cluster, member.name, old, overlap_s)
     settle_operator(cluster)
     return _step(cluster, old.public)
+
+
+def _still_holds(what: str, cluster: Cluster, former: PublicKey) -> CliError:
+    """Return the error of who changes a key again too early."""
+    until = moment_of(_until_s(cluster, former))
+    return CliError(
+        f"the former {what} holds until {until}, and nobody follows a follower: the next change is for after that",
+        exit_code=Exit.CONFLICT,
+    )
+
+
+def _until_s(cluster: Cluster, old: PublicKey) -> int:
+    """Return until when a key holds beside the one that follows it."""
+    facts = (statement.fact for statement in cluster.ledger)
+    return max(fact.until_s for fact in facts if isinstance(fact, Succession) and fact.old == old)
 
 
 def _announce(cluster: Cluster, name: str, old: PrivateKey, overlap_s: int) -> None:
@@ -291,7 +304,14 @@ def join(
         ticket, name=name, addresses=(address,), certificate=certificate, root=root
     )
     with translated(f"at {ticket.address}", prove=""):
-        answer = decode_answer(apply(ticket.address, ticket.node, application.to_bytes()))
+        try:
+            answer = decode_answer(apply(ticket.address, ticket.node, application.to_bytes()))
+        except NoTickets as error:
+            raise CliError(
+                f"not admitted: {error}, so this one has been used, or is over",
+                exit_code=Exit.DENIED,
+                hint="yin cluster ticket NODE, where the operator is, for another one",
+            ) from error
     if isinstance(answer, Rejection):
         raise CliError(f"not admitted: {answer.message}", exit_code=exit_of(answer.code))
     if root is not None and answer.root != root:  # which an honest node says before it admits

@@ -24,6 +24,7 @@ from protocol.connection import Connection, State
 from protocol.errors import (
     AuthenticationFailed,
     Late,
+    NoTickets,
     NotProven,
     RemoteError,
     RemoteFault,
@@ -278,7 +279,7 @@ def apply(address: str, node: PublicKey, application: bytes, *, timeout_s: float
     with secured:
         certificate = secured.getpeercert(binary_form=True)
         if secured.selected_alpn_protocol() is None:
-            raise Unreachable(f"{address}: the node has no ticket out: it takes no applications")
+            raise NoTickets(f"{address}: the node has no ticket out: it takes no applications")
         if peer_key(certificate, secured.selected_alpn_protocol(), JOIN_ALPN) != node:
             raise NotProven(f"{address} is not the node of the ticket")
         try:

@@ -59,6 +59,10 @@ class Unreachable(ProtocolError):
     code = "wire/unreachable"
 
 
+class NoTickets(Unreachable):
+    """The node takes no applications for membership: it has no ticket out that could be used."""
+
+
 class Late(Unreachable):
     """No answer came within the time that the caller gives; before that the other side was there."""
 

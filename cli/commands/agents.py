@@ -31,6 +31,7 @@ from cli.connect import (
     none_reached,
     told_missed,
 )
+from cli.ended_tokens import shortage_of
 from cli.errors import CliError, Exit
 from cli.faults import fault_text
 from cli.holding import delegate, read_token
@@ -252,7 +253,7 @@ def finish(node: str, row: Map, *, output: str, sources: Mapping[str, str] | Non
             raise CliError(
                 f"the agent is paused on {node}: {row['reason']}",
                 exit_code=exit_code,
-                hint=_help(str(fields["id"])[:12], str(row["reason"]), denied=bool(denied)),
+                hint=_help(row),
             )
         case state:
             raise CliError(
@@ -360,15 +361,19 @@ def _details_text(fields: dict[str, object]) -> str:
     return "\n".join(lines)
 
 
-def _help(agent: str, reason: str, *, denied: bool) -> str:
+def _help(row: Map) -> str:
     """Return what lets a paused agent go on."""
+    agent, reason = row["id"].hex()[:12], str(row["reason"])
+    shortage = shortage_of(row)
+    if shortage is not None:
+        return f"yin token renew {agent} --budget {shortage.resource.name.lower()}=N"
     if "revoked" in reason or "expired" in reason:
         return f"yin token renew {agent}"
     if reason.startswith(FUEL_LIMIT):
         return f"yin resume {agent} --fuel N"
     if reason.startswith("asks for"):
         return "yin token requests"
-    return f"yin resume {agent}" + (" --token @FILE" if denied else "")
+    return f"yin resume {agent}" + (" --token @FILE" if row["denied_right"] else "")
 
 
 @click.command()
@@ -414,24 +419,30 @@ def _each(agents: tuple[str, ...]) -> list[str]:
     return names
 
 
-def _each_done(agents: tuple[str, ...], do: Callable[[str], Map]) -> int:
-    """Do something with each agent that is named, and print what became of it.
+def _each_done(agents: tuple[str, ...], do: Callable[[str], Map], output: str) -> int:
+    """Do something with each agent that is named, and print what became of it: in text at once.
 
     One with which it cannot be done does not keep the others from it; the exit code is what went wrong with all such, or 1.
     """
     names = _each(agents)
-    refused: list[CliError] = []
+    done: list[dict[str, object]] = []
+    refused: dict[str, CliError] = {}
     for name in names:
         try:
             row = do(name)
         except CliError as error:
             if len(names) == 1:
                 raise
-            refused.append(error)
+            refused[name] = error
             tell_error(error, name)
         else:
-            click.echo(f"{row['id'].hex()[:12]} {row['state']}")
-    codes = {error.exit_code for error in refused}
+            done.append({**dict(row.items()), "id": row["id"].hex()})
+            if output == "text":
+                click.echo(f"{row['id'].hex()[:12]} {row['state']}")
+    if output != "text":
+        failed = {name: str(error) for name, error in refused.items()}
+        show_rows("agent.list", done, [], output=output, more={"failed": failed})
+    codes = {error.exit_code for error in refused.values()}
     if len(codes) > 1:
         return Exit.FAILURE
     return codes.pop() if codes else Exit.OK
@@ -455,12 +466,22 @@ def _stopped(cluster: Cluster, agent: str, verb: str, reason: str, timeout_s: fl
 @click.argument("agents", nargs=-1, metavar="AGENT...|-")
 @click.option("--reason", default="paused by a person", show_default=True)
 @timeout_option(STOP_S)
+@output_option
 @click.pass_context
-def pause(ctx: click.Context, agents: tuple[str, ...], reason: str, timeout_s: float) -> int:
+def pause(
+    ctx: click.Context,
+    agents: tuple[str, ...],
+    reason: str,
+    timeout_s: float,
+    output: str,
+    as_json: bool,
+) -> int:
     """Stop agents where they are; nothing is lost."""
     cluster = cluster_of(ctx)
     return _each_done(
-        agents, lambda agent: _stopped(cluster, agent, "agent.pause", reason, timeout_s)
+        agents,
+        lambda agent: _stopped(cluster, agent, "agent.pause", reason, timeout_s),
+        "json" if as_json else output,
     )
 
 
@@ -474,9 +495,15 @@ def pause(ctx: click.Context, agents: tuple[str, ...], reason: str, timeout_s: f
     type=click.IntRange(1),
     help="How much it may compute from here on; who has reached a limit (`yin spawn --fuel`) needs that.",
 )
+@output_option
 @click.pass_context
 def resume(
-    ctx: click.Context, agents: tuple[str, ...], tokens: tuple[str, ...], fuel: int | None
+    ctx: click.Context,
+    agents: tuple[str, ...],
+    tokens: tuple[str, ...],
+    fuel: int | None,
+    output: str,
+    as_json: bool,
 ) -> int:
     """Let paused agents go on at the same step."""
     cluster = cluster_of(ctx)
@@ -497,19 +524,29 @@ def resume(
                 error.hint = f"yin resume {agent} --fuel N"
             raise
 
-    return _each_done(agents, resumed)
+    return _each_done(agents, resumed, "json" if as_json else output)
 
 
 @click.command()
 @click.argument("agents", nargs=-1, metavar="AGENT...|-")
 @click.option("--reason", default="killed by a person", show_default=True)
 @timeout_option(STOP_S)
+@output_option
 @click.pass_context
-def kill(ctx: click.Context, agents: tuple[str, ...], reason: str, timeout_s: float) -> int:
+def kill(
+    ctx: click.Context,
+    agents: tuple[str, ...],
+    reason: str,
+    timeout_s: float,
+    output: str,
+    as_json: bool,
+) -> int:
     """End agents for good."""
     cluster = cluster_of(ctx)
     return _each_done(
-        agents, lambda agent: _stopped(cluster, agent, "agent.kill", reason, timeout_s)
+        agents,
+        lambda agent: _stopped(cluster, agent, "agent.kill", reason, timeout_s),
+        "json" if as_json else output,
     )
 
 

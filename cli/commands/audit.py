@@ -139,7 +139,8 @@ COLUMNS = [
 
 def _show(rows: list[dict[str, Any]], limit: int, output: str) -> None:
     rows.sort(key=_when)
-    show_rows("audit", _cut(rows, limit), COLUMNS, output=output, identity="who")
+    show_rows("audit", rows[-limit:], COLUMNS, output=output, identity="who")
+    _tell_cut(rows, limit)
 
 
 def _when(row: Mapping[str, Any]) -> tuple[object, ...]:
@@ -181,7 +182,9 @@ def _follow(cluster: Cluster, names: list[str], wanted: Selection, limit: int, o
         if item is not None:
             rows = _unseen(wanted.rows(name, item["added"]), seen[name])
         if not waiting:
-            _print(_cut(rows, limit) if is_new else rows, output)
+            _print(rows[-limit:] if is_new else rows, output)
+            if is_new:
+                _tell_cut(rows, limit)
             continue
         latest += rows
         waiting.discard(name)
@@ -201,12 +204,10 @@ def _unseen(rows: Iterable[dict[str, Any]], seen: set[object]) -> list[dict[str,
     return sorted(new, key=_when)
 
 
-def _cut(rows: list[dict[str, Any]], limit: int) -> list[dict[str, Any]]:
-    """Return the latest decisions, and say how many there are before."""
-    shown = rows[-limit:]
-    if len(rows) > len(shown):
-        note(f"{len(rows) - len(shown)} earlier ones are not shown")
-    return shown
+def _tell_cut(rows: list[dict[str, Any]], limit: int) -> None:
+    """Say how many decisions there are before those that are shown."""
+    if len(rows) > limit:
+        note(f"{len(rows) - limit} earlier ones are not shown")
 
 
 def _print(rows: Iterable[Mapping[str, Any]], output: str) -> None:
@@ -306,7 +307,8 @@ def contradictions(ctx: click.Context, nodes: str, who: str, output: str, as_jso
     )
     for name, why in found.missed.items():
         note(f"{name} was not asked: {why}")
-    note(f"{len(found.shown)} receipts compared")
+    count = len(found.shown)
+    note(f"{count} receipt{'' if count == 1 else 's'} compared")
     return Exit.FAILURE if any(one.counts for one in said) else Exit.OK
 
 

@@ -7,16 +7,18 @@ Fits:   on `cli.cluster` and `cli.membership`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
+from capabilities.keys import PublicKey
 from capabilities.statements import Appointment, Power, Record, Statement, Succession
 from cli import membership
-from cli.cluster import check_name, check_published, create, now_s
+from cli.cluster import Cluster, check_name, check_published, create, now_s
 from cli.connect import cluster_of, connected, missed_facts, missed_text, told_missed
-from cli.durations import overlap_option
-from cli.durations import parse_duration as seconds
+from cli.durations import lasting, overlap_option
+from cli.errors import CliError, Exit
 from cli.holders import holders
 from cli.moments import moment_of
 from cli.output import Column, note, output_option, show_document, show_rows
@@ -59,7 +61,7 @@ def cluster_appoint(
     """Let NODE admit new nodes, so that the root's key can be put away."""
     opened = cluster_of(ctx)
     powers = Power.ADMIT | Power.REMOVE if may_remove else Power.ADMIT
-    fact = membership.appoint(opened, node, powers, seconds(ttl))
+    fact = membership.appoint(opened, node, powers, lasting(ttl, "an appointment"))
     _show(fact, node, "json" if as_json else output)
     note(f"  next: yin cluster ticket {node}")
 
@@ -102,9 +104,14 @@ def cluster_ticket(
         check_name(name)
     if address:
         check_published(address)
-    body = Map({"name": name, "ttl_s": seconds(ttl), "address": address})
-    with connected(opened, node) as client:
-        answer = client.request("ticket.issue", body)
+    body = Map({"name": name, "ttl_s": lasting(ttl, "a ticket"), "address": address})
+    try:
+        with connected(opened, node) as client:
+            answer = client.request("ticket.issue", body)
+    except CliError as error:
+        if error.exit_code is Exit.DENIED and not error.hint:
+            error.hint = f"yin cluster appoint {node}"
+        raise
     document = {"ticket": answer["ticket"], "id": answer["id"].hex(), "until": answer["until"]}
     show_document(
         "cluster.ticket", document, answer["ticket"], output="json" if as_json else output
@@ -128,7 +135,7 @@ def cluster_tickets(ctx: click.Context, node: str, output: str, as_json: bool) -
         Column("id", "TICKET"),
         Column("name", "FOR"),
         Column("until", "UNTIL", form=moment_of),
-        Column("used", "USED"),
+        Column("used", "USED", form=lambda used: "yes" if used else "no"),
     ]
     show_rows("cluster.tickets", rows, columns, output="json" if as_json else output)
 
@@ -158,7 +165,7 @@ def cluster_rotate(ctx: click.Context, overlap_s: int, output: str, as_json: boo
     show_document("cluster.rotation", {**document, **more}, text, output=form, identity="new")
     if names:
         note(f"agents that pause then unless they get other tokens: {', '.join(names)}")
-        note("  next: yin token renew AGENT")
+        note("  next: yin token renew --all AGENT")
     if missed:
         note(f"{missed_text(missed)}: agents there hold tokens of the former root, too")
 
@@ -172,15 +179,42 @@ def cluster_sync(ctx: click.Context, output: str, as_json: bool) -> int:
     missed = membership.sync(opened)
     membership.renew_operators(opened)
     membership.say(opened, *opened.ledger)
-    rows = [_row(statement) for statement in opened.ledger]
-    columns = [Column("kind", "KIND"), Column("about", "ABOUT"), Column("signer", "SIGNED BY")]
+    names = _names(opened)
+    rows = sorted((_row(statement, names) for statement in opened.ledger), key=_kind)
+    columns = [Column("kind", "KIND"), Column("about", "ABOUT"), Column("signed_by", "SIGNED BY")]
     form, more = "json" if as_json else output, missed_facts(missed)
     show_rows("cluster.statements", rows, columns, output=form, more=more)
     return told_missed(missed)
 
 
-def _row(statement: Statement) -> dict[str, object]:
-    row: dict[str, object] = {"id": statement.id.hex(), "signer": statement.signer.text}
+def _names(opened: Cluster) -> dict[PublicKey, str]:
+    """Return whose keys they are that members have, and had."""
+    members = opened.members
+    named = [(members.root, "the root"), *((member.key, member.name) for member in members)]
+    names: dict[PublicKey, str] = {}
+    for current, name in named:
+        key, words = members.lineage.predecessor(current), f"{name}, a former key"
+        names[current] = name
+        while key is not None and key not in names:
+            names[key] = words
+            key = members.lineage.predecessor(key)
+    return names
+
+
+def _kind(row: dict[str, object]) -> tuple[str, str, int]:
+    return str(row["kind"]), str(row["about"]), int(str(row["seq"]))
+
+
+def _row(statement: Statement, names: Mapping[PublicKey, str]) -> dict[str, object]:
+    def named(key: PublicKey) -> str:
+        return names.get(key, key.text)
+
+    signer = statement.signer
+    row: dict[str, object] = {
+        "id": statement.id.hex(),
+        "signer": signer.text,
+        "signed_by": named(signer),
+    }
     match statement.fact:
         case Record(name, role, key, _, _, seq, at_s, removed):
             kind = "removal" if removed else "member"
@@ -188,7 +222,7 @@ def _row(statement: Statement) -> dict[str, object]:
             return {**row, "kind": kind, "about": f"{role} {name}", **more}
         case Appointment(key, powers, from_s, until_s, seq):
             more = {"key": key.text, "powers": int(powers), "from": from_s, "until": until_s}
-            return {**row, "kind": "appointment", "about": key.text, "seq": seq, **more}
+            return {**row, "kind": "appointment", "about": named(key), "seq": seq, **more}
         case Succession(old, new, from_s, until_s, seq, _):
             more = {"old": old.text, "new": new.text, "from": from_s, "until": until_s}
-            return {**row, "kind": "succession", "about": old.text, "seq": seq, **more}
+            return {**row, "kind": "succession", "about": named(old), "seq": seq, **more}

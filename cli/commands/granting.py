@@ -17,9 +17,11 @@ import click
 from capabilities.caveats import Caveats, Resource, Rights, Verb
 from capabilities.keys import PublicKey
 from capabilities.tokens import Token
-from cli.caveats import BUDGET, caveats_of, lasting, parse_budget, sharing_options, ttl_option
+from cli.audit_selection import checked_block
+from cli.caveats import BUDGET, caveats_of, parse_budget, sharing_options, ttl_option
 from cli.cluster import Cluster
 from cli.connect import cluster_of, connected, each_node, find_agent, missed_text, none_reached
+from cli.durations import lasting
 from cli.ended_tokens import Shortage, has_ended, least_left, shortage_of
 from cli.errors import CliError, Exit
 from cli.following import followed
@@ -245,6 +247,7 @@ def token_renew(
     if bool(agents) == (block is not None):
         raise CliError("name agents, or give --block", exit_code=Exit.USAGE)
     ttl_s = TTL_S if ttl is None else lasting(ttl)
+    block = None if block is None else checked_block(block)
     amounts = parse_budget(budget)
     cluster = cluster_of(ctx)
     renewal = Renewal(cluster, _source(cluster, source), _now_s() + ttl_s, amounts, block, every)
@@ -255,6 +258,8 @@ def token_renew(
         try:
             done.append(renewal.of(node, agent))
         except CliError as error:
+            if len(agents) == 1:
+                raise
             tell_error(error, agent.hex()[:12])
             failed.append(error)
             continue
@@ -262,9 +267,14 @@ def token_renew(
             click.echo(f"{agent.hex()[:12]} {done[-1]['state']}")
     if form != "text":
         show_rows("token.renewed", done, [], output=form)
+    if not done and not failed:
+        raise CliError(
+            f"no agent has a token with the block {block}",
+            exit_code=Exit.NOT_FOUND,
+            hint="yin token inspect --agent ID",
+        )
     if not done:
-        code = failed[0].exit_code if failed else Exit.NOT_FOUND
-        raise CliError("nothing was renewed", exit_code=code, hint="yin token inspect --agent ID")
+        raise CliError("nothing was renewed", exit_code=failed[0].exit_code)
     return failed[0].exit_code if failed else Exit.OK
 
 
@@ -344,7 +354,7 @@ class Renewal(NamedTuple):
             raise CliError(
                 f"{share[shortage.resource]} {name} are left of its budget, and it waits for {shortage.needed}",
                 exit_code=Exit.LIMIT,
-                hint=f"--budget {name}=N says how much it gets",
+                hint=f"yin token renew AGENT --budget {name}=N",
             )
         return share
 

@@ -48,9 +48,12 @@ def key_new(file: Path, output: str, as_json: bool) -> None:
 def key_show(file: Path, output: str, as_json: bool) -> None:
     """Print the public text of the key in FILE."""
     try:
-        _show(file, load_private(file).public, "json" if as_json else output)
-    except (CapabilityError, OSError) as error:
-        raise CliError(f"{file}: {error}", exit_code=Exit.AUTHENTICATION) from error
+        public = load_private(file).public
+    except CapabilityError as error:
+        raise CliError(str(error), exit_code=Exit.AUTHENTICATION) from error
+    except OSError as error:
+        raise CliError(f"{file}: {error.strerror}", exit_code=Exit.NOT_FOUND) from error
+    _show(file, public, "json" if as_json else output)
 
 
 def _show(file: Path, public: PublicKey, output: str) -> None:

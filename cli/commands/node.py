@@ -180,8 +180,13 @@ def node_rotate(
 ) -> None:
     """Give node NAME another key, while it runs."""
     opened = cluster_of(ctx)
-    with connected(opened, name) as client:
-        answer = client.request("node.rotate", Map({"overlap_s": overlap_s, "force": force}))
+    try:
+        with connected(opened, name) as client:
+            answer = client.request("node.rotate", Map({"overlap_s": overlap_s, "force": force}))
+    except CliError as error:
+        if error.exit_code is Exit.CONFLICT and "force" in str(error):
+            error.hint = f"yin token renew --all AGENT, for each; or yin node rotate {name} --force"
+        raise
     membership.sync(opened)
     document = {"name": name, **dict(answer.items())}
     text = (

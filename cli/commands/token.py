@@ -117,7 +117,8 @@ def _show(made: Token, out: object, output: str) -> None:
     if isinstance(out, Path):
         write_secret(out, made.to_text() + "\n")
         note(f"wrote {out} (blocks: {len(made.blocks)})")
-        show_document("token.made", {**document, "file": str(out)}, "", output=output)
+        form = "none" if output == "text" else output
+        show_document("token.made", {**document, "file": str(out)}, "", output=form)
     else:
         text = made.to_text()
         show_document("token.made", {**document, "token": text}, text, output=output)

@@ -169,6 +169,23 @@ def test_one_agent_that_there_is_not_does_not_keep_the_others(yin: Yin) -> None:
     assert yin("kill", first, "nosuch").code == 1  # of several kinds
 
 
+def test_a_name_of_several_agents_says_whose_and_no_name_is_nobodys(yin: Yin) -> None:
+    agents = [spawned(yin, "-e", NEVER, "--on", "alpha", "--name", "twin") for _ in range(6)]
+    answer = yin("kill", "twin")
+    assert (answer.code, "'twin' names 6 agents: " in answer.err) == (2, True)
+    assert sum(agent in answer.err for agent in agents) == 4
+    assert ", 2 more\n" in answer.err
+    assert f"{agents[-1]} (ready on alpha)" in answer.err or "waiting on alpha" in answer.err
+    answer = yin("kill", "", "--json")
+    assert (answer.code, "by its id or its name" in answer.err) == (2, True)
+    answer = yin("kill", *agents, "nobody", "--json")
+    document = json.loads(answer.out)
+    assert answer.code == 4
+    assert {row["state"] for row in document["items"]} == {"killed"}
+    assert [row["id"][:12] for row in document["items"]] == agents
+    assert document["failed"] == {"nobody": "no agent 'nobody'"}
+
+
 def test_a_node_that_does_not_answer_in_time_is_said_so(
     yin: Yin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -205,6 +222,26 @@ def test_an_agent_that_is_there_already_stays(yin: Yin) -> None:
 # -- what is put out, and what is rotated --
 
 
+def test_whom_a_node_does_not_admit_is_told_why_and_what_to_do(yin: Yin, tmp_path: Path) -> None:
+    answer = yin("cluster", "ticket", "beta")
+    assert (answer.code, "try: yin cluster appoint beta" in answer.err) == (5, True)
+    for nothing in (("appoint", "beta"), ("ticket", "beta")):
+        answer = yin("cluster", *nothing, "--ttl", "0s")
+        assert (answer.code, "is over at once" in answer.err) == (2, True)
+    beta = open_cluster(Path("dev")).node("beta")
+    over = Ticket(beta.addresses[0], beta.key, b"s" * 16).to_text()
+    answer = yin("join", over, str(tmp_path), "--name", "new", "--listen", "127.0.0.1:17400")
+    assert answer.code == 5
+    assert answer.err.startswith("yin: not admitted: ")
+    assert "try: yin cluster ticket NODE" in answer.err
+    assert yin("cluster", "appoint", "beta", "--ttl", "1h").code == 0
+    assert yin("cluster", "ticket", "beta").code == 0
+    assert yin("cluster", "tickets", "beta").out.splitlines()[1].endswith("  no")
+    rows = [line.split() for line in yin("cluster", "sync").out.splitlines()]
+    assert ["appointment", "beta", "the", "root"] in rows
+    assert ["member", "operator", "operator", "the", "root"] in rows
+
+
 def test_who_puts_a_node_out_is_told_of_its_agents_and_asked(yin: Yin, place: Path) -> None:
     opened = open_cluster(Path("dev"))
     assert yin("up", "--nodes", "3").code == 0
@@ -230,6 +267,8 @@ def test_a_rotation_says_what_holds_until_when(yin: Yin) -> None:
     assert "holds until" in answer.out
     assert agent in answer.err
     assert without not in answer.err
+    answer = yin("cluster", "rotate")
+    assert (answer.code, "the former root holds until " in answer.err) == (6, True)
     assert yin("kill", agent, without).code == 0
 
 

@@ -310,6 +310,32 @@ def test_a_sealed_token_is_used_and_not_extended(yin: Yin, place: Path) -> None:
     assert yin("token", "attenuate", "@sealed", "--ttl", "1m").code != 0
 
 
+def test_who_has_used_a_budget_up_is_told_the_command_that_gives_more(yin: Yin) -> None:
+    mint(yin, "small", "--allow", "read:alpha/people", "--budget", "rows=1")
+    count = """(q '[:find ?p :where [?p :people/name _]] "people")"""
+    answer = yin("spawn", "-e", count, "--on", "alpha", "--token", "@small", "--wait")
+    agent = answer.err.split()[1]
+    assert answer.code == 5
+    assert f"try: yin token renew {agent} --budget rows=N" in answer.err
+    answer = yin("token", "renew", agent)
+    assert (answer.code, answer.out) == (8, "")
+    assert answer.err.splitlines()[1] == "  try: yin token renew AGENT --budget rows=N"
+    assert yin("token", "renew", agent, "--budget", "rows=100").code == 0
+    assert yin("result", agent).code == 0
+
+
+@pytest.mark.parametrize(
+    ("block", "code", "said"), [("zz", 2, "not the id"), ("00", 4, "no agent has")]
+)
+def test_a_block_that_nobody_has_is_not_renewed(yin: Yin, block: str, code: int, said: str) -> None:
+    answer = yin("token", "renew", "--block", block)
+    assert (answer.code, said in answer.err) == (code, True)
+
+
+def test_a_token_that_is_written_to_a_file_prints_nothing(yin: Yin) -> None:
+    assert yin("token", "mint", "--allow", "read:**", "--out", "quiet").out == ""
+
+
 def test_a_named_holder_uses_a_token_by_proving_to_hold_it(
     yin: Yin, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
