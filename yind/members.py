@@ -53,6 +53,7 @@ class Members:
         self._clock = clock
         self._unwritten: list[Statement] = list(ledger)
         self._changed = trio.Event()
+        self._taking = trio.Lock()
         self._listeners: list[Listener] = []
         self._write_batch = write
         self.told: Callable[[list[bytes]], None] = lambda items: None  # set by who tells the others
@@ -128,15 +129,17 @@ class Members:
     async def take(self, statements: Iterable[Statement], also: Work = _nothing) -> int:
         """Keep what somebody with standing signed, durably, and tell the others; return how many are new.
 
-        `also` is done in the same storage transaction, if anything is new.
+        `also` is done in the same storage transaction, if anything is new. What is known counts when this returns, also if
+        somebody else has brought it just now.
         """
-        fresh = self._ledger.add(statements)
-        if fresh:
-            self._unwritten += fresh
-            await self._write(also)
-            self._look()
-            self._changed.set()
-            self.told([statement.data for statement in fresh])
+        async with self._taking:
+            fresh = self._ledger.add(statements)
+            if fresh:
+                self._unwritten += fresh
+                await self._write(also)
+                self._look()
+                self._changed.set()
+                self.told([statement.data for statement in fresh])
         return len(fresh)
 
     async def take_bytes(self, items: Iterable[bytes]) -> int:

@@ -17,6 +17,7 @@ from capabilities.tokens import mint
 from cli.cluster import now_s
 from datomstore.value import Keyword, Map
 from protocol.errors import AuthenticationFailed, ProtocolError, RemoteError, Unreachable
+from yind.commits import Work
 
 TOUR = '(do (hop! "beta") (sleep 100) (hop! "alpha") (transact! "s" [{:n 1}]) (here))'
 
@@ -201,6 +202,31 @@ async def test_the_cluster_gets_another_root(tmp_path: Path) -> None:
         lineage = nodes.nodes["alpha"].members.current.lineage
         assert lineage.successor(old.public) == new.public
         assert revocation.revoker == new.public
+
+
+async def test_what_two_bring_at_once_counts_when_either_is_answered(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        members, cluster = nodes.nodes["alpha"].members, nodes.cluster
+        old, new = cluster.root_key, PrivateKey.generate()
+        step = sign(Succession(old.public, new.public, now_s(), now_s() + 60, 1), old, new)
+        written, asked = trio.Event(), trio.Event()
+        write = members._write_batch
+
+        async def late(work: Work) -> None:
+            asked.set()
+            await written.wait()
+            await write(work)
+
+        members._write_batch = late
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(members.take, [step])
+            await asked.wait()
+            with trio.move_on_after(0.05) as again:
+                await members.take([step])
+            assert again.cancelled_caught
+            written.set()
+            await members.take([step])
+            assert members.current.root == new.public
 
 
 async def test_a_record_is_renewed_when_its_key_is_over_and_the_old_key_is_worth_nothing(
