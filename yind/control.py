@@ -66,11 +66,8 @@ from yind.watching import View, answered, explained, send_changes, send_log, tra
 SendItem = Callable[[Map], Awaitable[None]]
 ONE_CHILD = {Resource.CHILDREN: 1}
 SHOW_S = 1.0  # who is shown is between two turns within so long, or does something long
-UNSHOWN = (
-    MachineError,
-    YangError,
-    YindError,
-)  # an agent that cannot be restored here has no frames
+# An agent that cannot be restored here has no frames.
+UNSHOWN = (CapabilityError, MachineError, YangError, YindError)
 EVERY_RIGHT = (Verb.APPEND, Verb.RETRACT, Verb.SCHEMA, Verb.HISTORY)
 T = TypeVar("T")
 Verb_ = Callable[["Control", Session, Fields, SendItem], Awaitable[object]]

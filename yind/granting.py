@@ -14,6 +14,7 @@ import trio
 from capabilities.caveats import Resource, Verb
 from capabilities.errors import CapabilityError
 from capabilities.handles import Handle
+from capabilities.tokens import Token
 from capabilities.verify import VerifiedChain
 from datomstore.value import Map
 from yind.agent import Agent, State
@@ -164,8 +165,27 @@ class Granting:
         replaced = {tip for tip in fields.items("old") if isinstance(tip, bytes)}
         tokens, handles = self._given(agent, fields.items("tokens"))
         who = session.peer.text
+        replaced -= self._dropped(agent, replaced)
         async with self._giving.permitted(agent, handles, who=who, old=tuple(replaced)):
             return await self._renewed(agent, replaced, tokens, handles)
+
+    def _dropped(self, agent: Agent, tips: set[bytes]) -> set[bytes]:
+        """Have an agent that has not been restored lose those of some tokens that no root vouches for any more; return their tips.
+
+        With one of them it could not be restored at all. Nothing is left of their budgets that anybody would honour.
+        """
+        if agent.tokens:
+            return set()
+        kept: list[bytes] = []
+        dropped: set[bytes] = set()
+        for data in agent.record.tokens:
+            tip = Token.from_bytes(data).ids[-1]
+            if tip in tips and self._shown(data)["invalid"] is not None:
+                dropped.add(tip)
+            else:
+                kept.append(data)
+        agent.record.tokens = kept
+        return dropped
 
     async def _renewed(
         self, agent: Agent, replaced: set[bytes], tokens: list[bytes], handles: list[Handle]

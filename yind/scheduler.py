@@ -34,6 +34,7 @@ from yind.errors import AgentState, Denied, EffectInvalid, FuelSpent, HopRefused
 from yind.limits import AGENT_COUNT_MAX, CHECKPOINT_S, FUEL_AT_ONCE
 
 Following = Callable[[], Awaitable[None]]
+ACCEPTED_TOKEN = "a token that is accepted here"
 WAITS_FOR_ENTRY = "a session, waits for the next entry"
 
 _log = structlog.get_logger()
@@ -171,7 +172,10 @@ class Scheduler:
         try:
             if agent.machine is None:
                 await trio.to_thread.run_sync(self._agents.load, agent)
-        except (MachineError, YindError, YangError, CapabilityError) as error:
+        except CapabilityError as error:
+            reason = f"cannot be restored here: {error}"
+            return partial(self._agents.pause, agent, reason, denied_right=ACCEPTED_TOKEN)
+        except (MachineError, YindError, YangError) as error:
             return partial(self._agents.pause, agent, f"cannot be restored here: {error}")
         machine = agent.machine
         assert machine is not None, agent.text_id

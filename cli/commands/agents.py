@@ -57,6 +57,7 @@ if TYPE_CHECKING:
 
 STOP_S = 30.0  # a slice ends within milliseconds; what is not there then waits for a disk or a node
 MOVE_S = 60.0
+ACCEPTED_TOKEN = "a token that is accepted here"  # without which an agent cannot be restored
 FUEL_LIMIT = "fuel limit of "  # as `yind.scheduler` begins to say that an agent has reached its own
 
 
@@ -367,7 +368,7 @@ def _help(row: Map) -> str:
     shortage = shortage_of(row)
     if shortage is not None:
         return f"yin token renew {agent} --budget {shortage.resource.name.lower()}=N"
-    if "revoked" in reason or "expired" in reason:
+    if "revoked" in reason or "expired" in reason or row["denied_right"] == ACCEPTED_TOKEN:
         return f"yin token renew {agent}"
     if reason.startswith(FUEL_LIMIT):
         return f"yin resume {agent} --fuel N"

@@ -85,6 +85,35 @@ async def test_a_person_is_told_what_has_changed_until_when_and_what_is_next(
         assert "yin cluster sync" in answer.err
 
 
+@pytest.mark.parametrize("restarts", [False, True])
+async def test_who_has_tokens_of_a_root_that_is_over_goes_on_with_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], restarts: bool
+) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        looks = "(loop [] (sleep 100) (streams) (recur))"
+        agent = await nodes.spawn("alpha", looks, nodes.token())
+        name = agent.hex()
+        turned = await beside(nodes.cluster, capsys, "cluster", "rotate", "--overlap", "1s")
+        assert name[:12] in turned.err
+        with trio.fail_after(15):
+            members = nodes.nodes["alpha"].members
+            await members.wait_for(lambda known: known.former_root is None)
+            if restarts:
+                await nodes.stop("alpha")
+                await nodes.start("alpha")
+            _, row = await nodes.settled("alpha", agent)
+        assert row["state"] == "paused", row["reason"]
+        assert (await beside(nodes.cluster, capsys, "show", name)).code == 0
+        told = await beside(nodes.cluster, capsys, "result", name)
+        assert f"try: yin token renew {name[:12]}" in told.err
+        renewed = await beside(nodes.cluster, capsys, "token", "renew", name)
+        assert (renewed.code, renewed.out) == (0, f"{name[:12]} ready\n"), renewed.err
+        (token,) = (await nodes.ask("alpha", "agent.tokens", id=name))["value"]
+        assert token["invalid"] is None
+        row = await nodes.ask("alpha", "agent.show", id=name)
+        assert row["state"] in ("ready", "waiting")
+
+
 async def test_the_old_key_is_over_and_the_next_rotation_goes_on(tmp_path: Path) -> None:
     async with fleet(tmp_path, "alpha", "beta") as nodes:
         cluster, first = nodes.cluster, nodes.cluster.operator_key
