@@ -183,8 +183,10 @@ def find_agent(cluster: Cluster, text: str) -> tuple[str, Map]:
     if not found:
         if missed and not answers:
             raise none_reached(missed)
-        where = f" ({missed_text(missed)})" if missed else ""
-        raise CliError(f"no agent {text!r}{where}", exit_code=Exit.NOT_FOUND, hint="yin ps")
+        if missed:  # where it may be
+            said = f"no agent {text!r} on the nodes that answer; {missed_text(missed)}"
+            raise CliError(said, exit_code=Exit.UNREACHABLE, hint="yin node ls")
+        raise CliError(f"no agent {text!r}", exit_code=Exit.NOT_FOUND, hint="yin ps")
     return next(iter(found.values()))
 
 

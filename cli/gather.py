@@ -13,8 +13,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from cli.cluster import Cluster
-from cli.connect import connected, each_node, missed_text, none_reached
-from cli.output import note
+from cli.connect import Missed, connected, each_node, none_reached
 from datomstore.value import Keyword, Map
 
 if TYPE_CHECKING:
@@ -38,23 +37,21 @@ def database_of(cluster: Cluster, node: str, name: str) -> Database:
     return streams.get(name).db()
 
 
-def decisions_of(cluster: Cluster, nodes: Iterable[str]) -> Database:
-    """Return the decisions of the nodes that answer as one database; :audit/node says whose each is.
+def decisions_of(cluster: Cluster, nodes: Iterable[str]) -> tuple[Database, Missed]:
+    """Return the decisions of the nodes that answer as one database, in which :audit/node says whose each is; and who does not.
 
-    Says which do not. Raises CliError when none does.
+    Raises CliError when none does.
     """
     streams = _streams("audit")
     answers, missed = each_node(cluster, _decisions, nodes)
     if missed and not answers:
         raise none_reached(missed)
-    if missed:
-        note(missed_text(missed))
     for rows in answers.values():
         entities: defaultdict[int, dict[Keyword, Any]] = defaultdict(dict)
         for entity, attribute, value in rows:
             entities[entity][attribute] = value
         streams.get("audit").transact([Map(facts) for facts in entities.values()])
-    return streams.get("audit").db()
+    return streams.get("audit").db(), missed
 
 
 def _decisions(client: Client) -> Iterable[tuple[Any, Any, Any]]:

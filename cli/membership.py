@@ -61,7 +61,8 @@ def say(cluster: Cluster, *statements: Statement) -> Missed:
     cluster.say(*statements)
     told, missed = tell(cluster, [member.name for member in cluster.nodes()], statements)
     if missed:
-        hope = "they hear it from the others when they are back" if told else "tell them again"
+        hope = "they hear it from the others" if told else "yin cluster sync tells them"
+        hope += " when they are back"
         note(f"not told: {missed_names(missed)}; {hope}")
     return missed
 

@@ -13,14 +13,21 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 from click.core import ParameterSource
 
 from cli.audit_selection import AGENT_DIGITS, HEX, Selection, selection_of
 from cli.cluster import Cluster
-from cli.connect import cluster_of, each_node, missed_text, none_reached
+from cli.connect import (
+    Missed,
+    cluster_of,
+    each_node,
+    missed_facts,
+    none_reached,
+    told_missed,
+)
 from cli.durations import parse_duration
 from cli.errors import CliError, Exit
 from cli.following import followed
@@ -72,13 +79,13 @@ def audit(
     limit: int,
     output: str,
     as_json: bool,
-) -> None:
+) -> int:
     """Show decisions: who was allowed what, by which token, where, and why not.
 
     `yin audit --agent AGENT --verb read` says which streams an agent has read, under which token, on which node.
     """
     if ctx.invoked_subcommand is not None:
-        return
+        return Exit.OK
     if query is not None:
         _refuse_with_query(ctx)
     cluster = cluster_of(ctx)
@@ -86,8 +93,7 @@ def audit(
     start_ms = None if since is None else time.time_ns() // 10**6 - 1000 * parse_duration(since)
     names = _nodes(cluster, node or nodes)
     if query is not None:
-        _ask(cluster, names, query, output)
-        return
+        return _ask(cluster, names, query, output)
     wanted = selection_of(
         cluster,
         who=who,
@@ -99,8 +105,9 @@ def audit(
     )
     if follow:
         _follow(cluster, names, wanted, limit, output)
-    else:
-        _show(_decisions(cluster, names, wanted, strict=node is not None), limit, output)
+    rows, missed = _decisions(cluster, names, wanted, strict=node is not None)
+    _show(rows, limit, output, missed_facts(missed))
+    return told_missed(missed)
 
 
 WITH_QUERY = ("node", "nodes", "query", "output", "as_json")  # the rest a query says itself
@@ -137,9 +144,14 @@ COLUMNS = [
 ]
 
 
-def _show(rows: list[dict[str, Any]], limit: int, output: str) -> None:
+def _show(
+    rows: list[dict[str, Any]],
+    limit: int,
+    output: str,
+    more: Mapping[str, object] | None = None,
+) -> None:
     rows.sort(key=_when)
-    show_rows("audit", rows[-limit:], COLUMNS, output=output, identity="who")
+    show_rows("audit", rows[-limit:], COLUMNS, output=output, identity="who", more=more)
     _tell_cut(rows, limit)
 
 
@@ -149,8 +161,8 @@ def _when(row: Mapping[str, Any]) -> tuple[object, ...]:
 
 def _decisions(
     cluster: Cluster, names: list[str], wanted: Selection, *, strict: bool
-) -> list[dict[str, Any]]:
-    """Return the decisions of the nodes that answer. Raises CliError if none does, or one does not and `strict`."""
+) -> tuple[list[dict[str, Any]], Missed]:
+    """Return the decisions of the nodes that answer, and which do not. Raises CliError if none does, or one does not and `strict`."""
     query, inputs = wanted.query()
     body = Map({"query": query, "stream": "audit", "inputs": inputs})
     answers, missed = each_node(
@@ -158,15 +170,16 @@ def _decisions(
     )
     if missed and (strict or not answers):
         raise none_reached(missed)
-    if missed:
-        note(missed_text(missed))
-    return [row for name, answer in answers.items() for row in wanted.rows(name, answer)]
+    rows = [row for name, answer in answers.items() for row in wanted.rows(name, answer)]
+    return rows, missed
 
 
 # -- following --
 
 
-def _follow(cluster: Cluster, names: list[str], wanted: Selection, limit: int, output: str) -> None:
+def _follow(
+    cluster: Cluster, names: list[str], wanted: Selection, limit: int, output: str
+) -> NoReturn:
     """Print the latest decisions of all nodes, then others as they are made, until interrupted.
 
     A node that is lost and found again sends all of its decisions once more: those are printed that it has made since.
@@ -192,6 +205,7 @@ def _follow(cluster: Cluster, names: list[str], wanted: Selection, limit: int, o
             _show(latest, limit, "jsonl" if output == "json" else output)
             latest = []
         sys.stdout.flush()
+    raise AssertionError("who follows is interrupted")
 
 
 def _unseen(rows: Iterable[dict[str, Any]], seen: set[object]) -> list[dict[str, Any]]:
@@ -225,18 +239,20 @@ def _print(rows: Iterable[Mapping[str, Any]], output: str) -> None:
 # -- one query --
 
 
-def _ask(cluster: Cluster, names: list[str], text: str, output: str) -> None:
-    """Print the answer of one query over the decisions of all nodes."""
+def _ask(cluster: Cluster, names: list[str], text: str, output: str) -> int:
+    """Print the answer of one query over the decisions of all nodes that answer."""
     from cli.commands.query import read_argument, show_answer
     from cli.gather import decisions_of
     from datomstore.datalog import QueryError, q
 
     query = read_argument(text)
     try:
-        answer = q(query, decisions_of(cluster, names))
+        decisions, missed = decisions_of(cluster, names)
+        answer = q(query, decisions)
     except QueryError as error:
         raise CliError(str(error), exit_code=Exit.USAGE) from error
     show_answer(query, answer, output if output != "ids" else "jsonl", None)
+    return told_missed(missed)
 
 
 # -- the chain --

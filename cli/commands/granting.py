@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple, NoReturn
 
 import click
 
@@ -20,7 +20,17 @@ from capabilities.tokens import Token
 from cli.audit_selection import checked_block
 from cli.caveats import BUDGET, caveats_of, parse_budget, sharing_options, ttl_option
 from cli.cluster import Cluster
-from cli.connect import cluster_of, connected, each_node, find_agent, missed_text, none_reached
+from cli.connect import (
+    Missed,
+    cluster_of,
+    connected,
+    each_node,
+    find_agent,
+    missed_facts,
+    missed_text,
+    none_reached,
+    told_missed,
+)
 from cli.durations import lasting
 from cli.ended_tokens import Shortage, has_ended, least_left, shortage_of
 from cli.errors import CliError, Exit
@@ -29,7 +39,6 @@ from cli.holding import checked, delegate, read_token, refusals, signer_of
 from cli.output import (
     Column,
     echo_json,
-    note,
     one_line,
     output_option,
     show_document,
@@ -53,14 +62,14 @@ FROM = click.option(
 @click.pass_context
 def token_requests(
     ctx: click.Context, follow: bool, node: str | None, output: str, as_json: bool
-) -> None:
+) -> int:
     """List what agents have asked for and wait to be answered."""
     cluster = cluster_of(ctx)
     form = "json" if as_json else output
     if follow:
         _follow(cluster, node, form)
-        return
-    rows = [_plain(row, name) for name, row in _requests(cluster, node)]
+    found, missed = _requests(cluster, node)
+    rows = [_plain(row, name) for name, row in found]
     columns = [
         Column("id", "ID"),
         Column("name", "AGENT"),
@@ -69,10 +78,11 @@ def token_requests(
         Column("wants", "WANTS"),
         Column("reason", "REASON"),
     ]
-    show_rows("token.requests", rows, columns, output=form)
+    show_rows("token.requests", rows, columns, output=form, more=missed_facts(missed))
+    return told_missed(missed)
 
 
-def _follow(cluster: Cluster, node: str | None, form: str) -> None:
+def _follow(cluster: Cluster, node: str | None, form: str) -> NoReturn:
     """Print requests as they come, each once; a node that does not answer is asked again."""
     names = [node] if node else [member.name for member in cluster.nodes()]
     told: set[object] = set()
@@ -89,27 +99,24 @@ def _follow(cluster: Cluster, node: str | None, form: str) -> None:
         elif form != "none":
             echo_json(shown)
         sys.stdout.flush()
+    raise AssertionError("who follows is interrupted")
 
 
-def _requests(cluster: Cluster, node: str | None) -> Iterator[tuple[str, Map]]:
-    """Yield the requests of all nodes that answer, with the node's name."""
+def _requests(cluster: Cluster, node: str | None) -> tuple[list[tuple[str, Map]], Missed]:
+    """Return the requests of all nodes that answer, each with the node's name, and which do not."""
     return _of_each_node(cluster, "request.list", Map(), node)
 
 
 def _of_each_node(
     cluster: Cluster, verb: str, body: Map, node: str | None = None
-) -> Iterator[tuple[str, Any]]:
-    """Yield the items that every node answers, with its name; say which do not answer. Raises CliError."""
+) -> tuple[list[tuple[str, Any]], Missed]:
+    """Return the items that every node answers, each with its name, and which do not answer. Raises CliError."""
     answers, missed = each_node(
         cluster, lambda client: client.request(verb, body)["value"], [node] if node else None
     )
     if missed and not answers:
         raise none_reached(missed)
-    if missed:
-        note(missed_text(missed))
-    for name, items in answers.items():
-        for item in items:
-            yield name, item
+    return [(name, item) for name, items in answers.items() for item in items], missed
 
 
 def _plain(row: Map, node: str) -> dict[str, object]:
@@ -201,7 +208,11 @@ def token_refuse(ctx: click.Context, request: str, reason: str, output: str, as_
 
 
 def _find_request(cluster: Cluster, text: str) -> tuple[str, Map]:
-    found = [(node, row) for node, row in _requests(cluster, None) if row["id"].startswith(text)]
+    waiting, missed = _requests(cluster, None)
+    found = [(node, row) for node, row in waiting if row["id"].startswith(text)]
+    if not found and missed:  # where it may wait
+        said = f"no request {text!r} waits on the nodes that answer; {missed_text(missed)}"
+        raise CliError(said, exit_code=Exit.UNREACHABLE, hint="yin node ls")
     if not found:
         raise CliError(
             f"no request {text!r} waits", exit_code=Exit.NOT_FOUND, hint="yin token requests"
@@ -254,7 +265,8 @@ def token_renew(
     form = "json" if as_json else output
     done: list[dict[str, object]] = []
     failed: list[CliError] = []
-    for node, agent in _meant(cluster, agents, block):
+    meant, missed = _meant(cluster, agents, block)
+    for node, agent in meant:
         try:
             done.append(renewal.of(node, agent))
         except CliError as error:
@@ -266,27 +278,29 @@ def token_renew(
         if form == "text":
             click.echo(f"{agent.hex()[:12]} {done[-1]['state']}")
     if form != "text":
-        show_rows("token.renewed", done, [], output=form)
-    if not done and not failed:
+        show_rows("token.renewed", done, [], output=form, more=missed_facts(missed))
+    told_missed(missed)
+    if not done and not failed and not missed:
         raise CliError(
             f"no agent has a token with the block {block}",
             exit_code=Exit.NOT_FOUND,
             hint="yin token inspect --agent ID",
         )
-    if not done:
+    if not done and failed:
         raise CliError("nothing was renewed", exit_code=failed[0].exit_code)
-    return failed[0].exit_code if failed else Exit.OK
+    if failed:
+        return failed[0].exit_code
+    return Exit.UNREACHABLE if missed else Exit.OK
 
 
 def _meant(
     cluster: Cluster, agents: tuple[str, ...], block: str | None
-) -> Iterator[tuple[str, bytes]]:
-    """Yield the agents that are named, or hold the block, with their nodes."""
-    for text in agents:
-        node, row = find_agent(cluster, text)
-        yield node, row["id"]
+) -> tuple[Iterable[tuple[str, bytes]], Missed]:
+    """Return the agents that are named, or hold the block, with their nodes, and which nodes could not be asked for such."""
     if block is not None:
-        yield from _of_each_node(cluster, "token.agents", Map({"block": block}))
+        return _of_each_node(cluster, "token.agents", Map({"block": block}))
+    found = (find_agent(cluster, text) for text in agents)  # one after the other
+    return ((node, row["id"]) for node, row in found), {}
 
 
 class Renewal(NamedTuple):

@@ -143,7 +143,7 @@ def node_leave(ctx: click.Context, name: str, yes: bool, output: str, as_json: b
     if there and not yes:
         _ask(f"{there}; they stay with it, and nobody takes them from it. Put {name} out?")
     membership.remove(opened, name)
-    text = f"{name} is out" + (f"; {there}, and stay there" if there else "")
+    text = f"{name} is out" + (f"; what is there stays there: {there}" if there else "")
     form = "json" if as_json else output
     show_document("node.left", {"name": name}, text, output=form, identity="name")
 
