@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
 
 STOP_S = 30.0  # a slice ends within milliseconds; what is not there then waits for a disk or a node
 MOVE_S = 60.0
+GIVEN_AWAY = "(token/epoch)"
 ACCEPTED_TOKEN = "a token that is accepted here"  # without which an agent cannot be restored
 FUEL_LIMIT = "fuel limit of "  # as `yind.scheduler` begins to say that an agent has reached its own
 
@@ -458,9 +460,27 @@ def _stopped(cluster: Cluster, agent: str, verb: str, reason: str, timeout_s: fl
             exit_code=Exit.UNREACHABLE,
         )
     body = Map({"id": row["id"].hex(), "reason": reason})
-    with connected(cluster, node) as client, waiting(f"{agent} to stop on {node}"):
+    with (
+        hinted(row),
+        connected(cluster, node) as client,
+        waiting(f"{agent} to stop on {node}"),
+    ):
         after: Map = client.request(verb, body, timeout_s=timeout_s)
         return after
+
+
+@contextmanager
+def hinted(row: Map) -> Iterator[None]:
+    """Say what can be done about an agent that nothing can be done with as it is."""
+    agent, target = row["id"].hex()[:12], row["travelling_to"]
+    try:
+        yield
+    except CliError as error:
+        if error.exit_code is Exit.CONFLICT and target is not None and not error.hint:
+            error.hint = f"yin migrate {agent} --force, if {target} is gone for good"
+        if GIVEN_AWAY in str(error):  # as the tokens say of one that was taken back
+            error.hint = f"yin token renew --all {agent}"
+        raise
 
 
 @click.command()
@@ -517,7 +537,7 @@ def resume(
         body = {"id": row["id"].hex(), "tokens": delegated}
         more = {} if fuel is None else {"fuel": fuel}
         try:
-            with connected(cluster, node) as client:
+            with hinted(row), connected(cluster, node) as client:
                 after: Map = client.request("agent.resume", Map({**body, **more}))
                 return after
         except CliError as error:
@@ -594,13 +614,19 @@ def migrate(
         known_node(cluster, node)
     place, row = find_agent(cluster, agent)
     body = {"id": row["id"].hex()}
-    with connected(cluster, place) as client, waiting(f"{agent} to arrive at {node or place}"):
+    with (
+        hinted(row),
+        connected(cluster, place) as client,
+        waiting(f"{agent} to arrive at {node or place}"),
+    ):
         if force:
             from_whom = row["travelling_to"] or "the node it came from"
             key = cluster.node(place).key
             given = tuple(delegate(cluster, token, key, row["id"]) for token in opened)
             row = client.request("agent.reclaim", Map({**body, "tokens": given}))
             note(f"taken back: {from_whom} may be running it, too; see yin audit --agent {agent}")
+            if row["hops"] and not given:
+                note(f"  next, before it travels: yin token renew --all {row['id'].hex()[:12]}")
         if node == place:
             note(f"agent {agent} is on {place} already")
         elif node is not None:

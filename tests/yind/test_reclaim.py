@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
 import trio
 import trio.testing
+from commands import beside
 from fleet import Fleet, deaf, fleet, until
 
 from datomstore.value import Map
@@ -129,6 +131,31 @@ async def test_an_agent_taken_back_travels_on_with_tokens_of_the_person_only(
         assert row["state"] == "done", (row["reason"], row["fault"])
         expected = ("alpha", '["alpha" "alpha"]') if renewed else ("beta", '["stays" "beta"]')
         assert (place, row["result"]) == expected
+
+
+async def test_a_person_is_told_how_to_take_it_back_and_what_it_needs_to_travel_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with fleet(tmp_path, "alpha", "beta", "gamma") as nodes:
+        yin = partial(beside, nodes.cluster, capsys)
+        deaf(nodes.nodes["gamma"], Go)
+        away = '(do (hop! "beta") (hop! "gamma"))'
+        agent = (await nodes.spawn("alpha", away, nodes.token())).hex()
+        departures: Departures = nodes.nodes["beta"].migration._departures
+        await until(lambda: _is_given(departures, bytes.fromhex(agent)))
+        await nodes.crash("gamma")
+        force = f"try: yin migrate {agent[:12]} --force, if gamma is gone for good"
+        for command in (("pause", agent), ("resume", agent), ("migrate", agent, "alpha")):
+            answer = await yin(*command)
+            assert (answer.code, force in answer.err) == (6, True), command
+        answer = await yin("migrate", agent, "--force")
+        renew = f"yin token renew --all {agent[:12]}"
+        assert (answer.code, renew in answer.err) == (0, True)
+        await nodes.settled("beta", bytes.fromhex(agent))
+        answer = await yin("migrate", agent, "alpha")
+        assert (answer.code, f"try: {renew}" in answer.err) == (10, True)
+        assert (await yin("token", "renew", "--all", agent)).code == 0
+        assert (await yin("migrate", agent, "alpha")).code == 0
 
 
 async def test_a_policy_is_asked_about_tokens_that_are_given_with_it(tmp_path: Path) -> None:
