@@ -99,7 +99,11 @@ class Cluster:
         """Return the root's private key. Raises CliError when this machine does not hold it."""
         path = self.folder / "root.key"
         if not path.exists():
-            raise CliError(f"{path}: the root key is not here", exit_code=Exit.AUTHENTICATION)
+            raise CliError(
+                f"{path}: the root key is not here",
+                exit_code=Exit.AUTHENTICATION,
+                hint="yin --cluster DIR ..., with a folder that has it",
+            )
         with _read(path):
             return load_private(path)
 
@@ -169,8 +173,10 @@ def _read(path: Path) -> Iterator[Path]:
     try:
         yield path
     except (CapabilityError, OSError, ValueError) as error:
+        why = str(error.strerror if isinstance(error, OSError) else error)
         raise CliError(
-            f"{path}: {error}", hint="a copy of the folder, or another one: yin --cluster DIR ..."
+            why if why.startswith(str(path)) else f"{path}: {why}",
+            hint="a copy of the folder, or another one: yin --cluster DIR ...",
         ) from error
 
 
@@ -327,11 +333,27 @@ def current_folder(flag: str | None) -> Path:
     if flag:
         return Path(flag)
     config = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
-    path = Path(config) / "yin" / "config.toml"
-    if path.exists():
-        settings = tomllib.loads(path.read_text())
-        profile = os.environ.get("YIN_PROFILE") or settings.get("profile", "default")
-        entry = settings.get("profiles", {}).get(profile)
-        if entry is not None:
-            return Path(entry["cluster"]).expanduser()
-    return default_folder()
+    return _profile_folder(Path(config) / "yin" / "config.toml") or default_folder()
+
+
+def _profile_folder(path: Path) -> Path | None:
+    """Return the cluster folder of the profile that is meant; None if none is. Raises CliError."""
+    try:
+        settings = tomllib.loads(path.read_text()) if path.exists() else {}
+    except (OSError, ValueError) as error:
+        raise CliError(f"{path}: {error}") from error
+    meant = os.environ.get("YIN_PROFILE") or settings.get("profile")
+    match settings.get("profiles", {}):
+        case {**profiles} if (name := meant or "default") in profiles:
+            match profiles[name]:
+                case {"cluster": str(folder)}:
+                    return Path(folder).expanduser()
+            raise CliError(f'{path}: profile {name!r} has no cluster = "FOLDER"')
+        case {**profiles}:
+            if meant is not None:  # else another cluster would be taken for it
+                known = ", ".join(map(str, profiles)) or "none"
+                raise CliError(
+                    f"{path}: no profile {meant!r} (profiles: {known})", exit_code=Exit.NOT_FOUND
+                )
+            return None
+    raise CliError(f"{path}: profiles is no table of profiles")

@@ -11,18 +11,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
-from pathlib import Path
 from typing import TypeVar
 
 import click
 
 from capabilities.errors import CapabilityError
-from capabilities.keys import load_private
 from capabilities.membership import Member
 from capabilities.tokens import Channel, Token
 from cli.cluster import Cluster, current_folder, open_cluster
 from cli.errors import CliError, Exit, NotReached, exit_of
-from cli.holding import read_token
+from cli.holding import own_key, read_token
 from cli.output import note
 from cli.waiting import waiting
 from datomstore.value import Map
@@ -88,14 +86,16 @@ def presented(cluster: Cluster, client: Client) -> Token:
     follows = cluster.members.lineage.is_or_follows(own, token.holder)
     if not isinstance(token.proof, Channel) or follows:
         return token
+    bound = f"{source} is bound to another key than the operator's"
+    hint = "YIN_KEY_FILE=FILE yin ..."
+    key = own_key()
+    if key is None:
+        raise CliError(bound, exit_code=Exit.AUTHENTICATION, hint=hint)
     try:
-        key = load_private(Path(os.environ.get("YIN_KEY_FILE", "")))
         return token.prove(key, client.peer, client.challenge)
-    except (CapabilityError, OSError) as error:
+    except CapabilityError as error:
         raise CliError(
-            f"{source} is bound to another key than the operator's: {error}",
-            exit_code=Exit.AUTHENTICATION,
-            hint="YIN_KEY_FILE=FILE yin ...",
+            f"{bound}, and than YIN_KEY_FILE's", exit_code=Exit.AUTHENTICATION, hint=hint
         ) from error
 
 

@@ -57,8 +57,11 @@ def own_key() -> PrivateKey | None:
         return None
     try:
         return load_private(Path(path))
-    except (CapabilityError, OSError) as error:
+    except CapabilityError as error:
         raise CliError(f"YIN_KEY_FILE: {error}", exit_code=Exit.AUTHENTICATION) from error
+    except OSError as error:
+        said = f"YIN_KEY_FILE: {path}: {error.strerror}"
+        raise CliError(said, exit_code=Exit.AUTHENTICATION) from error
 
 
 def read_token(source: str) -> Token:

@@ -118,3 +118,48 @@ def test_a_new_node_gets_a_port_that_no_connection_will_have() -> None:
 def test_a_host_without_a_port_says_why() -> None:
     with pytest.raises(CliError, match=r"no port of 203\.0\.113\.1 can be listened on: .*assign"):
         free_port("203.0.113.1")
+
+
+@pytest.mark.parametrize(
+    ("text", "profile", "code", "said"),
+    [
+        ("x = [", "", 1, "config.toml: "),
+        ("profiles = 3", "", 1, "profiles is no table"),
+        ("[profiles.default]\nx = 1", "", 1, "profile 'default' has no cluster"),
+        ("[profiles.home]\ncluster = 'c'", "prod", 4, "no profile 'prod' (profiles: home)"),
+        ("profile = 'prod'", "", 4, "no profile 'prod' (profiles: none)"),
+        ("[profiles.home]\ncluster = 'nowhere'", "home", 4, "no cluster in nowhere"),
+        ("[profiles.home]\ncluster = 'c'", "", 4, "no cluster in "),
+    ],
+)
+def test_a_profile_that_says_no_cluster_is_not_taken_for_another_one(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    text: str,
+    profile: str,
+    code: int,
+    said: str,
+) -> None:
+    for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME"):
+        monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.setenv("YIN_PROFILE", profile)
+    monkeypatch.delenv("YIN_CLUSTER", raising=False)
+    (tmp_path / "yin").mkdir()
+    (tmp_path / "yin" / "config.toml").write_text(text)
+    assert code_of("ps") == code
+    assert said in capsys.readouterr().err
+
+
+def test_a_key_that_is_not_here_is_said_once_and_with_what_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    create(tmp_path / "c", name="c", now_s=now_s())
+    (tmp_path / "c" / "operator.key").unlink()
+    assert code_of("--cluster", str(tmp_path / "c"), "key", "rotate") == 1
+    first, hint = capsys.readouterr().err.splitlines()
+    assert first == f"yin: {tmp_path}/c/operator.key: No such file or directory"
+    assert hint.startswith("  try: ")
+    (tmp_path / "c" / "root.key").unlink()
+    assert code_of("--cluster", str(tmp_path / "c"), "node", "add", "a", "--listen", ":1") == 3
+    assert "with a folder that has it" in capsys.readouterr().err

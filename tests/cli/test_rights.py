@@ -346,7 +346,12 @@ def test_a_named_holder_uses_a_token_by_proving_to_hold_it(
     mint(yin, "hers", "--allow", "read:alpha/people", "--to", ann)
     query = ("q", "[:find (count ?p) . :where [?p :people/name _]]", "--stream", "people", "--on")
     monkeypatch.setenv("YIN_TOKEN_FILE", "hers")
-    assert yin(*query, "alpha").code == 3, "the token alone is worth nothing"
+    alone = yin(*query, "alpha")
+    assert alone.code == 3, "the token alone is worth nothing"
+    assert alone.err.splitlines() == [
+        "yin: hers is bound to another key than the operator's",
+        "  try: YIN_KEY_FILE=FILE yin ...",
+    ]
     ok(yin("key", "new", "bob.key"))
     monkeypatch.setenv("YIN_KEY_FILE", "bob.key")
     assert yin(*query, "alpha").code == 3, "nor is somebody else's key"
