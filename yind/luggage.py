@@ -20,7 +20,7 @@ from protocol import continuation
 from protocol.errors import LocalFault
 from protocol.limits import EPOCH_MAX
 from protocol.messages import ATTEMPT_BYTES, Offer
-from yind.agent import AgentRecord, Birth, State, ancestors_of
+from yind.agent import AgentRecord, Asked, Birth, State, ancestors_of
 from yind.cesk import Machine
 from yind.errors import HopRefused
 from yind.limits import BIRTHS_MAX, FIRST_IDS_KEPT, LOG_LINES_KEPT
@@ -31,7 +31,7 @@ Count = Annotated[int, Meta(ge=0, le=COUNT_MAX)]
 Log = Annotated[list[str], Meta(max_length=LOG_LINES_KEPT)]
 
 
-class Luggage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Luggage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What the node the agent leaves says about it. Numbers count something: none is below zero, or too large to be kept."""
 
     name: str
@@ -52,6 +52,8 @@ class Luggage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     session: bool = False
     fuel_owed: Count = 0
     births: list[Birth] = []
+    denied_right: str | None = None  # what it is paused for, if it lacks something
+    asked: Asked | None = None  # what its `request-token` was answered, if it has not heard it yet
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -67,7 +69,11 @@ class Packed(NamedTuple):
 
 
 def packed_of(record: AgentRecord, *, paused: bool, reason: str) -> Packed:
-    """Return an agent as its record has it. Raises LocalFault when it is too large to travel."""
+    """Return an agent as its record has it. Raises LocalFault when it is too large to travel.
+
+    Nobody can answer there what it has asked for here: where it waits for that, it goes on, and asks again.
+    """
+    waits = record.denied_right is not None and _is_pending(record.asked)
     if record.epoch >= EPOCH_MAX:
         raise LocalFault(f"an agent has at most {EPOCH_MAX} journeys")
     luggage = Luggage(
@@ -79,8 +85,8 @@ def packed_of(record: AgentRecord, *, paused: bool, reason: str) -> Packed:
         created_ms=record.created_ms,
         memory_max=record.memory_max,
         fuel_max=record.fuel_max,
-        paused=paused,
-        reason=reason,
+        paused=paused and not waits,
+        reason="" if waits else reason,
         wake_ms=record.wake_ms,
         hop_count=record.hop_count,
         log=record.log,
@@ -89,6 +95,8 @@ def packed_of(record: AgentRecord, *, paused: bool, reason: str) -> Packed:
         fuel_owed=record.fuel_owed,
         births=record.births,
         home_key=record.home_key,
+        denied_right=record.denied_right if paused and not waits else None,
+        asked=None if _is_pending(record.asked) else record.asked,
     )
     programs = tuple(Machine.programs_of(record.image))
     body = continuation.seal(record.image, programs, _encoder.encode(luggage))
@@ -194,4 +202,10 @@ def record_of(
         fuel_owed=luggage.fuel_owed,
         births=luggage.births,
         home_key=luggage.home_key,
+        denied_right=luggage.denied_right if luggage.paused else None,
+        asked=None if _is_pending(luggage.asked) else luggage.asked,
     )
+
+
+def _is_pending(asked: Asked | None) -> bool:
+    return asked is not None and asked.answer not in ("granted", "refused")

@@ -11,10 +11,10 @@ from capabilities.tokens import agent_id
 from protocol import continuation
 from protocol.errors import RemoteFault
 from protocol.messages import Offer
-from yind.agent import AgentRecord
+from yind.agent import AgentRecord, Asked
 from yind.errors import HopRefused
 from yind.limits import LOG_LINES_KEPT
-from yind.luggage import COUNT_MAX, Luggage, check_origin, opened
+from yind.luggage import COUNT_MAX, Luggage, check_origin, opened, record_of
 
 GOOD = Luggage(
     name="agent",
@@ -101,6 +101,15 @@ def test_an_offer_that_contradicts_itself_is_refused() -> None:
 def test_every_field_of_a_record_that_travels_is_bounded() -> None:
     travels = set(Luggage.__struct_fields__) - {"paused"}
     assert travels <= set(AgentRecord.__struct_fields__)
+
+
+@pytest.mark.parametrize("answer", ["granted", "refused"])
+def test_an_answer_that_was_not_heard_travels_and_a_question_does_not(answer: str) -> None:
+    """An agent that has been given something, and asks again, would be given it twice."""
+    asked = Asked("1f", 1, ["alpha/facts"], {}, None, "", 1, answer)
+    for said, there in ((asked, asked), (replace(asked, answer="pending"), None)):
+        sent = offer(msgspec.msgpack.encode(replace(GOOD, asked=said)))
+        assert record_of(sent, *opened(sent), 1 << 20, 1).asked == there
 
 
 def test_an_image_without_the_agents_program_is_refused() -> None:

@@ -11,6 +11,7 @@ import trio
 import trio.testing
 from fleet import Fleet, deaf, fleet
 
+from capabilities.caveats import Resource
 from datomstore.value import Map
 from protocol.errors import ProtocolError, RemoteError
 from protocol.messages import Go
@@ -163,6 +164,38 @@ async def test_who_stands_still_for_a_move_goes_on_when_its_node_is_there_again(
 async def gives_up(nodes: Fleet, agent: bytes) -> None:
     with pytest.raises(ProtocolError):
         await ask(nodes, "agent.migrate", agent, node="beta")
+
+
+async def test_who_lacks_a_right_lacks_it_where_it_is_moved_to_and_goes_on_with_it(
+    tmp_path: Path,
+) -> None:
+    source = '(do (dotimes [n 2] (transact! "done" [{:done n}])) (here))'
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        agent = await nodes.spawn("alpha", source, nodes.token(budget={Resource.ROWS: 1}))
+        await nodes.until("alpha", agent, "paused")
+        async with moved(nodes, agent):
+            pass
+        await nodes.until("beta", agent, "paused")
+        row = await nodes.ask("beta", "agent.show", id=agent.hex())
+        assert row["denied_right"] == "append alpha/done"
+        (old,) = row["tokens"]
+        more = nodes.delegate(nodes.token(), "beta", agent)
+        fields = {"id": agent.hex(), "old": (old,), "tokens": (more,)}
+        assert (await nodes.ask("beta", "agent.renew", **fields))["resumed"]
+        await nodes.until("beta", agent, "done")
+
+
+async def test_who_waits_for_a_fresh_list_goes_on_where_it_is_moved_to(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        agent = await nodes.spawn("alpha", SLEEPER, nodes.token())
+        await nodes.until("alpha", agent, "waiting")
+        nodes.nodes["alpha"].authority.revage = -1  # no list is as fresh
+        with trio.fail_after(10):
+            await nodes.until("alpha", agent, "paused")
+        async with moved(nodes, agent):
+            pass
+        with trio.fail_after(10):
+            await nodes.until("beta", agent, "waiting")
 
 
 async def test_a_paused_agent_that_could_not_be_moved_is_paused(tmp_path: Path) -> None:

@@ -145,6 +145,24 @@ async def test_a_budget_that_ran_out_is_asked_for_and_granted(tmp_path: Path) ->
         assert await result(nodes, agent) == "3"
 
 
+async def test_who_is_moved_while_it_waits_asks_again_where_it_is(tmp_path: Path) -> None:
+    source = '(request-token {:verbs [:read] :streams ["alpha/facts"]})'
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        agent = await nodes.spawn("alpha", source, nodes.token((Verb.MIGRATE, "**")))
+        await nodes.until("alpha", agent, "paused")
+        (before,) = (await nodes.ask("alpha", "request.list"))["value"]
+        await nodes.ask("alpha", "agent.migrate", id=agent.hex(), node="beta")
+        await nodes.until("beta", agent, "paused")
+        (request,) = (await nodes.ask("beta", "request.list"))["value"]
+        assert request["agent"] == agent
+        assert request["id"] != before["id"]
+        assert (await nodes.ask("alpha", "request.list"))["value"] == ()
+        given = nodes.delegate(nodes.token(), "beta", agent)
+        await nodes.ask("beta", "request.grant", id=request["id"], tokens=(given,))
+        with trio.fail_after(20):
+            await nodes.until("beta", agent, "done")
+
+
 RULES = """
 [[(grant ?r) [?r :request/verb :read] [?r :request/stream "alpha/facts"]]
  [(refuse ?r ?why) [?r :request/verb :retract] [(ground "nobody retracts here") ?why]]]
