@@ -17,6 +17,8 @@ row: soon, or when somebody is about to read the stream (`yind.agents.Agents.dec
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import chain
 from typing import NamedTuple
@@ -81,6 +83,22 @@ def own_decisions() -> list[Decision]:
     """Return what was decided on behalf of what goes on here, and waits."""
     behalf = _BEHALF.get()
     return [] if behalf is None else behalf.decisions
+
+
+@contextmanager
+def nobodys() -> Iterator[None]:
+    """Have the tasks that are started in a block decide on nobody's behalf: they outlive what asks for them."""
+    before = _BEHALF.set(None)
+    try:
+        yield
+    finally:
+        _BEHALF.reset(before)
+
+
+def doing() -> str:
+    """Return what goes on here, by its name; empty if nobody has asked for it."""
+    behalf = _BEHALF.get()
+    return "" if behalf is None else behalf.doing
 
 
 class Audit:

@@ -324,7 +324,8 @@ class Authority:
     def replace(self, agent: Agent, old: Sequence[Handle], new: Sequence[Handle]) -> None:
         """Give back what old tokens of an agent have left, and set aside what new ones promise.
 
-        Its memory is held from what it has then; if that is not enough, it is to pause. Raises Denied; then all is as it was.
+        Nothing goes back to a token that is no good any more: who renews that one, by what is left of it, would grant it
+        twice. Its memory is held from what it has then; if that is not enough, it is to pause. Raises Denied; then all is as it was.
         """
         limited = agent.record.memory_held is not None or agent.record.denied_right == MEMORY
         self._free_memory(agent)
@@ -334,7 +335,8 @@ class Authority:
             self.hold_memory(agent)
             raise
         for handle in old:
-            self._release(agent, handle)
+            if self._is_good(_given(handle.token, agent.record.id)):
+                self._release(agent, handle)
         if limited:
             self.hold_memory(agent, [*(h for h in agent.tokens if h not in old), *new])
 
@@ -400,11 +402,15 @@ class Authority:
         self._meter.release(before, own)
         return self._returned(returned.token, before, own, None)
 
+    def _is_good(self, chain: VerifiedChain) -> bool:
+        """Return whether a token can still be used, as far as its times and revocations go."""
+        now_s = self._clock.now_ms() // 1000
+        over = bool(chain.blocks) and chain.blocks[-1].terms.until_s < now_s
+        return not over and self.revoked_block(chain) is None
+
     def _release(self, agent: Agent, handle: Handle) -> int:
         """Give back what was set aside for an agent; return the index of the block that named it."""
-        blocks = handle.token.blocks
-        named = (i for i, block in enumerate(blocks) if block.caveats.agent == agent.record.id)
-        own = next(named, len(blocks) - 1)
+        own = _own_block(handle.token, agent.record.id)
         self._meter.release(handle.token, own, agent.record.id)
         return own
 
@@ -518,16 +524,19 @@ class Authority:
         return self.revoked.first_revoked(token)
 
     def stop_if_revoked(self, agent: Agent) -> bool:
-        """Ask an agent that holds a revoked token to pause, also one that has not been restored; return whether it does."""
+        """Ask an agent that holds a revoked token to pause, also one that has not been restored; return whether it does.
+
+        Who is about to stop for another reason does so for that one, and is asked when it is let go on.
+        """
         if self.revoked.is_empty:
             return False
         for chain in self.chains_of(agent):
             block = self.revoked_block(chain)
             if block is not None:
-                reason = f"token revoked: block {block}"
-                if agent.requested is None:
+                if agent.requested is None or agent.requested_right == FRESH:
+                    reason = f"token revoked: block {block}"
                     self.refuse(agent.text_id, "run", self.audit.node, reason)
-                agent.ask_to_stop(State.PAUSED, reason, "a token that is not revoked")
+                    agent.ask_to_stop(State.PAUSED, reason, "a token that is not revoked")
                 return True
         return False
 
@@ -808,6 +817,17 @@ def narrowest(paid: Iterable[Paid]) -> AttributeFilter | None:
 def verb_name(verb: Verb) -> str:
     """Return the word people use for a verb."""
     return _WORDS[verb._value_]  # an enumeration's own names are slow
+
+
+def _own_block(token: VerifiedChain, agent: bytes) -> int:
+    """Return the index of the block of a token that names an agent first; of the last one if none does."""
+    named = (i for i, block in enumerate(token.blocks) if block.caveats.agent == agent)
+    return next(named, len(token.blocks) - 1)
+
+
+def _given(token: VerifiedChain, agent: bytes) -> VerifiedChain:
+    """Return the token from which an agent was given its own."""
+    return VerifiedChain(token.root, token.blocks[: _own_block(token, agent)])
 
 
 def _arrival(agent: Agent) -> bytes:

@@ -666,6 +666,8 @@ class Control:
         agent.tokens += given
         agent.record.tokens += [bytes(token) for token in tokens]  # type: ignore[call-overload]
         await self._agents.wake(agent)
+        if not given:  # nothing has changed since it was paused
+            self._authority.stop_if_revoked(agent)
         self._scheduler.ready(agent)
         return summary(agent)
 

@@ -192,6 +192,7 @@ class Departures:
             await self._agents.pause(agent, reason, denied_right=record.denied_right)
         elif not paused and record.state is State.PAUSED:
             agent.become(State.READY, self._clock.now_ms())
+            self._authority.stop_if_revoked(agent)  # which nobody has asked of it meanwhile
             await self._agents.commit(agent)
         if record.state is State.READY:
             self._ready(agent)

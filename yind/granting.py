@@ -203,6 +203,7 @@ class Granting:
         resumed = resumed and (record.asked is None or record.asked.answer != "pending")
         if resumed:
             await self._agents.wake(agent)
+            self._authority.stop_if_revoked(agent)
             self._scheduler.ready(agent)
         else:
             await self._agents.commit(agent)

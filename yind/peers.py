@@ -28,6 +28,7 @@ from protocol.errors import AuthenticationFailed, ProtocolError, Unreachable
 from protocol.messages import NONCE_BYTES, HandOff
 from protocol.tls import server_name
 from protocol.transport import Channel, SendItem, client_context, connect, serve, server_context
+from yind.audit import nobodys
 from yind.clock import Clock
 from yind.identity import Identity
 from yind.limits import DIAL_AGAIN_S, RETIRE_S
@@ -293,7 +294,8 @@ class Peers:
         if failed is not None and trio.current_time() - failed[0] < DIAL_AGAIN_S:
             raise failed[1](failed[2])
         try:
-            channel: Channel = await self._nursery.start(self._hold, node)
+            with nobodys():  # what comes over the connection is not what it was made for
+                channel: Channel = await self._nursery.start(self._hold, node)
         except (Unreachable, AuthenticationFailed) as error:
             self._failed[node] = trio.current_time(), type(error), str(error)
             raise

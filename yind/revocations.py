@@ -13,8 +13,10 @@ from collections.abc import Callable, Iterable
 import trio
 
 from capabilities.revocation import Revocation, SignerRevocation, statement
+from datomstore.batch import Batch
 from yind.agent import Agent, State
 from yind.agents import Agents
+from yind.audit import Behalf, Decision, doing
 from yind.authority import FRESH, Authority
 from yind.limits import ENDED_SWEEP_S, REVOCATIONS_LOOK_S, REVOCATIONS_SHOWN_MAX
 
@@ -51,13 +53,24 @@ class Revocations:
         now_s = self._agents.clock.now_ms() // 1000
         lasting = [one for one in statements if not one.is_over(now_s)]
         fresh = [one for one in lasting if self._authority.revoke(one)]
-        for one in fresh:
-            self._authority.note_revoked(one)
         if fresh:
-            await self._agents.write(self._authority.write_revocations)
+            await self._keep(fresh)
             self.pause_revoked()
             self.told([one.to_bytes() for one in fresh])
         return len(fresh)
+
+    async def _keep(self, fresh: Iterable[Revocation | SignerRevocation]) -> None:
+        """Make the list durable, and with it that it has grown: after what was allowed before, in the order of the stream."""
+        noted: list[Decision] = []
+        with Behalf(doing(), noted):
+            for one in fresh:
+                self._authority.note_revoked(one)
+
+        def stage(batch: Batch) -> None:
+            self._authority.write_revocations(batch)
+            self._agents.release(noted)
+
+        await self._agents.write(stage)
 
     def _relies_on(self, agent: Agent, revoked: Iterable[Revocation | SignerRevocation]) -> bool:
         return not agent.ended and any(
@@ -90,7 +103,8 @@ class Revocations:
 
     def _pause_all(self) -> None:
         for agent in self._agents:
-            if agent.record.state in (State.READY, State.WAITING) and agent.record.tokens:
+            goes_on = agent.record.state in (State.READY, State.WAITING) and agent.requested is None
+            if goes_on and agent.record.tokens:
                 agent.ask_to_stop(State.PAUSED, f"waits for {FRESH}", FRESH)
 
     async def _go_on(self, ready: Callable[[Agent], None]) -> None:
@@ -100,6 +114,7 @@ class Revocations:
             if paused and agent.record.denied_right == FRESH:
                 agent.record.denied_right = None
                 agent.become(State.READY, self._agents.clock.now_ms())
+                self._authority.stop_if_revoked(agent)
                 await self._agents.commit(agent)
                 ready(agent)
 

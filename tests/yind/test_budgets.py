@@ -12,8 +12,10 @@ import trio.testing
 from fleet import Fleet, fleet
 
 from capabilities.caveats import Resource, Verb
+from capabilities.revocation import Revocation
 from capabilities.tokens import Token
 from cli.cluster import ALL_VERBS
+from cli.ended_tokens import least_left
 from datomstore.value import Keyword, Map
 from protocol.errors import RemoteError
 from yind.authority import Return
@@ -158,6 +160,35 @@ async def test_a_share_is_set_aside_and_what_is_left_of_it_returned(tmp_path: Pa
                 pass  # an agent that never rests leaves no moment in which all tasks are blocked
         await nodes.ask("alpha", "agent.kill", id=agent.hex())
         assert left(nodes, "alpha", token, agent) == {Resource.ROWS: 20}
+
+
+@pytest.mark.parametrize("revoked", [True, False])
+async def test_a_share_that_is_replaced_goes_back_to_nobody_who_is_to_be_renewed_himself(
+    tmp_path: Path, revoked: bool
+) -> None:
+    """Else who renews both, each by what it has left, would grant the share twice."""
+    source = "(do (spawn! (fn [] (sleep 600000)) {:budget {:rows 20}}) (sleep 600000))"
+    async with fleet(tmp_path, "alpha") as nodes:
+        token = budgeted(nodes, rows=30)
+        parent = await nodes.spawn("alpha", source, token)
+        with trio.fail_after(10):
+            while len(nodes.nodes["alpha"].agents) < 2:
+                await trio.testing.wait_all_tasks_blocked(0.01)
+        (child,) = (one.record.id for one in nodes.nodes["alpha"].agents if one.record.births)
+        await nodes.until("alpha", child, "waiting")
+        if revoked:
+            said = Revocation.sign(nodes.cluster.root_key, token, 0)
+            body = {"revocation": said.to_bytes(), "token": token.to_bytes()}
+            await nodes.ask("alpha", "token.revoke", **body)
+        await nodes.ask("alpha", "agent.pause", id=child.hex())
+        await nodes.until("alpha", child, "paused")
+        (row,) = (await nodes.ask("alpha", "agent.tokens", id=child.hex()))["value"]
+        assert least_left(row["left"])[Resource.ROWS] == 20
+        fresh = nodes.delegate(budgeted(nodes, rows=20), "alpha", child)
+        old = Token.from_bytes(row["token"]).ids[-1]
+        await nodes.ask("alpha", "agent.renew", id=child.hex(), old=(old,), tokens=(fresh,))
+        (row,) = (await nodes.ask("alpha", "agent.tokens", id=parent.hex()))["value"]
+        assert least_left(row["left"])[Resource.ROWS] == (10 if revoked else 30)
 
 
 async def test_a_share_that_is_not_there_is_refused(tmp_path: Path) -> None:

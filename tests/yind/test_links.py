@@ -14,6 +14,7 @@ from datomstore.storage.memory import MemoryStorage
 from datomstore.streams import Streams
 from datomstore.value import Map
 from protocol.errors import ProtocolError, Unreachable
+from yind.audit import Behalf, doing
 from yind.clock import System
 from yind.identity import Identity
 from yind.limits import DIAL_AGAIN_S
@@ -39,6 +40,20 @@ async def test_nodes_meet_without_being_asked_to(tmp_path: Path) -> None:
     async with fleet(tmp_path, "alpha", "beta", "gamma") as nodes:
         names = list(nodes.nodes)
         await linked(nodes, *((a, b) for a in names for b in names if a != b))
+
+
+async def test_what_comes_over_a_connection_is_not_decided_on_behalf_of_who_wanted_it(
+    tmp_path: Path,
+) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        alpha = nodes.nodes["alpha"]
+        await linked(nodes, ("alpha", "beta"), ("beta", "alpha"))
+        heard: list[str] = []
+        alpha.peers.met = lambda node: heard.append(doing())
+        alpha.peers._links.clear()  # as if the two had not met
+        with Behalf("hop!", []):
+            await alpha.peers._dial("beta")
+        assert heard == [""]
 
 
 async def test_of_two_connections_both_keep_that_of_the_smaller_key(tmp_path: Path) -> None:

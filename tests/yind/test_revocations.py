@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import trio
-from fleet import fleet
+from fleet import Fleet, fleet
 
 from capabilities.keys import PrivateKey
 from capabilities.revocation import Revocation, SignerRevocation
+from capabilities.tokens import Token
+from datomstore.storage import StorageError
 from datomstore.value import Keyword, Map
 from protocol.errors import RemoteError
+from yind.agent import State
+from yind.errors import HopRefused
 
 ENDLESS = "(loop [] (recur))"
 
@@ -220,3 +225,97 @@ async def test_who_revokes_and_who_stops_for_it_is_on_record_at_every_node(tmp_p
             rows = (await nodes.ask(name, "query", stream="audit", query=query))["value"]
             found = [row for row in rows if row[0] in (Keyword("revoke"), Keyword("run"))]
             assert (len(found), {tuple(row) for row in found}) == (len(facts), facts), name
+
+
+async def test_that_a_node_knows_of_a_revocation_is_written_with_the_list_or_not_at_all(
+    tmp_path: Path,
+) -> None:
+    """Else its stream would say that it knows, and after a crash it does not."""
+    query = "[:find ?e :where [?e :audit/verb :revoke]]"
+    async with fleet(tmp_path, "alpha") as nodes:
+        alpha = nodes.nodes["alpha"]
+        said = Revocation.sign(nodes.cluster.root_key, nodes.token(), 0)
+
+        async def full(stage: object) -> None:
+            await alpha.agents.write_decisions([])  # another transaction comes first
+            raise StorageError("the disk is full")
+
+        with mock.patch.object(alpha.agents, "write", full), pytest.raises(StorageError):
+            await alpha.revocations.take_bytes([said.to_bytes()])
+        await alpha.agents.write(lambda batch: None)
+        rows = await nodes.ask("alpha", "query", stream="audit", query=query)
+        assert not rows["value"]
+
+
+async def revoke(nodes: Fleet, token: Token) -> None:
+    said = Revocation.sign(nodes.cluster.root_key, token, 0)
+    body = {"revocation": said.to_bytes(), "token": token.to_bytes()}
+    await nodes.ask("alpha", "token.revoke", **body)
+
+
+async def paused(nodes: Fleet, agent: bytes) -> str:
+    with trio.fail_after(10):
+        await nodes.until("alpha", agent, "paused")
+    found = nodes.nodes["alpha"].agents.get(agent)
+    assert found is not None
+    return found.record.reason
+
+
+async def test_who_is_let_go_on_by_a_person_stops_for_what_was_revoked_meanwhile(
+    tmp_path: Path,
+) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        token = nodes.token()
+        agent = await nodes.spawn("alpha", ENDLESS, token)
+        await nodes.ask("alpha", "agent.pause", id=agent.hex())
+        await revoke(nodes, token)
+        assert await paused(nodes, agent) == "paused by a person"
+        await nodes.ask("alpha", "agent.resume", id=agent.hex())
+        assert await paused(nodes, agent) == "token revoked: block 0"
+
+
+async def test_who_waited_for_a_fresh_list_stops_for_what_it_says(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        alpha, token = nodes.nodes["alpha"], nodes.token()
+        agent = await nodes.spawn("alpha", ENDLESS, token)
+        alpha.authority.revage = -1  # no list is as fresh
+        assert "fresh enough" in await paused(nodes, agent)
+        await revoke(nodes, token)
+        alpha.authority.revage = None
+        with trio.fail_after(10):
+            while await paused(nodes, agent) != "token revoked: block 0":
+                await trio.testing.wait_all_tasks_blocked(0.01)
+
+
+async def test_who_could_not_be_moved_stops_for_what_was_revoked_meanwhile(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        alpha, token = nodes.nodes["alpha"], nodes.token()
+        agent = await nodes.spawn("alpha", ENDLESS, token)
+        await nodes.stop("beta")
+
+        async def reach(target: str) -> None:
+            await revoke(nodes, token)
+            raise HopRefused(f"node {target} is gone")
+
+        departures = alpha.migration._departures
+        with (
+            mock.patch.object(departures, "reach", reach),
+            pytest.raises(RemoteError, match="is gone"),
+        ):
+            await nodes.ask("alpha", "agent.migrate", id=agent.hex(), node="beta")
+        assert await paused(nodes, agent) == "token revoked: block 0"
+
+
+async def test_who_is_about_to_pause_for_a_person_does_not_do_so_for_an_old_list(
+    tmp_path: Path,
+) -> None:
+    """Else it would go on by itself when the list is fresh again."""
+    async with fleet(tmp_path, "alpha") as nodes:
+        alpha = nodes.nodes["alpha"]
+        agent = await nodes.spawn("alpha", ENDLESS, nodes.token())
+        found = alpha.agents.get(agent)
+        assert found is not None
+        alpha.authority.revage = -1
+        found.ask_to_stop(State.PAUSED, "paused by a person")
+        alpha.revocations._pause_all()
+        assert await paused(nodes, agent) == "paused by a person"
