@@ -155,7 +155,7 @@ bench-large: install
 explore: install
 	PYTHONPATH=.:tests/support $(BIN)/python -m exploring $(if $(MISTAKE),--trace "$(MISTAKE)",--deep)
 
-# Agents among whole nodes in simulated worlds, in which all goes wrong that a seed can think of; 1.5 s each.
+# Agents among whole nodes in simulated worlds, in which all goes wrong that a seed can think of; 2.5 s each.
 # `make simulate SEED=7 TRACE=1` shows one; `make simulate MISTAKE="go is said before given lasts"` puts a mistake in.
 simulate: install
 	PYTHONPATH=.:tests/support $(BIN)/python -m simulating --worlds $(or $(WORLDS),$(if $(SEED),1,200)) $(if $(SEED),--seed $(SEED)) \

@@ -235,6 +235,10 @@ class Wires:
         """Return whether nothing gets from one place to the other."""
         return pair in self._parted
 
+    def clear(self, pair: frozenset[str]) -> bool:
+        """Return whether nothing holds up what gets from one place to the other."""
+        return not (self.parted(pair) or self._slow.get(pair))
+
     def latency_s(self, pair: frozenset[str]) -> float:
         """Return how long bytes take that are sent now."""
         return self.chance.choice(LATENCIES_S) + self._slow.get(pair, 0.0)
