@@ -261,11 +261,19 @@ class Authority:
             self._begin_paused(agent)
 
     def _begin_paused(self, agent: Agent) -> None:
-        """Let an agent that is asked to pause do so before its first turn here, so that its arrival lasts with that."""
-        record = agent.record
+        """Let an agent that is asked to pause do so before its first turn here, so that its arrival lasts with that.
+
+        One that comes paused stays so for what it was: it is asked again when it is let go on. What waits for a fresh list is
+        let go on by nobody, and has heard what there is to hear.
+        """
+        record, right = agent.record, agent.requested_right
         if record.state is State.READY:
             agent.become(State.PAUSED, self._clock.now_ms(), agent.requested_reason)
-        record.denied_right = agent.requested_right
+            record.denied_right = right
+        elif record.denied_right == FRESH:
+            record.reason, record.denied_right = agent.requested_reason, right
+        elif right == MEMORY:  # which it is to hold before it goes on
+            record.denied_right = right
         agent.requested = agent.requested_right = None
 
     def memory_for(self, tokens: Iterable[Handle], most: int) -> int:

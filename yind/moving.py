@@ -106,6 +106,8 @@ class Moves:
                     await trio.to_thread.run_sync(self._agents.load, agent)
                 if record.state is not State.PAUSED:
                     raise AgentState(f"agent {agent.text_id} is {record.state}: it was let go on")
+                if paused:
+                    reason = record.reason  # it may be paused for something else by now
                 departure = self._departures.leave(agent, target, paused=paused, reason=reason)
             await self._departures.outcome(departure)
         except AgentState:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -179,6 +180,33 @@ async def test_what_is_revoked_while_it_is_held_pauses_it(tmp_path: Path, *, cra
             State.PAUSED,
             "token revoked: block 0",
         )
+
+
+@pytest.mark.parametrize("stale", [False, True])
+async def test_who_comes_paused_by_a_person_does_not_lack_what_was_revoked_meanwhile(
+    tmp_path: Path, *, stale: bool
+) -> None:
+    """Else it would go on with other tokens, though nobody has let it; who waits for a list waits for what that says."""
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        alpha, beta, token = nodes.nodes["alpha"], nodes.nodes["beta"], nodes.token()
+        agent = await nodes.spawn("alpha", "(loop [] (recur))", token)
+        if stale:
+            alpha.authority.revage = -1  # no list is as fresh
+        else:
+            await nodes.ask("alpha", "agent.pause", id=agent.hex())
+        with trio.fail_after(10):
+            await nodes.until("alpha", agent, "paused")
+        lost = deaf(beta, Go)
+        async with trio.open_nursery() as nursery:
+            move = partial(nodes.ask, "alpha", "agent.migrate", id=agent.hex(), node="beta")
+            nursery.start_soon(move)
+            await until(lambda: lost)
+            said = Revocation.sign(nodes.cluster.root_key, token, 0)
+            await beta.revocations.take([said])
+            lost[0]()
+        row = agent_of(beta, agent).record
+        told = ("token revoked: block 0", "a token that is not revoked")
+        assert (row.reason, row.denied_right) == (told if stale else ("paused by a person", None))
 
 
 async def test_who_was_to_pause_for_a_revocation_does_after_a_crash(tmp_path: Path) -> None:

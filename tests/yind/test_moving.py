@@ -12,6 +12,7 @@ import trio.testing
 from fleet import Fleet, deaf, fleet
 
 from capabilities.caveats import Resource
+from capabilities.revocation import Revocation
 from datomstore.value import Map
 from protocol.errors import ProtocolError, RemoteError
 from protocol.messages import Go
@@ -196,6 +197,26 @@ async def test_who_waits_for_a_fresh_list_goes_on_where_it_is_moved_to(tmp_path:
             pass
         with trio.fail_after(10):
             await nodes.until("beta", agent, "waiting")
+
+
+async def test_who_is_paused_for_something_else_meanwhile_comes_paused_for_that(
+    tmp_path: Path,
+) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        alpha = nodes.nodes["alpha"]
+        door = Door(alpha, "beta")
+        token = nodes.token()
+        agent = await nodes.spawn("alpha", SLEEPER, token, paused=True)
+        alpha.revocations.told = lambda items: None  # beta takes whom it knows nothing about
+        async with moved(nodes, agent):
+            await door.knocked.wait()
+            await ask(nodes, "agent.resume", agent)
+            await nodes.until("alpha", agent, "waiting")
+            await alpha.revocations.take([Revocation.sign(nodes.cluster.root_key, token, 0)])
+            await nodes.until("alpha", agent, "paused")
+            door.opened.set()
+        row = await nodes.ask("beta", "agent.show", id=agent.hex())
+        assert (row["state"], row["reason"]) == ("paused", "token revoked: block 0")
 
 
 async def test_a_paused_agent_that_could_not_be_moved_is_paused(tmp_path: Path) -> None:
