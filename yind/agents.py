@@ -9,14 +9,13 @@ Fits:   `commit` is the commit point of the design: what an agent appended, the 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import msgspec
 import structlog
 import trio
 
-from capabilities.errors import CapabilityError
 from datomstore.batch import Batch
 from datomstore.storage import StorageError
 from datomstore.streams import Streams
@@ -98,9 +97,10 @@ class Agents:
         self._by_id: dict[bytes, Agent] = {}
         self._claimed: set[bytes] = set()  # ids of agents that are about to begin
         self.returns_wait: Callable[[], None] = lambda: None  # for who brings them to their nodes
-        self._unreturned: dict[bytes, list[Return]] = {}  # of agents whose end was not written
         self._audit = authority.audit
-        self._commits = GroupCommit(streams, authority.write_decisions, authority.written)
+        self._commits = GroupCommit(
+            streams, authority.write_decisions, authority.written, authority.lost
+        )
 
     def __iter__(self) -> Iterator[Agent]:
         return iter(list(self._by_id.values()))
@@ -403,17 +403,14 @@ class Agents:
         """Finish an agent: keep its result, drop its machine. Where that cannot be written, it has not ended."""
         record = agent.record
         before = Outcome.of(record)
-        returns = self._unreturned.pop(record.id, [])
-        returns += self._authority.finish(agent, lambda block: self._relies(block, agent))
-        if outcome is not None:
-            outcome.put(record)
         try:
-            await self._enter(agent, state, reason, lambda batch: put_returns(batch, returns))
+            with self._authority.attempt(agent):
+                returns = self._authority.finish(agent, lambda block: self._relies(block, agent))
+                if outcome is not None:
+                    outcome.put(record)
+                await self._enter(agent, state, reason, lambda batch: put_returns(batch, returns))
         except BaseException:
             before.put(record)
-            self._unreturned[record.id] = returns  # which its budgets are without from here on
-            with suppress(CapabilityError):
-                self._authority.hold_memory(agent)
             raise
         if returns:
             self.returns_wait()

@@ -10,7 +10,8 @@ its agents) is "node".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import msgspec
@@ -284,14 +285,14 @@ class Authority:
     def endow(self, agent: Agent) -> None:
         """Set aside what the tokens of an agent that begins promise it, and hold its memory; it may use no more of it.
 
-        Raises Denied; then nothing is.
+        To be called in an `attempt`. Raises Denied.
         """
         self._give(agent, agent.tokens, agent.tokens, least=1)
 
     def let_go_on(self, agent: Agent, given: Sequence[Handle]) -> None:
         """Set aside what further tokens of a paused agent promise it, and hold the memory that it lacks, if it does.
 
-        Raises Denied; then nothing is.
+        To be called in an `attempt`. Raises Denied.
         """
         lacks = agent.record.denied_right == MEMORY
         payers = [*self.handles_of(agent), *given] if lacks else []
@@ -301,41 +302,51 @@ class Authority:
         self, agent: Agent, given: Sequence[Handle], payers: Sequence[Handle], least: int
     ) -> None:
         self.fund(agent, given)
-        try:
-            self._hold(agent, payers, least, agent.record.id)
-        except Denied:
-            for handle in given:
-                self._release(agent, handle)
-            raise
+        self._hold(agent, payers, least, agent.record.id)
 
     def fund(self, agent: Agent, tokens: Sequence[Handle]) -> None:
-        """Set aside what tokens that an agent is given promise it. Raises Denied; then nothing is set aside."""
-        done: list[Handle] = []
+        """Set aside what tokens that an agent is given promise it. To be called in an `attempt`. Raises Denied."""
         try:
             for handle in tokens:
                 self._meter.fund(handle.token, agent.record.id)
-                done.append(handle)
         except TokenRefused as error:
-            for handle in done:
-                self._release(agent, handle)
             raise Denied(f"budget: {error}", right="budget") from error
 
     def replace(self, agent: Agent, old: Sequence[Handle], new: Sequence[Handle]) -> None:
         """Give back what old tokens of an agent have left, and set aside what new ones promise.
 
-        Its memory is held from what it has then; if that is not enough, it is to pause. Raises Denied; then all is as it was.
+        Its memory is held from what it has then; if that is not enough, it is to pause.
+
+        To be called in an `attempt`. Raises Denied.
         """
         limited = agent.record.memory_held is not None or agent.record.denied_right == MEMORY
-        self._free_memory(agent)
-        try:
-            self.fund(agent, new)
-        except Denied:
-            self.hold_memory(agent)
-            raise
+        self._free_memory(agent)  # which the new ones may promise
+        self.fund(agent, new)
         for handle in old:
             self._release(agent, handle)
         if limited:
             self.hold_memory(agent, [*(h for h in agent.tokens if h not in old), *new])
+
+    @contextmanager
+    def attempt(self, agent: Agent) -> Iterator[None]:
+        """Have an agent's budgets, memory and tokens as they were if a block raises in which they change.
+
+        In it nothing else of the agent may become durable, unless the block then comes to its end.
+        """
+        record = agent.record
+        mark = self._meter.mark(record.id)
+        memory = record.memory_held, record.memory_max
+        tokens = list(record.tokens), list(agent.tokens)
+        asked = agent.requested
+        try:
+            yield
+        except BaseException:
+            self._meter.revert(record.id, mark)
+            record.memory_held, record.memory_max = memory
+            record.tokens, agent.tokens = tokens
+            if asked is None and agent.requested_right == MEMORY:  # which it has again
+                agent.requested = agent.requested_right = None
+            raise
 
     def finish(
         self, agent: Agent, shared: Callable[[bytes], bool] = lambda block: False
@@ -399,11 +410,14 @@ class Authority:
         self._meter.release(before, own)
         return self._returned(returned.token, before, own, None)
 
+    def give_up(self, agent: Agent, tokens: Iterable[Handle]) -> None:
+        """Give back what was set aside for tokens that an agent does not get after all, whatever has become of it meanwhile."""
+        for handle in tokens:
+            self._meter.release(handle.token, _own(agent, handle))
+
     def _release(self, agent: Agent, handle: Handle) -> int:
         """Give back what was set aside for an agent; return the index of the block that named it."""
-        blocks = handle.token.blocks
-        named = (i for i, block in enumerate(blocks) if block.caveats.agent == agent.record.id)
-        own = next(named, len(blocks) - 1)
+        own = _own(agent, handle)
         self._meter.release(handle.token, own, agent.record.id)
         return own
 
@@ -615,10 +629,10 @@ class Authority:
         who: str,
         cost: Mapping[Resource, int],
         attributes: frozenset[str] | None = None,
-    ) -> None:
+    ) -> Paid:
         """Let what was allowed cost what it turned out to; only a refusal is a decision of its own."""
         try:
-            self._decide(tokens, verb, resource, cost, attributes)
+            return self._decide(tokens, verb, resource, cost, attributes)
         except Denied as refusal:
             self._note(who, verb, resource, reason=str(refusal))
             raise
@@ -766,6 +780,10 @@ class Authority:
         self.audit.durable()
         self._meter.kept()
 
+    def lost(self) -> None:
+        """Note that the last storage transaction of the node has not happened."""
+        self._meter.lost()
+
     def write_revocations(self, batch: Batch) -> None:
         """Make the list of revocations durable."""
         batch.put(TABLE, REVOCATIONS, self.revoked.encode())
@@ -807,6 +825,13 @@ def narrowest(paid: Iterable[Paid]) -> AttributeFilter | None:
 def verb_name(verb: Verb) -> str:
     """Return the word people use for a verb."""
     return _WORDS[verb._value_]  # an enumeration's own names are slow
+
+
+def _own(agent: Agent, handle: Handle) -> int:
+    """Return the index of the block of a token that names an agent."""
+    blocks = handle.token.blocks
+    named = (i for i, block in enumerate(blocks) if block.caveats.agent == agent.record.id)
+    return next(named, len(blocks) - 1)
 
 
 def _arrival(agent: Agent) -> bytes:

@@ -238,6 +238,7 @@ class Effects:
                 await self._agents.commit(agent, stage)
                 return
             except StorageError:
+                self._authority.refund(paid, agent.record.id)
                 raise
             except AttributeForbidden as forbidden:
                 self._authority.refund(paid, agent.record.id)

@@ -64,14 +64,13 @@ class Offspring:
         paid = self._authority.allow_agent(agent, Verb.SPAWN, self._node, ONE_CHILD)
         try:
             child = self._child(agent, machine, name, share)
+            with self._authority.attempt(child):
+                self._authority.endow(child)
+                await self._begin(child, agent, machine)
         except (CapabilityError, Denied) as error:
             self._authority.refund(paid, agent.record.id)
             raise EffectInvalid(f"fork!: {error}") from error
-        try:
-            await self._begin(child, agent, machine)
         except BaseException:
-            self._authority.finish(child)
-            self._authority.settle(child)
             self._authority.refund(paid, agent.record.id)
             raise
         self.ready(child)
@@ -99,7 +98,7 @@ class Offspring:
     def _child(
         self, agent: Agent, machine: Machine, name: str, share: dict[Resource, int]
     ) -> Agent:
-        """Return the child's record and handles, its share set aside. Raises CapabilityError or Denied."""
+        """Return the child's record and handles. Raises CapabilityError or Denied."""
         parent = agent.record
         nonce = self._clock.random_bytes(AGENT_NONCE_SIZE)
         birth = Birth(parent.id, parent.program, nonce, self._authority.key.bytes)
@@ -131,7 +130,6 @@ class Offspring:
         child = Agent(record)
         ancestors = ancestors_of(births)
         child.tokens = [self._authority.handle_own(d, identity, ancestors) for d in record.tokens]
-        self._authority.endow(child)
         return child
 
     async def finish(self, agent: Agent, value: object, why: object) -> None:

@@ -244,6 +244,21 @@ async def test_who_gets_other_tokens_holds_memory_of_those(tmp_path: Path) -> No
         assert left(nodes, "alpha", second, agent) == {Resource.MEM: 10 << 20}
 
 
+async def test_a_renewal_that_is_refused_leaves_memory_where_it_is_held(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        first, second = (budgeted(nodes, mem=30 << 20) for _ in range(2))
+        other = await nodes.spawn("alpha", "1", first, paused=True)
+        agent = await nodes.spawn("alpha", "1", first, second, paused=True, memory_max=30 << 20)
+        await nodes.ask("alpha", "agent.kill", id=other.hex())
+        rows = (await nodes.ask("alpha", "agent.tokens", id=agent.hex()))["value"]
+        old = (Token.from_bytes(rows[0]["token"]).ids[-1],)
+        short = nodes.delegate(second, "alpha", agent, budget={Resource.MEM: 31 << 20})
+        with pytest.raises(RemoteError, match="mem left, not"):
+            await nodes.ask("alpha", "agent.renew", id=agent.hex(), old=old, tokens=(short,))
+        assert left(nodes, "alpha", first, agent) == {Resource.MEM: 30 << 20}
+        assert left(nodes, "alpha", second, agent) == {Resource.MEM: 0}
+
+
 async def test_who_gets_tokens_with_less_memory_pauses(tmp_path: Path) -> None:
     async with fleet(tmp_path, "alpha") as nodes:
         first, second = budgeted(nodes, mem=30 << 20), budgeted(nodes, mem=20 << 20)
