@@ -85,9 +85,10 @@ class Forgetting:
         )
 
     def _records(self, agents: list[bytes]) -> dict[bytes, list[handoff.Record]]:
-        with self._agents.streams.batch() as batch:
+        """Return what lasts of agents; whose records are being written is expected, and so none of them."""
+        with self._agents.streams.storage.transaction(write=False) as storage:
             return {
-                agent_id: [handoff.decode(data) for _, data in batch.scan(RECORD_TABLE, agent_id)]
+                agent_id: [handoff.decode(data) for _, data in storage.scan(RECORD_TABLE, agent_id)]
                 for agent_id in agents
             }
 

@@ -162,8 +162,8 @@ class Migration:
 
     def hops_of(self, agent_id: bytes) -> list[Hop]:
         """Return the journeys of an agent that started here, in their order."""
-        with self._agents.streams.batch() as batch:
-            rows = batch.scan(HOP_TABLE, agent_id)
+        with self._agents.streams.storage.transaction(write=False) as storage:
+            rows = storage.scan(HOP_TABLE, agent_id)
             found = [msgspec.msgpack.decode(data, type=Hop) for _, data in rows]
         return sorted(found, key=lambda hop: hop.epoch)
 
