@@ -227,6 +227,31 @@ async def test_of_a_private_stream_only_aggregates_are_given(tmp_path: Path, how
         assert result == '"transact!: transaction/cas"'
 
 
+async def test_a_private_read_is_refused_once_and_was_not_allowed_before(tmp_path: Path) -> None:
+    both = "[:find ?n ?who :in $ $s :where [_ :n ?n] [$s _ :who ?who]]"
+    source = f"""(try (q '{both} "facts" "salaries") (catch Exception e (ex-message e)))"""
+    read = """[:find ?e ?where ?allowed :where [?e :audit/verb :read] [?e :audit/effect "q"]
+                                     [?e :audit/resource ?where] [?e :audit/allowed ?allowed]]"""
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        await strict(nodes, private=("salaries",))
+        for stream, name in (("facts", "n"), ("salaries", "who")):
+            await nodes.ask(
+                "beta", "stream.transact", stream=stream, data=(Map({Keyword(name): 1}),)
+            )
+        assert "is private" in await nodes.result("beta", source, nodes.token())
+        rows = (await nodes.ask("beta", "query", stream="audit", query=read))["value"]
+        assert [row[1:] for row in rows] == [("beta/salaries", False)]
+
+
+async def test_who_may_not_read_is_not_told_what_is_private(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        await strict(nodes, private=("salaries",))
+        agent = await nodes.spawn("beta", ROWS, nodes.token((Verb.READ, "beta/facts")))
+        _, row = await nodes.settled("beta", agent)
+        assert (row["state"], row["denied_right"]) == ("paused", "read beta/salaries")
+        assert "private" not in row["reason"]
+
+
 async def test_rows_of_a_private_stream_are_found_before_the_agent_is_taken(tmp_path: Path) -> None:
     async with fleet(tmp_path, "alpha", "beta") as nodes:
         await strict(nodes, "only-aggregates", private=("salaries",))
