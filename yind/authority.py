@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from capabilities.authorize import ROOT_OVER
 from capabilities.budget import Meter
 from capabilities.caveats import Caveats, Resource, Verb
 from capabilities.custody import hand_on, take_back
@@ -537,10 +538,14 @@ class Authority:
         for chain in self.chains_of(agent):
             block = self.revoked_block(chain)
             if block is not None:
-                reason = f"token revoked: block {block}"
+                reason, right = f"token revoked: block {block}", "a token that is not revoked"
+                if self.revoked.is_over(chain.root):
+                    renew = f"yin token renew {agent.text_id}"
+                    reason = f"token: block 0 {ROOT_OVER}; new ones are had by {renew}"
+                    right = "a token of the cluster's root"
                 if agent.requested is None:
                     self.refuse(agent.text_id, "run", self.audit.node, reason)
-                agent.ask_to_stop(State.PAUSED, reason, "a token that is not revoked")
+                agent.ask_to_stop(State.PAUSED, reason, right)
                 return True
         return False
 

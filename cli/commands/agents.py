@@ -333,7 +333,7 @@ def _details_text(fields: dict[str, object]) -> str:
 
 def _help(agent: str, reason: str, *, denied: bool) -> str:
     """Return what lets a paused agent go on."""
-    if "revoked" in reason or "expired" in reason:
+    if any(word in reason for word in ("revoked", "expired", "yin token renew")):
         return f"yin token renew {agent}"
     if reason.startswith("asks for"):
         return "yin token requests"
