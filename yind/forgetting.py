@@ -8,7 +8,8 @@ A tombstone keeps a node from taking an old copy of an agent. That is not needed
 expired, because then the copy is refused anyway. Sources that still wait for an answer hear nothing about attempts up
 to the latest that was forgotten, rather than a refusal that may be wrong; so nothing younger than FORGET_AFTER_S is
 forgotten, and only who waits for longer needs a person (`yin migrate --force`). Nothing is known here of attempts that are
-further ahead than that (`yind.arrivals` does not hear them), so all that is refused becomes old.
+further ahead than that (`yind.arrivals` does not hear them), so all that is refused becomes old; of one source that is
+refused much it makes room before (`yind.refusals`).
 """
 
 from __future__ import annotations
