@@ -248,10 +248,7 @@ class Meter:
             for limit in self._limits(token, resource) if amount else ():
                 places.add(limit.place)
                 if amount > limit.left:
-                    why = (
-                        limit.why or f"has {limit.left} {resource.name.lower()} left, not {amount}"
-                    )
-                    raise TokenRefused(why, block=limit.place, caveat="budget")
+                    raise _refused(limit, resource, amount)
         self._check_room(token, places)
 
     def _check_room(self, token: VerifiedChain, places: set[int]) -> None:
@@ -609,6 +606,15 @@ class Meter:
 
 
 _NOTHING = Account(0)  # of a block that nothing is known about; never changed
+
+
+def _refused(limit: _Limit, resource: Resource, amount: int) -> TokenRefused:
+    """Return the refusal of a cost that is more than what a limit lets through."""
+    if limit.why:
+        return TokenRefused(limit.why, block=limit.place, caveat="budget")
+    name = resource.name.lower()
+    why = f"has {limit.left} {name} left, not {amount}"
+    return TokenRefused(why, block=limit.place, caveat="budget", shortage=(name, amount))
 
 
 def limited(token: VerifiedChain) -> frozenset[Resource]:

@@ -16,6 +16,7 @@ import msgspec
 import structlog
 import trio
 
+from capabilities.errors import Shortage
 from datomstore.batch import Batch
 from datomstore.storage import StorageError
 from datomstore.streams import Streams
@@ -445,10 +446,11 @@ class Agents:
         reason: str,
         *,
         denied_right: str | None = None,
+        shortage: Shortage | None = None,
         lasting: bool = True,
     ) -> None:
         """Stop an agent where it is; its pending effect is asked again when it resumes."""
-        agent.record.denied_right = denied_right
+        agent.record.denied_right, agent.record.shortage = denied_right, shortage
         if agent.requested is State.PAUSED:  # whatever the reason, it is what was asked for
             agent.requested = agent.requested_right = None
         agent.become(State.PAUSED, self.clock.now_ms(), reason)

@@ -20,7 +20,7 @@ from capabilities.authorize import ROOT_OVER
 from capabilities.budget import Meter
 from capabilities.caveats import Caveats, Resource, Verb
 from capabilities.custody import hand_on, take_back
-from capabilities.errors import CapabilityError, TokenRefused
+from capabilities.errors import CapabilityError, Shortage, TokenRefused
 from capabilities.handles import FREE, Handle
 from capabilities.journey import Leg, Receipt, check_legs
 from capabilities.keys import PrivateKey, PublicKey
@@ -54,6 +54,7 @@ MEMORY = "memory"  # what an agent lacks for which its tokens have not enough
 METER_TABLE = "meter"  # block id -> its account
 
 _GRANTED = Keyword("audit/granted")
+_BUDGET, _NEEDED = Keyword("audit/budget"), Keyword("audit/needed")
 _TO, _EPOCH, _STATE = Keyword("audit/to"), Keyword("audit/epoch"), Keyword("audit/state")
 
 Facts = tuple[tuple[Keyword, object], ...]  # further ones of a decision
@@ -266,7 +267,7 @@ class Authority:
         record = agent.record
         if record.state is State.READY:
             agent.become(State.PAUSED, self._clock.now_ms(), agent.requested_reason)
-        record.denied_right = agent.requested_right
+        record.denied_right, record.shortage = agent.requested_right, agent.requested_shortage
         agent.requested = agent.requested_right = None
 
     def memory_for(self, tokens: Iterable[Handle], most: int) -> int:
@@ -445,7 +446,7 @@ class Authority:
             payers = self.handles_of(agent) if tokens is None else tokens
             self._hold(agent, payers, record.memory_max, payer or record.id)
         except (CapabilityError, Denied) as error:
-            agent.ask_to_stop(State.PAUSED, str(error), MEMORY)
+            agent.ask_to_stop(State.PAUSED, str(error), MEMORY, shortage=error.shortage)
 
     def _hold(self, agent: Agent, tokens: Sequence[Handle], least: int, payer: bytes) -> None:
         """Reserve an agent's memory, from the first of tokens that has so much; it may use no more. Raises Denied."""
@@ -459,7 +460,7 @@ class Authority:
         try:
             self._meter.debit(handle.token, {Resource.MEM: amount}, payer)
         except TokenRefused as error:
-            raise Denied(f"{MEMORY}: {error}", right=MEMORY) from error
+            raise Denied(f"{MEMORY}: {error}", right=MEMORY, shortage=error.shortage) from error
         record.memory_held, record.memory_max = (handle.tip, amount), amount
 
     def _free_memory(self, agent: Agent) -> None:
@@ -482,19 +483,20 @@ class Authority:
             try:
                 self._meter.debit(handle.token, {Resource.FUEL: amount}, agent.record.id)
             except TokenRefused as error:
-                raise Denied(f"fuel: {error}", right="fuel") from error
+                raise Denied(f"fuel: {error}", right="fuel", shortage=error.shortage) from error
             agent.record.fuel_owed = max(0, owed - amount)
             if amount > owed:
                 return Reserved(handle, amount - owed)
         if payers:
-            raise Denied("fuel: no token has any left", right="fuel")
+            raise Denied("fuel: no token has any left", right="fuel", shortage=("fuel", 1))
         return None
 
     def pay_fuel(self, agent: Agent, fuel: int) -> None:
         """Take the fuel of work that is done for an agent outside of a slice, before it is. Raises Denied."""
         reserved = self.reserve_fuel(agent, fuel)
         if reserved is not None and reserved.amount < fuel:
-            raise Denied(f"fuel: this takes {fuel} at once", right="fuel")
+            why = f"fuel: this takes {fuel} at once"
+            raise Denied(why, right="fuel", shortage=("fuel", fuel))
 
     def settle_fuel(self, agent: Agent, reserved: Reserved, used: int) -> None:
         """Give back the fuel that a slice did not use; what its last instruction took beyond is taken or owed."""
@@ -620,7 +622,7 @@ class Authority:
         try:
             paid = self._decide(tokens, verb, resource, cost, attributes)
         except Denied as refusal:
-            self._note(who, verb, resource, reason=str(refusal))
+            self._note_denied(who, verb, resource, refusal)
             raise
         self._note(who, verb, resource, by=paid.handle.token)
         return paid
@@ -639,7 +641,7 @@ class Authority:
         try:
             return self._decide(tokens, verb, resource, cost, attributes)
         except Denied as refusal:
-            self._note(who, verb, resource, reason=str(refusal))
+            self._note_denied(who, verb, resource, refusal)
             raise
 
     def name(
@@ -693,7 +695,9 @@ class Authority:
             except TokenRefused as refused:
                 right = f"{verb_name(verb)} {resource}"
                 revoked = refused.caveat == "revoked"
-                refusals.append(Denied(f"{right}: {refused}", right=right, revoked=revoked))
+                why = f"{right}: {refused}"
+                shortage = refused.shortage
+                refusals.append(Denied(why, right=right, revoked=revoked, shortage=shortage))
                 if refused.caveat == "attrs":
                     nearest = refusals[-1]
         if not refusals:
@@ -753,23 +757,16 @@ class Authority:
         """Note what was allowed for another reason than a token, such as a ticket."""
         self.audit.note(Decision(who, verb, resource, True, reason, None, self._clock.now_ms()))
 
-    def _note(
-        self,
-        who: str,
-        verb: Verb,
-        resource: str,
-        *,
-        reason: str = "",
-        by: VerifiedChain | None = None,
-    ) -> None:
-        """Note a decision: what was allowed by a token, or why it was not."""
-        now_ms = self._clock.now_ms()
-        block, more = (None, ()) if by is None else (by.blocks[-1].id, _granted(by))
+    def _note(self, who: str, verb: Verb, resource: str, *, by: VerifiedChain) -> None:
+        """Note what was allowed by a token."""
+        now_ms, block = self._clock.now_ms(), by.blocks[-1].id
         self.audit.note(
-            Decision(
-                who, verb_name(verb), resource, by is not None, reason, block, now_ms, more=more
-            )
+            Decision(who, verb_name(verb), resource, True, "", block, now_ms, more=_granted(by))
         )
+
+    def _note_denied(self, who: str, verb: Verb, resource: str, refusal: Denied) -> None:
+        """Note why something was not allowed."""
+        self.refuse(who, verb_name(verb), resource, str(refusal), _lacking(refusal.shortage))
 
     def write_decisions(self, batch: Batch, *, brief: bool = False) -> None:
         """Write the waiting decisions and what was spent, in the storage transaction given; see `Audit.stage`."""
@@ -804,6 +801,11 @@ def _facts_of(giver: PublicKey, leg: Leg, receipt: bytes) -> Facts:
         (RECEIPT, receipt),
     )
     return tuple(fact for fact in facts if fact[1] is not None)
+
+
+def _lacking(shortage: Shortage | None) -> Facts:
+    """Return what the audit stream says of a budget of which less was left than was needed."""
+    return () if shortage is None else ((_BUDGET, Keyword(shortage[0])), (_NEEDED, shortage[1]))
 
 
 def _granted(token: VerifiedChain) -> Facts:

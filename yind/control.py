@@ -834,6 +834,7 @@ def summary(agent: Agent) -> Map:
             "moved_to": record.moved_to,
             "travelling_to": agent.travelling_to,
             "denied_right": record.denied_right,
+            "shortage": record.shortage if record.state is State.PAUSED else None,
             "log_lines": record.log_dropped + len(record.log),
             "session": record.session,
             "units": machine.code.unit_count if isinstance(machine, Machine) else 1,
