@@ -53,7 +53,8 @@ STOPS = ENDED | {State.PAUSED}  # nothing more happens without somebody's doing
 FOLLOWS: dict[State, frozenset[State]] = {
     State.READY: frozenset(State) - {State.READY},
     State.WAITING: frozenset(State) - {State.WAITING},
-    State.PAUSED: frozenset({State.READY, State.WAITING, State.KILLED}),
+    # It has moved when it was set aside, and who it was taken for has come back.
+    State.PAUSED: frozenset({State.READY, State.WAITING, State.KILLED, State.MOVED}),
     State.DONE: frozenset(),
     State.FAILED: frozenset(),
     State.KILLED: frozenset(),
@@ -242,6 +243,7 @@ class Agent:
     arrival: Arrival | None = None  # until a commit has made it this node's
     refused: RefusedHop | None = None  # what it did last
     watchers: set[Callable[[dict[str, object]], None]] = field(default_factory=set)
+    aside: bool = False  # by the records of its journeys it is not here: whoever comes with them takes its place
     lasting: State = (
         State.READY
     )  # the state that is durable, or was entered because nothing could be

@@ -97,6 +97,7 @@ class Agents:
         self.clock = clock
         self._by_id: dict[bytes, Agent] = {}
         self._claimed: set[bytes] = set()  # ids of agents that are about to begin
+        self.lives: Callable[[Agent], None] = lambda agent: None  # told who runs after all
         self.returns_wait: Callable[[], None] = lambda: None  # for who brings them to their nodes
         self._audit = authority.audit
         self._commits = GroupCommit(
@@ -117,10 +118,14 @@ class Agents:
             self._by_id[record.id] = Agent(record)
 
     def add(self, agent: Agent) -> None:
-        """Make an agent known; one with the same id that has moved away before is replaced."""
+        """Make an agent known; one with the same id that has moved away before, or was set aside, is replaced."""
         before = self._by_id.get(agent.record.id)
-        assert before is None or before.record.state is State.MOVED, before
+        assert before is None or before.aside or before.record.state is State.MOVED, before
         self._by_id[agent.record.id] = agent
+        if before is not None and not before.ended:
+            _log.warning("who was set aside has made room", agent=agent.text_id)
+            before.become(State.MOVED, self.clock.now_ms(), "the agent itself has come back")
+            before.notify_state()
 
     @contextmanager
     def claimed(self, agent_id: bytes) -> Iterator[None]:
@@ -466,12 +471,15 @@ class Agents:
 
     async def wake(self, agent: Agent, stage: Work | None = None) -> None:
         """Have a paused agent ready, which then is to be queued. Where that cannot be written, it is paused as before."""
-        record = agent.record
+        record, aside = agent.record, agent.aside
         right, record.denied_right = record.denied_right, None
+        if aside:  # it is the agent, as somebody says
+            agent.aside = False
+            self.lives(agent)
         try:
             await self._enter(agent, State.READY, stage=stage)
         except BaseException:
-            record.denied_right = right
+            record.denied_right, agent.aside = right, aside
             raise
 
     def strand(self, agent: Agent, error: StorageError) -> None:

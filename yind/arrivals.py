@@ -503,6 +503,7 @@ class Arrivals:
         if self._departures.keeps(agent.record.id):
             raise AgentState(f"this node has not given agent {agent.text_id} away yet")
         given = self._departures.holds(agent.record.id) or agent.record.state is State.MOVED
+        given = given or agent.aside
         if agent.ended and not given:
             raise AgentState(f"agent {agent.text_id} has ended here: {agent.record.state}")
         if not given:
