@@ -463,6 +463,23 @@ class Authority:
             raise Denied(f"{MEMORY}: {error}", right=MEMORY, shortage=error.shortage) from error
         record.memory_held, record.memory_max = (handle.tip, amount), amount
 
+    def lend_memory(self, agent: Agent, amount: int) -> None:
+        """Let an agent hold so much less memory that an amount of it can be set aside for a child; it may use no more then.
+
+        To be called in an `attempt`. Where it has not so much, or need not, nothing changes.
+        """
+        record = agent.record
+        if record.memory_held is None:
+            return
+        tip, held = record.memory_held
+        payer = next((handle for handle in self.handles_of(agent) if handle.tip == tip), None)
+        if payer is None:
+            return
+        missing = amount - self._meter.left(payer.token)[Resource.MEM]
+        if 0 < missing < held:
+            self._meter.refund(payer.token, {Resource.MEM: missing}, record.id)
+            record.memory_held, record.memory_max = (tip, held - missing), held - missing
+
     def _free_memory(self, agent: Agent) -> None:
         held, agent.record.memory_held = agent.record.memory_held, None
         for handle in self.handles_of(agent) if held is not None else ():
