@@ -62,6 +62,9 @@ class Authorized(NamedTuple):
     request: Request
 
 
+ROOT_OVER = "is signed by a key that is no root of this cluster any more"
+
+
 class Revocations(Protocol):
     """What knows whether a block has been revoked, such as `revocation.RevocationSet`."""
 
@@ -71,6 +74,9 @@ class Revocations(Protocol):
 
     def first_revoked(self, chain: VerifiedChain) -> int | None:
         """Return the index of the first block that somebody entitled to it has revoked."""
+
+    def is_over(self, root: PublicKey) -> bool:
+        """Return whether the time of a root is over, so that what it signed counts as revoked."""
 
 
 def attributes_of(token: VerifiedChain) -> AttributeFilter | None:
@@ -93,7 +99,8 @@ def authorize(
     """Return that the token allows the request, its cost debited. Raises TokenRefused; then nothing was debited."""
     gone = revoked.first_revoked(token)
     if gone is not None:
-        raise TokenRefused("is revoked", block=gone, caveat="revoked")
+        why = ROOT_OVER if revoked.is_over(token.root) else "is revoked"
+        raise TokenRefused(why, block=gone, caveat="revoked")
     for index, caveats in token.terms.conditions:
         refused = _refusal(caveats, request)
         if refused is not None:

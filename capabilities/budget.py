@@ -20,7 +20,8 @@ handed on, not copied.
 
 Only the blocks from the last one that something was set aside for, or that brought its budget here, are debited: those
 before it have paid. Debits are made in memory at once and become durable with the state of who caused them: an agent is
-the `payer` of its own, and `settle` lets them out. So a crash loses the debits of exactly the work that it undoes.
+the `payer` of its own, and `settle` lets them out. So a crash loses the debits of exactly the work that it undoes; so does
+a write that fails (`lost`), and who knows that something has come to nothing goes back to where it began (`revert`).
 """
 
 from __future__ import annotations
@@ -86,6 +87,21 @@ class _Unsettled:
     used: dict[tuple[bytes, Resource], int] = field(default_factory=dict)
     blocks: dict[bytes, _Before] = field(default_factory=dict)  # whose `aside` or `away` is other
 
+    def join(self, later: _Unsettled) -> None:
+        """Take in what the same agent has caused since."""
+        for mine, more in ((self.spent, later.spent), (self.used, later.used)):
+            for key, amount in more.items():
+                mine[key] = mine.get(key, 0) + amount
+        self.blocks = {**later.blocks, **self.blocks}
+
+
+class Mark(NamedTuple):
+    """What an agent had caused at a moment that did not last yet."""
+
+    spent: dict[tuple[bytes, Resource], int]
+    used: dict[tuple[bytes, Resource], int]
+    kept: dict[bytes, tuple[Kept, Kept]]  # `aside` and `away` of the blocks where they were other
+
 
 class Meter:
     """The accounts of one node.
@@ -99,6 +115,7 @@ class Meter:
         self._lineage = NO_LINEAGE  # a node whose key was rotated stays the same node
         self._accounts: dict[bytes, Account] = {}
         self._unsettled: dict[bytes, _Unsettled] = {}
+        self._settling: list[tuple[bytes, _Unsettled]] = []  # let out by what is being written
         self._touches = 0  # changes of an `aside` or `away`, so far
         self._changed: set[bytes] = set()
         self._written: set[bytes] = set()  # given out by `changed`, not known to be durable
@@ -231,10 +248,7 @@ class Meter:
             for limit in self._limits(token, resource) if amount else ():
                 places.add(limit.place)
                 if amount > limit.left:
-                    why = (
-                        limit.why or f"has {limit.left} {resource.name.lower()} left, not {amount}"
-                    )
-                    raise TokenRefused(why, block=limit.place, caveat="budget")
+                    raise _refused(limit, resource, amount)
         self._check_room(token, places)
 
     def _check_room(self, token: VerifiedChain, places: set[int]) -> None:
@@ -302,7 +316,8 @@ class Meter:
         block, account = token.blocks[index].id, self._account(token, index)
         if payer is None:
             self._changed.add(block)
-            for one in self._unsettled.values():
+            settling = (one for _, one in self._settling)
+            for one in (*self._unsettled.values(), *settling):
                 if (before := one.blocks.get(block)) is not None:
                     shifted = _shifted(getattr(before, which), getattr(account, which), amounts)
                     setattr(before, which, shifted)
@@ -487,6 +502,7 @@ class Meter:
         with self._lock:
             one = self._unsettled.pop(payer, None)
             if one is not None:
+                self._settling.append((payer, one))
                 self._changed |= one.blocks.keys()
                 self._changed |= {block for block, _ in (*one.used, *one.spent)}
 
@@ -503,6 +519,48 @@ class Meter:
         """Note that what `changed` returned last is durable."""
         with self._lock:
             self._written.clear()
+            self._settling.clear()
+
+    def lost(self) -> None:
+        """Note that what `changed` returned last is not durable: what was let out for it is not, either."""
+        with self._lock:
+            for payer, one in reversed(self._settling):
+                one.join(self._unsettled.get(payer, _Unsettled()))
+                self._unsettled[payer] = one
+            self._settling.clear()
+
+    def mark(self, payer: bytes) -> Mark:
+        """Return where `revert` can go back to, as long as nothing of the payer's is made durable."""
+        with self._lock:
+            one = self._unsettled.get(payer, _Unsettled())
+            accounts = ((block, self._accounts.get(block)) for block in one.blocks)
+            kept = {block: (a.aside, a.away) for block, a in accounts if a is not None}
+            return Mark(dict(one.spent), dict(one.used), kept)
+
+    def revert(self, payer: bytes, mark: Mark) -> None:
+        """Undo what a payer has caused since; what others have done with it meanwhile stands, and nothing is left for it."""
+        with self._lock:
+            one = self._unsettled.pop(payer, _Unsettled())
+            self._uncount("spent", one.spent, mark.spent)
+            self._uncount("used", one.used, mark.used)
+            for block, first in one.blocks.items():
+                if (account := self._accounts.get(block)) is not None:
+                    account.aside, account.away = mark.kept.get(block, (first.aside, first.away))
+            blocks = {block: one.blocks[block] for block in one.blocks.keys() & mark.kept.keys()}
+            if mark.spent or mark.used or blocks:
+                self._unsettled[payer] = _Unsettled(dict(mark.spent), dict(mark.used), blocks)
+
+    def _uncount(
+        self,
+        which: Literal["spent", "used"],
+        changes: dict[tuple[bytes, Resource], int],
+        before: dict[tuple[bytes, Resource], int],
+    ) -> None:
+        for (block, resource), amount in changes.items():
+            if (account := self._accounts.get(block)) is not None:
+                amounts: dict[Resource, int] = getattr(account, which)
+                change = amount - before.get((block, resource), 0)
+                amounts[resource] = max(0, amounts.get(resource, 0) - change)
 
     def _row(self, block: bytes) -> bytes | None:
         """Return an account without what agents caused whose state is not durable yet."""
@@ -535,7 +593,8 @@ class Meter:
                 _amounts_in(away),
             )
         self._accounts = accounts
-        self._unsettled, self._changed, self._written = {}, set(), set()
+        self._unsettled, self._settling = {}, []
+        self._changed, self._written = set(), set()
 
     def forget(self, now_s: int) -> None:
         """Drop the accounts of blocks that have expired. The clock must not go back afterwards."""
@@ -547,6 +606,15 @@ class Meter:
 
 
 _NOTHING = Account(0)  # of a block that nothing is known about; never changed
+
+
+def _refused(limit: _Limit, resource: Resource, amount: int) -> TokenRefused:
+    """Return the refusal of a cost that is more than what a limit lets through."""
+    if limit.why:
+        return TokenRefused(limit.why, block=limit.place, caveat="budget")
+    name = resource.name.lower()
+    why = f"has {limit.left} {name} left, not {amount}"
+    return TokenRefused(why, block=limit.place, caveat="budget", shortage=(name, amount))
 
 
 def limited(token: VerifiedChain) -> frozenset[Resource]:

@@ -8,11 +8,14 @@ Fits:   verification and authorization return a stronger type or raise one of th
 
 from __future__ import annotations
 
+Shortage = tuple[str, int]  # a resource, by its name, and how much of it was needed
+
 
 class CapabilityError(Exception):
     """Root. `code` is stable and documented."""
 
     code = "token/error"
+    shortage: Shortage | None = None
 
 
 class KeyInvalid(CapabilityError):
@@ -51,10 +54,16 @@ class TokenInvalid(CapabilityError):
 
 
 class TokenRefused(CapabilityError):
-    """The token is valid and does not allow the request; `block` and `caveat` say why, as does the code."""
+    """The token is valid and does not allow the request; `block` and `caveat` say why, as does the code.
 
-    def __init__(self, message: str, *, block: int, caveat: str) -> None:
+    `shortage` says which budget has less left than was needed, and how much that was, if that is why.
+    """
+
+    def __init__(
+        self, message: str, *, block: int, caveat: str, shortage: Shortage | None = None
+    ) -> None:
         super().__init__(f"block {block} {message}")
         self.block = block
         self.caveat = caveat
+        self.shortage = shortage
         self.code = f"token/{caveat}"

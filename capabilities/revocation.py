@@ -247,7 +247,7 @@ class RevocationSet:
 
     def revokes(self, chain: VerifiedChain, index: int) -> bool:
         """Return whether somebody entitled to it has revoked a block of the chain."""
-        if index == 0 and chain.root in self._over:
+        if index == 0 and self.is_over(chain.root):
             return True
         if self._by_signer and self._revokes_signer(chain, index):
             return True
@@ -255,6 +255,10 @@ class RevocationSet:
         return statements is not None and not statements.keys().isdisjoint(
             entitled(chain, index, self._lineage)
         )
+
+    def is_over(self, root: PublicKey) -> bool:
+        """Return whether the time of a root is over, so that what it signed counts as revoked."""
+        return root in self._over
 
     def _revokes_signer(self, chain: VerifiedChain, index: int) -> bool:
         signer = chain.root if index == 0 else chain.blocks[index - 1].key

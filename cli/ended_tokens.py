@@ -7,7 +7,6 @@ Fits:   `yin token renew`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -17,10 +16,6 @@ from capabilities.tokens import Token
 from datomstore.value import Map
 
 Amounts = Mapping[Resource, int]
-
-LEFT = re.compile(r"has \d+ (\w+) left, not (\d+)")  # as `capabilities.budget` refuses
-NO_FUEL = "fuel: no token has any left"  # as `yind.authority` does
-FUEL_AT_ONCE = re.compile(r"fuel: this takes (\d+) at once")
 
 
 class Shortage(NamedTuple):
@@ -32,14 +27,8 @@ class Shortage(NamedTuple):
 
 def shortage_of(agent: Map) -> Shortage | None:
     """Return which budget an agent was paused for, as its summary says; None if for none."""
-    if agent["state"] != "paused" or agent["denied_right"] is None:
-        return None
-    reason = agent["reason"] or ""
-    if (found := LEFT.search(reason)) is not None:
-        return Shortage(Resource[found[1].upper()], int(found[2]))
-    if (found := FUEL_AT_ONCE.search(reason)) is not None:
-        return Shortage(Resource.FUEL, int(found[1]))
-    return Shortage(Resource.FUEL, 1) if NO_FUEL in reason else None
+    shortage = agent["shortage"]
+    return None if shortage is None else Shortage(Resource[shortage[0].upper()], shortage[1])
 
 
 def has_ended(row: Map, shortage: Shortage | None, now_s: int) -> bool:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from cli.output import as_message, one_line
+from datomstore import edn
+from datomstore.edn import EdnError
 from datomstore.value import Map
 
 WINDOW = 120  # characters of a long line that are shown, around the place
@@ -23,18 +25,35 @@ def fault_text(row: Mapping[str, object] | Map, sources: Mapping[str, str]) -> s
     if not isinstance(fault, Map):
         return str(row["fault"])
     lines = [as_message(str(fault["message"]))]
-    if fault["data"]:
-        lines.append(f"  {as_message(fault['data'])}")
+    lines += _data_lines(fault["data"], sources)
     for place in fault["places"]:
         lines += _place_lines(place, sources)
     for cause in fault["causes"]:
         lines.append(f"caused by: {as_message(cause['message'])}")
-        if cause["data"]:
-            lines.append(f"  {as_message(cause['data'])}")
+        lines += _data_lines(cause["data"], sources)
     hint = advice_running(str(fault["message"]))
     if hint is not None:
         lines.append(f"hint: {hint}")
     return "\n".join(lines)
+
+
+def _data_lines(data: str, sources: Mapping[str, str]) -> Iterator[str]:
+    """Yield the data of an error: why policies refuse as everywhere, anything else as it is."""
+    from cli.violations import told, violations_text
+
+    found = told(_read(data)) if ":violations" in data else []
+    if found:
+        yield from violations_text(found, sources).splitlines()
+    elif data:
+        yield f"  {data}"
+
+
+def _read(data: str) -> object:
+    """Return the value of a text; None of one that has no EDN form."""
+    try:
+        return edn.read(data)
+    except EdnError:
+        return None
 
 
 def _place_lines(place: Map, sources: Mapping[str, str]) -> Iterator[str]:

@@ -48,7 +48,9 @@ crash (`new_attempt`). With Persist(Owned) an unfinished `Source` of no higher e
 told `Lives` with each Resume. `Force` of a source comes only while the agent is not on its way back (`Target.expecting`);
 with Persist(Reclaimed) its target is `living` at the epoch that will run. A node that forgets what it knew of an agent
 remembers the latest attempt that was in it (`latest_attempt`), and is silent about all up to there; it forgets nothing of
-an agent that it holds.
+an agent that it holds. A Refused alone may be forgotten sooner, if none of its slot is on its way to the disk: what is
+remembered of it, durable in the same transaction, is the latest attempt in it, for its source. From then on, and not before,
+`Received` says so (`refused_to`), and the target is `without_refusal`.
 
 For a node that keeps nothing (`forgets`) all is durable at once, and a crash is its end: the above holds among others as
 long as it lives. What it had is lost with it, and where it had taken an agent and its Own is lost, too, it may be given the
@@ -135,6 +137,7 @@ __all__ = [
 ]
 
 CANCELLED = ("handoff/cancelled", "the source withdrew its offer")
+TOO_LATE = ("handoff/refused", "too many later offers of this node were refused to take it now")
 LIVES = ("agent/state", "the agent runs here already")
 FORCED = ("handoff/forced", "taken back by force; the target may run it, too")
 NOTHING_FORGOTTEN = -1
@@ -158,6 +161,7 @@ class Received(msgspec.Struct, frozen=True):
 
     message: HandOff
     peer: bytes | None = None
+    refused_to: int = NOTHING_FORGOTTEN  # to a target: up to this attempt of the peer it has refused more than it knows
 
 
 class Retry(msgspec.Struct, frozen=True):
@@ -487,8 +491,8 @@ class Target(msgspec.Struct, frozen=True):
         """Return what follows an event. What is settled is answered again; the rest changes nothing."""
         pending = self.pending
         match event:
-            case Received(message, peer) if message.agent == self.agent:
-                return self._received(message, b"" if peer is None else peer)
+            case Received(message, peer, refused_to) if message.agent == self.agent:
+                return self._received(message, b"" if peer is None else peer, refused_to)
             case Persisted(Owned() as owned):
                 return self._lasts(owned)
             case Persisted(record) if pending is not None and record == pending.refused:
@@ -510,7 +514,9 @@ class Target(msgspec.Struct, frozen=True):
         actions: list[Action] = [] if self.held is None else [Release(self.held)]
         return replace(self, held=None, pending=pending), actions
 
-    def _received(self, message: HandOff, peer: bytes) -> tuple[Target, list[Action]]:
+    def _received(
+        self, message: HandOff, peer: bytes, refused_to: int
+    ) -> tuple[Target, list[Action]]:
         if not isinstance(message, Offer | Go | CancelOffer):
             return self, []
         asked = Attempt(self.agent, message.epoch, peer, _attempt(message))
@@ -523,6 +529,8 @@ class Target(msgspec.Struct, frozen=True):
             return self._while_pending(self.pending, asked, message), []
         if asked.attempt <= self.forgotten:
             return self, []  # it may have been taken, or refused
+        if asked.attempt <= refused_to and asked != self.held:
+            return self, [_answer(Refuse, asked, *TOO_LATE)]  # it may have been, and was not taken
         match message:
             case Offer() if asked != self.held:
                 # A hold of another attempt stays until this one has been checked, and then makes room.
@@ -644,6 +652,13 @@ class Target(msgspec.Struct, frozen=True):
     def _with_refused(self, refused: Refused) -> Target:
         others = tuple(other for other in self.refused if other.source != refused.source)
         return replace(self, refused=(*others, refused))
+
+    def without_refusal(self, source: bytes, attempt: int) -> Target:
+        """Return the same without the refusal of a source that tells of attempts up to one; see `Received.refused_to`."""
+        refused = tuple(
+            one for one in self.refused if one.source != source or latest_attempt([one]) > attempt
+        )
+        return replace(self, refused=refused)
 
     def _pruned(self) -> Target:
         """Forget refusals below the epoch, which refuses by itself."""

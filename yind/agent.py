@@ -25,6 +25,7 @@ from typing import NamedTuple
 import msgspec
 import trio
 
+from capabilities.errors import Shortage
 from capabilities.handles import Handle
 from capabilities.keys import PublicKey
 from datomstore.batch import Batch
@@ -52,7 +53,8 @@ STOPS = ENDED | {State.PAUSED}  # nothing more happens without somebody's doing
 FOLLOWS: dict[State, frozenset[State]] = {
     State.READY: frozenset(State) - {State.READY},
     State.WAITING: frozenset(State) - {State.WAITING},
-    State.PAUSED: frozenset({State.READY, State.WAITING, State.KILLED}),
+    # It has moved when it was set aside, and who it was taken for has come back.
+    State.PAUSED: frozenset({State.READY, State.WAITING, State.KILLED, State.MOVED}),
     State.DONE: frozenset(),
     State.FAILED: frozenset(),
     State.KILLED: frozenset(),
@@ -142,6 +144,7 @@ class AgentRecord(msgspec.Struct):
     fault_data: FaultData | None = None  # the same as data, when it is an error of the program
     moved_to: str | None = None
     denied_right: str | None = None  # "read alpha/stdlib": what a paused agent lacks
+    shortage: Shortage | None = None  # the budget that it lacks, if that is why it was paused last
     expires_s: int = 0  # of an agent that moved: when the last of its tokens expires
     wake_ms: int | None = None  # a sleeping agent's deadline, so that a restart does not sleep anew
     memory_held: tuple[bytes, int] | None = (
@@ -228,6 +231,7 @@ class Agent:
     requested_reason: str = ""
     travelling_to: str | None = None  # the node that has been offered it and has not answered
     requested_right: str | None = None  # what it lacks, if that is why it is to pause
+    requested_shortage: Shortage | None = None  # ... and how much of which budget
     requested_lasting: bool = True  # whether a pause outlives the node
     running: bool = False  # a worker or an effect owns it now
     computing: bool = False  # its machine runs, in a thread or here
@@ -239,6 +243,7 @@ class Agent:
     arrival: Arrival | None = None  # until a commit has made it this node's
     refused: RefusedHop | None = None  # what it did last
     watchers: set[Callable[[dict[str, object]], None]] = field(default_factory=set)
+    aside: bool = False  # by the records of its journeys it is not here: whoever comes with them takes its place
     lasting: State = (
         State.READY
     )  # the state that is durable, or was entered because nothing could be
@@ -285,7 +290,13 @@ class Agent:
             self.held.rests.set()
 
     def ask_to_stop(
-        self, state: State, reason: str, right: str | None = None, *, lasting: bool = True
+        self,
+        state: State,
+        reason: str,
+        right: str | None = None,
+        *,
+        shortage: Shortage | None = None,
+        lasting: bool = True,
     ) -> None:
         """Have it pause or end when its slice does; what is to end does not pause instead.
 
@@ -293,7 +304,7 @@ class Agent:
         """
         if self.requested is not State.KILLED:
             self.requested, self.requested_reason, self.requested_right = state, reason, right
-            self.requested_lasting = lasting
+            self.requested_shortage, self.requested_lasting = shortage, lasting
         if self.wake is not None:
             self.wake()
 

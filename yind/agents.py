@@ -9,14 +9,14 @@ Fits:   `commit` is the commit point of the design: what an agent appended, the 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import msgspec
 import structlog
 import trio
 
-from capabilities.errors import CapabilityError
+from capabilities.errors import Shortage
 from datomstore.batch import Batch
 from datomstore.storage import StorageError
 from datomstore.streams import Streams
@@ -97,10 +97,12 @@ class Agents:
         self.clock = clock
         self._by_id: dict[bytes, Agent] = {}
         self._claimed: set[bytes] = set()  # ids of agents that are about to begin
+        self.lives: Callable[[Agent], None] = lambda agent: None  # told who runs after all
         self.returns_wait: Callable[[], None] = lambda: None  # for who brings them to their nodes
-        self._unreturned: dict[bytes, list[Return]] = {}  # of agents whose end was not written
         self._audit = authority.audit
-        self._commits = GroupCommit(streams, authority.write_decisions, authority.written)
+        self._commits = GroupCommit(
+            streams, authority.write_decisions, authority.written, authority.lost
+        )
 
     def __iter__(self) -> Iterator[Agent]:
         return iter(list(self._by_id.values()))
@@ -116,10 +118,14 @@ class Agents:
             self._by_id[record.id] = Agent(record)
 
     def add(self, agent: Agent) -> None:
-        """Make an agent known; one with the same id that has moved away before is replaced."""
+        """Make an agent known; one with the same id that has moved away before, or was set aside, is replaced."""
         before = self._by_id.get(agent.record.id)
-        assert before is None or before.record.state is State.MOVED, before
+        assert before is None or before.aside or before.record.state is State.MOVED, before
         self._by_id[agent.record.id] = agent
+        if before is not None and not before.ended:
+            _log.warning("who was set aside has made room", agent=agent.text_id)
+            before.become(State.MOVED, self.clock.now_ms(), "the agent itself has come back")
+            before.notify_state()
 
     @contextmanager
     def claimed(self, agent_id: bytes) -> Iterator[None]:
@@ -411,17 +417,14 @@ class Agents:
         """Finish an agent: keep its result, drop its machine. Where that cannot be written, it has not ended."""
         record = agent.record
         before = Outcome.of(record)
-        returns = self._unreturned.pop(record.id, [])
-        returns += self._authority.finish(agent, lambda block: self._relies(block, agent))
-        if outcome is not None:
-            outcome.put(record)
         try:
-            await self._enter(agent, state, reason, lambda batch: put_returns(batch, returns))
+            with self._authority.attempt(agent):
+                returns = self._authority.finish(agent, lambda block: self._relies(block, agent))
+                if outcome is not None:
+                    outcome.put(record)
+                await self._enter(agent, state, reason, lambda batch: put_returns(batch, returns))
         except BaseException:
             before.put(record)
-            self._unreturned[record.id] = returns  # which its budgets are without from here on
-            with suppress(CapabilityError):
-                self._authority.hold_memory(agent)
             raise
         if returns:
             self.returns_wait()
@@ -456,10 +459,11 @@ class Agents:
         reason: str,
         *,
         denied_right: str | None = None,
+        shortage: Shortage | None = None,
         lasting: bool = True,
     ) -> None:
         """Stop an agent where it is; its pending effect is asked again when it resumes."""
-        agent.record.denied_right = denied_right
+        agent.record.denied_right, agent.record.shortage = denied_right, shortage
         if agent.requested is State.PAUSED:  # whatever the reason, it is what was asked for
             agent.requested = agent.requested_right = None
         agent.become(State.PAUSED, self.clock.now_ms(), reason)
@@ -475,12 +479,15 @@ class Agents:
 
     async def wake(self, agent: Agent, stage: Work | None = None) -> None:
         """Have a paused agent ready, which then is to be queued. Where that cannot be written, it is paused as before."""
-        record = agent.record
+        record, aside = agent.record, agent.aside
         right, record.denied_right = record.denied_right, None
+        if aside:  # it is the agent, as somebody says
+            agent.aside = False
+            self.lives(agent)
         try:
             await self._enter(agent, State.READY, stage=stage)
         except BaseException:
-            record.denied_right = right
+            record.denied_right, agent.aside = right, aside
             raise
 
     def strand(self, agent: Agent, error: StorageError) -> None:

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import chain
 
 import structlog
 import trio
@@ -64,6 +65,7 @@ from yind.limits import (
     TOKENS_PER_AGENT_MAX,
 )
 from yind.luggage import check_origin, descent, opened, record_of
+from yind.refusals import FLOOR_TABLE, Refusals, Room
 
 FORGOTTEN_TABLE = (
     "forgotten"  # "" -> up to which attempt this node may have known more than it does
@@ -107,6 +109,7 @@ class Arrivals:
         self._passed: dict[tuple[bytes, bytes, int], None] = {}  # peer, agent, epoch; oldest first
         self._ahead: set[bytes] = set()  # peers that are not heard, as far as that is noted
         self._guests = Guests()
+        self._refusals = Refusals()
         self.forgotten = handoff.NOTHING_FORGOTTEN
         self._keeps = agents.streams.storage.waits  # else nothing outlives a crash
         self._events: deque[tuple[Channel | None, bytes, handoff.Event]] = deque()
@@ -133,6 +136,7 @@ class Arrivals:
             self._targets[agent_id] = Target.restart(
                 kept, self._epoch(agent_id), forgotten=self.forgotten
             )
+        self._refusals.load(batch, chain.from_iterable(records.values()))
 
     def _epoch(self, agent_id: bytes) -> int:
         agent = self._agents.get(agent_id)
@@ -143,7 +147,8 @@ class Arrivals:
         if _attempt_ms(message) > self._clock.now_ms() + 1000 * FORGET_AFTER_S:
             self._note_ahead(channel)
             return
-        event = handoff.Received(message, peer)
+        floor = self._refusals.floors.get(peer, handoff.NOTHING_FORGOTTEN)
+        event = handoff.Received(message, peer, floor)
         if isinstance(message, Offer):
             self._journeys.mark(message.agent, message.epoch, Stage.OFFER)
         self._give_up_outdated(message.agent)
@@ -245,6 +250,7 @@ class Arrivals:
         self.forgotten = max(self.forgotten, latest)
         for agent_id in agents:
             self._targets.pop(agent_id, None)
+        self._refusals.forget(agents)
         return self.forgotten
 
     def give_up_holds(self, before_ms: int) -> None:
@@ -497,6 +503,7 @@ class Arrivals:
         if self._departures.keeps(agent.record.id):
             raise AgentState(f"this node has not given agent {agent.text_id} away yet")
         given = self._departures.holds(agent.record.id) or agent.record.state is State.MOVED
+        given = given or agent.aside
         if agent.ended and not given:
             raise AgentState(f"agent {agent.text_id} has ended here: {agent.record.state}")
         if not given:
@@ -555,15 +562,28 @@ class Arrivals:
     def _refuse_durably(self, channel: Channel | None, refused: handoff.Record) -> None:
         assert isinstance(refused, handoff.Refused), refused
         self._dismiss(refused)
+        room = self._refusals.add(refused)
 
         def stage(batch: Batch) -> None:
             batch.put(RECORD_TABLE, handoff.slot(refused), handoff.encode(refused))
+            if room is not None:
+                for one in room.dropped:
+                    batch.delete(RECORD_TABLE, one.slot)
+                batch.put(FLOOR_TABLE, refused.source, handoff.attempt_bytes(room.floor))
 
         def done(error: BaseException | None) -> None:
             _raise(error)
+            if room is not None:
+                self._make_room(refused.source, room)
             self._tell(channel, refused.agent, handoff.Persisted(refused))
 
         self._agents.submit(stage, done)
+
+    def _make_room(self, source: bytes, room: Room) -> None:
+        """Know no more of refusals that have been dropped than their floor says, which lasts now."""
+        self._refusals.floors[source] = room.floor
+        for one in room.dropped:
+            self._keep(self._target(one.agent).without_refusal(source, one.latest))
 
     def _dismiss(self, attempt: handoff.Attempt | handoff.Refused) -> None:
         guest = self._guests.get(attempt.agent)

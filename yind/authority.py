@@ -10,15 +10,17 @@ its agents) is "node".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import msgspec
 
+from capabilities.authorize import ROOT_OVER
 from capabilities.budget import Meter
 from capabilities.caveats import Caveats, Resource, Verb
 from capabilities.custody import hand_on, take_back
-from capabilities.errors import CapabilityError, TokenRefused
+from capabilities.errors import CapabilityError, Shortage, TokenRefused
 from capabilities.handles import FREE, Handle
 from capabilities.journey import Leg, Receipt, check_legs
 from capabilities.keys import PrivateKey, PublicKey
@@ -52,6 +54,7 @@ MEMORY = "memory"  # what an agent lacks for which its tokens have not enough
 METER_TABLE = "meter"  # block id -> its account
 
 _GRANTED = Keyword("audit/granted")
+_BUDGET, _NEEDED = Keyword("audit/budget"), Keyword("audit/needed")
 _TO, _EPOCH, _STATE = Keyword("audit/to"), Keyword("audit/epoch"), Keyword("audit/state")
 
 Facts = tuple[tuple[Keyword, object], ...]  # further ones of a decision
@@ -269,11 +272,12 @@ class Authority:
         record, right = agent.record, agent.requested_right
         if record.state is State.READY:
             agent.become(State.PAUSED, self._clock.now_ms(), agent.requested_reason)
-            record.denied_right = right
+            record.denied_right, record.shortage = right, agent.requested_shortage
         elif record.denied_right == FRESH:
-            record.reason, record.denied_right = agent.requested_reason, right
+            record.reason = agent.requested_reason
+            record.denied_right, record.shortage = right, agent.requested_shortage
         elif right == MEMORY:  # which it is to hold before it goes on
-            record.denied_right = right
+            record.denied_right, record.shortage = right, agent.requested_shortage
         agent.requested = agent.requested_right = None
 
     def memory_for(self, tokens: Iterable[Handle], most: int) -> int:
@@ -293,14 +297,14 @@ class Authority:
     def endow(self, agent: Agent) -> None:
         """Set aside what the tokens of an agent that begins promise it, and hold its memory; it may use no more of it.
 
-        Raises Denied; then nothing is.
+        To be called in an `attempt`. Raises Denied.
         """
         self._give(agent, agent.tokens, agent.tokens, least=1)
 
     def let_go_on(self, agent: Agent, given: Sequence[Handle]) -> None:
         """Set aside what further tokens of a paused agent promise it, and hold the memory that it lacks, if it does.
 
-        Raises Denied; then nothing is.
+        To be called in an `attempt`. Raises Denied.
         """
         lacks = agent.record.denied_right == MEMORY
         payers = [*self.handles_of(agent), *given] if lacks else []
@@ -310,43 +314,53 @@ class Authority:
         self, agent: Agent, given: Sequence[Handle], payers: Sequence[Handle], least: int
     ) -> None:
         self.fund(agent, given)
-        try:
-            self._hold(agent, payers, least, agent.record.id)
-        except Denied:
-            for handle in given:
-                self._release(agent, handle)
-            raise
+        self._hold(agent, payers, least, agent.record.id)
 
     def fund(self, agent: Agent, tokens: Sequence[Handle]) -> None:
-        """Set aside what tokens that an agent is given promise it. Raises Denied; then nothing is set aside."""
-        done: list[Handle] = []
+        """Set aside what tokens that an agent is given promise it. To be called in an `attempt`. Raises Denied."""
         try:
             for handle in tokens:
                 self._meter.fund(handle.token, agent.record.id)
-                done.append(handle)
         except TokenRefused as error:
-            for handle in done:
-                self._release(agent, handle)
             raise Denied(f"budget: {error}", right="budget") from error
 
     def replace(self, agent: Agent, old: Sequence[Handle], new: Sequence[Handle]) -> None:
         """Give back what old tokens of an agent have left, and set aside what new ones promise.
 
         Nothing goes back to a token that is no good any more: who renews that one, by what is left of it, would grant it
-        twice. Its memory is held from what it has then; if that is not enough, it is to pause. Raises Denied; then all is as it was.
+        twice. Its memory is held from what it has then; if that is not enough, it is to pause.
+
+        To be called in an `attempt`. Raises Denied.
         """
         limited = agent.record.memory_held is not None or agent.record.denied_right == MEMORY
-        self._free_memory(agent)
-        try:
-            self.fund(agent, new)
-        except Denied:
-            self.hold_memory(agent)
-            raise
+        self._free_memory(agent)  # which the new ones may promise
+        self.fund(agent, new)
         for handle in old:
             if self._is_good(_given(handle.token, agent.record.id)):
                 self._release(agent, handle)
         if limited:
             self.hold_memory(agent, [*(h for h in agent.tokens if h not in old), *new])
+
+    @contextmanager
+    def attempt(self, agent: Agent) -> Iterator[None]:
+        """Have an agent's budgets, memory and tokens as they were if a block raises in which they change.
+
+        In it nothing else of the agent may become durable, unless the block then comes to its end.
+        """
+        record = agent.record
+        mark = self._meter.mark(record.id)
+        memory = record.memory_held, record.memory_max
+        tokens = list(record.tokens), list(agent.tokens)
+        asked = agent.requested
+        try:
+            yield
+        except BaseException:
+            self._meter.revert(record.id, mark)
+            record.memory_held, record.memory_max = memory
+            record.tokens, agent.tokens = tokens
+            if asked is None and agent.requested_right == MEMORY:  # which it has again
+                agent.requested = agent.requested_right = None
+            raise
 
     def finish(
         self, agent: Agent, shared: Callable[[bytes], bool] = lambda block: False
@@ -410,6 +424,11 @@ class Authority:
         self._meter.release(before, own)
         return self._returned(returned.token, before, own, None)
 
+    def give_up(self, agent: Agent, tokens: Iterable[Handle]) -> None:
+        """Give back what was set aside for tokens that an agent does not get after all, whatever has become of it meanwhile."""
+        for handle in tokens:
+            self._meter.release(handle.token, _own_block(handle.token, agent.record.id))
+
     def _is_good(self, chain: VerifiedChain) -> bool:
         """Return whether a token can still be used, as far as its times and revocations go."""
         now_s = self._clock.now_ms() // 1000
@@ -445,7 +464,7 @@ class Authority:
             payers = self.handles_of(agent) if tokens is None else tokens
             self._hold(agent, payers, record.memory_max, payer or record.id)
         except (CapabilityError, Denied) as error:
-            agent.ask_to_stop(State.PAUSED, str(error), MEMORY)
+            agent.ask_to_stop(State.PAUSED, str(error), MEMORY, shortage=error.shortage)
 
     def _hold(self, agent: Agent, tokens: Sequence[Handle], least: int, payer: bytes) -> None:
         """Reserve an agent's memory, from the first of tokens that has so much; it may use no more. Raises Denied."""
@@ -459,8 +478,25 @@ class Authority:
         try:
             self._meter.debit(handle.token, {Resource.MEM: amount}, payer)
         except TokenRefused as error:
-            raise Denied(f"{MEMORY}: {error}", right=MEMORY) from error
+            raise Denied(f"{MEMORY}: {error}", right=MEMORY, shortage=error.shortage) from error
         record.memory_held, record.memory_max = (handle.tip, amount), amount
+
+    def lend_memory(self, agent: Agent, amount: int) -> None:
+        """Let an agent hold so much less memory that an amount of it can be set aside for a child; it may use no more then.
+
+        To be called in an `attempt`. Where it has not so much, or need not, nothing changes.
+        """
+        record = agent.record
+        if record.memory_held is None:
+            return
+        tip, held = record.memory_held
+        payer = next((handle for handle in self.handles_of(agent) if handle.tip == tip), None)
+        if payer is None:
+            return
+        missing = amount - self._meter.left(payer.token)[Resource.MEM]
+        if 0 < missing < held:
+            self._meter.refund(payer.token, {Resource.MEM: missing}, record.id)
+            record.memory_held, record.memory_max = (tip, held - missing), held - missing
 
     def _free_memory(self, agent: Agent) -> None:
         held, agent.record.memory_held = agent.record.memory_held, None
@@ -482,19 +518,20 @@ class Authority:
             try:
                 self._meter.debit(handle.token, {Resource.FUEL: amount}, agent.record.id)
             except TokenRefused as error:
-                raise Denied(f"fuel: {error}", right="fuel") from error
+                raise Denied(f"fuel: {error}", right="fuel", shortage=error.shortage) from error
             agent.record.fuel_owed = max(0, owed - amount)
             if amount > owed:
                 return Reserved(handle, amount - owed)
         if payers:
-            raise Denied("fuel: no token has any left", right="fuel")
+            raise Denied("fuel: no token has any left", right="fuel", shortage=("fuel", 1))
         return None
 
     def pay_fuel(self, agent: Agent, fuel: int) -> None:
         """Take the fuel of work that is done for an agent outside of a slice, before it is. Raises Denied."""
         reserved = self.reserve_fuel(agent, fuel)
         if reserved is not None and reserved.amount < fuel:
-            raise Denied(f"fuel: this takes {fuel} at once", right="fuel")
+            why = f"fuel: this takes {fuel} at once"
+            raise Denied(why, right="fuel", shortage=("fuel", fuel))
 
     def settle_fuel(self, agent: Agent, reserved: Reserved, used: int) -> None:
         """Give back the fuel that a slice did not use; what its last instruction took beyond is taken or owed."""
@@ -542,9 +579,13 @@ class Authority:
             block = self.revoked_block(chain)
             if block is not None:
                 if agent.requested is None or agent.requested_right == FRESH:
-                    reason = f"token revoked: block {block}"
+                    reason, right = f"token revoked: block {block}", "a token that is not revoked"
+                    if self.revoked.is_over(chain.root):
+                        renew = f"yin token renew {agent.text_id}"
+                        reason = f"token: block 0 {ROOT_OVER}; new ones are had by {renew}"
+                        right = "a token of the cluster's root"
                     self.refuse(agent.text_id, "run", self.audit.node, reason)
-                    agent.ask_to_stop(State.PAUSED, reason, "a token that is not revoked")
+                    agent.ask_to_stop(State.PAUSED, reason, right)
                 return True
         return False
 
@@ -619,7 +660,7 @@ class Authority:
         try:
             paid = self._decide(tokens, verb, resource, cost, attributes)
         except Denied as refusal:
-            self._note(who, verb, resource, reason=str(refusal))
+            self._note_denied(who, verb, resource, refusal)
             raise
         self._note(who, verb, resource, by=paid.handle.token)
         return paid
@@ -633,12 +674,12 @@ class Authority:
         who: str,
         cost: Mapping[Resource, int],
         attributes: frozenset[str] | None = None,
-    ) -> None:
+    ) -> Paid:
         """Let what was allowed cost what it turned out to; only a refusal is a decision of its own."""
         try:
-            self._decide(tokens, verb, resource, cost, attributes)
+            return self._decide(tokens, verb, resource, cost, attributes)
         except Denied as refusal:
-            self._note(who, verb, resource, reason=str(refusal))
+            self._note_denied(who, verb, resource, refusal)
             raise
 
     def name(
@@ -692,7 +733,9 @@ class Authority:
             except TokenRefused as refused:
                 right = f"{verb_name(verb)} {resource}"
                 revoked = refused.caveat == "revoked"
-                refusals.append(Denied(f"{right}: {refused}", right=right, revoked=revoked))
+                why = f"{right}: {refused}"
+                shortage = refused.shortage
+                refusals.append(Denied(why, right=right, revoked=revoked, shortage=shortage))
                 if refused.caveat == "attrs":
                     nearest = refusals[-1]
         if not refusals:
@@ -752,23 +795,16 @@ class Authority:
         """Note what was allowed for another reason than a token, such as a ticket."""
         self.audit.note(Decision(who, verb, resource, True, reason, None, self._clock.now_ms()))
 
-    def _note(
-        self,
-        who: str,
-        verb: Verb,
-        resource: str,
-        *,
-        reason: str = "",
-        by: VerifiedChain | None = None,
-    ) -> None:
-        """Note a decision: what was allowed by a token, or why it was not."""
-        now_ms = self._clock.now_ms()
-        block, more = (None, ()) if by is None else (by.blocks[-1].id, _granted(by))
+    def _note(self, who: str, verb: Verb, resource: str, *, by: VerifiedChain) -> None:
+        """Note what was allowed by a token."""
+        now_ms, block = self._clock.now_ms(), by.blocks[-1].id
         self.audit.note(
-            Decision(
-                who, verb_name(verb), resource, by is not None, reason, block, now_ms, more=more
-            )
+            Decision(who, verb_name(verb), resource, True, "", block, now_ms, more=_granted(by))
         )
+
+    def _note_denied(self, who: str, verb: Verb, resource: str, refusal: Denied) -> None:
+        """Note why something was not allowed."""
+        self.refuse(who, verb_name(verb), resource, str(refusal), _lacking(refusal.shortage))
 
     def write_decisions(self, batch: Batch, *, brief: bool = False) -> None:
         """Write the waiting decisions and what was spent, in the storage transaction given; see `Audit.stage`."""
@@ -783,6 +819,10 @@ class Authority:
         """Note that the last storage transaction of the node is durable."""
         self.audit.durable()
         self._meter.kept()
+
+    def lost(self) -> None:
+        """Note that the last storage transaction of the node has not happened."""
+        self._meter.lost()
 
     def write_revocations(self, batch: Batch) -> None:
         """Make the list of revocations durable."""
@@ -799,6 +839,11 @@ def _facts_of(giver: PublicKey, leg: Leg, receipt: bytes) -> Facts:
         (RECEIPT, receipt),
     )
     return tuple(fact for fact in facts if fact[1] is not None)
+
+
+def _lacking(shortage: Shortage | None) -> Facts:
+    """Return what the audit stream says of a budget of which less was left than was needed."""
+    return () if shortage is None else ((_BUDGET, Keyword(shortage[0])), (_NEEDED, shortage[1]))
 
 
 def _granted(token: VerifiedChain) -> Facts:

@@ -112,14 +112,20 @@ class GroupCommit:
         streams: what is written to.
         last: work that ends every transaction.
         durable: told when what `last` wrote is durable; without it that is to be written again.
+        lost: told when it is not, before those who waited for it.
     """
 
     def __init__(
-        self, streams: Streams, last: Last, durable: Callable[[], None] = lambda: None
+        self,
+        streams: Streams,
+        last: Last,
+        durable: Callable[[], None] = lambda: None,
+        lost: Callable[[], None] = lambda: None,
     ) -> None:
         self._streams = streams
         self._last = last
         self._durable = durable
+        self._lost = lost
         self._waits = streams.storage.waits
         self._waiting: list[_Entry] = []
         self._urgent = False  # whether somebody waits for what waits
@@ -264,6 +270,7 @@ class GroupCommit:
                     batch.when_lasting(lambda: self._thread.say(self._lasts))
             self._durable()
         except BaseException as error:
+            self._lost()
             for entry in reversed(entries):  # of two about the same, the later one is undone first
                 entry.finished = True
                 if entry.error is None:

@@ -174,8 +174,8 @@ class Control:
         resource: str,
         cost: Mapping[Resource, int],
         attributes: frozenset[str] | None = None,
-    ) -> None:
-        self._authority.charge(
+    ) -> Paid:
+        return self._authority.charge(
             session.tokens,
             verb,
             resource,
@@ -322,7 +322,7 @@ class Control:
 
             try:
                 await self._agents.write(stage)
-            except AttributeForbidden:
+            except BaseException:
                 self._authority.refund(paid, None)
                 raise
             return reports[0]
@@ -438,13 +438,13 @@ class Control:
             agent.become(State.PAUSED, self._clock.now_ms(), "spawned paused")
         with self._agents.claimed(agent.record.id):
             await self._admitted(session, "spawn", self._admission.beginning, agent)
-            self._charge(session, Verb.SPAWN, self._node, ONE_CHILD)
-            self._authority.endow(agent)
+            paid = self._charge(session, Verb.SPAWN, self._node, ONE_CHILD)
             try:
-                await self._begin(agent, arguments)
+                with self._authority.attempt(agent):
+                    self._authority.endow(agent)
+                    await self._begin(agent, arguments)
             except BaseException:
-                self._authority.finish(agent)
-                self._authority.settle(agent)
+                self._authority.refund(paid, None)
                 raise
         if agent.record.state is State.READY:
             self._scheduler.ready(agent)
@@ -662,10 +662,11 @@ class Control:
         if fuel is not None:
             self._agents.limit_fuel(agent, fuel)
         self._check_has_fuel(agent)
-        self._authority.let_go_on(agent, given)
-        agent.tokens += given
-        agent.record.tokens += [bytes(token) for token in tokens]  # type: ignore[call-overload]
-        await self._agents.wake(agent)
+        with self._authority.attempt(agent):
+            self._authority.let_go_on(agent, given)
+            agent.tokens += given
+            agent.record.tokens += [bytes(token) for token in tokens]  # type: ignore[call-overload]
+            await self._agents.wake(agent)
         if not given:  # nothing has changed since it was paused
             self._authority.stop_if_revoked(agent)
         self._scheduler.ready(agent)
@@ -744,9 +745,14 @@ class Control:
             raise RequestInvalid(f"an agent holds at most {TOKENS_PER_AGENT_MAX} tokens")
         given = [self._verify_for(agent.record.id, token) for token in tokens]
         await self._giving.check_taken_back(agent, given, who=session.peer.text)
-        self._authority.fund(agent, given)
+        with self._authority.attempt(agent):
+            self._authority.fund(agent, given)
         kept = [bytes(token) for token in tokens]  # type: ignore[call-overload]
-        await self._migration.reclaim(agent, Forced(session.peer.text, given, kept))
+        try:
+            await self._migration.reclaim(agent, Forced(session.peer.text, given, kept))
+        except AgentState:
+            self._authority.give_up(agent, given)
+            raise
         return summary(agent)
 
     async def agent_hops(self, session: Session, fields: Fields, send: SendItem) -> object:
@@ -861,6 +867,7 @@ def summary(agent: Agent) -> Map:
             "moved_to": record.moved_to,
             "travelling_to": agent.travelling_to,
             "denied_right": record.denied_right,
+            "shortage": record.shortage if record.state is State.PAUSED else None,
             "log_lines": record.log_dropped + len(record.log),
             "session": record.session,
             "units": machine.code.unit_count if isinstance(machine, Machine) else 1,

@@ -189,7 +189,9 @@ class Departures:
         """Return an agent that could not be moved to what it did before, unless somebody else has decided meanwhile."""
         record = agent.record
         if paused and record.state is State.READY and agent.requested is None:
-            await self._agents.pause(agent, reason, denied_right=record.denied_right)
+            await self._agents.pause(
+                agent, reason, denied_right=record.denied_right, shortage=record.shortage
+            )
         elif not paused and record.state is State.PAUSED:
             agent.become(State.READY, self._clock.now_ms())
             self._authority.stop_if_revoked(agent)  # which nobody has asked of it meanwhile

@@ -140,13 +140,13 @@ class Effects:
         if AUDIT_STREAM in inputs:
             await self._agents.decided()
         while answer is NOT_ANSWERED:
+            private = self._check_private(
+                agent, query, [inputs[place] for place in sorted(sources) if place < len(inputs)]
+            )
             prepared = [
                 self._source(agent, value, named) if position in sources else value
                 for position, value in enumerate(inputs)
             ]
-            private = self._check_private(
-                agent, query, [inputs[place] for place in sources if place < len(inputs)]
-            )
             try:
                 answer = await trio.to_thread.run_sync(_answered, query, prepared)
             except AttributeForbidden as forbidden:
@@ -169,13 +169,22 @@ class Effects:
         machine.resume(answer)
 
     def _check_private(self, agent: Agent, query: object, inputs: Iterable[object]) -> bool:
-        """Return whether a query reads a private stream. Raises EffectInvalid if it then asks for rows."""
+        """Return whether a query reads a private stream. Raises EffectInvalid if it then asks for rows.
+
+        Asked before anything is read, so that nothing is said to be allowed which then is not. Who may not read all the
+        streams at all is told that, when it reads, and not which of them are private.
+        """
         streams = [self.check_stream(value) for value in inputs if isinstance(value, str)]
         try:
             return self._admission.check_query(query, streams)
         except EffectInvalid as error:
-            resource = f"{self._node}/{streams[0]}"
-            self._authority.refuse(agent.text_id, "read", resource, str(error))
+            places = {name: f"{self._node}/{name}" for name in streams}
+            if not all(
+                self._authority.permits_agent(agent, Verb.READ, at) for at in places.values()
+            ):
+                return True
+            private = next(name for name in streams if self._admission.is_private(name))
+            self._authority.refuse(agent.text_id, "read", places[private], str(error))
             raise
 
     def _charge(
@@ -238,6 +247,7 @@ class Effects:
                 await self._agents.commit(agent, stage)
                 return
             except StorageError:
+                self._authority.refund(paid, agent.record.id)
                 raise
             except AttributeForbidden as forbidden:
                 self._authority.refund(paid, agent.record.id)

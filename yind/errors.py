@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from capabilities.errors import Shortage
 from capabilities.journey import Receipt
 from datomstore.value import Map
 
@@ -67,12 +68,18 @@ class FuelSpent(YindError):
 
 
 class Denied(YindError):
-    """No token presented allows what was asked; says which block or which right is missing."""
+    """No token presented allows what was asked; says which block or which right is missing.
+
+    `shortage` says which budget has less left than was needed, and how much that was, if that is why.
+    """
 
     code = "token/refused"
 
-    def __init__(self, message: str, *, right: str, revoked: bool = False) -> None:
+    def __init__(
+        self, message: str, *, right: str, revoked: bool = False, shortage: Shortage | None = None
+    ) -> None:
         super().__init__(message)
+        self.shortage = shortage
         self.right = right  # "read alpha/stdlib"
         self.revoked = revoked
 

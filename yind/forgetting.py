@@ -8,7 +8,8 @@ A tombstone keeps a node from taking an old copy of an agent. That is not needed
 expired, because then the copy is refused anyway. Sources that still wait for an answer hear nothing about attempts up
 to the latest that was forgotten, rather than a refusal that may be wrong; so nothing younger than FORGET_AFTER_S is
 forgotten, and only who waits for longer needs a person (`yin migrate --force`). Nothing is known here of attempts that are
-further ahead than that (`yind.arrivals` does not hear them), so all that is refused becomes old.
+further ahead than that (`yind.arrivals` does not hear them), so all that is refused becomes old; of one source that is
+refused much it makes room before (`yind.refusals`).
 """
 
 from __future__ import annotations
@@ -85,9 +86,10 @@ class Forgetting:
         )
 
     def _records(self, agents: list[bytes]) -> dict[bytes, list[handoff.Record]]:
-        with self._agents.streams.batch() as batch:
+        """Return what lasts of agents; whose records are being written is expected, and so none of them."""
+        with self._agents.streams.storage.transaction(write=False) as storage:
             return {
-                agent_id: [handoff.decode(data) for _, data in batch.scan(RECORD_TABLE, agent_id)]
+                agent_id: [handoff.decode(data) for _, data in storage.scan(RECORD_TABLE, agent_id)]
                 for agent_id in agents
             }
 

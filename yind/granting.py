@@ -195,18 +195,17 @@ class Granting:
         old = [h for h in self._authority.handles_of(agent) if h.tip in replaced]
         if len(old) != len(replaced) or not handles:
             raise RequestInvalid(f"agent {agent.text_id} does not hold these tokens")
-        self._authority.replace(agent, old, handles)
-        kept = [i for i, handle in enumerate(agent.tokens) if handle not in old]
-        record.tokens = [record.tokens[i] for i in kept] + tokens
-        agent.tokens = [agent.tokens[i] for i in kept] + handles
         resumed = record.state is State.PAUSED and record.denied_right is not None
         resumed = resumed and (record.asked is None or record.asked.answer != "pending")
+        with self._authority.attempt(agent):
+            self._authority.replace(agent, old, handles)
+            kept = [i for i, handle in enumerate(agent.tokens) if handle not in old]
+            record.tokens = [record.tokens[i] for i in kept] + tokens
+            agent.tokens = [agent.tokens[i] for i in kept] + handles
+            await (self._agents.wake if resumed else self._agents.commit)(agent)
         if resumed:
-            await self._agents.wake(agent)
             self._authority.stop_if_revoked(agent)
             self._scheduler.ready(agent)
-        else:
-            await self._agents.commit(agent)
         return Map({"id": record.id, "state": str(record.state), "resumed": resumed})
 
 

@@ -8,6 +8,7 @@ Fits:   who has no room for an offer leaves it unanswered: the source says Go ag
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from capabilities.handles import Handle
@@ -31,12 +32,20 @@ class Guest(NamedTuple):
     policies: Policies  # that have been asked
 
 
+@dataclass(slots=True)
+class _Held:
+    """How much is held of one source."""
+
+    count: int = 0
+    size: int = 0
+
+
 class Guests:
     """All of one node."""
 
     def __init__(self) -> None:
         self._by_agent: dict[bytes, Guest] = {}
-        self._of: dict[bytes, list[Guest]] = {}  # by source
+        self._of: dict[bytes, _Held] = {}  # by source; no empty ones
 
     def __iter__(self) -> Iterator[Guest]:
         return iter(tuple(self._by_agent.values()))
@@ -47,8 +56,7 @@ class Guests:
             return False
         held = self._of.get(source)
         return held is None or (
-            len(held) < HELD_EACH_MAX
-            and sum(guest.size for guest in held) + size <= HELD_BYTES_EACH_MAX
+            held.count < HELD_EACH_MAX and held.size + size <= HELD_BYTES_EACH_MAX
         )
 
     def put(self, guest: Guest) -> Guest | None:
@@ -58,9 +66,9 @@ class Guests:
         self._by_agent[attempt.agent] = guest
         held = self._of.get(attempt.source)
         if held is None:
-            self._of[attempt.source] = [guest]
-        else:
-            held.append(guest)
+            held = self._of[attempt.source] = _Held()
+        held.count += 1
+        held.size += guest.size
         return before
 
     def get(self, agent: bytes) -> Guest | None:
@@ -72,7 +80,8 @@ class Guests:
         guest = self._by_agent.pop(agent, None)
         if guest is not None:
             held = self._of[guest.attempt.source]
-            held.remove(guest)
-            if not held:
+            held.count -= 1
+            held.size -= guest.size
+            if not held.count:
                 del self._of[guest.attempt.source]
         return guest

@@ -41,6 +41,9 @@ FORGET_AFTER_S = 86_400  # no attempt younger than this is forgotten; clocks may
 FORGET_AT_ONCE = 1_000  # agents looked at in one turn of the event loop: some ten milliseconds
 FIRST_IDS_KEPT = 1_024  # agents whose id has been found to be theirs; 400 bytes each
 PASSED_MAX = 1_024  # offers of epochs that have passed, each written down once
+REFUSALS_EACH_MAX = (
+    4_096  # agents of which a node has refused an offer of one other; up to 5 KB each
+)
 HELD_MAX = 1_024  # agents offered to this node that their source has not given yet
 HELD_EACH_MAX = 512  # ... by one node
 HELD_BYTES_EACH_MAX = 1 << 26  # ... and of so many bytes; machines take some times as much

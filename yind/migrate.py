@@ -90,6 +90,7 @@ class Migration:
             clock=clock,
             limits=limits,
         )
+        agents.lives = self._arrivals.lives
         self.forgetting = Forgetting(
             agents=agents, departures=self._departures, arrivals=self._arrivals, clock=clock
         )
@@ -127,9 +128,12 @@ class Migration:
             self._departures.recover(batch, records)
         for agent_id, kept in records.items():
             agent = self._agents.get(agent_id)
-            if agent is not None and not agent.ended and not self.holds(agent):
-                here = handoff.running(kept, born_here=True)
-                if here != agent.record.epoch:
+            if agent is None or agent.record.state is State.MOVED or self.holds(agent):
+                continue
+            here = handoff.running(kept, born_here=True)
+            if here != agent.record.epoch:
+                agent.aside = here is None
+                if not agent.ended:
                     self._set_aside(agent, here)
 
     def _set_aside(self, agent: Agent, here: int | None) -> None:
@@ -137,7 +141,8 @@ class Migration:
 
         The node starts all the same: the others it has are waited for. Nothing of this one is lost, as only a person can
         tell which one is the agent; that person ends it, or lets it go on. The disk keeps the row, and the next start finds
-        the same.
+        the same. Where the records say that it has gone, whoever comes back from there with the tokens that it was given is the
+        agent, and takes its place.
         """
         record = agent.record
         is_here = "it is not here" if here is None else f"epoch {here} of it is here"
@@ -145,7 +150,7 @@ class Migration:
         _log.error("an agent is set aside", agent=agent.text_id, why=why)
         if record.state is not State.PAUSED:
             agent.become(State.PAUSED, self._clock.now_ms())
-        record.reason = why
+        record.reason, record.denied_right = why, None  # nothing but a person lets it go on
         agent.lasting = State.PAUSED
 
     def holds(self, agent: Agent) -> bool:
@@ -162,8 +167,8 @@ class Migration:
 
     def hops_of(self, agent_id: bytes) -> list[Hop]:
         """Return the journeys of an agent that started here, in their order."""
-        with self._agents.streams.batch() as batch:
-            rows = batch.scan(HOP_TABLE, agent_id)
+        with self._agents.streams.storage.transaction(write=False) as storage:
+            rows = storage.scan(HOP_TABLE, agent_id)
             found = [msgspec.msgpack.decode(data, type=Hop) for _, data in rows]
         return sorted(found, key=lambda hop: hop.epoch)
 

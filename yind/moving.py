@@ -65,6 +65,8 @@ class Moves:
         record = agent.record
         if agent.ended or self._departures.holds(record.id):
             raise AgentState(f"agent {agent.text_id} is {record.state}: {record.reason}")
+        if agent.aside:
+            raise AgentState(f"agent {agent.text_id} is {record.reason}")
         if self.has(agent):
             raise AgentState(f"agent {agent.text_id} is being moved already")
         if agent.requested is not None:

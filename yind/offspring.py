@@ -11,6 +11,7 @@ the two. Every token the parent has is handed down in a block that names the chi
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import trio
 
@@ -63,43 +64,53 @@ class Offspring:
             )
         paid = self._authority.allow_agent(agent, Verb.SPAWN, self._node, ONE_CHILD)
         try:
-            child = self._child(agent, machine, name, share)
+            with self._authority.attempt(agent):
+                self._authority.lend_memory(agent, share.get(Resource.MEM, 0))
+                child = self._child(agent, machine, name, share)
+                with self._authority.attempt(child):
+                    self._authority.endow(child)
+                    await self._begin(child, agent, machine)
         except (CapabilityError, Denied) as error:
             self._authority.refund(paid, agent.record.id)
             raise EffectInvalid(f"fork!: {error}") from error
-        try:
-            await self._begin(child, agent, machine)
         except BaseException:
-            self._authority.finish(child)
-            self._authority.settle(child)
             self._authority.refund(paid, agent.record.id)
             raise
         self.ready(child)
 
     async def _begin(self, child: Agent, agent: Agent, machine: Machine) -> None:
         """Make a child durable with the answer to its parent. Raises EffectInvalid or StorageError; then there is no child."""
-        record = child.record
+        record, most, parent = child.record, agent.record.memory_max, machine
         try:
-            child.machine = await trio.to_thread.run_sync(
-                lambda: self._code.restore(
-                    record.image, memory_max=record.memory_max, fuel_max=None
-                )
-            )
+            child.machine = await self._copy(record.image, record.memory_max)
+            if most < machine.memory_max:  # it has lent some
+                parent = await self._copy(record.image, most)
         except (MachineError, MemoryTooSmall) as error:  # for what it is a copy of
             raise EffectInvalid(f"fork!: {error}") from error
         child.machine.resume(None)
 
         def stage(batch: Batch) -> None:
-            machine.resume(record.id.hex())
+            parent.resume(record.id.hex())
             self._agents.put(batch, child)
 
-        with self._agents.beginning(child):
-            await self._agents.commit(agent, stage)
+        agent.machine = parent
+        try:
+            with self._agents.beginning(child):
+                await self._agents.commit(agent, stage)
+        except BaseException:
+            if parent is not machine:
+                agent.machine = machine  # which still waits for its answer
+            raise
+
+    async def _copy(self, image: bytes, memory_max: int) -> Machine:
+        """Return the machine of an image. Raises MachineError or MemoryTooSmall."""
+        restore = partial(self._code.restore, image, memory_max=memory_max, fuel_max=None)
+        return await trio.to_thread.run_sync(restore)
 
     def _child(
         self, agent: Agent, machine: Machine, name: str, share: dict[Resource, int]
     ) -> Agent:
-        """Return the child's record and handles, its share set aside. Raises CapabilityError or Denied."""
+        """Return the child's record and handles. Raises CapabilityError or Denied."""
         parent = agent.record
         nonce = self._clock.random_bytes(AGENT_NONCE_SIZE)
         birth = Birth(parent.id, parent.program, nonce, self._authority.key.bytes)
@@ -131,7 +142,6 @@ class Offspring:
         child = Agent(record)
         ancestors = ancestors_of(births)
         child.tokens = [self._authority.handle_own(d, identity, ancestors) for d in record.tokens]
-        self._authority.endow(child)
         return child
 
     async def finish(self, agent: Agent, value: object, why: object) -> None:

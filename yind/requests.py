@@ -305,21 +305,28 @@ class Requests:
         self, agent: Agent, tokens: Sequence[Handle], data: Sequence[bytes], who: str
     ) -> None:
         """Give an agent what it asked for; it goes on at the same step. Raises Denied, RequestInvalid or AgentState."""
-        asked = self._still_pending(agent)
-        self._give(agent, tokens, data)
-        await self._answered(agent, asked, "granted", "", who)
+        await self._grant(agent, self._still_pending(agent), tokens, data, who)
 
     async def refuse(self, agent: Agent, why: str, who: str) -> None:
         """Refuse what an agent asked for, which goes on with an error that it can catch. Raises AgentState."""
         await self._answered(agent, self._still_pending(agent), "refused", why, who)
 
-    def _give(self, agent: Agent, tokens: Sequence[Handle], data: Sequence[bytes]) -> None:
+    async def _grant(
+        self,
+        agent: Agent,
+        asked: Asked,
+        tokens: Sequence[Handle],
+        data: Sequence[bytes],
+        who: str,
+    ) -> None:
         self._agents.load(agent)
         if not tokens or len(tokens) + len(agent.tokens) > TOKENS_PER_AGENT_MAX:
             raise RequestInvalid(f"an agent holds at most {TOKENS_PER_AGENT_MAX} tokens")
-        self._authority.fund(agent, tokens)
-        agent.tokens += tokens
-        agent.record.tokens += data
+        with self._authority.attempt(agent):
+            self._authority.fund(agent, tokens)
+            agent.tokens += tokens
+            agent.record.tokens += data
+            await self._answered(agent, asked, "granted", "", who)
 
     def _still_pending(self, agent: Agent) -> Asked:
         asked = agent.record.asked
@@ -370,8 +377,7 @@ class Requests:
                 data = self._authority.narrowed_own(self._policy.token, caveats)
                 handle = self._authority.handle_own(data, agent.record.id)
                 await self.check(agent, machine, [*agent.tokens, handle])
-                self._give(agent, [handle], [data])
-                await self._answered(agent, asked, "granted", "", "policy")
+                await self._grant(agent, asked, [handle], [data], "policy")
         except (
             DatomstoreError,
             CapabilityError,

@@ -184,7 +184,7 @@ class Scheduler:
             try:
                 status = await self._run(agent, machine)
             except Denied as refusal:
-                return partial(self._agents.pause, agent, str(refusal), denied_right=refusal.right)
+                return partial(self._pause_for, agent, refusal)
         return self._following(agent, machine, status)
 
     async def _run(self, agent: Agent, machine: Machine) -> Status:
@@ -264,8 +264,19 @@ class Scheduler:
             await self._agents.end(agent, State.KILLED, agent.requested_reason)
         else:
             right, agent.requested_right = agent.requested_right, None
-            why, lasting = agent.requested_reason, agent.requested_lasting
-            await self._agents.pause(agent, why, denied_right=right, lasting=lasting)
+            await self._agents.pause(
+                agent,
+                agent.requested_reason,
+                denied_right=right,
+                shortage=agent.requested_shortage,
+                lasting=agent.requested_lasting,
+            )
+
+    async def _pause_for(self, agent: Agent, refusal: Denied) -> None:
+        """Pause an agent for what it lacks."""
+        await self._agents.pause(
+            agent, str(refusal), denied_right=refusal.right, shortage=refusal.shortage
+        )
 
     async def _perform(self, agent: Agent, machine: Machine) -> None:
         """Do what the agent asked for; what it may not do pauses it, what makes no sense it may catch."""
@@ -275,7 +286,7 @@ class Scheduler:
         except Denied as refusal:
             if not agent.record.session:  # whose log is what its owner sees it print
                 log_line(agent.record, f"paused: {refusal}")
-            await self._agents.pause(agent, str(refusal), denied_right=refusal.right)
+            await self._pause_for(agent, refusal)
         except FuelSpent as error:
             await self._agents.pause(agent, str(error))
         except HopRefused as error:

@@ -370,7 +370,8 @@ def _help(row: Map) -> str:
     shortage = shortage_of(row)
     if shortage is not None:
         return f"yin token renew {agent} --budget {shortage.resource.name.lower()}=N"
-    if "revoked" in reason or "expired" in reason or row["denied_right"] == ACCEPTED_TOKEN:
+    renewed = any(word in reason for word in ("revoked", "expired", "yin token renew"))
+    if renewed or row["denied_right"] == ACCEPTED_TOKEN:
         return f"yin token renew {agent}"
     if reason.startswith(FUEL_LIMIT):
         return f"yin resume {agent} --fuel N"

@@ -92,3 +92,58 @@ def test_a_refused_hand_off_gives_back_once_though_it_is_handed_on_again() -> No
     hand_on(made, HERE, THERE.public, meter, payer=b"agent")
     take_back(away, meter, payer=b"agent")
     assert meter.left(verified(made)) == {Resource.FUEL: 0}
+
+
+def rows_of(meter: Meter) -> Meter:
+    """Return what is known after a restart."""
+    again = Meter(HERE.public)
+    again.load((block, row) for block, row in meter.changed() if row is not None)
+    return again
+
+
+def test_what_was_let_out_for_a_write_that_failed_does_not_last() -> None:
+    chain, meter = verified(token(budget={Resource.ROWS: 10})), Meter(HERE.public)
+    meter.debit(chain, {Resource.ROWS: 1}, b"agent")
+    meter.settle(b"agent")
+    meter.debit(chain, {Resource.ROWS: 2}, b"agent")
+    assert rows_of(meter).left(chain) == {Resource.ROWS: 9}
+    meter.lost()
+    assert rows_of(meter).left(chain) == {Resource.ROWS: 10}
+    assert meter.left(chain) == {Resource.ROWS: 7}
+    meter.settle(b"agent")
+    meter.kept()
+    meter.lost()  # of the next
+    assert rows_of(meter).left(chain) == {Resource.ROWS: 7}
+
+
+def test_what_came_to_nothing_is_as_it_was() -> None:
+    made, meter = token(budget={Resource.ROWS: 10}), Meter(HERE.public)
+    parent = verified(made)
+    child = verified(made.append(HERE, HERE.public, Caveats(budget={Resource.ROWS: 4})))
+    meter.debit(parent, {Resource.ROWS: 1}, b"agent")
+    mark = meter.mark(b"agent")
+    for _ in range(2):
+        meter.fund(child, b"agent")
+        meter.debit(child, {Resource.ROWS: 3}, b"agent")
+        assert (meter.left(parent), meter.left(child)) == ({Resource.ROWS: 5}, {Resource.ROWS: 1})
+        meter.settle(b"agent")
+        meter.lost()
+        meter.revert(b"agent", mark)
+        assert meter.left(parent) == {Resource.ROWS: 9}
+    meter.settle(b"agent")
+    assert rows_of(meter).left(parent) == {Resource.ROWS: 9}
+
+
+def test_a_share_that_was_not_released_after_all_is_there_again() -> None:
+    made, meter = token(budget={Resource.ROWS: 10}), Meter(HERE.public)
+    parent = verified(made)
+    child = verified(made.append(HERE, HERE.public, Caveats(budget={Resource.ROWS: 4})))
+    meter.fund(child, b"agent")
+    mark = meter.mark(b"agent")
+    meter.release(child, 1, b"agent")
+    meter.debit(parent, {Resource.ROWS: 10}, b"another")  # what was not there to be had
+    meter.revert(b"agent", mark)
+    assert meter.left(child) == {Resource.ROWS: 0}
+    assert meter.left(parent) == {Resource.ROWS: 0}
+    meter.refund(parent, {Resource.ROWS: 10}, b"another")
+    assert (meter.left(parent), meter.left(child)) == ({Resource.ROWS: 6}, {Resource.ROWS: 4})

@@ -35,6 +35,7 @@ from protocol.handoff import (
     Verified,
     Verify,
     Withdraw,
+    attempt_bytes,
     decode,
     encode,
     latest_attempt,
@@ -308,6 +309,34 @@ def test_refusals_stay_refused_though_only_some_are_remembered_one_by_one() -> N
         _, actions = target.step(Received(offer(attempt), KEYS["A"]))
         assert [action.kind for action in actions if isinstance(action, Send)] == [Refuse]
     assert isinstance(target.step(Received(offer(count + 1), KEYS["A"]))[1][0], Verify)
+
+
+def test_up_to_where_more_was_refused_than_is_known_nothing_is_taken() -> None:
+    target = Target.fresh(AGENT)
+    for message in (offer(), go(), CancelOffer(AGENT, 1, attempt_bytes(7))):
+        after, actions = target.step(Received(message, KEYS["A"], refused_to=7))
+        assert after == target
+        assert [action.kind for action in actions if isinstance(action, Send)] == [Refuse]
+        _, actions = target.step(Received(message, KEYS["A"], refused_to=6))
+        assert not any(isinstance(action, Send) and action.kind is Refuse for action in actions)
+
+
+def test_what_is_held_or_checked_or_was_had_is_not_refused_with_what_is_not_known() -> None:
+    checking, _ = Target.fresh(AGENT).step(Received(offer(), KEYS["A"]))
+    assert checking.step(Received(go(), KEYS["A"], refused_to=9))[0].pending is not None
+    _, actions = held_target().step(Received(go(), KEYS["A"], refused_to=9))
+    assert [type(action) for action in actions] == [Persist, Start]
+    assert Target.fresh(AGENT, epoch=1).step(Received(go(), KEYS["A"], refused_to=9))[1] == []
+    forgotten = Target.fresh(AGENT, forgotten=7)
+    assert forgotten.step(Received(go(), KEYS["A"], refused_to=9))[1] == [], "it may have been had"
+
+
+def test_a_refusal_is_dropped_with_all_that_it_tells_of_and_no_later_one() -> None:
+    refused = Refused(AGENT, 1, KEYS["A"], 7, "no", "no", earlier=((1, 8),))
+    other = Refused(AGENT, 1, KEYS["B"], 3, "no", "no")
+    target = Target.restart([refused, other])
+    assert target.without_refusal(KEYS["A"], 7) == target
+    assert target.without_refusal(KEYS["A"], 8).refused == (other,)
 
 
 def test_another_source_is_not_bound_by_the_refusals_of_one() -> None:

@@ -83,6 +83,7 @@ def reached_plainly(journey: Journey, rules: Rules) -> set[tuple[Node, ...]]:
         Journey(crashes=0, refusals=1, attempts=2),
         Journey(BACK, crashes=0),
         Journey(EITHER, crashes=0, attempts=1),
+        Journey(crashes=0, refusals=1, drops=1),
     ],
 )
 def test_leaving_states_out_leaves_no_node_s_state_out(journey: Journey) -> None:

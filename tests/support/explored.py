@@ -77,6 +77,8 @@ class Rules(msgspec.Struct, frozen=True):
     in_order: bool = True  # False: what an agent does may be durable before its Owned
     tombstones: bool = True  # False: forgotten when the agent has left
     remembers: bool = True  # False: what was forgotten is not remembered to have been
+    floors: bool = True  # False: nor is what was forgotten of refusals
+    floors_last: bool = True  # False: it is told before it is durable
 
 
 class Journey(msgspec.Struct, frozen=True):
@@ -91,6 +93,7 @@ class Journey(msgspec.Struct, frozen=True):
     withdrawals: int = 0
     attempts: int = 1  # hops that a node's agent tries before it stays where it is
     forgets: int = 0  # how often a node forgets what it knew of the agent, when that is not here
+    drops: int = 0  # how often a node forgets what it refused of another, up to any attempt
     forces: int = 0  # how often a person takes the agent back by force
     hostile: str = ""  # nodes that say whatever they like, at any time and again and again
 
@@ -114,7 +117,14 @@ class Effect(msgspec.Struct, frozen=True):
     epoch: int
 
 
-Written = Record | Effect
+class Floor(msgspec.Struct, frozen=True):
+    """All attempts of a source up to one are refused if nothing else is known of them."""
+
+    source: bytes
+    attempt: int
+
+
+Written = Record | Effect | Floor
 
 
 class Node(msgspec.Struct, frozen=True):
@@ -129,8 +139,10 @@ class Node(msgspec.Struct, frozen=True):
     refusals_left: int = 0
     withdrawals_left: int = 0
     forgets_left: int = 0
+    drops_left: int = 0
     forces_left: int = 0
     forgotten: int = NOTHING_FORGOTTEN
+    floors: tuple[Floor, ...] = ()  # one of a source
     forced: bool = False  # it is on record that there may be two of the agent
     wrong: str = ""
     # what it does not spare
@@ -152,6 +164,11 @@ class Node(msgspec.Struct, frozen=True):
         """Whether nothing of the agent is here but what is remembered."""
         busy = self.writing or self.checking or self.source or self.target.held
         return not busy and self.runs is None and self.target.pending is None
+
+    def refused_to(self, source: bytes) -> int:
+        """Return up to which attempt of a source this node has refused more than it knows."""
+        attempts = (floor.attempt for floor in self.floors if floor.source == source)
+        return max(attempts, default=NOTHING_FORGOTTEN)
 
     @property
     def waits(self) -> bool:
@@ -198,6 +215,7 @@ class Behaviour:
             refusals_left=journey.refusals,
             withdrawals_left=journey.withdrawals,
             forgets_left=journey.forgets,
+            drops_left=journey.drops,
             forces_left=journey.forces,
             started=(0,) if here else (),
             target=Target.fresh(AGENT, 0 if here else -1),
@@ -238,6 +256,8 @@ class Behaviour:
                 yield self._step("a person takes it back", self._source(fewer, Force()))
         if node.forgets_left and node.disk and node.idle:
             yield Step("forgets the agent", self._forget(node), ())
+        if node.drops_left:
+            yield from self._drops(node)
         if node.target.held is not None and not node.target.expecting:
             yield self._step("gives up what it holds", self._target(node, Interrupted()))
         if node.crashes_left:
@@ -247,10 +267,10 @@ class Behaviour:
     def receive(self, node: Node, parcel: Parcel) -> tuple[Node, Sent]:
         """Return what a node is, and sends, after a message."""
         sender, _, message = parcel
-        event = Received(message, key_of(sender))
+        peer = key_of(sender)
         if isinstance(message, Own | Refuse | Want):
-            return self._source(node, event)
-        return self._target(node, event)
+            return self._source(node, Received(message, peer))
+        return self._target(node, Received(message, peer, node.refused_to(peer)))
 
     def _step(self, label: str, outcome: tuple[Node, Sent]) -> Step:
         return Step(label, *outcome)
@@ -287,11 +307,48 @@ class Behaviour:
             no = Verified(False, "token/refused", "no")
             yield self._step("finds the offer bad", self._target(fewer, no))
 
+    def _drops(self, node: Node) -> Iterator[Step]:
+        """Let a node forget what it refused of a source: of this agent, or of others, so up to any attempt."""
+        journey = self._journey
+        for name in sorted({*journey.names, *journey.hostile} - {node.name}):
+            source = key_of(name)
+            if any(isinstance(one, Refused) and one.source == source for one in node.writing):
+                continue
+            firsts = [epoch * ATTEMPTS_PER_EPOCH for epoch in range(journey.last)]
+            for attempt in [first + n + 1 for first in firsts for n in range(journey.attempts)]:
+                floor = Floor(source, attempt)
+                after = replace(
+                    node, drops_left=node.drops_left - 1, writing=(*node.writing, floor)
+                )
+                if not self._rules.floors_last:
+                    after = replace(after, floors=(*node.floors, floor))
+                yield Step(f"forgets refusals of {name} up to {attempt}", after, ())
+
+    def _dropped_to(self, node: Node, floor: Floor) -> Node:
+        """Return a node on whose disk there is a floor in the place of refusals."""
+        kept = [
+            one
+            for one in node.disk
+            if not isinstance(one, Refused)
+            or one.source != floor.source
+            or latest_attempt([one]) > floor.attempt
+        ]
+        others = tuple(one for one in node.floors if one.source != floor.source)
+        highest = Floor(floor.source, max(floor.attempt, node.refused_to(floor.source)))
+        return replace(
+            node,
+            disk=frozenset(kept),
+            floors=(*others, highest) if self._rules.floors else node.floors,
+            target=node.target.without_refusal(floor.source, floor.attempt),
+        )
+
     def _sync(self, node: Node) -> tuple[Node, Sent]:
         record, rest = node.writing[0], node.writing[1:]
         node = replace(node, writing=rest)
         if isinstance(record, Effect):
             return replace(node, effects=(*node.effects, record.epoch)), ()
+        if isinstance(record, Floor):
+            return self._dropped_to(node, record), ()
         if self._rules.flushes(record):
             forced = node.forced or isinstance(record, Reclaimed)
             node = replace(node, disk=_written(node.disk, record), forced=forced)
@@ -324,6 +381,7 @@ class Behaviour:
             crashes_left=node.crashes_left - 1,
             writing=(),
             started=tuple(epoch for epoch in node.started if epoch not in lost),
+            floors=node.floors if self._rules.floors_last else (),
             source=None,
             target=Target.restart(node.disk, born, node.forgotten)
             if node.disk
@@ -411,7 +469,7 @@ def _activated(node: Node, epoch: int) -> Node:
 def _may_pass(writing: tuple[Written, ...]) -> bool:
     """Return whether what concerns no agent here is waited for, and the first record goes with what its agent does."""
     match writing:
-        case (Owned(), Refused(), *_):
+        case (Owned(), Refused() | Floor(), *_):
             return True
         case _:
             return False
@@ -444,5 +502,7 @@ def _message(send: Send) -> HandOff:
 def _name(written: Written) -> str:
     if isinstance(written, Effect):
         return f"the effect of epoch {written.epoch}"
+    if isinstance(written, Floor):
+        return f"what is refused up to {written.attempt}"
     kind = type(written).__name__
     return f"{kind}({written.epoch}, {written.attempt})"

@@ -345,6 +345,8 @@ SHALLOW = {
     "by way of B, refused": Journey(ONWARD, crashes=1, refusals=1, attempts=2),
     "by way of B, forgotten": Journey(ONWARD, crashes=1, attempts=2, forgets=1),
     "to B or C": Journey(EITHER, crashes=1, refusals=1, withdrawals=1, attempts=2),
+    "there, refusals dropped": Journey(crashes=2, refusals=1, attempts=2, drops=1),
+    "there and back, refusals dropped": Journey(BACK, refusals=1, drops=1),
     "around": Journey(AROUND, crashes=1, attempts=2),
     "besieged": Journey(BESIEGED, crashes=2, hostile="M"),
 }
@@ -369,6 +371,14 @@ DEEP = {
     "around, two crashes": Journey(AROUND, crashes=2, attempts=2),
     "around, refused": Journey(AROUND, crashes=1, refusals=1, attempts=2),
     "around, forgotten": Journey(AROUND, crashes=1, attempts=2, forgets=1),
+    "there and back, two attempts, refusals dropped": Journey(
+        BACK, refusals=1, attempts=2, drops=1
+    ),
+    "there, refusals dropped twice": Journey(crashes=2, refusals=1, attempts=2, drops=2),
+    "there and back, refusals dropped, forgotten": Journey(BACK, attempts=2, drops=1, forgets=1),
+    "to B or C, refusals dropped": Journey(EITHER, crashes=0, refusals=1, attempts=2, drops=1),
+    "to B or C, once, refusals dropped": Journey(EITHER, refusals=1, drops=1),
+    "besieged, refusals dropped": Journey(BESIEGED, drops=1, hostile="M"),
     "besieged, refused, withdrawn": Journey(BESIEGED, refusals=1, withdrawals=1, hostile="M"),
     "besieged, three crashes": Journey(BESIEGED, crashes=3, attempts=2, hostile="M"),
     "besieged, forgotten, two attempts": Journey(BESIEGED, attempts=2, forgets=1, hostile="M"),

@@ -204,6 +204,15 @@ def _forced_before_durable(source: Source, event: Event) -> Outcome:
     return _source_step(source, event)
 
 
+def _refused_whatever_is_known(target: Target, event: Event) -> TargetOutcome:
+    match event:
+        case Received(message, peer, refused_to) if peer is not None:
+            attempt = int.from_bytes(message.attempt, "big")
+            if attempt <= refused_to:
+                return target, [Send(Refuse, peer, message.agent, message.epoch, attempt, "", "")]
+    return _target_step(target, event)
+
+
 def _never_want(target: Target, event: Event) -> TargetOutcome:
     after, actions = _target_step(target, event)
     return after, [one for one in actions if not (isinstance(one, Send) and one.kind is Want)]
@@ -213,6 +222,7 @@ THERE = Journey()
 TWICE = Journey(attempts=2)
 BACK = Journey(("A", "B", "A"))
 REFUSED = Journey(refusals=1, attempts=2)
+DROPPED = Journey(refusals=1, attempts=2, drops=1)
 WITHDRAWN = Journey(withdrawals=1, attempts=2)
 EITHER = Journey(("A", "BC"), crashes=1, refusals=1, withdrawals=1, attempts=2)
 BESIEGED = Journey(("A", "M", "A"), crashes=0, hostile="M")
@@ -250,6 +260,13 @@ MISTAKES: dict[str, Mistake] = {
         Rules(flushes=lambda record: not isinstance(record, Refused)), REFUSED
     ),
     "what was forgotten is taken again": Mistake(Rules(remembers=False), replace(BACK, forgets=1)),
+    "what was refused and forgotten is taken": Mistake(Rules(floors=False), DROPPED),
+    "what was taken is refused with what was forgotten": Mistake(
+        Rules(target=_refused_whatever_is_known), Journey(drops=1)
+    ),
+    "refused with what was forgotten before that is durable": Mistake(
+        Rules(floors_last=False), Journey(attempts=2, drops=1)
+    ),
     "the agent acts before owned is durable": Mistake(Rules(in_order=False), THERE),
     "what is offered of an agent that runs again is kept": Mistake(Rules(lives=False), BESIEGED),
     "forced before that is on record": Mistake(

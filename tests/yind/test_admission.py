@@ -14,6 +14,7 @@ from capabilities.keys import PrivateKey
 from capabilities.revocation import RevocationSet
 from capabilities.tokens import agent_id, mint
 from capabilities.verify import verify
+from cli.faults import fault_text
 from datomstore.value import Keyword, Map
 from protocol.client import RemoteError
 from yang.compile import compile_source
@@ -225,6 +226,48 @@ async def test_of_a_private_stream_only_aggregates_are_given(tmp_path: Path, how
         source = f'(hop! "beta") (try {compare} (catch Exception e (ex-message e)))'
         _, result = await done(nodes, await nodes.spawn("alpha", source, nodes.token()))
         assert result == '"transact!: transaction/cas"'
+
+
+async def test_all_that_a_refused_hop_is_about_is_told_as_people_read_it(tmp_path: Path) -> None:
+    source = """
+(try (hop! "beta") (catch Exception e (throw (ex-info "no" (ex-data e)))))
+(transact! "log" [{:n 1}])
+(transact! "more" [{:n 2}])"""
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        await strict(nodes, "no-writes")
+        agent = await nodes.spawn("alpha", source, nodes.token())
+        await nodes.settled("alpha", agent)
+        row = await nodes.ask("alpha", "agent.wait", id=agent.hex())
+    text = fault_text(row, {"test.clj": source})
+    for number, line in ((3, '(transact! "log" [{:n 1}])'), (4, '(transact! "more" [{:n 2}])')):
+        why = f"test.clj:{number}:1: from here it can append to a stream [no-writes]"
+        assert f"{why}\n  {line}\n  ^" in text, text
+    assert ":violations" not in text
+
+
+async def test_a_private_read_is_refused_once_and_was_not_allowed_before(tmp_path: Path) -> None:
+    both = "[:find ?n ?who :in $ $s :where [_ :n ?n] [$s _ :who ?who]]"
+    source = f"""(try (q '{both} "facts" "salaries") (catch Exception e (ex-message e)))"""
+    read = """[:find ?e ?where ?allowed :where [?e :audit/verb :read] [?e :audit/effect "q"]
+                                     [?e :audit/resource ?where] [?e :audit/allowed ?allowed]]"""
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        await strict(nodes, private=("salaries",))
+        for stream, name in (("facts", "n"), ("salaries", "who")):
+            await nodes.ask(
+                "beta", "stream.transact", stream=stream, data=(Map({Keyword(name): 1}),)
+            )
+        assert "is private" in await nodes.result("beta", source, nodes.token())
+        rows = (await nodes.ask("beta", "query", stream="audit", query=read))["value"]
+        assert [row[1:] for row in rows] == [("beta/salaries", False)]
+
+
+async def test_who_may_not_read_is_not_told_what_is_private(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        await strict(nodes, private=("salaries",))
+        agent = await nodes.spawn("beta", ROWS, nodes.token((Verb.READ, "beta/facts")))
+        _, row = await nodes.settled("beta", agent)
+        assert (row["state"], row["denied_right"]) == ("paused", "read beta/salaries")
+        assert "private" not in row["reason"]
 
 
 async def test_rows_of_a_private_stream_are_found_before_the_agent_is_taken(tmp_path: Path) -> None:

@@ -275,6 +275,53 @@ async def test_who_gets_other_tokens_holds_memory_of_those(tmp_path: Path) -> No
         assert left(nodes, "alpha", second, agent) == {Resource.MEM: 10 << 20}
 
 
+LACKED = """
+[:find ?e ?budget ?needed :where [?e :audit/allowed false] [?e :audit/budget ?budget] [?e :audit/needed ?needed]]
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "budget", "shortage"),
+    [
+        (ASK, {"rows": 5}, ("rows", 10)),
+        ("(loop [] (recur))", {"fuel": 10_000}, ("fuel", 1)),
+        ("(sleep 600000)", {"rows": 5}, None),
+    ],
+)
+async def test_which_budget_has_run_out_is_told_as_data(
+    tmp_path: Path, source: str, budget: dict[str, int], shortage: tuple[str, int] | None
+) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        await load(nodes)
+        agent = await nodes.spawn("alpha", source, budgeted(nodes, **budget))
+        with trio.fail_after(20):
+            await nodes.until("alpha", agent, "waiting" if shortage is None else "paused")
+            await nodes.ask("alpha", "agent.pause", id=agent.hex())
+        for _ in range(2):
+            row = await nodes.ask("alpha", "agent.show", id=agent.hex())
+            assert (row["state"], row["shortage"]) == ("paused", shortage)
+            await nodes.stop("alpha")
+            await nodes.start("alpha")
+        rows = (await nodes.ask("alpha", "query", stream="audit", query=LACKED))["value"]
+        effects = [(Keyword("rows"), 10)] if shortage == ("rows", 10) else []
+        assert [row[1:] for row in rows] == effects
+
+
+async def test_a_renewal_that_is_refused_leaves_memory_where_it_is_held(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        first, second = (budgeted(nodes, mem=30 << 20) for _ in range(2))
+        other = await nodes.spawn("alpha", "1", first, paused=True)
+        agent = await nodes.spawn("alpha", "1", first, second, paused=True, memory_max=30 << 20)
+        await nodes.ask("alpha", "agent.kill", id=other.hex())
+        rows = (await nodes.ask("alpha", "agent.tokens", id=agent.hex()))["value"]
+        old = (Token.from_bytes(rows[0]["token"]).ids[-1],)
+        short = nodes.delegate(second, "alpha", agent, budget={Resource.MEM: 31 << 20})
+        with pytest.raises(RemoteError, match="mem left, not"):
+            await nodes.ask("alpha", "agent.renew", id=agent.hex(), old=old, tokens=(short,))
+        assert left(nodes, "alpha", first, agent) == {Resource.MEM: 30 << 20}
+        assert left(nodes, "alpha", second, agent) == {Resource.MEM: 0}
+
+
 async def test_who_gets_tokens_with_less_memory_pauses(tmp_path: Path) -> None:
     async with fleet(tmp_path, "alpha") as nodes:
         first, second = budgeted(nodes, mem=30 << 20), budgeted(nodes, mem=20 << 20)
@@ -285,6 +332,7 @@ async def test_who_gets_tokens_with_less_memory_pauses(tmp_path: Path) -> None:
         await nodes.ask("alpha", "agent.renew", id=agent.hex(), old=(tip,), tokens=(less,))
         _, row = await settled(nodes, agent)
         assert (row["state"], row["denied_right"]) == ("paused", "memory")
+        assert row["shortage"] == ("mem", 30 << 20)
         more = nodes.delegate(first, "alpha", agent)
         await nodes.ask("alpha", "agent.resume", id=agent.hex(), tokens=(more,))
         assert left(nodes, "alpha", first, agent) == {Resource.MEM: 0}

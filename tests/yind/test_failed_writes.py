@@ -14,10 +14,12 @@ from writing import NO_ROOM, Gate, Writing
 
 from capabilities.caveats import Resource
 from capabilities.keys import PublicKey
+from capabilities.tokens import Token, agent_id
 from datomstore.batch import Batch
 from datomstore.storage import StorageError
 from datomstore.value import Keyword, Map
 from protocol.errors import RemoteError
+from yang.compile import compile_source
 from yind.agent import Agent, State
 from yind.authority import Return
 from yind.cesk import Status
@@ -242,6 +244,116 @@ async def test_an_agent_whose_beginning_is_not_written_can_be_spawned_again(
             await nodes.spawn("alpha", "(+ 1 2)", nodes.token(), nonce=bytes(16))
         assert len(alpha.agents) == 0
         assert await nodes.result("alpha", "(+ 1 2)", nodes.token(), nonce=bytes(16)) == "3"
+
+
+async def tips(nodes: Fleet, agent: bytes) -> list[bytes]:
+    """Return the last block of each token that an agent holds, as its node shows them."""
+    rows = (await nodes.ask("alpha", "agent.tokens", id=agent.hex()))["value"]
+    return [Token.from_bytes(row["token"]).ids[-1] for row in rows]
+
+
+def left(nodes: Fleet, token: Token) -> dict[Resource, int]:
+    """Return what is left of a token's first block, for an agent that has no share."""
+    data = nodes.delegate(token, "alpha", bytes(32))
+    authority = nodes.nodes["alpha"].authority
+    return authority.left(authority.verify_chain(data))[0]
+
+
+async def test_a_renewal_that_is_not_written_leaves_the_old_tokens(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        first, second = (nodes.token(budget={Resource.ROWS: n}) for n in (20, 30))
+        agent = await nodes.spawn("alpha", "(sleep 600000)", first, paused=True)
+        (tip,) = before = await tips(nodes, agent)
+        share = nodes.delegate(second, "alpha", agent, budget={Resource.ROWS: 5})
+        renewed = {"id": agent.hex(), "old": (tip,), "tokens": (share,)}
+        Writing(nodes.nodes["alpha"]).fail()
+        with pytest.raises(RemoteError, match=NO_ROOM):
+            await nodes.ask("alpha", "agent.renew", **renewed)
+        assert await tips(nodes, agent) == before
+        assert left(nodes, second) == {Resource.ROWS: 30}
+        await nodes.ask("alpha", "agent.renew", **renewed)
+        assert await tips(nodes, agent) == [Token.from_bytes(share).ids[-1]]
+        assert left(nodes, second) == {Resource.ROWS: 25}
+        await nodes.ask("alpha", "agent.kill", id=agent.hex())
+        assert left(nodes, second) == {Resource.ROWS: 30}
+
+
+async def test_tokens_of_who_could_not_be_let_go_on_are_not_its_own(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        purse = nodes.token(budget={Resource.ROWS: 30})
+        agent = await nodes.spawn("alpha", "(sleep 600000)", paused=True)
+        share = nodes.delegate(purse, "alpha", agent, budget={Resource.ROWS: 5})
+        Writing(nodes.nodes["alpha"]).fail()
+        with pytest.raises(RemoteError, match=NO_ROOM):
+            await nodes.ask("alpha", "agent.resume", id=agent.hex(), tokens=(share,))
+        assert await tips(nodes, agent) == []
+        assert left(nodes, purse) == {Resource.ROWS: 30}
+
+
+async def test_who_was_not_ended_has_its_budget(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        share = nodes.token(budget={Resource.ROWS: 5, Resource.MEM: 30 << 20})
+        agent = await nodes.spawn("alpha", "(sleep 600000)", share, paused=True)
+        before = left(nodes, share)
+        Writing(nodes.nodes["alpha"]).fail()
+        with pytest.raises(RemoteError, match=NO_ROOM):
+            await nodes.ask("alpha", "agent.kill", id=agent.hex())
+        assert left(nodes, share) == before == {Resource.ROWS: 5, Resource.MEM: 0}
+
+
+async def test_rows_that_were_not_written_are_not_paid_for(tmp_path: Path) -> None:
+    source = '(transact! "facts" [{:n 1} {:n 2}])'
+    async with fleet(tmp_path, "alpha") as nodes:
+        purse = nodes.token(budget={Resource.ROWS: 3})
+        agent = await nodes.spawn("alpha", source, purse, paused=True)
+        alpha = nodes.nodes["alpha"]
+        Writing(alpha).fail(lambda: alpha.streams.exists("facts"))
+        with trio.fail_after(20):
+            await nodes.ask("alpha", "agent.resume", id=agent.hex())
+            assert NO_ROOM in (await nodes.settled("alpha", agent))[1]["reason"]
+            assert left(nodes, purse) == {Resource.ROWS: 3}
+            await nodes.ask("alpha", "agent.resume", id=agent.hex())
+            assert (await nodes.settled("alpha", agent))[1]["state"] == "done"
+        assert left(nodes, purse) == {Resource.ROWS: 1}
+
+
+async def test_what_somebody_could_not_write_they_have_not_paid_for(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        purse = nodes.token(budget={Resource.ROWS: 3})
+        Writing(nodes.nodes["alpha"]).fail()
+        async with nodes.connected("alpha", purse) as channel:
+            body = Map({"stream": "facts", "data": (Map({Keyword("n"): 1}),)})
+            with pytest.raises(RemoteError, match=NO_ROOM):
+                await channel.request("stream.transact", body)
+        assert left(nodes, purse) == {Resource.ROWS: 3}
+
+
+async def test_who_could_not_begin_has_cost_nothing(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        spawner = nodes.token(budget={Resource.CHILDREN: 1})
+        purse = nodes.token(budget={Resource.MEM: 30 << 20})
+        code = compile_source("1", "test.clj").program
+        await nodes.ask("alpha", "code.put", program=code.to_bytes())
+        operator_key = nodes.cluster.operator_key.public
+        agent = agent_id(operator_key, code.hash, bytes(16), nodes.cluster.home("alpha"))
+
+        async def spawn(memory: int) -> None:
+            share = nodes.delegate(purse, "alpha", agent, budget={Resource.MEM: memory})
+            body = {"program": code.hash, "nonce": bytes(16), "tokens": (share,), "paused": True}
+            async with nodes.connected("alpha", spawner) as channel:
+                await channel.request("agent.spawn", Map(body))
+
+        for memory, why in ((0, "0 mem left"), (100, "100 bytes"), (31 << 20, "mem left, not")):
+            with pytest.raises(RemoteError, match=why):
+                await spawn(memory)
+        Writing(nodes.nodes["alpha"]).fail(lambda: len(nodes.nodes["alpha"].agents) == 1)
+        with pytest.raises(RemoteError, match=NO_ROOM):
+            await spawn(20 << 20)
+        assert left(nodes, spawner) == {Resource.CHILDREN: 1}
+        assert left(nodes, purse) == {Resource.MEM: 30 << 20}
+        await spawn(20 << 20)
+        assert left(nodes, spawner) == {Resource.CHILDREN: 0}
+        assert left(nodes, purse) == {Resource.MEM: 10 << 20}
 
 
 # -- what lasts is not undone --

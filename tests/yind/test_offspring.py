@@ -10,6 +10,7 @@ import pytest
 import trio
 import trio.testing
 from fleet import Fleet, fleet
+from writing import NO_ROOM, Writing
 
 from capabilities.caveats import Resource, Verb
 from capabilities.tokens import Token
@@ -120,6 +121,45 @@ async def test_parent_and_child_have_no_more_memory_than_was_granted(tmp_path: P
         assert "memory: block 0 has 0 mem left" in row["result"], row
         found = [agent.record for agent in nodes.nodes["alpha"].agents]
         assert [record.memory_max for record in found] == [10_000_000, 4_000_000, 6_000_000]
+
+
+LENT = """
+(defn child [n] (try (some? (spawn! (fn [] (sleep 600000)) {:budget {:mem n}})) (catch Exception e (ex-message e))))
+[(child 4000000) (child 3000000) (child 12999990)]
+"""
+
+
+async def test_who_holds_all_its_memory_gives_children_of_that(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        token = purse(nodes, mem=20_000_000)
+        parent = await nodes.spawn("alpha", LENT, token)
+        row = await ended(nodes, parent)
+        assert row["result"].startswith('[true true "fork!: '), row
+        found = [agent.record for agent in nodes.nodes["alpha"].agents]
+        assert [record.memory_max for record in found] == [13_000_000, 4_000_000, 3_000_000]
+        authority = nodes.nodes["alpha"].authority
+        chain = authority.verify_chain(nodes.delegate(token, "alpha", parent))
+        assert authority.left(chain)[0] == {Resource.MEM: 13_000_000}, "it holds none any more"
+
+
+async def test_memory_that_was_not_lent_after_all_is_held_and_may_be_used(tmp_path: Path) -> None:
+    source = """
+    (def made (try (fork! {:budget {:mem 9000000}}) (catch Exception e 0)))
+    (if made [(count (vec (range 300000)))] (sleep 600000))
+    """
+    async with fleet(tmp_path, "alpha") as nodes:
+        alpha = nodes.nodes["alpha"]
+        Writing(alpha).fail(lambda: len(alpha.agents) == 2)
+        parent = await nodes.spawn("alpha", source, purse(nodes, mem=20_000_000))
+        assert NO_ROOM in (await ended(nodes, parent))["reason"]
+        (agent,) = alpha.agents
+        assert agent.machine is not None
+        assert agent.record.memory_held is not None
+        assert agent.record.memory_held[1] == agent.record.memory_max == 20_000_000
+        assert agent.machine.memory_max == 20_000_000
+        await nodes.ask("alpha", "agent.resume", id=parent.hex())
+        assert (await ended(nodes, parent))["result"] == "[300000]"
+        assert [one.record.memory_max for one in alpha.agents] == [11_000_000, 9_000_000]
 
 
 async def test_a_share_of_who_has_no_memory_is_given_back(tmp_path: Path) -> None:

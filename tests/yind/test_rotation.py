@@ -189,6 +189,12 @@ async def test_the_cluster_gets_another_root(tmp_path: Path) -> None:
         with trio.fail_after(10):
             await nodes.nodes["beta"].members.wait_for(lambda known: known.roots == {new.public})
             await nodes.until("alpha", agent, "paused")
+        found = nodes.nodes["alpha"].agents.get(agent)
+        assert found is not None
+        assert "block 0 is signed by a key that is no root of this cluster any more" in (
+            found.record.reason
+        )
+        assert f"yin token renew {found.text_id}" in found.record.reason
         with pytest.raises(RemoteError, match="root"):
             await nodes.ask("alpha", "node.info")
         operator = nodes.cluster.operator_key.public

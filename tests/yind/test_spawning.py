@@ -9,7 +9,7 @@ import msgspec
 import pytest
 import trio
 from dishonest import besieged, fresh_attempt, visited
-from fleet import Fleet, fleet
+from fleet import Fleet, deaf, fleet, until
 
 from capabilities.caveats import Caveats, Rights, Verb
 from capabilities.tokens import agent_id, mint
@@ -126,12 +126,85 @@ async def test_a_node_that_finds_two_of_an_agent_starts_and_runs_neither_more(
         assert row["state"] == "killed"
 
 
-async def second(nodes: Fleet, agent: bytes) -> None:
+BACK = '(hop! "beta") (sleep 600000) (hop! "alpha") (sleep 600000)'
+
+
+async def two_of_it(nodes: Fleet) -> bytes:
+    """Return an agent that is at beta, and by its row at alpha, too, where it has been set aside."""
+    agent = await nodes.spawn("alpha", BACK, nodes.token(), paused=True)
+    begun = nodes.nodes["alpha"].agents.get(agent)
+    assert begun is not None
+    image = begun.record.image
+    await nodes.ask("alpha", "agent.resume", id=agent.hex())
+    await nodes.until("alpha", agent, "moved")
+    await second(nodes, agent, image)
+    await nodes.crash("alpha")
+    await nodes.start("alpha")
+    return agent
+
+
+async def comes_back(nodes: Fleet, agent: bytes) -> None:
+    """Let the agent at beta wake up, and hop."""
+    beta = nodes.nodes["beta"].agents.get(agent)
+    assert beta is not None
+    await nodes.until("beta", agent, "waiting")
+    beta.record.wake_ms = 0
+    await nodes.ask("beta", "agent.pause", id=agent.hex())
+    await nodes.ask("beta", "agent.resume", id=agent.hex())
+
+
+@pytest.mark.parametrize("killed", [False, True])
+async def test_who_comes_back_takes_the_place_of_who_was_set_aside(
+    tmp_path: Path, killed: bool
+) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        with trio.fail_after(30):
+            agent = await two_of_it(nodes)
+            if killed:
+                await nodes.ask("alpha", "agent.kill", id=agent.hex())
+                await nodes.crash("alpha")
+                await nodes.start("alpha")
+            aside = nodes.nodes["alpha"].agents.get(agent)
+            assert aside is not None
+            await comes_back(nodes, agent)
+            await nodes.until("beta", agent, "moved")
+            for _ in range(2):
+                await nodes.until("alpha", agent, "waiting")
+                row = await nodes.ask("alpha", "agent.show", id=agent.hex())
+                assert (row["epoch"], row["hops"]) == (2, 2)
+                await nodes.stop("alpha")
+                await nodes.start("alpha")
+            assert aside.record.state == ("killed" if killed else "moved")
+
+
+async def test_who_was_set_aside_and_let_go_on_is_the_agent(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        with trio.fail_after(30):
+            agent = await two_of_it(nodes)
+            with pytest.raises(RemoteError, match="set aside, there may be two of it"):
+                await nodes.ask("alpha", "agent.migrate", id=agent.hex(), node="beta")
+            alpha = nodes.nodes["alpha"]
+            hears = alpha.peers.message
+            deaf(alpha, Go)
+            await comes_back(nodes, agent)
+            await until(lambda: alpha.migration.knows_of(agent))
+            found = alpha.agents.get(agent)
+            assert found is not None
+            await nodes.ask("alpha", "agent.resume", id=agent.hex())  # it wants to hop to beta
+            assert not alpha.migration.knows_of(agent)
+            alpha.peers.message = hears
+            await nodes.until("beta", agent, "paused")
+            row = await nodes.ask("beta", "agent.show", id=agent.hex())
+            assert "runs here already" in row["reason"]
+            assert alpha.agents.get(agent) is found
+
+
+async def second(nodes: Fleet, agent: bytes, image: bytes = b"") -> None:
     """Write a row of an agent that has gone as if it were at its source still."""
     agents = nodes.nodes["alpha"].agents
     found = agents.get(agent)
     assert found is not None
     while (await nodes.ask("alpha", "agent.hops", id=agent.hex()))["value"] == ():
         pass  # until it lasts that it has gone
-    row = msgspec.structs.replace(found.record, state=State.READY, epoch=0)
+    row = msgspec.structs.replace(found.record, state=State.READY, epoch=0, image=image)
     await agents.write(lambda batch: batch.put(AGENT_TABLE, agent, encode_record(row)))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import trio
 import trio.lowlevel
 from fleet import Fleet, fleet
+from writing import Gate
 
 from capabilities.caveats import Verb
 from datomstore.value import Keyword, Map
@@ -131,3 +133,22 @@ async def test_an_agent_of_the_last_epoch_cannot_travel_and_harms_nobody(tmp_pat
             place, row = await nodes.settled("alpha", agent)
         assert (place, row["state"]) == ("alpha", "done"), row["fault"]
         assert "journeys" in row["result"]
+
+
+async def test_journeys_are_looked_at_while_something_is_written(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        alpha = nodes.nodes["alpha"]
+        agent = await nodes.spawn("alpha", '(hop! "beta")', nodes.token())
+        await nodes.settled("alpha", agent)
+        await nodes.until("alpha", agent, "moved")
+        gate = Gate()
+        alpha.agents.submit(lambda batch: gate.wait(), lambda error: None)
+        await gate.reached.wait()
+        try:
+            with trio.fail_after(5):  # in a thread, so that a wait is seen
+                hops = partial(alpha.migration.hops_of, agent)
+                await trio.to_thread.run_sync(hops, abandon_on_cancel=True)
+                look = partial(alpha.migration.forgetting._records, [agent])
+                await trio.to_thread.run_sync(look, abandon_on_cancel=True)
+        finally:
+            gate.open()
