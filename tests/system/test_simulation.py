@@ -17,7 +17,7 @@ import trio.testing
 from missteps import MISSTEPS
 from wires import Wires, at
 
-WORLDS = int(os.environ.get("SIMULATED_WORLDS", "24"))
+WORLDS = int(os.environ.get("SIMULATED_WORLDS", "12"))
 UNTIL_SHOWN = 150  # worlds; most mistakes take ten or twenty
 
 
