@@ -21,6 +21,7 @@ import trio
 from capabilities.caveats import Caveats, Resource, Rights, Verb
 from capabilities.errors import CapabilityError
 from capabilities.handles import Handle
+from capabilities.keys import PublicKey
 from capabilities.patterns import check_pattern
 from datomstore import edn
 from datomstore.batch import Batch
@@ -29,6 +30,7 @@ from datomstore.datalog import Budget, q
 from datomstore.errors import DatomstoreError
 from datomstore.streams import Stream
 from datomstore.value import Keyword, Map, Set
+from yind.admission import Bearer, proven_owner
 from yind.agent import Agent, Asked, State
 from yind.agents import Agents
 from yind.authority import Authority, verb_name
@@ -299,7 +301,7 @@ class Requests:
         if asked is None:
             identity = self._clock.random_bytes(REQUEST_BYTES).hex()
             asked = agent.record.asked = asked_of(arguments[0], identity, self._clock.now_ms())
-            facts = _facts(agent, asked)
+            facts = _facts(agent, machine, asked)
             try:
                 await self._agents.commit(agent, lambda batch: self._state(batch, facts))
             except BaseException:
@@ -444,17 +446,16 @@ def _pending(agent: Agent) -> str | None:
     return asked.id if asked is not None and asked.answer == "pending" else None
 
 
-def _facts(agent: Agent, asked: Asked) -> Map:
+def _facts(agent: Agent, machine: Machine, asked: Asked) -> Map:
     facts: dict[Keyword, object] = {
         Keyword("request/id"): asked.id,
         Keyword("request/agent"): agent.text_id,
         Keyword("request/name"): agent.record.name,
-        Keyword("request/owner"): agent.record.owner,
-        Keyword("request/program"): agent.record.program,
         Keyword("request/state"): Keyword("pending"),
         Keyword("request/at-ms"): asked.at_ms,
         Keyword("request/reason"): asked.reason,
     }
+    facts |= _origin(agent, machine)
     facts |= {Keyword(f"request/{name}"): amount for name, amount in asked.budget.items()}
     if asked.ttl_s is not None:
         facts[Keyword("request/ttl-s")] = asked.ttl_s
@@ -462,6 +463,16 @@ def _facts(agent: Agent, asked: Asked) -> Map:
         facts[Keyword("request/verb")] = _keywords(asked.verbs)
         facts[Keyword("request/stream")] = tuple(asked.streams)
     return Map(facts)
+
+
+def _origin(agent: Agent, machine: Machine) -> dict[Keyword, object]:
+    """Return whose agent it is and what program it runs, if the owner has said so: a host may write any owner down."""
+    record = agent.record
+    programs = [unit.program_hash for unit in machine.units()]
+    owner = PublicKey(record.owner)
+    if not proven_owner(Bearer(record.id, record, agent.tokens, owner), programs):
+        return {}
+    return {Keyword("request/owner"): owner.bytes, Keyword("request/program"): record.program}
 
 
 def read_rules(text: str, source: str) -> tuple[object, ...]:
