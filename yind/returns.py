@@ -87,6 +87,8 @@ class Returns:
                 await channel.request("budget.return", Map({"return": data}))
         except RemoteError as error:
             _log.info("a budget is not taken back", node=name, why=str(error))
+            if not _is_final(error.code):
+                return False
         await self._drop(one)
         return True
 
@@ -112,3 +114,8 @@ class Returns:
         if further:
             self._news.set()
         return Map()
+
+
+def _is_final(code: str) -> bool:
+    """Return whether a node that says this of a return says it again: one that is busy, or fails, may take it later."""
+    return code == RequestInvalid.code or code.startswith("token/")

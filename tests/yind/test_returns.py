@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
+import pytest
 import trio
 import trio.testing
 
@@ -18,7 +19,7 @@ from datomstore.batch import Batch
 from datomstore.storage.memory import MemoryStorage
 from datomstore.streams import Streams
 from datomstore.value import Map
-from protocol.errors import Unreachable
+from protocol.errors import RemoteError, Unreachable
 from yind.agents import RETURN_TABLE, put_returns
 from yind.audit import Audit
 from yind.authority import Authority, Return
@@ -126,3 +127,29 @@ async def test_what_cannot_come_back_any_more_is_dropped(
         assert node.waiting() == 1
         await trio.sleep(RETURN_RETRY_S)
         assert node.waiting() == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "again"),
+    [
+        ("wire/busy", True),
+        ("node/internal", True),
+        ("token/refused", False),
+        ("token/bad-root", False),
+        ("request/invalid", False),
+    ],
+)
+async def test_a_return_is_repeated_until_it_is_answered_for_good(
+    autojump_clock: trio.testing.MockClock, code: str, again: bool
+) -> None:
+    async def once(node: Node, to: PublicKey) -> None:
+        if len(node.heard) == 1:
+            raise RemoteError(code, "not now")
+
+    node = Node(once, left(GOOD))
+    async with node.running():
+        await trio.sleep(1)
+        assert node.waiting() == again
+        await trio.sleep(RETURN_RETRY_S)
+        assert node.waiting() == 0
+    assert len(node.heard) == 1 + again
