@@ -127,9 +127,12 @@ class Ledger:
             anchor  # the root this node was made with; set to a successor that was settled on
         )
         self._statements: dict[bytes, Statement] = {}
-        self._speakers: set[PublicKey] = {anchor}  # who may say anything at all, at any time
-        self._roots: set[PublicKey] = {anchor}
-        self._said: Counter[PublicKey] = Counter()
+        self._roots: set[PublicKey] = {anchor}  # at any time, as the next three
+        self._appointed: set[PublicKey] = set()
+        self._recorders: dict[PublicKey, set[PublicKey]] = {}  # of a key, who signed records of it
+        self._olds: dict[PublicKey, set[PublicKey]] = {}  # of a key, which named it to follow them
+        self._lines: dict[PublicKey, PublicKey] = {}  # of who speaks as another's heir, that one
+        self._said: Counter[PublicKey] = Counter()  # of a key and its heirs together
         self.add(statements)
 
     @staticmethod
@@ -174,29 +177,60 @@ class Ledger:
         return fresh
 
     def _keep(self, statement: Statement) -> bool:
-        fact, signer = statement.fact, statement.signer
         if statement.id in self._statements or not self._has_standing(statement):
             return False
-        self._said[signer] += 1
+        self._said[self._line(statement.signer)] += 1
         self._statements[statement.id] = statement
-        match fact:
+        match statement.fact:
             case Succession(old, new):
-                self._speakers.add(new)
-                if old in self._roots:
-                    self._roots.add(new)
-            case Appointment(key) | Record(key=key):
-                self._speakers.add(key)
+                self._follow(old, new)
+            case Appointment(key):
+                self._appointed.add(key)
+            case Record(key=key):
+                self._recorders.setdefault(key, set()).add(statement.signer)
         return True
+
+    def _follow(self, old: PublicKey, new: PublicKey) -> None:
+        """Let an heir speak: a root's for itself, as it says again who belongs; any other in its predecessor's name."""
+        self._olds.setdefault(new, set()).add(old)
+        if self._is_root(old):
+            self._roots.add(new)
+        elif not self._speaks(new):
+            self._lines[new] = self._line(old)
 
     def _has_standing(self, statement: Statement) -> bool:
         signer = statement.signer
         if signer == self.anchor:
             return True
-        if isinstance(statement.fact, Appointment) and signer not in self._roots:
+        if isinstance(statement.fact, Appointment) and not self._is_root(signer):
             return False
-        if signer not in self._speakers:
+        if not self._speaks(signer):
             return False
-        return self._said[signer] < STATEMENTS_OF_ONE_MAX
+        return self._said[self._line(signer)] < STATEMENTS_OF_ONE_MAX
+
+    def _is_root(self, key: PublicKey) -> bool:
+        return key == self.anchor or key in self._roots
+
+    def _line(self, key: PublicKey) -> PublicKey:
+        """Return whose limit a key's statements count against: named heirs are as many as one likes."""
+        return self._lines.get(key, key)
+
+    def _speaks(self, key: PublicKey) -> bool:
+        """Return whether a key may say anything, at any time."""
+        return (
+            self._is_root(key)
+            or key in self._appointed
+            or key in self._lines
+            or any(self._makes_speakers(signer) for signer in self._recorders.get(key, ()))
+        )
+
+    def _makes_speakers(self, signer: PublicKey) -> bool:
+        """Return whether whom a key records is one more who speaks: so with roots, whom they appointed, and who follows those."""
+        return (
+            self._is_root(signer)
+            or signer in self._appointed
+            or not self._appointed.isdisjoint(self._olds.get(signer, ()))
+        )
 
     # -- what it means --
 

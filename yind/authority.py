@@ -435,6 +435,12 @@ class Authority:
         over = bool(chain.blocks) and chain.blocks[-1].terms.until_s < now_s
         return not over and self.revoked_block(chain) is None
 
+    def is_over(self, returned: Return) -> bool:
+        """Return whether what is left cannot come back: who handed the budget on forgets that block, as `forget` does."""
+        blocks = Token.from_bytes(returned.token).blocks
+        until_s = max((one.terms.until_s for one in blocks if one.id == returned.tip), default=0)
+        return until_s < self._clock.now_ms() // 1000 - REVOCATION_SKEW_S
+
     def _release(self, agent: Agent, handle: Handle) -> int:
         """Give back what was set aside for an agent; return the index of the block that named it."""
         own = _own_block(handle.token, agent.record.id)

@@ -54,6 +54,7 @@ from yind.offspring import Offspring
 from yind.requests import Requests
 
 _COMPILE = Keyword("compile")  # the kind of fault of code that cannot be compiled
+TX_AGENT, TX_PROGRAM = Keyword("tx/agent"), Keyword("tx/program")  # said by the node alone
 _STREAM_NAME = re.compile(STREAM_NAME_PATTERN)
 
 NOT_ANSWERED = object()
@@ -229,7 +230,7 @@ class Effects:
         resource = f"{self._node}/{stream}"
         cost = cost_of_facts(tx_data, sized=_bytes_counted(agent))
         more = verbs_of(tx_data) - {Verb.APPEND}
-        meta = {Keyword("tx/agent"): agent.text_id, Keyword("tx/program"): agent.record.program}
+        meta = {TX_AGENT: agent.text_id, TX_PROGRAM: agent.record.program}
         named = NO_ATTRIBUTES  # attributes that turn out to be written
         while True:
             allowed = [
@@ -482,6 +483,7 @@ def verbs_of(tx_data: tuple[object, ...]) -> set[Verb]:
     """Return the rights that transaction data needs: append, and more where it retracts, changes the schema or excises.
 
     Closed on purpose: an operation or an attribute of the store's own that is not known here needs every right.
+    Raises EffectInvalid where it says of a transaction what the node alone says.
     """
     verbs = {Verb.APPEND}
     values: list[object] = []
@@ -507,9 +509,11 @@ def verbs_of(tx_data: tuple[object, ...]) -> set[Verb]:
 
 
 def _verbs_of_attribute(attribute: object) -> frozenset[Verb]:
-    """Return the rights that facts of an attribute need beside append."""
+    """Return the rights that facts of an attribute need beside append. Raises EffectInvalid if nobody has them."""
     if not isinstance(attribute, Keyword):
         return _EVERYTHING
+    if attribute.name.replace("/_", "/") in (TX_AGENT.name, TX_PROGRAM.name):
+        raise EffectInvalid(f"facts of {attribute!r} are written by the node alone")
     namespace = attribute.namespace or ""
     if attribute.name == "db/id" or not (namespace == "db" or namespace.startswith("db.")):
         return frozenset()

@@ -11,9 +11,9 @@ finds the answer in the agent's record or waits on. An agent moved by a person a
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import product
 
 import structlog
 import trio
@@ -21,6 +21,7 @@ import trio
 from capabilities.caveats import Caveats, Resource, Rights, Verb
 from capabilities.errors import CapabilityError
 from capabilities.handles import Handle
+from capabilities.keys import PublicKey
 from capabilities.patterns import check_pattern
 from datomstore import edn
 from datomstore.batch import Batch
@@ -29,6 +30,7 @@ from datomstore.datalog import Budget, q
 from datomstore.errors import DatomstoreError
 from datomstore.streams import Stream
 from datomstore.value import Keyword, Map, Set
+from yind.admission import Bearer, proven_owner
 from yind.agent import Agent, Asked, State
 from yind.agents import Agents
 from yind.authority import Authority, verb_name
@@ -54,7 +56,13 @@ from yind.limits import (
 
 REQUEST_STREAM = "requests"
 REQUEST_BYTES = 6  # of a request's id
-TTL_S = 3600  # of what rules grant to who asked for no time
+TTL_S = 3600  # of what rules grant to who asked for no time, and at most unless they say so
+HEADS = {  # what rules say; each part of a request is granted on its own
+    "refuse": ("?r", "?why"),
+    "grant": ("?r", "?verb", "?stream"),
+    "grant-budget": ("?r", "?resource", "?most"),
+    "grant-ttl": ("?r", "?most"),
+}
 
 _MANY = (Keyword("db/cardinality"), Keyword("db.cardinality/many"))
 _SCHEMA = (
@@ -93,27 +101,60 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Rules with the heads `(grant ?request)` and `(refuse ?request ?why)`, and what they may grant from."""
+    """Rules with the heads of `HEADS`, and what they may grant from."""
 
     rules: tuple[object, ...]
     token: bytes  # bound to the node
 
 
-def answer(request: str, facts: Database, rules: tuple[object, ...]) -> Grant | Refuse | Ask:
-    """Return what rules say to a request, given the facts of all requests; a refusal wins. Raises QueryError."""
-    heads = {getattr(rule[0][0], "name", "") for rule in rules if isinstance(rule, tuple)}
-    budget = Budget(rows=QUERY_ROWS_MAX, seconds=QUERY_SECONDS_MAX)
+def answer(asked: Asked, facts: Database, rules: tuple[object, ...]) -> Grant | Refuse | Ask:
+    """Return what rules say to a request, given the facts of all requests; a refusal wins. Raises QueryError.
 
-    def asked(text: str) -> Any:
-        return q(text, facts, rules, request, budget=budget)
+    Rules that grant a part of what is asked for grant nothing: the request is for all of it.
+    """
+    said = _Said(asked.id, facts, rules)
+    if whys := said.rows("refuse"):
+        return Refuse(min(str(why) for (why,) in whys))
+    return Grant() if _all_is_granted(asked, said) else Ask()
 
-    if "refuse" in heads:
-        found = asked("[:find ?why :in $ % ?id :where [?r :request/id ?id] (refuse ?r ?why)]")
-        if found:
-            return Refuse(min(str(why) for (why,) in found))
-    if "grant" in heads and asked("[:find ?r :in $ % ?id :where [?r :request/id ?id] (grant ?r)]"):
-        return Grant()
-    return Ask()
+
+class _Said:
+    """What rules derive of one request."""
+
+    def __init__(self, request: str, facts: Database, rules: tuple[object, ...]) -> None:
+        self._request, self._facts, self._rules = request, facts, rules
+        self._heads = {_head(rule)[0] for rule in rules}
+
+    def rows(self, head: str) -> set[tuple[object, ...]]:
+        """Return what a head is derived with, beside the request."""
+        if head not in self._heads:
+            return set()
+        names = " ".join(HEADS[head][1:])
+        query = f"[:find {names} :in $ % ?id :where [?r :request/id ?id] ({head} ?r {names})]"
+        budget = Budget(rows=QUERY_ROWS_MAX, seconds=QUERY_SECONDS_MAX)
+        return {
+            tuple(row) for row in q(query, self._facts, self._rules, self._request, budget=budget)
+        }
+
+
+def _all_is_granted(asked: Asked, said: _Said) -> bool:
+    """Return whether each verb on each pattern is granted, as it is written, and so much of each budget and of time."""
+    if not said.rows("grant").issuperset(product(_keywords(asked.verbs), asked.streams)):
+        return False
+    amounts = said.rows("grant-budget") if asked.budget else set()
+    for name, amount in asked.budget.items():
+        if amount > _most(most for resource, most in amounts if resource == Keyword(name)):
+            return False
+    ttl_s = asked.ttl_s or TTL_S
+    return ttl_s <= TTL_S or ttl_s <= _most(most for (most,) in said.rows("grant-ttl"))
+
+
+def _most(amounts: Iterable[object]) -> int:
+    return max((amount for amount in amounts if type(amount) is int), default=0)
+
+
+def _keywords(verbs: int) -> tuple[Keyword, ...]:
+    return tuple(Keyword(verb_name(verb)) for verb in Verb if verb & verbs)
 
 
 # -- asking --
@@ -260,7 +301,7 @@ class Requests:
         if asked is None:
             identity = self._clock.random_bytes(REQUEST_BYTES).hex()
             asked = agent.record.asked = asked_of(arguments[0], identity, self._clock.now_ms())
-            facts = _facts(agent, asked)
+            facts = _facts(agent, machine, asked)
             try:
                 await self._agents.commit(agent, lambda batch: self._state(batch, facts))
             except BaseException:
@@ -368,7 +409,7 @@ class Requests:
             return
         facts = self._agents.streams.get(REQUEST_STREAM).db()
         try:
-            said = await trio.to_thread.run_sync(answer, asked.id, facts, self._policy.rules)
+            said = await trio.to_thread.run_sync(answer, asked, facts, self._policy.rules)
             if isinstance(said, Refuse):
                 await self._answered(agent, asked, "refused", said.why, "policy")
             elif isinstance(said, Grant):
@@ -411,25 +452,33 @@ def _pending(agent: Agent) -> str | None:
     return asked.id if asked is not None and asked.answer == "pending" else None
 
 
-def _facts(agent: Agent, asked: Asked) -> Map:
+def _facts(agent: Agent, machine: Machine, asked: Asked) -> Map:
     facts: dict[Keyword, object] = {
         Keyword("request/id"): asked.id,
         Keyword("request/agent"): agent.text_id,
         Keyword("request/name"): agent.record.name,
-        Keyword("request/owner"): agent.record.owner,
-        Keyword("request/program"): agent.record.program,
         Keyword("request/state"): Keyword("pending"),
         Keyword("request/at-ms"): asked.at_ms,
         Keyword("request/reason"): asked.reason,
     }
+    facts |= _origin(agent, machine)
     facts |= {Keyword(f"request/{name}"): amount for name, amount in asked.budget.items()}
     if asked.ttl_s is not None:
         facts[Keyword("request/ttl-s")] = asked.ttl_s
     if asked.verbs:
-        verbs = [Keyword(verb_name(verb)) for verb in Verb if verb & asked.verbs]
-        facts[Keyword("request/verb")] = tuple(verbs)
+        facts[Keyword("request/verb")] = _keywords(asked.verbs)
         facts[Keyword("request/stream")] = tuple(asked.streams)
     return Map(facts)
+
+
+def _origin(agent: Agent, machine: Machine) -> dict[Keyword, object]:
+    """Return whose agent it is and what program it runs, if the owner has said so: a host may write any owner down."""
+    record = agent.record
+    programs = [unit.program_hash for unit in machine.units()]
+    owner = PublicKey(record.owner)
+    if not proven_owner(Bearer(record.id, record, agent.tokens, owner), programs):
+        return {}
+    return {Keyword("request/owner"): owner.bytes, Keyword("request/program"): record.program}
 
 
 def read_rules(text: str, source: str) -> tuple[object, ...]:
@@ -437,4 +486,16 @@ def read_rules(text: str, source: str) -> tuple[object, ...]:
     rules = edn.read(text, source=source)
     if not isinstance(rules, tuple) or not all(isinstance(rule, tuple) and rule for rule in rules):
         raise ValueError(f"{source}: rules are a vector of vectors")
+    for name, arguments in map(_head, rules):
+        wanted = HEADS.get(name)
+        if wanted is not None and arguments != len(wanted):
+            raise ValueError(f"{source}: the head of such rules is ({name} {' '.join(wanted)})")
     return rules
+
+
+def _head(rule: object) -> tuple[str, int]:
+    """Return the name of a rule and how many arguments it has; no name where that is no rule."""
+    head = rule[0] if isinstance(rule, tuple) else ()
+    if not isinstance(head, tuple) or not head:
+        return "", 0
+    return getattr(head[0], "name", ""), len(head) - 1

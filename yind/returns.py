@@ -37,35 +37,62 @@ class Returns:
         self._authority = authority
         self._peers = peers
         self._news = trio.Event()
+        self._busy: set[str] = set()  # nodes that are being told
         agents.returns_wait = lambda: self._news.set()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Bring back what waits, and what comes, until cancelled."""
-        task_status.started()
-        while True:
-            self._news = trio.Event()
-            with self._agents.streams.storage.transaction(write=False) as storage:
-                waiting = [
-                    msgspec.msgpack.decode(data, type=Return)
-                    for _, data in storage.scan(RETURN_TABLE)
-                ]
-            for one in waiting:
-                await self._bring(one)
-            with trio.move_on_after(RETURN_RETRY_S):
-                await self._news.wait()
+        """Bring back what waits, and what comes, until cancelled; a node that does not answer keeps no other waiting."""
+        async with trio.open_nursery() as nursery:
+            task_status.started()
+            while True:
+                self._news = trio.Event()
+                for name, waiting in self._waiting().items():
+                    if name not in self._busy:
+                        self._busy.add(name)
+                        nursery.start_soon(self._bring_all, name, waiting)
+                with trio.move_on_after(RETURN_RETRY_S):
+                    await self._news.wait()
 
-    async def _bring(self, one: Return) -> None:
+    def _waiting(self) -> dict[str, list[Return]]:
+        """Return what goes to which node."""
+        found: dict[str, list[Return]] = {}
+        with self._agents.streams.storage.transaction(write=False) as storage:
+            for _, data in storage.scan(RETURN_TABLE):
+                one = msgspec.msgpack.decode(data, type=Return)
+                found.setdefault(self._peers.name_of(PublicKey(one.to)), []).append(one)
+        return found
+
+    async def _bring_all(self, name: str, waiting: list[Return]) -> None:
+        """Bring a node what waits for it, until it does not answer; drop what cannot be brought any more."""
+        left = list(waiting)
         try:
-            name = self._peers.name_of(PublicKey(one.to))
+            for one in waiting:
+                if await self._bring(name, one):
+                    left.remove(one)
+        except (ProtocolError, trio.TooSlowError) as error:
+            _log.debug("a budget waits to be returned", node=name, why=str(error))
+        finally:
+            self._busy.discard(name)
+        for one in filter(self._authority.is_over, left):
+            await self._drop(one)
+        if not left:
+            self._news.set()  # for what came meanwhile
+
+    async def _bring(self, name: str, one: Return) -> bool:
+        """Return whether a node has answered for good. Raises ProtocolError or TooSlowError if it has not answered."""
+        try:
             with trio.fail_after(RETURN_RETRY_S):
                 channel = await self._peers.channel(name)
                 data = msgspec.msgpack.encode(one)
                 await channel.request("budget.return", Map({"return": data}))
         except RemoteError as error:
-            _log.info("a budget is not taken back", node=one.to.hex()[:12], why=str(error))
-        except (ProtocolError, trio.TooSlowError) as error:
-            _log.debug("a budget waits to be returned", why=str(error))
-            return
+            _log.info("a budget is not taken back", node=name, why=str(error))
+            if not _is_final(error.code):
+                return False
+        await self._drop(one)
+        return True
+
+    async def _drop(self, one: Return) -> None:
         await self._agents.write(lambda batch: batch.delete(RETURN_TABLE, one.tip))
 
     def verbs(self) -> dict[str, Answer]:
@@ -87,3 +114,8 @@ class Returns:
         if further:
             self._news.set()
         return Map()
+
+
+def _is_final(code: str) -> bool:
+    """Return whether a node that says this of a return says it again: one that is busy, or fails, may take it later."""
+    return code == RequestInvalid.code or code.startswith("token/")

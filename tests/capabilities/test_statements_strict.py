@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+
 import pytest
 
 from capabilities import membership, statements
@@ -110,3 +112,51 @@ def test_nobody_fills_the_list_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     said = [Record("alpha", "node", NODE.public, CERTIFICATE, ("h:1",), n, 0) for n in range(9)]
     assert len(ledger.add(sign(one, NODE) for one in said)) == 3
     assert len(ledger.add(sign(one, ROOT) for one in said[2:])) == 7
+
+
+def test_heirs_say_no_more_than_who_names_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(membership, "STATEMENTS_OF_ONE_MAX", 9)
+    ledger = Ledger(ROOT.public, [sign(of(NODE, "alpha"), ROOT)])
+    key, heirs = NODE, [PrivateKey.generate() for _ in range(5)]
+    for heir in heirs:
+        ledger.add([step(key, heir), *(step(key, PrivateKey.generate()) for _ in range(3))])
+        key = heir
+    assert len(ledger) == 1 + 9
+    ledger.add([sign(of(NODE, "alpha", 2, removed=True), ROOT)])
+    assert ledger.add(step(heir, PrivateKey.generate()) for heir in heirs) == []
+
+
+def test_heirs_that_name_each_other_in_a_circle_say_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(membership, "STATEMENTS_OF_ONE_MAX", 9)
+    circle = [NODE, *(PrivateKey.generate() for _ in range(5))]
+    said = [step(old, new) for old, new in zip(circle, [*circle[1:], NODE], strict=True)]
+    more = [step(old, PrivateKey.generate()) for old in circle for _ in range(9)]
+    ledger = Ledger(ROOT.public, [sign(of(NODE, "alpha"), ROOT), *said])
+    assert len(ledger.add(more)) == 9 - len(said)
+
+
+def test_whom_a_member_records_says_nothing() -> None:
+    records = sign(of(NODE, "alpha"), ROOT), sign(of(STRANGER, "beta"), NODE)
+    said = step(STRANGER, PrivateKey.generate())
+    ledger = Ledger(ROOT.public, [*records, said])
+    assert said not in ledger
+    assert said in Ledger(ROOT.public, [*records, sign(of(STRANGER, "beta"), ROOT), said])
+    ledger.add([appointed(NODE, ROOT), said])
+    assert said in ledger
+
+
+def test_who_follows_an_appointed_key_lets_others_speak_in_whatever_order_it_is_heard() -> None:
+    said = [
+        appointed(TRUSTED, ROOT),
+        step(TRUSTED, NEXT),
+        sign(of(NEXT, "alpha"), TRUSTED),
+        sign(of(NODE, "beta"), NEXT),
+        step(NODE, PrivateKey.generate()),
+    ]
+    for order in permutations(said):
+        ledger = Ledger(ROOT.public)
+        for statement in order * len(said):  # nodes tell each other again and again
+            ledger.add([statement])
+        assert len(ledger) == len(said)

@@ -142,16 +142,26 @@ class Dishonest:
         found: bytes = machine.image()
         return found
 
-    def own_agent(self, name: str, image: bytes = b"", program: bytes | None = None) -> Offer:
-        """Return the offer of an agent of its own, with a token that lets it travel, and a program nobody has, or one known."""
+    def own_agent(
+        self,
+        name: str,
+        image: bytes = b"",
+        program: bytes | None = None,
+        owner: PublicKey | None = None,
+    ) -> Offer:
+        """Return the offer of an agent of its own, with a token that lets it travel, and a program nobody has, or one known.
+
+        With `owner` it says that it is somebody else's.
+        """
         nodes, me, program = self.nodes, self.key.public, program or secrets.token_bytes(32)
         rights = (Rights(Verb.MIGRATE, name),)
         token = mint(nodes.cluster.root_key, me, Caveats(exp=nodes.now_s() + 3600, rights=rights))
         nonce = secrets.token_bytes(16)
-        agent = agent_id(me, program, nonce, me)
+        owner = owner or me
+        agent = agent_id(owner, program, nonce, me)
         luggage = Luggage(
             name="made up",
-            owner=me.bytes,
+            owner=owner.bytes,
             home=NAME,
             program=program,
             nonce=nonce,

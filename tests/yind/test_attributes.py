@@ -175,7 +175,7 @@ async def test_every_block_narrows_and_none_widens(tmp_path: Path) -> None:
         ('[{:p/email "n" :p/_boss 2001}]', "p/boss"),
         ("[[:db/cas 2001 :p/pay 7 8]]", "p/pay"),
         ('[[:db/add "datomic.tx" :db/doc "x"]]', "db/doc"),
-        ('[{:p/name "x"} [:db/add "datomic.tx" :tx/agent "me"]]', "tx/agent"),
+        ('[{:p/name "x"} [:db/add "datomic.tx" :tx/note "me"]]', "tx/note"),
     ],
 )
 async def test_what_may_not_be_written_is_refused_to_agents_and_people(

@@ -160,6 +160,36 @@ async def test_a_host_does_not_change_who_the_agent_is(
         assert nodes.nodes["beta"].agents.get(offer.agent) is None
 
 
+async def test_a_request_names_an_owner_who_signed_for_the_agent_or_none(tmp_path: Path) -> None:
+    source = '(request-token {:verbs [:read] :streams ["alpha/facts"]})'
+    query = (
+        "[:find ?owner ?program :where [?r :request/owner ?owner] [?r :request/program ?program]]"
+    )
+    async with besieged(tmp_path, "alpha", "beta") as (nodes, mallory):
+        node, program = nodes.nodes["alpha"], compile_source(source, "test.clj").program
+        await nodes.ask("alpha", "code.put", program=program.to_bytes())
+        image = node.code.machine_of(
+            program.hash,
+            "compiled",
+            memory_max=1 << 20,
+            fuel_max=None,
+            globals={"*args*": Map()},
+            hash_key=b"k" * 32,
+        ).image()
+        alice = nodes.cluster.operator_key.public
+        made_up = mallory.own_agent("alpha", image, program.hash, owner=alice)
+        assert isinstance(await mallory.offers("alpha", made_up), Own)
+        with trio.fail_after(20):
+            await nodes.settled("alpha", made_up.agent)
+        assert len((await nodes.ask("alpha", "request.list"))["value"]) == 1
+        assert not (await nodes.ask("alpha", "query", stream="requests", query=query))["value"]
+        with trio.fail_after(20):
+            hers = await nodes.spawn("alpha", source, nodes.token((Verb.MIGRATE, "beta")))
+            await nodes.settled("alpha", hers)
+        found = (await nodes.ask("alpha", "query", stream="requests", query=query))["value"]
+        assert list(found) == [(alice.bytes, program.hash)]
+
+
 async def test_a_host_does_not_exchange_the_agents_program(tmp_path: Path) -> None:
     async with besieged(tmp_path, "alpha", "beta") as (nodes, mallory):
         await nodes.spawn("alpha", VISIT, nodes.token())

@@ -125,7 +125,9 @@ async def test_a_request_that_a_policy_refuses_stays_open_and_can_be_refused(
 
 async def test_rules_grant_nothing_that_a_policy_refuses(tmp_path: Path) -> None:
     async with fleet(tmp_path, "beta") as nodes:
-        (tmp_path / "rules.edn").write_text("[[(grant ?r) [?r :request/verb :append]]]")
+        (tmp_path / "rules.edn").write_text(
+            "[[(grant ?r ?v ?s) [?r :request/verb ?v] [?r :request/stream ?s]]]"
+        )
         caveats = Caveats(exp=4_000_000_000, rights=(Rights(Verb.APPEND | Verb.READ, "**"),))
         token = mint(nodes.cluster.root_key, nodes.cluster.node("beta").key, caveats)
         (tmp_path / "token").write_text(token.to_text())

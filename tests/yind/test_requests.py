@@ -16,6 +16,7 @@ from datomstore.value import Keyword, Map
 from protocol.errors import RemoteError
 from protocol.messages import Item
 from yind.config import Answers
+from yind.requests import read_rules
 
 ASK = """
 (let [before (str "x" 1)
@@ -164,15 +165,19 @@ async def test_who_is_moved_while_it_waits_asks_again_where_it_is(tmp_path: Path
 
 
 RULES = """
-[[(grant ?r) [?r :request/verb :read] [?r :request/stream "alpha/facts"]]
+[[(grant ?r ?verb ?stream)
+  [?r :request/agent _] [(ground :read) ?verb] [(ground "alpha/facts") ?stream]]
+ [(grant-budget ?r ?resource ?most)
+  [?r :request/agent _] [(ground :rows) ?resource] [(ground 50) ?most]]
+ [(grant-ttl ?r ?most) [?r :request/agent _] [(ground 7200) ?most]]
  [(refuse ?r ?why) [?r :request/verb :retract] [(ground "nobody retracts here") ?why]]]
 """
 
 
-async def with_rules(nodes: Fleet) -> None:
+async def with_rules(nodes: Fleet, rules: str = RULES) -> None:
     """Restart the node with rules that may grant reading."""
     folder = nodes.cluster.node_folder("alpha")
-    (folder / "requests.edn").write_text(RULES)
+    (folder / "requests.edn").write_text(rules)
     rights = (Rights(ALL_VERBS, "alpha/*"),)
     key = nodes.cluster.node("alpha").key
     caveats = Caveats(exp=2**32, rights=rights, budget={Resource.ROWS: 100})
@@ -193,6 +198,50 @@ async def test_rules_grant_refuse_or_leave_it_to_a_person(tmp_path: Path) -> Non
         assert request["streams"] == ("alpha/other",)
         query = '[:find (count ?r) . :where [?r :request/answered-by "policy"]]'
         assert (await nodes.ask("alpha", "query", stream="requests", query=query))["value"] == 2
+
+
+READ = ':verbs [:read] :streams ["alpha/facts"]'
+
+
+@pytest.mark.parametrize(
+    ("wanted", "granted"),
+    [
+        (f"{{{READ}}}", True),
+        (f"{{{READ} :budget {{:rows 50}} :ttl-s 7200}}", True),
+        ('{:verbs [:read :append] :streams ["alpha/facts"]}', False),
+        ('{:verbs [:read] :streams ["alpha/facts" "alpha/other"]}', False),
+        ('{:verbs [:read] :streams ["alpha/facts" "alpha/*"]}', False),
+        ('{:verbs [:read] :streams ["alpha/*"]}', False),
+        (f"{{{READ} :budget {{:rows 51}}}}", False),
+        (f"{{{READ} :budget {{:rows 50 :fuel 1}}}}", False),
+        (f"{{{READ} :ttl-s 7201}}", False),
+    ],
+)
+async def test_rules_grant_what_they_say_of_each_part_or_nothing(
+    tmp_path: Path, wanted: str, granted: bool
+) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        await with_rules(nodes)
+        agent = await nodes.spawn("alpha", f"(request-token {wanted})")
+        with trio.fail_after(20):
+            _, row = await nodes.settled("alpha", agent)
+        assert row["state"] == ("done" if granted else "paused"), row["fault"]
+        known = nodes.nodes["alpha"].agents.get(agent)
+        assert known is not None
+        assert len(known.record.tokens) == granted
+
+
+async def test_without_a_rule_of_time_what_is_granted_ends_within_the_hour(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        await with_rules(nodes, RULES.replace("grant-ttl", "for-so-long"))
+        assert await nodes.result("alpha", f"(request-token {{{READ} :ttl-s 3600}})") == "true"
+        await asking(nodes, f"(request-token {{{READ} :ttl-s 3601}})")
+
+
+@pytest.mark.parametrize("head", ["(grant ?r)", "(grant-budget ?r ?most)", "(refuse ?r)"])
+def test_rules_that_grant_more_than_a_part_are_no_rules(head: str) -> None:
+    with pytest.raises(ValueError, match=r"the head of such rules is \("):
+        read_rules(f"[[{head} [?r :request/most ?most]]]", "rules.edn")
 
 
 async def test_who_follows_requests_hears_of_each(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from fleet import fleet
 
 from capabilities.caveats import Verb
 from datomstore import edn
+from protocol.errors import RemoteError
 from yind.effects import verbs_of
 
 ALL = {Verb.APPEND, Verb.RETRACT, Verb.SCHEMA, Verb.HISTORY}
@@ -43,6 +44,40 @@ ALL = {Verb.APPEND, Verb.RETRACT, Verb.SCHEMA, Verb.HISTORY}
 )
 def test_an_item_needs_these_rights_beside_append(text: str, more: set[Verb]) -> None:
     assert verbs_of((edn.read(text),)) == {Verb.APPEND} | more
+
+
+OF_THE_NODE = [
+    '{:n 2 :db/id "datomic.tx" :tx/agent "else"}',
+    '[:db/add :db/current-tx :tx/agent "else"]',
+    '[:db/add TX :tx/agent "else"]',
+    '[:db/cas TX :tx/agent "me" "else"]',
+    "[:db/retract TX :tx/agent]",
+    '{:n {:m [{:tx/program "else"}]}}',
+    '{:n 2 :tx/_agent "datomic.tx"}',
+]
+
+
+@pytest.mark.parametrize("item", OF_THE_NODE)
+async def test_who_made_a_transaction_is_said_by_the_node_alone(tmp_path: Path, item: str) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        every = nodes.token()
+        first = await nodes.spawn("alpha", '(:tx (transact! "facts" [{:n 1}]))', every)
+        _, row = await nodes.settled("alpha", first)
+        item = item.replace("TX", row["result"])
+        source = f'(try (transact! "facts" [(quote {item})]) (catch Exception e (ex-message e)))'
+        assert "by the node alone" in await nodes.result("alpha", source, every)
+        with pytest.raises(RemoteError, match="by the node alone"):
+            await nodes.ask("alpha", "stream.transact", stream="facts", data=(edn.read(item),))
+        query = "[:find ?tx ?agent :where [?tx :tx/agent ?agent]]"
+        found = (await nodes.ask("alpha", "query", stream="facts", query=query))["value"]
+        assert list(found) == [(int(row["result"]), first.hex()[:12])]
+
+
+async def test_an_agent_says_of_its_transaction_what_else_it_likes(tmp_path: Path) -> None:
+    source = '(do (transact! "facts" [{:db/id "datomic.tx" :tx/note "x"}]) :done)'
+    async with fleet(tmp_path, "alpha") as nodes:
+        token = nodes.token((Verb.APPEND, "alpha/facts"))
+        assert await nodes.result("alpha", source, token) == ":done"
 
 
 @pytest.mark.parametrize(
