@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 from capabilities.canonical import array, decode, encode, octets, tuple_of, unsigned
 from capabilities.caveats import HASH_SIZE, checked_key
@@ -25,6 +26,9 @@ from capabilities.verify import VerifiedChain
 D_REVOCATION = b"yin/1/rev\0"
 D_SIGNER = b"yin/1/rvs\0"
 OF_SIGNER = 1  # the kind of statement that is about a signer
+
+_Subject = TypeVar("_Subject", bytes, PublicKey)
+_Said = TypeVar("_Said", "Revocation", "SignerRevocation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,13 @@ class Revocation:
         return any(
             block.id == self.block_id and self.revoker in entitled(chain, index, lineage)
             for index, block in enumerate(chain.blocks)
+        )
+
+    def ends_with(self, chain: VerifiedChain) -> bool:
+        """Return whether this is about a block of the chain and lasts just as long: less revives it, more is kept for nothing."""
+        return any(
+            block.id == self.block_id and block.terms.until_s == self.until
+            for block in chain.blocks
         )
 
     def to_bytes(self) -> bytes:
@@ -166,8 +177,24 @@ def entitled(chain: VerifiedChain, index: int, lineage: Lineage = NO_LINEAGE) ->
     return keys | {key for key in followers if key is not None}
 
 
+def _rank(one: Revocation | SignerRevocation) -> tuple[bool, int, bytes]:
+    """Return what is greater for the statement of one key that holds for longer: what ends soon is to keep out nothing.
+
+    Of two that end together the signature decides, so that all sets have the same one, in whatever order they came.
+    """
+    return one.until is None, one.until or 0, one.signature
+
+
+def _drop(
+    kept: dict[_Subject, dict[PublicKey, _Said]], subject: _Subject, revoker: PublicKey
+) -> None:
+    del kept[subject][revoker]
+    if not kept[subject]:
+        del kept[subject]
+
+
 class RevocationSet:
-    """Statements by block and revoker; a union of two sets is the set of both."""
+    """Statements by block and revoker, of each the one that holds longest; a union of two sets is the set of both."""
 
     def __init__(self) -> None:
         self._by_block: dict[bytes, dict[PublicKey, Revocation]] = {}
@@ -178,28 +205,28 @@ class RevocationSet:
         self._over: frozenset[PublicKey] = frozenset()  # roots that count no more
 
     def add(self, revocation: Revocation) -> bool:
-        """Keep a statement and return whether it is new. Raises TokenInvalid when the set is full."""
-        if revocation in self:
-            return False
-        if self._count >= REVOCATIONS_MAX:
-            raise TokenInvalid(f"the set holds {REVOCATIONS_MAX} revocations already", why="full")
-        self._by_block.setdefault(revocation.block_id, {})[revocation.revoker] = revocation
-        self._count += 1
-        self.generation += 1
-        return True
+        """Keep a statement, unless one by the same revoker about the block says as much; return whether it is new.
+
+        Raises TokenInvalid when the set is full.
+        """
+        return self._keep(self._by_block, revocation.block_id, revocation)
 
     def add_signer(self, revocation: SignerRevocation) -> bool:
         """Keep a statement about a signer, unless one by the same revoker says as much; return whether it is new.
 
         Raises TokenInvalid when the set is full.
         """
-        kept = self._by_signer.setdefault(revocation.signer, {})
-        before = kept.get(revocation.revoker)
-        if before is not None and before.until >= revocation.until:
+        return self._keep(self._by_signer, revocation.signer, revocation)
+
+    def _keep(
+        self, kept: dict[_Subject, dict[PublicKey, _Said]], subject: _Subject, one: _Said
+    ) -> bool:
+        before = kept.get(subject, {}).get(one.revoker)
+        if before is not None and _rank(before) >= _rank(one):
             return False
         if before is None and self._count >= REVOCATIONS_MAX:
             raise TokenInvalid(f"the set holds {REVOCATIONS_MAX} revocations already", why="full")
-        kept[revocation.revoker] = revocation
+        kept.setdefault(subject, {})[one.revoker] = one
         self._count += before is None
         self.generation += 1
         return True
@@ -213,19 +240,13 @@ class RevocationSet:
         """Drop statements about blocks that have ended; return how many. The clock must not go back afterwards."""
         of_signers = [one for one in self.signers() if one.is_over(now_s)]
         for signer in of_signers:
-            del self._by_signer[signer.signer][signer.revoker]
+            _drop(self._by_signer, signer.signer, signer.revoker)
         over = [one for one in self if one.is_over(now_s)]
         for one in over:
-            statements = self._by_block[one.block_id]
-            del statements[one.revoker]
-            if not statements:
-                del self._by_block[one.block_id]
+            _drop(self._by_block, one.block_id, one.revoker)
         gone = len(over) + len(of_signers)
         self._count -= gone
         return gone
-
-    def __contains__(self, revocation: Revocation) -> bool:
-        return revocation.revoker in self._by_block.get(revocation.block_id, {})
 
     def __len__(self) -> int:
         return self._count

@@ -23,7 +23,7 @@ from capabilities.errors import CapabilityError
 from capabilities.handles import FREE, Handle
 from capabilities.keys import PublicKey
 from capabilities.patterns import AttributeFilter
-from capabilities.revocation import statement
+from capabilities.revocation import Revocation, statement
 from capabilities.tokens import Token, agent_id
 from capabilities.verify import VerifiedToken
 from datomstore.batch import Batch
@@ -745,6 +745,8 @@ class Control:
             chain = self._authority.verify_chain(fields.data("token"))
             if not self._authority.concerns(revocation, chain):
                 raise RequestInvalid("the revocation does not concern the token")
+            if isinstance(revocation, Revocation) and not revocation.ends_with(chain):
+                raise RequestInvalid("the revocation does not end when its block does")
         new, paused = await self._revocations.take([revocation])
         return Map({"new": bool(new), "paused": paused})
 

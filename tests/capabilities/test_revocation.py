@@ -12,8 +12,14 @@ from capabilities.canonical import decode, encode, tuple_of
 from capabilities.caveats import Caveats, Rights, Verb
 from capabilities.errors import TokenInvalid, TokenRefused
 from capabilities.keys import PrivateKey
-from capabilities.limits import REVOCATION_BYTES_MAX
-from capabilities.revocation import Revocation, RevocationSet, SignerRevocation, statement
+from capabilities.limits import REVOCATION_BYTES_MAX, REVOCATION_SKEW_S
+from capabilities.revocation import (
+    D_REVOCATION,
+    Revocation,
+    RevocationSet,
+    SignerRevocation,
+    statement,
+)
 from capabilities.tokens import Token, mint
 from capabilities.verify import VerifiedChain, verify, verify_chain
 
@@ -90,6 +96,33 @@ def test_a_strangers_record_does_not_stand_in_the_owners_way() -> None:
     assert refused_block(FIRST, revoked) == 0
 
 
+def said(by: PrivateKey, until: int | None) -> Revocation:
+    """Return the statement of a key about the first block, whenever that ends."""
+    told = FIRST.ids[0] + (b"" if until is None else until.to_bytes(8, "big"))
+    return Revocation(FIRST.ids[0], by.public, by.sign(D_REVOCATION + told), until)
+
+
+def test_a_statement_that_ends_soon_does_not_keep_out_one_that_lasts() -> None:
+    revoked = RevocationSet()
+    new = [revoked.add(said(A, until)) for until in (5, 4, 5, 1000, 5, None, 1000, None)]
+    assert new == [True, False, False, True, False, True, False, False]
+    assert (len(revoked), [one.until for one in revoked]) == (1, [None])
+    revoked = RevocationSet()
+    assert [revoked.add(said(A, until)) for until in (5, 10**9)] == [True, True]
+    assert revoked.forget(6 + REVOCATION_SKEW_S) == 0
+    assert refused_block(FIRST, revoked) == 0
+
+
+def test_a_statement_says_when_its_block_ends() -> None:
+    right = Revocation.sign(A, LEFT, 1)
+    assert right.until is not None
+    assert right.ends_with(chain(LEFT))
+    assert not right.ends_with(chain(RIGHT))  # another block
+    end = FIRST.blocks[0].terms.until_s
+    ends = [said(A, until).ends_with(chain(FIRST)) for until in (end, end - 1, end + 1, None)]
+    assert ends == [True, False, False, False]
+
+
 def test_a_token_signed_again_is_still_revoked() -> None:
     revoked = RevocationSet()
     revoked.add(Revocation.sign(ROOT, FIRST, 0))
@@ -112,9 +145,10 @@ def test_a_forged_or_bent_revocation_is_refused() -> None:
 
 
 ALL = [Revocation.sign(key, LEAF, index) for key in (ROOT, A, B, STRANGER) for index in range(3)]
+ENDS = [said(key, until) for key in (ROOT, A) for until in (1, 2, None)]
 
 
-@given(st.lists(st.sampled_from(ALL)), st.randoms(use_true_random=False))
+@given(st.lists(st.sampled_from([*ALL, *ENDS])), st.randoms(use_true_random=False))
 @settings(max_examples=20, deadline=None)
 def test_the_set_is_the_same_in_any_order_and_comes_back_from_bytes(
     some: list[Revocation], random: Random
@@ -125,7 +159,7 @@ def test_the_set_is_the_same_in_any_order_and_comes_back_from_bytes(
     for one in sorted(some * 2, key=lambda _: random.random()):
         right.add(one)
     assert left.encode() == right.encode() == RevocationSet.decode(left.encode()).encode()
-    assert len(left) == len(set(some))
+    assert len(left) == len({(one.block_id, one.revoker) for one in some})
 
 
 def test_a_statement_that_is_too_long_is_refused_unread() -> None:
@@ -166,6 +200,8 @@ def test_a_full_list_refuses_statements_about_signers_and_says_so(
     monkeypatch.setattr(revocation, "REVOCATIONS_MAX", 1)
     revoked = RevocationSet()
     revoked.add(ALL[0])
-    with pytest.raises(TokenInvalid) as refused:
-        revoked.add_signer(of_signer())
-    assert refused.value.code == "token/bad-full"
+    for _ in range(2):
+        with pytest.raises(TokenInvalid) as refused:
+            revoked.add_signer(of_signer())
+        assert refused.value.code == "token/bad-full"
+    assert not revoked._by_signer  # nothing is left of who was refused

@@ -8,8 +8,10 @@ import pytest
 import trio
 from fleet import fleet
 
+from capabilities.caveats import Caveats, Rights, Verb
 from capabilities.keys import PrivateKey
-from capabilities.revocation import Revocation, SignerRevocation
+from capabilities.revocation import D_REVOCATION, Revocation, SignerRevocation
+from capabilities.tokens import Token, mint
 from datomstore.value import Keyword, Map
 from protocol.errors import RemoteError
 
@@ -93,6 +95,40 @@ async def test_a_statement_by_somebody_without_the_right_is_refused(tmp_path: Pa
         with pytest.raises(RemoteError, match="token"):
             await nodes.ask("alpha", "token.revoke", revocation=stranger.to_bytes())
         assert (await nodes.ask("alpha", "revocation.list"))["items"] == ()
+
+
+def ending(revoker: PrivateKey, token: Token, until: int | None) -> Revocation:
+    """Return a revocation of a token's first block that says another end than the block's."""
+    told = token.ids[0] + (b"" if until is None else until.to_bytes(8, "big"))
+    return Revocation(token.ids[0], revoker.public, revoker.sign(D_REVOCATION + told), until)
+
+
+async def test_who_has_stolen_a_key_keeps_nobody_from_revoking_with_it(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        holder = PrivateKey.generate()
+        rights = (Rights(Verb.QUERY, "**"),)
+        caveats = Caveats(exp=nodes.now_s() + 30 * 86_400, rights=rights)
+        token = mint(nodes.cluster.root_key, holder.public, caveats).with_secret(holder)
+        short = ending(holder, token, nodes.now_s() + 5)
+        for strange in (short, ending(holder, token, None)):
+            with pytest.raises(RemoteError, match="does not end when its block does"):
+                await nodes.ask(
+                    "alpha", "token.revoke", revocation=strange.to_bytes(), token=token.to_bytes()
+                )
+        for node in nodes.nodes.values():  # a node may be the thief, too
+            assert await node.revocations.take_bytes([short.to_bytes()]) == 1
+        owners = Revocation.sign(holder, token, 0)
+        body = {"revocation": owners.to_bytes(), "token": token.to_bytes()}
+        assert (await nodes.ask("alpha", "token.revoke", **body))["new"]
+        later_s = nodes.now_s() + 2 * 86_400
+        with trio.fail_after(10):
+            while [*nodes.nodes["beta"].authority.revoked] != [owners]:
+                await trio.testing.wait_all_tasks_blocked(0.01)
+        assert [node.authority.revoked.forget(later_s) for node in nodes.nodes.values()] == [0, 0]
+        assert len({node.revocations.digest() for node in nodes.nodes.values()}) == 1
+        async with nodes.connected("beta", token) as channel:
+            with pytest.raises(RemoteError, match="revoked"):
+                await channel.request("agent.list")
 
 
 async def test_a_token_may_ask_for_a_fresh_list(tmp_path: Path) -> None:
