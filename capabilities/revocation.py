@@ -53,6 +53,11 @@ class Revocation:
         signature = revoker.sign(D_REVOCATION + _said(identity, until))
         return Revocation(identity, revoker.public, signature, until)
 
+    @property
+    def place(self) -> bytes:
+        """Return what it has alone in a set, and where it stands in its order."""
+        return self.block_id + self.revoker.bytes
+
     def concerns(self, chain: VerifiedChain, lineage: Lineage = NO_LINEAGE) -> bool:
         """Return whether this revokes a block of the chain: names one, and by a key entitled to it."""
         return any(
@@ -104,6 +109,11 @@ class SignerRevocation:
         """Return the statement that what `signer` signed is revoked, as far as it ends by a second."""
         signature = revoker.sign(_signer_said(signer, until))
         return SignerRevocation(signer, until, revoker.public, signature)
+
+    @property
+    def place(self) -> bytes:
+        """Return what it has alone in a set, and where it stands in its order."""
+        return self.signer.bytes + self.revoker.bytes + bytes([OF_SIGNER])
 
     def revokes(self, chain: VerifiedChain, index: int, lineage: Lineage = NO_LINEAGE) -> bool:
         """Return whether this takes back a block of a chain."""
@@ -236,16 +246,16 @@ class RevocationSet:
         for statements in self._by_signer.values():
             yield from statements.values()
 
-    def forget(self, now_s: int) -> int:
-        """Drop statements about blocks that have ended; return how many. The clock must not go back afterwards."""
+    def forget(self, now_s: int) -> list[bytes]:
+        """Drop statements about blocks that have ended; return their places. The clock must not go back afterwards."""
         of_signers = [one for one in self.signers() if one.is_over(now_s)]
         for signer in of_signers:
             _drop(self._by_signer, signer.signer, signer.revoker)
         over = [one for one in self if one.is_over(now_s)]
         for one in over:
             _drop(self._by_block, one.block_id, one.revoker)
-        gone = len(over) + len(of_signers)
-        self._count -= gone
+        gone = [one.place for one in over] + [one.place for one in of_signers]
+        self._count -= len(gone)
         return gone
 
     def __len__(self) -> int:

@@ -44,8 +44,6 @@ from yind.audit import FROM, RECEIPT, Audit, Decision
 from yind.clock import Clock
 from yind.errors import Denied
 
-TABLE = "authority"
-REVOCATIONS = b"revocations"
 NO_ATTRIBUTES: frozenset[str] = frozenset()
 FRESH = "a list of revocations that is fresh enough"
 MEMORY = "memory"  # what an agent lacks for which its tokens have not enough
@@ -106,13 +104,8 @@ class Authority:
 
     def load(self, batch: Batch) -> None:
         """Read what earlier runs of this node knew."""
-        if (revocations := batch.get(TABLE, REVOCATIONS)) is not None:
-            kept = RevocationSet.decode(revocations)
-            for statement in [*kept, *kept.signers()]:
-                self.revoke(statement)
         self._meter.load(batch.scan(METER_TABLE))
         self.audit.load(batch)
-        self.forget(self._clock.now_ms() // 1000)
 
     # -- keys --
 
@@ -556,10 +549,13 @@ class Authority:
             agent.tokens, verb, resource, who=agent.text_id, cost=cost, attributes=attributes
         )
 
-    def forget(self, now_s: int) -> None:
-        """Drop revocations and accounts of blocks that have ended so long ago that no clock lets them hold."""
-        self.revoked.forget(now_s)
+    def forget(self, now_s: int) -> list[bytes]:
+        """Drop revocations and accounts of blocks that have ended so long ago that no clock lets them hold.
+
+        Returns the places of those revocations.
+        """
         self._meter.forget(now_s - REVOCATION_SKEW_S)
+        return self.revoked.forget(now_s)
 
     def is_stale(self) -> bool:
         """Return whether the node's list of revocations is older than it lets agents rely on."""
@@ -765,10 +761,6 @@ class Authority:
         """Note that the last storage transaction of the node is durable."""
         self.audit.durable()
         self._meter.kept()
-
-    def write_revocations(self, batch: Batch) -> None:
-        """Make the list of revocations durable."""
-        batch.put(TABLE, REVOCATIONS, self.revoked.encode())
 
 
 def _facts_of(giver: PublicKey, leg: Leg, receipt: bytes) -> Facts:
