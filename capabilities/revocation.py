@@ -10,6 +10,7 @@ blocks up to it. Records of strangers are kept apart by their key and change not
 
 from __future__ import annotations
 
+from bisect import bisect_right, insort
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeVar
@@ -136,6 +137,14 @@ def statement(data: bytes) -> Revocation | SignerRevocation:
     return _statement(decode(data[: REVOCATION_BYTES_MAX + 1]))  # what is cut off is not canonical
 
 
+def place_of(data: bytes) -> bytes:
+    """Return where the statement of bytes stands in a set, its signature unchecked. Raises TokenInvalid."""
+    parts = array(decode(data[: REVOCATION_BYTES_MAX + 1]), "a revocation", most=5)
+    subject, revoker = tuple_of(parts[:2], 2, "a revocation")
+    kind = bytes([OF_SIGNER]) if len(parts) == 5 else b""
+    return octets(subject, HASH_SIZE, "a subject") + octets(revoker, KEY_SIZE, "the revoker") + kind
+
+
 def _statement(value: object) -> Revocation | SignerRevocation:
     parts = array(value, "a revocation", most=5)
     if len(parts) < 5:
@@ -209,35 +218,42 @@ class RevocationSet:
     def __init__(self) -> None:
         self._by_block: dict[bytes, dict[PublicKey, Revocation]] = {}
         self._by_signer: dict[PublicKey, dict[PublicKey, SignerRevocation]] = {}
-        self._count = 0
-        self.generation = 0  # raised by every statement
+        self._by_place: dict[bytes, Revocation | SignerRevocation] = {}
+        self._places: list[bytes] = []  # sorted
+        self.generation = 0  # raised by every statement that comes or goes
         self._lineage = NO_LINEAGE
         self._over: frozenset[PublicKey] = frozenset()  # roots that count no more
 
-    def add(self, revocation: Revocation) -> bool:
+    def add(self, revocation: Revocation, *, reserve: int = 0) -> bool:
         """Keep a statement, unless one by the same revoker about the block says as much; return whether it is new.
 
-        Raises TokenInvalid when the set is full.
+        Raises TokenInvalid when the set is full, but for a reserve.
         """
-        return self._keep(self._by_block, revocation.block_id, revocation)
+        return self._keep(self._by_block, revocation.block_id, revocation, reserve)
 
-    def add_signer(self, revocation: SignerRevocation) -> bool:
+    def add_signer(self, revocation: SignerRevocation, *, reserve: int = 0) -> bool:
         """Keep a statement about a signer, unless one by the same revoker says as much; return whether it is new.
 
-        Raises TokenInvalid when the set is full.
+        Raises TokenInvalid when the set is full, but for a reserve.
         """
-        return self._keep(self._by_signer, revocation.signer, revocation)
+        return self._keep(self._by_signer, revocation.signer, revocation, reserve)
 
     def _keep(
-        self, kept: dict[_Subject, dict[PublicKey, _Said]], subject: _Subject, one: _Said
+        self,
+        kept: dict[_Subject, dict[PublicKey, _Said]],
+        subject: _Subject,
+        one: _Said,
+        reserve: int,
     ) -> bool:
         before = kept.get(subject, {}).get(one.revoker)
         if before is not None and _rank(before) >= _rank(one):
             return False
-        if before is None and self._count >= REVOCATIONS_MAX:
-            raise TokenInvalid(f"the set holds {REVOCATIONS_MAX} revocations already", why="full")
+        if before is None and len(self) + reserve >= REVOCATIONS_MAX:
+            raise TokenInvalid(f"the set holds {len(self)} revocations already", why="full")
         kept.setdefault(subject, {})[one.revoker] = one
-        self._count += before is None
+        if before is None:
+            insort(self._places, one.place)
+        self._by_place[one.place] = one
         self.generation += 1
         return True
 
@@ -255,11 +271,29 @@ class RevocationSet:
         for one in over:
             _drop(self._by_block, one.block_id, one.revoker)
         gone = [one.place for one in over] + [one.place for one in of_signers]
-        self._count -= len(gone)
+        if gone:
+            for each in gone:
+                del self._by_place[each]
+            self._places = sorted(self._by_place)
+            self.generation += 1
         return gone
 
+    def has(self, at: bytes) -> bool:
+        """Return whether there is a statement at a place."""
+        return at in self._by_place
+
+    def knows(self, data: bytes) -> bool:
+        """Return whether there is just the statement of bytes, which then need no check again. Raises TokenInvalid."""
+        known = self._by_place.get(place_of(data))
+        return known is not None and known.to_bytes() == data
+
+    def after(self, at: bytes, count: int) -> list[Revocation | SignerRevocation]:
+        """Return the next statements after a place, in their order."""
+        start = bisect_right(self._places, at)
+        return [self._by_place[each] for each in self._places[start : start + count]]
+
     def __len__(self) -> int:
-        return self._count
+        return len(self._places)
 
     def __iter__(self) -> Iterator[Revocation]:
         for statements in self._by_block.values():
@@ -268,7 +302,7 @@ class RevocationSet:
     @property
     def is_empty(self) -> bool:
         """Return whether nothing is revoked, whatever the chain is."""
-        return not self._count and not self._over
+        return not self._places and not self._over
 
     def first_revoked(self, chain: VerifiedChain) -> int | None:
         """Return the index of the first block of the chain that somebody entitled to it has revoked."""
@@ -300,9 +334,10 @@ class RevocationSet:
 
     def encode(self) -> bytes:
         """Return the set as bytes, the same for equal sets."""
-        items = sorted(self, key=lambda one: (one.block_id, one.revoker.bytes))
-        signers = sorted(self.signers(), key=lambda one: (one.signer.bytes, one.revoker.bytes))
-        return encode([*map(_parts, items), *map(_signer_parts, signers)])
+        known = [self._by_place[each] for each in self._places]
+        items = [_parts(one) for one in known if isinstance(one, Revocation)]
+        signers = [_signer_parts(one) for one in known if isinstance(one, SignerRevocation)]
+        return encode([*items, *signers])
 
     @staticmethod
     def decode(data: bytes) -> RevocationSet:

@@ -22,7 +22,7 @@ from capabilities.errors import CapabilityError, TokenRefused
 from capabilities.handles import FREE, Handle
 from capabilities.journey import Leg, Receipt, check_legs
 from capabilities.keys import PrivateKey, PublicKey
-from capabilities.limits import REVOCATION_SKEW_S
+from capabilities.limits import REVOCATION_SKEW_S, REVOCATIONS_RESERVED
 from capabilities.lineage import NO_LINEAGE
 from capabilities.membership import Membership
 from capabilities.patterns import AttributeFilter
@@ -495,10 +495,18 @@ class Authority:
         self._meter.settle(_arrival(agent))
 
     def revoke(self, revocation: Revocation | SignerRevocation) -> bool:
-        """Take a revocation in and return whether it is new; it counts against tokens its signer may revoke."""
+        """Take a revocation in and return whether it is new; it counts against tokens its signer may revoke.
+
+        Raises TokenInvalid when the list is full. What others fill it with leaves room for those of roots.
+        """
+        reserve = 0 if self.is_root(revocation.revoker) else REVOCATIONS_RESERVED
         if isinstance(revocation, SignerRevocation):
-            return self.revoked.add_signer(revocation)
-        return self.revoked.add(revocation)
+            return self.revoked.add_signer(revocation, reserve=reserve)
+        return self.revoked.add(revocation, reserve=reserve)
+
+    def is_root(self, key: PublicKey) -> bool:
+        """Return whether a key is a root's that counts now, or its successor."""
+        return self._lineage.stands_among(key, self._roots)
 
     def note_revoked(self, one: Revocation | SignerRevocation) -> None:
         """Note that somebody revokes a block, or what a key has signed; the statement is signed by who may."""

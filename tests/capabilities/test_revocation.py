@@ -18,6 +18,7 @@ from capabilities.revocation import (
     Revocation,
     RevocationSet,
     SignerRevocation,
+    place_of,
     statement,
 )
 from capabilities.tokens import Token, mint
@@ -90,7 +91,7 @@ def test_a_block_is_revoked_by_its_signers_and_its_holder_only(
 
 def test_a_strangers_record_does_not_stand_in_the_owners_way() -> None:
     revoked = RevocationSet()
-    assert revoked.add(Revocation.sign(STRANGER, FIRST, 0))
+    assert revoked.add(said(STRANGER, None))  # which says that it lasts for ever
     assert refused_block(FIRST, revoked) is None
     assert revoked.add(Revocation.sign(ROOT, FIRST, 0))
     assert refused_block(FIRST, revoked) == 0
@@ -159,6 +160,7 @@ def test_the_set_is_the_same_in_any_order_and_comes_back_from_bytes(
     for one in sorted(some * 2, key=lambda _: random.random()):
         right.add(one)
     assert left.encode() == right.encode() == RevocationSet.decode(left.encode()).encode()
+    assert [one.place for one in left.after(b"", 99)] == sorted(one.place for one in left)
     assert len(left) == len({(one.block_id, one.revoker) for one in some})
 
 
@@ -178,6 +180,48 @@ def test_a_full_list_refuses_and_says_so(monkeypatch: pytest.MonkeyPatch) -> Non
     assert refused.value.code == "token/bad-full"
     assert not revoked.add(ALL[0])
     assert (len(revoked), revoked.generation) == (2, 2)
+
+
+def test_a_list_that_is_full_of_others_statements_has_its_reserve_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(revocation, "REVOCATIONS_MAX", 3)
+    revoked = RevocationSet()
+    assert [revoked.add(one, reserve=1) for one in ALL[:2]] == [True, True]
+    with pytest.raises(TokenInvalid, match="holds 2 revocations already"):
+        revoked.add(ALL[2], reserve=1)
+    with pytest.raises(TokenInvalid, match="holds 2 revocations already"):
+        _signer(revoked, 1)
+    assert _signer(revoked, 0)
+    assert len(revoked) == 3
+
+
+def _signer(revoked: RevocationSet, reserve: int) -> bool:
+    return revoked.add_signer(of_signer(), reserve=reserve)
+
+
+def test_a_list_is_shown_in_parts_and_knows_what_it_has_by_its_bytes() -> None:
+    revoked = RevocationSet()
+    known: list[Revocation | SignerRevocation] = [*ALL[:5], of_signer()]
+    assert all(revoked.add(one) for one in ALL[:5])
+    assert _signer(revoked, 0)
+    order = sorted(one.place for one in known)
+    assert [one.place for one in revoked.after(b"", 4)] == order[:4]
+    assert [one.place for one in revoked.after(order[3], 4)] == order[4:]
+    assert [place_of(one.to_bytes()) for one in known] == [one.place for one in known]
+    assert all(revoked.knows(one.to_bytes()) for one in known)
+    bent = bytearray(ALL[0].to_bytes())
+    bent[-20] ^= 1  # of the signature: the same place, and not what was checked
+    assert place_of(bytes(bent)) == ALL[0].place
+    assert [revoked.knows(data) for data in (bytes(bent), ALL[5].to_bytes())] == [False, False]
+    generation = revoked.generation
+    gone = revoked.forget(1001 + REVOCATION_SKEW_S)
+    assert sorted(gone) == order
+    assert (revoked.after(b"", 9), [*map(revoked.has, order)]) == ([], [False] * 6)
+    assert revoked.generation > generation
+    for data in (b"", b"\x90", b"\x91\x01", b"\xc0"):
+        with pytest.raises(TokenInvalid):
+            place_of(data)
 
 
 def of_signer(until: int = 5) -> SignerRevocation:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
-from fleet import fleet
+from fleet import Fleet, fleet
 from writing import NO_ROOM, Writing
 
 from capabilities import revocation
@@ -137,7 +138,9 @@ async def test_what_is_over_is_dropped_from_the_disk_and_an_earlier_list_is_read
         await alpha.agents.write(
             lambda batch: batch.put("authority", b"revocations", earlier.encode())
         )
-        await alpha.agents.write(lambda batch: batch.put("revoked", over.place, over.to_bytes()))
+        await alpha.agents.write(
+            lambda batch: batch.put("revoked", over.place, bytes(32) + over.to_bytes())
+        )
         await alpha.revocations.take([kept[1]])
         for _ in range(2):
             await nodes.stop("alpha")
@@ -163,6 +166,82 @@ async def test_a_list_that_becomes_full_keeps_what_it_had_room_for(
         await nodes.crash("alpha")
         await nodes.start("alpha")
         assert {*nodes.nodes["alpha"].authority.revoked} == {*said[:2]}
+
+
+def filler(nodes: Fleet) -> dict[str, Any]:
+    """Return what somebody says who revokes what was just made for that, with a token that allows next to nothing."""
+    operator = nodes.cluster.operator_key
+    token = nodes.token((Verb.READ, "nowhere/nothing"), ttl_s=60)
+    token = token.append(operator, operator.public, Caveats())
+    said = Revocation.sign(operator, token, 1)
+    return {"revocation": said.to_bytes(), "token": token.to_bytes()}
+
+
+async def test_what_others_fill_the_list_with_keeps_no_root_from_revoking(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(revocation, "REVOCATIONS_MAX", 6)
+    monkeypatch.setattr("yind.authority.REVOCATIONS_RESERVED", 2)
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        for _ in range(4):
+            await nodes.ask("alpha", "token.revoke", **filler(nodes))
+        with trio.fail_after(10):
+            while len(nodes.nodes["beta"].authority.revoked) < 4:
+                await trio.testing.wait_all_tasks_blocked(0.01)
+        for name in nodes.nodes:
+            with pytest.raises(RemoteError, match="holds 4 revocations already"):
+                await nodes.ask(name, "token.revoke", **filler(nodes))
+        await nodes.stop("alpha")
+        await nodes.start("alpha")
+        for name in nodes.nodes:
+            token = nodes.token()
+            said = Revocation.sign(nodes.cluster.root_key, token, 0)
+            body = {"revocation": said.to_bytes(), "token": token.to_bytes()}
+            assert (await nodes.ask(name, "token.revoke", **body))["new"]
+
+
+async def test_one_person_has_so_many_revocations_in_the_list_and_roots_any(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("yind.control.REVOCATIONS_PERSON_MAX", 3)
+    async with fleet(tmp_path, "alpha") as nodes:
+        first = filler(nodes)
+        for body in (first, filler(nodes), filler(nodes)):
+            await nodes.ask("alpha", "token.revoke", **body)
+        for _ in range(2):
+            with pytest.raises(RemoteError, match="3 revocations from here already"):
+                await nodes.ask("alpha", "token.revoke", **filler(nodes))
+            assert not (await nodes.ask("alpha", "token.revoke", **first))["new"]
+            token = nodes.token()
+            said = Revocation.sign(nodes.cluster.root_key, token, 0)
+            body = {"revocation": said.to_bytes(), "token": token.to_bytes()}
+            assert (await nodes.ask("alpha", "token.revoke", **body))["new"]
+            await nodes.stop("alpha")
+            await nodes.start("alpha")
+        alpha = nodes.nodes["alpha"]
+        ended = nodes.now_s() + 2 * 86_400
+        monkeypatch.setattr(alpha.revocations, "_now_s", lambda: ended)
+        alpha.revocations._forget()
+        monkeypatch.undo()
+        monkeypatch.setattr("yind.control.REVOCATIONS_PERSON_MAX", 1)
+        assert (await nodes.ask("alpha", "token.revoke", **filler(nodes)))["new"]
+
+
+async def test_one_node_does_not_fill_the_list_and_what_is_known_is_not_checked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("yind.revocations.REVOCATIONS_NODE_MAX", 2)
+    async with fleet(tmp_path, "alpha") as nodes:
+        list_ = nodes.nodes["alpha"].revocations
+        items = [filler(nodes)["revocation"] for _ in range(5)]
+        hostile, honest = PrivateKey.generate().public, PrivateKey.generate().public
+        with pytest.raises(TokenInvalid, match="2 revocations from here already"):
+            await list_.take_bytes(items[:3], hostile)
+        assert await list_.take_bytes(items[3:], honest) == 2
+        known = list_.listed(b"")
+        assert sorted(known) == sorted([*items[:2], *items[3:]])
+        monkeypatch.setattr("yind.revocations.statement", None)
+        assert await list_.take_bytes(known, hostile) == 0
 
 
 async def test_a_statement_by_somebody_without_the_right_is_refused(tmp_path: Path) -> None:
