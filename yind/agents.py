@@ -466,7 +466,10 @@ class Agents:
             raise
 
     async def wake(self, agent: Agent, stage: Work | None = None) -> None:
-        """Have a paused agent ready, which then is to be queued. Where that cannot be written, it is paused as before."""
+        """Have a paused agent ready, which then is to be queued. Where that cannot be written, it is paused as before.
+
+        What was revoked meanwhile has it pause again before its first turn: who is paused is not asked to.
+        """
         record = agent.record
         right, record.denied_right = record.denied_right, None
         try:
@@ -474,6 +477,7 @@ class Agents:
         except BaseException:
             record.denied_right = right
             raise
+        self._authority.stop_if_revoked(agent)
 
     def strand(self, agent: Agent, error: StorageError) -> None:
         """Stop an agent whose state cannot be saved, and tell those who wait for it. A restart finds it as it was saved last."""

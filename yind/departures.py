@@ -191,8 +191,7 @@ class Departures:
         if paused and record.state is State.READY and agent.requested is None:
             await self._agents.pause(agent, reason, denied_right=record.denied_right)
         elif not paused and record.state is State.PAUSED:
-            agent.become(State.READY, self._clock.now_ms())
-            await self._agents.commit(agent)
+            await self._agents.wake(agent)
         if record.state is State.READY:
             self._ready(agent)
 

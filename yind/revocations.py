@@ -221,9 +221,7 @@ class Revocations:
         for agent in self._agents:
             paused = agent.record.state is State.PAUSED and agent.stands  # which has been written
             if paused and agent.record.denied_right == FRESH:
-                agent.record.denied_right = None
-                agent.become(State.READY, self._agents.clock.now_ms())
-                await self._agents.commit(agent)
+                await self._agents.wake(agent)
                 ready(agent)
 
     def pause_revoked(self) -> None:

@@ -19,6 +19,7 @@ from capabilities.tokens import Token, mint
 from datomstore.storage import StorageError
 from datomstore.value import Keyword, Map
 from protocol.errors import RemoteError
+from yind.agent import Agent
 
 ENDLESS = "(loop [] (recur))"
 
@@ -364,6 +365,51 @@ async def test_a_node_pauses_agents_rather_than_trust_an_old_list(tmp_path: Path
         nodes.nodes["alpha"].authority.revage = 60
         with trio.fail_after(10):
             await nodes.until("alpha", agent, "ready")
+
+
+def known(nodes: Fleet, agent: bytes) -> Agent:
+    found = nodes.nodes["alpha"].agents.get(agent)
+    assert found is not None
+    return found
+
+
+async def pauses_again(nodes: Fleet, agent: bytes, fuel: int) -> None:
+    """Return when an agent that was let go on has paused for its revoked token, at the same step."""
+    found = known(nodes, agent)
+    with trio.fail_after(10):
+        while not (found.settled and "revoked" in found.record.reason):
+            await trio.testing.wait_all_tasks_blocked(0.01)
+    assert (found.record.state, found.record.reason) == ("paused", "token revoked: block 0")
+    assert found.record.denied_right == "a token that is not revoked"
+    assert found.record.fuel_used == fuel
+
+
+async def test_who_is_paused_when_its_token_is_revoked_does_not_go_on(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        token = nodes.token()
+        agent = await nodes.spawn("alpha", ENDLESS, token)
+        await nodes.ask("alpha", "agent.pause", id=agent.hex())
+        fuel = known(nodes, agent).record.fuel_used
+        said = Revocation.sign(nodes.cluster.root_key, token, 0)
+        await nodes.nodes["alpha"].revocations.take([said])
+        for _ in range(2):
+            await nodes.ask("alpha", "agent.resume", id=agent.hex())
+            await pauses_again(nodes, agent, fuel)
+
+
+async def test_who_waits_for_a_fresh_list_does_not_go_on_when_that_has_its_token(
+    tmp_path: Path,
+) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        token, alpha = nodes.token(), nodes.nodes["alpha"]
+        agent = await nodes.spawn("alpha", ENDLESS, token)
+        alpha.authority.revage = -1  # as if a minute had gone by
+        with trio.fail_after(10):
+            await nodes.until("alpha", agent, "paused")
+        fuel = known(nodes, agent).record.fuel_used
+        await alpha.revocations.take([Revocation.sign(nodes.cluster.root_key, token, 0)])
+        alpha.authority.revage = None
+        await pauses_again(nodes, agent, fuel)
 
 
 async def test_a_revocation_is_dropped_when_its_block_has_long_ended(tmp_path: Path) -> None:
