@@ -32,4 +32,5 @@ METER_ENTRIES_MAX = (
 )
 REVOCATION_BYTES_MAX = 256
 REVOCATION_SKEW_S = 86_400  # how long a revocation outlives its block, whatever clocks say
-REVOCATIONS_MAX = 100_000  # about 30 MB; a full set refuses, and says so
+REVOCATIONS_MAX = 100_000  # about 50 MB; a full set refuses, and says so
+REVOCATIONS_RESERVED = 10_000  # of these, for statements by roots

@@ -10,8 +10,10 @@ blocks up to it. Records of strangers are kept apart by their key and change not
 
 from __future__ import annotations
 
+from bisect import bisect_right, insort
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 from capabilities.canonical import array, decode, encode, octets, tuple_of, unsigned
 from capabilities.caveats import HASH_SIZE, checked_key
@@ -25,6 +27,9 @@ from capabilities.verify import VerifiedChain
 D_REVOCATION = b"yin/1/rev\0"
 D_SIGNER = b"yin/1/rvs\0"
 OF_SIGNER = 1  # the kind of statement that is about a signer
+
+_Subject = TypeVar("_Subject", bytes, PublicKey)
+_Said = TypeVar("_Said", "Revocation", "SignerRevocation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +54,23 @@ class Revocation:
         signature = revoker.sign(D_REVOCATION + _said(identity, until))
         return Revocation(identity, revoker.public, signature, until)
 
+    @property
+    def place(self) -> bytes:
+        """Return what it has alone in a set, and where it stands in its order."""
+        return self.block_id + self.revoker.bytes
+
     def concerns(self, chain: VerifiedChain, lineage: Lineage = NO_LINEAGE) -> bool:
         """Return whether this revokes a block of the chain: names one, and by a key entitled to it."""
         return any(
             block.id == self.block_id and self.revoker in entitled(chain, index, lineage)
             for index, block in enumerate(chain.blocks)
+        )
+
+    def ends_with(self, chain: VerifiedChain) -> bool:
+        """Return whether this is about a block of the chain and lasts just as long: less revives it, more is kept for nothing."""
+        return any(
+            block.id == self.block_id and block.terms.until_s == self.until
+            for block in chain.blocks
         )
 
     def to_bytes(self) -> bytes:
@@ -94,6 +111,11 @@ class SignerRevocation:
         signature = revoker.sign(_signer_said(signer, until))
         return SignerRevocation(signer, until, revoker.public, signature)
 
+    @property
+    def place(self) -> bytes:
+        """Return what it has alone in a set, and where it stands in its order."""
+        return self.signer.bytes + self.revoker.bytes + bytes([OF_SIGNER])
+
     def revokes(self, chain: VerifiedChain, index: int, lineage: Lineage = NO_LINEAGE) -> bool:
         """Return whether this takes back a block of a chain."""
         signers = [chain.root, *(block.key for block in chain.blocks[:index])]
@@ -113,6 +135,14 @@ class SignerRevocation:
 def statement(data: bytes) -> Revocation | SignerRevocation:
     """Return the statement of canonical bytes. Raises TokenInvalid, also for a wrong signature."""
     return _statement(decode(data[: REVOCATION_BYTES_MAX + 1]))  # what is cut off is not canonical
+
+
+def place_of(data: bytes) -> bytes:
+    """Return where the statement of bytes stands in a set, its signature unchecked. Raises TokenInvalid."""
+    parts = array(decode(data[: REVOCATION_BYTES_MAX + 1]), "a revocation", most=5)
+    subject, revoker = tuple_of(parts[:2], 2, "a revocation")
+    kind = bytes([OF_SIGNER]) if len(parts) == 5 else b""
+    return octets(subject, HASH_SIZE, "a subject") + octets(revoker, KEY_SIZE, "the revoker") + kind
 
 
 def _statement(value: object) -> Revocation | SignerRevocation:
@@ -166,41 +196,64 @@ def entitled(chain: VerifiedChain, index: int, lineage: Lineage = NO_LINEAGE) ->
     return keys | {key for key in followers if key is not None}
 
 
+def _rank(one: Revocation | SignerRevocation) -> tuple[bool, int, bytes]:
+    """Return what is greater for the statement of one key that holds for longer: what ends soon is to keep out nothing.
+
+    Of two that end together the signature decides, so that all sets have the same one, in whatever order they came.
+    """
+    return one.until is None, one.until or 0, one.signature
+
+
+def _drop(
+    kept: dict[_Subject, dict[PublicKey, _Said]], subject: _Subject, revoker: PublicKey
+) -> None:
+    del kept[subject][revoker]
+    if not kept[subject]:
+        del kept[subject]
+
+
 class RevocationSet:
-    """Statements by block and revoker; a union of two sets is the set of both."""
+    """Statements by block and revoker, of each the one that holds longest; a union of two sets is the set of both."""
 
     def __init__(self) -> None:
         self._by_block: dict[bytes, dict[PublicKey, Revocation]] = {}
         self._by_signer: dict[PublicKey, dict[PublicKey, SignerRevocation]] = {}
-        self._count = 0
-        self.generation = 0  # raised by every statement
+        self._by_place: dict[bytes, Revocation | SignerRevocation] = {}
+        self._places: list[bytes] = []  # sorted
+        self.generation = 0  # raised by every statement that comes or goes
         self._lineage = NO_LINEAGE
         self._over: frozenset[PublicKey] = frozenset()  # roots that count no more
 
-    def add(self, revocation: Revocation) -> bool:
-        """Keep a statement and return whether it is new. Raises TokenInvalid when the set is full."""
-        if revocation in self:
-            return False
-        if self._count >= REVOCATIONS_MAX:
-            raise TokenInvalid(f"the set holds {REVOCATIONS_MAX} revocations already", why="full")
-        self._by_block.setdefault(revocation.block_id, {})[revocation.revoker] = revocation
-        self._count += 1
-        self.generation += 1
-        return True
+    def add(self, revocation: Revocation, *, reserve: int = 0) -> bool:
+        """Keep a statement, unless one by the same revoker about the block says as much; return whether it is new.
 
-    def add_signer(self, revocation: SignerRevocation) -> bool:
+        Raises TokenInvalid when the set is full, but for a reserve.
+        """
+        return self._keep(self._by_block, revocation.block_id, revocation, reserve)
+
+    def add_signer(self, revocation: SignerRevocation, *, reserve: int = 0) -> bool:
         """Keep a statement about a signer, unless one by the same revoker says as much; return whether it is new.
 
-        Raises TokenInvalid when the set is full.
+        Raises TokenInvalid when the set is full, but for a reserve.
         """
-        kept = self._by_signer.setdefault(revocation.signer, {})
-        before = kept.get(revocation.revoker)
-        if before is not None and before.until >= revocation.until:
+        return self._keep(self._by_signer, revocation.signer, revocation, reserve)
+
+    def _keep(
+        self,
+        kept: dict[_Subject, dict[PublicKey, _Said]],
+        subject: _Subject,
+        one: _Said,
+        reserve: int,
+    ) -> bool:
+        before = kept.get(subject, {}).get(one.revoker)
+        if before is not None and _rank(before) >= _rank(one):
             return False
-        if before is None and self._count >= REVOCATIONS_MAX:
-            raise TokenInvalid(f"the set holds {REVOCATIONS_MAX} revocations already", why="full")
-        kept[revocation.revoker] = revocation
-        self._count += before is None
+        if before is None and len(self) + reserve >= REVOCATIONS_MAX:
+            raise TokenInvalid(f"the set holds {len(self)} revocations already", why="full")
+        kept.setdefault(subject, {})[one.revoker] = one
+        if before is None:
+            insort(self._places, one.place)
+        self._by_place[one.place] = one
         self.generation += 1
         return True
 
@@ -209,26 +262,38 @@ class RevocationSet:
         for statements in self._by_signer.values():
             yield from statements.values()
 
-    def forget(self, now_s: int) -> int:
-        """Drop statements about blocks that have ended; return how many. The clock must not go back afterwards."""
+    def forget(self, now_s: int) -> list[bytes]:
+        """Drop statements about blocks that have ended; return their places. The clock must not go back afterwards."""
         of_signers = [one for one in self.signers() if one.is_over(now_s)]
         for signer in of_signers:
-            del self._by_signer[signer.signer][signer.revoker]
+            _drop(self._by_signer, signer.signer, signer.revoker)
         over = [one for one in self if one.is_over(now_s)]
         for one in over:
-            statements = self._by_block[one.block_id]
-            del statements[one.revoker]
-            if not statements:
-                del self._by_block[one.block_id]
-        gone = len(over) + len(of_signers)
-        self._count -= gone
+            _drop(self._by_block, one.block_id, one.revoker)
+        gone = [one.place for one in over] + [one.place for one in of_signers]
+        if gone:
+            for each in gone:
+                del self._by_place[each]
+            self._places = sorted(self._by_place)
+            self.generation += 1
         return gone
 
-    def __contains__(self, revocation: Revocation) -> bool:
-        return revocation.revoker in self._by_block.get(revocation.block_id, {})
+    def has(self, at: bytes) -> bool:
+        """Return whether there is a statement at a place."""
+        return at in self._by_place
+
+    def knows(self, data: bytes) -> bool:
+        """Return whether there is just the statement of bytes, which then need no check again. Raises TokenInvalid."""
+        known = self._by_place.get(place_of(data))
+        return known is not None and known.to_bytes() == data
+
+    def after(self, at: bytes, count: int) -> list[Revocation | SignerRevocation]:
+        """Return the next statements after a place, in their order."""
+        start = bisect_right(self._places, at)
+        return [self._by_place[each] for each in self._places[start : start + count]]
 
     def __len__(self) -> int:
-        return self._count
+        return len(self._places)
 
     def __iter__(self) -> Iterator[Revocation]:
         for statements in self._by_block.values():
@@ -237,7 +302,7 @@ class RevocationSet:
     @property
     def is_empty(self) -> bool:
         """Return whether nothing is revoked, whatever the chain is."""
-        return not self._count and not self._over
+        return not self._places and not self._over
 
     def first_revoked(self, chain: VerifiedChain) -> int | None:
         """Return the index of the first block of the chain that somebody entitled to it has revoked."""
@@ -273,9 +338,10 @@ class RevocationSet:
 
     def encode(self) -> bytes:
         """Return the set as bytes, the same for equal sets."""
-        items = sorted(self, key=lambda one: (one.block_id, one.revoker.bytes))
-        signers = sorted(self.signers(), key=lambda one: (one.signer.bytes, one.revoker.bytes))
-        return encode([*map(_parts, items), *map(_signer_parts, signers)])
+        known = [self._by_place[each] for each in self._places]
+        items = [_parts(one) for one in known if isinstance(one, Revocation)]
+        signers = [_signer_parts(one) for one in known if isinstance(one, SignerRevocation)]
+        return encode([*items, *signers])
 
     @staticmethod
     def decode(data: bytes) -> RevocationSet:

@@ -477,8 +477,12 @@ class Agents:
             self.strand(agent, error)
             raise
 
-    async def wake(self, agent: Agent, stage: Work | None = None) -> None:
-        """Have a paused agent ready, which then is to be queued. Where that cannot be written, it is paused as before."""
+    async def wake(self, agent: Agent, stage: Work | None = None, *, given: bool = False) -> None:
+        """Have a paused agent ready, which then is to be queued. Where that cannot be written, it is paused as before.
+
+        What was revoked meanwhile has it pause again before its first turn, as who is paused is not asked to; unless it has
+        been given other tokens since.
+        """
         record, aside = agent.record, agent.aside
         right, record.denied_right = record.denied_right, None
         if aside:  # it is the agent, as somebody says
@@ -489,6 +493,8 @@ class Agents:
         except BaseException:
             record.denied_right, agent.aside = right, aside
             raise
+        if not given:
+            self._authority.stop_if_revoked(agent)
 
     def strand(self, agent: Agent, error: StorageError) -> None:
         """Stop an agent whose state cannot be saved, and tell those who wait for it. A restart finds it as it was saved last."""

@@ -24,7 +24,7 @@ from capabilities.errors import CapabilityError, Shortage, TokenRefused
 from capabilities.handles import FREE, Handle
 from capabilities.journey import Leg, Receipt, check_legs
 from capabilities.keys import PrivateKey, PublicKey
-from capabilities.limits import REVOCATION_SKEW_S
+from capabilities.limits import REVOCATION_SKEW_S, REVOCATIONS_RESERVED
 from capabilities.lineage import NO_LINEAGE
 from capabilities.membership import Membership
 from capabilities.patterns import AttributeFilter
@@ -46,8 +46,6 @@ from yind.audit import FROM, RECEIPT, Audit, Decision
 from yind.clock import Clock
 from yind.errors import Denied
 
-TABLE = "authority"
-REVOCATIONS = b"revocations"
 NO_ATTRIBUTES: frozenset[str] = frozenset()
 FRESH = "a list of revocations that is fresh enough"
 MEMORY = "memory"  # what an agent lacks for which its tokens have not enough
@@ -110,13 +108,8 @@ class Authority:
 
     def load(self, batch: Batch) -> None:
         """Read what earlier runs of this node knew."""
-        if (revocations := batch.get(TABLE, REVOCATIONS)) is not None:
-            kept = RevocationSet.decode(revocations)
-            for statement in [*kept, *kept.signers()]:
-                self.revoke(statement)
         self._meter.load(batch.scan(METER_TABLE))
         self.audit.load(batch)
-        self.forget(self._clock.now_ms() // 1000)
 
     # -- keys --
 
@@ -560,10 +553,18 @@ class Authority:
         self._meter.settle(_arrival(agent))
 
     def revoke(self, revocation: Revocation | SignerRevocation) -> bool:
-        """Take a revocation in and return whether it is new; it counts against tokens its signer may revoke."""
+        """Take a revocation in and return whether it is new; it counts against tokens its signer may revoke.
+
+        Raises TokenInvalid when the list is full. What others fill it with leaves room for those of roots.
+        """
+        reserve = 0 if self.is_root(revocation.revoker) else REVOCATIONS_RESERVED
         if isinstance(revocation, SignerRevocation):
-            return self.revoked.add_signer(revocation)
-        return self.revoked.add(revocation)
+            return self.revoked.add_signer(revocation, reserve=reserve)
+        return self.revoked.add(revocation, reserve=reserve)
+
+    def is_root(self, key: PublicKey) -> bool:
+        """Return whether a key is a root's that counts now, or its successor."""
+        return self._lineage.stands_among(key, self._roots)
 
     def note_revoked(self, one: Revocation | SignerRevocation) -> None:
         """Note that somebody revokes a block, or what a key has signed; the statement is signed by who may."""
@@ -621,10 +622,13 @@ class Authority:
             agent.tokens, verb, resource, who=agent.text_id, cost=cost, attributes=attributes
         )
 
-    def forget(self, now_s: int) -> None:
-        """Drop revocations and accounts of blocks that have ended so long ago that no clock lets them hold."""
-        self.revoked.forget(now_s)
+    def forget(self, now_s: int) -> list[bytes]:
+        """Drop revocations and accounts of blocks that have ended so long ago that no clock lets them hold.
+
+        Returns the places of those revocations.
+        """
         self._meter.forget(now_s - REVOCATION_SKEW_S)
+        return self.revoked.forget(now_s)
 
     def is_stale(self) -> bool:
         """Return whether the node's list of revocations is older than it lets agents rely on."""
@@ -829,10 +833,6 @@ class Authority:
     def lost(self) -> None:
         """Note that the last storage transaction of the node has not happened."""
         self._meter.lost()
-
-    def write_revocations(self, batch: Batch) -> None:
-        """Make the list of revocations durable."""
-        batch.put(TABLE, REVOCATIONS, self.revoked.encode())
 
 
 def _facts_of(giver: PublicKey, leg: Leg, receipt: bytes) -> Facts:

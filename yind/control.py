@@ -24,7 +24,7 @@ from capabilities.errors import CapabilityError
 from capabilities.handles import FREE, Handle
 from capabilities.keys import PublicKey
 from capabilities.patterns import AttributeFilter
-from capabilities.revocation import statement
+from capabilities.revocation import Revocation, SignerRevocation, statement
 from capabilities.tokens import Token, agent_id
 from capabilities.verify import VerifiedToken
 from datomstore.batch import Batch
@@ -53,6 +53,8 @@ from yind.granting import Granting
 from yind.limits import (
     AGENT_COUNT_MAX,
     FOLLOW_BUFFER,
+    REVOCATIONS_NODE_MAX,
+    REVOCATIONS_PERSON_MAX,
     SYSTEM_STREAMS,
     TOKENS_PER_AGENT_MAX,
 )
@@ -666,9 +668,7 @@ class Control:
             self._authority.let_go_on(agent, given)
             agent.tokens += given
             agent.record.tokens += [bytes(token) for token in tokens]  # type: ignore[call-overload]
-            await self._agents.wake(agent)
-        if not given:  # nothing has changed since it was paused
-            self._authority.stop_if_revoked(agent)
+            await self._agents.wake(agent, given=bool(given))
         self._scheduler.ready(agent)
         return summary(agent)
 
@@ -778,14 +778,20 @@ class Control:
     async def token_revoke(self, session: Session, fields: Fields, send: SendItem) -> object:
         """Take a revocation in; it carries its own authority."""
         revocation = statement(fields.data("revocation"))
-        if not self._is_node(
-            session.peer
-        ):  # or anybody could fill the list with statements about nothing
-            chain = self._authority.verify_chain(fields.data("token"))
-            if not self._authority.concerns(revocation, chain):
-                raise RequestInvalid("the revocation does not concern the token")
-        new, paused = await self._revocations.take([revocation])
+        most = REVOCATIONS_NODE_MAX
+        if not self._is_node(session.peer):
+            self._check_revokes(revocation, fields)
+            most = REVOCATIONS_PERSON_MAX
+        new, paused = await self._revocations.take([revocation], session.peer, most)
         return Map({"new": bool(new), "paused": paused})
+
+    def _check_revokes(self, revocation: Revocation | SignerRevocation, fields: Fields) -> None:
+        """Return if a statement is of use for the token that is shown, or anybody could fill the list with some about nothing."""
+        chain = self._authority.verify_chain(fields.data("token"))
+        if not self._authority.concerns(revocation, chain):
+            raise RequestInvalid("the revocation does not concern the token")
+        if isinstance(revocation, Revocation) and not revocation.ends_with(chain):
+            raise RequestInvalid("the revocation does not end when its block does")
 
 
 VERBS: dict[str, Verb_] = {

@@ -193,9 +193,7 @@ class Departures:
                 agent, reason, denied_right=record.denied_right, shortage=record.shortage
             )
         elif not paused and record.state is State.PAUSED:
-            agent.become(State.READY, self._clock.now_ms())
-            self._authority.stop_if_revoked(agent)  # which nobody has asked of it meanwhile
-            await self._agents.commit(agent)
+            await self._agents.wake(agent)
         if record.state is State.READY:
             self._ready(agent)
 

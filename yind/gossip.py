@@ -11,6 +11,7 @@ Source: Demers et al., "Epidemic algorithms for replicated database maintenance"
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
@@ -43,8 +44,17 @@ class Spread(Protocol):
     def place(self, item: bytes) -> bytes:
         """Return where an item stands in that order. Raises CapabilityError for bytes that are none."""
 
-    async def take_bytes(self, items: Iterable[bytes]) -> int:
-        """Check and keep items; return how many are new. Raises CapabilityError."""
+    async def take_bytes(self, items: Iterable[bytes], teller: PublicKey) -> int:
+        """Check and keep items that a node told of; return how many are new. Raises CapabilityError."""
+
+
+@dataclass(slots=True)
+class _Fetch:
+    """How far the list of a node has come."""
+
+    begun: float  # trio's clock
+    after: bytes = b""  # the place of the last item
+    refused: CapabilityError | None = None
 
 
 class Gossip:
@@ -65,6 +75,7 @@ class Gossip:
         self._is_node = is_node
         self._refused = refused  # told who told what was not taken, and why
         self._compared: dict[str, float] = {}  # node -> when our sets were equal last, trio's clock
+        self._fetches: dict[str, _Fetch] = {}  # of nodes whose lists have not come to an end
         self._nursery: trio.Nursery | None = None
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -124,21 +135,32 @@ class Gossip:
         channel = await self._channel(name)
         asked = trio.current_time()
         answer = await channel.request(f"{self._spread.topic}.digest")
-        if answer.get("digest") != self._spread.digest():
-            await self._fetch(channel)
-        self._compared[name] = asked
+        if answer.get("digest") == self._spread.digest():
+            self._fetches.pop(name, None)
+            self._compared[name] = asked
+            return
+        fetch = self._fetches.setdefault(name, _Fetch(asked))
+        await self._go_on(channel, fetch)
+        self._fetches.pop(name, None)
+        if fetch.refused is not None:
+            raise fetch.refused
+        self._compared[name] = fetch.begun
 
-    async def _fetch(self, channel: Channel) -> None:
-        after = b""
+    async def _go_on(self, channel: Channel, fetch: _Fetch) -> None:
+        """Take in what a node lists, from where that was cut off. What is refused keeps out nothing that comes later."""
         while True:
-            answer = await channel.request(f"{self._spread.topic}.list", Map({"after": after}))
+            asked = Map({"after": fetch.after})
+            answer = await channel.request(f"{self._spread.topic}.list", asked)
             listed = answer.get("items")
             if not isinstance(listed, tuple) or not all(type(item) is bytes for item in listed):
                 return
-            if not listed or self._spread.place(listed[-1]) <= after:
+            if not listed or (last := self._spread.place(listed[-1])) <= fetch.after:
                 return
-            await self._spread.take_bytes(listed)
-            after = self._spread.place(listed[-1])
+            try:
+                await self._spread.take_bytes(listed, channel.peer)
+            except CapabilityError as error:
+                fetch.refused = error
+            fetch.after = last
 
     # -- what others ask --
 
@@ -166,7 +188,7 @@ class Gossip:
         if len(items) > GOSSIP_TOLD_MAX or not all(type(item) is bytes for item in items):
             raise RequestInvalid(f"news is at most {GOSSIP_TOLD_MAX} byte strings")
         try:
-            return Map({"new": await self._spread.take_bytes(items)})  # type: ignore[arg-type]
+            return Map({"new": await self._spread.take_bytes(items, session.peer)})  # type: ignore[arg-type]
         except CapabilityError as error:
             self._refused(session.peer.text, str(error))
             raise

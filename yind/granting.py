@@ -204,7 +204,6 @@ class Granting:
             agent.tokens = [agent.tokens[i] for i in kept] + handles
             await (self._agents.wake if resumed else self._agents.commit)(agent)
         if resumed:
-            self._authority.stop_if_revoked(agent)
             self._scheduler.ready(agent)
         return Map({"id": record.id, "state": str(record.state), "resumed": resumed})
 

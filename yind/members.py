@@ -142,8 +142,8 @@ class Members:
                 self.told([statement.data for statement in fresh])
         return len(fresh)
 
-    async def take_bytes(self, items: Iterable[bytes]) -> int:
-        """As `take`. Raises MemberInvalid for bytes that are no statement, or whose signer has no standing."""
+    async def take_bytes(self, items: Iterable[bytes], teller: PublicKey | None = None) -> int:
+        """As `take`, whoever tells. Raises MemberInvalid for bytes that are no statement, or whose signer has no standing."""
         statements = [Statement.from_bytes(item) for item in items]
         count = await self.take(statements)
         for statement in statements:

@@ -290,6 +290,7 @@ class Node:
     async def _run(self, task_status: trio.TaskStatus[Node]) -> None:
         with self.streams.batch() as batch:
             self.authority.load(batch)
+            self.revocations.load(batch)
             self.members.load(batch)
             self.joining.load(batch)
             self.code.recover(batch)

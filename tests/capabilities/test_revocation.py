@@ -12,8 +12,15 @@ from capabilities.canonical import decode, encode, tuple_of
 from capabilities.caveats import Caveats, Rights, Verb
 from capabilities.errors import TokenInvalid, TokenRefused
 from capabilities.keys import PrivateKey
-from capabilities.limits import REVOCATION_BYTES_MAX
-from capabilities.revocation import Revocation, RevocationSet, SignerRevocation, statement
+from capabilities.limits import REVOCATION_BYTES_MAX, REVOCATION_SKEW_S
+from capabilities.revocation import (
+    D_REVOCATION,
+    Revocation,
+    RevocationSet,
+    SignerRevocation,
+    place_of,
+    statement,
+)
 from capabilities.tokens import Token, mint
 from capabilities.verify import VerifiedChain, verify, verify_chain
 
@@ -84,10 +91,37 @@ def test_a_block_is_revoked_by_its_signers_and_its_holder_only(
 
 def test_a_strangers_record_does_not_stand_in_the_owners_way() -> None:
     revoked = RevocationSet()
-    assert revoked.add(Revocation.sign(STRANGER, FIRST, 0))
+    assert revoked.add(said(STRANGER, None))  # which says that it lasts for ever
     assert refused_block(FIRST, revoked) is None
     assert revoked.add(Revocation.sign(ROOT, FIRST, 0))
     assert refused_block(FIRST, revoked) == 0
+
+
+def said(by: PrivateKey, until: int | None) -> Revocation:
+    """Return the statement of a key about the first block, whenever that ends."""
+    told = FIRST.ids[0] + (b"" if until is None else until.to_bytes(8, "big"))
+    return Revocation(FIRST.ids[0], by.public, by.sign(D_REVOCATION + told), until)
+
+
+def test_a_statement_that_ends_soon_does_not_keep_out_one_that_lasts() -> None:
+    revoked = RevocationSet()
+    new = [revoked.add(said(A, until)) for until in (5, 4, 5, 1000, 5, None, 1000, None)]
+    assert new == [True, False, False, True, False, True, False, False]
+    assert (len(revoked), [one.until for one in revoked]) == (1, [None])
+    revoked = RevocationSet()
+    assert [revoked.add(said(A, until)) for until in (5, 10**9)] == [True, True]
+    assert revoked.forget(6 + REVOCATION_SKEW_S) == []
+    assert refused_block(FIRST, revoked) == 0
+
+
+def test_a_statement_says_when_its_block_ends() -> None:
+    right = Revocation.sign(A, LEFT, 1)
+    assert right.until is not None
+    assert right.ends_with(chain(LEFT))
+    assert not right.ends_with(chain(RIGHT))  # another block
+    end = FIRST.blocks[0].terms.until_s
+    ends = [said(A, until).ends_with(chain(FIRST)) for until in (end, end - 1, end + 1, None)]
+    assert ends == [True, False, False, False]
 
 
 def test_a_token_signed_again_is_still_revoked() -> None:
@@ -112,9 +146,10 @@ def test_a_forged_or_bent_revocation_is_refused() -> None:
 
 
 ALL = [Revocation.sign(key, LEAF, index) for key in (ROOT, A, B, STRANGER) for index in range(3)]
+ENDS = [said(key, until) for key in (ROOT, A) for until in (1, 2, None)]
 
 
-@given(st.lists(st.sampled_from(ALL)), st.randoms(use_true_random=False))
+@given(st.lists(st.sampled_from([*ALL, *ENDS])), st.randoms(use_true_random=False))
 @settings(max_examples=20, deadline=None)
 def test_the_set_is_the_same_in_any_order_and_comes_back_from_bytes(
     some: list[Revocation], random: Random
@@ -125,7 +160,8 @@ def test_the_set_is_the_same_in_any_order_and_comes_back_from_bytes(
     for one in sorted(some * 2, key=lambda _: random.random()):
         right.add(one)
     assert left.encode() == right.encode() == RevocationSet.decode(left.encode()).encode()
-    assert len(left) == len(set(some))
+    assert [one.place for one in left.after(b"", 99)] == sorted(one.place for one in left)
+    assert len(left) == len({(one.block_id, one.revoker) for one in some})
 
 
 def test_a_statement_that_is_too_long_is_refused_unread() -> None:
@@ -144,6 +180,48 @@ def test_a_full_list_refuses_and_says_so(monkeypatch: pytest.MonkeyPatch) -> Non
     assert refused.value.code == "token/bad-full"
     assert not revoked.add(ALL[0])
     assert (len(revoked), revoked.generation) == (2, 2)
+
+
+def test_a_list_that_is_full_of_others_statements_has_its_reserve_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(revocation, "REVOCATIONS_MAX", 3)
+    revoked = RevocationSet()
+    assert [revoked.add(one, reserve=1) for one in ALL[:2]] == [True, True]
+    with pytest.raises(TokenInvalid, match="holds 2 revocations already"):
+        revoked.add(ALL[2], reserve=1)
+    with pytest.raises(TokenInvalid, match="holds 2 revocations already"):
+        _signer(revoked, 1)
+    assert _signer(revoked, 0)
+    assert len(revoked) == 3
+
+
+def _signer(revoked: RevocationSet, reserve: int) -> bool:
+    return revoked.add_signer(of_signer(), reserve=reserve)
+
+
+def test_a_list_is_shown_in_parts_and_knows_what_it_has_by_its_bytes() -> None:
+    revoked = RevocationSet()
+    known: list[Revocation | SignerRevocation] = [*ALL[:5], of_signer()]
+    assert all(revoked.add(one) for one in ALL[:5])
+    assert _signer(revoked, 0)
+    order = sorted(one.place for one in known)
+    assert [one.place for one in revoked.after(b"", 4)] == order[:4]
+    assert [one.place for one in revoked.after(order[3], 4)] == order[4:]
+    assert [place_of(one.to_bytes()) for one in known] == [one.place for one in known]
+    assert all(revoked.knows(one.to_bytes()) for one in known)
+    bent = bytearray(ALL[0].to_bytes())
+    bent[-20] ^= 1  # of the signature: the same place, and not what was checked
+    assert place_of(bytes(bent)) == ALL[0].place
+    assert [revoked.knows(data) for data in (bytes(bent), ALL[5].to_bytes())] == [False, False]
+    generation = revoked.generation
+    gone = revoked.forget(1001 + REVOCATION_SKEW_S)
+    assert sorted(gone) == order
+    assert (revoked.after(b"", 9), [*map(revoked.has, order)]) == ([], [False] * 6)
+    assert revoked.generation > generation
+    for data in (b"", b"\x90", b"\x91\x01", b"\xc0"):
+        with pytest.raises(TokenInvalid):
+            place_of(data)
 
 
 def of_signer(until: int = 5) -> SignerRevocation:
@@ -166,6 +244,8 @@ def test_a_full_list_refuses_statements_about_signers_and_says_so(
     monkeypatch.setattr(revocation, "REVOCATIONS_MAX", 1)
     revoked = RevocationSet()
     revoked.add(ALL[0])
-    with pytest.raises(TokenInvalid) as refused:
-        revoked.add_signer(of_signer())
-    assert refused.value.code == "token/bad-full"
+    for _ in range(2):
+        with pytest.raises(TokenInvalid) as refused:
+            revoked.add_signer(of_signer())
+        assert refused.value.code == "token/bad-full"
+    assert not revoked._by_signer  # nothing is left of who was refused

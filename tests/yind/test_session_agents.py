@@ -10,6 +10,7 @@ from fleet import Fleet, fleet
 
 from capabilities.caveats import Caveats, Rights, Verb
 from capabilities.keys import PrivateKey
+from capabilities.revocation import Revocation
 from capabilities.tokens import Token, mint
 from datomstore.value import Map
 from protocol.errors import RemoteError
@@ -67,6 +68,19 @@ async def test_a_session_keeps_what_was_defined(tmp_path: Path) -> None:
         row = await ann.enter("[(f) *1]")
         assert (row["state"], row["result"]) == ("paused", '"[3 2]"')
         assert "waits for the next entry" in row["reason"]
+
+
+async def test_a_session_whose_token_was_revoked_runs_no_unit(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        token = nodes.token()
+        ann = await person(nodes, "alpha", token)
+        said = Revocation.sign(nodes.cluster.root_key, token, 0)
+        await nodes.nodes["alpha"].revocations.take([said])
+        row = await ann.enter('(log! "still here")')
+        assert (row["state"], row["reason"]) == ("paused", "token revoked: block 0")
+        found = nodes.nodes["alpha"].agents.get(ann.agent)
+        assert found is not None
+        assert found.record.log == []
 
 
 async def test_an_error_leaves_the_session_where_it_was(tmp_path: Path) -> None:
