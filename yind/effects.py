@@ -11,6 +11,7 @@ agent's next image and the decision that allowed them become durable together or
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
@@ -39,8 +40,8 @@ from yind.authority import NO_ATTRIBUTES, Authority, narrowest
 from yind.cesk import Machine
 from yind.clock import Clock
 from yind.code import CodeLibrary
-from yind.costs import cost_of_answer, cost_of_facts
-from yind.errors import AdmissionRefused, EffectInvalid
+from yind.costs import QueryFuel, cost_of_answer, cost_of_facts
+from yind.errors import AdmissionRefused, EffectInvalid, FuelSpent
 from yind.limits import (
     LOG_LINE_BYTES_MAX,
     QUERY_ROWS_MAX,
@@ -92,6 +93,9 @@ class Effects:
         self._offspring = offspring
         self._arrived = arrived
         self._compilers = trio.CapacityLimiter(1)  # compiling holds the interpreter
+        self._queries = trio.CapacityLimiter(
+            os.cpu_count() or 1
+        )  # more would multiply their memory
         self._handlers: dict[str, Handler] = {
             "q": self._q,
             "transact!": self._transact,
@@ -148,7 +152,14 @@ class Effects:
                 agent, query, [inputs[place] for place in sources if place < len(inputs)]
             )
             try:
-                answer = await trio.to_thread.run_sync(_answered, query, prepared)
+                answer = await trio.to_thread.run_sync(
+                    _answered,
+                    query,
+                    prepared,
+                    machine,
+                    QueryFuel(partial(self._take_fuel, agent, machine)),
+                    limiter=self._queries,
+                )
             except AttributeForbidden as forbidden:
                 hides = (o for o in prepared if isinstance(o, Source) and o.hides(forbidden))
                 stream = next(hides).stream
@@ -167,6 +178,12 @@ class Effects:
             if isinstance(source, Source):
                 self._charge(agent, Verb.READ, source.stream, cost, named[source.stream])
         machine.resume(answer)
+
+    def _take_fuel(self, agent: Agent, machine: Machine, fuel: int) -> None:
+        """Take fuel for work outside of the machine. Raises Denied, or FuelSpent when the agent has not so much left."""
+        self._authority.pay_fuel(agent, fuel)
+        if not machine.charge(fuel):
+            raise FuelSpent(f"fuel limit of {machine.fuel_max} reached")
 
     def _check_private(self, agent: Agent, query: object, inputs: Iterable[object]) -> bool:
         """Return whether a query reads a private stream. Raises EffectInvalid if it then asks for rows."""
@@ -399,11 +416,23 @@ class Source:
         return any(shown is forbidden.by for shown in self.database.shown)
 
 
-def _answered(query: object, inputs: list[object]) -> object:
-    """Return the answer of a query. Raises QueryError, AttributeForbidden."""
-    budget = Budget(rows=QUERY_ROWS_MAX, seconds=QUERY_SECONDS_MAX)
+def _answered(query: object, inputs: list[object], machine: Machine, fuel: QueryFuel) -> object:
+    """Return the answer of a query, which may take what its agent has left of fuel and memory.
+
+    Raises QueryError, AttributeForbidden, or Denied or FuelSpent.
+    """
+    fuel.begin((query, *inputs))
+    budget = Budget(
+        rows=QUERY_ROWS_MAX,
+        seconds=QUERY_SECONDS_MAX,
+        memory=max(0, machine.memory_max - machine.memory_used),
+        pay=fuel.add,
+    )
     given = [one.database if isinstance(one, Source) else one for one in inputs]
-    return q(query, *given, budget=budget)
+    try:
+        return q(query, *given, budget=budget)
+    finally:
+        fuel.settle()
 
 
 def _told(report: TxReport) -> Map:
