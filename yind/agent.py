@@ -151,6 +151,7 @@ class AgentRecord(msgspec.Struct):
     births: list[Birth] = []  # its own last; none of an agent that a person started
     asked: Asked | None = None  # what its `request-token` waits for
     session: bool = False  # at the end of a unit, and at an error, it waits for the next one
+    code_refused: int = 0  # bytes of code that it made here and may not run: the node keeps it
     home_key: bytes = b""  # the first key of the node it was spawned on: with owner, program and nonce it makes the id
 
 

@@ -32,6 +32,7 @@ from datomstore.transaction import TxReport
 from datomstore.value import Keyword, Map, Set
 from yang.errors import EvaluationRefused
 from yang.evaluation import Asked
+from yang.program import Program
 from yind.admission import Admission, Bearer
 from yind.agent import Agent, State
 from yind.agents import Agents, log_line
@@ -43,6 +44,7 @@ from yind.code import CodeLibrary
 from yind.costs import QueryFuel, cost_of_answer, cost_of_facts
 from yind.errors import AdmissionRefused, EffectInvalid, FuelSpent
 from yind.limits import (
+    ASK_FUEL,
     LOG_LINE_BYTES_MAX,
     QUERY_ROWS_MAX,
     QUERY_SECONDS_MAX,
@@ -278,6 +280,8 @@ class Effects:
     async def _request_token(
         self, agent: Agent, machine: Machine, arguments: tuple[object, ...]
     ) -> None:
+        if agent.record.asked is None:  # else it has been paid for
+            self._take_fuel(agent, machine, ASK_FUEL)
         await self._requests.ask(agent, machine, arguments)
 
     # -- children --
@@ -313,11 +317,10 @@ class Effects:
     async def _compile(self, agent: Agent, machine: Machine, arguments: tuple[object, ...]) -> None:
         try:
             asked = Asked.of(arguments)
+            pay = partial(self._authority.pay_fuel, agent)
+            refused = agent.record.code_refused
             made = await trio.to_thread.run_sync(
-                self._code.make,
-                machine,
-                asked,
-                partial(self._authority.pay_fuel, agent),
+                partial(self._code.make, machine, asked, pay, refused=refused),
                 limiter=self._compilers,
             )
         except EvaluationRefused as error:
@@ -327,16 +330,17 @@ class Effects:
             machine.resume(made.value)
             return
         await self._code.admit(made.program, self._agents.write, made.compiled)
-        await self._check_made(agent, machine, made.program.hash)
+        await self._check_made(agent, machine, made.program)
         self._code.extend(machine, made.program.hash)
 
-    async def _check_made(self, agent: Agent, machine: Machine, program: bytes) -> None:
+    async def _check_made(self, agent: Agent, machine: Machine, program: Program) -> None:
         """Return if the node's policies let an agent run code that it made. Raises AdmissionRefused."""
         record = agent.record
         bearer = Bearer(record.id, record, agent.tokens, PublicKey(record.owner))
         try:
-            await self._admission.entering(machine, program, bearer)
+            await self._admission.entering(machine, program.hash, bearer)
         except AdmissionRefused as refusal:
+            record.code_refused += program.size
             self._authority.refuse(agent.text_id, "eval", self._node, str(refusal))
             raise
 

@@ -16,6 +16,7 @@ from datomstore.value import Keyword, Map
 from protocol.errors import RemoteError
 from protocol.messages import Item
 from yind.config import Answers
+from yind.limits import ASK_FUEL
 
 ASK = """
 (let [before (str "x" 1)
@@ -143,6 +144,20 @@ async def test_a_budget_that_ran_out_is_asked_for_and_granted(tmp_path: Path) ->
         share = nodes.delegate(purse, "alpha", agent, budget={Resource.ROWS: 3})
         await nodes.ask("alpha", "request.grant", id=request["id"], tokens=(share,))
         assert await result(nodes, agent) == "3"
+
+
+async def test_asking_costs_fuel_once(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        agent, request = await asking(nodes)
+        for _ in range(2):
+            (row,) = (await nodes.ask("alpha", "agent.list"))["value"]
+            assert ASK_FUEL <= row["fuel_used"] < 2 * ASK_FUEL
+            await nodes.ask("alpha", "agent.resume", id=agent.hex())
+            await nodes.settled("alpha", agent)
+        agent = await nodes.spawn("alpha", ASK, fuel_max=ASK_FUEL // 2)
+        _, row = await nodes.settled("alpha", agent)
+        assert (row["state"], row["reason"]) == ("failed", f"fuel limit of {ASK_FUEL // 2} reached")
+        assert (await nodes.ask("alpha", "request.list"))["value"] == (request,)
 
 
 RULES = """
