@@ -235,6 +235,7 @@ class Agent:
     held: Hold | None = None  # it gets no turn
     saved_fuel: int = 0  # machine fuel at the last commit
     saved_at: float = 0.0  # trio's clock at the last commit
+    values_kept: int = 0  # bytes of values that its queries brought here, which the process keeps
     wake: Callable[[], None] | None = None  # ends the wait of a sleeping agent early
     decisions: list[Decision] = field(default_factory=list)  # about it, since its last commit
     arrival: Arrival | None = None  # until a commit has made it this node's

@@ -25,8 +25,9 @@ from capabilities.patterns import AttributeFilter
 from datomstore.batch import Batch
 from datomstore.database import Database
 from datomstore.datalog import Budget, q
-from datomstore.datalog.errors import QueryError
+from datomstore.datalog.errors import BudgetExceeded, QueryError
 from datomstore.errors import AttributeForbidden, DatomstoreError
+from datomstore.intern import watch, watched
 from datomstore.storage import StorageError
 from datomstore.transaction import TxReport
 from datomstore.value import Keyword, Map, Set
@@ -158,6 +159,7 @@ class Effects:
                     _answered,
                     query,
                     prepared,
+                    agent,
                     machine,
                     QueryFuel(partial(self._take_fuel, agent, machine)),
                     limiter=self._queries,
@@ -420,11 +422,15 @@ class Source:
         return any(shown is forbidden.by for shown in self.database.shown)
 
 
-def _answered(query: object, inputs: list[object], machine: Machine, fuel: QueryFuel) -> object:
+def _answered(
+    query: object, inputs: list[object], agent: Agent, machine: Machine, fuel: QueryFuel
+) -> object:
     """Return the answer of a query, which may take what its agent has left of fuel and memory.
 
     Raises QueryError, AttributeForbidden, or Denied or FuelSpent.
     """
+    if agent.values_kept > machine.memory_max:
+        raise BudgetExceeded(f"more than {machine.memory_max} bytes of values that are kept here")
     fuel.begin((query, *inputs))
     budget = Budget(
         rows=QUERY_ROWS_MAX,
@@ -433,9 +439,11 @@ def _answered(query: object, inputs: list[object], machine: Machine, fuel: Query
         pay=fuel.add,
     )
     given = [one.database if isinstance(one, Source) else one for one in inputs]
+    watch()
     try:
         return q(query, *given, budget=budget)
     finally:
+        agent.values_kept += watched()
         fuel.settle()
 
 

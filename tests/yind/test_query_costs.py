@@ -91,6 +91,27 @@ async def test_rows_of_a_query_fit_in_the_agents_memory(tmp_path: Path) -> None:
     assert "bytes of rows" in row["result"], row
 
 
+async def test_values_that_queries_leave_in_the_node_count_as_memory_of_the_agent(
+    tmp_path: Path,
+) -> None:
+    source = """
+    (loop [i 0]
+      (let [text (apply str (cons (str i {salt}) (repeat 10000 "0123456789")))
+            found (try (q '[:find (count ?t) . :in [?t ...]] [text])
+                    (catch Exception e (ex-message e)))]
+        (if (or (string? found) (= i 60)) [i found] (recur {next}))))
+    """
+    async with fleet(tmp_path, "alpha") as nodes:
+        row = await ended(nodes, source.format(salt='"a"', next="(inc i)"), memory_max=MEGABYTES)
+        assert "values that are kept here" in row["result"], row
+        row = await ended(nodes, source.format(salt='"b"', next="(inc i)"))
+        assert row["result"] == "[60 1]"  # it has room for so many
+        same = source.replace("(recur {next})", "(do (sleep 0) (recur (inc i)))")
+        same = same.replace("(str i {salt})", '"always"')
+        row = await ended(nodes, same, memory_max=MEGABYTES)
+        assert row["result"] == "[60 1]"  # what is there already is not kept again
+
+
 class Together:
     """Stands in for queries, and counts how many are answered at a time."""
 
