@@ -13,20 +13,25 @@ from cpython.object cimport PyObject
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
+from sys import getsizeof
 from threading import Lock
 
 import numpy as np
 
 from datomstore.value import Keyword as _Keyword
+from datomstore.value import Map, Set
 from datomstore.value import Symbol as _Symbol
 from datomstore.value import exact_key
 
 cdef extern from "Python.h":
+    unsigned long PyThread_get_thread_ident()
     long long PyLong_AsLongLongAndOverflow(object value, int* overflow) except? -1
 
 cdef type Keyword = _Keyword
 cdef type Symbol = _Symbol
 cdef int64_t BOUND = <int64_t> 1 << 61  # integers below it in magnitude are their own ids
+
+cdef int ENTRY_BYTES = 100  # about, of a value's places in the table, and of a key made for it
 
 cdef dict _ids = {}  # key -> id
 cdef dict _floats = {}  # bits -> id: 0.0 is not -0.0, and every NaN is one value
@@ -57,10 +62,50 @@ cdef inline bint _simple(object value, type kind):
     return kind is str or kind is Keyword or kind is Symbol or kind is bytes or kind is int
 
 
+cdef dict _watched = {}  # thread -> bytes of values that it has added
+
+
+def watch():
+    """Begin to count the bytes of the values that this thread adds."""
+    _watched[PyThread_get_thread_ident()] = 0
+
+
+def watched():
+    """Return how many bytes of values this thread has added since `watch`; end counting."""
+    return _watched.pop(PyThread_get_thread_ident(), 0)
+
+
+cdef int _count(object value) except -1:
+    thread = PyThread_get_thread_ident()
+    known = _watched.get(thread)
+    if known is not None:
+        _watched[thread] = known + _bytes_of(value)
+    return 0
+
+
+cdef object _bytes_of(value):
+    """Return about how many bytes a value takes in the table, with all that it holds."""
+    cdef list parts = [value]
+    size = 0
+    while parts:
+        part = parts.pop()
+        size += ENTRY_BYTES + getsizeof(part)
+        if isinstance(part, (tuple, Set)):
+            parts.extend(part)
+        elif isinstance(part, Map):
+            for pair in part.items():
+                parts.extend(pair)
+        elif isinstance(part, (Keyword, Symbol)):
+            size += getsizeof(part.name)
+    return size
+
+
 cdef int64_t _added(dict table, object key, object value) except -1:
     cdef int64_t found = ((<int64_t> len(_values)) << 1) | 1
     _values.append(value)  # before the id is visible to anyone
     table[key] = found
+    if _watched:
+        _count(value)
     return found
 
 

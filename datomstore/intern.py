@@ -23,6 +23,8 @@ from datomstore._ids import (
     value_table,
     values_of,
     values_of_rows,
+    watch,
+    watched,
 )
 
 __all__ = [
@@ -35,6 +37,8 @@ __all__ = [
     "value_table",
     "values_of",
     "values_of_rows",
+    "watch",
+    "watched",
 ]
 
 INLINE_BOUND = 1 << 61  # integers below it in magnitude are their own ids

@@ -44,6 +44,7 @@ from yang.forms import Form, call, literal, symbol, text_of, value_of
 from yang.host import Host
 from yang.limits import (
     EVALUATED_FORMS_MAX,
+    EVALUATED_KEPT_BYTES_MAX,
     EVALUATED_KEPT_MAX,
     EVALUATED_TEXT_MAX,
     EVALUATED_WORLDS_MAX,
@@ -252,8 +253,9 @@ class Evaluations:
             charge(fuel)
 
         made = world.make(asked, counted)
-        kept = _Answer(made._replace(compiled=None), sum(spent))
-        self._keep(self._answers, key, kept, EVALUATED_KEPT_MAX)
+        if made.program is None or made.program.size <= EVALUATED_KEPT_BYTES_MAX:
+            kept = _Answer(made._replace(compiled=None), sum(spent))
+            self._keep(self._answers, key, kept, EVALUATED_KEPT_MAX)
         return made
 
     def world_of(self, programs: Sequence[bytes]) -> World:
@@ -304,7 +306,7 @@ def _entering(here: str, entered: str, span: Span) -> Form:
 
 
 def _size(forms: Sequence[Form]) -> int:
-    """Return how many forms there are in forms."""
+    """Return how many forms there are in forms; a long text is as many as it is in data."""
     count = 0
     stack = list(forms)
     while stack:
@@ -312,6 +314,8 @@ def _size(forms: Sequence[Form]) -> int:
         count += 1
         if not form.is_leaf:
             stack += form.value
+        elif isinstance(form.value, str):
+            count += len(form.value) // 64
     return count
 
 

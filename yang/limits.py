@@ -36,6 +36,7 @@ EVALUATED_WORLDS_MAX = (
     64  # what is known of the names of so many agents, or versions of one, is kept
 )
 EVALUATED_KEPT_MAX = 1_024  # answers that are kept
+EVALUATED_KEPT_BYTES_MAX = 1 << 16  # of the program of one of them: what is larger is made again
 
 
 class _EvaluationFuel(NamedTuple):

@@ -44,6 +44,11 @@ class Program:
     spans: bytes
     source_name: str
 
+    @property
+    def size(self) -> int:
+        """Return about how many bytes it is kept as."""
+        return len(self.ast) + len(self.spans)
+
     def to_bytes(self) -> bytes:
         """Return the program as it is kept and shipped."""
         return pack([_FORMAT, self.hash, self.ast, self.spans, self.source_name])

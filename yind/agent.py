@@ -154,6 +154,7 @@ class AgentRecord(msgspec.Struct):
     births: list[Birth] = []  # its own last; none of an agent that a person started
     asked: Asked | None = None  # what its `request-token` waits for
     session: bool = False  # at the end of a unit, and at an error, it waits for the next one
+    code_refused: int = 0  # bytes of code that it made here and may not run: the node keeps it
     home_key: bytes = b""  # the first key of the node it was spawned on: with owner, program and nonce it makes the id
 
 
@@ -238,6 +239,7 @@ class Agent:
     held: Hold | None = None  # it gets no turn
     saved_fuel: int = 0  # machine fuel at the last commit
     saved_at: float = 0.0  # trio's clock at the last commit
+    values_kept: int = 0  # bytes of values that its queries brought here, which the process keeps
     wake: Callable[[], None] | None = None  # ends the wait of a sleeping agent early
     decisions: list[Decision] = field(default_factory=list)  # about it, since its last commit
     arrival: Arrival | None = None  # until a commit has made it this node's

@@ -8,7 +8,7 @@ Fits:   `yind.control` and `yind.migrate` admit; `yind.agents` restores machines
 from __future__ import annotations
 
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cache
 from typing import cast
 
@@ -34,6 +34,7 @@ from yind.cesk.hybrid import HybridMachine
 from yind.cesk.limits import HOT_COUNT, MEMORY_MIN, UNITS_MAX
 from yind.cesk.reference import ReferenceCode
 from yind.errors import FuelSpent, YindError
+from yind.limits import CODE_KEPT_TIMES
 
 MODES = ("direct", "compiled", "hybrid")
 PROGRAM_TABLE = "program"
@@ -184,13 +185,16 @@ class CodeLibrary:
         code = Code(self.code_of(program_hash).segment, self._core, machine.code)
         machine.enter(code, LAST_ERROR)
 
-    def make(self, machine: Machine, asked: Asked, pay: Callable[[int], None]) -> Made:
+    def make(
+        self, machine: Machine, asked: Asked, pay: Callable[[int], None], *, refused: int = 0
+    ) -> Made:
         """Return what a form comes to for the agent of a machine, which is charged for it. May take seconds.
 
         Args:
             machine: that waits for `compile*`.
             asked: its arguments.
             pay: takes the fuel of a part of the work from budgets, before it is done; what it raises passes through.
+            refused: bytes of code that the agent has made here and may not run.
 
         Raises:
             EvaluationRefused: the form is wrong, or too much.
@@ -220,7 +224,20 @@ class CodeLibrary:
         is_new = made.program is not None and made.program.hash not in programs
         if is_new and len(programs) >= UNITS_MAX:
             raise EvaluationRefused(f"an agent has at most {UNITS_MAX} pieces of code")
+        if is_new and made.program is not None:
+            self._check_room(machine, programs[1:], made.program, refused)
         return made
+
+    def _check_room(
+        self, machine: Machine, had: Sequence[bytes], program: Program, refused: int
+    ) -> None:
+        """Return if an agent has memory for more code beside what it has made: the node keeps all of it for ever."""
+        size = refused + sum(self._known(one).size for one in had) + program.size
+        if machine.memory_used + CODE_KEPT_TIMES * size > machine.memory_max:
+            most = machine.memory_max
+            raise EvaluationRefused(
+                f"code counts as memory: {program.size} bytes more are over the budget of {most}"
+            )
 
     def extend(self, machine: Machine, program_hash: bytes) -> None:
         """Answer the effect of a machine with the top level of a known program."""

@@ -1,7 +1,7 @@
-"""What data costs, in rows and bytes.
+"""What data costs, in rows and bytes; and queries, in fuel.
 
-Is:     counting of answers that are read and of facts that are appended, as budgets count them.
-Is not: who pays (`yind.authority`), nor fuel, which the machine counts itself.
+Is:     counting of answers that are read and of facts that are appended, as budgets count them; the fuel of a query.
+Is not: who pays (`yind.authority`), nor the fuel of a program, which the machine counts itself.
 Fits:   `yind.effects` for agents, `yind.control` for people.
 
 A row is a row of an answer, or one attribute with its value in transaction data; a bound of what the store will make of
@@ -10,11 +10,12 @@ it, known before. Bytes are those of the value on the wire, counted only where s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from capabilities.caveats import Resource
 from datomstore.value import Map, Set
 from protocol import codec
+from yind.limits import QUERY_FUEL_ONCE, QUERY_FUEL_PORTION, QUERY_FUEL_ROW
 
 Cost = Mapping[Resource, int]
 
@@ -50,3 +51,47 @@ def _cost(rows: int, value: object, *, sized: bool) -> Cost:
     if sized:
         cost[Resource.BYTES] = len(codec.pack(value))
     return cost
+
+
+class QueryFuel:
+    """The fuel of one query, taken in portions while it works.
+
+    Args:
+        pay: takes fuel from the agent; what it raises ends the query.
+    """
+
+    def __init__(self, pay: Callable[[int], None]) -> None:
+        self._pay = pay
+        self._owed = 0
+
+    def begin(self, given: object) -> None:
+        """Take what it costs to be asked at all; more for more that it is given."""
+        self._pay(QUERY_FUEL_ONCE + QUERY_FUEL_ROW * _parts(given))
+
+    def add(self, rows: int) -> None:
+        """Count work; the price of a portion is taken before it goes on."""
+        self._owed += QUERY_FUEL_ROW * rows
+        if self._owed >= QUERY_FUEL_PORTION:
+            self.settle()
+
+    def settle(self) -> None:
+        """Take what is still owed."""
+        owed, self._owed = self._owed, 0
+        if owed:
+            self._pay(owed)
+
+
+def _parts(value: object) -> int:
+    """Return how many parts a value has; a long text has several."""
+    count, stack = 0, [value]
+    while stack:
+        part = stack.pop()
+        count += 1
+        if isinstance(part, Map):
+            for entry in part.items():
+                stack += entry
+        elif isinstance(part, (tuple, Set)):
+            stack += part
+        elif isinstance(part, (str, bytes)):
+            count += len(part) // 64
+    return count

@@ -11,6 +11,7 @@ agent's next image and the decision that allowed them become durable together or
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
@@ -24,13 +25,15 @@ from capabilities.patterns import AttributeFilter
 from datomstore.batch import Batch
 from datomstore.database import Database
 from datomstore.datalog import Budget, q
-from datomstore.datalog.errors import QueryError
+from datomstore.datalog.errors import BudgetExceeded, QueryError
 from datomstore.errors import AttributeForbidden, DatomstoreError
+from datomstore.intern import watch, watched
 from datomstore.storage import StorageError
 from datomstore.transaction import TxReport
 from datomstore.value import Keyword, Map, Set
 from yang.errors import EvaluationRefused
 from yang.evaluation import Asked
+from yang.program import Program
 from yind.admission import Admission, Bearer
 from yind.agent import Agent, State
 from yind.agents import Agents, log_line
@@ -39,9 +42,10 @@ from yind.authority import NO_ATTRIBUTES, Authority, narrowest
 from yind.cesk import Machine
 from yind.clock import Clock
 from yind.code import CodeLibrary
-from yind.costs import cost_of_answer, cost_of_facts
-from yind.errors import AdmissionRefused, EffectInvalid
+from yind.costs import QueryFuel, cost_of_answer, cost_of_facts
+from yind.errors import AdmissionRefused, EffectInvalid, FuelSpent
 from yind.limits import (
+    ASK_FUEL,
     LOG_LINE_BYTES_MAX,
     QUERY_ROWS_MAX,
     QUERY_SECONDS_MAX,
@@ -93,6 +97,9 @@ class Effects:
         self._offspring = offspring
         self._arrived = arrived
         self._compilers = trio.CapacityLimiter(1)  # compiling holds the interpreter
+        self._queries = trio.CapacityLimiter(
+            os.cpu_count() or 1
+        )  # more would multiply their memory
         self._handlers: dict[str, Handler] = {
             "q": self._q,
             "transact!": self._transact,
@@ -149,7 +156,15 @@ class Effects:
                 for position, value in enumerate(inputs)
             ]
             try:
-                answer = await trio.to_thread.run_sync(_answered, query, prepared)
+                answer = await trio.to_thread.run_sync(
+                    _answered,
+                    query,
+                    prepared,
+                    agent,
+                    machine,
+                    QueryFuel(partial(self._take_fuel, agent, machine)),
+                    limiter=self._queries,
+                )
             except AttributeForbidden as forbidden:
                 hides = (o for o in prepared if isinstance(o, Source) and o.hides(forbidden))
                 stream = next(hides).stream
@@ -168,6 +183,12 @@ class Effects:
             if isinstance(source, Source):
                 self._charge(agent, Verb.READ, source.stream, cost, named[source.stream])
         machine.resume(answer)
+
+    def _take_fuel(self, agent: Agent, machine: Machine, fuel: int) -> None:
+        """Take fuel for work outside of the machine. Raises Denied, or FuelSpent when the agent has not so much left."""
+        self._authority.pay_fuel(agent, fuel)
+        if not machine.charge(fuel):
+            raise FuelSpent(f"fuel limit of {machine.fuel_max} reached")
 
     def _check_private(self, agent: Agent, query: object, inputs: Iterable[object]) -> bool:
         """Return whether a query reads a private stream. Raises EffectInvalid if it then asks for rows.
@@ -272,6 +293,8 @@ class Effects:
     async def _request_token(
         self, agent: Agent, machine: Machine, arguments: tuple[object, ...]
     ) -> None:
+        if agent.record.asked is None:  # else it has been paid for
+            self._take_fuel(agent, machine, ASK_FUEL)
         await self._requests.ask(agent, machine, arguments)
 
     # -- children --
@@ -307,11 +330,10 @@ class Effects:
     async def _compile(self, agent: Agent, machine: Machine, arguments: tuple[object, ...]) -> None:
         try:
             asked = Asked.of(arguments)
+            pay = partial(self._authority.pay_fuel, agent)
+            refused = agent.record.code_refused
             made = await trio.to_thread.run_sync(
-                self._code.make,
-                machine,
-                asked,
-                partial(self._authority.pay_fuel, agent),
+                partial(self._code.make, machine, asked, pay, refused=refused),
                 limiter=self._compilers,
             )
         except EvaluationRefused as error:
@@ -321,16 +343,17 @@ class Effects:
             machine.resume(made.value)
             return
         await self._code.admit(made.program, self._agents.write, made.compiled)
-        await self._check_made(agent, machine, made.program.hash)
+        await self._check_made(agent, machine, made.program)
         self._code.extend(machine, made.program.hash)
 
-    async def _check_made(self, agent: Agent, machine: Machine, program: bytes) -> None:
+    async def _check_made(self, agent: Agent, machine: Machine, program: Program) -> None:
         """Return if the node's policies let an agent run code that it made. Raises AdmissionRefused."""
         record = agent.record
         bearer = Bearer(record.id, record, agent.tokens, PublicKey(record.owner))
         try:
-            await self._admission.entering(machine, program, bearer)
+            await self._admission.entering(machine, program.hash, bearer)
         except AdmissionRefused as refusal:
+            record.code_refused += program.size
             self._authority.refuse(agent.text_id, "eval", self._node, str(refusal))
             raise
 
@@ -410,11 +433,29 @@ class Source:
         return any(shown is forbidden.by for shown in self.database.shown)
 
 
-def _answered(query: object, inputs: list[object]) -> object:
-    """Return the answer of a query. Raises QueryError, AttributeForbidden."""
-    budget = Budget(rows=QUERY_ROWS_MAX, seconds=QUERY_SECONDS_MAX)
+def _answered(
+    query: object, inputs: list[object], agent: Agent, machine: Machine, fuel: QueryFuel
+) -> object:
+    """Return the answer of a query, which may take what its agent has left of fuel and memory.
+
+    Raises QueryError, AttributeForbidden, or Denied or FuelSpent.
+    """
+    if agent.values_kept > machine.memory_max:
+        raise BudgetExceeded(f"more than {machine.memory_max} bytes of values that are kept here")
+    fuel.begin((query, *inputs))
+    budget = Budget(
+        rows=QUERY_ROWS_MAX,
+        seconds=QUERY_SECONDS_MAX,
+        memory=max(0, machine.memory_max - machine.memory_used),
+        pay=fuel.add,
+    )
     given = [one.database if isinstance(one, Source) else one for one in inputs]
-    return q(query, *given, budget=budget)
+    watch()
+    try:
+        return q(query, *given, budget=budget)
+    finally:
+        agent.values_kept += watched()
+        fuel.settle()
 
 
 def _told(report: TxReport) -> Map:

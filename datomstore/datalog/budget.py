@@ -14,7 +14,13 @@ from time import perf_counter
 
 from datomstore.datalog._kernel import Table
 from datomstore.datalog.errors import BudgetExceeded, QueryCancelled
-from datomstore.datalog.limits import JOIN_ROWS_MAX, ROUNDS_MAX, ROUNDS_PAUSE_ROWS
+from datomstore.datalog.limits import (
+    JOIN_PAUSE_ROWS,
+    JOIN_ROWS_MAX,
+    ROUNDS_MAX,
+    ROUNDS_PAUSE_ROWS,
+    WORK_BYTES,
+)
 
 ID_BYTES = 8
 
@@ -40,9 +46,10 @@ class Cancellation:
 class Budget:
     """Rows made in all joins together, and seconds; None is no bound. A cancellation can be shared by several.
 
-    `memory` bounds the bytes of the rows that one join makes at a time, and of all that are found; and those of the
-    tables that recursive rules fill. `rounds` bounds how often in turn one recursion goes on from what it found last:
-    about the length of the longest way that it follows.
+    `memory` bounds the bytes of the rows that one join makes at a time, and of all that are found; those of the tables
+    that recursive rules fill; and those of all values that functions make. `rounds` bounds how often in turn one recursion goes on from what it found last:
+    about the length of the longest way that it follows. `pay` is told of all work, also of what is done in vain, counted
+    in rows; what it raises ends the query.
     """
 
     rows: int | None = None
@@ -50,6 +57,7 @@ class Budget:
     cancellation: Cancellation | None = None
     memory: int | None = None
     rounds: int | None = None
+    pay: Callable[[int], None] | None = None
 
 
 UNBOUNDED = Budget()
@@ -63,11 +71,13 @@ class Meter:
         "deadline",
         "limit",
         "memory",
+        "pay",
         "rounds_max",
         "rows",
         "rows_max",
         "seconds",
         "tables",
+        "values_bytes",
     )
 
     def __init__(self, budget: Budget | None) -> None:
@@ -77,6 +87,8 @@ class Meter:
         self.limit: int | None = None  # of rows, while one of several ways is tried
         self.rows_max = budget.rows
         self.memory = budget.memory
+        self.pay = budget.pay
+        self.values_bytes = 0  # of what functions made
         self.rounds_max = ROUNDS_MAX if budget.rounds is None else budget.rounds
         self.tables: list[Table] = []  # that rules fill, if memory is bounded
         self.seconds = budget.seconds
@@ -86,6 +98,8 @@ class Meter:
         """Count rows that are about to be made. Raises BudgetExceeded, QueryCancelled."""
         if self.cancellation is not None and self.cancellation.cancelled:
             raise QueryCancelled(clause)
+        if self.pay is not None and rows:
+            self.pay(min(rows, self.portion(JOIN_PAUSE_ROWS)) if self._is_over(rows) else rows)
         if self.limit is not None and self.rows + rows > self.limit:
             raise Overrun
         self.rows += rows
@@ -95,6 +109,23 @@ class Meter:
             raise BudgetExceeded(f"more than {self.rows_max} rows", clause)
         if self.deadline is not None and perf_counter() > self.deadline:
             raise BudgetExceeded(f"more than {self.seconds} seconds", clause)
+
+    def _is_over(self, rows: int) -> bool:
+        """Return whether so many rows are too many, so that no more than a portion of them has been made."""
+        bounds = (self.rows_max, self.limit, self.rows + JOIN_ROWS_MAX)
+        return any(bound is not None and self.rows + rows > bound for bound in bounds)
+
+    def work(self, rows: int) -> None:
+        """Tell who pays of work that takes as long as so many rows."""
+        if self.pay is not None:
+            self.pay(rows)
+
+    def hold(self, size: int, clause: object) -> None:
+        """Count bytes of values that a function made. Raises BudgetExceeded."""
+        self.values_bytes += size
+        self.work(size // WORK_BYTES)
+        if self.memory is not None and self.values_bytes > self.memory:
+            raise BudgetExceeded(f"more than {self.memory} bytes of values", clause)
 
     def room(self, rows: int, columns: int, clause: object) -> None:
         """Ask for memory for rows that are about to be made. Raises BudgetExceeded."""

@@ -11,17 +11,19 @@ from __future__ import annotations
 import math
 import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
 from functools import cmp_to_key
 from itertools import pairwise
+from sys import getsizeof
 from uuid import UUID
 
 from datomstore import edn
 from datomstore.datalog.limits import (
     INTEGER_BITS_MAX,
+    ITEM_BYTES,
     TEXT_LENGTH_MAX,
     VALUE_DEPTH_MAX,
     VALUE_ITEMS_MAX,
@@ -29,6 +31,7 @@ from datomstore.datalog.limits import (
 from datomstore.value import Char, Keyword, List, Map, Set, Symbol, equal
 
 Function = Callable[..., object]
+_SMALL = frozenset({bool, type(None), float})
 _LONG = re.compile(r"[+-]?[0-9]{1,400}")
 _DOUBLE = re.compile(r"[+-]?[0-9]{1,400}(\.[0-9]{0,400})?([eE][+-]?[0-9]{1,4})?")
 
@@ -57,6 +60,28 @@ def oversize(value: object) -> str | None:
                     below.append(part)
         layer = below
     return None
+
+
+def bytes_of(values: Collection[object]) -> int:
+    """Return about how many bytes values take beside their ids, what they hold counted flat."""
+    kinds = set(map(type, values))
+    if kinds <= _SMALL:
+        return 0
+    if kinds == {str}:
+        return sum(map(getsizeof, values))
+    return sum(map(_bytes_of, values))
+
+
+def _bytes_of(value: object) -> int:
+    if type(value) is int:
+        return value.bit_length() // 8  # a small one is its own id
+    if isinstance(value, (tuple, Map, Set)):
+        return ITEM_BYTES * (1 + len(value))
+    if isinstance(value, (Keyword, Symbol)):
+        return ITEM_BYTES + getsizeof(value.name)
+    if isinstance(value, Fraction):
+        return ITEM_BYTES + getsizeof(value.numerator) + getsizeof(value.denominator)
+    return getsizeof(value)
 
 
 def _made(items: tuple[object, ...]) -> tuple[object, ...]:

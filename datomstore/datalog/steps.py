@@ -7,7 +7,8 @@ Fits:   `plan` makes them; `run` executes a list of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Protocol
 
 import numpy as np
@@ -15,7 +16,7 @@ import numpy as np
 from datomstore.datalog import vectors
 from datomstore.datalog._kernel import Table
 from datomstore.datalog.budget import Meter
-from datomstore.datalog.builtins import FUNCTIONS, FunctionError
+from datomstore.datalog.builtins import CLOSED_FUNCTIONS, FUNCTIONS, FunctionError, bytes_of
 from datomstore.datalog.derivations import lookup_in
 from datomstore.datalog.errors import BudgetExceeded, QueryError
 from datomstore.datalog.extents import Extent
@@ -26,8 +27,11 @@ from datomstore.datalog.limits import (
     BINDING_ROWS_MAX,
     DISTINCT_ROWS_MIN,
     FUNCTION_ROWS_MAX,
+    FUNCTION_WORK,
     INDEXED_MIN,
     JOIN_ROWS_MAX,
+    WEIGHED_ROWS,
+    WORK_BYTES,
 )
 from datomstore.datalog.relation import Relation, distinct_rows, repeated, together
 from datomstore.datalog.sources import DatabaseSource, Key, Seek, Source
@@ -72,6 +76,7 @@ def run(steps: Sequence[Step], relation: Relation, meter: Meter) -> Relation:
                     meter.spend(relation.count * times, step.form)  # which is refused
                 return _run_in_parts(steps[place:], relation, most, meter)
         relation = step.execute(relation, meter)
+        meter.room(relation.count, len(relation.columns), step.form)
     return relation
 
 
@@ -537,30 +542,46 @@ class Compute:
     def results(self, columns: list[Ids], count: int, meter: Meter) -> list[object]:
         """Return the function's value for every row; asks for the time now and then."""
         if count <= FUNCTION_ROWS_MAX:
-            return self.apply(columns, count)
+            return self.apply(columns, count, meter)
         made: list[object] = []
         for start in range(0, count, FUNCTION_ROWS_MAX):
             part = [column[start : start + FUNCTION_ROWS_MAX] for column in columns]
-            made.extend(self.apply(part, min(FUNCTION_ROWS_MAX, count - start)))
+            made.extend(self.apply(part, min(FUNCTION_ROWS_MAX, count - start), meter))
             meter.spend(0, self.form)
         return made
 
-    def apply(self, columns: list[Ids], count: int) -> list[object]:
+    def apply(self, columns: list[Ids], count: int, meter: Meter) -> list[object]:
         """Return the function's value for every row."""
         try:
             function = self.function()
             if not columns:
                 return [function() for _ in range(count)]
-            return [function(*row) for row in zip(*map(values_of, columns), strict=True)]
+            given = [values_of(column) for column in columns]
+            if meter.pay is not None:
+                meter.pay(FUNCTION_WORK * count + sum(map(bytes_of, given)) // WORK_BYTES)
+            rows = zip(*given, strict=True)
+            if meter.memory is None or self.clause.function in CLOSED_FUNCTIONS:
+                return [function(*row) for row in rows]
+            return self.weighed(function, rows, meter)
         except FunctionError as error:
             raise QueryError("query/function", str(error), self.form) from error
         except (TypeError, ValueError, ArithmeticError, LookupError, RecursionError) as error:
             message = f"{self.clause.function} does not take this: {error}"
             raise QueryError("query/function", message, self.form) from error
-        except AttributeForbidden:
+        except (AttributeForbidden, BudgetExceeded):
             raise
         except DatomstoreError as error:  # a lookup ref of an attribute that is not unique
             raise QueryError("query/function", str(error), self.form) from error
+
+    def weighed(
+        self, function: Callable[..., object], rows: Iterator[tuple[object, ...]], meter: Meter
+    ) -> list[object]:
+        """Return the function's value for every row, a few at a time: their bytes count before there are more."""
+        made: list[object] = []
+        while part := [function(*row) for row in islice(rows, WEIGHED_ROWS)]:
+            meter.hold(bytes_of(part), self.form)
+            made += part
+        return made
 
     def function(self) -> Callable[..., object]:
         """Return the function; those of a source have it bound."""

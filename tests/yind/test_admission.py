@@ -126,6 +126,21 @@ async def test_code_made_on_the_way_is_asked_about_where_it_is_made(tmp_path: Pa
         assert [allowed for allowed, _ in await audit(nodes, "beta", "eval")] == [False]
 
 
+async def test_code_that_an_agent_made_and_may_not_run_counts_as_its_memory(tmp_path: Path) -> None:
+    source = """
+    (hop! "beta")
+    (loop [i 0]
+      (let [text (apply str (cons (str i) (repeat 10000 "0123456789")))
+            why (try (eval (list (symbol "transact!") "log" [{:n text}]))
+                  (catch Exception e (ex-message e)))]
+        (if (or (= i 30) (clojure.string/includes? why "counts as memory")) (< 5 i 30) (recur (inc i)))))
+    """
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        await strict(nodes, "no-writes")
+        agent = await nodes.spawn("alpha", source, nodes.token(), memory_max=8 << 20)
+        assert await done(nodes, agent) == ("beta", "true")
+
+
 async def test_who_makes_code_may_call_whatever_is_defined(tmp_path: Path) -> None:
     source = """
     (defn save [x] (transact! "log" [{:n x}]))

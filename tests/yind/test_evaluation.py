@@ -97,6 +97,40 @@ async def test_an_agent_has_at_most_so_many_pieces_of_code(tmp_path: Path) -> No
         assert await nodes.result("alpha", source, nodes.token()) == "3000"
 
 
+MANY = """
+(loop [i 0]
+  (if (< i 40)
+    (do (eval (list 'fn ['x] (apply str (cons (str i " ") (repeat 10000 "0123456789")))))
+        (recur (inc i)))
+    i))
+"""
+
+
+async def test_code_that_an_agent_makes_counts_as_its_memory(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        agent = await nodes.spawn("alpha", MANY, memory_max=8 << 20)
+        _, row = await nodes.settled("alpha", agent)
+        assert row["state"] == "failed"
+        assert "code counts as memory" in row["fault"]
+        assert 10 < len(nodes.nodes["alpha"].code._programs) < 22
+        assert await nodes.result("alpha", MANY) == "40"
+
+
+async def test_texts_in_what_macros_make_are_paid_for(tmp_path: Path) -> None:
+    source = """
+    (eval (list 'defmacro 'm [] (list 'apply 'str (list 'repeat {count} "0123456789"))))
+    (count (eval '(m)))
+    """
+    used = []
+    async with fleet(tmp_path, "alpha") as nodes:
+        for count in (1, 10_000):
+            agent = await nodes.spawn("alpha", source.format(count=count))
+            _, row = await nodes.settled("alpha", agent)
+            assert row["result"] == str(10 * count), row["fault"]
+            used.append(row["fuel_used"])
+    assert used[1] - used[0] > 100_000 // 64 * 1_000
+
+
 async def test_direct_and_hybrid_programs_evaluate(tmp_path: Path) -> None:
     source = "(defn f [x] (eval (list '+ x 1))) (reduce + (map f (range 5)))"
     async with fleet(tmp_path, "alpha") as nodes:

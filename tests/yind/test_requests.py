@@ -16,6 +16,7 @@ from datomstore.value import Keyword, Map
 from protocol.errors import RemoteError
 from protocol.messages import Item
 from yind.config import Answers
+from yind.limits import ASK_FUEL
 from yind.requests import read_rules
 
 ASK = """
@@ -162,6 +163,20 @@ async def test_who_is_moved_while_it_waits_asks_again_where_it_is(tmp_path: Path
         await nodes.ask("beta", "request.grant", id=request["id"], tokens=(given,))
         with trio.fail_after(20):
             await nodes.until("beta", agent, "done")
+
+
+async def test_asking_costs_fuel_once(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        agent, request = await asking(nodes)
+        for _ in range(2):
+            (row,) = (await nodes.ask("alpha", "agent.list"))["value"]
+            assert ASK_FUEL <= row["fuel_used"] < 2 * ASK_FUEL
+            await nodes.ask("alpha", "agent.resume", id=agent.hex())
+            await nodes.settled("alpha", agent)
+        agent = await nodes.spawn("alpha", ASK, fuel_max=ASK_FUEL // 2)
+        _, row = await nodes.settled("alpha", agent)
+        assert (row["state"], row["reason"]) == ("paused", f"fuel limit of {ASK_FUEL // 2} reached")
+        assert (await nodes.ask("alpha", "request.list"))["value"] == (request,)
 
 
 RULES = """

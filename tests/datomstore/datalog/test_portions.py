@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import time
 import tracemalloc
 
 import pytest
@@ -100,3 +101,47 @@ def test_a_budget_of_bytes_ends_what_takes_more(query: str) -> None:
 def test_a_budget_of_bytes_is_for_what_is_made_at_a_time() -> None:
     budget = Budget(memory=1_000_000)
     assert len(q("[:find ?e ?n :where [?e :number ?n]]", numbers(), budget=budget)) == MANY
+
+
+def test_who_pays_is_told_of_all_rows_before_there_are_many_more() -> None:
+    paid: list[int] = []
+    assert q(PAIRS, numbers(), budget=Budget(pay=paid.append)) == MANY * MANY
+    assert MANY * MANY <= sum(paid) < MANY * MANY * 1.1
+    assert max(paid) <= BATCH_ROWS
+
+
+def test_what_who_pays_raises_ends_the_query() -> None:
+    left = 10_000
+
+    def pay(rows: int) -> None:
+        nonlocal left
+        left -= rows
+        if left < 0:
+            raise TimeoutError
+
+    started = time.process_time()
+    with pytest.raises(TimeoutError):
+        q(PAIRS.replace(":where", ":where [_ :number ?o]"), numbers(), budget=Budget(pay=pay))
+    assert time.process_time() - started < 1
+
+
+def test_functions_are_paid_by_what_they_are_given_and_make() -> None:
+    rows = [(number,) for number in range(100)]
+    query = "[:find (count ?d) . :in $ ?long :where [?n] [(str ?n ?long) ?d]]"
+    paid = {}
+    for size in (1, 100_000):
+        told: list[int] = []
+        assert q(query, rows, "x" * size, budget=Budget(pay=told.append, memory=1 << 30)) == 100
+        paid[size] = sum(told)
+    assert paid[100_000] - paid[1] > 2 * 100 * 100_000 // 64 * 0.99
+
+
+def test_values_that_functions_make_count_as_memory_before_there_are_many() -> None:
+    rows = [(number,) for number in range(1_000)]
+    query = "[:find (count ?d) . :in $ ?long :where [?n] [(str ?n ?long) ?d]]"
+    tracemalloc.start()
+    with pytest.raises(BudgetExceeded, match="bytes of values"):
+        q(query, rows, "x" * 1_000_000, budget=Budget(memory=1 << 20))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 40 << 20

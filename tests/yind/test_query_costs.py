@@ -1,0 +1,150 @@
+"""What the queries of agents cost: fuel for their work, room in the agent's memory, and some of them at a time."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from fleet import Fleet, fleet
+
+import yind.effects
+from capabilities.caveats import Resource
+from datomstore.value import Map
+from yind.limits import QUERY_FUEL_ONCE, QUERY_FUEL_PORTION, QUERY_FUEL_ROW
+
+PRODUCT = """(let [r (vec (map vector (range {count})))]
+  (q '[:find (count ?a) . :with ?b :in $a $b :where [$a ?a] [$b ?b]] r r))"""
+TEXTS = """(let [r (vec (map vector (range 100))) long (apply str (repeat 1000 "0123456789"))]
+  (q '[:find (count ?d) . :in $a $b ?l :where [$a ?a] [$b ?b] [(str ?a "-" ?b ?l) ?d]] r r long))"""
+MEGABYTES = 4 << 20
+
+
+async def ended(nodes: Fleet, source: str, **fields: Any) -> Map:
+    agent = await nodes.spawn("alpha", source, **fields)
+    with trio.fail_after(30):
+        return (await nodes.settled("alpha", agent))[1]
+
+
+async def test_a_query_costs_fuel_in_proportion_to_its_work(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        less = await ended(nodes, PRODUCT.format(count=50))
+        more = await ended(nodes, PRODUCT.format(count=500))
+    assert more["result"] == "250000", more["fault"]
+    assert less["fuel_used"] >= QUERY_FUEL_ONCE + 50 * 50 * QUERY_FUEL_ROW
+    assert more["fuel_used"] >= QUERY_FUEL_ONCE + 500 * 500 * QUERY_FUEL_ROW
+
+
+async def test_what_a_query_is_given_costs_fuel_though_it_finds_nothing(tmp_path: Path) -> None:
+    source = (
+        "(count (q '[:find ?a :in $ :where [$ ?a :none]] (vec (map #(vector % %) (range 10000)))))"
+    )
+    async with fleet(tmp_path, "alpha") as nodes:
+        row = await ended(nodes, source)
+    assert row["result"] == "0"
+    assert row["fuel_used"] >= QUERY_FUEL_ROW * 10_000 * 3
+
+
+async def test_a_query_takes_no_more_than_the_fuel_that_is_left(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        for source in (PRODUCT.format(count=2_000), f"(try {TEXTS} (catch Exception e 0))"):
+            row = await ended(nodes, source, fuel_max=50_000)
+            assert (row["state"], row["reason"]) == ("paused", "fuel limit of 50000 reached")
+            assert row["fuel_used"] == 50_000
+
+
+async def test_a_query_takes_the_fuel_of_budgets(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        token = nodes.token(budget={Resource.FUEL: 100_000})
+        agent = await nodes.spawn("alpha", PRODUCT.format(count=2_000), token)
+        _, row = await nodes.settled("alpha", agent)
+        assert row["state"] == "paused"
+        assert row["reason"].startswith("fuel:")
+
+
+async def test_a_query_that_fails_has_cost_what_it_did(tmp_path: Path) -> None:
+    failing = PRODUCT.format(count=300).replace("[$b ?b]]", '[$b ?b] [(subs "abc" ?b ?a) ?d]]')
+    async with fleet(tmp_path, "alpha") as nodes:
+        row = await ended(nodes, f"(try {failing} (catch Exception e (ex-message e)))")
+    assert "no such part" in row["result"]
+    assert row["fuel_used"] > QUERY_FUEL_PORTION
+
+
+async def test_values_that_a_query_makes_fit_in_the_agents_memory(tmp_path: Path) -> None:
+    caught = f"(try {TEXTS} (catch Exception e (ex-message e)))"
+    async with fleet(tmp_path, "alpha") as nodes:
+        row = await ended(nodes, caught, memory_max=MEGABYTES)
+        assert "bytes of values" in row["result"], row
+        row = await ended(nodes, TEXTS)
+        assert row["result"] == "10000", row["fault"]
+
+
+async def test_rows_of_a_query_fit_in_the_agents_memory(tmp_path: Path) -> None:
+    product = PRODUCT.format(count=1_500).replace("(count ?a) . :with ?b", "?a ?b")
+    caught = f"(try {product} (catch Exception e (ex-message e)))"
+    async with fleet(tmp_path, "alpha") as nodes:
+        row = await ended(nodes, caught, memory_max=MEGABYTES)
+    assert "bytes of rows" in row["result"], row
+
+
+async def test_values_that_queries_leave_in_the_node_count_as_memory_of_the_agent(
+    tmp_path: Path,
+) -> None:
+    source = """
+    (loop [i 0]
+      (let [text (apply str (cons (str i {salt}) (repeat 10000 "0123456789")))
+            found (try (q '[:find (count ?t) . :in [?t ...]] [text])
+                    (catch Exception e (ex-message e)))]
+        (if (or (string? found) (= i 60)) [i found] (recur {next}))))
+    """
+    async with fleet(tmp_path, "alpha") as nodes:
+        row = await ended(nodes, source.format(salt='"a"', next="(inc i)"), memory_max=MEGABYTES)
+        assert "values that are kept here" in row["result"], row
+        row = await ended(nodes, source.format(salt='"b"', next="(inc i)"))
+        assert row["result"] == "[60 1]"  # it has room for so many
+        same = source.replace("(recur {next})", "(do (sleep 0) (recur (inc i)))")
+        same = same.replace("(str i {salt})", '"always"')
+        row = await ended(nodes, same, memory_max=MEGABYTES)
+        assert row["result"] == "[60 1]"  # what is there already is not kept again
+
+
+class Together:
+    """Stands in for queries, and counts how many are answered at a time."""
+
+    def __init__(self) -> None:
+        self.now = self.most = self.all = 0
+        self._lock = threading.Lock()
+
+    def __call__(self, *_: object, **__: object) -> int:
+        with self._lock:
+            self.now += 1
+            self.all += 1
+            self.most = max(self.most, self.now)
+        time.sleep(0.2)
+        with self._lock:
+            self.now -= 1
+        return 0
+
+
+@pytest.fixture
+def together(monkeypatch: pytest.MonkeyPatch) -> Together:
+    counted = Together()
+    monkeypatch.setattr(yind.effects, "q", counted)
+    return counted
+
+
+async def test_as_many_queries_are_answered_at_a_time_as_there_are_processors(
+    tmp_path: Path, together: Together
+) -> None:
+    many = 2 * (os.cpu_count() or 1) + 2
+    async with fleet(tmp_path, "alpha") as nodes:
+        asking = "(q '[:find ?a :in $ :where [$ ?a]] [[1]])"
+        agents = [await nodes.spawn("alpha", asking) for _ in range(many)]
+        for agent in agents:
+            await nodes.settled("alpha", agent)
+    assert together.all == many
+    assert together.most <= (os.cpu_count() or 1)
