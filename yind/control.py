@@ -43,7 +43,7 @@ from yind.cesk.errors import MachineError
 from yind.clock import Clock
 from yind.code import CodeLibrary
 from yind.config import AgentLimits
-from yind.costs import cost_of_answer, cost_of_facts
+from yind.costs import cost_of_answer, cost_of_change, cost_of_facts, cost_of_rows
 from yind.departures import Forced
 from yind.effects import Effects, verbs_of
 from yind.errors import AdmissionRefused, AgentState, Denied, RequestInvalid, YindError
@@ -63,7 +63,7 @@ from yind.requests import Requests
 from yind.revocations import Revocations
 from yind.scheduler import Scheduler
 from yind.session import Session
-from yind.watching import View, answered, explained, send_changes, send_log, transaction_of
+from yind.watching import Pay, View, answered, explained, send_changes, send_log, transaction_of
 
 SendItem = Callable[[Map], Awaitable[None]]
 ONE_CHILD = {Resource.CHILDREN: 1}
@@ -185,6 +185,29 @@ class Control:
             cost=cost,
             attributes=attributes,
         )
+
+    def _meter(
+        self,
+        session: Session,
+        resource: str,
+        verbs: tuple[Verb, ...],
+        only: AttributeFilter | None = None,
+        named: frozenset[str] | None = None,
+    ) -> Pay:
+        """Return what is to be called before each part of an answer that takes long: it is still allowed, and pays.
+
+        Tokens may be revoked, come to their end or be spent meanwhile. That one part after the other was allowed is noted
+        once, as it was when the answer began; that one is not, when it is not.
+        """
+
+        def pay(cost: Mapping[Resource, int]) -> None:
+            first, *others = verbs
+            paid = [self._charge(session, first, resource, cost, named)]
+            paid += [self._charge(session, verb, resource, FREE, named) for verb in others]
+            if narrowest(paid) != only:
+                raise RequestInvalid("other attributes may be seen than at the beginning")
+
+        return pay
 
     async def _naming(
         self,
@@ -336,9 +359,15 @@ class Control:
         name = self._effects.check_stream(fields.text("stream"))
         if name in SYSTEM_STREAMS:
             raise RequestInvalid(f"stream {name!r} is written by the node alone")
-        for verb in EVERY_RIGHT:
+        items = fields.items("transactions")
+        given = [transaction_of(item) for item in items]
+        cost = cost_of_rows(
+            sum(len(rows) for _, _, rows in given), items, sized=self._bytes_counted(session)
+        )
+        first, *others = EVERY_RIGHT
+        for verb in others:
             self._allow(session, verb, f"{self._node}/{name}")
-        given = [transaction_of(item) for item in fields.items("transactions")]
+        paid = self._allow(session, first, f"{self._node}/{name}", cost=cost)
         t = 0
 
         def stage(batch: Batch) -> None:
@@ -346,7 +375,11 @@ class Control:
             for transaction in given:
                 t = batch.restore(self._agents.streams.open(name), *transaction).t
 
-        await self._agents.write(stage)
+        try:
+            await self._agents.write(stage)
+        except BaseException:
+            self._authority.refund(paid, None)
+            raise
         return Map({"t": t, "datoms": sum(len(rows) for _, _, rows in given)})
 
     async def stream_log(self, session: Session, fields: Fields, send: SendItem) -> object:
@@ -355,7 +388,10 @@ class Control:
         more = (Verb.HISTORY, Verb.SUBSCRIBE) if follow else (Verb.HISTORY,)
         stream, only = await self._read_stream(session, fields, NO_ATTRIBUTES, *more)
         after = fields.number("from", 0) or 0
-        t = await send_log(stream, after, only, follow=follow, send=send)
+        resource = f"{self._node}/{fields.text('stream')}"
+        pay = self._meter(session, resource, (Verb.READ, *more), only, NO_ATTRIBUTES)
+        counted = any(Resource.ROWS in handle.limited for handle in session.tokens)
+        t = await send_log(stream, after, only, follow=follow, counted=counted, pay=pay, send=send)
         return Map({"t": t})
 
     async def _read_stream(
@@ -400,7 +436,14 @@ class Control:
 
         async def ask(named: frozenset[str]) -> None:
             stream, only = await self._read_stream(session, fields, named, Verb.SUBSCRIBE)
-            await send_changes(stream, only, text, inputs, send)
+            resource = f"{self._node}/{fields.text('stream')}"
+            pay = self._meter(session, resource, (Verb.READ, Verb.SUBSCRIBE), only, named)
+
+            async def send_paid(change: Map) -> None:
+                pay(cost_of_change(change, sized=self._bytes_counted(session)))
+                await send(change)
+
+            await send_changes(stream, only, text, inputs, send_paid)
 
         await self._naming(session, Verb.SUBSCRIBE, fields.text("stream"), ask)
         return Map()
@@ -582,6 +625,7 @@ class Control:
         A follower that is slow gets what the agent still keeps, and sees by the numbers what it has missed.
         """
         agent = self._agent(session, fields, Verb.QUERY)
+        pay = self._meter(session, self._node, (Verb.QUERY,))
         seen = fields.number("seen", 0) or 0
         news: list[dict[str, object]] = []
         arrived = trio.Event()
@@ -595,6 +639,7 @@ class Control:
         try:
             while True:
                 arrived = trio.Event()
+                pay(FREE)
                 seen = await _send_lines(agent.record, seen, send)
                 while news:
                     await send(Map({key: _plain(value) for key, value in news.pop(0).items()}))

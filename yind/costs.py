@@ -31,6 +31,18 @@ def cost_of_answer(answer: object, *, sized: bool) -> Cost:
     return _cost(rows, answer, sized=sized)
 
 
+def cost_of_rows(rows: int, value: object, *, sized: bool) -> Cost:
+    """Return what so many rows cost, which a value has."""
+    return _cost(rows, value, sized=sized)
+
+
+def cost_of_change(change: Map, *, sized: bool) -> Cost:
+    """Return what a change of a query's answers costs: what is added, and what is taken away."""
+    parts = [change.get(name) for name in ("added", "removed")]
+    rows = sum(cost_of_answer(part, sized=False)[Resource.ROWS] for part in parts)
+    return _cost(rows, change, sized=sized)
+
+
 def cost_of_facts(tx_data: tuple[object, ...], *, sized: bool) -> Cost:
     """Return what transaction data costs."""
     rows, found = 0, list(tx_data)

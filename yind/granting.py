@@ -13,7 +13,7 @@ import trio
 
 from capabilities.caveats import Resource, Verb
 from capabilities.errors import CapabilityError
-from capabilities.handles import Handle
+from capabilities.handles import FREE, Handle
 from capabilities.tokens import Token
 from capabilities.verify import VerifiedChain
 from datomstore.value import Map
@@ -69,6 +69,11 @@ class Granting:
     def _allow(self, session: Session, verb: Verb) -> None:
         self._authority.allow(session.tokens, verb, self._node, who=session.peer.text)
 
+    def _still_allow(self, session: Session, verb: Verb) -> None:
+        """Return if what was allowed at the beginning of an answer still is. Raises Denied."""
+        who = session.peer.text
+        self._authority.charge(session.tokens, verb, self._node, who=who, cost=FREE)
+
     # -- what agents ask for --
 
     async def request_list(self, session: Session, fields: Fields, send: SendItem) -> object:
@@ -88,6 +93,7 @@ class Granting:
                 news = trio.Event()
                 for row in [self._requests.row(agent) for agent in self._requests.pending()]:
                     if row["id"] not in told:
+                        self._still_allow(session, Verb.QUERY)
                         told.add(row["id"])
                         await send(row)
                 await news.wait()

@@ -11,17 +11,18 @@ listener only notes the transaction, and what is to be worked out is worked out 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple, NoReturn
 
 import trio
 
+from capabilities.caveats import Resource
 from capabilities.patterns import AttributeFilter
 from datomstore.database import Database
 from datomstore.datalog import Budget, Change, explain, follow, q
 from datomstore.datalog.follow import Report
 from datomstore.filtered import ShownReport
-from datomstore.record import Row, records_of
+from datomstore.record import Row, decode_record, records_of
 from datomstore.streams import Stream
 from datomstore.transaction import TxReport
 from datomstore.value import Keyword, Map
@@ -29,6 +30,7 @@ from yind.errors import RequestInvalid
 from yind.limits import FOLLOW_BUFFER, QUERY_ROWS_MAX, QUERY_SECONDS_MAX, RECORD_PART
 
 SendItem = Callable[[Map], Awaitable[None]]
+Pay = Callable[[Mapping[Resource, int]], None]  # raises Denied
 
 
 def _budget() -> Budget:
@@ -96,18 +98,28 @@ def _is_row(row: object) -> bool:
 
 
 async def send_log(
-    stream: Stream, after: int, only: AttributeFilter | None, *, follow: bool, send: SendItem
+    stream: Stream,
+    after: int,
+    only: AttributeFilter | None,
+    *,
+    follow: bool,
+    counted: bool,
+    pay: Pay,
+    send: SendItem,
 ) -> int:
     """Send the records of transactions after one, of which there may be something to see; return the last one's number.
 
-    A record comes in parts where it is long; the last part says how many there are.
+    Each is paid for before it is sent, its rows only if they are `counted`. A record comes in parts where it is long; the last part says how many there are.
     """
-    committed = _Committed()
+    committed = _Committed(0)
     stop = stream.listen(committed.note) if follow else lambda: None
     try:
         while True:
             upto = min(stream.t, after + FOLLOW_BUFFER)
-            for t, record in await trio.to_thread.run_sync(_page, stream, after, upto, only):
+            records = await trio.to_thread.run_sync(_page, stream, after, upto, only)
+            for t, record in records:
+                rows = len(decode_record(stream.name, t, record)[1]) if counted else 0
+                pay({Resource.ROWS: rows, Resource.BYTES: len(record)})
                 for start in range(0, len(record), RECORD_PART):
                     part = record[start : start + RECORD_PART]
                     whole = start + RECORD_PART >= len(record)
@@ -118,7 +130,6 @@ async def send_log(
             if not follow:
                 return after
             await committed.wait()
-            committed.reports.clear()
     finally:
         stop()
 
@@ -132,16 +143,21 @@ def _page(
 
 
 class _Committed:
-    """Transactions that were committed, noted in any thread."""
+    """Transactions that were committed, noted in any thread; so many of them are kept."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
         self.reports: deque[TxReport] = deque()
+        self.missed = False  # one more than could be kept
+        self._most = most
         self._token = trio.lowlevel.current_trio_token()
         self._event = trio.Event()
 
     def note(self, report: TxReport) -> None:
         """Keep a transaction and wake who waits."""
-        self.reports.append(report)
+        if len(self.reports) < self._most:
+            self.reports.append(report)
+        else:
+            self.missed = True
         self._token.run_sync_soon(self._wake, idempotent=True)
 
     def _wake(self) -> None:
@@ -185,7 +201,7 @@ async def send_changes(
     send: SendItem,
 ) -> NoReturn:
     """Send a query's answers, then every change of them. Raises QueryError; RequestInvalid to who does not keep up."""
-    committed = _Committed()
+    committed = _Committed(FOLLOW_BUFFER)
     behind = _Behind(stream, only, committed)
     changes: list[Change] = []
     subscription = await trio.to_thread.run_sync(
@@ -196,9 +212,9 @@ async def send_changes(
         await send(Map(first))
         while True:
             await committed.wait()
-            if len(committed.reports) > FOLLOW_BUFFER:
-                raise RequestInvalid("the query is followed more slowly than it changes")
-            while committed.reports:
+            while committed.reports or committed.missed:
+                if committed.missed:
+                    raise RequestInvalid("the query is followed more slowly than it changes")
                 report = committed.reports.popleft()
                 await trio.to_thread.run_sync(behind.tell, report)
             for change in changes:
