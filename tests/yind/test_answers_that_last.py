@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -141,11 +142,11 @@ async def test_what_is_restored_is_paid_for(tmp_path: Path) -> None:
 
 
 async def test_of_transactions_that_nobody_works_at_so_many_are_kept() -> None:
-    report: object = object()
+    report: Any = object()
     for most in (0, FOLLOW_BUFFER):
         committed = _Committed(most)
         for _ in range(most + 10):
-            committed.note(report)  # type: ignore[arg-type]
+            committed.note(report)
         assert len(committed.reports) == most
         assert committed.missed
         await committed.wait()
