@@ -21,7 +21,7 @@ from yind.limits import FOLLOW_BUFFER
 from yind.watching import _Committed
 
 READING = Verb.READ | Verb.HISTORY | Verb.SUBSCRIBE | Verb.QUERY
-QUERY = {"stream": "facts", "query": "[:find ?n :where [_ :n ?n]]"}
+QUERY: dict[str, object] = {"stream": "facts", "query": "[:find ?n :where [_ :n ?n]]"}
 ASKS = '(request-token {:verbs [:read] :streams ["x/y"]})'
 
 
