@@ -617,6 +617,7 @@ class Control:
             await wait_settled(agent)
         if agent.settling:  # which is told only once it lasts
             await wait_settled(agent)
+        self._charge(session, Verb.QUERY, self._node, FREE)
         return outcome(agent)
 
     async def agent_follow(self, session: Session, fields: Fields, send: SendItem) -> object:
@@ -626,6 +627,11 @@ class Control:
         """
         agent = self._agent(session, fields, Verb.QUERY)
         pay = self._meter(session, self._node, (Verb.QUERY,))
+
+        async def send_allowed(item: Map) -> None:
+            pay(FREE)
+            await send(item)
+
         seen = fields.number("seen", 0) or 0
         news: list[dict[str, object]] = []
         arrived = trio.Event()
@@ -639,13 +645,15 @@ class Control:
         try:
             while True:
                 arrived = trio.Event()
-                pay(FREE)
-                seen = await _send_lines(agent.record, seen, send)
+                seen = await _send_lines(agent.record, seen, send_allowed)
                 while news:
-                    await send(Map({key: _plain(value) for key, value in news.pop(0).items()}))
+                    await send_allowed(
+                        Map({key: _plain(value) for key, value in news.pop(0).items()})
+                    )
                 if arrived.is_set():
                     continue
                 if agent.settled:
+                    pay(FREE)
                     return outcome(agent)
                 await arrived.wait()
         finally:

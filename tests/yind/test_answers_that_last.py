@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 from fleet import Fleet, fleet
 
 from capabilities.caveats import Resource, Verb
@@ -150,3 +151,21 @@ async def test_of_transactions_that_nobody_works_at_so_many_are_kept() -> None:
         assert len(committed.reports) == most
         assert committed.missed
         await committed.wait()
+
+
+async def test_who_waits_for_an_agent_is_not_answered_once_its_token_is_revoked(
+    tmp_path: Path,
+) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        agent = await nodes.spawn("alpha", "(sleep 1500)")
+        token = nodes.token((READING, "**"))
+        revocation = Revocation.sign(nodes.cluster.root_key, token, 0).to_bytes()
+        async with nodes.connected("alpha", token) as channel, trio.open_nursery() as nursery:
+
+            async def wait() -> None:
+                with pytest.raises(RemoteError, match="revoked"):
+                    await channel.request("agent.wait", Map({"id": agent.hex()}))
+
+            nursery.start_soon(wait)
+            await trio.testing.wait_all_tasks_blocked()
+            await nodes.ask("alpha", "token.revoke", revocation=revocation, token=token.to_bytes())
