@@ -16,6 +16,7 @@ import numpy as np
 from datomstore.errors import DatomstoreError
 from datomstore.facts import Rows
 from datomstore.record import Row, decode_record, encode_record
+from datomstore.refused import TooManyFacts
 from datomstore.roots import EMPTY_ROOT, DatabaseName, digest, next_root
 from datomstore.segments import manifest as manifests
 from datomstore.storage import StorageTransaction
@@ -55,6 +56,14 @@ class _Part(NamedTuple):
 _STREAM = attrgetter("stream")
 
 
+def _fact_count(staged: Staged, own: int) -> int:
+    """Return how many facts a transaction adds, its own left out, or how many it takes back or removes, if that is more."""
+    ended = len(staged.ends)
+    added = staged.end - staged.start - ended - own
+    excised = 0 if staged.excised is None else len(staged.excised)
+    return max(added, ended + excised)
+
+
 class Batch:
     """What commits together."""
 
@@ -77,14 +86,19 @@ class Batch:
         *,
         meta: Mapping[Keyword, object] | None = None,
         only: Filter | None = None,
+        most: int | None = None,
     ) -> TxReport:
         """Stage a transaction; its report's `db_after` is complete once the batch is committed. Raises TransactionError.
 
-        With `only`, also AttributeForbidden: see `transaction.stage`.
+        With `only`, also AttributeForbidden: see `transaction.stage`. With `most`, TooManyFacts where it adds more facts, or
+        takes back or removes more, beside what is said of the transaction itself: its instant and `meta`.
         """
         if self._excising:
             self._check_open(stream)
         staged = stage(stream.transactor, tx_data, self._streams.now_ms(), meta, only)
+        if most is not None and (facts := _fact_count(staged, 1 + len(meta or ()))) > most:
+            stream.transactor.rollback(staged)
+            raise TooManyFacts(facts, most)
         return self._keep(stream, staged)
 
     def restore(self, stream: Stream, t: int, instant_ms: int, rows: Sequence[Row]) -> TxReport:

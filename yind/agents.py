@@ -334,6 +334,10 @@ class Agents:
             self._audit.release(decisions)
             await self._commits.commit(_nothing)
 
+    async def write_spent(self) -> None:
+        """Make durable what was spent for no agent's state."""
+        await self._commits.commit(_nothing)
+
     async def write_decisions_of(self, agent: Agent) -> None:
         """Make an agent's decisions durable before anybody sees what they allowed; with them that it has arrived."""
         if not agent.decisions and not self._audit.waiting_count:

@@ -682,15 +682,47 @@ class Authority:
         resource: str,
         *,
         who: str,
-        cost: Mapping[Resource, int],
+        cost: Mapping[Resource, int] = FREE,
         attributes: frozenset[str] | None = None,
+        only: AttributeFilter | None = None,
     ) -> Paid:
-        """Let what was allowed cost what it turned out to; only a refusal is a decision of its own."""
+        """Let what was allowed cost what it turned out to, or go on; only a refusal is a decision of its own. Raises Denied.
+
+        `only` says which attributes were shown, where `attributes` were named: a token that shows less does not pay.
+        """
         try:
-            return self._decide(tokens, verb, resource, cost, attributes)
+            return self._charge(tokens, verb, resource, cost, attributes, only)
         except Denied as refusal:
             self._note_denied(who, verb, resource, refusal)
             raise
+
+    def take(
+        self,
+        tokens: Iterable[Handle],
+        verb: Verb,
+        resource: str,
+        cost: Mapping[Resource, int],
+        attributes: frozenset[str] | None,
+        only: AttributeFilter | None,
+    ) -> Paid | None:
+        """Do the same as `charge` without an entry in the audit stream; return None if it is not allowed."""
+        try:
+            return self._charge(tokens, verb, resource, cost, attributes, only)
+        except Denied:
+            return None
+
+    def _charge(
+        self,
+        tokens: Iterable[Handle],
+        verb: Verb,
+        resource: str,
+        cost: Mapping[Resource, int],
+        attributes: frozenset[str] | None,
+        only: AttributeFilter | None,
+    ) -> Paid:
+        if attributes is not None:
+            tokens = [handle for handle in tokens if _shows(handle.attributes, only)]
+        return self._decide(tokens, verb, resource, cost, attributes)
 
     def name(
         self,
@@ -871,6 +903,11 @@ def narrowest(paid: Iterable[Paid]) -> AttributeFilter | None:
         if one.only is not None:
             found = one.only if found is None else found & one.only
     return found
+
+
+def _shows(own: AttributeFilter | None, only: AttributeFilter | None) -> bool:
+    """Return whether a filter allows all that another does, as far as one can tell without knowing all attributes."""
+    return own is None or (only is not None and only & own == only)
 
 
 def verb_name(verb: Verb) -> str:

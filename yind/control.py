@@ -29,8 +29,10 @@ from capabilities.tokens import Token, agent_id
 from capabilities.verify import VerifiedToken
 from datomstore.batch import Batch
 from datomstore.errors import AttributeForbidden
+from datomstore.refused import TooManyFacts
 from datomstore.streams import Stream
 from datomstore.value import Map
+from protocol.transport import SendItem
 from yang.errors import YangError
 from yang.program import Program
 from yind.admission import Admission, Bearer
@@ -59,13 +61,13 @@ from yind.limits import (
     TOKENS_PER_AGENT_MAX,
 )
 from yind.migrate import Migration
+from yind.ongoing import Ongoing
 from yind.requests import Requests
 from yind.revocations import Revocations
 from yind.scheduler import Scheduler
 from yind.session import Session
-from yind.watching import Pay, View, answered, explained, send_changes, send_log, transaction_of
+from yind.watching import View, answered, explained, send_changes, send_log, transaction_of
 
-SendItem = Callable[[Map], Awaitable[None]]
 ONE_CHILD = {Resource.CHILDREN: 1}
 SHOW_S = 1.0  # who is shown is between two turns within so long, or does something long
 # An agent that cannot be restored here has no frames.
@@ -130,15 +132,9 @@ class Control:
     async def request(self, session: Session, verb: str, body: object, send: SendItem) -> Map:
         """Answer one request. Raises YindError, CapabilityError, DatomstoreError or a codec fault."""
         decisions: list[Decision] = []
-
-        async def send_decided(item: Map) -> None:
-            if decisions:
-                await self._agents.write_decisions(decisions)
-            await send(item)
-
         with Behalf(verb, decisions):
             try:
-                answer = await self._answer(session, verb, Fields(body), send_decided)
+                answer = await self._answer(session, verb, Fields(body), send)
             finally:
                 await self._agents.write_decisions(decisions)
         return answer if isinstance(answer, Map) else Map({"value": answer})
@@ -169,45 +165,17 @@ class Control:
             attributes=attributes,
         )
 
-    def _charge(
-        self,
-        session: Session,
-        verb: Verb,
-        resource: str,
-        cost: Mapping[Resource, int],
-        attributes: frozenset[str] | None = None,
-    ) -> Paid:
-        return self._authority.charge(
-            session.tokens,
-            verb,
-            resource,
-            who=session.peer.text,
-            cost=cost,
-            attributes=attributes,
-        )
-
-    def _meter(
+    def _ongoing(
         self,
         session: Session,
         resource: str,
         verbs: tuple[Verb, ...],
         only: AttributeFilter | None = None,
         named: frozenset[str] | None = None,
-    ) -> Pay:
-        """Return what is to be called before each part of an answer that takes long: it is still allowed, and pays.
-
-        Tokens may be revoked, come to their end or be spent meanwhile. That one part after the other was allowed is noted
-        once, as it was when the answer began; that one is not, when it is not.
-        """
-
-        def pay(cost: Mapping[Resource, int]) -> None:
-            first, *others = verbs
-            paid = [self._charge(session, first, resource, cost, named)]
-            paid += [self._charge(session, verb, resource, FREE, named) for verb in others]
-            if narrowest(paid) != only:
-                raise RequestInvalid("other attributes may be seen than at the beginning")
-
-        return pay
+    ) -> Ongoing:
+        return Ongoing(
+            self._agents, self._authority, session, resource, verbs, named=named, only=only
+        )
 
     async def _naming(
         self,
@@ -225,8 +193,11 @@ class Control:
                 resource = f"{self._node}/{stream}"
                 named = self._authority.name(named, forbidden, verb, resource, session.peer.text)
 
+    def _counts(self, session: Session, resource: Resource) -> bool:
+        return any(resource in handle.limited for handle in session.tokens)
+
     def _bytes_counted(self, session: Session) -> bool:
-        return any(Resource.BYTES in handle.limited for handle in session.tokens)
+        return self._counts(session, Resource.BYTES)
 
     # -- session and node --
 
@@ -336,13 +307,22 @@ class Control:
         cost = cost_of_facts(tx_data, sized=self._bytes_counted(session))
 
         async def write(named: frozenset[str]) -> Map:
+            nonlocal cost
+            while True:
+                try:
+                    return await append(named)
+                except TooManyFacts as made:
+                    cost = {**cost, Resource.ROWS: made.facts}
+
+        async def append(named: frozenset[str]) -> Map:
             allowed = [self._allow(session, verb, resource, named) for verb in more]
             paid = self._allow(session, Verb.APPEND, resource, named, cost)
-            only = narrowest((*allowed, paid))
+            only, most = narrowest((*allowed, paid)), paid.cost.get(Resource.ROWS)
             reports: list[Map] = []
 
             def stage(batch: Batch) -> None:
-                report = batch.transact(self._agents.streams.open(name), tx_data, only=only)
+                stream = self._agents.streams.open(name)
+                report = batch.transact(stream, tx_data, only=only, most=most)
                 reports.append(Map({"t": report.t, "datoms": len(report.datoms)}))
 
             try:
@@ -388,10 +368,17 @@ class Control:
         more = (Verb.HISTORY, Verb.SUBSCRIBE) if follow else (Verb.HISTORY,)
         stream, only = await self._read_stream(session, fields, NO_ATTRIBUTES, *more)
         after = fields.number("from", 0) or 0
-        resource = f"{self._node}/{fields.text('stream')}"
-        pay = self._meter(session, resource, (Verb.READ, *more), only, NO_ATTRIBUTES)
-        counted = any(Resource.ROWS in handle.limited for handle in session.tokens)
-        t = await send_log(stream, after, only, follow=follow, counted=counted, pay=pay, send=send)
+        resource = f"{self._node}/{stream.name}"
+        ongoing = self._ongoing(session, resource, (Verb.READ, *more), only, NO_ATTRIBUTES)
+        t = await send_log(
+            stream,
+            after,
+            only,
+            follow=follow,
+            counted=self._counts(session, Resource.ROWS),
+            pay=ongoing.pay,
+            send=ongoing.sending(send),
+        )
         return Map({"t": t})
 
     async def _read_stream(
@@ -411,41 +398,50 @@ class Control:
         """Answer a Datalog query over one stream, or say what each of its clauses does."""
         history = bool(fields.get("history", bool, default=False))
         view = View(fields.number("as_of", None), fields.number("since", None), history)
-        name, text = fields.text("stream"), fields.text("query")
+        name, text = self._effects.check_stream(fields.text("stream")), fields.text("query")
         work = explained if fields.get("explain", bool, default=False) else answered
         inputs = fields.items("inputs", ())
+        more = (Verb.HISTORY,) if history or view.as_of is not None else ()
 
-        async def ask(named: frozenset[str]) -> tuple[object, int]:
-            more = (Verb.HISTORY,) if history else ()
+        async def ask(named: frozenset[str]) -> tuple[object, int, AttributeFilter | None]:
             stream, only = await self._read_stream(session, fields, named, *more)
 
             def answer() -> tuple[object, int]:
                 seen = view.of(stream.db(), only)
                 return work(text, seen, inputs), seen.basis_t
 
-            return await trio.to_thread.run_sync(answer)
+            return *(await trio.to_thread.run_sync(answer)), only
 
-        (answer, basis), named = await self._naming(session, Verb.READ, name, ask)
-        cost = cost_of_answer(answer, sized=self._bytes_counted(session))
-        self._charge(session, Verb.READ, f"{self._node}/{name}", cost, named)
+        (answer, basis, only), named = await self._naming(session, Verb.READ, name, ask)
+        self._authority.charge(
+            session.tokens,
+            Verb.READ,
+            f"{self._node}/{name}",
+            who=session.peer.text,
+            cost=cost_of_answer(answer, sized=self._bytes_counted(session)),
+            attributes=named,
+            only=only,
+        )
         return Map({"value": answer, "t": basis})
 
     async def query_follow(self, session: Session, fields: Fields, send: SendItem) -> object:
         """Send a query's answers, then what each transaction adds to them and takes away."""
         text, inputs = fields.text("query"), fields.items("inputs", ())
+        name = self._effects.check_stream(fields.text("stream"))
 
         async def ask(named: frozenset[str]) -> None:
             stream, only = await self._read_stream(session, fields, named, Verb.SUBSCRIBE)
-            resource = f"{self._node}/{fields.text('stream')}"
-            pay = self._meter(session, resource, (Verb.READ, Verb.SUBSCRIBE), only, named)
+            verbs = (Verb.READ, Verb.SUBSCRIBE)
+            ongoing = self._ongoing(session, f"{self._node}/{name}", verbs, only, named)
+            send_allowed = ongoing.sending(send)
 
             async def send_paid(change: Map) -> None:
-                pay(cost_of_change(change, sized=self._bytes_counted(session)))
-                await send(change)
+                await ongoing.pay([cost_of_change(change, sized=self._bytes_counted(session))])
+                await send_allowed(change)
 
             await send_changes(stream, only, text, inputs, send_paid)
 
-        await self._naming(session, Verb.SUBSCRIBE, fields.text("stream"), ask)
+        await self._naming(session, Verb.SUBSCRIBE, name, ask)
         return Map()
 
     # -- code --
@@ -483,7 +479,9 @@ class Control:
             agent.become(State.PAUSED, self._clock.now_ms(), "spawned paused")
         with self._agents.claimed(agent.record.id):
             await self._admitted(session, "spawn", self._admission.beginning, agent)
-            paid = self._charge(session, Verb.SPAWN, self._node, ONE_CHILD)
+            paid = self._authority.charge(
+                session.tokens, Verb.SPAWN, self._node, who=session.peer.text, cost=ONE_CHILD
+            )
             try:
                 with self._authority.attempt(agent):
                     self._authority.endow(agent)
@@ -617,7 +615,7 @@ class Control:
             await wait_settled(agent)
         if agent.settling:  # which is told only once it lasts
             await wait_settled(agent)
-        self._charge(session, Verb.QUERY, self._node, FREE)
+        self._ongoing(session, self._node, (Verb.QUERY,)).check()
         return outcome(agent)
 
     async def agent_follow(self, session: Session, fields: Fields, send: SendItem) -> object:
@@ -626,12 +624,8 @@ class Control:
         A follower that is slow gets what the agent still keeps, and sees by the numbers what it has missed.
         """
         agent = self._agent(session, fields, Verb.QUERY)
-        pay = self._meter(session, self._node, (Verb.QUERY,))
-
-        async def send_allowed(item: Map) -> None:
-            pay(FREE)
-            await send(item)
-
+        ongoing = self._ongoing(session, self._node, (Verb.QUERY,))
+        send_allowed = ongoing.sending(send)
         seen = fields.number("seen", 0) or 0
         news: list[dict[str, object]] = []
         arrived = trio.Event()
@@ -653,7 +647,7 @@ class Control:
                 if arrived.is_set():
                     continue
                 if agent.settled:
-                    pay(FREE)
+                    ongoing.check()
                     return outcome(agent)
                 await arrived.wait()
         finally:

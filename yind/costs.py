@@ -4,8 +4,9 @@ Is:     counting of answers that are read and of facts that are appended, as bud
 Is not: who pays (`yind.authority`), nor the fuel of a program, which the machine counts itself.
 Fits:   `yind.effects` for agents, `yind.control` for people.
 
-A row is a row of an answer, or one attribute with its value in transaction data; a bound of what the store will make of
-it, known before. Bytes are those of the value on the wire, counted only where somebody has a budget of them.
+A row is a row of an answer. Of a transaction as many are counted as attributes with their values stand in its data, or
+facts that the store adds, or that it takes back, whichever are most; and one at least. Bytes are those of the value on the
+wire, counted only where somebody has a budget of them.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from capabilities.caveats import Resource
+from datomstore.transaction import ID
 from datomstore.value import Map, Set
 from protocol import codec
 from yind.limits import QUERY_FUEL_ONCE, QUERY_FUEL_PORTION, QUERY_FUEL_ROW
@@ -44,18 +46,18 @@ def cost_of_change(change: Map, *, sized: bool) -> Cost:
 
 
 def cost_of_facts(tx_data: tuple[object, ...], *, sized: bool) -> Cost:
-    """Return what transaction data costs."""
+    """Return what transaction data costs, unless the store makes more facts of it."""
     rows, found = 0, list(tx_data)
     while found:
         item = found.pop()
         if isinstance(item, Map):
-            rows += len(item)
+            rows += len(item) - (ID in item)
             found += [value for value in item.values() if isinstance(value, (Map, tuple))]
         elif isinstance(item, tuple) and any(isinstance(part, Map) for part in item):
             found += item
         elif isinstance(item, tuple):
             rows += 1
-    return _cost(max(rows, len(tx_data)), tx_data, sized=sized)
+    return _cost(max(1, rows, len(tx_data)), tx_data, sized=sized)
 
 
 def _cost(rows: int, value: object, *, sized: bool) -> Cost:

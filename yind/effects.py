@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from functools import cached_property, partial
 
@@ -28,6 +28,7 @@ from datomstore.datalog import Budget, q
 from datomstore.datalog.errors import BudgetExceeded, QueryError
 from datomstore.errors import AttributeForbidden, DatomstoreError
 from datomstore.intern import watch, watched
+from datomstore.refused import TooManyFacts
 from datomstore.storage import StorageError
 from datomstore.transaction import TxReport
 from datomstore.value import Keyword, Map, Set
@@ -42,7 +43,7 @@ from yind.authority import NO_ATTRIBUTES, Authority, narrowest
 from yind.cesk import Machine
 from yind.clock import Clock
 from yind.code import CodeLibrary
-from yind.costs import QueryFuel, cost_of_answer, cost_of_facts
+from yind.costs import Cost, QueryFuel, cost_of_answer, cost_of_facts
 from yind.errors import AdmissionRefused, EffectInvalid, FuelSpent
 from yind.limits import (
     ASK_FUEL,
@@ -181,7 +182,7 @@ class Effects:
         cost = cost_of_answer(answer, sized=_bytes_counted(agent))
         for source in prepared:  # each stream's token pays for what it helped to answer
             if isinstance(source, Source):
-                self._charge(agent, Verb.READ, source.stream, cost, named[source.stream])
+                self._charge(agent, source, cost, named[source.stream])
         machine.resume(answer)
 
     def _take_fuel(self, agent: Agent, machine: Machine, fuel: int) -> None:
@@ -209,21 +210,15 @@ class Effects:
             self._authority.refuse(agent.text_id, "read", places[private], str(error))
             raise
 
-    def _charge(
-        self,
-        agent: Agent,
-        verb: Verb,
-        stream: str,
-        cost: Mapping[Resource, int],
-        attributes: frozenset[str],
-    ) -> None:
+    def _charge(self, agent: Agent, source: Source, cost: Cost, attributes: frozenset[str]) -> None:
         self._authority.charge(
             agent.tokens,
-            verb,
-            f"{self._node}/{stream}",
+            Verb.READ,
+            f"{self._node}/{source.stream}",
             who=agent.text_id,
             cost=cost,
             attributes=attributes,
+            only=source.only,
         )
 
     def _source(self, agent: Agent, value: object, named: dict[str, frozenset[str]]) -> object:
@@ -259,15 +254,21 @@ class Effects:
                 for verb in more
             ]
             paid = self._authority.allow_agent(agent, Verb.APPEND, resource, cost, named)
-            only = narrowest((*allowed, paid))
+            only, most = narrowest((*allowed, paid)), paid.cost.get(Resource.ROWS)
 
-            def stage(batch: Batch, only: AttributeFilter | None = only) -> None:
+            def stage(
+                batch: Batch, only: AttributeFilter | None = only, most: int | None = most
+            ) -> None:
                 opened = self._agents.streams.open(stream)
-                machine.resume(_told(batch.transact(opened, tx_data, meta=meta, only=only)))
+                report = batch.transact(opened, tx_data, meta=meta, only=only, most=most)
+                machine.resume(_told(report))
 
             try:
                 await self._agents.commit(agent, stage)
                 return
+            except TooManyFacts as made:
+                self._authority.refund(paid, agent.record.id)
+                cost = {**cost, Resource.ROWS: made.facts}
             except StorageError:
                 self._authority.refund(paid, agent.record.id)
                 raise
@@ -420,13 +421,13 @@ class Source:
 
     def __init__(self, stream: str, database: Database, only: AttributeFilter | None) -> None:
         self.stream = stream
+        self.only = only
         self._whole = database
-        self._only = only
 
     @cached_property
     def database(self) -> Database:
         """Return the database that the query sees; making it may take long."""
-        return self._whole if self._only is None else self._whole.only(self._only)
+        return self._whole if self.only is None else self._whole.only(self.only)
 
     def hides(self, forbidden: AttributeForbidden) -> bool:
         """Return whether this is where an attribute is hidden."""

@@ -13,21 +13,22 @@ import trio
 
 from capabilities.caveats import Resource, Verb
 from capabilities.errors import CapabilityError
-from capabilities.handles import FREE, Handle
+from capabilities.handles import Handle
 from capabilities.tokens import Token
 from capabilities.verify import VerifiedChain
 from datomstore.value import Map
+from protocol.transport import SendItem
 from yind.agent import Agent, State
 from yind.agents import Agents
 from yind.authority import Authority
 from yind.errors import AgentState, RequestInvalid
 from yind.fields import Fields
 from yind.giving import Giving
+from yind.ongoing import Ongoing
 from yind.requests import Requests
 from yind.scheduler import Scheduler
 from yind.session import Session
 
-SendItem = Callable[[Map], Awaitable[None]]
 Handler = Callable[[Session, Fields, SendItem], Awaitable[object]]
 VerifyFor = Callable[[bytes, object], Handle]
 
@@ -69,11 +70,6 @@ class Granting:
     def _allow(self, session: Session, verb: Verb) -> None:
         self._authority.allow(session.tokens, verb, self._node, who=session.peer.text)
 
-    def _still_allow(self, session: Session, verb: Verb) -> None:
-        """Return if what was allowed at the beginning of an answer still is. Raises Denied."""
-        who = session.peer.text
-        self._authority.charge(session.tokens, verb, self._node, who=who, cost=FREE)
-
     # -- what agents ask for --
 
     async def request_list(self, session: Session, fields: Fields, send: SendItem) -> object:
@@ -84,6 +80,8 @@ class Granting:
     async def request_follow(self, session: Session, fields: Fields, send: SendItem) -> object:
         """Send the requests that wait for an answer, and those to come, until cancelled."""
         self._allow(session, Verb.QUERY)
+        ongoing = Ongoing(self._agents, self._authority, session, self._node, (Verb.QUERY,))
+        send_allowed = ongoing.sending(send)
         told: set[object] = set()
         news = trio.Event()
         watcher = lambda: news.set()  # noqa: E731  (the event is another one each time)
@@ -93,9 +91,8 @@ class Granting:
                 news = trio.Event()
                 for row in [self._requests.row(agent) for agent in self._requests.pending()]:
                     if row["id"] not in told:
-                        self._still_allow(session, Verb.QUERY)
                         told.add(row["id"])
-                        await send(row)
+                        await send_allowed(row)
                 await news.wait()
         finally:
             self._requests.watchers.discard(watcher)

@@ -28,6 +28,7 @@ from datomstore.storage.lmdb import LmdbStorage
 from datomstore.storage.memory import MemoryStorage
 from datomstore.streams import Streams
 from datomstore.value import Map
+from protocol.transport import SendItem
 from yind.admission import Admission, read_policies
 from yind.agent import State
 from yind.agents import Agents
@@ -37,7 +38,7 @@ from yind.clock import Clock, System
 from yind.code import CodeLibrary
 from yind.config import AdmissionLimits, Config
 from yind.config import load as load_config
-from yind.control import Control, SendItem
+from yind.control import Control
 from yind.effects import Effects
 from yind.errors import ConfigError, ListenError
 from yind.fields import Answer

@@ -11,7 +11,8 @@ listener only notes the transaction, and what is to be worked out is worked out 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import NamedTuple, NoReturn
 
 import trio
@@ -26,11 +27,12 @@ from datomstore.record import Row, decode_record, records_of
 from datomstore.streams import Stream
 from datomstore.transaction import TxReport
 from datomstore.value import Keyword, Map
+from protocol.transport import SendItem
+from yind.costs import Cost
 from yind.errors import RequestInvalid
 from yind.limits import FOLLOW_BUFFER, QUERY_ROWS_MAX, QUERY_SECONDS_MAX, RECORD_PART
 
-SendItem = Callable[[Map], Awaitable[None]]
-Pay = Callable[[Mapping[Resource, int]], None]  # raises Denied
+Pay = Callable[[Sequence[Cost]], Awaitable[int]]  # see `Ongoing.pay`
 
 
 def _budget() -> Budget:
@@ -109,21 +111,22 @@ async def send_log(
 ) -> int:
     """Send the records of transactions after one, of which there may be something to see; return the last one's number.
 
-    Each is paid for before it is sent, its rows only if they are `counted`. A record comes in parts where it is long; the last part says how many there are.
+    Each is paid for before it is sent, its rows only if they are `counted`. A record comes in parts where it is long; the
+    last part says so.
     """
     committed = _Committed(0)
     stop = stream.listen(committed.note) if follow else lambda: None
     try:
         while True:
             upto = min(stream.t, after + FOLLOW_BUFFER)
-            records = await trio.to_thread.run_sync(_page, stream, after, upto, only)
-            for t, record in records:
-                rows = len(decode_record(stream.name, t, record)[1]) if counted else 0
-                pay({Resource.ROWS: rows, Resource.BYTES: len(record)})
-                for start in range(0, len(record), RECORD_PART):
-                    part = record[start : start + RECORD_PART]
-                    whole = start + RECORD_PART >= len(record)
-                    await send(Map({"t": t, "record": part, "whole": whole}))
+            page = await trio.to_thread.run_sync(
+                partial(_page, stream, after, upto, only, counted=counted)
+            )
+            while page:
+                paid = await pay([record.cost for record in page])
+                for record in page[:paid]:
+                    await _send_record(record, send)
+                page = page[paid:]
             after = max(after, upto)
             if after < stream.t:
                 continue
@@ -134,12 +137,34 @@ async def send_log(
         stop()
 
 
+class _Record(NamedTuple):
+    """One transaction's record as it is sent, and what it costs."""
+
+    t: int
+    data: bytes
+    cost: Cost
+
+
+async def _send_record(record: _Record, send: SendItem) -> None:
+    for start in range(0, len(record.data), RECORD_PART):
+        part = record.data[start : start + RECORD_PART]
+        whole = start + RECORD_PART >= len(record.data)
+        await send(Map({"t": record.t, "record": part, "whole": whole}))
+
+
 def _page(
-    stream: Stream, after: int, upto: int, only: AttributeFilter | None
-) -> list[tuple[int, bytes]]:
-    if only is None:
-        return list(stream.records(after, upto))
-    return list(records_of(stream.db().only(only), after, upto))
+    stream: Stream, after: int, upto: int, only: AttributeFilter | None, *, counted: bool
+) -> list[_Record]:
+    found = (
+        stream.records(after, upto)
+        if only is None
+        else records_of(stream.db().only(only), after, upto)
+    )
+    page: list[_Record] = []
+    for t, data in found:
+        rows = len(decode_record(stream.name, t, data)[1]) if counted else 0
+        page.append(_Record(t, data, {Resource.ROWS: rows, Resource.BYTES: len(data)}))
+    return page
 
 
 class _Committed:

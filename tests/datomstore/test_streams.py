@@ -9,6 +9,7 @@ import pytest
 from datomstore.batch import Batch, BatchOpen
 from datomstore.codec import CodecError
 from datomstore.intern import intern
+from datomstore.refused import TooManyFacts
 from datomstore.storage import Storage
 from datomstore.storage.memory import MemoryStorage
 from datomstore.streams import (
@@ -18,7 +19,7 @@ from datomstore.streams import (
     StreamUnknown,
 )
 from datomstore.transaction import TransactionError, TxReport
-from datomstore.value import Keyword, Map
+from datomstore.value import Keyword, Map, Set
 
 N = Keyword("n")
 SCHEMA = Map({Keyword("db/ident"): N, Keyword("db/cardinality"): Keyword("db.cardinality/many")})
@@ -77,6 +78,29 @@ def test_a_second_transaction_of_a_batch_sees_the_first(streams: Streams) -> Non
         assert [datom.v for datom in report.db_before.datoms("aevt", N)] == [1]
     assert values(streams, "a") == []
     assert [d.added for d in a.db().history().datoms("aevt", N)] == [True, False]
+
+
+@pytest.mark.parametrize("meta", [None, {Keyword("says"): "x"}])
+def test_a_transaction_makes_so_many_facts_at_most(
+    streams: Streams, meta: dict[Keyword, object] | None
+) -> None:
+    a = streams.create("a")
+    a.transact([SCHEMA])
+    a.transact([fact(1), fact(2)])
+    for data, facts in (
+        ([Map({Keyword("db/id"): 5000, N: Set([2, 3, 4, 5])})], 3),
+        ([(Keyword("db/retractEntity"), 5000)], 5),
+        ([], 0),
+    ):
+        with streams.batch() as batch:
+            if facts:
+                with pytest.raises(TooManyFacts) as refused:
+                    batch.transact(a, data, meta=meta, most=facts - 1)
+                assert refused.value.facts == facts
+            report = batch.transact(a, data, meta=meta, most=facts)
+            assert len(report.datoms) == facts + 1 + len(meta or ())
+    assert a.t == 5
+    assert Streams(streams.storage, now_ms=lambda: 7).get("a").t == 5
 
 
 def test_a_schema_is_not_seen_before_its_commit(streams: Streams) -> None:

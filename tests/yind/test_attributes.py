@@ -248,6 +248,18 @@ async def test_a_persons_queries_show_what_the_token_does(tmp_path: Path) -> Non
             assert (row["name"], row["datoms"], row["bytes"]) == ("alpha/staff", 14, None)
 
 
+async def test_what_was_so_before_is_for_who_may_see_history(tmp_path: Path) -> None:
+    async with staff(tmp_path) as nodes:
+        token = nodes.token((Verb.READ, STREAM))
+        body = {"stream": "staff", "query": "[:find ?v . :where [2001 :p/pay ?v]]"}
+        async with nodes.connected("alpha", token) as channel:
+            for more in ({"history": True}, {"as_of": 1}):
+                with pytest.raises(RemoteError, match="forbids history"):
+                    await channel.request("query", Map({**body, **more}))
+            for now in ({}, {"since": 1}):
+                assert (await channel.request("query", Map({**body, **now})))["value"] == 7
+
+
 async def test_a_log_has_the_records_of_what_is_seen(tmp_path: Path) -> None:
     async with staff(tmp_path) as nodes:
         for data in ("[{:db/id 2001 :p/pay 8}]", '[{:db/id 2001 :p/pay 9 :p/name "AA"}]'):

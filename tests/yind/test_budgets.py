@@ -16,6 +16,7 @@ from capabilities.revocation import Revocation
 from capabilities.tokens import Token
 from cli.cluster import ALL_VERBS
 from cli.ended_tokens import least_left
+from datomstore import edn
 from datomstore.value import Keyword, Map
 from protocol.errors import RemoteError
 from yind.authority import Return
@@ -305,6 +306,56 @@ async def test_which_budget_has_run_out_is_told_as_data(
         rows = (await nodes.ask("alpha", "query", stream="audit", query=LACKED))["value"]
         effects = [(Keyword("rows"), 10)] if shortage == ("rows", 10) else []
         assert [row[1:] for row in rows] == effects
+
+
+MANY = "[{:db/ident :many :db/cardinality :db.cardinality/many}]"
+TEN = "{:db/id 4001 :many [1 2 3 4 5 6 7 8 9 10]}"
+# data, and how many rows it costs after what stands before it
+WRITES = [
+    ("[{:db/id -1 :n 1}]", 1),
+    ("[]", 1),
+    (f"[{TEN}]", 10),
+    (f"[{TEN}]", 2),  # it is so already; as many as stand there
+    ('[{:db/id 4002 :many #{"a" "b" "c"}}]', 3),
+    ("[{:db/id 4003 :n 1}]", 1),
+    ("[{:db/id 4003 :n 2}]", 1),  # in place of the other
+    ("[[:db/retractEntity 4001]]", 10),
+]
+
+
+async def test_facts_cost_what_the_store_makes_of_them(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        await nodes.ask("alpha", "stream.transact", stream="facts", data=edn.read(MANY))
+        for text, rows in WRITES:
+            for most in (rows - 1, rows):
+                token = budgeted(nodes, rows=most)
+                body = Map({"stream": "facts", "data": edn.read(text)})
+                async with nodes.connected("alpha", token) as channel:
+                    if most < rows:
+                        with pytest.raises(RemoteError, match=f"has {most} rows left, not {rows}"):
+                            await channel.request("stream.transact", body)
+                    else:
+                        await channel.request("stream.transact", body)
+                found = await nodes.ask("alpha", "token.left", token=token.to_bytes())
+                assert found["left"][0]["rows"] == (most if most < rows else 0)
+
+
+async def test_facts_of_an_agent_cost_what_the_store_makes_of_them(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        await nodes.ask("alpha", "stream.transact", stream="facts", data=edn.read(MANY))
+        source = (
+            f"""(do (transact! "facts" [{TEN}]) (transact! "facts" [[:db/retractEntity 4001]]))"""
+        )
+        short = await nodes.spawn("alpha", source, budgeted(nodes, rows=19))
+        _, row = await settled(nodes, short)
+        assert (row["state"], row["shortage"]) == ("paused", ("rows", 10))
+        rest = nodes.delegate(budgeted(nodes, rows=10), "alpha", short)
+        await nodes.ask("alpha", "agent.resume", id=short.hex(), tokens=(rest,))
+        _, row = await settled(nodes, short)
+        assert row["state"] == "done", row["reason"]
+        enough = await nodes.spawn("alpha", source, budgeted(nodes, rows=20))
+        _, row = await settled(nodes, enough)
+        assert row["state"] == "done", row["reason"]
 
 
 async def test_a_renewal_that_is_refused_leaves_memory_where_it_is_held(tmp_path: Path) -> None:
