@@ -20,7 +20,7 @@ from protocol.limits import (
     VERSION_MAX,
     VERSION_MIN,
 )
-from protocol.messages import Goodbye, Hello, Message, Part, decode, encode
+from protocol.messages import Goodbye, Hello, Message, Part, Request, decode, encode
 
 
 class State(StrEnum):
@@ -95,6 +95,12 @@ class Connection:
         self._hello = Hello(*versions, nonce, name, features)
         self._buffer = FrameBuffer(HELLO_BYTES_MAX)
         self._parts = bytearray()  # of the peer's long message that is under way
+        self.sizes: dict[int, int] = {}  # bytes of the requests that were received last
+
+    @property
+    def unfinished(self) -> int:
+        """Return how many bytes there are of a message that has not come whole."""
+        return len(self._parts)
 
     @property
     def nonce(self) -> bytes:
@@ -131,6 +137,7 @@ class Connection:
     def receive_data(self, data: bytes) -> list[Message]:
         """Return the messages that `data` completes, the Hello among them. Raises RemoteFault."""
         received = []
+        self.sizes.clear()
         for payload in self._buffer.frames(data):
             message = self._receive(payload)
             if message is not None:
@@ -149,10 +156,17 @@ class Connection:
             self.peer = message
             self._buffer.size_max = FRAME_BYTES_MAX
         self.state = following
-        return self._joined(message) if isinstance(message, Part) else message
+        if isinstance(message, Part):
+            whole = self._joined(message)
+            if whole is None:
+                return None
+            payload, message = whole, decode(whole)
+        if isinstance(message, Request):
+            self.sizes[message.id] = len(payload)
+        return message
 
-    def _joined(self, part: Part) -> Message | None:
-        """Return the long message that ends with a part. Raises RemoteFault."""
+    def _joined(self, part: Part) -> bytes | None:
+        """Return the bytes of the long message that ends with a part. Raises RemoteFault."""
         if len(self._parts) + len(part.data) > MESSAGE_BYTES_MAX:
             raise RemoteFault("wire/value-size", f"a message of over {MESSAGE_BYTES_MAX} bytes")
         self._parts += part.data
@@ -161,7 +175,7 @@ class Connection:
         payload, self._parts = bytes(self._parts), bytearray()
         if len(payload) <= FRAME_BYTES_MAX:  # so no greeting, no goodbye, and no part of a part
             raise RemoteFault("wire/order", f"a message of {len(payload)} bytes in parts")
-        return decode(payload)
+        return payload
 
 
 def _payloads(payload: bytes) -> list[bytes]:

@@ -36,7 +36,11 @@ IDLE_PING_S = 5.0  # silence after which a side asks whether the other lives
 DEAD_S = 15.0  # silence after which it does not
 SLOW_READER_S = 10.0  # how long items may wait for the task that asked for them
 ITEMS_BUFFER = 64  # items of one request that wait for their reader
-REQUESTS_MAX = 64  # requests of one peer at a time
+REQUESTS_MAX = 64  # requests of one connection at a time
+HELD_BYTES_OF_PEER = (
+    1 << 26
+)  # of messages that have not come whole, and of requests under way, over all connections
+HELD_BYTES_MAX = 1 << 28  # ... of all peers; what they become in memory is some times as much
 PRE_AUTHENTICATION_MAX = 64  # connections in their handshake; the oldest makes room
 PRE_AUTHENTICATION_OF_SOURCE = 48  # of these from one address, while others wait
 CONNECTIONS_OF_PEER = 256  # proven ones of one key; a further one is told so and closed

@@ -41,6 +41,7 @@ from protocol.errors import (
     Unreachable,
 )
 from protocol.framing import FrameBuffer, encode_frame
+from protocol.holdings import Holdings
 from protocol.limits import (
     APPLICATION_BYTES_MAX,
     DEAD_S,
@@ -98,6 +99,7 @@ SendItem = Callable[[Map], Awaitable[None]]
 ContextProvider = Callable[[], ssl.SSLContext]
 # Answers an application from an address, or does not.
 Applicants = Callable[[bytes, str], Awaitable[bytes | None]]
+TOO_MUCH = "too much that has not come whole, or waits for an answer"
 # What a peer does to us while it has every right to: not an error of this side.
 _BROKEN = (trio.BrokenResourceError, trio.ClosedResourceError, OSError)
 
@@ -126,6 +128,7 @@ class Channel:
         nursery: trio.Nursery,
         handler: Handler,
         peer: PublicKey,
+        holdings: Holdings,
     ) -> None:
         self.peer = peer
         self.name = "" if connection.peer is None else connection.peer.name
@@ -138,6 +141,8 @@ class Channel:
         self._nursery = nursery
         self._handler = handler
         self._outbox = Outbox()  # what the writer has not taken yet
+        self._holdings = holdings
+        self._unfinished = 0  # bytes of a message that has not come whole, as far as they are held
         self._writing = False
         self._handing_over = False  # the reader sends what answers the messages that came together
         self._unsent = False  # something that `_write_now` could not write
@@ -307,6 +312,11 @@ class Channel:
         try:
             arrived, self._connection.early = self._connection.early, []
             while not self.ended:
+                if not self._holds(self._connection.unfinished):
+                    with trio.move_on_after(1):
+                        await self._say_goodbye(f"wire/busy: {TOO_MUCH}")
+                    self._end(f"the peer has {TOO_MUCH}")
+                    return
                 await self._take_all(arrived)
                 self._silent_since = trio.current_time()
                 data = await self._stream.receive_some(RECEIVE_BYTES)
@@ -320,6 +330,16 @@ class Channel:
             self._end(f"the peer broke the protocol: {fault}")
         except (Unreachable, *_BROKEN) as error:
             self._end(str(error) or "the connection broke")
+        finally:
+            self._holds(0)
+
+    def _holds(self, unfinished: int) -> bool:
+        """Count how much there is of a message that has not come whole; return whether the peer may have so much."""
+        if unfinished == self._unfinished:
+            return True
+        self._holdings.give(self.peer, self._unfinished)
+        self._unfinished = unfinished if self._holdings.take(self.peer, unfinished) else 0
+        return self._unfinished == unfinished
 
     async def _watch(self) -> None:
         """Ask for a sign of life when there has been none for a while; end the channel when none comes."""
@@ -394,14 +414,18 @@ class Channel:
     async def _begin(self, request: Request) -> None:
         if request.id in self._working:
             raise RemoteFault("wire/order", f"request {request.id} is under way already")
-        if len(self._working) >= REQUESTS_MAX:
-            body = error_body("wire/busy", f"at most {REQUESTS_MAX} requests at a time")
-            await self._reply(Reply(request.id, False, body))  # who does not read is not read
-            return
-        self._working[request.id] = trio.CancelScope()
-        self._nursery.start_soon(self._work, request)
+        size = self._connection.sizes[request.id]
+        busy = f"at most {REQUESTS_MAX} requests at a time"
+        if len(self._working) < REQUESTS_MAX:
+            if self._holdings.take(self.peer, size):
+                self._working[request.id] = trio.CancelScope()
+                self._nursery.start_soon(self._work, request, size)
+                return
+            busy = f"at most {self._holdings.of_peer} bytes of requests at a time"
+        body = error_body("wire/busy", busy)
+        await self._reply(Reply(request.id, False, body))  # who does not read is not read
 
-    async def _work(self, request: Request) -> None:
+    async def _work(self, request: Request, size: int) -> None:
         async def send(body: Map) -> None:
             await self.send(Item(request.id, body))
 
@@ -417,6 +441,7 @@ class Channel:
                 reply, fault = _refusal(request.id, error)
             finally:
                 self._working.pop(request.id)
+                self._holdings.give(self.peer, size)
         await self._reply(reply)
         if fault is not None:
             raise fault
@@ -470,7 +495,12 @@ def _refusal(request_id: int, error: Exception) -> tuple[Reply, Exception | None
 
 @asynccontextmanager
 async def open_channel(
-    stream: trio.abc.Stream, connection: Connection, *, handler: Handler, peer: PublicKey
+    stream: trio.abc.Stream,
+    connection: Connection,
+    *,
+    handler: Handler,
+    peer: PublicKey,
+    holdings: Holdings | None = None,
 ) -> AsyncIterator[Channel]:
     """Run a channel over a connection that is ready; leaving the block says goodbye and ends it.
 
@@ -479,7 +509,7 @@ async def open_channel(
     """
     failure: Exception | None = None
     async with trio.open_nursery() as nursery:
-        channel = Channel(stream, connection, nursery, handler, peer)
+        channel = Channel(stream, connection, nursery, handler, peer, holdings or Holdings())
         nursery.start_soon(channel._run)
         nursery.start_soon(channel._write)
         nursery.start_soon(channel._watch)
@@ -530,6 +560,7 @@ async def connect(
     name: str,
     nonce: bytes,
     handler: Handler,
+    holdings: Holdings | None = None,
 ) -> AsyncIterator[Channel]:
     """Connect to the node that has the key `server`; the channel lives as long as the block.
 
@@ -540,6 +571,7 @@ async def connect(
         name: how this node calls itself.
         nonce: 16 unpredictable bytes.
         handler: what is done with what the node asks and says.
+        holdings: what is held for peers, those that are served included.
 
     Raises:
         Unreachable: nobody answers there, or not in time.
@@ -547,7 +579,9 @@ async def connect(
     """
     stream, connection = await _dial(address, context, server, name, nonce)
     try:
-        async with open_channel(stream, connection, handler=handler, peer=server) as channel:
+        async with open_channel(
+            stream, connection, handler=handler, peer=server, holdings=holdings
+        ) as channel:
             yield channel
     finally:
         await _close(stream)
@@ -615,6 +649,7 @@ async def serve(
     hosted: Hosted = nullcontext,
     applicants: Applicants | None = None,
     stranger: Callable[[str], None] = lambda source: None,
+    holdings: Holdings | None = None,
     task_status: trio.TaskStatus[tuple[str, int]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Accept connections until cancelled; starts with the address it listens on.
@@ -629,6 +664,7 @@ async def serve(
         hosted: entered for the life of every channel that was accepted.
         applicants: answers who applies for membership, if the context lets such in.
         stranger: told from where somebody came who did not show a key that counts.
+        holdings: what is held for peers, those that are connected to included.
         task_status: told the address when connections are accepted.
 
     Raises:
@@ -646,6 +682,7 @@ async def serve(
         hosted=hosted,
         applicants=applicants,
         stranger=stranger,
+        holdings=holdings,
         task_status=task_status,
     )
 
@@ -661,10 +698,11 @@ async def serve_listeners(
     hosted: Hosted = nullcontext,
     applicants: Applicants | None = None,
     stranger: Callable[[str], None] = lambda source: None,
+    holdings: Holdings | None = None,
     task_status: trio.TaskStatus[tuple[str, int]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """As `serve`, on listeners that exist already."""
-    entrance = Entrance()
+    entrance, held = Entrance(), holdings or Holdings()
 
     async def accepted(plain: trio.SocketStream) -> None:
         _set_up(plain)
@@ -678,7 +716,7 @@ async def serve_listeners(
             elif guest is None:
                 stranger(source)
             else:
-                await _host(stream, entrance, *guest, handler, hosted)
+                await _host(stream, entrance, held, *guest, handler, hosted)
         except* Exception as group:
             failed(group)
         finally:
@@ -692,6 +730,7 @@ async def serve_listeners(
 async def _host(
     stream: SecureStream,
     entrance: Entrance,
+    holdings: Holdings,
     peer: PublicKey,
     connection: Connection,
     handler: Handler,
@@ -702,7 +741,9 @@ async def _host(
         if not room:
             await _answer(stream, connection.send(Goodbye("wire/busy: too many connections")))
             return
-        async with open_channel(stream, connection, handler=handler, peer=peer) as channel:
+        async with open_channel(
+            stream, connection, handler=handler, peer=peer, holdings=holdings
+        ) as channel:
             with hosted(channel):
                 await channel.wait_closed()
 

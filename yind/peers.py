@@ -25,6 +25,7 @@ from capabilities.membership import Member, Membership
 from datomstore.value import Map
 from protocol.backoff import Backoff
 from protocol.errors import AuthenticationFailed, ProtocolError, Unreachable
+from protocol.holdings import Holdings
 from protocol.messages import NONCE_BYTES, HandOff
 from protocol.tls import server_name
 from protocol.transport import Channel, SendItem, client_context, connect, serve, server_context
@@ -80,6 +81,7 @@ class Peers:
         self._dialling: defaultdict[str, trio.Lock] = defaultdict(trio.Lock)
         self._failed: dict[str, tuple[float, type[ProtocolError], str]] = {}
         self._kept: set[str] = set()
+        self._holdings = Holdings()
         self._nursery: trio.Nursery | None = None
         self._admits: Callable[[], bool] = lambda: False
         self._apply: Callable[[bytes, str], Awaitable[bytes | None]] | None = None
@@ -206,6 +208,7 @@ class Peers:
             hosted=self._hosted,
             applicants=self._apply,
             stranger=self._on_stranger,
+            holdings=self._holdings,
             task_status=task_status,
         )
 
@@ -320,6 +323,7 @@ class Peers:
                 name=self._name,
                 nonce=self._nonce(),
                 handler=self,
+                holdings=self._holdings,
             ) as channel:
                 connected = True
                 with self._counted(channel, own.public):

@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 import trio
 from members import FRIEND, NODE, Member
 
+from protocol.holdings import Holdings
 from protocol.tls import server_context
 from protocol.transport import Applicants, Handler, serve
 
@@ -29,6 +30,7 @@ async def serving(
     *members: Member,
     failed: Callable[[Exception], None] = raised,
     applicants: Applicants | None = None,
+    holdings: Holdings | None = None,
 ) -> AsyncIterator[tuple[str, int]]:
     """Yield where NODE listens; it knows FRIEND, and other members, and takes applications if somebody answers them."""
     context = server_context(
@@ -47,6 +49,7 @@ async def serving(
                 handler=handler,
                 failed=failed,
                 applicants=applicants,
+                holdings=holdings,
                 task_status=task_status,
             )
         )

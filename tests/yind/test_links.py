@@ -13,7 +13,7 @@ from cli.cluster import add_node, create, now_s
 from datomstore.storage.memory import MemoryStorage
 from datomstore.streams import Streams
 from datomstore.value import Map
-from protocol.errors import ProtocolError, Unreachable
+from protocol.errors import ProtocolError, RemoteError, Unreachable
 from yind.audit import Behalf, doing
 from yind.clock import System
 from yind.identity import Identity
@@ -166,3 +166,15 @@ async def test_a_node_that_does_not_answer_is_dialled_ever_less_often(
         await trio.sleep(50)
         assert clock.count == 13  # every 10 s
         nursery.cancel_scope.cancel()
+
+
+async def test_what_is_held_for_a_peer_is_counted_whoever_connected(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        await linked(nodes, ("alpha", "beta"), ("beta", "alpha"))
+        for node in nodes.nodes.values():
+            node.peers._holdings.of_peer = 0
+        for one, other in (("alpha", "beta"), ("beta", "alpha")):
+            channel = nodes.nodes[one].peers.open_channel(other)
+            assert channel is not None
+            with pytest.raises(RemoteError, match="wire/busy"):
+                await channel.request("node.info")
