@@ -142,11 +142,15 @@ class Agents:
     def beginning(self, agent: Agent) -> Iterator[None]:
         """Make an agent known that begins here, and becomes durable in a block; if that fails, it has never been.
 
+        One that was given a token that is revoked by then pauses before its first turn, as who is let go on does.
+
         Raises AgentState if there is one of its id.
         """
         if agent.record.id in self._by_id:
             raise AgentState(f"agent {agent.text_id} exists already")
         self.add(agent)
+        if agent.record.state is not State.PAUSED:
+            self._authority.stop_if_revoked(agent)
         try:
             yield
         except BaseException:

@@ -21,7 +21,9 @@ from datomstore.storage import StorageError
 from datomstore.value import Keyword, Map
 from protocol.errors import RemoteError
 from yind.agent import Agent, State
+from yind.cesk import Machine
 from yind.errors import HopRefused
+from yind.offspring import Offspring
 
 ENDLESS = "(loop [] (recur))"
 
@@ -397,6 +399,41 @@ async def test_who_is_paused_when_its_token_is_revoked_does_not_go_on(tmp_path: 
         for _ in range(2):
             await nodes.ask("alpha", "agent.resume", id=agent.hex())
             await pauses_again(nodes, agent, fuel)
+
+
+async def test_who_begins_with_a_token_that_is_revoked_pauses_before_it_computes(
+    tmp_path: Path,
+) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        token = nodes.token()
+        said = Revocation.sign(nodes.cluster.root_key, token, 0)
+        await nodes.nodes["alpha"].revocations.take([said])
+        agent = await nodes.spawn("alpha", ENDLESS, token)
+        await pauses_again(nodes, agent, 0)
+        paused = await nodes.spawn("alpha", "1", token, paused=True)
+        assert known(nodes, paused).record.reason == "spawned paused"
+        await nodes.ask("alpha", "agent.resume", id=paused.hex())
+        await pauses_again(nodes, paused, 0)
+
+
+async def test_a_child_that_begins_when_its_token_is_revoked_pauses_before_it_computes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        token, alpha = nodes.token(), nodes.nodes["alpha"]
+        copy = Offspring._copy
+
+        async def revoked_meanwhile(self: Offspring, image: bytes, most: int) -> Machine:
+            await alpha.revocations.take([Revocation.sign(nodes.cluster.root_key, token, 0)])
+            return await copy(self, image, most)
+
+        monkeypatch.setattr(Offspring, "_copy", revoked_meanwhile)
+        parent = await nodes.spawn("alpha", "(do (spawn! (fn [] (loop [] (recur)))) 1)", token)
+        with trio.fail_after(10):
+            await nodes.until("alpha", parent, "paused")
+        (child,) = (agent for agent in alpha.agents if agent.record.id != parent)
+        at_birth = known(nodes, parent).record.fuel_used  # what the copy has used, too
+        await pauses_again(nodes, child.record.id, at_birth)
 
 
 async def test_who_waits_for_a_fresh_list_does_not_go_on_when_that_has_its_token(
