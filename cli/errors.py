@@ -58,6 +58,8 @@ EXIT_OF_CODE = {
     "agent/unknown": Exit.NOT_FOUND,
     "agent/state": Exit.CONFLICT,
     "hop/": Exit.REJECTED,
+    "hop/unreached": Exit.UNREACHABLE,
+    "policy/unknown": Exit.NOT_FOUND,
     "admission/": Exit.REJECTED,
     "join/": Exit.DENIED,
     "join/root": Exit.AUTHENTICATION,

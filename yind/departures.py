@@ -34,7 +34,7 @@ from yind.agents import Agents
 from yind.authority import Authority
 from yind.awake import Awake
 from yind.clock import Clock
-from yind.errors import AgentState, HopRefused
+from yind.errors import AgentState, HopRefused, HopUnreached
 from yind.journeys import Journeys, Stage
 from yind.limits import HAND_OFF_CANCEL_S, HAND_OFF_RETRY_S
 from yind.luggage import offer_of, opened, packed_of
@@ -222,7 +222,7 @@ class Departures:
             try:
                 await self._peers.channel(target)
             except ProtocolError as error:
-                raise HopRefused(f"node {target}: {error}") from error
+                raise HopUnreached(f"node {target}: {error}") from error
 
     def leave(self, agent: Agent, target: str, *, paused: bool, reason: str) -> Departure:
         """Offer an agent that stands still. Raises HopRefused or Denied; then it has not left."""

@@ -39,6 +39,12 @@ class AgentUnknown(YindError):
     code = "agent/unknown"
 
 
+class PolicyUnknown(YindError):
+    """No policy in force has the name."""
+
+    code = "policy/unknown"
+
+
 class AgentState(YindError):
     """The agent is in a state that the request does not apply to."""
 
@@ -111,6 +117,12 @@ class HopRefused(YindError):
         super().__init__(message)
         self.refusal = refusal  # the code of what the other node said
         self.data = Map() if data is None else data
+
+
+class HopUnreached(HopRefused):
+    """There is no connection to the other node."""
+
+    code = "hop/unreached"
 
 
 class AdmissionRefused(HopRefused):

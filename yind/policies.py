@@ -18,7 +18,7 @@ from yang.program import Program
 from yind.admission import Admission, as_map
 from yind.authority import Authority
 from yind.config import AdmissionLimits
-from yind.errors import RequestInvalid
+from yind.errors import PolicyUnknown
 from yind.fields import Answer, Fields
 from yind.session import Session
 
@@ -65,7 +65,7 @@ class Policies:
             if policy.name == name:
                 return Map([*_row(policy).items(), ("text", policy.text)])
         known = ", ".join(policy.name for policy in self._admission.policies.all) or "none"
-        raise RequestInvalid(f"no policy {name!r} is in force; there are {known}")
+        raise PolicyUnknown(f"no policy {name!r} is in force; there are {known}")
 
     async def check(self, session: Session, fields: Fields) -> object:
         """Say what the policies in force find in a program that would begin here; those of tokens are not asked."""

@@ -91,6 +91,8 @@ def test_policies_are_put_in_force_listed_shown_and_explained(yin: Yin, guarded:
     assert (
         "verdict    kept for the code" in yin("policy", "explain", "no-writes", "--on", "beta").out
     )
+    unknown = yin("policy", "explain", "no-such", "--on", "beta")
+    assert (unknown.code, "there are no-writes" in unknown.err) == (4, True)
     checked = yin("policy", "check", "w.clj", "--on", "beta")
     assert (checked.code, checked.out.split("\n")[0]) == (
         10,

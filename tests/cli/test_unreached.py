@@ -215,6 +215,20 @@ def test_an_agent_that_went_where_nobody_answers_is_listed(yin: Yin) -> None:
     assert yin("ps", "--state", "ready", "-o", "ids").out == ""
 
 
+def test_an_agent_that_cannot_be_moved_where_nobody_answers_stays(yin: Yin) -> None:
+    assert (
+        yin(
+            "spawn", "-e", "(sleep 600000)", "--on", "alpha", "--token", "@all", "--name", "stays"
+        ).code
+        == 0
+    )
+    answer = yin("migrate", "stays", "beta")
+    assert (answer.code, "node beta" in answer.err) == (7, True)
+    (row,) = json.loads(yin("ps", "--on", "alpha", "--json").out)["items"]
+    assert (row["name"], row["state"]) == ("stays", "waiting")
+    assert yin("kill", "stays").code == 0
+
+
 def test_a_state_that_there_is_not_is_a_usage_error_that_names_those(yin: Yin) -> None:
     answer = yin("ps", "--state", "bogus")
     assert answer.code == 2
