@@ -33,6 +33,7 @@ from protocol.address import is_dialable
 from protocol.errors import ProtocolError
 from protocol.joining import Admission, Application, Rejection, encode_answer
 from yind.agents import Agents
+from yind.audit import Behalf, Decision
 from yind.authority import Authority
 from yind.clock import Clock
 from yind.errors import RequestInvalid, RootMismatch, TicketRefused
@@ -242,12 +243,20 @@ class Joining:
             application.name, key, application.certificate, application.addresses, 1
         )
         ticket.used_by = key.bytes
+        decisions: list[Decision] = []
+        with Behalf("", decisions):
+            reason = f"ticket {application.ticket.hex()}"
+            self._authority.accept(key.text, "admit", self._node, reason)
+
+        def also(batch: Batch) -> None:
+            self._keep(batch, application.ticket)
+            self._agents.release(decisions)
+
         try:
-            await self._members.take([record], lambda batch: self._keep(batch, application.ticket))
+            await self._members.take([record], also)
         except BaseException:
             ticket.used_by = b""
             raise
-        self._authority.accept(key.text, "admit", self._node, f"ticket {application.ticket.hex()}")
         return self._admission()
 
     async def _check_proof(self, ticket: Issued, application: Application) -> None:

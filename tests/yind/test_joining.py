@@ -16,11 +16,13 @@ from capabilities.keys import PrivateKey, PublicKey
 from capabilities.statements import Appointment, Power, Record, sign
 from capabilities.tickets import Ticket
 from cli.cluster import now_s
+from datomstore.datalog import q
 from protocol.client import apply
 from protocol.errors import AuthenticationFailed, RemoteError, Unreachable
 from protocol.joining import Admission, Application, Rejection, decode_answer
 from yind.joining import STRANGER as STRANGER_ANSWER
 from yind.limits import REJECTED_ALL_MAX, REJECTED_MAX, REJECTED_S, TICKET_WRONG_MAX
+from yind.members import Members
 from yind.strangers import Strangers
 
 Answer = Admission | Rejection
@@ -126,6 +128,25 @@ async def test_a_ticket_is_good_once_also_after_a_crash(tmp_path: Path) -> None:
         assert isinstance(await applied(ticket), Admission)  # who did not hear the answer
         assert isinstance(await applied(other, "epsilon", PrivateKey.generate()), Admission)
         assert (await refusals(nodes, "alpha")) == ["the ticket has been used"] * 2
+
+
+async def test_that_somebody_was_admitted_is_written_down_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    who = "[:find ?who . :where [?e :audit/verb :admit] [?e :audit/allowed true] [?e :audit/who ?who]]"
+    async with fleet(tmp_path, "alpha") as nodes:
+        await appoint(nodes, "alpha")
+        ticket, alpha = await ticket_of(nodes, "alpha"), nodes.nodes["alpha"]
+        take, found = Members.take, []
+
+        async def taken(self: Members, *arguments: Any) -> int:
+            count = await take(self, *arguments)
+            found.append(q(who, alpha.streams.get("audit").db()))  # as a crash would leave it
+            return count
+
+        monkeypatch.setattr(Members, "take", taken)
+        assert isinstance(await applied(ticket), Admission)
+        assert found == [NEW.public.text]
 
 
 async def test_who_holds_no_secret_learns_nothing(tmp_path: Path) -> None:
