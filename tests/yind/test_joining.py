@@ -133,7 +133,7 @@ async def test_a_ticket_is_good_once_also_after_a_crash(tmp_path: Path) -> None:
 async def test_that_somebody_was_admitted_is_written_down_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    who = "[:find ?who . :where [?e :audit/verb :admit] [?e :audit/allowed true] [?e :audit/who ?who]]"
+    who = "[:find [?who ...] :where [?e :audit/verb :admit] [?e :audit/allowed true] [?e :audit/who ?who]]"
     async with fleet(tmp_path, "alpha") as nodes:
         await appoint(nodes, "alpha")
         ticket, alpha = await ticket_of(nodes, "alpha"), nodes.nodes["alpha"]
