@@ -53,6 +53,12 @@ class RemoteError(ProtocolError):
         self.data = data
 
 
+class Busy(ProtocolError):
+    """The peer has too much under way here already; what it asked for may be asked again."""
+
+    code = "wire/busy"
+
+
 class Unreachable(ProtocolError):
     """No connection, or it broke before the answer came: the request may or may not have been carried out."""
 

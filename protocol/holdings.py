@@ -1,7 +1,7 @@
-"""How many bytes a node holds for each peer that has not said all, or waits for an answer.
+"""How many bytes a node holds for each peer that has not said all, waits for an answer, or does not read it.
 
-Is:     a count over all connections of a peer, and of all peers: of long messages under way, and of requests.
-Is not: how many connections there are (`entrance`), or what waits to be sent (`outbox`).
+Is:     a count over all connections of a peer, and of all peers: of long messages under way, of requests, of answers.
+Is not: how many connections there are (`entrance`), or what a channel is writing (`outbox`).
 Fits:   channels of `transport` take from it before they go on reading, and give back.
 """
 
@@ -20,6 +20,10 @@ class Holdings:
         """Take how many bytes may be held for one peer, and for all."""
         self.of_peer, self.most = of_peer, most
         self._of_peer: Counter[PublicKey] = Counter()
+
+    def held(self, peer: PublicKey) -> int:
+        """Return how many bytes are held for a peer."""
+        return self._of_peer[peer]
 
     def take(self, peer: PublicKey, size: int) -> bool:
         """Count so many bytes more, unless that is too much; return whether they are counted."""

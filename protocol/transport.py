@@ -34,6 +34,7 @@ from protocol.connection import Connection, State
 from protocol.entrance import Entrance
 from protocol.errors import (
     AuthenticationFailed,
+    Busy,
     LocalFault,
     ProtocolError,
     RemoteError,
@@ -198,8 +199,10 @@ class Channel:
         Raises Unreachable if the channel has ended, LocalFault if the message is too large. That the peer got it, only
         its answer tells.
         """
+        await self._leave_when_room(message, self._frames_of(message))
+
+    async def _leave_when_room(self, message: Message, frames: list[bytes]) -> None:
         await trio.lowlevel.checkpoint_if_cancelled()
-        frames = self._frames_of(message)
         while not self._outbox.has_room(long=len(frames) > 1) and not self.ended:
             await self._room.park()
         self._check_open()
@@ -421,38 +424,70 @@ class Channel:
                 self._working[request.id] = trio.CancelScope()
                 self._nursery.start_soon(self._work, request, size)
                 return
-            busy = f"at most {self._holdings.of_peer} bytes of requests at a time"
-        body = error_body("wire/busy", busy)
-        await self._reply(Reply(request.id, False, body))  # who does not read is not read
+            busy = self._too_many("requests")
+        with suppress(Unreachable):  # who does not read is not read
+            await self.send(_no(request.id, Busy.code, busy))
 
     async def _work(self, request: Request, size: int) -> None:
-        async def send(body: Map) -> None:
-            await self.send(Item(request.id, body))
+        """Have a request answered. It is under way until its answer is on its way: who reads slowly asks slowly."""
+        number, fault = request.id, None
+        try:
+            frames, fault = await self._answer(request, self._working[number])
+            del request  # what it asked with is not kept for who reads slowly
+            size = self._held_instead(size, frames)
+            if not size:
+                frames = self._frames_of(_no(number, Busy.code, self._too_many("answers")))
+            await self._leave_when_room(Reply(number, True, Map()), frames)
+        except Unreachable:
+            pass  # nobody is there to read it; the reader ends the channel
+        finally:
+            self._working.pop(number)
+            self._holdings.give(self.peer, size)
+        if fault is not None:
+            raise fault
 
-        reply = Reply(request.id, False, error_body("wire/cancelled", "the request was cancelled"))
+    async def _answer(
+        self, request: Request, scope: trio.CancelScope
+    ) -> tuple[list[bytes], Exception | None]:
+        """Return the frames of the answer to a request, and a fault of ours if there was one. Raises Unreachable."""
+
+        async def send(body: Map) -> None:
+            await self._send_item(Item(request.id, body))
+
+        reply = _no(request.id, "wire/cancelled", "the request was cancelled")
         fault: Exception | None = None
-        with self._working[request.id]:
+        with scope:
             try:
                 body = await self._handler.request(self, request.verb, request.body, send)
                 reply = Reply(request.id, True, body)
             except Unreachable:
-                return
+                raise
             except Exception as error:
                 reply, fault = _refusal(request.id, error)
-            finally:
-                self._working.pop(request.id)
-                self._holdings.give(self.peer, size)
-        await self._reply(reply)
-        if fault is not None:
-            raise fault
-
-    async def _reply(self, reply: Reply) -> None:
         try:
-            await self.send(reply)
+            return self._frames_of(reply), fault
         except LocalFault as error:
-            self._send_or_end(Reply(reply.id, False, error_body(error.code, str(error))))
-        except Unreachable:
-            pass  # nobody is there to read it; the reader ends the channel
+            return self._frames_of(_no(request.id, error.code, str(error))), fault
+
+    async def _send_item(self, item: Item) -> None:
+        """Send a part of an answer once there is room for it. Raises Busy, or as `send`."""
+        frames = self._frames_of(item)
+        size = sum(map(len, frames))
+        if not self._holdings.take(self.peer, size):
+            raise Busy(self._too_many("answers"))
+        try:
+            await self._leave_when_room(item, frames)
+        finally:
+            self._holdings.give(self.peer, size)
+
+    def _too_many(self, what: str) -> str:
+        return f"at most {self._holdings.of_peer} bytes of {what} at a time"
+
+    def _held_instead(self, size: int, frames: list[bytes]) -> int:
+        """Hold an answer instead of its request; return how many bytes that are, 0 if it is too much."""
+        self._holdings.give(self.peer, size)
+        held = sum(map(len, frames))
+        return held if self._holdings.take(self.peer, held) else 0
 
     def _send_or_end(self, message: Message) -> None:
         with suppress(Unreachable):  # the channel has ended, and says so to everyone who asks it
@@ -481,6 +516,10 @@ class Channel:
 
 
 Hosted = Callable[[Channel], AbstractContextManager[object]]
+
+
+def _no(request_id: int, code: str, message: str) -> Reply:
+    return Reply(request_id, False, error_body(code, message))
 
 
 def _refusal(request_id: int, error: Exception) -> tuple[Reply, Exception | None]:

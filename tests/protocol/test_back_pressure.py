@@ -15,6 +15,7 @@ from serving import serving
 
 from datomstore.value import Map
 from protocol.connection import Connection
+from protocol.holdings import Holdings
 from protocol.limits import REQUESTS_MAX, SEND_BUFFER_BYTES
 from protocol.messages import Request
 from protocol.stream import SecureStream
@@ -29,9 +30,10 @@ class Flood:
     """Answers without end, and counts how far it got."""
 
     def __init__(self) -> None:
-        self.sent = 0
+        self.sent = self.echoed = 0
 
     async def request(self, channel: Channel, verb: str, body: Map, send: SendItem) -> Map:
+        self.echoed += verb == "echo"
         while verb == "flood":
             await send(Map({"data": os.urandom(ITEM_BYTES)}))
             self.sent += 1
@@ -46,23 +48,32 @@ def context_of(who: Member) -> ssl.SSLContext:
 
 
 @asynccontextmanager
-async def deaf(address: tuple[str, int]) -> AsyncIterator[None]:
-    """Be a member that asks for a lot, and reads nothing but the greeting."""
+async def deaf(
+    address: tuple[str, int], verb: str = "flood", count: int = REQUESTS_MAX, size: int = 0
+) -> AsyncIterator[None]:
+    """Be a member that asks for a lot, as long as it may, and reads nothing but the greeting."""
     async with SecureStream(await trio.open_tcp_stream(*address), context_of(OTHER)) as stream:
         connection = Connection(name="deaf", nonce=bytes(16))
         await stream.shake_hands()
         await stream.send_all(connection.hello())
         connection.receive_data(await stream.receive_some())
-        for number in range(REQUESTS_MAX):
-            await stream.send_all(connection.send(Request(number, "flood", Map())))
-        yield
+
+        async def ask() -> None:
+            for number in range(count):
+                request = Request(number, verb, Map({"data": bytes(size)}))
+                await stream.send_all(connection.send(request))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask)
+            yield
+            nursery.cancel_scope.cancel()
 
 
 async def settled(handler: Flood) -> None:
     """Return when no more is sent: everything waits for who does not read."""
-    before = -1
-    while before != handler.sent:
-        before = handler.sent
+    before = (-1, -1)
+    while before != (handler.sent, handler.echoed):
+        before = (handler.sent, handler.echoed)
         await trio.testing.wait_all_tasks_blocked(0.1)
 
 
@@ -93,3 +104,27 @@ async def test_what_waits_for_who_does_not_read_is_bounded_and_others_are_served
         assert kept < 4 << 20
         assert sent * ITEM_BYTES < in_memory + (16 << 20)
         assert sorted(waits)[len(waits) // 2] < 0.1
+
+
+async def test_an_answer_that_nobody_reads_is_a_request_under_way() -> None:
+    handler, holdings = Flood(), Holdings()
+    async with (
+        serving(handler, OTHER, holdings=holdings) as address,
+        deaf(address, "echo", 4_000, ITEM_BYTES // 2),
+    ):
+        await settled(handler)
+        buffered = SEND_BUFFER_BYTES + (16 << 20)  # the channel's, and the system's
+        waiting = REQUESTS_MAX * ITEM_BYTES
+        assert handler.echoed * ITEM_BYTES // 2 < buffered + waiting < 4_000 * ITEM_BYTES // 2
+        assert holdings.held(OTHER.key) <= waiting
+    await trio.testing.wait_all_tasks_blocked(0.05)
+    assert holdings.held(OTHER.key) == 0
+
+
+async def test_parts_that_nobody_reads_are_bounded() -> None:
+    handler, holdings = Flood(), Holdings(of_peer=4 * ITEM_BYTES)
+    async with serving(handler, OTHER, holdings=holdings) as address, deaf(address):
+        await settled(handler)
+        assert 0 < holdings.held(OTHER.key) <= 4 * ITEM_BYTES
+    await trio.testing.wait_all_tasks_blocked(0.05)
+    assert holdings.held(OTHER.key) == 0
