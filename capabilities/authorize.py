@@ -7,7 +7,7 @@ Fits:   the daemon asks on every request and effect, at the moment of use, throu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -97,25 +97,51 @@ def authorize(
     meter: Meter | None = None,
 ) -> Authorized:
     """Return that the token allows the request, its cost debited. Raises TokenRefused; then nothing was debited."""
+    _check(token, request, revoked, _refusal)
+    _debit(token, request, meter)
+    return Authorized(token.blocks[-1].id, request)
+
+
+def check_use(token: VerifiedToken, request: Request, *, revoked: Revocations) -> None:
+    """Return if the token is good for who asks, there and then, whatever it lets them do. Raises TokenRefused."""
+    _check(token, request, revoked, _unfit)
+
+
+def check_times(token: VerifiedToken, request: Request, *, revoked: Revocations) -> None:
+    """Return if nothing of the token is revoked and all its times hold, wherever it is good. Raises TokenRefused."""
+    _check(token, request, revoked, _untimely)
+
+
+def _check(
+    token: VerifiedToken,
+    request: Request,
+    revoked: Revocations,
+    refusal: Callable[[Caveats, Request], tuple[str, str] | None],
+) -> None:
     gone = revoked.first_revoked(token)
     if gone is not None:
         why = ROOT_OVER if revoked.is_over(token.root) else "is revoked"
         raise TokenRefused(why, block=gone, caveat="revoked")
     for index, caveats in token.terms.conditions:
-        refused = _refusal(caveats, request)
+        refused = refusal(caveats, request)
         if refused is not None:
             caveat, message = refused
             raise TokenRefused(message, block=index, caveat=caveat)
-    _debit(token, request, meter)
-    return Authorized(token.blocks[-1].id, request)
 
 
-def _refusal(caveats: Caveats, request: Request) -> tuple[str, str] | None:
-    """Return the first caveat that does not allow the request, and why; None if all do."""
+def _untimely(caveats: Caveats, request: Request) -> tuple[str, str] | None:
+    """Return which caveat does not allow a request then, and why; None if all do."""
     if caveats.exp is not None and request.now_s > caveats.exp:
         return "exp", f"expired {request.now_s - caveats.exp} s ago"
     if caveats.nbf is not None and request.now_s < caveats.nbf:
         return "nbf", f"holds only in {caveats.nbf - request.now_s} s"
+    return None
+
+
+def _unfit(caveats: Caveats, request: Request) -> tuple[str, str] | None:
+    """Return the first caveat that does not allow a request there and then by whoever asks, and why; None if all do."""
+    if (untimely := _untimely(caveats, request)) is not None:
+        return untimely
     if caveats.revage is not None:
         age = request.revocation_age_s
         if age is None or age > caveats.revage:
@@ -128,6 +154,13 @@ def _refusal(caveats: Caveats, request: Request) -> tuple[str, str] | None:
         and caveats.agent not in request.ancestors
     ):
         return "agent", "belongs to another agent"
+    return None
+
+
+def _refusal(caveats: Caveats, request: Request) -> tuple[str, str] | None:
+    """Return the first caveat that does not allow the request, and why; None if all do."""
+    if (unfit := _unfit(caveats, request)) is not None:
+        return unfit
     if caveats.rights is not None and not _covered(caveats.rights, request):
         return "rights", f"forbids {_what(request)}"
     if caveats.attrs is not None and request.verb & ABOUT_FACTS:

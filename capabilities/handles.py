@@ -13,7 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from capabilities.authorize import Request, Revocations, attributes_of, authorize
+from capabilities.authorize import (
+    Request,
+    Revocations,
+    attributes_of,
+    authorize,
+    check_times,
+    check_use,
+)
 from capabilities.budget import Meter
 from capabilities.caveats import Resource, Verb
 from capabilities.keys import PublicKey
@@ -32,6 +39,7 @@ class Handle:
         "_allowed",
         "_ancestors",
         "_at",
+        "_fit",
         "_formerly",
         "_generation",
         "_meter",
@@ -65,6 +73,7 @@ class Handle:
         self.limited = terms.limited  # the resources that have a budget
         self._allowed: dict[str, int] = {}  # stream -> verbs
         self._generation = -1  # of the revocations, as of `_allowed`
+        self._fit = -1  # the generation in which the token was good here
 
     def authorize(
         self,
@@ -105,6 +114,38 @@ class Handle:
         if attributes is None or self.attributes is None:  # of all, and so of each
             self._keep(verb, stream, generation)
         return self.tip
+
+    @property
+    def is_for_here(self) -> bool:
+        """Return whether all blocks let the token be used at this node."""
+        here = {self._at, self._formerly}
+        nodes = (caveats.at for _, caveats in self._terms.conditions)
+        return all(at is None or here & at for at in nodes)
+
+    def check_use(self, now_s: int) -> None:
+        """Return if the token is good at this node now, whatever it allows and however old the list is. Raises TokenRefused."""
+        generation = self._revoked.generation
+        if self._fit == generation and self.holds(now_s):
+            return
+        check_use(self.token, self._asking(now_s), revoked=self._revoked)
+        self._fit = generation
+
+    def check_times(self, now_s: int) -> None:
+        """Return if nothing of the token is revoked and its times hold, also if it is good at another node. Raises TokenRefused."""
+        check_times(self.token, self._asking(now_s), revoked=self._revoked)
+
+    def _asking(self, now_s: int) -> Request:
+        """Return a request of which only who asks, where and when, is looked at."""
+        return Request(
+            verb=Verb.READ,
+            stream="",
+            at=self._at,
+            formerly=self._formerly,
+            agent=self._agent,
+            ancestors=self._ancestors,
+            now_s=now_s,
+            revocation_age_s=0,
+        )
 
     @property
     def attributes(self) -> AttributeFilter | None:

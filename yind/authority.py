@@ -48,6 +48,7 @@ from yind.errors import Denied
 
 NO_ATTRIBUTES: frozenset[str] = frozenset()
 FRESH = "a list of revocations that is fresh enough"
+HOLDING = "a token that holds"
 MEMORY = "memory"  # what an agent lacks for which its tokens have not enough
 METER_TABLE = "meter"  # block id -> its account
 
@@ -292,7 +293,12 @@ class Authority:
 
         To be called in an `attempt`. Raises Denied.
         """
-        self._give(agent, agent.tokens, agent.tokens, least=1)
+        given = agent.tokens
+        if (
+            agent.record.births
+        ):  # who starts it has handed all down, also what is good elsewhere, or no more
+            given = [handle for handle in given if not self._is_refused(handle.check_times)]
+        self._give(agent, given, agent.tokens, least=1)
 
     def let_go_on(self, agent: Agent, given: Sequence[Handle]) -> None:
         """Set aside what further tokens of a paused agent promise it, and hold the memory that it lacks, if it does.
@@ -310,12 +316,20 @@ class Authority:
         self._hold(agent, payers, least, agent.record.id)
 
     def fund(self, agent: Agent, tokens: Sequence[Handle]) -> None:
-        """Set aside what tokens that an agent is given promise it. To be called in an `attempt`. Raises Denied."""
+        """Set aside what tokens that an agent is given promise it. To be called in an `attempt`.
+
+        Raises Denied, also for a token that is revoked, or does not hold now: it could only keep others from what is left.
+        """
+        right = HOLDING
         try:
+            for handle in tokens:
+                handle.check_times(self._now_s())
+            right = "budget"
             for handle in tokens:
                 self._meter.fund(handle.token, agent.record.id)
         except TokenRefused as error:
-            raise Denied(f"budget: {error}", right="budget") from error
+            denied = Denied(f"{right}: {error}", right=right, shortage=error.shortage)
+            raise self._noted(agent, "fund", denied) from error
 
     def replace(self, agent: Agent, old: Sequence[Handle], new: Sequence[Handle]) -> None:
         """Give back what old tokens of an agent have left, and set aside what new ones promise.
@@ -424,7 +438,7 @@ class Authority:
 
     def _is_good(self, chain: VerifiedChain) -> bool:
         """Return whether a token can still be used, as far as its times and revocations go."""
-        now_s = self._clock.now_ms() // 1000
+        now_s = self._now_s()
         over = bool(chain.blocks) and chain.blocks[-1].terms.until_s < now_s
         return not over and self.revoked_block(chain) is None
 
@@ -432,7 +446,7 @@ class Authority:
         """Return whether what is left cannot come back: who handed the budget on forgets that block, as `forget` does."""
         blocks = Token.from_bytes(returned.token).blocks
         until_s = max((one.terms.until_s for one in blocks if one.id == returned.tip), default=0)
-        return until_s < self._clock.now_ms() // 1000 - REVOCATION_SKEW_S
+        return until_s < self._now_s() - REVOCATION_SKEW_S
 
     def _release(self, agent: Agent, handle: Handle) -> int:
         """Give back what was set aside for an agent; return the index of the block that named it."""
@@ -468,16 +482,21 @@ class Authority:
     def _hold(self, agent: Agent, tokens: Sequence[Handle], least: int, payer: bytes) -> None:
         """Reserve an agent's memory, from the first of tokens that has so much; it may use no more. Raises Denied."""
         record = agent.record
-        payers = [handle for handle in tokens if Resource.MEM in handle.limited]
-        if not payers or record.memory_held is not None:
+        limited = _limiting(tokens, Resource.MEM)
+        if not limited or record.memory_held is not None:
             return
+        payers = [handle for handle in limited if not self._is_refused(handle.check_use)]
+        if not payers:
+            why = f"{MEMORY}: no token that limits it holds now"
+            raise self._noted(agent, "hold", Denied(why, right=MEMORY))
         left = [self._meter.left(handle.token)[Resource.MEM] for handle in payers]
         first = next((i for i, most in enumerate(left) if most >= least), len(left) - 1)
         handle, amount = payers[first], min(record.memory_max, max(left[first], least))
         try:
             self._meter.debit(handle.token, {Resource.MEM: amount}, payer)
         except TokenRefused as error:
-            raise Denied(f"{MEMORY}: {error}", right=MEMORY, shortage=error.shortage) from error
+            denied = Denied(f"{MEMORY}: {error}", right=MEMORY, shortage=error.shortage)
+            raise self._noted(agent, "hold", denied) from error
         record.memory_held, record.memory_max = (handle.tip, amount), amount
 
     def lend_memory(self, agent: Agent, amount: int) -> None:
@@ -503,26 +522,39 @@ class Authority:
             if held is not None and handle.tip == held[0]:
                 self._meter.refund(handle.token, {Resource.MEM: held[1]}, agent.record.id)
 
+    def _is_refused(self, check: Callable[[int], None]) -> bool:
+        """Return whether a check of a handle refuses it now."""
+        try:
+            check(self._now_s())
+        except TokenRefused:
+            return True
+        return False
+
+    def _now_s(self) -> int:
+        return self._clock.now_ms() // 1000
+
     def _payers(self, agent: Agent, resource: Resource) -> list[Handle]:
-        return [handle for handle in self.handles_of(agent) if resource in handle.limited]
+        return _limiting(self.handles_of(agent), resource)
 
     def reserve_fuel(self, agent: Agent, most: int) -> Reserved | None:
         """Take fuel for a slice before it runs; None if nothing limits it. Raises Denied when there is none left."""
         payers = self._payers(agent, Resource.FUEL)
-        now_s = self._clock.now_ms() // 1000
         for handle in payers:
             owed = agent.record.fuel_owed
-            left = self._meter.left(handle.token)[Resource.FUEL] if handle.holds(now_s) else 0
+            good = not self._is_refused(handle.check_use)
+            left = self._meter.left(handle.token)[Resource.FUEL] if good else 0
             amount = min(left, most + owed)
             try:
                 self._meter.debit(handle.token, {Resource.FUEL: amount}, agent.record.id)
             except TokenRefused as error:
-                raise Denied(f"fuel: {error}", right="fuel", shortage=error.shortage) from error
+                denied = Denied(f"fuel: {error}", right="fuel", shortage=error.shortage)
+                raise self._noted(agent, "compute", denied) from error
             agent.record.fuel_owed = max(0, owed - amount)
             if amount > owed:
                 return Reserved(handle, amount - owed)
         if payers:
-            raise Denied("fuel: no token has any left", right="fuel", shortage=("fuel", 1))
+            denied = Denied("fuel: no token has any left", right="fuel", shortage=("fuel", 1))
+            raise self._noted(agent, "compute", denied)
         return None
 
     def pay_fuel(self, agent: Agent, fuel: int) -> None:
@@ -530,7 +562,8 @@ class Authority:
         reserved = self.reserve_fuel(agent, fuel)
         if reserved is not None and reserved.amount < fuel:
             why = f"fuel: this takes {fuel} at once"
-            raise Denied(why, right="fuel", shortage=("fuel", fuel))
+            denied = Denied(why, right="fuel", shortage=("fuel", fuel))
+            raise self._noted(agent, "compute", denied)
 
     def settle_fuel(self, agent: Agent, reserved: Reserved, used: int) -> None:
         """Give back the fuel that a slice did not use; what its last instruction took beyond is taken or owed."""
@@ -757,7 +790,7 @@ class Authority:
         attributes: frozenset[str] | None = None,
     ) -> Paid:
         """Return the token that allows it and what it paid. Raises Denied."""
-        now_s = self._clock.now_ms() // 1000
+        now_s = self._now_s()
         refusals: list[Denied] = []
         nearest: Denied | None = None  # of a token that is good for other attributes
         for handle in tokens:
@@ -844,6 +877,11 @@ class Authority:
             Decision(who, verb_name(verb), resource, True, "", block, now_ms, more=_granted(by))
         )
 
+    def _noted(self, agent: Agent, what: str, denied: Denied) -> Denied:
+        """Return why an agent gets no budget, which is noted."""
+        self.refuse(agent.text_id, what, self.audit.node, str(denied), _lacking(denied.shortage))
+        return denied
+
     def _note_denied(self, who: str, verb: Verb, resource: str, refusal: Denied) -> None:
         """Note why something was not allowed."""
         self.refuse(who, verb_name(verb), resource, str(refusal), _lacking(refusal.shortage))
@@ -913,6 +951,11 @@ def _shows(own: AttributeFilter | None, only: AttributeFilter | None) -> bool:
 def verb_name(verb: Verb) -> str:
     """Return the word people use for a verb."""
     return _WORDS[verb._value_]  # an enumeration's own names are slow
+
+
+def _limiting(tokens: Iterable[Handle], resource: Resource) -> list[Handle]:
+    """Return the tokens that limit a resource at this node; what is good at others only does so there."""
+    return [handle for handle in tokens if resource in handle.limited and handle.is_for_here]
 
 
 def _own_block(token: VerifiedChain, agent: bytes) -> int:

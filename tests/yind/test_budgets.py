@@ -11,9 +11,10 @@ import trio
 import trio.testing
 from fleet import Fleet, fleet
 
-from capabilities.caveats import Resource, Verb
+from capabilities.caveats import Caveats, Resource, Rights, Verb
+from capabilities.keys import PrivateKey
 from capabilities.revocation import Revocation
-from capabilities.tokens import Token
+from capabilities.tokens import Token, mint
 from cli.cluster import ALL_VERBS
 from cli.ended_tokens import least_left
 from datomstore import edn
@@ -304,8 +305,74 @@ async def test_which_budget_has_run_out_is_told_as_data(
             await nodes.stop("alpha")
             await nodes.start("alpha")
         rows = (await nodes.ask("alpha", "query", stream="audit", query=LACKED))["value"]
-        effects = [(Keyword("rows"), 10)] if shortage == ("rows", 10) else []
+        effects = [] if shortage is None else [(Keyword(shortage[0]), shortage[1])]
         assert [row[1:] for row in rows] == effects
+
+
+ENDLESS = "(loop [] (recur))"
+PURSE = {Resource.ROWS: 100, Resource.FUEL: 5_000_000, Resource.MEM: 100 << 20}
+
+
+@pytest.mark.parametrize("how", ["revoked", "expired", "not yet"])
+async def test_who_holds_a_token_that_is_no_good_keeps_nothing_from_who_narrowed_it(
+    tmp_path: Path, how: str
+) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        ann, bob, now_s = PrivateKey.generate(), nodes.cluster.operator_key, nodes.now_s()
+        granted = Caveats(exp=now_s + 600, rights=(Rights(ALL_VERBS, "**"),), budget=PURSE)
+        purse = mint(nodes.cluster.root_key, ann.public, granted)
+        less = {"expired": Caveats(exp=now_s - 10), "not yet": Caveats(nbf=now_s + 300)}
+        bobs = purse.append(ann, bob.public, less.get(how, Caveats()))
+        if how == "revoked":
+            said = Revocation.sign(ann, bobs, 1)
+            await nodes.nodes["alpha"].revocations.take([said])
+        agent = await nodes.spawn("alpha", ENDLESS, paused=True)
+        given = nodes.delegate(bobs, "alpha", agent, budget={Resource.ROWS: 100})
+        with pytest.raises(RemoteError, match="a token that holds: block 1"):
+            await nodes.spawn("alpha", ENDLESS, bobs)
+        with pytest.raises(RemoteError, match="a token that holds: block 1"):
+            await nodes.ask("alpha", "agent.resume", id=agent.hex(), tokens=(given,))
+        found = await nodes.ask("alpha", "token.left", token=purse.to_bytes())
+        assert dict(found["left"][0]) == {one.name.lower(): most for one, most in PURSE.items()}
+        refused = "[:find (count ?e) . :where [?e :audit/verb :fund] [?e :audit/allowed false]]"
+        answer = await nodes.ask("alpha", "query", stream="audit", query=refused)
+        assert answer["value"] == 2
+
+
+async def test_a_token_that_was_revoked_pays_no_fuel_whatever_else_an_agent_is_given(
+    tmp_path: Path,
+) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        token = budgeted(nodes, fuel=5_000_000)
+        agent = await nodes.spawn("alpha", ENDLESS, token, paused=True)
+        await nodes.nodes["alpha"].revocations.take(
+            [Revocation.sign(nodes.cluster.root_key, token, 0)]
+        )
+        other = nodes.delegate(nodes.token((Verb.READ, "alpha/none")), "alpha", agent)
+        await nodes.ask("alpha", "agent.resume", id=agent.hex(), tokens=(other,))
+        _, row = await settled(nodes, agent)
+        assert (row["state"], row["denied_right"], row["fuel_used"]) == ("paused", "fuel", 0)
+        assert left(nodes, "alpha", token, agent) == {Resource.FUEL: 5_000_000}
+
+
+async def test_a_token_for_another_node_neither_pays_nor_limits_here(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        beta = frozenset({nodes.cluster.node("beta").key})
+        bound = nodes.token(
+            at=beta, budget={Resource.FUEL: 5_000_000, Resource.MEM: 50 << 20, Resource.ROWS: 10}
+        )
+        travels = nodes.token((Verb.MIGRATE, "**"))
+        await load(nodes)
+        source = f'(do (loop [i 0] (when (< i 100000) (recur (inc i)))) (hop! "beta") {ASK})'
+        agent = await nodes.spawn("alpha", source, bound, travels)
+        place, row = await settled(nodes, agent)
+        assert (place, row["result"]) == ("beta", "10"), row["reason"]
+        there = nodes.nodes["beta"].authority
+        arrived = nodes.nodes["beta"].agents.get(agent)
+        assert arrived is not None
+        (handle,) = (one for one in there.handles_of(arrived) if one.limited)
+        spent = 5_000_000 - there.left(handle.token)[0][Resource.FUEL]
+        assert 0 < spent < 100_000
 
 
 MANY = "[{:db/ident :many :db/cardinality :db.cardinality/many}]"

@@ -87,11 +87,11 @@ async def test_a_revocation_outlives_a_crash(tmp_path: Path) -> None:
         )
         await nodes.crash("alpha")
         await nodes.start("alpha")
-        agent = await nodes.spawn("alpha", "(streams)", token)
-        await nodes.settled("alpha", agent)
-        agent = await nodes.spawn("alpha", '(transact! "s" [{:n 1}])', token)
-        _, row = await nodes.settled("alpha", agent)
-        assert (row["state"], "revoked" in row["reason"]) == ("paused", True)
+        with pytest.raises(RemoteError, match="a token that holds: block 0 is revoked"):
+            await nodes.spawn("alpha", "(streams)", token)
+        async with nodes.connected("alpha", token) as channel:
+            with pytest.raises(RemoteError, match="block 0 is revoked"):
+                await channel.request("stream.transact", Map({"stream": "s", "data": ()}))
 
 
 async def test_a_revocation_that_could_not_be_written_is_new_when_it_comes_again(
@@ -399,21 +399,6 @@ async def test_who_is_paused_when_its_token_is_revoked_does_not_go_on(tmp_path: 
         for _ in range(2):
             await nodes.ask("alpha", "agent.resume", id=agent.hex())
             await pauses_again(nodes, agent, fuel)
-
-
-async def test_who_begins_with_a_token_that_is_revoked_pauses_before_it_computes(
-    tmp_path: Path,
-) -> None:
-    async with fleet(tmp_path, "alpha") as nodes:
-        token = nodes.token()
-        said = Revocation.sign(nodes.cluster.root_key, token, 0)
-        await nodes.nodes["alpha"].revocations.take([said])
-        agent = await nodes.spawn("alpha", ENDLESS, token)
-        await pauses_again(nodes, agent, 0)
-        paused = await nodes.spawn("alpha", "1", token, paused=True)
-        assert known(nodes, paused).record.reason == "spawned paused"
-        await nodes.ask("alpha", "agent.resume", id=paused.hex())
-        await pauses_again(nodes, paused, 0)
 
 
 async def test_a_child_that_begins_when_its_token_is_revoked_pauses_before_it_computes(
