@@ -11,8 +11,8 @@ need no right tell nothing that a member of the cluster does not know already.
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TypeVar
 
@@ -28,6 +28,7 @@ from capabilities.revocation import Revocation, SignerRevocation, statement
 from capabilities.tokens import Token, agent_id
 from capabilities.verify import VerifiedToken
 from datomstore.batch import Batch
+from datomstore.datalog.errors import QueryError
 from datomstore.errors import AttributeForbidden
 from datomstore.refused import TooManyFacts
 from datomstore.streams import Stream
@@ -195,6 +196,16 @@ class Control:
 
     def _counts(self, session: Session, resource: Resource) -> bool:
         return any(resource in handle.limited for handle in session.tokens)
+
+    @contextmanager
+    def _without_values(self, session: Session) -> Iterator[None]:
+        """Leave values out of the errors of a query for whom rows or bytes are counted: they would have cost some."""
+        try:
+            yield
+        except QueryError as error:
+            if self._counts(session, Resource.ROWS) or self._counts(session, Resource.BYTES):
+                raise error.without_values() from error
+            raise
 
     def _bytes_counted(self, session: Session) -> bool:
         return self._counts(session, Resource.BYTES)
@@ -412,7 +423,8 @@ class Control:
 
             return *(await trio.to_thread.run_sync(answer)), only
 
-        (answer, basis, only), named = await self._naming(session, Verb.READ, name, ask)
+        with self._without_values(session):
+            (answer, basis, only), named = await self._naming(session, Verb.READ, name, ask)
         self._authority.charge(
             session.tokens,
             Verb.READ,
@@ -441,7 +453,8 @@ class Control:
 
             await send_changes(stream, only, text, inputs, send_paid)
 
-        await self._naming(session, Verb.SUBSCRIBE, name, ask)
+        with self._without_values(session):
+            await self._naming(session, Verb.SUBSCRIBE, name, ask)
         return Map()
 
     # -- code --

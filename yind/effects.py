@@ -177,8 +177,9 @@ class Effects:
                     agent.text_id,
                 )
             except QueryError as error:
-                told = error.code if private else str(error)  # whose text may have values in it
-                raise EffectInvalid(f"q: {told}") from error
+                # Its text may have values in it, which would have cost rows.
+                shown = error.without_values() if _rows_counted(agent) else error
+                raise EffectInvalid(f"q: {error.code if private else shown}") from error
         cost = cost_of_answer(answer, sized=_bytes_counted(agent))
         for source in prepared:  # each stream's token pays for what it helped to answer
             if isinstance(source, Source):
@@ -469,6 +470,12 @@ def _told(report: TxReport) -> Map:
             Keyword("tempids"): Map(report.tempids),
         }
     )
+
+
+def _rows_counted(agent: Agent) -> bool:
+    """Return whether what an agent is shown is counted in any way."""
+    counted = {Resource.ROWS, Resource.BYTES}
+    return any(counted & handle.limited for handle in agent.tokens)
 
 
 def _bytes_counted(agent: Agent) -> bool:

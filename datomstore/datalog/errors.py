@@ -11,6 +11,16 @@ from datomstore import edn
 from datomstore.datalog.limits import CLAUSE_TEXT_MAX
 from datomstore.errors import DatomstoreError
 
+# Codes of what is found in the text of a query, or in what it is given, before any fact is looked at.
+_ABOUT_QUERY = frozenset(
+    f"query/{name}"
+    for name in (
+        *("syntax", "arity", "unbound", "or-variables", "negation-in-cycle", "order-in-cycle"),
+        *("unknown-rule", "unknown-function", "unknown-source", "source", "input", "lookup"),
+        *("pull", "returns", "budget", "cancelled"),
+    )
+)
+
 
 class QueryError(DatomstoreError):
     """A query that is refused, or a function in it that failed."""
@@ -20,8 +30,14 @@ class QueryError(DatomstoreError):
     def __init__(self, code: str, message: str, clause: object = None) -> None:
         self.code = code
         self.message = message
-        self.clause_text = "" if clause is None else text_of(clause)
+        self.clause_text = "" if clause in (None, "") else text_of(clause)
         super().__init__(f"{message}, in {self.clause_text}" if self.clause_text else message)
+
+    def without_values(self) -> QueryError:
+        """Return the error for who is not to learn values of facts from it."""
+        if self.code in _ABOUT_QUERY:
+            return self
+        return QueryError(self.code, "a value does not fit, which is not shown", self.clause_text)
 
 
 class BudgetExceeded(QueryError):

@@ -14,7 +14,8 @@ from fleet import Fleet, fleet
 
 import yind.effects
 from capabilities.caveats import Resource
-from datomstore.value import Map
+from datomstore.value import Keyword, Map
+from protocol.errors import RemoteError
 from yind.limits import QUERY_FUEL_ONCE, QUERY_FUEL_PORTION, QUERY_FUEL_ROW
 
 PRODUCT = """(let [r (vec (map vector (range {count})))]
@@ -148,3 +149,26 @@ async def test_as_many_queries_are_answered_at_a_time_as_there_are_processors(
             await nodes.settled("alpha", agent)
     assert together.all == many
     assert together.most <= (os.cpu_count() or 1)
+
+
+@pytest.mark.parametrize("budget", [{Resource.ROWS: 0}, {Resource.BYTES: 0}], ids=str)
+async def test_who_has_no_rows_left_reads_no_values_in_errors(
+    tmp_path: Path, budget: dict[Resource, int]
+) -> None:
+    query = "[:find ?x :where [_ :secret ?v] [(inc ?v) ?x]]"
+    unknown = "[:find ?x :where [_ :secret ?v] [(ink ?v) ?x]]"
+    data = (Map({Keyword("secret"): "plum"}),)
+    async with fleet(tmp_path, "alpha") as nodes:
+        await nodes.ask("alpha", "stream.transact", stream="facts", data=data)
+        poor, rich = nodes.token(budget=budget), nodes.token()
+        for token, shown in ((poor, False), (rich, True)):
+            source = f'(try (q \'{query} "facts") (catch Exception e (ex-message e)))'
+            _, row = await nodes.settled("alpha", await nodes.spawn("alpha", source, token))
+            assert ("plum" in row["result"], "(inc ?v)" in row["result"]) == (shown, True)
+            async with nodes.connected("alpha", token) as channel:
+                for verb in ("query", "query.follow"):
+                    with pytest.raises(RemoteError, match=r"query/function.*\(inc \?v\)") as told:
+                        await channel.request(verb, Map({"stream": "facts", "query": query}))
+                    assert ("plum" in str(told.value)) is shown
+                with pytest.raises(RemoteError, match="ink"):
+                    await channel.request("query", Map({"stream": "facts", "query": unknown}))
