@@ -161,6 +161,8 @@ class Writer:
         """Note another root after the newest transaction: what it follows was rewritten."""
     def commit(self, staged: Staged, /) -> None:
         """Show the rows of the oldest staged transaction to new database values."""
+    def attributes_of(self, start: int, end: int, /) -> set[int]:
+        """Return the ids of the attributes of the rows between two."""
     def rollback(self, staged: Staged, /) -> None:
         """Take back the newest staged transaction."""
     def held(self, ident: Keyword, /) -> Held:

@@ -50,15 +50,7 @@ cdef class TxReport:
     @property
     def attributes(self):
         """Return the ids of the attributes of its datoms."""
-        cdef Pending pending = self.writer.pending
-        cdef int64_t row
-        cdef set found
-        if self.start < pending.start:
-            return self.writer.facts.attributes_of(self.start, self.end)
-        found = set()
-        for row in range(self.start - pending.start, self.end - pending.start):
-            found.add(pending.rows[row].a)
-        return found
+        return self.writer.attributes_of(self.start, self.end)
 
     @property
     def datoms(self):

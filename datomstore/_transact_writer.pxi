@@ -154,6 +154,17 @@ cdef class Writer:
         """Return how many transactions are not committed."""
         return len(self.staged)
 
+    def attributes_of(self, int64_t start, int64_t end):
+        """Return the ids of the attributes of the rows between two."""
+        cdef int64_t row
+        cdef set found
+        if start < self.pending.start:
+            return self.facts.attributes_of(start, end)
+        found = set()
+        for row in range(start - self.pending.start, end - self.pending.start):
+            found.add(self.pending.rows[row].a)
+        return found
+
     # -- the life of a transaction --
 
     def begin(self, int64_t t, int64_t instant_ms):

@@ -7,7 +7,7 @@ Fits:   an agent's append and its next image go through one Batch; `Streams.batc
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,8 +15,8 @@ import numpy as np
 
 from datomstore.errors import DatomstoreError
 from datomstore.facts import Rows
+from datomstore.intern import value_of
 from datomstore.record import Row, decode_record, encode_record
-from datomstore.refused import TooManyFacts
 from datomstore.roots import EMPTY_ROOT, DatabaseName, digest, next_root
 from datomstore.segments import manifest as manifests
 from datomstore.storage import StorageTransaction
@@ -27,6 +27,7 @@ from datomstore.value import Keyword
 if TYPE_CHECKING:
     from datomstore.filtered import Filter
     from datomstore.streams import Stream, Streams
+    from datomstore.transactor import Transactor
 
 SUPERSEDED = "superseded-roots"  # table: stream 0 t of the excision -> first t u64 | roots
 TO_PURGE = "to-purge"  # table: b"" -> anything, while replaced bytes may be on disk still
@@ -56,12 +57,26 @@ class _Part(NamedTuple):
 _STREAM = attrgetter("stream")
 
 
-def _fact_count(staged: Staged, own: int) -> int:
-    """Return how many facts a transaction adds, its own left out, or how many it takes back or removes, if that is more."""
-    ended = len(staged.ends)
-    added = staged.end - staged.start - ended - own
-    excised = 0 if staged.excised is None else len(staged.excised)
-    return max(added, ended + excised)
+class Made(NamedTuple):
+    """What a transaction makes, beside what is said of the transaction itself: its instant and `meta`."""
+
+    facts: int  # that it adds, or takes back and removes, whichever are more
+    attributes: frozenset[Keyword]  # of all of these
+
+    @staticmethod
+    def of(transactor: Transactor, staged: Staged, own: int) -> Made:
+        """Return what a staged transaction makes, whose first rows are its own."""
+        first, excised = staged.start + own, staged.excised
+        gone = [] if excised is None else transactor.facts.a[excised].tolist()
+        ended = len(staged.ends)
+        found = {*transactor.attributes_of(first, staged.end), *gone}
+        return Made(
+            max(staged.end - first - ended, ended + len(gone)),
+            frozenset(value_of(number) for number in found),  # type: ignore[misc]  # an attribute is a keyword
+        )
+
+
+Check = Callable[[Made], None]
 
 
 class Batch:
@@ -86,19 +101,21 @@ class Batch:
         *,
         meta: Mapping[Keyword, object] | None = None,
         only: Filter | None = None,
-        most: int | None = None,
+        check: Check | None = None,
     ) -> TxReport:
         """Stage a transaction; its report's `db_after` is complete once the batch is committed. Raises TransactionError.
 
-        With `only`, also AttributeForbidden: see `transaction.stage`. With `most`, TooManyFacts where it adds more facts, or
-        takes back or removes more, beside what is said of the transaction itself: its instant and `meta`.
+        With `only`, also AttributeForbidden: see `transaction.stage`. What `check` raises takes it back.
         """
         if self._excising:
             self._check_open(stream)
         staged = stage(stream.transactor, tx_data, self._streams.now_ms(), meta, only)
-        if most is not None and (facts := _fact_count(staged, 1 + len(meta or ()))) > most:
-            stream.transactor.rollback(staged)
-            raise TooManyFacts(facts, most)
+        if check is not None:
+            try:
+                check(Made.of(stream.transactor, staged, 1 + len(meta or ())))
+            except BaseException:
+                stream.transactor.rollback(staged)
+                raise
         return self._keep(stream, staged)
 
     def restore(self, stream: Stream, t: int, instant_ms: int, rows: Sequence[Row]) -> TxReport:

@@ -34,16 +34,6 @@ class UniqueConflict(TransactionError):
     code = "transaction/unique"
 
 
-class TooManyFacts(TransactionError):
-    """The transaction would make more `facts` than it may."""
-
-    code = "transaction/facts"
-
-    def __init__(self, facts: int, most: int) -> None:
-        super().__init__(f"the transaction makes {facts} facts, not {most} at most", rule="facts")
-        self.facts = facts
-
-
 class CasFailed(TransactionError):
     """The value is not the expected one."""
 

@@ -85,6 +85,11 @@ def own_decisions() -> list[Decision]:
     return [] if behalf is None else behalf.decisions
 
 
+def forget_since(begun: int) -> None:
+    """Take back what was decided on behalf of what goes on here for something that is tried again, and was not done."""
+    del own_decisions()[begun:]
+
+
 @contextmanager
 def nobodys() -> Iterator[None]:
     """Have the tasks that are started in a block decide on nobody's behalf: they outlive what asks for them."""

@@ -744,6 +744,12 @@ class Authority:
         except Denied:
             return None
 
+    def may_see(
+        self, tokens: Iterable[Handle], resource: str, only: AttributeFilter | None
+    ) -> bool:
+        """Return whether the tokens let one see what a filter shows of a stream, without an entry in the audit stream."""
+        return self.take(tokens, Verb.READ, resource, FREE, NO_ATTRIBUTES, only) is not None
+
     def _charge(
         self,
         tokens: Iterable[Handle],

@@ -30,7 +30,7 @@ from capabilities.verify import VerifiedToken
 from datomstore.batch import Batch
 from datomstore.datalog.errors import QueryError
 from datomstore.errors import AttributeForbidden
-from datomstore.refused import TooManyFacts
+from datomstore.refused import TransactionError
 from datomstore.streams import Stream
 from datomstore.value import Map
 from protocol.transport import SendItem
@@ -39,16 +39,17 @@ from yang.program import Program
 from yind.admission import Admission, Bearer
 from yind.agent import Agent, AgentRecord, FaultData, State
 from yind.agents import Agents
-from yind.audit import AUDIT_STREAM, Behalf, Decision
+from yind.appends import Needs, NeedsMore, hidden
+from yind.audit import AUDIT_STREAM, Behalf, Decision, forget_since, own_decisions
 from yind.authority import NO_ATTRIBUTES, Authority, Paid, narrowest
 from yind.cesk import Machine
 from yind.cesk.errors import MachineError
 from yind.clock import Clock
 from yind.code import CodeLibrary
 from yind.config import AgentLimits
-from yind.costs import cost_of_answer, cost_of_change, cost_of_facts, cost_of_rows
+from yind.costs import cost_of_answer, cost_of_change, cost_of_rows
 from yind.departures import Forced
-from yind.effects import Effects, verbs_of
+from yind.effects import Effects
 from yind.errors import AdmissionRefused, AgentState, Denied, RequestInvalid, YindError
 from yind.fields import Answer, Fields
 from yind.giving import Giving
@@ -188,11 +189,13 @@ class Control:
         """Return what work comes to when it is told the attributes that it turns out to name, and these. Raises Denied."""
         named = NO_ATTRIBUTES
         while True:
+            begun = len(own_decisions())
             try:
                 return await work(named), named
             except AttributeForbidden as forbidden:
                 resource = f"{self._node}/{stream}"
                 named = self._authority.name(named, forbidden, verb, resource, session.peer.text)
+            forget_since(begun)
 
     def _counts(self, session: Session, resource: Resource) -> bool:
         return any(resource in handle.limited for handle in session.tokens)
@@ -314,36 +317,46 @@ class Control:
         if name in SYSTEM_STREAMS:
             raise RequestInvalid(f"stream {name!r} is written by the node alone")
         tx_data = fields.items("data")
-        resource, more = f"{self._node}/{name}", verbs_of(tx_data) - {Verb.APPEND}
-        cost = cost_of_facts(tx_data, sized=self._bytes_counted(session))
+        resource, reports = f"{self._node}/{name}", []
+        needs = Needs.of(tx_data, sized=self._bytes_counted(session))
 
-        async def write(named: frozenset[str]) -> Map:
-            nonlocal cost
-            while True:
-                try:
-                    return await append(named)
-                except TooManyFacts as made:
-                    cost = {**cost, Resource.ROWS: made.facts}
-
-        async def append(named: frozenset[str]) -> Map:
-            allowed = [self._allow(session, verb, resource, named) for verb in more]
-            paid = self._allow(session, Verb.APPEND, resource, named, cost)
-            only, most = narrowest((*allowed, paid)), paid.cost.get(Resource.ROWS)
-            reports: list[Map] = []
+        async def append(named: frozenset[str]) -> None:
+            allowed = [self._allow(session, verb, resource, named) for verb in sorted(needs.more)]
+            paid = self._allow(session, Verb.APPEND, resource, named, needs.cost)
+            only = narrowest((*allowed, paid))
+            check = partial(needs.check, counted=Resource.ROWS in paid.cost)
 
             def stage(batch: Batch) -> None:
                 stream = self._agents.streams.open(name)
-                report = batch.transact(stream, tx_data, only=only, most=most)
+                report = batch.transact(stream, tx_data, only=only, check=check)
                 reports.append(Map({"t": report.t, "datoms": len(report.datoms)}))
 
             try:
                 await self._agents.write(stage)
-            except BaseException:
+            except BaseException as error:
                 self._authority.refund(paid, None)
+                if isinstance(error, TransactionError) and not self._may_see(session, name, only):
+                    raise hidden(error) from error
                 raise
-            return reports[0]
 
-        return (await self._naming(session, Verb.APPEND, name, write))[0]
+        async def write(named: frozenset[str]) -> None:
+            nonlocal needs
+            while True:
+                begun = len(own_decisions())
+                try:
+                    return await append(named)
+                except NeedsMore as found:
+                    needs = found.needs
+                    forget_since(begun)
+
+        await self._naming(session, Verb.APPEND, name, write)
+        return reports[0]
+
+    def _may_see(self, session: Session, stream: str, only: AttributeFilter | None) -> bool:
+        """Return whether values of what somebody may write may be told in errors, where they cost nothing."""
+        if self._counts(session, Resource.ROWS) or self._counts(session, Resource.BYTES):
+            return False
+        return self._authority.may_see(session.tokens, f"{self._node}/{stream}", only)
 
     async def stream_restore(self, session: Session, fields: Fields, send: SendItem) -> object:
         """Append transactions as another log has them: number, instant, ids and all."""

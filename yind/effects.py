@@ -28,22 +28,22 @@ from datomstore.datalog import Budget, q
 from datomstore.datalog.errors import BudgetExceeded, QueryError
 from datomstore.errors import AttributeForbidden, DatomstoreError
 from datomstore.intern import watch, watched
-from datomstore.refused import TooManyFacts
 from datomstore.storage import StorageError
 from datomstore.transaction import TxReport
-from datomstore.value import Keyword, Map, Set
+from datomstore.value import Keyword, Map
 from yang.errors import EvaluationRefused
 from yang.evaluation import Asked
 from yang.program import Program
 from yind.admission import Admission, Bearer
 from yind.agent import Agent, State
 from yind.agents import Agents, log_line
-from yind.audit import AUDIT_STREAM, Behalf
+from yind.appends import TX_AGENT, TX_PROGRAM, Needs, NeedsMore
+from yind.audit import AUDIT_STREAM, Behalf, forget_since, own_decisions
 from yind.authority import NO_ATTRIBUTES, Authority, narrowest
 from yind.cesk import Machine
 from yind.clock import Clock
 from yind.code import CodeLibrary
-from yind.costs import Cost, QueryFuel, cost_of_answer, cost_of_facts
+from yind.costs import Cost, QueryFuel, cost_of_answer
 from yind.errors import AdmissionRefused, EffectInvalid, FuelSpent
 from yind.limits import (
     ASK_FUEL,
@@ -59,7 +59,6 @@ from yind.offspring import Offspring
 from yind.requests import Requests
 
 _COMPILE = Keyword("compile")  # the kind of fault of code that cannot be compiled
-TX_AGENT, TX_PROGRAM = Keyword("tx/agent"), Keyword("tx/program")  # said by the node alone
 _STREAM_NAME = re.compile(STREAM_NAME_PATTERN)
 
 NOT_ANSWERED = object()
@@ -149,6 +148,7 @@ class Effects:
         if AUDIT_STREAM in inputs:
             await self._agents.decided()
         while answer is NOT_ANSWERED:
+            begun = len(own_decisions())
             private = self._check_private(
                 agent, query, [inputs[place] for place in sorted(sources) if place < len(inputs)]
             )
@@ -176,6 +176,7 @@ class Effects:
                     f"{self._node}/{stream}",
                     agent.text_id,
                 )
+                forget_since(begun)
             except QueryError as error:
                 # Its text may have values in it, which would have cost rows.
                 shown = error.without_values() if _rows_counted(agent) else error
@@ -245,42 +246,47 @@ class Effects:
         if not isinstance(tx_data, tuple):
             raise EffectInvalid("transact!: transaction data is a vector of maps and vectors")
         resource = f"{self._node}/{stream}"
-        cost = cost_of_facts(tx_data, sized=_bytes_counted(agent))
-        more = verbs_of(tx_data) - {Verb.APPEND}
+        needs = Needs.of(tx_data, sized=_bytes_counted(agent))
         meta = {TX_AGENT: agent.text_id, TX_PROGRAM: agent.record.program}
         named = NO_ATTRIBUTES  # attributes that turn out to be written
         while True:
+            begun = len(own_decisions())
             allowed = [
                 self._authority.allow_agent(agent, verb, resource, attributes=named)
-                for verb in more
+                for verb in sorted(needs.more)
             ]
-            paid = self._authority.allow_agent(agent, Verb.APPEND, resource, cost, named)
-            only, most = narrowest((*allowed, paid)), paid.cost.get(Resource.ROWS)
+            paid = self._authority.allow_agent(agent, Verb.APPEND, resource, needs.cost, named)
+            only = narrowest((*allowed, paid))
+            check = partial(needs.check, counted=Resource.ROWS in paid.cost)
+            append = partial(Batch.transact, tx_data=tx_data, meta=meta, only=only, check=check)
 
-            def stage(
-                batch: Batch, only: AttributeFilter | None = only, most: int | None = most
-            ) -> None:
-                opened = self._agents.streams.open(stream)
-                report = batch.transact(opened, tx_data, meta=meta, only=only, most=most)
-                machine.resume(_told(report))
+            def stage(batch: Batch, append: Callable[..., TxReport] = append) -> None:
+                machine.resume(_told(append(batch, self._agents.streams.open(stream))))
 
             try:
                 await self._agents.commit(agent, stage)
                 return
-            except TooManyFacts as made:
+            except NeedsMore as found:
                 self._authority.refund(paid, agent.record.id)
-                cost = {**cost, Resource.ROWS: made.facts}
-            except StorageError:
-                self._authority.refund(paid, agent.record.id)
-                raise
+                needs = found.needs
             except AttributeForbidden as forbidden:
                 self._authority.refund(paid, agent.record.id)
                 named = self._authority.name(named, forbidden, Verb.APPEND, resource, agent.text_id)
+            except (StorageError, EffectInvalid):
+                self._authority.refund(paid, agent.record.id)
+                raise
             except DatomstoreError as error:
                 self._authority.refund(paid, agent.record.id)
-                private = self._admission.is_private(stream)
-                told = error.code if private else str(error)  # whose text may have values in it
+                told = str(error) if self._may_see(agent, stream, only) else error.code
                 raise EffectInvalid(f"transact!: {told}") from error
+            forget_since(begun)
+
+    def _may_see(self, agent: Agent, stream: str, only: AttributeFilter | None) -> bool:
+        """Return whether an agent may see values of what it may write: they stand in errors, where they cost nothing."""
+        resource = f"{self._node}/{stream}"
+        return not (self._admission.is_private(stream) or _rows_counted(agent)) and (
+            self._authority.may_see(agent.tokens, resource, only)
+        )
 
     async def _streams(self, agent: Agent, machine: Machine, arguments: tuple[object, ...]) -> None:
         readable = [
@@ -510,62 +516,7 @@ def _clause_group(query: tuple[object, ...], name: str) -> list[object]:
     return group
 
 
-_EVERYTHING = frozenset({Verb.APPEND, Verb.RETRACT, Verb.SCHEMA, Verb.HISTORY})
-_OPERATIONS: dict[str, frozenset[Verb]] = {
-    "db/add": frozenset(),
-    "db/cas": frozenset(),
-    "db.fn/cas": frozenset(),
-    "db/retract": frozenset({Verb.RETRACT}),
-    "db/retractEntity": frozenset({Verb.RETRACT}),
-    "db.fn/retractEntity": frozenset({Verb.RETRACT}),
-    "db.fn/retractAttribute": frozenset({Verb.RETRACT}),
-}
-
-
 def _pieces(line: str) -> list[str]:
     """Return a text in pieces that a log takes as lines."""
     size = LOG_LINE_BYTES_MAX // 4  # characters, which have at most four bytes
     return [line[start : start + size] for start in range(0, len(line), size)] or [""]
-
-
-def verbs_of(tx_data: tuple[object, ...]) -> set[Verb]:
-    """Return the rights that transaction data needs: append, and more where it retracts, changes the schema or excises.
-
-    Closed on purpose: an operation or an attribute of the store's own that is not known here needs every right.
-    Raises EffectInvalid where it says of a transaction what the node alone says.
-    """
-    verbs = {Verb.APPEND}
-    values: list[object] = []
-    for item in tx_data:
-        if isinstance(item, tuple) and item:
-            head = item[0]
-            known = _OPERATIONS.get(head.name) if isinstance(head, Keyword) else None
-            verbs |= _EVERYTHING if known is None else known
-            if len(item) > 2:
-                verbs |= _verbs_of_attribute(item[2])
-            values.extend(item[3:])
-        else:
-            values.append(item)
-    while values:
-        value = values.pop()
-        if isinstance(value, Map):
-            for attribute, inner in value.items():
-                verbs |= _verbs_of_attribute(attribute)
-                values.append(inner)
-        elif isinstance(value, (tuple, Set)):
-            values.extend(value)
-    return verbs
-
-
-def _verbs_of_attribute(attribute: object) -> frozenset[Verb]:
-    """Return the rights that facts of an attribute need beside append. Raises EffectInvalid if nobody has them."""
-    if not isinstance(attribute, Keyword):
-        return _EVERYTHING
-    if attribute.name.replace("/_", "/") in (TX_AGENT.name, TX_PROGRAM.name):
-        raise EffectInvalid(f"facts of {attribute!r} are written by the node alone")
-    namespace = attribute.namespace or ""
-    if attribute.name == "db/id" or not (namespace == "db" or namespace.startswith("db.")):
-        return frozenset()
-    if attribute.name == "db/excise" or namespace == "db.excise":
-        return frozenset({Verb.RETRACT, Verb.HISTORY})
-    return frozenset({Verb.SCHEMA})

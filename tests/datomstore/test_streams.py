@@ -6,10 +6,9 @@ import threading
 
 import pytest
 
-from datomstore.batch import Batch, BatchOpen
+from datomstore.batch import Batch, BatchOpen, Made
 from datomstore.codec import CodecError
 from datomstore.intern import intern
-from datomstore.refused import TooManyFacts
 from datomstore.storage import Storage
 from datomstore.storage.memory import MemoryStorage
 from datomstore.streams import (
@@ -80,27 +79,48 @@ def test_a_second_transaction_of_a_batch_sees_the_first(streams: Streams) -> Non
     assert [d.added for d in a.db().history().datoms("aevt", N)] == [True, False]
 
 
+class NoSuch(Exception):
+    """What a check raises."""
+
+
 @pytest.mark.parametrize("meta", [None, {Keyword("says"): "x"}])
-def test_a_transaction_makes_so_many_facts_at_most(
+def test_what_a_transaction_makes_is_looked_at_before_it_is_kept(
     streams: Streams, meta: dict[Keyword, object] | None
 ) -> None:
-    a = streams.create("a")
+    a, found = streams.create("a"), []
+
+    def refuse(made: Made) -> None:
+        found.append(made)
+        raise NoSuch
+
     a.transact([SCHEMA])
-    a.transact([fact(1), fact(2)])
-    for data, facts in (
-        ([Map({Keyword("db/id"): 5000, N: Set([2, 3, 4, 5])})], 3),
-        ([(Keyword("db/retractEntity"), 5000)], 5),
-        ([], 0),
+    a.transact([fact(1), fact(2), Map({Keyword("db/id"): 5000, Keyword("m"): 1})])
+    for data, made in (
+        ([Map({Keyword("db/id"): 5000, N: Set([2, 3, 4, 5])})], Made(3, frozenset({N}))),
+        ([Map({Keyword("db/id"): 5000, Keyword("m"): 2})], Made(1, frozenset({Keyword("m")}))),
+        ([(Keyword("db/retractEntity"), 5000)], Made(6, frozenset({N, Keyword("m")}))),
+        ([], Made(0, frozenset())),
     ):
         with streams.batch() as batch:
-            if facts:
-                with pytest.raises(TooManyFacts) as refused:
-                    batch.transact(a, data, meta=meta, most=facts - 1)
-                assert refused.value.facts == facts
-            report = batch.transact(a, data, meta=meta, most=facts)
-            assert len(report.datoms) == facts + 1 + len(meta or ())
-    assert a.t == 5
-    assert Streams(streams.storage, now_ms=lambda: 7).get("a").t == 5
+            with pytest.raises(NoSuch):
+                batch.transact(a, data, meta=meta, check=refuse)
+            assert found.pop() == made
+            batch.transact(a, data, meta=meta, check=found.append)
+            assert found.pop() == made
+    assert a.t == 6
+    assert Streams(streams.storage, now_ms=lambda: 7).get("a").t == 6
+
+
+def test_what_an_excision_removes_is_what_it_makes(streams: Streams) -> None:
+    a = streams.create("a")
+    found: list[Made] = []
+    a.transact([SCHEMA, fact(1)])
+    a.transact([fact(2), Map({Keyword("db/id"): 5000, Keyword("db/doc"): "x"})])
+    with streams.batch() as batch:
+        batch.transact(a, [Map({Keyword("db/excise"): 5000})], check=found.append)
+    ((facts, attributes),) = found
+    assert facts == 3
+    assert attributes > {N, Keyword("db/doc"), Keyword("db/excise")}
 
 
 def test_a_schema_is_not_seen_before_its_commit(streams: Streams) -> None:
