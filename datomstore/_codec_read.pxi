@@ -281,10 +281,8 @@ cdef class Reader:
         return found
 
     cdef object decimal(self, Py_ssize_t end, int nesting, int depth):
-        parts = self.two_integers(end, nesting, depth)
-        found = decimals.decimal_of(*parts)
-        self.check(decimals.parts(found) == parts)
-        return found
+        unscaled, scale = self.two_integers(end, nesting, depth)
+        return decimals.decimal_of(unscaled, scale)  # each pair is another decimal: no two encodings
 
     cdef object big_integer(self, Py_ssize_t size, Py_ssize_t end):
         if size > CODEC_BIG_INTEGER_MAX:
