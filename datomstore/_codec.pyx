@@ -14,9 +14,9 @@ from cpython.float cimport PyFloat_AS_DOUBLE
 from cpython.ref cimport Py_INCREF
 from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
 from cpython.unicode cimport PyUnicode_DecodeUTF8
-from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint64_t
+from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
-from libc.string cimport memcmp, memcpy, memmove
+from libc.string cimport memcmp, memcpy, memmove, memset
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -26,9 +26,12 @@ from uuid import UUID
 from datomstore import decimals
 from datomstore import extensions as _numbers
 from datomstore.errors import CodecError
-from datomstore.limits import CODEC_BIG_INTEGER_MAX, CODEC_KEPT_BYTES_MAX
+from datomstore.limits import CODEC_BIG_INTEGER_MAX, CODEC_KEPT_BYTES_MAX, CODEC_RATIO_PART_MAX
 from datomstore.limits import CODEC_DEPTH_MAX as _DEPTH_MAX
 from datomstore.limits import CODEC_NESTING_MAX as _NESTING_MAX
+from datomstore.limits import KEY_STEPS as _STEPS_OF_KEY
+from datomstore.limits import KEY_STEPS_ALIKE as _STEPS_OF_ALIKE
+from datomstore.limits import KEYS_UNCOUNTED as _KEYS_UNCOUNTED
 from datomstore.value import Char, hash_key
 from datomstore.value import Keyword as _Keyword
 from datomstore.value import List as _List
@@ -50,5 +53,6 @@ cdef object EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 cdef object LONG_MIN = -(1 << 63), UNSIGNED_LONG_MAX = (1 << 64) - 1
 
 include "_bytes.pxi"
+include "_codec_keys.pxi"
 include "_codec_write.pxi"
 include "_codec_read.pxi"

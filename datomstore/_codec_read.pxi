@@ -222,6 +222,7 @@ cdef class Reader:
 
     cdef object map(self, Py_ssize_t end, int nesting, int depth):
         cdef dict entries = {}
+        cdef list others = None  # the pairs from the first on whose key's hash can be foreseen
         cdef Py_ssize_t before = self.at, begin = self.at, count = 0
         while self.at < end:
             key = self.value(end, nesting, depth)
@@ -230,9 +231,26 @@ cdef class Reader:
             item = self.value(end, nesting, depth)
             self.check(_compare(self.data, before, begin, begin, self.at) <= 0)
             before, begin, count = begin, self.at, count + 1
-            entries[key if type(key) is str or type(key) is Keyword else hash_key(key)] = (key, item)
+            if others is not None:
+                others.append((key, item))
+            elif type(key) is str or type(key) is Keyword:
+                entries[key] = (key, item)
+            else:
+                others = [(key, item)]
+        if others is not None:
+            self.add_all(entries, others)
         self.check(count == len(entries))
         return Map.of_entries(entries)
+
+    cdef int add_all(self, dict entries, list pairs) except -1:
+        """Put pairs into a map to be, each at its key."""
+        cdef list keys = [hash_key((<tuple> pair)[0]) for pair in pairs]
+        cdef Py_ssize_t i
+        if self.canonical:
+            _check_keys([*entries, *keys])
+        for i in range(len(keys)):
+            entries[keys[i]] = pairs[i]
+        return 0
 
     cdef object set(self, Py_ssize_t end, int nesting, int depth):
         cdef list members = []
@@ -241,7 +259,7 @@ cdef class Reader:
             members.append(self.value(end, nesting, depth))
             self.check(_compare(self.data, before, begin, begin, self.at) <= 0)
             before, begin = begin, self.at
-        found = Set(members)
+        found = _set_of(members, self.canonical)
         self.check(len(members) == len(found))
         return found
 
@@ -256,15 +274,15 @@ cdef class Reader:
         numerator, denominator = self.two_integers(end, nesting, depth)
         if denominator < 1:
             raise ValueError("a ratio is two integers, the second above zero")
+        if self.canonical:
+            _check_ratio(numerator, denominator)
         found = Fraction(numerator, denominator)
         self.check(found.denominator == denominator)
         return found
 
     cdef object decimal(self, Py_ssize_t end, int nesting, int depth):
-        parts = self.two_integers(end, nesting, depth)
-        found = decimals.decimal_of(*parts)
-        self.check(decimals.parts(found) == parts)
-        return found
+        unscaled, scale = self.two_integers(end, nesting, depth)
+        return decimals.decimal_of(unscaled, scale)  # each pair is another decimal: no two encodings
 
     cdef object big_integer(self, Py_ssize_t size, Py_ssize_t end):
         if size > CODEC_BIG_INTEGER_MAX:

@@ -82,6 +82,7 @@ cdef int _write_extension(Bytes out, object value, int nesting, int depth) excep
         _write_sorted(out, value, len(value), False, nesting, depth)
         return _enclose(out, SET, start)
     if isinstance(value, Fraction):
+        _check_ratio(value.numerator, value.denominator)
         _write_vector(out, (value.numerator, value.denominator), nesting + 1, depth)
         return _enclose(out, RATIO, start)
     if isinstance(value, Decimal):
@@ -112,14 +113,19 @@ cdef int _write_sorted(
             assert i < count, count
             ends[i] = out.size
             i += 1
-        _sort(out, start, ends, count)
+        order = _sort(out, start, ends, count)
+        if count > KEYS_UNCOUNTED:  # what cannot be read must not be written
+            _check_keys(_ordered([member[0] for member in members] if pairs else list(members), order))
     finally:
         free(ends)
     return 0
 
 
-cdef int _sort(Bytes out, Py_ssize_t start, Py_ssize_t* ends, Py_ssize_t count) except -1:
-    """Sort the stretches of bytes from `start` on, each of which begins where the one before ends."""
+cdef object _sort(Bytes out, Py_ssize_t start, Py_ssize_t* ends, Py_ssize_t count):
+    """Sort the stretches of bytes from `start` on, each of which begins where the one before ends.
+
+    Returns the numbers of the stretches in their order, or None: they are in order, or too few for anybody to ask.
+    """
     cdef Py_ssize_t i, before = start, begin = start
     cdef list parts = []
     for i in range(1, count):
@@ -128,15 +134,25 @@ cdef int _sort(Bytes out, Py_ssize_t start, Py_ssize_t* ends, Py_ssize_t count) 
             break
         before = begin
     else:
-        return 0
+        return None
     begin = start
     for i in range(count):
         parts.append(PyBytes_FromStringAndSize(<char*> out.data + begin, ends[i] - begin))
         begin = ends[i]
-    parts.sort()
+    order = None
+    if count <= KEYS_UNCOUNTED:
+        parts.sort()
+    else:
+        order = sorted(range(count), key=parts.__getitem__)
+        parts = _ordered(parts, order)
     joined = b"".join(parts)
     memcpy(out.data + start, PyBytes_AS_STRING(joined), PyBytes_GET_SIZE(joined))
-    return 0
+    return order
+
+
+cdef list _ordered(list items, object order):
+    """Return the items of these numbers, or as they are."""
+    return items if order is None else [items[i] for i in order]
 
 
 cdef int _compare(
@@ -174,6 +190,13 @@ cdef int _check_nesting(int nesting) except -1:
 cdef int _check_depth(int depth) except -1:
     if depth > DEPTH_MAX:
         raise ValueError(f"nested deeper than {DEPTH_MAX}")
+    return 0
+
+
+cdef int _check_ratio(object numerator, object denominator) except -1:
+    """Raise ValueError for a ratio whose common divisor would take long to find."""
+    if max(numerator.bit_length(), denominator.bit_length()) > 8 * CODEC_RATIO_PART_MAX:
+        raise ValueError(f"a ratio of more than {CODEC_RATIO_PART_MAX} bytes above or below")
     return 0
 
 

@@ -23,6 +23,7 @@ from datomstore.limits import DECIMAL_DIGITS_MAX
 Exact: TypeAlias = int | Fraction | Decimal
 _TEXT = re.compile(r"([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d{1,9}))?")
 _BOUND = 10**DECIMAL_DIGITS_MAX
+_DIGITS = bytes((number + ord("0")) % 256 for number in range(256))  # 7 -> "7"
 
 DIVIDE_BY_ZERO = "Divide by zero"
 NON_TERMINATING = "Non-terminating decimal expansion; no exact representable decimal result."
@@ -40,15 +41,14 @@ def decimal_of(unscaled: int, scale: int) -> Decimal:
     """Return unscaled / 10 ** scale. Raises DecimalFault if it is too large."""
     if not -_BOUND < unscaled < _BOUND or abs(scale) > DECIMAL_DIGITS_MAX:
         raise DecimalFault(TOO_LARGE)
-    digits = tuple(map(int, str(abs(unscaled))))
-    return Decimal((1 if unscaled < 0 else 0, digits, -scale))
+    return Decimal(f"{unscaled}E{-scale}")
 
 
 def parts(value: Decimal) -> tuple[int, int]:
     """Return the integer and the scale of a decimal."""
     sign, digits, exponent = value.as_tuple()
     assert isinstance(exponent, int), value
-    unscaled = int("".join(map(str, digits)) or "0")
+    unscaled = int(bytes(digits).translate(_DIGITS) or b"0")
     return -unscaled if sign else unscaled, -exponent
 
 
@@ -86,10 +86,11 @@ def normal(value: Decimal) -> tuple[int, int]:
     unscaled, scale = parts(value)
     if unscaled == 0:
         return 0, 0
-    text = str(abs(unscaled)).rstrip("0")
-    left = int(text)
-    scale -= len(str(abs(unscaled))) - len(text)
-    return (-left if unscaled < 0 else left), scale
+    if unscaled % 10:
+        return unscaled, scale
+    text = str(unscaled)
+    left = text.rstrip("0")
+    return int(left), scale - (len(text) - len(left))
 
 
 def is_equal(a: Decimal, b: Decimal) -> bool:

@@ -21,8 +21,9 @@ from fractions import Fraction
 from uuid import UUID
 
 from datomstore import decimals
+from datomstore.codec import map_of, set_of
 from datomstore.errors import DatomstoreError
-from datomstore.limits import EDN_DEPTH_MAX, EDN_NUMBER_LENGTH_MAX
+from datomstore.limits import CODEC_RATIO_PART_MAX, EDN_DEPTH_MAX, EDN_NUMBER_LENGTH_MAX
 from datomstore.value import Char, Keyword, List, Map, Set, Symbol
 
 
@@ -113,6 +114,8 @@ def parse_number(text: str) -> int | float | Fraction | Decimal | None:
 def _ratio(numerator: int, denominator: int) -> int | Fraction:
     if denominator == 0:
         raise ValueError("a ratio with denominator zero")
+    if max(numerator.bit_length(), denominator.bit_length()) > 8 * CODEC_RATIO_PART_MAX:
+        raise ValueError(f"a ratio of more than {CODEC_RATIO_PART_MAX} bytes above or below")
     ratio = Fraction(numerator, denominator)
     return ratio.numerator if ratio.denominator == 1 else ratio
 
@@ -286,14 +289,14 @@ class _Reader:
             case "[":
                 return tuple(items)
             case "#{":
-                members = Set(items)
+                members = set_of(items)
                 if len(members) != len(items):
                     raise self.error("a set with a member twice", where)
                 return members
             case _:
                 if len(items) % 2:
                     raise self.error("a map with a key that has no value", where)
-                entries = Map(zip(items[::2], items[1::2], strict=True))
+                entries = map_of(list(zip(items[::2], items[1::2], strict=True)))
                 if len(entries) * 2 != len(items):
                     raise self.error("a map with a key twice", where)
                 return entries

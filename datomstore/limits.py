@@ -12,6 +12,10 @@ CODEC_NESTING_MAX = (
     512  # vectors and extensions inside each other: what reads and writes them recurs
 )
 CODEC_BIG_INTEGER_MAX = 1 << 16  # bytes
+CODEC_RATIO_PART_MAX = 1 << 10  # bytes above and below: a common divisor takes quadratic time
+KEYS_UNCOUNTED = 8  # keys of a map from outside, however they collide
+KEY_STEPS = 64  # in a dictionary that a key from outside may cost, on average; others cost about 4
+KEY_STEPS_ALIKE = 8  # that a key costs for each before it of the same hash
 CODEC_KEPT_BYTES_MAX = 1 << 20  # of memory that is kept for the next value's bytes
 DATOMS_PAGE = 512  # datoms of an index that are made at once; entities that are looked up at once
 TAIL_ROWS_MAX = 512  # newest rows that every search looks through, before they are sorted

@@ -190,6 +190,11 @@ def equal(left: object, right: object) -> bool:
     return hash_key(left) == hash_key(right)
 
 
+def _hash_of(parts: Iterable[tuple[object, ...]]) -> int:
+    """Return a hash of parts in any order; a frozenset has one, too, but whoever chooses the parts can make it slow."""
+    return hash(sum(map(hash, parts)))
+
+
 class Map(Mapping[Any, Any]):  # a value may be of any type
     """An immutable map with exact keys, iterated in insertion order."""
 
@@ -248,9 +253,7 @@ class Map(Mapping[Any, Any]):  # a value may be of any type
 
     def __hash__(self) -> int:
         if self._hash is None:
-            self._hash = hash(
-                frozenset((key, hash_key(value)) for key, (_, value) in self._entries.items())
-            )
+            self._hash = _hash_of((k, hash_key(value)) for k, (_, value) in self._entries.items())
         return self._hash
 
     def __repr__(self) -> str:
@@ -280,6 +283,13 @@ class Set:
         made._by_key, made._listed, made._hash = None, members, None
         return made
 
+    @classmethod
+    def of_keys(cls, by_key: dict[object, object]) -> Set:
+        """Return the set of these values, each at its hash key; it keeps the dictionary."""
+        made = cls.__new__(cls)
+        made._by_key, made._listed, made._hash = by_key, by_key.values(), None
+        return made
+
     @property
     def _members(self) -> dict[object, object]:
         if self._by_key is None:
@@ -302,7 +312,7 @@ class Set:
 
     def __hash__(self) -> int:
         if self._hash is None:
-            self._hash = hash(frozenset(self._members))
+            self._hash = _hash_of(zip(self._members))
         return self._hash
 
     def __repr__(self) -> str:

@@ -24,6 +24,8 @@ from uuid import UUID
 import msgpack
 
 from datomstore import decimals
+from datomstore.codec import map_of, set_of
+from datomstore.limits import CODEC_RATIO_PART_MAX
 from datomstore.value import Char, Keyword, List, Map, Set, Symbol
 from yang.errors import ProgramInvalid
 from yang.limits import NAME_LENGTH_MAX, NESTING_MAX, NODE_COUNT_MAX
@@ -245,15 +247,24 @@ def _compound(tag: int, items: list[object]) -> object:
     if tag == _LIST:
         return List(items)
     if tag == _SET:
-        return Set(items)
+        return _unless_colliding(set_of, items)
     if tag == _MAP:
-        return Map(zip(items[::2], items[1::2], strict=True))
+        return _unless_colliding(map_of, list(zip(items[::2], items[1::2], strict=True)))
     if tag == _DECIMAL:
         return _decimal(*items)
     numerator, denominator = items
     if type(numerator) is not int or type(denominator) is not int or denominator < 2:
         raise ProgramInvalid("not a ratio")
+    if max(numerator.bit_length(), denominator.bit_length()) > 8 * CODEC_RATIO_PART_MAX:
+        raise ProgramInvalid(f"a ratio of more than {CODEC_RATIO_PART_MAX} bytes above or below")
     return Fraction(numerator, denominator)
+
+
+def _unless_colliding(make: Callable[[list[Any]], object], items: list[Any]) -> object:
+    try:
+        return make(items)
+    except ValueError as error:
+        raise ProgramInvalid(str(error)) from error
 
 
 def _decimal(unscaled: object, scale: object) -> Decimal:

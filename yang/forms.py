@@ -21,7 +21,8 @@ from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple
 
 from datomstore import edn
-from datomstore.value import Keyword, List, Map, Set, Symbol
+from datomstore.codec import map_of, set_of
+from datomstore.value import Keyword, List, Symbol
 from yang.limits import NAME_LENGTH_MAX
 from yang.segment import Span
 
@@ -169,7 +170,7 @@ def value_of(form: Form) -> object:
     """Return the data that a quoted form stands for. Recursion is bounded by the reader's NESTING_MAX.
 
     Raises:
-        ValueError: a map with a key twice, or a set with a member twice.
+        ValueError: a map with a key twice, a set with a member twice, or keys or members that are made to collide.
     """
     match form.kind:
         case "literal":
@@ -181,13 +182,13 @@ def value_of(form: Form) -> object:
         case "vector":
             return tuple([value_of(item) for item in form.value])
         case "set":
-            members = Set([value_of(item) for item in form.value])
+            members = set_of([value_of(item) for item in form.value])
             if len(members) != len(form.value):
                 raise ValueError("a set with a member twice")
             return members
         case "map":
             items = [value_of(item) for item in form.value]
-            entries = Map(zip(items[::2], items[1::2], strict=True))
+            entries = map_of(list(zip(items[::2], items[1::2], strict=True)))
             if len(entries) * 2 != len(items):
                 raise ValueError("a map with a key twice")
             return entries

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import pytest
+from colliding import ALIKE, alike, walking
 from hypothesis import given
 from hypothesis import strategies as st
 from values import ATOMS, VALUES
@@ -93,3 +95,24 @@ def test_what_cannot_be_read_says_where(text: str, said: str) -> None:
     with pytest.raises(edn.EdnError) as raised:
         edn.read(text)
     assert said in str(raised.value)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in ALIKE if kind != "maps"])
+def test_text_whose_keys_collide_is_refused(kind: str) -> None:
+    keys = [edn.write(key) for key in alike(kind, 100)]
+    for text in (f"#{{{' '.join(keys)}}}", f"{{{' nil '.join(keys)} nil}}"):
+        with pytest.raises(edn.EdnError, match="made to collide"):
+            edn.read(text)
+
+
+def test_text_whose_keys_lead_each_other_on_is_refused() -> None:
+    with pytest.raises(edn.EdnError, match="made to collide"):
+        edn.read(f"#{{{' '.join(map(str, walking()))}}}")
+
+
+def test_a_ratio_in_a_text_is_no_longer_than_one_in_bytes() -> None:
+    large = (1 << 8192) - 1
+    assert edn.read(f"{large}/2") == Fraction(large, 2)
+    for text in (f"{large + 2}/2", f"1/{large + 2}"):
+        with pytest.raises(edn.EdnError, match="a ratio of more than 1024 bytes"):
+            edn.read(text)

@@ -13,11 +13,12 @@ from uuid import UUID
 import msgpack
 import plain_codec
 import pytest
+from colliding import ALIKE, alike, walking
 from hypothesis import example, given
 from hypothesis import strategies as st
 from values import collections_of
 
-from datomstore.codec import CodecError
+from datomstore.codec import CodecError, check_keys, unpack_trusted
 from datomstore.decimals import decimal_of
 from datomstore.value import Char, Keyword, List, Map, Set, Symbol, equal
 from protocol.codec import check_node_count, pack, unpack
@@ -247,6 +248,110 @@ def count_of(value: object) -> int:
 def test_counting_nodes_ends_for_any_bytes(data: bytes) -> None:
     with contextlib.suppress(RemoteFault):
         check_node_count(data, VALUE_NODES_MAX)
+
+
+def in_a_set(members: list[object]) -> bytes:
+    """Return the bytes of a set, in order, whatever a writer thinks of the members."""
+    packed: bytes = msgpack.packb(msgpack.ExtType(6, b"".join(sorted(map(pack, members)))))
+    return packed
+
+
+def in_a_map(keys: list[object]) -> bytes:
+    pairs = sorted(pack(key) + b"\xc0" for key in keys)
+    packed: bytes = msgpack.packb(msgpack.ExtType(5, b"".join(pairs)))
+    return packed
+
+
+@pytest.mark.parametrize("kind", ALIKE)
+@pytest.mark.parametrize("around", [in_a_set, in_a_map])
+def test_keys_of_one_hash_are_refused_and_not_written(
+    kind: str, around: Callable[[list[object]], bytes]
+) -> None:
+    keys = alike(kind, 100)
+    data = around(keys)
+    with pytest.raises(RemoteFault, match="made to collide") as refused:
+        unpack(data)
+    assert refused.value.code == "wire/value"
+    with pytest.raises(LocalFault, match="made to collide"):
+        pack(Set(keys) if around is in_a_set else Map(dict.fromkeys(keys)))
+
+
+@pytest.mark.parametrize("around", [in_a_set, in_a_map])
+def test_keys_that_lead_each_other_on_are_refused_though_their_hashes_differ(
+    around: Callable[[list[object]], bytes],
+) -> None:
+    keys = walking()
+    assert len(set(map(hash, keys))) == len(keys)
+    with pytest.raises(RemoteFault, match="made to collide"):
+        unpack(around(keys))
+    with pytest.raises(LocalFault, match="made to collide"):
+        pack(Set(reversed(keys)) if around is in_a_set else Map(dict.fromkeys(reversed(keys))))
+
+
+def test_names_among_colliding_keys_do_not_hide_them() -> None:
+    keys = [*map(Keyword, "abc"), *"abc", *alike("integers", 100)]
+    for data in (in_a_set(keys), in_a_map(keys)):
+        with pytest.raises(RemoteFault, match="made to collide"):
+            unpack(data)
+
+
+def test_what_this_process_kept_is_read_however_its_keys_collide() -> None:
+    keys = alike("integers", 100)
+    assert unpack_trusted(in_a_set(keys)) == Set(keys)
+    assert unpack_trusted(in_a_map(keys)) == Map(dict.fromkeys(keys))
+
+
+@pytest.mark.parametrize("shift", [0, 8, 20, 40, 50])
+def test_numbers_that_share_their_low_bits_are_no_attack(shift: int) -> None:
+    numbers = Set([k << shift for k in range(1 << min(12, 63 - shift))])
+    assert unpack(pack(numbers)) == numbers
+
+
+def test_few_keys_of_one_hash_are_no_attack() -> None:
+    for few in (
+        Set(alike("uuids", 8)),
+        Set([1 << k for k in range(400)]),
+        Set(map(Fraction, "123")),
+    ):
+        assert unpack(pack(few)) == few
+
+
+@given(st.lists(st.integers(0, 40).map(lambda k: k * ((1 << 61) - 1)) | st.integers(), unique=True))
+def test_just_the_sets_that_are_written_are_read(members: list[int]) -> None:
+    data = in_a_set(list(members))
+    assert said_of(data, unpack, RemoteFault) == said_of(data, plain_codec.unpack, CodecError)
+    with suppress(LocalFault):
+        assert pack(Set(members)) == data
+        unpack(data)
+
+
+@given(st.lists(st.integers(0, 3).map(lambda k: k << 20) | st.integers(0, 1 << 12), max_size=300))
+@example(list(walking(9)))
+def test_keys_are_counted_as_the_plain_codec_does(keys: list[object]) -> None:
+    assert collides(check_keys, keys) == collides(plain_codec.check_keys, keys)
+
+
+def collides(check: Callable[[list[object]], None], keys: list[object]) -> bool:
+    try:
+        check(keys)
+    except ValueError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_ratio_is_bounded_above_and_below(sign: int) -> None:
+    large = (1 << 8192) - 1
+    assert unpack(pack(Fraction(sign * large, 2))) == Fraction(sign * large, 2)
+    assert unpack(pack(Fraction(sign, large))) == Fraction(sign, large)
+    for numerator, denominator in [(sign * (large + 2), 2), (sign, large + 2)]:
+        with pytest.raises(LocalFault, match="a ratio of more than 1024 bytes"):
+            pack(Fraction(numerator, denominator))
+        data = msgpack.packb(msgpack.ExtType(7, pack((numerator, denominator))))
+        with pytest.raises(RemoteFault, match="a ratio of more than 1024 bytes") as refused:
+            unpack(data)
+        assert refused.value.code == "wire/value"
+        assert unpack_trusted(data) == Fraction(numerator, denominator)
 
 
 def test_values_of_every_kind_have_the_bytes_of_the_format() -> None:

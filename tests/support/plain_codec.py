@@ -30,7 +30,14 @@ from datomstore.codec import (
     UUID_,
     CodecError,
 )
-from datomstore.limits import CODEC_BIG_INTEGER_MAX, CODEC_DEPTH_MAX
+from datomstore.limits import (
+    CODEC_BIG_INTEGER_MAX,
+    CODEC_DEPTH_MAX,
+    CODEC_RATIO_PART_MAX,
+    KEY_STEPS,
+    KEY_STEPS_ALIKE,
+    KEYS_UNCOUNTED,
+)
 from datomstore.value import Char, Keyword, List, Map, Set, Symbol
 
 
@@ -64,15 +71,22 @@ def _extension(value: object, depth: int) -> Any:
     if isinstance(value, Symbol):
         return msgpack.ExtType(SYMBOL, value.name.encode())
     if isinstance(value, Map):
-        pairs = sorted((_pack(key, depth), _pack(item, depth)) for key, item in value.items())
-        return msgpack.ExtType(MAP, b"".join(part for pair in pairs for part in pair))
+        pairs = sorted(
+            ((_pack(key, depth), _pack(item, depth), key) for key, item in value.items()),
+            key=lambda found: found[:2],
+        )
+        check_keys([key for _, _, key in pairs])
+        return msgpack.ExtType(MAP, b"".join(part for *pair, _ in pairs for part in pair))
     if isinstance(value, List):
         return msgpack.ExtType(LIST, b"".join(_pack(item, depth) for item in value))
     if isinstance(value, Set):
-        return msgpack.ExtType(SET, b"".join(sorted(_pack(item, depth) for item in value)))
+        members = sorted(((_pack(item, depth), item) for item in value), key=lambda pair: pair[0])
+        check_keys([member for _, member in members])
+        return msgpack.ExtType(SET, b"".join(part for part, _ in members))
     if isinstance(value, int):
         return msgpack.ExtType(BIG_INTEGER, _big(value))
     if isinstance(value, Fraction):
+        _check_ratio(value)
         return msgpack.ExtType(RATIO, _pack([value.numerator, value.denominator], depth))
     if isinstance(value, Decimal):
         return msgpack.ExtType(DECIMAL, _pack(list(decimals.parts(value)), depth))
@@ -83,6 +97,37 @@ def _extension(value: object, depth: int) -> Any:
     if isinstance(value, UUID):
         return msgpack.ExtType(UUID_, value.bytes)
     raise TypeError(f"{type(value).__name__} is not a value")
+
+
+def check_keys(keys: list[Any]) -> None:
+    """Raise ValueError if a dictionary of these keys, put in one after the other, would be slow."""
+    if len(keys) <= KEYS_UNCOUNTED or all(type(k) in (str, bytes, Keyword, Symbol) for k in keys):
+        return
+    hashes, steps, log2, done = [hash(key) for key in keys], 0, 3, 0
+    while done < len(keys):
+        places: dict[int, int] = {}  # place -> hash of the key there
+        done = min(len(keys), (2 << log2) // 3)
+        for hashed in hashes[:done]:
+            steps += _put_key(places, log2, hashed)
+            if steps > KEY_STEPS * len(keys):
+                raise ValueError("keys that collide")
+        log2 += 1
+
+
+def _put_key(places: dict[int, int], log2: int, hashed: int) -> int:
+    perturb, steps = hashed % (1 << 64), 1
+    place = perturb % (1 << log2)
+    while place in places:
+        steps += KEY_STEPS_ALIKE if places[place] == hashed else 1
+        perturb >>= 5
+        place = (5 * place + perturb + 1) % (1 << log2)
+    places[place] = hashed
+    return steps
+
+
+def _check_ratio(value: Fraction) -> None:
+    if max(value.numerator.bit_length(), value.denominator.bit_length()) > 8 * CODEC_RATIO_PART_MAX:
+        raise ValueError("a ratio too large")
 
 
 def _big(value: int) -> bytes:

@@ -1,7 +1,9 @@
 import hashlib
+from fractions import Fraction
 from typing import Any
 
 import pytest
+from colliding import ALIKE, alike
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -96,6 +98,22 @@ def sources() -> st.SearchStrategy[str]:
 @given(values)
 def test_value_comes_back_from_its_canonical_bytes(value: object) -> None:
     assert exact(decode(encode(value), 1 << 20)) == exact(value)
+
+
+@pytest.mark.parametrize("kind", ALIKE)
+def test_a_value_of_a_program_whose_keys_collide_is_refused(kind: str) -> None:
+    keys = alike(kind, 100)
+    for value in (Set(keys), Map(dict.fromkeys(keys))):
+        with pytest.raises(ProgramInvalid, match="made to collide"):
+            decode(encode(value), 1 << 20)
+
+
+def test_a_ratio_of_a_program_is_bounded() -> None:
+    large = (1 << 8192) - 1
+    assert decode(encode(Fraction(large, 2)), 1 << 20) == Fraction(large, 2)
+    for ratio in (Fraction(large + 2, 2), Fraction(1, large + 2)):
+        with pytest.raises(ProgramInvalid, match="a ratio of more than 1024 bytes"):
+            decode(encode(ratio), 1 << 20)
 
 
 @given(sources())
