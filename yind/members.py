@@ -160,6 +160,22 @@ class Members:
                     self._changed.set()
         return len(fresh)
 
+    async def say(self, statement: Statement) -> None:
+        """Keep what this node says itself, durably, and tell the others. Raises StorageError, and has said nothing then."""
+        async with self._taking:
+            self._ledger.add([statement])
+            self._unwritten[statement.id] = statement
+            try:
+                await self._publish()
+            except StorageError:
+                del self._unwritten[statement.id]
+                others = (one for one in self._ledger if one.id != statement.id)
+                self._ledger = Ledger(self._ledger.anchor, others)
+                raise
+            finally:
+                self._look()
+                self._changed.set()
+
     async def take_bytes(self, items: Iterable[bytes], teller: PublicKey | None = None) -> int:
         """As `take`, whoever tells. Raises MemberInvalid for bytes that are no statement, or whose signer has no standing."""
         statements = [Statement.from_bytes(item) for item in items]
