@@ -20,6 +20,7 @@ HANDLE_STREAMS_MAX = 1_000  # streams that a handle has been asked about and rem
 STATEMENT_BYTES_MAX = (
     4_096  # of one statement about the cluster; one with a certificate has about 900
 )
+SEQ_MAX = 2**62 - 1  # the highest number of a statement: there is one after whatever somebody said
 STATEMENTS_OF_ONE_MAX = 4_096  # that one appointed key or member may sign, with all its heirs; the root's are not counted
 CERTIFICATE_BYTES_MAX = 2_048
 NAME_BYTES_MAX = 63

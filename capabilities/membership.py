@@ -9,8 +9,9 @@ Source: Shapiro et al., "Conflict-free replicated data types" (2011): the set is
 What counts:
 
 * A statement of the root, or of a key that the root has appointed for it, while the appointment holds.
-* Of several records of a name the highest `seq`. An appointed key adds nodes and renews them; it cannot give a name
-  to another key, change what the root removed, or speak about operators.
+* Of several records of a name the highest `seq`. An appointed key adds nodes and renews them, one number after the
+  other; it cannot give a name to another key, change what the root removed, or speak about operators.
+* A key that was removed is out under every name, and so is who follows it, until a root gives the name to it again.
 * A key is followed by one other key. Both hold until the succession's end, then the new one alone. Nobody follows a
   follower before that. A key that names two successors has been stolen: it has none, and its member is out until a
   fresh record says which it is.
@@ -20,13 +21,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from enum import IntEnum
 
 from capabilities.errors import MemberInvalid
+from capabilities.followers import Followers
 from capabilities.keys import PublicKey
 from capabilities.limits import CLOCK_SKEW_S, STATEMENTS_OF_ONE_MAX
 from capabilities.lineage import Lineage
-from capabilities.statements import Appointment, Power, Record, Statement, Succession
+from capabilities.statements import ROLES, Appointment, Power, Record, Statement, Succession
 
 Slot = tuple[str, str]  # role, name
 
@@ -82,6 +86,8 @@ class Membership:
     appointments: Mapping[PublicKey, Appointment] = field(default_factory=dict)
     hosts: frozenset[bytes] = frozenset()  # all keys that a node has, or has had
     next_change_s: int | None = None  # when the same set will mean something else
+    # Of the root's next record of each name that somebody has, or was removed from.
+    numbers: Mapping[Slot, int] = field(default_factory=dict, compare=False)
     node_names: tuple[str, ...] = field(init=False, repr=False, compare=False)
     _of_key: dict[PublicKey, Member] = field(init=False, repr=False, compare=False)
 
@@ -119,21 +125,47 @@ class Membership:
         )
 
 
+class Standing(IntEnum):
+    """What a key may say and let others say, at any time; each the former ones' as well."""
+
+    NOBODY = 0
+    SPEAKER = 1  # who is recorded by one of those below, or follows a speaker
+    HEIR = 2  # of who is appointed: whom it records speaks
+    APPOINTED = 3
+    ROOT = 4  # appoints
+
+
+_OF_HEIR = {
+    Standing.NOBODY: Standing.SPEAKER,
+    Standing.SPEAKER: Standing.SPEAKER,
+    Standing.HEIR: Standing.SPEAKER,
+    Standing.APPOINTED: Standing.HEIR,
+    Standing.ROOT: Standing.ROOT,
+}
+
+
 class Ledger:
     """All statements about one cluster that somebody with standing signed."""
 
     def __init__(self, anchor: PublicKey, statements: Iterable[Statement] = ()) -> None:
-        self.anchor = (
-            anchor  # the root this node was made with; set to a successor that was settled on
-        )
         self._statements: dict[bytes, Statement] = {}
-        self._roots: set[PublicKey] = {anchor}  # at any time, as the next three
-        self._appointed: set[PublicKey] = set()
-        self._recorders: dict[PublicKey, set[PublicKey]] = {}  # of a key, who signed records of it
-        self._olds: dict[PublicKey, set[PublicKey]] = {}  # of a key, which named it to follow them
+        self._standing: dict[PublicKey, Standing] = {}  # at any time
+        self._recorded: dict[PublicKey, set[PublicKey]] = {}  # by who signed the records
+        self._heirs: dict[PublicKey, set[PublicKey]] = {}  # of a key, which it named to follow it
         self._lines: dict[PublicKey, PublicKey] = {}  # of who speaks as another's heir, that one
         self._said: Counter[PublicKey] = Counter()  # of a key and its heirs together
+        self.anchor = anchor
         self.add(statements)
+
+    @property
+    def anchor(self) -> PublicKey:
+        """Return the root this node was made with, or a successor that was settled on."""
+        return self._anchor
+
+    @anchor.setter
+    def anchor(self, key: PublicKey) -> None:
+        self._anchor = key
+        self._rise(key, Standing.ROOT)
 
     @staticmethod
     def from_text(text: str, anchor: PublicKey) -> Ledger:
@@ -169,68 +201,73 @@ class Ledger:
 
     def add(self, statements: Iterable[Statement]) -> list[Statement]:
         """Keep what somebody with standing signed; return what is new. The order of statements does not matter."""
-        waiting = [one for one in statements if one.id not in self._statements]
         fresh: list[Statement] = []
-        while kept := [one for one in waiting if self._keep(one)]:
-            fresh += kept
-            waiting = [one for one in waiting if one.id not in self._statements]
+        waiting: dict[PublicKey, list[Statement]] = {}  # by signers that have too little standing
+        for statement in statements:
+            ready = [statement]
+            while ready:
+                one = ready.pop()
+                if one.id in self._statements:
+                    continue
+                if self._has_standing(one):
+                    fresh.append(one)
+                    for key in self._keep(one):
+                        ready += waiting.pop(key, ())
+                else:
+                    waiting.setdefault(one.signer, []).append(one)
         return fresh
 
-    def _keep(self, statement: Statement) -> bool:
-        if statement.id in self._statements or not self._has_standing(statement):
-            return False
+    def _keep(self, statement: Statement) -> list[PublicKey]:
+        """Keep a statement; return the keys whose standing has grown by it."""
         self._said[self._line(statement.signer)] += 1
         self._statements[statement.id] = statement
         match statement.fact:
             case Succession(old, new):
-                self._follow(old, new)
+                return self._follow(old, new)
             case Appointment(key):
-                self._appointed.add(key)
+                return self._rise(key, Standing.APPOINTED)
             case Record(key=key):
-                self._recorders.setdefault(key, set()).add(statement.signer)
-        return True
+                self._recorded.setdefault(statement.signer, set()).add(key)
+                lets_speak = self._standing_of(statement.signer) >= Standing.HEIR
+                return self._rise(key, Standing.SPEAKER) if lets_speak else []
 
-    def _follow(self, old: PublicKey, new: PublicKey) -> None:
+    def _follow(self, old: PublicKey, new: PublicKey) -> list[PublicKey]:
         """Let an heir speak: a root's for itself, as it says again who belongs; any other in its predecessor's name."""
-        self._olds.setdefault(new, set()).add(old)
-        if self._is_root(old):
-            self._roots.add(new)
-        elif not self._speaks(new):
+        self._heirs.setdefault(old, set()).add(new)
+        standing = self._standing_of(old)
+        if standing is not Standing.ROOT and self._standing_of(new) is Standing.NOBODY:
             self._lines[new] = self._line(old)
+        return self._rise(new, _OF_HEIR[standing])
+
+    def _rise(self, key: PublicKey, standing: Standing) -> list[PublicKey]:
+        """Give a key standing, and those who have theirs from it; return those whose has grown."""
+        grown: list[PublicKey] = []
+        waiting = [(key, standing)]
+        while waiting:
+            key, standing = waiting.pop()
+            if standing > self._standing_of(key):
+                self._standing[key] = standing
+                grown.append(key)
+                waiting += [(new, _OF_HEIR[standing]) for new in self._heirs.get(key, ())]
+                if standing >= Standing.HEIR:
+                    waiting += [(one, Standing.SPEAKER) for one in self._recorded.get(key, ())]
+        return grown
+
+    def _standing_of(self, key: PublicKey) -> Standing:
+        return self._standing.get(key, Standing.NOBODY)
 
     def _has_standing(self, statement: Statement) -> bool:
         signer = statement.signer
-        if signer == self.anchor:
+        if signer == self._anchor:
             return True
-        if isinstance(statement.fact, Appointment) and not self._is_root(signer):
-            return False
-        if not self._speaks(signer):
+        least = Standing.ROOT if isinstance(statement.fact, Appointment) else Standing.SPEAKER
+        if self._standing_of(signer) < least:
             return False
         return self._said[self._line(signer)] < STATEMENTS_OF_ONE_MAX
-
-    def _is_root(self, key: PublicKey) -> bool:
-        return key == self.anchor or key in self._roots
 
     def _line(self, key: PublicKey) -> PublicKey:
         """Return whose limit a key's statements count against: named heirs are as many as one likes."""
         return self._lines.get(key, key)
-
-    def _speaks(self, key: PublicKey) -> bool:
-        """Return whether a key may say anything, at any time."""
-        return (
-            self._is_root(key)
-            or key in self._appointed
-            or key in self._lines
-            or any(self._makes_speakers(signer) for signer in self._recorders.get(key, ()))
-        )
-
-    def _makes_speakers(self, signer: PublicKey) -> bool:
-        """Return whether whom a key records is one more who speaks: so with roots, whom they appointed, and who follows those."""
-        return (
-            self._is_root(signer)
-            or signer in self._appointed
-            or not self._appointed.isdisjoint(self._olds.get(signer, ()))
-        )
 
     # -- what it means --
 
@@ -246,6 +283,18 @@ class Ledger:
         return changed
 
 
+_Gone = tuple[PublicKey, bool]  # a key that was removed, and whether a root did it
+
+
+@dataclass(slots=True)
+class _Name:
+    """What the records of a name mean."""
+
+    record: Record  # in force
+    gone: tuple[_Gone, ...]
+    next_seq: int = 1  # of a root's next record
+
+
 class _Reading:
     """One look at a set of statements."""
 
@@ -253,6 +302,7 @@ class _Reading:
         self._anchor, self._now_s = anchor, now_s
         self._statements = sorted(statements, key=lambda one: one.id)
         self._changes: list[int] = []
+        self._lasts: dict[PublicKey, PublicKey] = {}
         self._steps = self._successions()
         self._lineage = Lineage(
             {old: step.new for old, step in self._steps.items()},
@@ -269,12 +319,19 @@ class _Reading:
             if isinstance(statement.fact, Record) and self._counts(statement, found, roots):
                 fact = statement.fact
                 records.setdefault((fact.role, fact.name), []).append((statement, fact))
-        members = {slot: self._latest(said, roots) for slot, said in records.items()}
-        out = {record.key for record in members.values() if record.removed}
+        self._followers = Followers(
+            self._named, (record.key for said in records.values() for _, record in said)
+        )
+        names = {
+            slot: name
+            for slot, said in records.items()
+            if (name := self._name(said, roots)) is not None
+        }
+        out = {role: self._out(role, names.values()) for role in ROLES}
         resolved = {
-            slot: self._member(record, out)
-            for slot, record in members.items()
-            if not record.removed
+            slot: self._member(name.record, out[name.record.role])
+            for slot, name in names.items()
+            if not name.record.removed
         }
         later = [change for change in self._changes if change > self._now_s]
         return Membership(
@@ -285,6 +342,7 @@ class _Reading:
             appointments,
             self._hosts(said for slot, said in records.items() if slot[0] == "node"),
             min(later, default=None),
+            numbers={slot: name.next_seq for slot, name in names.items()},
         )
 
     def _hosts(self, records: Iterable[list[tuple[Statement, Record]]]) -> frozenset[bytes]:
@@ -318,17 +376,40 @@ class _Reading:
 
     def line(self, first: PublicKey) -> Line:
         """Return which keys of a line count: one, or two while a succession is under way. Never three."""
-        found, seen = Line(first), {first}
-        over_s = 0
-        while (step := self._steps.get(found.key)) is not None:
-            if step.new in seen or step.from_s < over_s:
-                break
-            if self._now_s <= step.until_s:
-                return Line(step.new, found.key, step.certificate, found.certificate, step.until_s)
-            seen.add(step.new)
-            over_s = step.until_s
-            found = Line(step.new, certificate=step.certificate)
-        return found
+        step = self._steps.get(first)
+        if step is None:
+            return Line(first)
+        if self._now_s <= step.until_s:
+            return Line(step.new, first, step.certificate, ends_s=step.until_s)
+        over = self._steps[self._last_to_hand_on(first)]
+        step = self._after(over)
+        if step is None or step.until_s < self._now_s:  # the latter in a circle
+            return Line(over.new, certificate=over.certificate)
+        return Line(step.new, over.new, step.certificate, over.certificate, step.until_s)
+
+    def _after(self, step: Succession) -> Succession | None:
+        """Return what follows a succession, if that did not begin before it was over."""
+        found = self._steps.get(step.new)
+        return None if found is None or found.from_s < step.until_s else found
+
+    def _last_to_hand_on(self, key: PublicKey) -> PublicKey:
+        """Return the last key of a line whose succession is over, from a first such one; who is in a circle goes no further."""
+        way: list[PublicKey] = []
+        met: set[PublicKey] = set()
+        while key not in self._lasts and key not in met:
+            way.append(key)
+            met.add(key)
+            step = self._after(self._steps[key])
+            if step is None or self._now_s <= step.until_s:
+                self._lasts[key] = key
+            else:
+                key = step.old
+        if key not in self._lasts:
+            self._lasts.update((one, one) for one in way[way.index(key) :])
+        last = self._lasts[key]
+        for one in way:  # else each name of a long line would walk all of it
+            self._lasts.setdefault(one, last)
+        return last
 
     # -- who may say what --
 
@@ -357,28 +438,50 @@ class _Reading:
             and appointment.from_s <= record.at_s <= appointment.until_s
         )
 
-    def _latest(self, said: list[tuple[Statement, Record]], roots: set[PublicKey]) -> Record:
-        """Return the record of a name that counts; an appointed key's only if it goes on with the one before."""
-        current: Record | None = None
+    def _name(
+        self, said: list[tuple[Statement, Record]], roots: AbstractSet[PublicKey]
+    ) -> _Name | None:
+        """Return what the records of a name mean; None if none of them counts. An appointed key's only goes on with the one before."""
+        found: _Name | None = None
         said.sort(key=lambda one: (one[1].seq, one[0].signer not in roots, one[0].id))
         for statement, record in said:
-            if current is not None and record.seq == current.seq:
+            if found is not None and record.seq == found.record.seq:
                 continue
-            if statement.signer in roots or current is None or self._goes_on(current, record):
-                current = record
-        assert current is not None, "a name is there because of a record"
-        return current
+            by_root = statement.signer in roots
+            if by_root or self._goes_on(None if found is None else found.record, record):
+                gone = () if found is None else found.gone
+                found = _Name(record, self._gone(gone, record, by_root=by_root))
+        if found is not None:
+            found.next_seq = _number_after(found.record, said)
+        return found
 
-    def _goes_on(self, current: Record, record: Record) -> bool:
-        """Return whether an appointed key's record may take another one's place.
+    def _gone(self, gone: tuple[_Gone, ...], record: Record, *, by_root: bool) -> tuple[_Gone, ...]:
+        """Return which keys are out after one more record: a root's lets those in again whose name it gives to them, or their heir."""
+        if record.removed:
+            return (*gone, (record.key, by_root))
+        if not by_root:
+            return gone
+        return tuple(one for one in gone if not self._followers.is_or_follows(record.key, one[0]))
 
-        Of the successors that a key has named, also of two, who is appointed may say which it is.
+    def _goes_on(self, current: Record | None, record: Record) -> bool:
+        """Return whether an appointed key's record may take another one's place, or be the first of a name.
+
+        No number is left out, so that there is always one for the root to say what it will. Of the successors that a key has
+        named, also of two, who is appointed may say which it is.
         """
-        return not current.removed and record.key in self._followers(current.key)
+        if current is None:
+            return record.seq <= 1
+        return (
+            record.seq == current.seq + 1
+            and not current.removed
+            and self._followers.is_or_follows(record.key, current.key)
+        )
 
-    def _followers(self, key: PublicKey) -> set[PublicKey]:
-        """Return a key and all that were ever named to follow it, or a follower of it."""
-        found, waiting = {key}, [key]
+    def _out(self, role: str, names: Iterable[_Name]) -> set[PublicKey]:
+        """Return the keys that nobody of a role may have: those that were removed, and all that were ever named to follow them."""
+        gone = (one for name in names for one in name.gone)
+        found = {key for key, by_root in gone if by_root or role == "node"}
+        waiting = list(found)
         while waiting:
             fresh = self._named.get(waiting.pop(), set()) - found
             found |= fresh
@@ -389,11 +492,7 @@ class _Reading:
         """Return the member of a record, unless its key is stolen, or was removed under another name."""
         line = self.line(record.key)
         keys = {record.key, line.key}
-        if (
-            keys & self._contested
-            or any(self._lineage.origin(key) in out for key in keys)
-            or keys & out
-        ):
+        if keys & self._contested or keys & out:
             return None
         return Member(
             record.name,
@@ -406,3 +505,12 @@ class _Reading:
             b"" if line.former is None else line.former_certificate or record.certificate,
             line.former is None and line.key != record.key,
         )
+
+
+def _number_after(record: Record, said: list[tuple[Statement, Record]]) -> int:
+    """Return the number with which a root says what nobody has said the next record of already."""
+    numbers = {one.seq for _, one in said}
+    seq = record.seq + 1
+    while seq + 1 in numbers:
+        seq += 1
+    return seq

@@ -31,6 +31,7 @@ from capabilities.limits import (
     ADDRESSES_MAX,
     CERTIFICATE_BYTES_MAX,
     NAME_BYTES_MAX,
+    SEQ_MAX,
     STATEMENT_BYTES_MAX,
 )
 
@@ -203,7 +204,7 @@ def _record(items: tuple[object, ...]) -> Record:
             _text(item, ADDRESS_BYTES_MAX, "an address")
             for item in array(addresses, "the addresses", most=ADDRESSES_MAX)
         ),
-        unsigned(seq, "seq"),
+        _number(seq),
         unsigned(at_s, "the time"),
         bool(unsigned(removed, "removed", most=1)),
     )
@@ -221,7 +222,7 @@ def _appointment(items: tuple[object, ...]) -> Appointment:
         Power(unsigned(powers, "powers", most=POWERS_ALL)),
         unsigned(from_s, "from"),
         unsigned(until_s, "until"),
-        unsigned(seq, "seq"),
+        _number(seq),
     )
 
 
@@ -232,7 +233,7 @@ def _succession(items: tuple[object, ...]) -> Succession:
         checked_key(octets(new, KEY_SIZE, "the new key")),
         unsigned(from_s, "from"),
         unsigned(until_s, "until"),
-        unsigned(seq, "seq"),
+        _number(seq),
         _certificate(certificate),
     )
     if made.old == made.new or made.until_s < made.from_s:
@@ -252,6 +253,10 @@ def _text(value: object, most: int, what: str) -> str:
     if type(value) is not str or not 0 < len(value.encode(errors="replace")) <= most:
         raise MemberInvalid(f"{what} is not text of 1 to {most} bytes")
     return value
+
+
+def _number(value: object) -> int:
+    return unsigned(value, "seq", most=SEQ_MAX)
 
 
 def _certificate(value: object) -> bytes:

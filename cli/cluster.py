@@ -31,7 +31,7 @@ from capabilities.errors import CapabilityError
 from capabilities.keys import PrivateKey, PublicKey, load_private, save_private
 from capabilities.limits import NAME_BYTES_MAX
 from capabilities.membership import Ledger, Member, Membership
-from capabilities.statements import Record, Statement, is_name, sign
+from capabilities.statements import ROLES, Record, Statement, is_name, sign
 from capabilities.tokens import Token, mint
 from cli.errors import CliError, Exit
 from cli.secret_files import write_secret
@@ -73,12 +73,9 @@ class Cluster:
         return sorted((m for m in self.members if m.role == "node"), key=lambda m: m.name)
 
     def next_seq(self, name: str) -> int:
-        """Return the number of a node's next record."""
-        facts = (statement.fact for statement in self.ledger)
-        return 1 + max(
-            (fact.seq for fact in facts if isinstance(fact, Record) and fact.name == name),
-            default=0,
-        )
+        """Return the number of a member's next record; what counts for nothing, whatever its number, does not matter."""
+        numbers = self.members.numbers
+        return max(numbers.get((role, name), 1) for role in ROLES)
 
     def node(self, name: str) -> Member:
         """Return a node by name. Raises CliError."""

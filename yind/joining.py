@@ -6,7 +6,8 @@ Fits:   `yind.peers` brings applications while a ticket is open; `yind.members` 
 
 The cluster's root need not be at hand: a node admits with its own key, if the root has appointed it
 (`capabilities.statements.Appointment`). A ticket is used up in the same storage transaction in which the record is kept, so
-a crash cannot make it good again; who did not hear the answer may ask once more with the same key, and hears it again.
+a crash cannot make it good again; who did not hear the answer may ask once more with the same key, and hears it again. A
+record that could not be written waits to be, and the ticket with it is used meanwhile.
 
 Who has no ticket learns nothing: an unknown ticket and a wrong proof have the same answer, and after some of them an
 address is not listened to for a while (`yind.strangers`). Only who proves the secret is told that a ticket is used or over,
@@ -23,7 +24,7 @@ from capabilities.caveats import Verb
 from capabilities.certificate import public_key_of
 from capabilities.errors import CapabilityError, TicketInvalid
 from capabilities.keys import PrivateKey, PublicKey
-from capabilities.limits import TICKET_SECRET_BYTES
+from capabilities.limits import SEQ_MAX, TICKET_SECRET_BYTES
 from capabilities.membership import Membership
 from capabilities.statements import Power, Record, Statement, is_name, sign
 from capabilities.tickets import Ticket, check_proof
@@ -187,7 +188,7 @@ class Joining:
                 member.name, member.key, member.certificate, member.addresses, member.seq + 1
             )
             for member in known
-            if member.renewable and member.role == "node"
+            if member.renewable and member.role == "node" and member.seq < SEQ_MAX
         ]
 
     def _is_appointed(self, known: Membership) -> bool:
@@ -237,6 +238,7 @@ class Joining:
         self._check_root(application)
         key = public_key_of(application.certificate)
         if ticket.used_by == key.bytes:
+            await self._members.take([])  # what could not be written before
             return self._admission()
         self._check_usable(ticket, application, key)
         record = self._signed(
@@ -249,14 +251,11 @@ class Joining:
             self._authority.accept(key.text, "admit", self._node, reason)
 
         def also(batch: Batch) -> None:
-            self._keep(batch, application.ticket)
+            if application.ticket in self._tickets:  # it may be over by then
+                self._keep(batch, application.ticket)
             self._agents.release(decisions)
 
-        try:
-            await self._members.take([record], also)
-        except BaseException:
-            ticket.used_by = b""
-            raise
+        await self._members.take([record], also)
         return self._admission()
 
     async def _check_proof(self, ticket: Issued, application: Application) -> None:

@@ -54,6 +54,7 @@ HELD_BYTES_EACH_MAX = 1 << 26  # ... and of so many bytes; machines take some ti
 GOSSIP_S = 5.0  # how often two nodes compare what they know of revocations and members
 GOSSIP_TOLD_MAX = 64  # items in one message that tells what is new
 STATEMENTS_SHOWN_BYTES = 1 << 20  # of what is known of the cluster, in one answer
+STATEMENTS_RETRY_S = 1.0  # how soon a node tries again to write what it was told of the cluster
 RETURN_RETRY_S = 5.0  # how often a node tries to give back what is left of a budget
 ENDED_SWEEP_S = 60.0  # how often a node drops what it knows of blocks that have ended
 REVOCATIONS_LOOK_S = 0.5  # how often a node looks whether its list is fresh enough for agents

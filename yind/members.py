@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 
+import structlog
 import trio
 
 from capabilities.errors import MemberInvalid
@@ -18,14 +19,17 @@ from capabilities.limits import STATEMENT_BYTES_MAX
 from capabilities.membership import Ledger, Membership
 from capabilities.statements import Appointment, Record, Statement, Succession
 from datomstore.batch import Batch
+from datomstore.storage import StorageError
 from datomstore.streams import Stream
 from datomstore.value import Keyword, Map
 from yind.clock import Clock
-from yind.limits import STATEMENTS_SHOWN_BYTES
+from yind.limits import STATEMENTS_RETRY_S, STATEMENTS_SHOWN_BYTES
 
 TABLE = "cluster"
 ANCHOR = b"anchor"
 DATA = Keyword("statement/data")
+
+_log = structlog.get_logger()
 
 Work = Callable[[Batch], None]
 Listener = Callable[[Membership], None]
@@ -51,7 +55,9 @@ class Members:
         self._ledger = ledger
         self._stream = stream
         self._clock = clock
-        self._unwritten: list[Statement] = list(ledger)
+        self._unwritten = {statement.id: statement for statement in ledger}
+        self._also: list[Work] = []  # what is to be done when these are written
+        self._kept_anchor: PublicKey | None = None  # as far as it is durable
         self._changed = trio.Event()
         self._taking = trio.Lock()
         self._listeners: list[Listener] = []
@@ -64,14 +70,12 @@ class Members:
         """Read what earlier runs of this node knew; the statements of its file are added to that."""
         anchor = batch.get(TABLE, ANCHOR)
         if anchor is not None:
-            self._ledger.anchor = PublicKey(anchor)
-        kept = [
-            Statement.from_bytes(datom.v)  # type: ignore[arg-type]
-            for datom in self._stream.db().datoms("aevt", DATA)
-        ]
+            self._ledger.anchor = self._kept_anchor = PublicKey(anchor)
+        datoms = self._stream.db().datoms("aevt", DATA)
+        kept = [one for datom in datoms if (one := _kept(datom.v)) is not None]  # type: ignore[arg-type]
         self._ledger.add(kept)
         known = {statement.id for statement in kept}
-        self._unwritten = [one for one in self._ledger if one.id not in known]
+        self._unwritten = {one.id: one for one in self._ledger if one.id not in known}
         self._look()
 
     def listen(self, listener: Listener) -> None:
@@ -95,21 +99,31 @@ class Members:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Keep up with the time until cancelled: rotations begin and end."""
-        await self._write()
+        await self.take([])
         task_status.started()
         while True:
-            self._changed = trio.Event()
-            with trio.move_on_after(self._wait_s()):
+            with trio.move_on_after(self._wait_s()) as waiting:
                 await self._changed.wait()
-            self._look()
-            if self._ledger.settle(self._now_s()):
-                await self._write()
+            self._changed = trio.Event()
+            if waiting.cancelled_caught:  # else who changed something has looked
+                self._look()
+            await self._keep_up()
+
+    async def _keep_up(self) -> None:
+        """Do what follows from what counts now, and write what could not be written before."""
+        if self._ledger.anchor not in self.current.roots:
+            self._ledger.settle(self._now_s())
+        try:
             await self.take(self.renewals(self.current))
+        except StorageError as error:
+            _log.error("what is said of the cluster cannot be saved", why=str(error))
 
     def _wait_s(self) -> float:
-        change = self.current.next_change_s
+        change, longest = self.current.next_change_s, 3_600.0
+        if self._unwritten:
+            longest = STATEMENTS_RETRY_S
         return (
-            3_600.0 if change is None else min(3_600.0, max(0.05, change - self._now_ms() / 1000))
+            longest if change is None else min(longest, max(0.05, change - self._now_ms() / 1000))
         )
 
     def _now_ms(self) -> int:
@@ -129,18 +143,38 @@ class Members:
     async def take(self, statements: Iterable[Statement], also: Work = _nothing) -> int:
         """Keep what somebody with standing signed, durably, and tell the others; return how many are new.
 
-        `also` is done in the same storage transaction, if anything is new. What is known counts when this returns, also if
-        somebody else has brought it just now.
+        `also` is done in the storage transaction that makes it durable, if anything is new. What is known counts when this
+        returns, also if somebody else has brought it just now. It counts when this raises StorageError, too: who is removed
+        is out though the storage is full. Nobody is told of it then; it is written and told when that can be done.
         """
         async with self._taking:
             fresh = self._ledger.add(statements)
             if fresh:
-                self._unwritten += fresh
-                await self._write(also)
+                self._unwritten |= {statement.id: statement for statement in fresh}
+                self._also.append(also)
+            try:
+                await self._publish()
+            finally:
+                if fresh:
+                    self._look()
+                    self._changed.set()
+        return len(fresh)
+
+    async def say(self, statement: Statement) -> None:
+        """Keep what this node says itself, durably, and tell the others. Raises StorageError, and has said nothing then."""
+        async with self._taking:
+            self._ledger.add([statement])
+            self._unwritten[statement.id] = statement
+            try:
+                await self._publish()
+            except StorageError:
+                del self._unwritten[statement.id]
+                others = (one for one in self._ledger if one.id != statement.id)
+                self._ledger = Ledger(self._ledger.anchor, others)
+                raise
+            finally:
                 self._look()
                 self._changed.set()
-                self.told([statement.data for statement in fresh])
-        return len(fresh)
 
     async def take_bytes(self, items: Iterable[bytes], teller: PublicKey | None = None) -> int:
         """As `take`, whoever tells. Raises MemberInvalid for bytes that are no statement, or whose signer has no standing."""
@@ -162,40 +196,43 @@ class Members:
                 raise MemberInvalid(f"{statement.signer.text} has no say in this cluster")
         return count + await self.take_bytes(statement.data for statement in statements)
 
-    async def _write(self, also: Work = _nothing) -> None:
-        fresh, self._unwritten = self._unwritten, []
+    async def _publish(self) -> None:
+        """Write what is not durable yet, and tell the others; what cannot be written waits on."""
+        fresh, also, anchor = list(self._unwritten.values()), list(self._also), self._ledger.anchor
+        if not fresh and anchor == self._kept_anchor:
+            return
 
         def stage(batch: Batch) -> None:
             if fresh:
                 batch.transact(self._stream, [_facts(statement) for statement in fresh])
-            batch.put(TABLE, ANCHOR, self._ledger.anchor.bytes)
-            also(batch)
+            batch.put(TABLE, ANCHOR, anchor.bytes)
+            for work in also:
+                work(batch)
 
-        try:
-            await self._write_batch(stage)
-        except BaseException:
-            self._unwritten = fresh + self._unwritten
-            raise
+        await self._write_batch(stage)
+        self._unwritten, self._also, self._kept_anchor = {}, [], anchor
+        if fresh:
+            self.told([statement.data for statement in fresh])
 
     # -- for who joins --
 
     def is_free(self, name: str) -> bool:
-        """Return whether nobody was ever a node of this name: a record of an appointed key cannot change that."""
-        facts = (statement.fact for statement in self._ledger)
-        return not any(
-            isinstance(fact, Record) and fact.role == "node" and fact.name == name for fact in facts
-        )
+        """Return whether nobody was ever a node of this name: a record of an appointed key cannot change that.
+
+        Records that do not count take no name away: a member may say what it likes.
+        """
+        return ("node", name) not in self.current.numbers
 
     def first_to_know(self) -> list[Statement]:
         """Return the statements, those first without which others mean nothing."""
         kinds: dict[type[object], int] = {Succession: 0, Appointment: 1, Record: 2}
-        return sorted(self._ledger, key=lambda statement: kinds[type(statement.fact)])
+        return sorted(self._durable(), key=lambda statement: kinds[type(statement.fact)])
 
     # -- what others ask --
 
     def digest(self) -> bytes:
         """Return what is equal for equal sets."""
-        return hashlib.sha256(b"".join(statement.id for statement in self._ledger)).digest()
+        return hashlib.sha256(b"".join(statement.id for statement in self._durable())).digest()
 
     def place(self, item: bytes) -> bytes:
         """Return where a statement stands in the order of lists."""
@@ -204,10 +241,23 @@ class Members:
     def listed(self, after: bytes) -> tuple[bytes, ...]:
         """Return the next statements, in their order."""
         count = STATEMENTS_SHOWN_BYTES // STATEMENT_BYTES_MAX
-        return tuple([one.data for one in self._ledger if one.id > after][:count])
+        return tuple([one.data for one in self._durable() if one.id > after][:count])
+
+    def _durable(self) -> Iterator[Statement]:
+        """Yield what nobody has to hear again: a crash would make this node forget the rest."""
+        return (one for one in self._ledger if one.id not in self._unwritten)
 
     def __iter__(self) -> Iterator[Statement]:
         return iter(self._ledger)
+
+
+def _kept(data: bytes) -> Statement | None:
+    """Return a statement that this node has kept; None for one that an earlier release took, and this one does not."""
+    try:
+        return Statement.from_bytes(data)
+    except MemberInvalid as error:
+        _log.warning("a statement about the cluster is left out", why=str(error))
+        return None
 
 
 def _facts(statement: Statement) -> Map:

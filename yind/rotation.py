@@ -87,7 +87,7 @@ class Rotation:
             before.public, after.public, now_s, now_s + overlap_s, 1, after.certificate
         )
         statement = sign(step, before.key, after.key)
-        await self._members.take([statement])
+        await self._members.say(statement)
         # Before anybody else knows the new key: agents come with tokens that name it as soon as somebody does.
         self._authority.become(after.key, before.key)
         with trio.move_on_after(

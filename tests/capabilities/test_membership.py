@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from capabilities.certificate import make_certificate
 from capabilities.errors import MemberInvalid
 from capabilities.keys import PrivateKey, PublicKey
-from capabilities.limits import CLOCK_SKEW_S
+from capabilities.limits import CLOCK_SKEW_S, SEQ_MAX
 from capabilities.membership import Ledger, Membership
 from capabilities.statements import Appointment, Power, Record, Statement, Succession, sign
 
@@ -109,6 +109,77 @@ def test_who_is_appointed_may_renew_and_with_the_power_remove() -> None:
     gone = sign(record("beta", B, 2, removed=True), A)
     trust = sign(appointment(A, Power.REMOVE), ROOT)
     assert "beta" not in nodes(at(NOW_S, ALPHA, BETA, trust, gone))
+
+
+SAID_BY_A = [
+    sign(record("alpha", A, SEQ_MAX, addresses=("h:1",)), A),
+    sign(record("beta", B, 3, addresses=("h:1",)), A),
+    sign(record("beta", B, 4, addresses=("h:1",)), A),
+    sign(record("beta", B, SEQ_MAX, addresses=("h:1",)), A),
+]
+
+
+@pytest.mark.parametrize("appointed", [True, False])
+def test_the_root_has_the_last_word_about_a_name_whatever_the_numbers_of_others(
+    appointed: bool,
+) -> None:
+    said = (ALPHA, BETA, *([TRUST] if appointed else []), *SAID_BY_A)
+    before = at(NOW_S, *said)
+    assert {(member.name, member.seq) for member in before} == {("alpha", 1), ("beta", 1)}
+    gone = sign(record("alpha", A, before.numbers["node", "alpha"], removed=True), ROOT)
+    moved = sign(record("beta", B, before.numbers["node", "beta"], addresses=("h:2",)), ROOT)
+    after = at(NOW_S, *said, gone, moved)
+    assert after.node("alpha") is None
+    beta = after.node("beta")
+    assert beta is not None
+    assert beta.addresses == ("h:2",)
+
+
+def test_what_counts_for_nothing_takes_no_name_away() -> None:
+    early, unsaid = sign(record("delta", D, 2), A), sign(record("gamma", D), STRANGER)
+    assert set(at(NOW_S, ALPHA, TRUST, early, unsaid).numbers) == {("node", "alpha")}
+    by_member = sign(record("delta", A), A)
+    assert set(at(NOW_S, ALPHA, by_member).numbers) == {("node", "alpha")}
+    gone = sign(record("alpha", A, 2, removed=True), ROOT)
+    assert at(NOW_S, ALPHA, gone).numbers == {("node", "alpha"): 3}
+
+
+def test_who_was_removed_stays_out_when_the_name_is_given_to_another() -> None:
+    gone = sign(record("alpha", A, 2, removed=True), ROOT)
+    other = sign(record("alpha", C, 3), ROOT)
+    said = (ALPHA, TRUST, sign(record("second", A), A), gone, other)
+    assert nodes(at(NOW_S, *said)) == {"alpha": C.public}
+    follows = (handed_on(A, D), sign(record("third", D), ROOT))
+    assert nodes(at(NOW_S, *said, *follows)) == {"alpha": C.public}
+    back = sign(record("alpha", A, 4), ROOT)
+    assert nodes(at(NOW_S, *said, back)) == {"alpha": A.public, "second": A.public}
+
+
+def test_whose_heir_the_root_lets_in_again_is_in() -> None:
+    gone = sign(record("alpha", A, 2, removed=True), ROOT)
+    said = (ALPHA, handed_on(A, C), gone)
+    assert nodes(at(NOW_S, *said)) == {}
+    assert nodes(at(NOW_S, *said, sign(record("alpha", C, 3), ROOT))) == {"alpha": C.public}
+
+
+def test_heirs_in_a_circle_are_out_with_who_was_removed() -> None:
+    circle = [A, B, C, D]
+    steps = [
+        handed_on(old, new, NOW_S + 60 * place)
+        for place, (old, new) in enumerate(zip(circle, [*circle[1:], A], strict=True))
+    ]
+    gone = sign(record("alpha", A, 2, removed=True), ROOT)
+    for key in circle:
+        for now_s in (NOW_S, NOW_S + 150, NOW_S + 500):
+            assert nodes(at(now_s, ALPHA, gone, *steps, sign(record("delta", key), ROOT))) == {}
+
+
+def test_who_is_appointed_to_remove_nodes_removes_no_operator() -> None:
+    person = sign(record("carol", C, role="operator"), ROOT)
+    trust = sign(appointment(A, Power.REMOVE), ROOT)
+    gone = record("gamma", C, removed=True)
+    assert "carol" in nodes(at(NOW_S, ALPHA, person, trust, sign(gone, A)))
+    assert "carol" not in nodes(at(NOW_S, ALPHA, person, trust, sign(gone, ROOT)))
 
 
 def test_an_appointment_is_withdrawn_by_a_later_one() -> None:
@@ -225,6 +296,12 @@ EVERYTHING = [
     sign(record("beta", D, 1), NEW_ROOT),
     handed_on(A, NEW_ROOT),
     sign(appointment(C), NEW_ROOT),
+    sign(record("delta", D, 2, addresses=("h:1",)), A),
+    sign(record("delta", D, 4), A),
+    sign(record("alpha", A, SEQ_MAX), A),
+    sign(record("beta", B, 2, removed=True), ROOT),
+    handed_on(D, B),
+    handed_on(D, C),
 ]
 
 
@@ -246,6 +323,21 @@ def test_the_order_in_which_statements_are_heard_does_not_matter(
         second.add(shuffled)
     assert list(first) == list(second)
     assert first.at(now_s) == second.at(now_s)
+    assert first.at(now_s).numbers == second.at(now_s).numbers
+
+
+@given(
+    said=st.lists(st.sampled_from(EVERYTHING), unique_by=lambda one: one.id),
+    name=st.sampled_from(["alpha", "beta", "delta", "gamma"]),
+)
+def test_the_next_number_is_in_force_when_the_root_says_it(
+    said: list[Statement], name: str
+) -> None:
+    number = at(NOW_S, *said).numbers.get(("node", name), 1)
+    moved = sign(record(name, STRANGER, number), ROOT)
+    assert nodes(at(NOW_S, *said, moved))[name] == STRANGER.public
+    gone = sign(record(name, STRANGER, number, removed=True), ROOT)
+    assert at(NOW_S, *said, gone).node(name) is None
 
 
 @given(

@@ -10,7 +10,7 @@ from capabilities.canonical import decode, encode, tuple_of
 from capabilities.certificate import make_certificate, public_key_of
 from capabilities.errors import KeyInvalid, MemberInvalid
 from capabilities.keys import PrivateKey
-from capabilities.limits import STATEMENT_BYTES_MAX
+from capabilities.limits import SEQ_MAX, STATEMENT_BYTES_MAX
 from capabilities.statements import Appointment, Fact, Power, Record, Statement, Succession, sign
 
 ROOT, NODE, OTHER = (PrivateKey(bytes([n]) * 32) for n in range(31, 34))
@@ -70,11 +70,20 @@ def test_a_flipped_bit_or_a_missing_byte_is_refused(
         replace(RECORD, addresses=("a",) * 9),
         replace(RECORD, addresses=("",)),
         replace(RECORD, seq=-1),
+        replace(RECORD, seq=SEQ_MAX + 1),
     ],
 )
 def test_a_record_that_contradicts_itself_is_refused(fact: Record) -> None:
     with pytest.raises(MemberInvalid):
         sign(fact, ROOT)
+
+
+@pytest.mark.parametrize(("fact", "keys"), SIGNED, ids=IDS)
+def test_after_every_number_there_is_another(fact: Fact, keys: tuple[PrivateKey, ...]) -> None:
+    assert sign(replace(fact, seq=SEQ_MAX), *keys).fact.seq == SEQ_MAX
+    for seq in (SEQ_MAX + 1, 2**64 - 1):
+        with pytest.raises(MemberInvalid, match="seq"):
+            sign(replace(fact, seq=seq), *keys)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import permutations
+from itertools import pairwise, permutations
 
 import pytest
 
@@ -124,6 +124,61 @@ def test_heirs_say_no_more_than_who_names_them(monkeypatch: pytest.MonkeyPatch) 
     assert len(ledger) == 1 + 9
     ledger.add([sign(of(NODE, "alpha", 2, removed=True), ROOT)])
     assert ledger.add(step(heir, PrivateKey.generate()) for heir in heirs) == []
+
+
+def test_each_statement_is_looked_at_twice_at_most_in_whatever_order_it_is_heard(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    keys = [NODE, *(PrivateKey.generate() for _ in range(100))]
+    heirs = [step(old, new) for old, new in pairwise(keys)]
+    nobodys = [sign(Appointment(NEXT.public, Power.ADMIT, 0, n, 1), STRANGER) for n in range(50)]
+    said = [*nobodys, *reversed(heirs)]
+    asked = 0
+    has_standing = Ledger._has_standing
+
+    def counted(self: Ledger, statement: Statement) -> bool:
+        nonlocal asked
+        asked += 1
+        return has_standing(self, statement)
+
+    ledger = Ledger(ROOT.public, [sign(of(NODE, "alpha"), ROOT)])
+    monkeypatch.setattr(Ledger, "_has_standing", counted)
+    assert len(ledger.add(said)) == len(heirs)
+    assert asked <= 2 * len(said)
+
+
+def test_a_reading_walks_no_line_more_than_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = [TRUSTED, *(PrivateKey.generate() for _ in range(100))]
+    said = [sign(of(TRUSTED, "alpha"), ROOT), appointed(TRUSTED, ROOT)]
+    for place, (old, new) in enumerate(pairwise(keys)):
+        over_s = NOW_S + place
+        said.append(sign(Succession(old.public, new.public, over_s, over_s, 1), old, new))
+        said.append(sign(of(new, "alpha", place + 2), TRUSTED))
+        said.append(sign(of(old, f"n{place}"), TRUSTED))
+    ledger, walked = Ledger(ROOT.public, said), 0
+    after = membership._Reading._after
+
+    def counted(self: membership._Reading, step: Succession) -> Succession | None:
+        nonlocal walked
+        walked += 1
+        return after(self, step)
+
+    monkeypatch.setattr(membership._Reading, "_after", counted)
+    known = ledger.at(NOW_S + 1_000)
+    assert {member.key for member in known} == {keys[-1].public}
+    assert known.numbers["node", "alpha"] == 102
+    assert walked <= 3 * len(keys)
+
+
+def test_who_becomes_a_root_brings_its_heirs_along_in_whatever_order_it_is_heard() -> None:
+    said = [
+        sign(of(NODE, "alpha"), ROOT),
+        step(NODE, NEXT),
+        step(ROOT, NODE),
+        appointed(TRUSTED, NEXT),
+    ]
+    for order in permutations(said):
+        assert len(Ledger(ROOT.public, order)) == len(said)
 
 
 def test_heirs_that_name_each_other_in_a_circle_say_no_more(

@@ -9,7 +9,8 @@ import pytest
 from commands import code_of
 
 from capabilities.keys import PrivateKey, load_private, save_private
-from capabilities.statements import Succession, sign
+from capabilities.limits import SEQ_MAX
+from capabilities.statements import Record, Succession, sign
 from cli.cluster import Cluster, add_node, create, free_port, now_s, open_cluster
 from cli.errors import CliError, Exit
 from cli.membership import join, remove, rotate_root
@@ -27,6 +28,20 @@ def test_another_root_says_again_what_the_first_one_said(tmp_path: Path) -> None
     assert [member.name for member in later] == ["operator"]
     with pytest.raises(CliError, match="nobody follows a follower"):
         rotate_root(cluster, 3600)
+
+
+def test_what_counts_for_nothing_changes_no_number_of_the_roots_records(tmp_path: Path) -> None:
+    cluster = create(tmp_path, name="test", now_s=now_s())
+    add_node(cluster, "alpha", listen="127.0.0.1:0")
+    mallory = add_node(cluster, "mallory", listen="127.0.0.1:0")
+    key = load_private(cluster.node_folder("mallory") / "node.key")
+    for name in ("alpha", "mallory"):
+        said = Record(name, "node", mallory.key, mallory.certificate, (), SEQ_MAX, now_s())
+        cluster.say(sign(said, key))
+        assert cluster.next_seq(name) == 2
+    remove(cluster, "mallory")
+    assert [member.name for member in cluster.nodes()] == ["alpha"]
+    assert cluster.next_seq("mallory") == 3
 
 
 @pytest.mark.parametrize("announced", [True, False])

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import trio
 from fleet import Fleet, fleet
+from writing import NO_ROOM, Writing
 
 from capabilities.certificate import make_certificate
 from capabilities.keys import PrivateKey
@@ -122,6 +123,23 @@ async def test_nobody_follows_a_follower(tmp_path: Path) -> None:
         await rotated(nodes, "alpha")
         with pytest.raises(RemoteError, match="follows a follower"):
             await rotated(nodes, "alpha")
+
+
+async def test_a_rotation_that_cannot_be_written_has_not_happened(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        alpha = nodes.nodes["alpha"]
+        before, known = alpha.identity.now.public, alpha.members.digest()
+        Writing(alpha).fail()
+        with pytest.raises(RemoteError, match=NO_ROOM):
+            await rotated(nodes, "alpha")
+        await alpha.members.take([])
+        assert alpha.members.digest() == known
+        for node in nodes.nodes.values():
+            member = node.members.current.node("alpha")
+            assert member is not None
+            assert member.keys == (before,)
+        answer = await rotated(nodes, "alpha")
+        await until_keys(nodes, "alpha", answer["new"], answer["old"])
 
 
 async def test_a_restart_after_a_rotation_finds_the_new_key(tmp_path: Path) -> None:
