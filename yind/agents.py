@@ -217,6 +217,7 @@ class Agents:
             nonlocal arrived, before, written
             before = _Before.of(agent)  # now: others may have been at work since this was asked for
             if stage is not None:
+                encode_record(msgspec.structs.replace(record, image=b""))  # else it is too late
                 stage(batch)
             if self._by_id.get(record.id) is agent:  # not of an earlier visit
                 written = record.state
@@ -509,9 +510,36 @@ class Agents:
         if agent.settled:  # it has been stopped for that already
             return
         _log.error("an agent's state cannot be saved", agent=agent.text_id, why=str(error))
+        self._stop_here(agent, f"the storage failed: {error}")
+
+    async def break_off(self, agent: Agent, reason: str) -> None:
+        """Pause an agent in whose turn the node itself went wrong, where it was saved last. Raises no Exception.
+
+        It does not stand where its turn left it: nobody knows how much of that has happened, and what is not durable has not.
+        It is paused and has not failed: nothing is wrong with it, and a node that is mended can go on with it. A restart finds
+        it paused, too, unless that cannot be written either.
+        """
+        agent.machine = agent.refused = agent.wake = None
+        agent.record.wake_ms = None
+        if agent.settled:  # the last that it did lasts
+            return
+        try:
+            if agent.record.state is State.PAUSED:
+                agent.record.reason = reason
+                await self.commit(agent)
+            else:
+                await self.pause(agent, reason)
+        except StorageError as error:
+            self.strand(agent, error)
+        except Exception:
+            _log.exception("an agent cannot be saved", agent=agent.text_id)
+            self._stop_here(agent, reason)
+
+    def _stop_here(self, agent: Agent, reason: str) -> None:
+        """Pause an agent, of which nothing can be written: a restart finds it as it was saved last."""
         if agent.record.state is not State.PAUSED:
             agent.become(State.PAUSED, self.clock.now_ms())
-        agent.record.reason = f"the storage failed: {error}"
+        agent.record.reason = reason
         agent.lasting = State.PAUSED  # as far as anything does
         agent.notify_state()
 

@@ -18,6 +18,7 @@ from datomstore.refused import TransactionError
 from datomstore.value import Keyword, Map, Set
 from yind.costs import Cost, cost_of_facts
 from yind.errors import EffectInvalid
+from yind.glimpses import shown
 
 TX_AGENT, TX_PROGRAM = Keyword("tx/agent"), Keyword("tx/program")  # said by the node alone
 
@@ -105,7 +106,7 @@ def _verbs_of_attribute(attribute: object) -> frozenset[Verb]:
     if not isinstance(attribute, Keyword):
         return _EVERYTHING
     if attribute.name.replace("/_", "/") in (TX_AGENT.name, TX_PROGRAM.name):
-        raise EffectInvalid(f"facts of {attribute!r} are written by the node alone")
+        raise EffectInvalid(f"facts of {shown(attribute)} are written by the node alone")
     namespace = attribute.namespace or ""
     if attribute.name == "db/id" or not (namespace == "db" or namespace.startswith("db.")):
         return frozenset()

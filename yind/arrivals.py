@@ -625,7 +625,7 @@ class Arrivals:
         """Tell an agent that wanted to be here that it is, so that it goes on with its first turn."""
         machine = agent.machine
         assert machine is not None, agent.text_id
-        if machine.status is Status.EFFECT and machine.effect == ("hop!", (self._node,)):
+        if machine.status is Status.EFFECT and machine.asks_for("hop!", self._node):
             machine.resume(self._node)
             self._journeys.mark(agent.record.id, agent.record.epoch, Stage.RESUMED)
 

@@ -11,6 +11,7 @@ wire, counted only where somebody has a budget of them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 
 from capabilities.caveats import Resource
@@ -67,6 +68,11 @@ def _cost(rows: int, value: object, *, sized: bool) -> Cost:
     return cost
 
 
+def parts_of(value: object, most: int) -> int:
+    """Return how many parts a value has when it is written out; beyond `most` it is not counted on."""
+    return _parts(value, most)
+
+
 class QueryFuel:
     """The fuel of one query, taken in portions while it works.
 
@@ -95,10 +101,10 @@ class QueryFuel:
             self._pay(owed)
 
 
-def _parts(value: object) -> int:
-    """Return how many parts a value has; a long text has several."""
+def _parts(value: object, most: float = math.inf) -> int:
+    """Return how many parts a value has, or some number beyond `most`; a long text has several."""
     count, stack = 0, [value]
-    while stack:
+    while stack and count <= most:
         part = stack.pop()
         count += 1
         if isinstance(part, Map):

@@ -16,6 +16,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from functools import cached_property, partial
+from typing import TypeVar
 
 import trio
 
@@ -31,6 +32,7 @@ from datomstore.intern import watch, watched
 from datomstore.storage import StorageError
 from datomstore.transaction import TxReport
 from datomstore.value import Keyword, Map
+from protocol.errors import LocalFault
 from yang.errors import EvaluationRefused
 from yang.evaluation import Asked
 from yang.program import Program
@@ -40,13 +42,19 @@ from yind.agents import Agents, log_line
 from yind.appends import TX_AGENT, TX_PROGRAM, Needs, NeedsMore
 from yind.audit import AUDIT_STREAM, Behalf, forget_since, own_decisions
 from yind.authority import NO_ATTRIBUTES, Authority, narrowest
-from yind.cesk import Machine
+from yind.cesk import Machine, ValueInvalid
 from yind.clock import Clock
 from yind.code import CodeLibrary
-from yind.costs import Cost, QueryFuel, cost_of_answer
+from yind.costs import Cost, QueryFuel, cost_of_answer, parts_of
 from yind.errors import AdmissionRefused, EffectInvalid, FuelSpent
+from yind.glimpses import shown
 from yind.limits import (
+    ANSWER_PART_BYTES,
     ASK_FUEL,
+    EFFECT_FUEL_PART,
+    EFFECT_PART_BYTES,
+    EFFECT_PARTS_FREE,
+    EFFECT_PARTS_MAX,
     LOG_LINE_BYTES_MAX,
     QUERY_ROWS_MAX,
     QUERY_SECONDS_MAX,
@@ -60,6 +68,9 @@ from yind.requests import Requests
 
 _COMPILE = Keyword("compile")  # the kind of fault of code that cannot be compiled
 _STREAM_NAME = re.compile(STREAM_NAME_PATTERN)
+T = TypeVar("T")
+
+_QUICK = frozenset({"here", "nodes", "now", "rand"})
 
 NOT_ANSWERED = object()
 
@@ -126,17 +137,42 @@ class Effects:
         """Return whether the effect may take longer than a turn of the scheduler should."""
         return name in ("sleep", "hop!")
 
-    def is_quick(self, name: str, arguments: tuple[object, ...]) -> bool:
-        """Return whether the effect is answered without waiting for anything."""
-        return name in ("here", "nodes", "now", "rand") or (
-            name == "hop!" and arguments == (self._node,)
-        )
+    def is_quick(self, machine: Machine) -> bool:
+        """Return whether the effect that a machine waits for is answered without waiting for anything; converts none of it."""
+        name = machine.effect_name
+        return name in _QUICK or (name == "hop!" and machine.asks_for(name, self._node))
 
     async def perform(self, agent: Agent, machine: Machine) -> None:
-        """Answer the machine's effect. Raises Denied, EffectInvalid or HopRefused."""
-        name, arguments = machine.effect
+        """Answer the machine's effect. Raises Denied, FuelSpent, EffectInvalid or HopRefused."""
+        name = machine.effect_name
+        arguments = self._arguments(agent, machine)
         with Behalf(name, agent.decisions):
             await self._handlers[name](agent, machine, arguments)
+
+    def _arguments(self, agent: Agent, machine: Machine) -> tuple[object, ...]:
+        """Return what an effect is given, which its agent has paid for. Raises Denied, FuelSpent or EffectInvalid.
+
+        What shares its parts in a machine shares nothing outside, so a few bytes of an agent may be ever so many here: they
+        are counted before they are made, and count as its memory.
+        """
+        parts = machine.effect_parts(EFFECT_PARTS_MAX)
+        if parts > EFFECT_PARTS_FREE:
+            _check_parts(machine, parts)
+            self._take_fuel(agent, machine, EFFECT_FUEL_PART * parts)
+        try:
+            return machine.effect[1]
+        except ValueInvalid as error:
+            raise EffectInvalid(f"{machine.effect_name}: {error}") from error
+
+    def pay_for_result(self, agent: Agent, machine: Machine) -> bool:
+        """Return whether what an agent comes to is so much that its text is made aside; it is paid for then.
+
+        Raises Denied or FuelSpent.
+        """
+        parts = machine.result_parts(EFFECT_PARTS_MAX)
+        if parts > EFFECT_PARTS_FREE:
+            self._take_fuel(agent, machine, EFFECT_FUEL_PART * parts)
+        return parts > EFFECT_PARTS_FREE
 
     # -- data --
 
@@ -144,7 +180,8 @@ class Effects:
         query, inputs = arguments[0], arguments[1:]
         sources = _source_positions(query)
         named: dict[str, frozenset[str]] = {}  # by stream, attributes that the query names
-        answer = NOT_ANSWERED
+        answer: object = NOT_ANSWERED
+        is_much = False
         if AUDIT_STREAM in inputs:
             await self._agents.decided()
         while answer is NOT_ANSWERED:
@@ -157,7 +194,7 @@ class Effects:
                 for position, value in enumerate(inputs)
             ]
             try:
-                answer = await trio.to_thread.run_sync(
+                answer, is_much = await trio.to_thread.run_sync(
                     _answered,
                     query,
                     prepared,
@@ -179,13 +216,24 @@ class Effects:
                 forget_since(begun)
             except QueryError as error:
                 # Its text may have values in it, which would have cost rows.
-                shown = error.without_values() if _rows_counted(agent) else error
-                raise EffectInvalid(f"q: {error.code if private else shown}") from error
-        cost = cost_of_answer(answer, sized=_bytes_counted(agent))
+                plain = error.without_values() if _rows_counted(agent) else error
+                raise EffectInvalid(f"q: {error.code if private else plain}") from error
+        cost = _costs("q", cost_of_answer, answer, agent)
         for source in prepared:  # each stream's token pays for what it helped to answer
             if isinstance(source, Source):
                 self._charge(agent, source, cost, named[source.stream])
-        machine.resume(answer)
+        if is_much:
+            await self._resume_aside(agent, machine, answer)
+        else:
+            machine.resume(answer)
+
+    async def _resume_aside(self, agent: Agent, machine: Machine, answer: object) -> None:
+        """Answer a machine with much, which takes long."""
+        agent.computing = True
+        try:
+            await trio.to_thread.run_sync(machine.resume, answer, limiter=self._queries)
+        finally:
+            agent.computing = False
 
     def _take_fuel(self, agent: Agent, machine: Machine, fuel: int) -> None:
         """Take fuel for work outside of the machine. Raises Denied, or FuelSpent when the agent has not so much left."""
@@ -246,7 +294,7 @@ class Effects:
         if not isinstance(tx_data, tuple):
             raise EffectInvalid("transact!: transaction data is a vector of maps and vectors")
         resource = f"{self._node}/{stream}"
-        needs = Needs.of(tx_data, sized=_bytes_counted(agent))
+        needs = _costs("transact!", Needs.of, tx_data, agent)
         meta = {TX_AGENT: agent.text_id, TX_PROGRAM: agent.record.program}
         named = NO_ATTRIBUTES  # attributes that turn out to be written
         while True:
@@ -319,7 +367,7 @@ class Effects:
         (target,) = arguments
         if not isinstance(target, str) or target not in self._node_names():
             known = ", ".join(self._node_names())
-            raise EffectInvalid(f"hop!: no node {target!r}; the cluster has {known}")
+            raise EffectInvalid(f"hop!: no node {shown(target)}; the cluster has {known}")
         if target == self._node:
             machine.resume(target)
             self._arrived(agent)
@@ -376,9 +424,11 @@ class Effects:
     async def _sleep(self, agent: Agent, machine: Machine, arguments: tuple[object, ...]) -> None:
         (duration,) = arguments
         if isinstance(duration, bool) or not isinstance(duration, int) or duration < 0:
-            raise EffectInvalid(f"sleep: {duration!r} is not a number of milliseconds")
+            raise EffectInvalid(f"sleep: {shown(duration)} is not a number of milliseconds")
         if duration > SLEEP_MS_MAX:
-            raise EffectInvalid(f"sleep: {duration} ms is more than the limit of {SLEEP_MS_MAX}")
+            raise EffectInvalid(
+                f"sleep: {shown(duration)} ms is more than the limit of {SLEEP_MS_MAX}"
+            )
         record = agent.record
         if record.wake_ms is None:
             record.wake_ms = self._clock.now_ms() + duration
@@ -412,14 +462,14 @@ class Effects:
     def check_stream(self, name: object) -> str:
         """Return a stream's local name; "here/name" is accepted for a stream of this node."""
         if not isinstance(name, str):
-            raise EffectInvalid(f"a stream is named by a string, not by {name!r}")
+            raise EffectInvalid(f"a stream is named by a string, not by {shown(name)}")
         node, slash, local = name.rpartition("/")
         if slash and node != self._node:
             raise EffectInvalid(
-                f"stream {name!r} is not on this node ({self._node}): hop there first"
+                f"stream {shown(name)} is not on this node ({self._node}): hop there first"
             )
         if not _STREAM_NAME.fullmatch(local):
-            raise EffectInvalid(f"{name!r} is not a stream's name")
+            raise EffectInvalid(f"{shown(name)} is not a stream's name")
         return local
 
 
@@ -443,8 +493,8 @@ class Source:
 
 def _answered(
     query: object, inputs: list[object], agent: Agent, machine: Machine, fuel: QueryFuel
-) -> object:
-    """Return the answer of a query, which may take what its agent has left of fuel and memory.
+) -> tuple[object, bool]:
+    """Return the answer of a query, which may take what its agent has left of fuel and memory, and whether that is much.
 
     Raises QueryError, AttributeForbidden, or Denied or FuelSpent.
     """
@@ -460,10 +510,25 @@ def _answered(
     given = [one.database if isinstance(one, Source) else one for one in inputs]
     watch()
     try:
-        return q(query, *given, budget=budget)
+        answer = q(query, *given, budget=budget)
+        return answer, _is_much(answer, machine, fuel)
     finally:
         agent.values_kept += watched()
         fuel.settle()
+
+
+def _is_much(answer: object, machine: Machine, fuel: QueryFuel) -> bool:
+    """Return whether an answer takes long to put into its machine; that is paid for, since rows may share what they have.
+
+    Raises BudgetExceeded where it would not fit, or Denied or FuelSpent.
+    """
+    most = max(0, machine.memory_max - machine.memory_used) // ANSWER_PART_BYTES
+    parts = parts_of(answer, most)
+    if parts > most and parts > EFFECT_PARTS_FREE:
+        raise BudgetExceeded("the answer does not fit the agent's memory")
+    if parts > EFFECT_PARTS_FREE:
+        fuel.add(parts)
+    return parts > EFFECT_PARTS_FREE
 
 
 def _told(report: TxReport) -> Map:
@@ -488,8 +553,25 @@ def _bytes_counted(agent: Agent) -> bool:
     return any(Resource.BYTES in handle.limited for handle in agent.tokens)
 
 
+def _check_parts(machine: Machine, parts: int) -> None:
+    """Return if an effect may be given so much. Raises EffectInvalid."""
+    name = machine.effect_name
+    if parts > EFFECT_PARTS_MAX:
+        raise EffectInvalid(f"{name}: what it is given has more than {EFFECT_PARTS_MAX} parts")
+    if machine.memory_used + EFFECT_PART_BYTES * parts > machine.memory_max:
+        raise EffectInvalid(f"{name}: what it is given does not fit the agent's memory")
+
+
+def _costs(name: str, cost_of: Callable[..., T], value: object, agent: Agent) -> T:
+    """Return what data of an effect costs. Raises EffectInvalid: it has no bytes that could be counted."""
+    try:
+        return cost_of(value, sized=_bytes_counted(agent))
+    except LocalFault as error:
+        raise EffectInvalid(f"{name}: {error}") from error
+
+
 def _source_positions(query: object) -> frozenset[int]:
-    """Return which inputs of a query are databases: those whose `:in` form starts with `$`."""
+    """Return which inputs of a query are databases: those whose `:in` form starts with `$`. Raises EffectInvalid."""
     if isinstance(query, Map):
         declared = query.get(Keyword("in"), ())
     elif isinstance(query, tuple):
@@ -498,6 +580,8 @@ def _source_positions(query: object) -> frozenset[int]:
         raise EffectInvalid("q: a query is a vector or a map")
     if not declared:
         return frozenset({0})
+    if not isinstance(declared, tuple | list):
+        raise EffectInvalid("q: what stands at :in is a vector")
     return frozenset(
         position
         for position, form in enumerate(declared)

@@ -14,6 +14,11 @@ CHECKPOINT_S = (
 )
 AGENT_MEMORY_MAX = 512 << 20  # bytes of heap for one agent unless its spawner asks for less
 AGENT_COUNT_MAX = 100_000  # agents known to a node, tombstones not counted
+EFFECT_PARTS_MAX = 1 << 18  # of what an effect is given, written out; some tens of milliseconds
+EFFECT_PARTS_FREE = 1_000  # ... of which nothing is said: a tenth of a millisecond
+EFFECT_FUEL_PART = 10  # ... of each of more: about what it takes to make it
+EFFECT_PART_BYTES = 64  # ... of the agent's memory, as long as it is there twice
+ANSWER_PART_BYTES = 8  # of the agent's memory that each part of an answer takes at least
 LOG_LINE_BYTES_MAX = 8_192  # of one `log!`
 SESSION_TEXT_BYTES_MAX = 1 << 18  # of one `log!` of a session, which takes several lines
 LOG_LINES_KEPT = 1_000  # per agent; older lines are dropped, the count is kept

@@ -23,14 +23,14 @@ from capabilities.membership import Ledger, Membership
 from capabilities.tokens import Token
 from datomstore.edn import EdnError
 from datomstore.errors import DatomstoreError
-from datomstore.storage import Storage
+from datomstore.storage import Storage, StorageError
 from datomstore.storage.lmdb import LmdbStorage
 from datomstore.storage.memory import MemoryStorage
 from datomstore.streams import Streams
 from datomstore.value import Map
 from protocol.transport import SendItem
 from yind.admission import Admission, read_policies
-from yind.agent import State
+from yind.agent import Agent, State
 from yind.agents import Agents
 from yind.audit import AUDIT_STREAM, Audit
 from yind.authority import Authority
@@ -352,10 +352,19 @@ class Node:
                     and not agent.running
                     and (machine.fuel_used != agent.saved_fuel or agent.arrival is not None)
                 ):
-                    await self.agents.commit(agent)
+                    await self._save(agent)
             await self.agents.write(lambda batch: None)  # and what was to be written later
         self._scope.cancel()
         await self._stopped.wait()
+
+    async def _save(self, agent: Agent) -> None:
+        """Save an agent before a stop; one that cannot be saved goes on from where it was saved last, and the others do not mind."""
+        try:
+            await self.agents.commit(agent)
+        except StorageError:
+            raise
+        except Exception:
+            _log.exception("an agent cannot be saved", agent=agent.text_id)
 
 
 def check(config: Config) -> None:

@@ -30,6 +30,7 @@ from yind.cesk.errors import MachineError
 from yind.clock import Clock
 from yind.code import CodeLibrary, MemoryTooSmall
 from yind.errors import Denied, EffectInvalid
+from yind.glimpses import shown
 from yind.limits import AGENT_COUNT_MAX, BIRTHS_MAX
 
 ONE_CHILD = {Resource.CHILDREN: 1}
@@ -149,7 +150,8 @@ class Offspring:
         if agent.record.session:
             raise EffectInvalid("finish!: a session ends otherwise")
         if why is not None:
-            await self._agents.end(agent, State.FAILED, str(why), Outcome(fault=str(why)))
+            reason = why if isinstance(why, str) else shown(why)
+            await self._agents.end(agent, State.FAILED, reason, Outcome(fault=reason))
             return
         try:
             result = edn.write(value)
@@ -178,6 +180,6 @@ def _wanted(value: object, name: str) -> tuple[str, dict[Resource, int]]:
         resource = key.name.upper() if isinstance(key, Keyword) else ""
         known = resource in Resource.__members__
         if not known or isinstance(amount, bool) or not isinstance(amount, int) or amount < 0:
-            raise EffectInvalid(f"fork!: {key!r} {amount!r} is no budget")
+            raise EffectInvalid(f"fork!: {shown(key)} {shown(amount)} is no budget")
         share[Resource[resource]] = amount
     return called, share

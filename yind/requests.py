@@ -45,6 +45,7 @@ from yind.errors import (
     EffectInvalid,
     RequestInvalid,
 )
+from yind.glimpses import shown
 from yind.limits import (
     ASK_STREAMS_MAX,
     ASK_TEXT_MAX,
@@ -167,7 +168,7 @@ def asked_of(wanted: object, identity: str, now_ms: int) -> Asked:
     known = {Keyword(name) for name in ("verbs", "streams", "budget", "ttl-s", "reason")}
     for key in wanted:
         if key not in known:
-            raise EffectInvalid(f"request-token: no key {key!r}; there are {_listed(known)}")
+            raise EffectInvalid(f"request-token: no key {shown(key)}; there are {_listed(known)}")
     ttl_s = wanted.get(Keyword("ttl-s"))
     if ttl_s is not None and not _is_amount(ttl_s, ASK_TTL_S_MAX):
         raise EffectInvalid(f"request-token: :ttl-s is 1 to {ASK_TTL_S_MAX} seconds")
@@ -207,7 +208,7 @@ def _verbs(value: object) -> int:
     for item in _items(value, ":verbs"):
         name = item.name.upper() if isinstance(item, Keyword) else ""
         if name not in Verb.__members__:
-            raise EffectInvalid(f"request-token: {item!r} is no verb")
+            raise EffectInvalid(f"request-token: {shown(item)} is no verb")
         mask |= Verb[name]
     return mask
 
@@ -229,7 +230,7 @@ def _budget(value: object) -> dict[str, int]:
     for key, amount in value.items():
         name = key.name if isinstance(key, Keyword) else ""
         if name.upper() not in Resource.__members__ or not _is_amount(amount, 2**63 - 1):
-            raise EffectInvalid(f"request-token: {key!r} {amount!r} is no budget")
+            raise EffectInvalid(f"request-token: {shown(key)} {shown(amount)} is no budget")
         found[name] = int(str(amount))
     return found
 

@@ -118,7 +118,7 @@ class Scheduler:
 
     async def _turn(self, agent: Agent) -> None:
         """Give an agent a slice, and begin what its end asks for."""
-        following = await self._slice(agent)
+        following = await self._slice_or_fault(agent)
         if following is None:
             _rest(agent)
             self.ready(agent)
@@ -145,13 +145,13 @@ class Scheduler:
             machine is not None
             and agent.requested is None
             and machine.status is Status.EFFECT
-            and self._effects.is_quick(*machine.effect)
+            and self._effects.is_quick(machine)
         )
 
     def _waits_long(self, agent: Agent) -> bool:
         machine = agent.machine
         waits = machine is not None and machine.status is Status.EFFECT
-        return machine is not None and waits and self._effects.is_long(machine.effect[0])
+        return machine is not None and waits and self._effects.is_long(machine.effect_name)
 
     @contextmanager
     def _at_work(self) -> Iterator[None]:
@@ -164,6 +164,13 @@ class Scheduler:
                 self._rested.set()
 
     # -- one turn --
+
+    async def _slice_or_fault(self, agent: Agent) -> Following | None:
+        """Run one slice; what the node does wrong there is what comes next."""
+        try:
+            return await self._slice(agent)
+        except Exception as error:
+            return partial(_fault, error)
 
     async def _slice(self, agent: Agent) -> Following | None:
         """Run one slice and return what its end asks for; None if nothing but the next slice."""
@@ -218,11 +225,7 @@ class Scheduler:
             case Status.EFFECT:
                 return partial(self._perform, agent, machine)
             case Status.DONE:
-                outcome = Outcome(machine.result_text)
-                if agent.record.session:
-                    outcome.put(agent.record)
-                    return partial(self._agents.pause, agent, WAITS_FOR_ENTRY)
-                return partial(self._agents.end, agent, State.DONE, outcome=outcome)
+                return partial(self._finish, agent, machine)
             case Status.FAULT:
                 fault = machine.fault
                 outcome = Outcome(None, str(fault), fault_data(fault))
@@ -242,10 +245,50 @@ class Scheduler:
             await following()
         except StorageError as error:
             self._agents.strand(agent, error)
+        except Exception as error:
+            await self._break_off(agent, "in its turn", error)
         finally:
             _rest(agent)
         if agent.record.state is State.READY:
             self.ready(agent)
+
+    async def _break_off(self, agent: Agent, where: str, error: Exception) -> None:
+        """Pause an agent in whose turn the node itself went wrong; the others, and the node, go on.
+
+        Not one that another node has been offered: what a step between nodes has left half done only a restart makes whole.
+        What went wrong is told in the log alone, since it may have values of others in it.
+        """
+        if agent.travelling_to is not None and not agent.ended:
+            raise error
+        said = f"the node failed {where} ({type(error).__name__})"
+        _log.error("the node failed for an agent", agent=agent.text_id, where=where, exc_info=error)
+        await self._agents.break_off(agent, said)
+
+    async def _finish(self, agent: Agent, machine: Machine) -> None:
+        """End an agent with what it came to; the text of much is made aside, and paid for."""
+        try:
+            is_much = self._effects.pay_for_result(agent, machine)
+        except Denied as refusal:
+            await self._pause_for(agent, refusal)
+            return
+        except FuelSpent as error:
+            await self._agents.pause(agent, str(error))
+            return
+        outcome = Outcome(
+            await self._text_aside(agent, machine) if is_much else machine.result_text
+        )
+        if agent.record.session:
+            outcome.put(agent.record)
+            await self._agents.pause(agent, WAITS_FOR_ENTRY)
+        else:
+            await self._agents.end(agent, State.DONE, outcome=outcome)
+
+    async def _text_aside(self, agent: Agent, machine: Machine) -> str:
+        agent.computing = True
+        try:
+            return await trio.to_thread.run_sync(lambda: machine.result_text, limiter=self._limiter)
+        finally:
+            agent.computing = False
 
     async def _fail(self, agent: Agent, reason: str, outcome: Outcome | None = None) -> None:
         said = Outcome(fault=reason) if outcome is None else outcome
@@ -281,6 +324,7 @@ class Scheduler:
     async def _perform(self, agent: Agent, machine: Machine) -> None:
         """Do what the agent asked for; what it may not do pauses it, what makes no sense it may catch."""
         agent.refused = None
+        name = machine.effect_name
         try:
             await self._effects.perform(agent, machine)
         except Denied as refusal:
@@ -294,6 +338,14 @@ class Scheduler:
             machine.resume_error(str(error), Map(error.data))
         except EffectInvalid as error:
             machine.resume_error(str(error), Map(error.data))
+        except StorageError:
+            raise
+        except Exception as error:
+            await self._break_off(agent, f"at its effect {name}", error)
+
+
+async def _fault(error: Exception) -> None:
+    raise error
 
 
 def _rest(agent: Agent) -> None:

@@ -632,6 +632,7 @@ cdef Outcome check_data(Heap *heap, Value value, bint data_only) noexcept nogil:
     cdef size_t bottom = heap.work_count
     cdef Cursor cursor
     cdef bint more = False
+    cdef uint64_t collections = 0
     cdef Outcome outcome = OK
     while True:
         value = bare(value)
@@ -639,6 +640,9 @@ cdef Outcome check_data(Heap *heap, Value value, bint data_only) noexcept nogil:
             outcome = fault_type(heap, b"effect", b"data", value)
         elif value.tag == EMPTY or LIST <= value.tag <= SORTED_SET:
             outcome = cursor_start(heap, &cursor, value)
+            collections += 1
+            if outcome == OK and collections & 3 == 0:
+                outcome = spend(heap, 1)  # short ones, that are shared, may be ever so many
             while outcome == OK:
                 outcome = cursor_next(heap, &cursor, &more)
                 if outcome != OK or not more:

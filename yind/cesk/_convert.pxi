@@ -19,6 +19,8 @@ from yind.cesk.errors import CodeInvalid, ImageInvalid, StateInvalid, ValueInval
 
 cdef enum:
     ITEMS_MAX = 1 << 22  # of one value taken out of a machine
+    GIVEN_AT_ONCE = 1 << 12  # items that are put into a machine while no other thread may run
+    PART_SHIFT = 6  # a long text or number is a part for each 64 bytes
 
 cdef object _EPOCH = _datetime.datetime(1970, 1, 1, tzinfo=_datetime.UTC)
 cdef object _MICROSECOND = _datetime.timedelta(microseconds=1)
@@ -114,9 +116,15 @@ cdef Outcome give_python(Heap *heap, object source, Value *result):
     cdef uint64_t steps_max = heap.steps_max
     heap.steps = 0
     heap.steps_max = STEPS_MAX_OUTSIDE
+    cdef uint32_t given = 0
     open_parts = []  # (kind, iterator, place on the work stack where its parts begin)
     try:
         while True:
+            given += 1
+            if given == GIVEN_AT_ONCE:
+                given = 0
+                with nogil:
+                    pass  # whoever waits for the interpreter has it now
             kind = type(source)
             if kind is tuple or kind is _List or kind is _Map or kind is _Set:
                 open_parts.append((kind, _flat(source), heap.work_count))
@@ -189,6 +197,46 @@ cdef object collected(uint32_t tag, list parts):
     if tag == VECTOR:
         return tuple(parts)
     return _List(parts)
+
+
+cdef Outcome count_parts(Heap *heap, Value source, int64_t most, int64_t *parts) noexcept nogil:
+    """Add how many parts a value has when it is written out; beyond `most` counting ends, and at an unrealised lazy seq."""
+    cdef size_t bottom = heap.work_count
+    cdef Cursor cursor
+    cdef Value value = source
+    cdef bint more = False
+    cdef Outcome outcome = OK
+    heap.steps = 0
+    while True:
+        value = bare(value)
+        parts[0] += 1
+        if value.tag == RATIO or value.tag == DECIMAL:
+            outcome = push_work(heap, (<Values *> value.object).at[0])
+            if outcome == OK:
+                outcome = push_work(heap, (<Values *> value.object).at[1])
+        elif STRING <= value.tag <= BIG:
+            parts[0] += value.object.length >> PART_SHIFT
+        elif LIST <= value.tag <= SORTED_SET:
+            outcome = cursor_start(heap, &cursor, value)
+            while outcome == OK and parts[0] <= most:
+                outcome = cursor_next(heap, &cursor, &more)
+                if outcome != OK or not more:
+                    break
+                outcome = count_item(heap, cursor.item, parts)
+                if outcome == OK and cursor.pairs:
+                    outcome = count_item(heap, cursor.value, parts)
+        if outcome != OK or parts[0] > most or heap.work_count == bottom:
+            heap.work_count = bottom
+            return outcome
+        value = pop_work(heap)
+
+
+cdef inline Outcome count_item(Heap *heap, Value item, int64_t *parts) noexcept nogil:
+    """Count an item that has no parts of its own; one that has is left on the work stack."""
+    if item.tag >= HEAP:
+        return push_work(heap, item)
+    parts[0] += 1
+    return OK
 
 
 cdef object python_value(Heap *heap, Value source):

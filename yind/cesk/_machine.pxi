@@ -90,6 +90,9 @@ cdef enum:
     TRACE_MAX = TRACE_INNER + TRACE_OUTER
     CAUSES_MAX = 16
     FAULT_TEXT_MAX = 2000  # characters of an error's data
+    FAULT_PARTS_MAX = 1 << 14  # of an error's data, and of each of its causes'; else it is told as text alone
+    FAULT_MESSAGE_MAX = 1 << 16  # bytes of its message
+    TEXT_ROOM = 1 << 24  # bytes beyond its memory for the text of what an agent comes to
     COLLECT_ROOM_MIN = 1 << 12  # bytes: with less left, mark passes would come one upon the other
 
 cdef struct Row:  # of a trace
@@ -103,6 +106,13 @@ _FAULT_KIND = _Keyword("fault")
 cdef inline uint64_t row_place(uint64_t number) noexcept:
     """Return where the entry of a trace with this number is kept."""
     return number if number < TRACE_INNER else TRACE_INNER + (number - TRACE_INNER) % TRACE_OUTER
+
+
+cdef str message_text(Object *object):
+    """Return the message of an error, cut when it is long: causes may share it."""
+    if object.length <= FAULT_MESSAGE_MAX:
+        return python_text(object)
+    return (<char *> (<Text *> object).bytes)[:FAULT_MESSAGE_MAX].decode("utf-8", "ignore") + "..."
 
 
 cdef void run_slice(State *state) noexcept nogil:
@@ -457,11 +467,53 @@ cdef class Machine:
         arguments = [python_value(&self.state.heap, asked.at[i]) for i in range(asked.head.length)]
         return _PRIMITIVES[self.state.effect].name, tuple(arguments)
 
+    @property
+    def effect_name(self):
+        """Name of the effect that waits."""
+        self._answering()
+        return _PRIMITIVES[self.state.effect].name
+
+    def asks_for(self, name, text):
+        """Return whether the effect that waits has a name, and a text as its only argument; nothing is converted."""
+        cdef Values *asked
+        cdef Value argument
+        cdef bytes content = text.encode()
+        self._answering()
+        if self.state.effect_arguments.object.length != 1 or _PRIMITIVES[self.state.effect].name != name:
+            return False
+        asked = <Values *> self.state.effect_arguments.object
+        argument = bare(asked.at[0])
+        if argument.tag != STRING or argument.object.length != <size_t> len(content):
+            return False
+        return memcmp((<Text *> argument.object).bytes, <const char *> content, argument.object.length) == 0
+
+    def effect_parts(self, most):
+        """Return how many parts the arguments of the effect that waits have when they are written out.
+
+        What is shared counts wherever it stands, and a long text or number for each 64 bytes. Counting ends at `most` and one.
+        """
+        cdef Values *asked
+        cdef Heap *heap = &self.state.heap
+        cdef int64_t parts = 0
+        cdef int64_t enough = most
+        cdef uint32_t i
+        self._answering()
+        asked = <Values *> self.state.effect_arguments.object
+        for i in range(asked.head.length):
+            if parts <= enough and count_parts(heap, asked.at[i], enough, &parts) != OK:
+                break  # converting it says what is wrong
+        return min(parts, enough + 1)
+
     def resume(self, value):
         """Answer the effect that waits."""
         cdef Value answer = nil()
         self._answering()
-        self._check(give_python(&self.state.heap, value, &answer))
+        self.running = True  # much is put in by a thread, with turns for others
+        try:
+            outcome = give_python(&self.state.heap, value, &answer)
+        finally:
+            self.running = False
+        self._check(outcome)
         if self.state.status == STATUS_EFFECT:
             self._answered()
             deliver(self.state, answer)
@@ -512,7 +564,21 @@ cdef class Machine:
         self._stopped()
         if self.state.status != STATUS_DONE:
             raise StateInvalid("the program has not ended")
-        return self._text(self.state.result)
+        self.running = True  # a long text is made without the GIL
+        try:
+            return self._text(self.state.result)
+        finally:
+            self.running = False
+
+    def result_parts(self, most):
+        """Return how many parts the program's value has when it is written out; see `effect_parts`."""
+        cdef int64_t parts = 0
+        cdef int64_t enough = most
+        self._stopped()
+        if self.state.status != STATUS_DONE:
+            raise StateInvalid("the program has not ended")
+        count_parts(&self.state.heap, self.state.result, enough, &parts)
+        return min(parts, enough + 1)
 
     @property
     def fault(self):
@@ -526,13 +592,15 @@ cdef class Machine:
     cdef object _fault(self, Value value, object trace, uint32_t causes):
         cdef Values *error = <Values *> value.object
         cdef Value data = error.at[1]
+        cdef int64_t parts = 0
         if error.at[0].tag == STRING:
-            message = python_text(error.at[0].object)
+            message = message_text(error.at[0].object)
         else:
             message = self._glimpse(error.at[0], FAULT_TEXT_MAX)
         cause = self._fault(error.at[2], [], causes - 1) if error.at[2].tag == ERROR and causes else None
+        count_parts(&self.state.heap, data, FAULT_PARTS_MAX, &parts)
         try:
-            found = python_value(&self.state.heap, data)
+            found = None if parts > FAULT_PARTS_MAX else python_value(&self.state.heap, data)
         except ValueInvalid:
             found = None
         if not isinstance(found, _Map):
@@ -550,9 +618,10 @@ cdef class Machine:
         cdef Outcome outcome
         heap.steps = 0
         heap.steps_max = STEPS_MAX_OUTSIDE
-        heap.max += 1 << 26  # looking must not fail because the agent's memory is full
+        heap.max += TEXT_ROOM  # looking must not fail because the agent's memory is full
         heap.collect_at = heap.max
-        outcome = PRIMITIVE_TABLE[<int> PRIMITIVE_PR_STR].function(heap, &value, 1, &text)
+        with nogil:
+            outcome = PRIMITIVE_TABLE[<int> PRIMITIVE_PR_STR].function(heap, &value, 1, &text)
         shown = python_text(text.object) if outcome == OK else f"#<{type_name(value).decode()}>"
         release(heap, text)
         heap.max = memory_max

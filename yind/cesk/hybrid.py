@@ -188,6 +188,19 @@ class HybridMachine:
         """Name and arguments of the effect that waits."""
         return self._machine.effect
 
+    @property
+    def effect_name(self) -> str:
+        """Name of the effect that waits."""
+        return self._machine.effect_name
+
+    def asks_for(self, name: str, text: str) -> bool:
+        """Return whether the effect that waits has a name, and a text as its only argument."""
+        return self._machine.asks_for(name, text)
+
+    def effect_parts(self, most: int) -> int:
+        """Return how many parts the arguments of the effect that waits have when they are written out; see Machine."""
+        return self._machine.effect_parts(most)
+
     def resume(self, value: object) -> None:
         """Answer the effect that waits."""
         self._machine.resume(value)
@@ -205,6 +218,10 @@ class HybridMachine:
     def result_text(self) -> str:
         """The program's value as readable text."""
         return self._machine.result_text
+
+    def result_parts(self, most: int) -> int:
+        """Return how many parts the program's value has when it is written out; see Machine."""
+        return self._machine.result_parts(most)
 
     @property
     def fault(self) -> Fault:

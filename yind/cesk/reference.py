@@ -56,6 +56,7 @@ from yind.cesk.reference_values import (
     all_items,
     bare,
     check_data,
+    count_parts,
     from_edn,
     is_error,
     list_of,
@@ -69,6 +70,9 @@ _TX = 1 << 42  # of the facts of a program that is in a database of its own
 _TRACE_INNER = 32  # entries of a trace from where the error was thrown
 _TRACE_OUTER = 16  # and up to the top level
 _CAUSES_MAX = 16
+_TEXT_PARTS_MAX = 1 << 22  # of a result; the text of more is its kind alone
+_FAULT_MESSAGE_MAX = 1 << 16  # bytes of an error's message
+_FAULT_PARTS_MAX = 1 << 14  # of an error's data
 _FRAMES_MAX = 200  # that are shown, the innermost
 _LOCAL_TEXT_MAX = 200  # characters of a name's value
 _EMPTY_ENVIRONMENT: Environment = pmap()
@@ -873,6 +877,21 @@ class ReferenceMachine:
         return name, tuple(to_edn(self.store, argument) for argument in asked.arguments)
 
     @property
+    def effect_name(self) -> str:
+        """Name of the effect that waits."""
+        name: str = PRIMITIVES[self._asked().function.number].name
+        return name
+
+    def asks_for(self, name: str, text: str) -> bool:
+        """Return whether the effect that waits has a name, and a text as its only argument."""
+        arguments = [bare(argument) for argument in self._asked().arguments]
+        return self.effect_name == name and arguments == [text]
+
+    def effect_parts(self, most: int) -> int:
+        """Return how many parts the arguments of the effect that waits have when they are written out; see Machine."""
+        return count_parts(self.store, self._asked().arguments, most)
+
+    @property
     def asked(self) -> Apply | None:
         """The effect that waits, if one does."""
         return self._effect
@@ -937,6 +956,8 @@ class ReferenceMachine:
     def _glimpse(self, value: Value) -> str:
         if type(value) is Cell:
             value = self.store.read(value.address)
+        if count_parts(self.store, [value], _FAULT_PARTS_MAX) > _FAULT_PARTS_MAX:
+            return f"#<{type_name(value)}>"
         try:
             text = text_of(self.store, value, readable=True)
         except (Force, GuestFault):
@@ -953,7 +974,14 @@ class ReferenceMachine:
     @property
     def result_text(self) -> str:
         """The program's value as readable text, also when it has no EDN form."""
-        return text_of(self.store, self._result(), readable=True)
+        result = self._result()
+        if count_parts(self.store, [result], _TEXT_PARTS_MAX) > _TEXT_PARTS_MAX:
+            return f"#<{type_name(result)}>"
+        return text_of(self.store, result, readable=True)
+
+    def result_parts(self, most: int) -> int:
+        """Return how many parts the program's value has when it is written out; see Machine."""
+        return count_parts(self.store, [self._result()], most)
 
     def _result(self) -> Value:
         if self.status is not Status.DONE:
@@ -973,8 +1001,11 @@ class ReferenceMachine:
         message = error.message
         if not isinstance(message, str):
             message = text_of(self.store, message, readable=True)
+        elif len(encoded := message.encode("utf-8", "surrogatepass")) > _FAULT_MESSAGE_MAX:
+            message = encoded[:_FAULT_MESSAGE_MAX].decode("utf-8", "ignore") + "..."
         try:
-            found = to_edn(self.store, error.data)
+            large = count_parts(self.store, [error.data], _FAULT_PARTS_MAX) > _FAULT_PARTS_MAX
+            found = None if large else to_edn(self.store, error.data)
         except ValueInvalid:
             found = None
         data = found if isinstance(found, Map) else Map()

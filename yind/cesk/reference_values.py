@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import UUID
 
@@ -47,6 +47,7 @@ Environment: TypeAlias = PMap[Any, Value]
 VECTORS: tuple[type[PVector[Any]], ...] = (type(pvector()),)
 
 KEY_DEPTH_MAX = 100  # collections inside keys inside keys
+_PART_BYTES = 64  # for which a long text or number is one part more
 ATOM_DEPTH_MAX = 4  # printed: atoms inside atoms can be circles
 
 
@@ -717,12 +718,52 @@ def _to_edn(store: Store, value: Value) -> Walk[object]:
     return tuple(inside) if isinstance(value, VECTORS) else List(inside)
 
 
+def count_parts(store: Store, values: Sequence[Value], most: int) -> int:
+    """Return how many parts values have when they are written out, at most one more than `most`; see Machine."""
+    stack, parts = list(values), 0
+    while stack and parts <= most:
+        value = bare(stack.pop())
+        parts += 1
+        if isinstance(value, MAPS):
+            stack.extend(part for entry in pairs_of(value) for part in entry)
+        elif isinstance(value, COLLECTIONS):
+            try:
+                stack.extend(islice(items(store, value), most))
+            except Force:
+                break  # converting it says what is wrong
+        else:
+            parts += _more_parts(value)
+    return min(parts, most + 1)
+
+
+def _more_parts(value: Value) -> int:
+    """Return for how many parts more a long text or number counts, and one of two numbers."""
+    if isinstance(value, str):
+        return len(value.encode("utf-8", "surrogatepass")) // _PART_BYTES
+    if isinstance(value, Keyword | Symbol):
+        return len(value.name.encode("utf-8", "surrogatepass")) // _PART_BYTES
+    if isinstance(value, bytes):
+        return len(value) // _PART_BYTES
+    if isinstance(value, bool) or not isinstance(value, int | Fraction | Decimal):
+        return 0
+    if isinstance(value, int):
+        is_small = -(1 << 63) <= value < 1 << 63
+        return 0 if is_small else (value.bit_length() + 7) // 8 // _PART_BYTES
+    if isinstance(value, Fraction):
+        return 2 + _more_parts(value.numerator) + _more_parts(value.denominator)
+    return 2 + _more_parts(decimals.parts(value)[0])
+
+
 def check_data(store: Store, value: Value, *, data_only: bool) -> None:
     """Go through a value. Raises Force at an unrealised lazy seq; if data_only, GuestFault at what has no EDN form."""
-    stack = [value]
+    stack: list[Value] = [value]
+    seen: dict[int, Value] = {}
     while stack:
         value = bare(stack.pop())
         if isinstance(value, COLLECTIONS):
+            if id(value) in seen:  # what is shared is looked through once
+                continue
+            seen[id(value)] = value
             if isinstance(value, MAPS):
                 stack.extend(part for entry in pairs_of(value) for part in entry)
             else:
