@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 
+import structlog
 import trio
 
 from capabilities.errors import MemberInvalid
@@ -26,6 +27,8 @@ from yind.limits import STATEMENTS_SHOWN_BYTES
 TABLE = "cluster"
 ANCHOR = b"anchor"
 DATA = Keyword("statement/data")
+
+_log = structlog.get_logger()
 
 Work = Callable[[Batch], None]
 Listener = Callable[[Membership], None]
@@ -65,10 +68,7 @@ class Members:
         anchor = batch.get(TABLE, ANCHOR)
         if anchor is not None:
             self._ledger.anchor = PublicKey(anchor)
-        kept = [
-            Statement.from_bytes(datom.v)  # type: ignore[arg-type]
-            for datom in self._stream.db().datoms("aevt", DATA)
-        ]
+        kept = list(_readable(datom.v for datom in self._stream.db().datoms("aevt", DATA)))
         self._ledger.add(kept)
         known = {statement.id for statement in kept}
         self._unwritten = [one for one in self._ledger if one.id not in known]
@@ -122,7 +122,10 @@ class Members:
         before, self.current = self.current, self._ledger.at(self._now_s())
         if before != self.current:
             for listener in list(self._listeners):
-                listener(self.current)
+                try:
+                    listener(self.current)
+                except Exception:  # what is kept counts for the others, and after the next start
+                    _log.exception("what counts now was not taken over")
 
     # -- taking in --
 
@@ -208,6 +211,15 @@ class Members:
 
     def __iter__(self) -> Iterator[Statement]:
         return iter(self._ledger)
+
+
+def _readable(items: Iterable[object]) -> Iterator[Statement]:
+    """Yield statements that were kept; what an earlier release took and this one does not keeps no node from starting."""
+    for item in items:
+        try:
+            yield Statement.from_bytes(item)  # type: ignore[arg-type]
+        except MemberInvalid as error:
+            _log.error("a statement that was kept does not count", why=str(error))
 
 
 def _facts(statement: Statement) -> Map:
