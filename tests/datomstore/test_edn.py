@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -93,3 +94,10 @@ def test_what_cannot_be_read_says_where(text: str, said: str) -> None:
     with pytest.raises(edn.EdnError) as raised:
         edn.read(text)
     assert said in str(raised.value)
+
+
+@pytest.mark.parametrize("sign", [1, -1], ids=["positive", "negative"])
+def test_an_integer_of_thousands_of_digits_is_written_in_base_16(sign: int) -> None:
+    long = sign * 10**6_000
+    assert edn.write((long, 1)) == f"[{long:#x} 1]"
+    assert edn.write(Fraction(long, 3)) == f"{long:#x}/3"
