@@ -35,7 +35,8 @@ from capabilities.statements import ROLES, Record, Statement, is_name, sign
 from capabilities.tokens import Token, mint
 from cli.errors import CliError, Exit
 from cli.secret_files import write_secret
-from protocol.address import is_dialable, is_wildcard
+from protocol.address import is_dialable, is_wildcard, split_address
+from protocol.errors import Unreachable
 
 OPERATOR_TTL_S = 365 * 24 * 3600
 ALL_VERBS = Verb(sum(Verb))
@@ -297,10 +298,11 @@ def write_settings(folder: Path, name: str, listen: str, *, members: str, root: 
 
 def parse_listen(text: str) -> tuple[str, int]:
     """Return host and port of HOST:PORT. Raises CliError."""
-    host, colon, port = text.rpartition(":")
-    if not colon or not port.isdigit() or int(port) > 65_535:
-        raise CliError(f"{text!r} is not HOST:PORT", exit_code=Exit.USAGE)
-    return host or "127.0.0.1", int(port)
+    try:
+        _, port = split_address(text)
+    except Unreachable as error:
+        raise CliError(str(error), exit_code=Exit.USAGE) from None
+    return text.rpartition(":")[0] or "127.0.0.1", port
 
 
 def free_port(host: str) -> int:

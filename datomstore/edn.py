@@ -382,12 +382,14 @@ def _write_atom(value: object) -> str:
             return "true" if value else "false"
         case str():
             return '"' + re.sub(r'["\\\n\t\r\b\f]', lambda m: _WRITTEN_ESCAPES[m[0]], value) + '"'
-        case int() | Keyword() | Symbol():
-            return str(value) if isinstance(value, int) else repr(value)
+        case int():
+            return _write_integer(value)
+        case Keyword() | Symbol():
+            return repr(value)
         case float():
             return write_double(value)
         case Fraction():
-            return f"{value.numerator}/{value.denominator}"
+            return f"{_write_integer(value.numerator)}/{_write_integer(value.denominator)}"
         case Decimal():
             return f"{decimals.write(value)}M"
         case Char():
@@ -401,6 +403,14 @@ def _write_atom(value: object) -> str:
         case UUID():
             return f'#uuid "{value}"'
     raise TypeError(f"{type(value).__name__} has no EDN form: {value!r}")
+
+
+def _write_integer(value: int) -> str:
+    """Return an integer as text; one of thousands of digits in base 16, for the time that other bases take has no bound."""
+    try:
+        return str(value)
+    except ValueError:
+        return hex(value)
 
 
 def write_double(value: float) -> str:

@@ -265,6 +265,8 @@ def _dial(address: str, timeout_s: float) -> socket.socket:
         plain = socket.create_connection(split_address(address), timeout_s)
     except OSError as error:
         raise Unreachable(f"{address}: {error.strerror or error}") from error
+    except ValueError as error:  # a name that cannot be encoded
+        raise Unreachable(f"{address}: {error}") from error
     plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return plain
 

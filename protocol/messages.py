@@ -30,6 +30,7 @@ AGENT_BYTES = 32
 ATTEMPT_BYTES = 16
 DIGEST_BYTES = 32
 NONCE_BYTES = 16
+CODE_CHARACTERS_MAX = 64
 
 
 class Hello(msgspec.Struct, frozen=True):
@@ -217,7 +218,8 @@ def decode(data: bytes) -> Message | None:
     if shape is None:
         if array[0] >= IGNORABLE:
             return None
-        raise RemoteFault("wire/message", f"no message has type {array[0]}")
+        known = max(array[0], -1)  # a long integer has no text
+        raise RemoteFault("wire/message", f"no message has type {known}")
     try:
         message: Message = shape.message(array[1:])
     except ValueError as error:
@@ -231,7 +233,13 @@ def error_body(code: str, message: str, data: object = None) -> Map:
 
 
 def remote_error(body: Map) -> RemoteError:
-    """Return the error that the body of a Reply tells."""
+    """Return the error that the body of a Reply tells, whatever the body holds.
+
+    What is no text is not made into any: that of a long enough integer is an error, and not the peer's.
+    """
+    code, message = body.get("code"), body.get("message")
     return RemoteError(
-        str(body.get("code", "wire/error")), str(body.get("message", "")), body.get("data")
+        code[:CODE_CHARACTERS_MAX] if isinstance(code, str) else "wire/error",
+        message[:TEXT_BYTES_MAX] if isinstance(message, str) else "",
+        body.get("data"),
     )

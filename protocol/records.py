@@ -145,7 +145,7 @@ def decode(data: bytes) -> Record:
         raise RemoteFault("wire/record", "a record is an array that begins with its kind")
     kind = _KINDS.get(array[0])
     if kind is None:
-        raise RemoteFault("wire/record", f"no record is of kind {array[0]}")
+        raise RemoteFault("wire/record", "a record is of no kind that is known")
     fields = _FIELDS[kind]
     if len(array) != 1 + len(fields):
         raise RemoteFault("wire/record", f"{kind.__name__} has {len(fields)} fields")

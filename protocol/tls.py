@@ -18,6 +18,7 @@ import ssl
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
+import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
@@ -25,6 +26,8 @@ from capabilities.certificate import public_key_of
 from capabilities.errors import KeyInvalid
 from capabilities.keys import PrivateKey, PublicKey
 from protocol.errors import AuthenticationFailed
+
+_log = structlog.get_logger()
 
 ALPN = "yin/1"
 JOIN_ALPN = "yin-join/1"
@@ -91,10 +94,19 @@ def _context(
     context.verify_mode = ssl.CERT_REQUIRED
     context.set_alpn_protocols([ALPN])
     for certificate_of_member in trusted:
-        context.load_verify_locations(cadata=certificate_of_member)
+        _trust(context, certificate_of_member)
     with _unnamed_file(_pem(key, certificate)) as path:
         context.load_cert_chain(path)
     return context
+
+
+def _trust(context: ssl.SSLContext, certificate: bytes) -> None:
+    """Let a member in. One whose certificate OpenSSL refuses is not, and keeps nobody else out."""
+    try:
+        context.load_verify_locations(cadata=certificate)
+    except (ssl.SSLError, ValueError) as error:
+        digest = hashlib.sha256(certificate).hexdigest()
+        _log.error("a member's certificate cannot be loaded", sha256=digest, why=str(error))
 
 
 def _pem(key: PrivateKey, certificate: bytes) -> bytes:

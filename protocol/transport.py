@@ -633,7 +633,7 @@ async def _dial(
     with trio.move_on_after(HANDSHAKE_S):
         try:
             plain = await trio.open_tcp_stream(host, port)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # a name that cannot be encoded is a ValueError
             raise Unreachable(f"{address}: {error}") from error
         _set_up(plain)
         stream = SecureStream(plain, context, server_name=server_name(server))

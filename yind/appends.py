@@ -15,6 +15,7 @@ from typing import NamedTuple
 from capabilities.caveats import Resource, Verb
 from datomstore.batch import Made
 from datomstore.refused import TransactionError
+from datomstore.schema import TX_INSTANT
 from datomstore.value import Keyword, Map, Set
 from yind.costs import Cost, cost_of_facts
 from yind.errors import EffectInvalid
@@ -23,6 +24,7 @@ from yind.glimpses import shown
 TX_AGENT, TX_PROGRAM = Keyword("tx/agent"), Keyword("tx/program")  # said by the node alone
 
 _EVERYTHING = frozenset({Verb.APPEND, Verb.RETRACT, Verb.SCHEMA, Verb.HISTORY})
+_CAS = frozenset({Keyword("db/cas"), Keyword("db.fn/cas")})
 _OPERATIONS: dict[str, frozenset[Verb]] = {
     "db/add": frozenset(),
     "db/cas": frozenset(),
@@ -52,6 +54,8 @@ class Needs(NamedTuple):
 
         Rows are looked at only if they are `counted`.
         """
+        if TX_INSTANT in made.attributes:
+            raise EffectInvalid("when an earlier transaction was made is kept")
         more = self.more.union(*map(_verbs_of_attribute, made.attributes))
         rows = max(self.cost[Resource.ROWS], made.facts) if counted else self.cost[Resource.ROWS]
         if more != self.more or rows != self.cost[Resource.ROWS]:
@@ -85,6 +89,8 @@ def verbs_of(tx_data: tuple[object, ...]) -> set[Verb]:
             head = item[0]
             known = _OPERATIONS.get(head.name) if isinstance(head, Keyword) else None
             verbs |= _EVERYTHING if known is None else known
+            if head in _CAS and item[4:] == (None,):
+                verbs.add(Verb.RETRACT)  # nothing takes the value's place
             if len(item) > 2:
                 verbs |= _verbs_of_attribute(item[2])
             values.extend(item[3:])

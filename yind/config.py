@@ -14,6 +14,8 @@ from pathlib import Path
 import msgspec
 
 from datomstore.limits import LMDB_MAP_SIZE
+from protocol.address import split_address
+from protocol.errors import Unreachable
 from yind.code import MODES
 from yind.errors import ConfigError
 from yind.limits import (
@@ -104,7 +106,7 @@ def load(path: Path) -> Config:
 
 def address(text: str, *, where: str) -> tuple[str, int]:
     """Return host and port of "host:port". Raises ConfigError."""
-    host, colon, port = text.rpartition(":")
-    if not colon or not port.isdigit() or int(port) > 65_535:
-        raise ConfigError(f"{where}: {text!r} is not HOST:PORT")
-    return host.strip("[]"), int(port)
+    try:
+        return split_address(text)
+    except Unreachable as error:
+        raise ConfigError(f"{where}: {error}") from None

@@ -19,12 +19,19 @@ import trio
 
 from capabilities.errors import CapabilityError
 from capabilities.keys import PublicKey
+from datomstore.storage import StorageError
 from datomstore.value import Map
-from protocol.errors import ProtocolError
+from protocol.errors import ProtocolError, RemoteFault
 from protocol.transport import Channel
 from yind.errors import Denied, RequestInvalid
 from yind.fields import Answer, Fields
-from yind.limits import GOSSIP_S, GOSSIP_TOLD_MAX
+from yind.limits import (
+    GOSSIP_S,
+    GOSSIP_TOLD_MAX,
+    GOSSIP_UNTOLD_MAX,
+    REVOCATIONS_SHOWN_MAX,
+    STATEMENTS_SHOWN_BYTES,
+)
 from yind.session import Session
 
 _log = structlog.get_logger()
@@ -76,6 +83,7 @@ class Gossip:
         self._refused = refused  # told who told what was not taken, and why
         self._compared: dict[str, float] = {}  # node -> when our sets were equal last, trio's clock
         self._fetches: dict[str, _Fetch] = {}  # of nodes whose lists have not come to an end
+        self._untold: dict[str, list[bytes]] = {}  # to nodes that are being told
         self._nursery: trio.Nursery | None = None
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -102,25 +110,42 @@ class Gossip:
         return int(max((now - self._compared[name] for name in others), default=0))
 
     def tell(self, items: list[bytes]) -> None:
-        """Tell every other node what is new."""
-        if self._nursery is not None:
-            for name in self._others():
-                self._nursery.start_soon(self._tell, name, items)
+        """Tell every other node what is new. Who hears slowly is told the rest by comparing."""
+        if self._nursery is None:
+            return
+        for name in self._others():
+            if (untold := self._untold.get(name)) is not None:
+                untold += items[: max(0, GOSSIP_UNTOLD_MAX - len(untold))]
+            else:
+                self._untold[name] = list(items)
+                self._nursery.start_soon(self._tell_untold, name)
 
     async def tell_all(self, items: list[bytes]) -> None:
         """As `tell`; returns when every node has heard, or has not answered."""
         async with trio.open_nursery() as nursery:
             for name in self._others():
-                nursery.start_soon(self._tell, name, items)
+                nursery.start_soon(self._tell, name, list(items))
+
+    async def _tell_untold(self, name: str) -> None:
+        """Tell a node what waits for it, and what comes meanwhile: one task, however much there is to tell."""
+        try:
+            await self._tell(name, self._untold[name])
+        finally:
+            del self._untold[name]
 
     async def _tell(self, name: str, items: list[bytes]) -> None:
+        """Tell a node items, which are taken from the list; one that does not answer in time is not told the rest."""
         try:
-            channel = await self._channel(name)
-            for start in range(0, len(items), GOSSIP_TOLD_MAX):
-                part = tuple(items[start : start + GOSSIP_TOLD_MAX])
-                await channel.request(f"{self._spread.topic}.tell", Map({"items": part}))
-        except ProtocolError as error:  # comparing sets will tell it
+            while items:
+                part = tuple(items[:GOSSIP_TOLD_MAX])
+                del items[:GOSSIP_TOLD_MAX]
+                with trio.fail_after(GOSSIP_S):
+                    channel = await self._channel(name)
+                    await channel.request(f"{self._spread.topic}.tell", Map({"items": part}))
+        except (ProtocolError, trio.TooSlowError) as error:  # comparing sets will tell it
             _log.info("news was not told", topic=self._spread.topic, node=name, why=str(error))
+        except Exception:  # whatever one node makes of this, the others are still told
+            _log.exception("news was not told", topic=self._spread.topic, node=name)
 
     async def _compare_or_log(self, name: str) -> None:
         try:
@@ -130,6 +155,10 @@ class Gossip:
             _log.debug(
                 "sets were not compared", topic=self._spread.topic, node=name, why=str(error)
             )
+        except StorageError as error:
+            _log.error("what is new cannot be saved", topic=self._spread.topic, why=str(error))
+        except Exception:  # whatever one node answers, sets are still compared with the others
+            _log.exception("sets were not compared", topic=self._spread.topic, node=name)
 
     async def _compare(self, name: str) -> None:
         channel = await self._channel(name)
@@ -151,16 +180,30 @@ class Gossip:
         while True:
             asked = Map({"after": fetch.after})
             answer = await channel.request(f"{self._spread.topic}.list", asked)
-            listed = answer.get("items")
-            if not isinstance(listed, tuple) or not all(type(item) is bytes for item in listed):
-                return
+            listed = _checked(answer.get("items"))
             if not listed or (last := self._spread.place(listed[-1])) <= fetch.after:
                 return
-            try:
-                await self._spread.take_bytes(listed, channel.peer)
-            except CapabilityError as error:
-                fetch.refused = error
+            fetch.refused = await self._take(listed, channel.peer) or fetch.refused
             fetch.after = last
+
+    async def _take(self, listed: tuple[bytes, ...], teller: PublicKey) -> CapabilityError | None:
+        """Take in one answer, a few items in one turn of the event loop; return why some were refused.
+
+        What gives an item its standing may come behind it: what is refused is looked at once more.
+        """
+        starts = list(range(0, len(listed), GOSSIP_TOLD_MAX))
+        refused: CapabilityError | None = None
+        for _ in range(min(2, len(starts))):
+            again, refused = [], None
+            for start in starts:
+                try:
+                    await self._spread.take_bytes(listed[start : start + GOSSIP_TOLD_MAX], teller)
+                except CapabilityError as error:
+                    again.append(start)
+                    refused = error
+                await trio.lowlevel.checkpoint()
+            starts = again
+        return refused
 
     # -- what others ask --
 
@@ -192,3 +235,12 @@ class Gossip:
         except CapabilityError as error:
             self._refused(session.peer.text, str(error))
             raise
+
+
+def _checked(listed: object) -> tuple[bytes, ...]:
+    """Return what a node lists, nothing if that is no list of bytes. Raises RemoteFault for more than honest nodes list."""
+    if not isinstance(listed, tuple) or not all(type(item) is bytes for item in listed):
+        return ()
+    if len(listed) > REVOCATIONS_SHOWN_MAX or sum(map(len, listed)) > STATEMENTS_SHOWN_BYTES:
+        raise RemoteFault("wire/message", "it lists more than fits into one answer")
+    return listed

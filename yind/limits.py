@@ -58,6 +58,7 @@ HELD_EACH_MAX = 512  # ... by one node
 HELD_BYTES_EACH_MAX = 1 << 26  # ... and of so many bytes; machines take some times as much
 GOSSIP_S = 5.0  # how often two nodes compare what they know of revocations and members
 GOSSIP_TOLD_MAX = 64  # items in one message that tells what is new
+GOSSIP_UNTOLD_MAX = 1_024  # items that wait for one node to hear those before them
 STATEMENTS_SHOWN_BYTES = 1 << 20  # of what is known of the cluster, in one answer
 STATEMENTS_RETRY_S = 1.0  # how soon a node tries again to write what it was told of the cluster
 RETURN_RETRY_S = 5.0  # how often a node tries to give back what is left of a budget

@@ -71,8 +71,7 @@ class Members:
         anchor = batch.get(TABLE, ANCHOR)
         if anchor is not None:
             self._ledger.anchor = self._kept_anchor = PublicKey(anchor)
-        datoms = self._stream.db().datoms("aevt", DATA)
-        kept = [one for datom in datoms if (one := _kept(datom.v)) is not None]  # type: ignore[arg-type]
+        kept = list(_readable(datom.v for datom in self._stream.db().datoms("aevt", DATA)))
         self._ledger.add(kept)
         known = {statement.id for statement in kept}
         self._unwritten = {one.id: one for one in self._ledger if one.id not in known}
@@ -136,7 +135,10 @@ class Members:
         before, self.current = self.current, self._ledger.at(self._now_s())
         if before != self.current:
             for listener in list(self._listeners):
-                listener(self.current)
+                try:
+                    listener(self.current)
+                except Exception:  # what is kept counts for the others, and after the next start
+                    _log.exception("what counts now was not taken over")
 
     # -- taking in --
 
@@ -251,13 +253,13 @@ class Members:
         return iter(self._ledger)
 
 
-def _kept(data: bytes) -> Statement | None:
-    """Return a statement that this node has kept; None for one that an earlier release took, and this one does not."""
-    try:
-        return Statement.from_bytes(data)
-    except MemberInvalid as error:
-        _log.warning("a statement about the cluster is left out", why=str(error))
-        return None
+def _readable(items: Iterable[object]) -> Iterator[Statement]:
+    """Yield statements that were kept; what an earlier release took and this one does not keeps no node from starting."""
+    for item in items:
+        try:
+            yield Statement.from_bytes(item)  # type: ignore[arg-type]
+        except MemberInvalid as error:
+            _log.error("a statement that was kept does not count", why=str(error))
 
 
 def _facts(statement: Statement) -> Map:

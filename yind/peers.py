@@ -166,6 +166,9 @@ class Peers:
     def _follow(self, membership: Membership) -> None:
         """Let in who is a member now, and nobody else; hold a connection to every node."""
         self._origins.clear()
+        for channel in list(self._open):
+            if membership.of_key(channel.peer) is None:
+                channel.close("no member any more")
         now, former = self._identity.now, self._identity.former
         trusted, applicants = membership.certificates(), self._admits()
         self._door_is_open = applicants
@@ -177,9 +180,6 @@ class Peers:
         self._server = server_context(
             now.key, now.certificate, trusted, applicants=applicants, named=named
         )
-        for channel in list(self._open):
-            if membership.of_key(channel.peer) is None:
-                channel.close("no member any more")
         if self._nursery is not None:
             self._keep_all()
 
@@ -302,6 +302,11 @@ class Peers:
         except (Unreachable, AuthenticationFailed) as error:
             self._failed[node] = trio.current_time(), type(error), str(error)
             raise
+        except Exception as error:  # whatever one node does to who connects, the others are met
+            _report(error)
+            why = f"node {node}: no connection could be made"
+            self._failed[node] = trio.current_time(), Unreachable, why
+            raise Unreachable(why) from error
         return channel
 
     async def _hold(
@@ -353,6 +358,8 @@ class Peers:
                 _log.info("a connection ended", node=node, why=channel.closed_reason)
             except ProtocolError as error:
                 _log.debug("a node does not answer", node=node, why=str(error))
+            except Exception as error:
+                _report(error)
             backoff.lived(trio.current_time() - began)
             with trio.move_on_after(backoff.wait_s()):
                 await self._linked[node].wait()

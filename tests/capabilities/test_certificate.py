@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from capabilities.certificate import make_certificate, public_key_of
@@ -49,3 +50,59 @@ def test_a_certificate_signs_no_other() -> None:
     basic = made.extensions.get_extension_for_class(x509.BasicConstraints)
     assert (basic.critical, basic.value.ca) == (True, False)
     assert not made.extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign
+
+
+def altered(**changes: object) -> bytes:
+    """Return a certificate that differs from a member's in one thing, signed by its own key."""
+    key = Ed25519PrivateKey.from_private_bytes(bytes(32))
+    made = x509.load_der_x509_certificate(CERTIFICATE)
+    told: dict[str, object] = {
+        "subject_name": made.subject,
+        "issuer_name": made.issuer,
+        "serial_number": made.serial_number,
+        "not_valid_before": made.not_valid_before_utc,
+        "not_valid_after": made.not_valid_after_utc,
+        "extensions": list(made.extensions),
+    } | changes
+    return (
+        x509.CertificateBuilder(public_key=key.public_key(), **told)  # type: ignore[arg-type]
+        .sign(key, None)
+        .public_bytes(Encoding.DER)
+    )
+
+
+def common(name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+
+
+def test_a_certificate_of_the_same_form_is_taken() -> None:
+    assert public_key_of(altered()) == PrivateKey(bytes(32)).public
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"subject_name": common("beta")},
+        {"issuer_name": common("beta")},
+        {"subject_name": common("\u00e4"), "issuer_name": common("\u00e4")},
+        {"subject_name": x509.Name([]), "issuer_name": x509.Name([])},
+        {"not_valid_after": datetime(2021, 1, 1, tzinfo=UTC)},
+        {"extensions": []},
+    ],
+)
+def test_a_certificate_of_another_form_is_refused(changes: dict[str, object]) -> None:
+    with pytest.raises(KeyInvalid):
+        public_key_of(altered(**changes))
+
+
+@pytest.mark.parametrize("name", [b"\xff\xfe\xff\xfe\xff", b"al\0ha"])
+def test_a_name_that_openssl_refuses_or_nobody_can_print_is_refused(name: bytes) -> None:
+    der = CERTIFICATE.replace(b"alpha", name)
+    body = x509.load_der_x509_certificate(der).tbs_certificate_bytes
+    with pytest.raises(KeyInvalid):
+        public_key_of(der[:-64] + PrivateKey(bytes(32)).sign(body))
+
+
+def test_a_certificate_that_its_key_did_not_sign_is_refused() -> None:
+    with pytest.raises(KeyInvalid, match="signs itself"):
+        public_key_of(CERTIFICATE[:-1] + bytes([CERTIFICATE[-1] ^ 1]))

@@ -116,3 +116,10 @@ def test_a_ratio_in_a_text_is_no_longer_than_one_in_bytes() -> None:
     for text in (f"{large + 2}/2", f"1/{large + 2}"):
         with pytest.raises(edn.EdnError, match="a ratio of more than 1024 bytes"):
             edn.read(text)
+
+
+@pytest.mark.parametrize("sign", [1, -1], ids=["positive", "negative"])
+def test_an_integer_of_thousands_of_digits_is_written_in_base_16(sign: int) -> None:
+    long = sign * 10**6_000
+    assert edn.write((long, 1)) == f"[{long:#x} 1]"
+    assert edn.write(Fraction(long, 3)) == f"{long:#x}/3"

@@ -78,6 +78,16 @@ def test_fields_that_lack_or_are_too_many_are_no_application(count: int) -> None
         ("example.org:0", False),
         ("example.org", False),
         ("example.org:99999", False),
+        ("example.org:" + "0" * 5_000, False),
+        ("example.org:\u00b2", False),
+        ("example.org:\u0663", False),
+        ("a..b:7400", False),
+        ("a" * 63 + ":7400", True),
+        ("a" * 64 + ":7400", False),
+        ("a." * 127 + "org:7400", False),
+        ("a\0b:7400", False),
+        ("a b:7400", False),
+        ("a\ud800:7400", False),
     ],
 )
 def test_an_address_leads_to_one_host_and_a_port(address: str, dialable: bool) -> None:

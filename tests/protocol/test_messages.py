@@ -165,3 +165,21 @@ def test_an_error_of_the_peer_keeps_its_code_and_data() -> None:
 @pytest.mark.parametrize("body", [Map(), Map({"code": 1, "message": None}), Map({"code": ()})])
 def test_an_error_of_the_peer_may_have_any_body(body: Map) -> None:
     assert isinstance(remote_error(body).code, str)
+
+
+@pytest.mark.parametrize(
+    "strange", [10**6_000, None, (), b"no"], ids=["long integer", "nil", "vector", "bytes"]
+)
+def test_what_is_no_text_is_made_into_none(strange: object) -> None:
+    error = remote_error(error_body(strange, strange, strange))  # type: ignore[arg-type]
+    assert (error.code, error.message, error.data) == ("wire/error", "", strange)
+
+
+def test_an_error_that_a_peer_tells_is_short() -> None:
+    error = remote_error(error_body("c" * 100_000, "m" * 100_000))
+    assert len(str(error)) < 2_000
+
+
+def test_a_type_of_more_digits_than_fit_into_text_is_a_fault_of_the_peer() -> None:
+    with pytest.raises(RemoteFault, match="no message has type -1"):
+        decode(codec.pack((-(10**9_000),)))

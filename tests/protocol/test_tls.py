@@ -107,3 +107,18 @@ def test_who_shows_no_key_or_speaks_something_else_is_refused(
 def test_who_shows_no_certificate_is_told_so() -> None:
     with pytest.raises(AuthenticationFailed, match="showed no certificate"):
         peer_key(None, ALPN)
+
+
+@pytest.mark.parametrize("certificate", [b"", b"none", FRIEND.certificate[:-1]])
+def test_a_certificate_that_cannot_be_loaded_keeps_nobody_else_out(certificate: bytes) -> None:
+    trusted = [certificate, FRIEND.certificate]
+    shaken(contexts()[0], server_context(NODE.private, NODE.certificate, trusted))
+
+
+def test_whose_certificate_cannot_be_loaded_is_not_let_in() -> None:
+    damaged = STRANGER.certificate.replace(b"\x0c", b"\x0d", 1)
+    with pytest.raises(ssl.SSLError):
+        shaken(
+            contexts(STRANGER)[0],
+            server_context(NODE.private, NODE.certificate, [damaged, FRIEND.certificate]),
+        )

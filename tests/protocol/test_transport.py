@@ -43,7 +43,7 @@ from protocol.messages import (
 )
 from protocol.stream import SecureStream
 from protocol.tls import client_context
-from protocol.transport import Channel, SendItem, connect, open_channel
+from protocol.transport import Channel, SendItem, _dial, connect, open_channel
 
 KEY = PrivateKey.from_seed(b"k" * 32).public
 
@@ -664,3 +664,13 @@ async def test_pushing_more_than_the_peer_takes_loses_nothing() -> None:
         for number in range(100):  # answers that nobody asked for: the node reads them and goes on
             channel.push(Reply(number, True, body))
         assert await channel.request("echo") == Map()
+
+
+async def test_a_host_that_cannot_be_encoded_is_unreachable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also when an address is split that should not have been."""
+    monkeypatch.setattr("protocol.transport.split_address", lambda address: ("a..b", 7400))
+    context = client_context(FRIEND.private, FRIEND.certificate, [NODE.certificate])
+    with pytest.raises(Unreachable):
+        await _dial("a..b:7400", context, NODE.key, "x", bytes(16))

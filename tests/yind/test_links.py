@@ -9,6 +9,9 @@ import trio
 import trio.testing
 from fleet import Fleet, fleet
 
+from capabilities.certificate import make_certificate
+from capabilities.keys import PrivateKey
+from capabilities.statements import Record, Succession, sign
 from cli.cluster import add_node, create, now_s
 from datomstore.storage.memory import MemoryStorage
 from datomstore.streams import Streams
@@ -178,3 +181,63 @@ async def test_what_is_held_for_a_peer_is_counted_whoever_connected(tmp_path: Pa
             assert channel is not None
             with pytest.raises(RemoteError, match="wire/busy"):
                 await channel.request("node.info")
+
+
+async def test_what_one_node_does_to_who_connects_keeps_nobody_from_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        await linked(nodes, ("alpha", "beta"))
+        await nodes.crash("beta")
+
+        def fails(*_: object, **__: object) -> None:
+            raise ValueError("too many digits")
+
+        monkeypatch.setattr("yind.peers.connect", fails)
+        peers = nodes.nodes["alpha"].peers
+        with trio.fail_after(5):
+            while link_of(nodes.nodes["alpha"], "beta") is not None:
+                await trio.testing.wait_all_tasks_blocked(0.01)
+        with pytest.raises(Unreachable):
+            await peers.channel("beta")
+        await trio.sleep(DIAL_AGAIN_S)
+        monkeypatch.undo()
+        await nodes.start("beta")
+        await linked(nodes, ("alpha", "beta"))
+
+
+async def test_a_statement_that_cannot_be_read_any_more_keeps_no_node_from_starting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        op, now, new = nodes.cluster.operator_key, nodes.now_s(), PrivateKey.generate()
+        certificate = make_certificate(new, "QQQQ").replace(b"QQQQ", b"\xff\xfe\xff\xfe")
+        with monkeypatch.context() as lenient:  # as an earlier release
+            lenient.setattr("capabilities.statements.public_key_of", lambda der: new.public)
+            step = Succession(op.public, new.public, now, now + 1_000, 1, certificate)
+            await nodes.nodes["alpha"].members.take([sign(step, op, new)])
+        await linked(nodes, ("alpha", "beta"), ("beta", "alpha"))
+        await nodes.stop("alpha")
+        await nodes.start("alpha")
+        await linked(nodes, ("alpha", "beta"), ("beta", "alpha"))
+
+
+async def test_a_part_of_the_node_that_fails_to_follow_keeps_no_other_from_it(
+    tmp_path: Path,
+) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        members = nodes.nodes["alpha"].members
+        heard: list[object] = []
+
+        def fails(membership: object) -> None:
+            if heard:
+                raise ValueError("nobody expected this")
+
+        members.listen(fails)
+        members.listen(heard.append)
+        beta = nodes.cluster.node("beta")
+        record = Record(
+            "beta", "node", beta.key, beta.certificate, (), 9, nodes.now_s(), removed=True
+        )
+        await members.take([sign(record, nodes.cluster.root_key)])
+        assert len(heard) == 2

@@ -26,6 +26,8 @@ ALL = {Verb.APPEND, Verb.RETRACT, Verb.SCHEMA, Verb.HISTORY}
         ("[:db/add -1 :n 1]", set()),
         ("[:db/cas 1000 :n 1 2]", set()),
         ("{:n [:db/retract 1]}", set()),
+        ("[:db/cas 1000 :n 1 nil]", {Verb.RETRACT}),
+        ("[:db.fn/cas 1000 :n 1 nil]", {Verb.RETRACT}),
         ("[:db/retract 1000 :n 1]", {Verb.RETRACT}),
         ("[:db/retractEntity 1000]", {Verb.RETRACT}),
         ("[:db.fn/retractEntity 1000]", {Verb.RETRACT}),
@@ -148,7 +150,10 @@ async def test_what_the_node_says_of_a_transaction_is_retracted_by_nobody(tmp_pa
         every = nodes.token()
         tx = await nodes.result("alpha", '(:tx (transact! "facts" [{:n 1}]))', every)
         for why in await refused_to_both(nodes, every, f"[:db/retractEntity {tx}]"):
-            assert "written by the node alone" in why
+            assert "by the node alone" in why or "is kept" in why
+        own = '(transact! "facts" [{:n 2} [:db/retractEntity "datomic.tx"]])'
+        _, row = await nodes.settled("alpha", await nodes.spawn("alpha", own, every))
+        assert (row["state"], "by the node alone" in row["fault"]) == ("failed", True)
         assert nodes.nodes["alpha"].streams.get("facts").t == 1
 
 
