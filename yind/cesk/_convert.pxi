@@ -8,6 +8,8 @@
 import datetime as _datetime
 import uuid as _uuid
 
+from datomstore.codec import map_of as _map_of
+from datomstore.codec import set_of as _set_of
 from datomstore.value import Char as _Char
 from datomstore.value import Keyword as _Keyword
 from datomstore.value import List as _List
@@ -190,10 +192,14 @@ cdef object simple_python(Value value):
 
 
 cdef object collected(uint32_t tag, list parts):
-    if is_map(tag):
-        return _Map(zip(parts[::2], parts[1::2], strict=True))
-    if is_set(tag):
-        return _Set(parts)
+    # Keys that would make a dictionary slow cost the machine nothing: outside it they are refused.
+    try:
+        if is_map(tag):
+            return _map_of(list(zip(parts[::2], parts[1::2], strict=True)))
+        if is_set(tag):
+            return _set_of(parts)
+    except ValueError as error:
+        raise ValueInvalid(str(error)) from None
     if tag == VECTOR:
         return tuple(parts)
     return _List(parts)

@@ -32,6 +32,7 @@ from uuid import UUID
 from pyrsistent import PMap, PVector, pmap, pvector
 
 from datomstore import decimals, edn
+from datomstore.codec import map_of, set_of
 from datomstore.value import Char, Keyword, List, Map, Set, Symbol
 from yang.primitives import PRIMITIVES
 from yang.segment import PrimitiveRef
@@ -698,6 +699,8 @@ def to_edn(store: Store, value: Value) -> object:
         raise ValueInvalid("a lazy seq is not realised") from None
     except RecursionError:
         raise ValueInvalid("keys are nested too deeply") from None
+    except ValueError as error:  # of keys that are made to collide
+        raise ValueInvalid(str(error)) from None
 
 
 def _to_edn(store: Store, value: Value) -> Walk[object]:
@@ -709,12 +712,12 @@ def _to_edn(store: Store, value: Value) -> Walk[object]:
         for key, inner in pairs_of(value):
             made = yield _to_edn(store, key)
             pairs.append((made, (yield _to_edn(store, inner))))
-        return Map(pairs)
+        return map_of(pairs)
     if not isinstance(value, COLLECTIONS):
         raise ValueInvalid(f"{type_name(value)} has no EDN form")
     inside = yield _each(_to_edn(store, item) for item in all_items(store, value))
     if isinstance(value, SETS):
-        return Set(inside)
+        return set_of(list(inside))
     return tuple(inside) if isinstance(value, VECTORS) else List(inside)
 
 

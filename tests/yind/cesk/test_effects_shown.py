@@ -12,6 +12,7 @@ from modes import program_of
 
 from datomstore.value import Char, Keyword, List, Map, Set, Symbol
 from yind.cesk import Machine, StateInvalid, Status
+from yind.cesk.errors import ValueInvalid
 from yind.cesk.reference import ReferenceMachine
 
 MOST = 1 << 20
@@ -123,3 +124,16 @@ def test_looking_through_what_is_shared_is_paid_for(ends: str) -> None:
 def test_a_message_is_cut_where_it_is_long() -> None:
     for machine in machines('(throw (ex-info (apply str (repeat 100000 "é")) {}))'):
         assert machine.fault.message == "é" * (1 << 15) + "..."
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "(log! (into #{} (map #(* % 2305843009213693951) (range 8 5000))))",
+        "(log! (into {} (map #(vector (* % 2305843009213693951) 1) (range 8 5000))))",
+    ],
+)
+def test_keys_that_are_made_to_collide_are_not_taken_out(source: str) -> None:
+    for machine in machines(source):
+        with pytest.raises(ValueInvalid, match="made to collide"):
+            _ = machine.effect
