@@ -13,12 +13,21 @@ from datomstore.errors import DatomstoreError
 
 # Codes of what is found in the text of a query, or in what it is given, before any fact is looked at.
 _ABOUT_QUERY = frozenset(
-    f"query/{name}"
-    for name in (
-        *("syntax", "arity", "unbound", "or-variables", "negation-in-cycle", "order-in-cycle"),
-        *("unknown-rule", "unknown-function", "unknown-source", "source", "input", "lookup"),
-        *("pull", "returns", "budget", "cancelled"),
-    )
+    {
+        "query/syntax",
+        "query/arity",
+        "query/unbound",
+        "query/or-variables",
+        "query/negation-in-cycle",
+        "query/order-in-cycle",
+        "query/unknown-rule",
+        "query/unknown-function",
+        "query/unknown-source",
+        "query/input",
+        "query/pull",
+        "query/budget",
+        "query/cancelled",
+    }
 )
 
 
@@ -60,6 +69,6 @@ def text_of(form: object) -> str:
         return form
     try:
         text = edn.write(form)
-    except (TypeError, ValueError):  # not of the data model, or an integer too long to be written
+    except (TypeError, ValueError):  # not of the data model, or a number too long to be written
         return f"a {type(form).__name__}"
     return text if len(text) <= CLAUSE_TEXT_MAX else f"{text[:CLAUSE_TEXT_MAX]}..."

@@ -219,7 +219,7 @@ def _entity(source: DatabaseSource, one: int, element: Pull) -> int | None:
     value = value_of(one)
     if not isinstance(value, (Keyword, tuple)):
         text = edn.write(value)
-        raise QueryError("query/input", f"a pull of {text}, which is no entity", element.form)
+        raise QueryError("query/binding", f"a pull of {text}, which is no entity", element.form)
     try:
         entity = source.database.entid(value)
     except AttributeForbidden:

@@ -701,7 +701,7 @@ def _scalar(binding: BindScalar, value: object, form: object) -> list[dict[Symbo
     try:
         found = intern(value)
     except (TypeError, RecursionError) as error:
-        raise QueryError("query/input", str(error), form) from error
+        raise QueryError("query/binding", str(error), form) from error
     if isinstance(term, Constant):
         return [{}] if found == intern(term.value) else []
     return [{term: found}]

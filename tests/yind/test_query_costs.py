@@ -157,6 +157,8 @@ async def test_who_has_no_rows_left_reads_no_values_in_errors(
 ) -> None:
     query = "[:find ?x :where [_ :secret ?v] [(inc ?v) ?x]]"
     unknown = "[:find ?x :where [_ :secret ?v] [(ink ?v) ?x]]"
+    pulled = "[:find (pull ?v [:secret]) :where [_ :secret ?v]]"
+    looked_up = "[:find (pull ?r [:secret]) :where [_ :secret ?v] [(vector :secret ?v) ?r]]"
     data = (Map({Keyword("secret"): "plum"}),)
     async with fleet(tmp_path, "alpha") as nodes:
         await nodes.ask("alpha", "stream.transact", stream="facts", data=data)
@@ -169,6 +171,10 @@ async def test_who_has_no_rows_left_reads_no_values_in_errors(
                 for verb in ("query", "query.follow"):
                     with pytest.raises(RemoteError, match=r"query/function.*\(inc \?v\)") as told:
                         await channel.request(verb, Map({"stream": "facts", "query": query}))
+                    assert ("plum" in str(told.value)) is shown
+                for telling in (pulled, looked_up):
+                    with pytest.raises(RemoteError, match="query/") as told:
+                        await channel.request("query", Map({"stream": "facts", "query": telling}))
                     assert ("plum" in str(told.value)) is shown
                 with pytest.raises(RemoteError, match="ink"):
                     await channel.request("query", Map({"stream": "facts", "query": unknown}))

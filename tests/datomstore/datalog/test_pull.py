@@ -238,7 +238,7 @@ WRONG = [
     ("[:find (pull ?e) :where [?e :name]]", "query/arity"),
     ("[:find (pull ?e pattern) :where [?e :name]]", "query/syntax"),
     ("[:find (pull $other ?e [:name]) :where [?e :name]]", "query/unknown-source"),
-    ("[:find (pull ?n [:name]) :where [_ :name ?n]]", "query/input"),
+    ("[:find (pull ?n [:name]) :where [_ :name ?n]]", "query/binding"),
     ("[:find ?e :keys a b :where [?e :name]]", "query/syntax"),
     ("[:find ?e ?n :keys a a :where [?e :name ?n]]", "query/syntax"),
     ("[:find ?e . :keys a :where [?e :name]]", "query/syntax"),
