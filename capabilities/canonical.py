@@ -9,14 +9,16 @@ Source: the msgpack specification, which allows several encodings of most values
 from __future__ import annotations
 
 import msgpack
+import msgspec
 
 from capabilities.errors import TokenInvalid
+
+_encoder = msgspec.msgpack.Encoder()
 
 
 def encode(value: object) -> bytes:
     """Return the one encoding of a value."""
-    packed: bytes = msgpack.Packer().pack(value)
-    return packed
+    return _encoder.encode(value)
 
 
 def decode(data: bytes) -> object:
