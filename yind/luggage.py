@@ -13,6 +13,7 @@ from typing import Annotated, NamedTuple
 import msgspec
 from msgspec import Meta
 
+from capabilities.caveats import Resource
 from capabilities.errors import KeyInvalid
 from capabilities.keys import public_key
 from capabilities.tokens import agent_id, child_id
@@ -28,6 +29,7 @@ from yind.limits import BIRTHS_MAX, FIRST_IDS_KEPT, LOG_LINES_KEPT
 COUNT_MAX = 1 << 62
 Hash = Annotated[bytes, Meta(min_length=32, max_length=32)]
 Count = Annotated[int, Meta(ge=0, le=COUNT_MAX)]
+Budget = Annotated[str, Meta(pattern=f"^({'|'.join(one.name.lower() for one in Resource)})$")]
 Log = Annotated[list[str], Meta(max_length=LOG_LINES_KEPT)]
 
 
@@ -53,6 +55,7 @@ class Luggage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     fuel_owed: Count = 0
     births: list[Birth] = []
     denied_right: str | None = None  # what it is paused for, if it lacks something
+    shortage: tuple[Budget, Count] | None = None  # ... of a budget, and how much it needs of it
     asked: Asked | None = None  # what its `request-token` was answered, if it has not heard it yet
 
 
@@ -96,6 +99,7 @@ def packed_of(record: AgentRecord, *, paused: bool, reason: str) -> Packed:
         births=record.births,
         home_key=record.home_key,
         denied_right=record.denied_right if paused and not waits else None,
+        shortage=record.shortage if paused and not waits else None,
         asked=None if _is_pending(record.asked) else record.asked,
     )
     programs = tuple(Machine.programs_of(record.image))
@@ -203,6 +207,7 @@ def record_of(
         births=luggage.births,
         home_key=luggage.home_key,
         denied_right=luggage.denied_right if luggage.paused else None,
+        shortage=luggage.shortage if luggage.paused else None,
         asked=None if _is_pending(luggage.asked) else luggage.asked,
     )
 

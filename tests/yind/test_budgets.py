@@ -293,7 +293,7 @@ LACKED = """
 async def test_which_budget_has_run_out_is_told_as_data(
     tmp_path: Path, source: str, budget: dict[str, int], shortage: tuple[str, int] | None
 ) -> None:
-    async with fleet(tmp_path, "alpha") as nodes:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
         await load(nodes)
         agent = await nodes.spawn("alpha", source, budgeted(nodes, **budget))
         with trio.fail_after(20):
@@ -307,6 +307,10 @@ async def test_which_budget_has_run_out_is_told_as_data(
         rows = (await nodes.ask("alpha", "query", stream="audit", query=LACKED))["value"]
         effects = [] if shortage is None else [(Keyword(shortage[0]), shortage[1])]
         assert [row[1:] for row in rows] == effects
+        await nodes.ask("alpha", "agent.migrate", id=agent.hex(), node="beta")
+        await nodes.until("beta", agent, "paused")
+        row = await nodes.ask("beta", "agent.show", id=agent.hex())
+        assert row["shortage"] == shortage
 
 
 ENDLESS = "(loop [] (recur))"

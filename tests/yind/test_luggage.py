@@ -65,6 +65,8 @@ def test_luggage_comes_back_as_it_was_packed() -> None:
         {"log": ["x"] * (LOG_LINES_KEPT + 1)},
         {"log": [b"bytes"]},
         {"session": 1},
+        {"shortage": ("gold", 1)},
+        {"shortage": ("rows", -1)},
         {"unknown": 1},
         {"name": None},
     ],
