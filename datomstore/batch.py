@@ -204,7 +204,7 @@ class Batch:
         if self._excising:
             for name in sorted(self._excising):
                 self._streams.reload(self._streams.get(name))
-            self._streams.purge()
+            self._streams.try_purge()
         for stream in dict.fromkeys(map(_STREAM, self._parts)):
             self._streams.committed(stream)
         for part in self._parts:

@@ -25,7 +25,7 @@ from datomstore.record import decode_record
 from datomstore.roots import DatabaseName, Proof, RootUnknown, digest
 from datomstore.segments import manifest as manifests
 from datomstore.segments.kept import Kept
-from datomstore.storage import Storage
+from datomstore.storage import Storage, StorageError
 from datomstore.transaction import TxReport
 from datomstore.upkeep import Upkeep
 from datomstore.value import Keyword
@@ -217,8 +217,9 @@ class Streams:
         with storage.transaction(write=False) as transaction:
             self._names = set(transaction.streams())
             to_purge = transaction.get(TO_PURGE, b"") is not None
+        self.purge_failure: StorageError | None = None
         if to_purge:
-            self.purge()
+            self.try_purge()
 
     def names(self) -> list[str]:
         """Return the names of all streams."""
@@ -303,6 +304,17 @@ class Streams:
             with self.storage.transaction(write=True) as storage:
                 storage.delete(TO_PURGE, b"")
             return True
+
+    def try_purge(self) -> None:
+        """Remove the bytes of excised facts, if that can be done now: else with the next excision, or the next start.
+
+        That they are gone for all who ask lasts already, so this is nobody's failure; `purge_failure` has it.
+        """
+        try:
+            self.purge()
+            self.purge_failure = None
+        except StorageError as error:
+            self.purge_failure = error
 
     def excised_at(self, stream: str, name: DatabaseName) -> int | None:
         """Return the transaction whose excision made a name of a stream one of the past."""

@@ -325,14 +325,15 @@ class Writers:
 
 
 class OpenBatch:
-    """A batch, as long as its block."""
+    """A batch, as long as its block. Once it has `happened` it lasts, whatever the block still raises."""
 
-    __slots__ = ("_batch", "_storage", "_streams", "_writers")
+    __slots__ = ("_batch", "_storage", "_streams", "_writers", "happened")
     _batch: Batch
 
     def __init__(self, streams: Streams, writers: Writers) -> None:
         self._streams = streams
         self._writers = writers
+        self.happened = False
 
     def __enter__(self) -> Batch:
         self._writers.begin_batch()
@@ -351,16 +352,16 @@ class OpenBatch:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        batch, happened = self._batch, False
+        batch = self._batch
         try:
             try:
                 self._storage.__exit__(kind, error, trace)
-                happened = kind is None
+                self.happened = kind is None
             finally:
-                if not happened:
+                if not self.happened:
                     batch.rollback()
                 self._writers.batch_thread = None  # a listener may open another one
-            if happened:
+            if self.happened:
                 batch.commit()
         finally:
             self._streams.write_lock.release()

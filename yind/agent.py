@@ -211,6 +211,7 @@ class Arrival:
     stage: Callable[[Batch], None]  # makes it this node's
     lasts: Callable[[], None]  # told that it is
     giver: PublicKey  # the node that it comes from
+    noted: list[Decision]  # what let it in
     staged: bool = False  # in a transaction that has happened, or happens now
 
 

@@ -21,7 +21,7 @@ from datomstore.batch import Batch
 from datomstore.storage import StorageError
 from datomstore.streams import Streams
 from yind.agent import Agent, AgentRecord, Arrival, FaultData, State, decode_record, encode_record
-from yind.audit import Decision, own_decisions
+from yind.audit import Audit, Decision, own_decisions
 from yind.authority import Authority, Return
 from yind.cesk import Machine, Status
 from yind.clock import Clock
@@ -83,6 +83,36 @@ class _Before(NamedTuple):
         if self.asked and machine is not None and machine.status is not Status.EFFECT:
             machine = None  # it went on from what has not happened; the image has not
         agent.machine = machine
+
+
+class _Along:
+    """What a transaction takes along beside the states of agents: that one has arrived, and what was decided.
+
+    If it fails, that is taken back: what allowed something has allowed nothing, and the arrival is to be staged again.
+    """
+
+    def __init__(self, audit: Audit) -> None:
+        self._audit = audit
+        self._allowed: list[Decision] = []
+        self.arrived: Arrival | None = None
+
+    def release(self, decisions: list[Decision]) -> None:
+        """Take decisions along."""
+        self._allowed += (one for one in self._audit.release(decisions) if one.allowed)
+
+    def arrive(self, arrival: Arrival, batch: Batch) -> None:
+        """Take an arrival along, with what let it in."""
+        arrival.stage(batch)
+        arrival.staged = True
+        self._audit.release(list(arrival.noted))
+        self.arrived = arrival
+
+    def undo(self) -> None:
+        """Take it all back."""
+        self._audit.take_back(self._allowed)
+        if self.arrived is not None:
+            self._audit.take_back(self.arrived.noted)
+            self.arrived.staged = False
 
 
 class Agents:
@@ -210,11 +240,11 @@ class Agents:
         record = agent.record
         asked = own_decisions()
         before: _Before | None = None
-        arrived: Arrival | None = None
+        along = _Along(self._audit)
         written: State | None = None
 
         def work(batch: Batch) -> None:
-            nonlocal arrived, before, written
+            nonlocal before, written
             before = _Before.of(agent)  # now: others may have been at work since this was asked for
             if stage is not None:
                 encode_record(msgspec.structs.replace(record, image=b""))  # else it is too late
@@ -222,18 +252,17 @@ class Agents:
             if self._by_id.get(record.id) is agent:  # not of an earlier visit
                 written = record.state
                 self.put(batch, agent)
-                arrived = self._arrive(batch, agent)
-            self._audit.release(agent.decisions)
-            self._audit.release(asked)
+                self._arrive(batch, agent, along)
+            along.release(agent.decisions)
+            along.release(asked)
 
         def undo() -> None:
-            if arrived is not None:
-                arrived.staged = False
+            along.undo()
             if before is not None:
                 before.put_back(agent)
 
         await self._commits.commit(work, undo)
-        self._saved(agent, written, arrived)
+        self._saved(agent, written, along.arrived)
 
     def submit_frozen(
         self,
@@ -250,24 +279,24 @@ class Agents:
         With `bare` the image is left out: what `stage` writes has it. Of one that has gone its tombstone is written also if
         it is back by now: of that nothing is durable before.
         """
-        arrived: Arrival | None = None
+        along = _Along(self._audit)
         written: State | None = None
 
         def work(batch: Batch) -> None:
-            nonlocal arrived, written
-            arrived = self._arrive(batch, agent)
+            nonlocal written
+            self._arrive(batch, agent, along)
             stage(batch)
             if self._by_id.get(agent.record.id) is agent or agent.ended:
                 written = agent.record.state
                 self._put_record(batch, agent, bare=bare)
-            self._audit.release(agent.decisions)
+            along.release(agent.decisions)
 
         def saved(error: BaseException | None) -> None:
             done(error)
             if error is None:
-                self._saved(agent, written, arrived)
+                self._saved(agent, written, along.arrived)
 
-        self._commits.submit(work, saved, later=later, unseen=unseen)
+        self._commits.submit(work, saved, undo=along.undo, later=later, unseen=unseen)
 
     def release(self, decisions: list[Decision]) -> None:
         """Let decisions go with the transaction that is being written."""
@@ -275,18 +304,17 @@ class Agents:
 
     def submit_arrival(self, agent: Agent, done: Done) -> None:
         """Make durable that an agent has arrived, as it was then, unless a commit of its own has."""
-        arrived: Arrival | None = None
+        along = _Along(self._audit)
 
         def work(batch: Batch) -> None:
-            nonlocal arrived
-            arrived = self._put_arrival(batch, agent)
+            self._put_arrival(batch, agent, along)
 
         def saved(error: BaseException | None) -> None:
             done(error)
-            if error is None and arrived is not None:
-                self._has_come(agent, arrived)
+            if error is None and along.arrived is not None:
+                self._has_come(agent, along.arrived)
 
-        self._commits.submit(work, saved)
+        self._commits.submit(work, saved, undo=along.undo)
 
     def submit(self, stage: Work, done: Done) -> None:
         """Make something durable that concerns no agent's state; see `GroupCommit.submit`."""
@@ -326,18 +354,20 @@ class Agents:
     async def write(self, stage: Work) -> None:
         """Make something durable that concerns no agent's state."""
         asked = own_decisions()
+        along = _Along(self._audit)
 
         def work(batch: Batch) -> None:
             stage(batch)
-            self._audit.release(asked)
+            along.release(asked)
 
-        await self._commits.commit(work)
+        await self._commits.commit(work, along.undo)
 
     async def write_decisions(self, decisions: list[Decision]) -> None:
         """Make decisions durable before anybody sees what they allowed."""
         if decisions or self._audit.waiting_count:
-            self._audit.release(decisions)
-            await self._commits.commit(_nothing)
+            along = _Along(self._audit)
+            along.release(decisions)
+            await self._commits.commit(_nothing, along.undo)
 
     async def write_spent(self) -> None:
         """Make durable what was spent for no agent's state."""
@@ -347,20 +377,15 @@ class Agents:
         """Make an agent's decisions durable before anybody sees what they allowed; with them that it has arrived."""
         if not agent.decisions and not self._audit.waiting_count:
             return
-        arrived: Arrival | None = None
+        along = _Along(self._audit)
 
         def work(batch: Batch) -> None:
-            nonlocal arrived
-            arrived = self._put_arrival(batch, agent)
-            self._audit.release(agent.decisions)
+            self._put_arrival(batch, agent, along)
+            along.release(agent.decisions)
 
-        def undo() -> None:
-            if arrived is not None:
-                arrived.staged = False
-
-        await self._commits.commit(work, undo)
-        if arrived is not None:
-            self._has_come(agent, arrived)
+        await self._commits.commit(work, along.undo)
+        if along.arrived is not None:
+            self._has_come(agent, along.arrived)
 
     async def decided(self) -> None:
         """Return when the audit stream has every decision that was made durable."""
@@ -398,27 +423,21 @@ class Agents:
             return  # what has been spent since is another visit's
         self._authority.settle(agent)
 
-    def _arrive(self, batch: Batch, agent: Agent) -> Arrival | None:
-        """Make an agent this node's that has come to it, if this transaction is the first; nothing of it lasts before.
-
-        Returns the arrival that lasts with the transaction; if that fails, it is to be staged again.
-        """
+    def _arrive(self, batch: Batch, agent: Agent, along: _Along) -> None:
+        """Make an agent this node's that has come to it, if this transaction is the first; nothing of it lasts before."""
         arrival = agent.arrival  # the event loop forgets it once it lasts
-        if arrival is None or arrival.staged:
-            return None
-        arrival.stage(batch)
-        arrival.staged = True
-        self._authority.settle_arrival(agent)
-        return arrival
+        if arrival is not None and not arrival.staged:
+            along.arrive(arrival, batch)
+            self._authority.settle_arrival(agent)
 
-    def _put_arrival(self, batch: Batch, agent: Agent) -> Arrival | None:
+    def _put_arrival(self, batch: Batch, agent: Agent, along: _Along) -> None:
         """Make an agent this node's as it came; see `_arrive`."""
         if self._by_id.get(agent.record.id) is not agent:
-            return None
-        arrived = self._arrive(batch, agent)
+            return
+        self._arrive(batch, agent, along)
+        arrived = along.arrived
         if arrived is not None and arrived.row:  # which one that runs has not where nothing is kept
             batch.put(AGENT_TABLE, agent.record.id, arrived.row)
-        return arrived
 
     async def end(
         self, agent: Agent, state: State, reason: str = "", outcome: Outcome | None = None

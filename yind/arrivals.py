@@ -529,7 +529,6 @@ class Arrivals:
         def stage(batch: Batch) -> None:
             batch.put(RECORD_TABLE, handoff.slot(owned), handoff.encode(owned))
             end_departure(batch)
-            self._agents.release(noted)
 
         def lasts() -> None:
             self._journeys.mark(owned.agent, owned.epoch, Stage.OWNED)
@@ -537,13 +536,13 @@ class Arrivals:
 
         record, giver = agent.record, agent.tokens[0].token.blocks[-2].key
         if self._keeps:
-            agent.arrival = Arrival(encode_record(record), record.state, stage, lasts, giver)
+            agent.arrival = Arrival(encode_record(record), record.state, stage, lasts, giver, noted)
             agent.lasting = State.READY  # of what it came as nothing lasts yet
             self._fresh.append(agent)
             self._arrived.unpark()
         else:  # nothing outlives a crash, so there is nothing to wait for
             row = encode_record(record) if record.state is not State.READY else b""
-            agent.arrival = Arrival(row, record.state, stage, _nothing, giver)
+            agent.arrival = Arrival(row, record.state, stage, _nothing, giver, noted)
             agent.lasting = record.state
             lasts()
 

@@ -7,7 +7,7 @@ Fits:   `yind.authority` notes; `yind.effects` and `yind.control` say on whose b
 What is decided on behalf of an agent waits with it for its next commit, which makes durable what the decision allowed: so
 after a crash there is either both or neither, and what was undone is decided anew. What is decided on behalf of a request
 is durable before its answer is sent. The rest goes with the next transaction, whoever's that is. A transaction that
-fails leaves its decisions to the next one.
+fails leaves to the next one what it was to bring; but of what allowed what it would have written nothing is left.
 
 A brief transaction, one that another node waits for in a hand-off, takes its decisions along as a row of a table, which
 is done in a tenth of the time. The next one that is not brief brings them into the stream, in their order, and deletes the
@@ -172,10 +172,19 @@ class Audit:
                 found.add((facts[FROM], facts[RECEIPT]))  # type: ignore[arg-type]  # they are what is noted
         return sorted(found)
 
-    def release(self, decisions: list[Decision]) -> None:
-        """Let waiting decisions go with the next transaction, or the one that is being written. Any thread may."""
+    def release(self, decisions: list[Decision]) -> list[Decision]:
+        """Let waiting decisions go with the next transaction, or the one that is being written; return them. Any thread may."""
+        released = list(decisions)
         while decisions:
             self._free.append(decisions.pop(0))
+        return released
+
+    def take_back(self, decisions: list[Decision]) -> None:
+        """Forget decisions that were released: the transaction has failed, and with it what they are about."""
+        gone = set(map(id, decisions))
+        self._staged = [one for one in self._staged if id(one) not in gone]
+        waiting = [self._free.popleft() for _ in range(len(self._free))]
+        self._free.extendleft(one for one in reversed(waiting) if id(one) not in gone)
 
     def stage(self, batch: Batch, *, brief: bool = False) -> None:
         """Write what waits, in the storage transaction given; the work of all others has been done.

@@ -136,6 +136,7 @@ class GroupCommit:
         self._thread = WorkThread("commit", self._written)
         self._rested = trio.lowlevel.ParkingLot()
         self._later = trio.lowlevel.ParkingLot()
+        self._unsure: BaseException | None = None  # after what lasts: what is in memory may be less
         self._failure: BaseException | None = None
         self._failed = trio.Event()
 
@@ -178,16 +179,17 @@ class GroupCommit:
         work: Work,
         done: Done,
         *,
+        undo: Callable[[], None] = _nothing,
         later: bool = False,
         unseen: bool = False,
     ) -> None:
-        """Have work done soon, or now; `done` is told on the event loop that it is durable, or why it is not.
+        """Have work done soon, or now; `done` is told on the event loop that it is durable, or, after `undo`, why it is not.
 
         With `later` it goes with what is asked for next, or alone after COMMIT_LATER_S, as long as `run` runs; where there
         is no disk to wait for, after this turn of the event loop. With `unseen`, `done` may be told before what was written
         can be seen by who opens a transaction.
         """
-        self._waiting.append(_Entry(work, _nothing, done, later=later, unseen=unseen))
+        self._waiting.append(_Entry(work, undo, done, later=later, unseen=unseen))
         if not later:
             self._urgent = True
             self._begin()
@@ -252,6 +254,8 @@ class GroupCommit:
         elif self._waiting or self._brief:
             self._later.unpark()
         unbearable = [error for entry in entries if (error := _tell(entry)) is not None]
+        if self._unsure is not None:
+            unbearable.append(self._unsure)
         if unbearable:
             raise unbearable[0]
 
@@ -259,8 +263,9 @@ class GroupCommit:
         """Commit what can share one transaction; return what has to wait for the next."""
         entries, again = self._writing, []
         self._brief = self._waits and _is_brief(entries)
+        opened = self._streams.batch()
         try:
-            with self._streams.batch() as batch:
+            with opened as batch:
                 for entry in entries:
                     entry.finished = self._shares(entry, batch, first=entry is entries[0])
                     if not entry.finished:
@@ -270,6 +275,9 @@ class GroupCommit:
                     batch.when_lasting(lambda: self._thread.say(self._lasts))
             self._durable()
         except BaseException as error:
+            if opened.happened:  # nobody may be told that it has not
+                self._unsure = error
+                return again
             self._lost()
             for entry in reversed(entries):  # of two about the same, the later one is undone first
                 entry.finished = True

@@ -70,6 +70,10 @@ class BlobFiles:
         if self._holds:
             self._doomed.add(digest)
         else:
+            self._unlink(digest)
+
+    def _unlink(self, digest: bytes) -> None:
+        with suppress(OSError):  # what is left is swept away at the next start
             self._named(digest).unlink(missing_ok=True)
 
     def open(self, digest: bytes) -> memoryview | None:
@@ -110,7 +114,7 @@ class BlobFiles:
                 self._holds -= 1
                 if not self._holds:
                     for digest in self._doomed:
-                        self._named(digest).unlink(missing_ok=True)
+                        self._unlink(digest)
                     self._doomed.clear()
 
     def copy(self, digests: Collection[bytes], target: Path) -> None:

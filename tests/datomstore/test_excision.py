@@ -16,7 +16,7 @@ from datomstore.edn import read
 from datomstore.excision import ExcisionNotAlone, ExcisionRefused
 from datomstore.roots import RootUnknown
 from datomstore.storage import Storage
-from datomstore.storage.lmdb import LmdbStorage
+from datomstore.storage.lmdb import PURGED, LmdbStorage
 from datomstore.storage.memory import MemoryStorage
 from datomstore.streams import Stream, Streams
 from datomstore.transaction import TransactionError, TxReport
@@ -205,6 +205,24 @@ def test_a_purge_that_readers_stop_is_made_up_for_at_the_next_start(
     file = tmp_path / "db" / "data.mdb"
     assert SECRET.encode() in file.read_bytes()
     Streams(storage, now_ms=lambda: 7)
+    for file in tmp_path.rglob("*"):
+        assert file.is_dir() or SECRET.encode() not in file.read_bytes(), file
+    storage.close()
+
+
+def test_a_purge_that_cannot_be_written_is_nobodys_failure_and_made_up_for(tmp_path: Path) -> None:
+    storage = LmdbStorage(tmp_path / "db", map_size=1 << 24)
+    stream = make(storage)
+    e = transact(stream, f'[{{:db/id "a" :p/ssn "{SECRET}"}}]')["a"]
+    in_its_way = tmp_path / "db" / PURGED
+    in_its_way.mkdir()  # as on a disk without room for a second copy
+    excise(stream, e)
+    assert stream.db().entity(e) == Map({Keyword("db/id"): e})
+    streams = Streams(storage, now_ms=lambda: 7)
+    assert "purge" in str(streams.purge_failure)
+    assert SECRET.encode() in (tmp_path / "db" / "data.mdb").read_bytes()
+    in_its_way.rmdir()
+    assert Streams(storage, now_ms=lambda: 7).purge_failure is None
     for file in tmp_path.rglob("*"):
         assert file.is_dir() or SECRET.encode() not in file.read_bytes(), file
     storage.close()

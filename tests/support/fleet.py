@@ -111,6 +111,16 @@ class Fleet:
         await node._stopped.wait()
         self._cut_off.discard(name)
 
+    def expect_end(self, name: str) -> None:
+        """Take it that a node ends by itself, as a write that fails ends it."""
+        self._cut_off.add(name)
+
+    async def ended(self, name: str) -> None:
+        """Return when a node has ended by itself."""
+        await self.nodes[name]._stopped.wait()
+        del self.nodes[name]
+        self._cut_off.discard(name)
+
     @asynccontextmanager
     async def connected(self, name: str, *tokens: Token) -> AsyncIterator[Channel]:
         """Yield a connection to a node; the operator's token is presented unless others are given."""

@@ -142,6 +142,26 @@ async def test_work_taken_along_happens_though_its_task_is_cancelled() -> None:
     assert numbers(streams) == [1]
 
 
+async def test_what_fails_after_it_lasts_is_told_to_nobody_as_a_failure_and_ends_the_node(
+    tmp_path: Path,
+) -> None:
+    streams = Streams(LmdbStorage(tmp_path, map_size=1 << 20), now_ms=lambda: 7)
+    commits = GroupCommit(streams, lambda batch, brief: None)
+    undone: list[int] = []
+
+    def listener(report: object) -> None:
+        raise OSError("after the commit")
+
+    streams.open("s").listeners.append(listener)
+    with pytest.RaisesGroup(OSError, flatten_subgroups=True):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(commits.run)
+            undo = partial(undone.append, 1)
+            await commits.commit(appending(streams, Map({N: 1})), undo=undo)
+            await trio.sleep_forever()
+    assert (numbers(streams), undone) == ([1], [])
+
+
 async def test_a_transaction_that_cannot_begin_fails_its_work(tmp_path: Path) -> None:
     storage = LmdbStorage(tmp_path)
     commits = GroupCommit(Streams(storage, now_ms=lambda: 7), lambda batch, brief: None)
@@ -330,7 +350,8 @@ async def test_a_transaction_for_those_who_look_for_nothing_is_brief(tmp_path: P
 
         commits.submit(lambda batch: _wait(go_on), lambda error: None)
         for number, how in enumerate(entries):  # which wait, and so go together
-            commits.submit(partial(put, name=str(number)), done, **how)
+            later, unseen = how.get("later", False), how.get("unseen", False)
+            commits.submit(partial(put, name=str(number)), done, later=later, unseen=unseen)
         go_on.set()
         await over.wait()
         await commits.written()

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
+from dishonest import audit
 from fleet import Fleet, fleet
 from writing import NO_ROOM, Gate, Writing
 
-from capabilities.caveats import Resource
+from capabilities.caveats import Resource, Verb
 from capabilities.keys import PublicKey
 from capabilities.tokens import Token, agent_id
 from datomstore.batch import Batch
@@ -48,15 +49,15 @@ async def unsent(item: Map) -> None:
 
 # -- what is said lasts --
 
-Verb = Callable[[Session, Fields, Callable[[Map], Awaitable[None]]], Awaitable[object]]
+Answer = Callable[[Session, Fields, Callable[[Map], Awaitable[None]]], Awaitable[object]]
 
 
-async def told(nodes: Fleet, agent: bytes, gate: Gate, *verbs: Verb) -> list[object]:
+async def told(nodes: Fleet, agent: bytes, gate: Gate, *verbs: Answer) -> list[object]:
     """Return what is answered about an agent whose state is being written, and is only once that lasts."""
     session = operator(nodes, nodes.nodes["alpha"])
     answers: list[object] = []
 
-    async def ask(verb: Verb) -> None:
+    async def ask(verb: Answer) -> None:
         try:
             answers.append(await verb(session, Fields(Map({"id": agent.hex()})), unsent))
         except AgentState as error:
@@ -288,6 +289,26 @@ async def test_tokens_of_who_could_not_be_let_go_on_are_not_its_own(tmp_path: Pa
             await nodes.ask("alpha", "agent.resume", id=agent.hex(), tokens=(share,))
         assert await tips(nodes, agent) == []
         assert left(nodes, purse) == {Resource.ROWS: 30}
+
+
+async def test_of_what_was_allowed_and_not_written_nothing_is_in_the_audit(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "alpha") as nodes:
+        decided = nodes.nodes["alpha"].authority.audit
+        Writing(nodes.nodes["alpha"]).fail(
+            lambda: any(one.resource == "alpha/pay" for one in decided._staged)
+        )
+        source = '(transact! "pay" [{:n 1}])'
+        agent = await nodes.spawn("alpha", source, nodes.token((Verb.APPEND, "alpha/pay")))
+        with trio.fail_after(20):
+            await nodes.until("alpha", agent, "paused")
+        await nodes.ask("alpha", "stream.transact", stream="s", data=(Map({Keyword("n"): 2}),))
+        who = agent.hex()[:12]
+        assert [row for row in await audit(nodes, "alpha") if row["who"] == who] == []
+        await nodes.ask("alpha", "agent.resume", id=agent.hex())
+        with trio.fail_after(20):
+            await nodes.until("alpha", agent, "done")
+        told = [row for row in await audit(nodes, "alpha") if row["who"] == who]
+        assert [(row["resource"], row["allowed"]) for row in told] == [("alpha/pay", True)]
 
 
 async def test_who_was_not_ended_has_its_budget(tmp_path: Path) -> None:

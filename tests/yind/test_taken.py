@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 import trio
 import trio.testing
+from dishonest import audit
 from fleet import Fleet, deaf, fleet, until
+from writing import NO_ROOM, Writing
 
 from capabilities.caveats import Resource
 from datomstore.batch import Batch
@@ -232,8 +234,6 @@ async def test_of_who_comes_back_no_offer_is_left_and_what_its_hop_took_is_known
 
 # -- what is written of an arrival --
 
-NO_ROOM = "no room on the disk"
-
 
 async def test_a_commit_that_fails_is_no_arrival(tmp_path: Path) -> None:
     async with fleet(tmp_path, "alpha", "beta") as nodes:
@@ -258,6 +258,43 @@ async def test_a_commit_that_fails_is_no_arrival(tmp_path: Path) -> None:
         assert row is not None
         await nodes.crash("beta")
         await nodes.start("beta")
+        await ends_once(nodes, agent)
+
+
+@pytest.mark.parametrize("then", ["commit", "write"])
+async def test_of_an_arrival_that_was_not_written_the_next_transaction_has_all_or_nothing(
+    tmp_path: Path, then: str
+) -> None:
+    """A failed arrival ends the node, but what waits behind it is written before that."""
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        beta = nodes.nodes["beta"]
+        waiting: list[Agent] = []
+        arrivals_of(beta)._ready = waiting.append
+        nodes.expect_end("beta")
+
+        def there() -> bool:
+            return any(one.arrival is not None and one.arrival.staged for one in beta.agents)
+
+        writing = Writing(beta)
+        gate = writing.gate(there)
+        writing.fail(there)
+        agent = await nodes.spawn("alpha", HOP, nodes.token())
+        await gate.reached.wait()
+        if then == "commit":
+            beta.scheduler.ready(waiting[0])
+        else:
+            beta.agents.submit(lambda batch: None, lambda error: None)
+        await until(lambda: bool(beta.agents._commits._waiting))
+        gate.open()
+        with trio.fail_after(30):
+            await nodes.ended("beta")
+        await nodes.crash("alpha")  # which would offer it once more
+        beta = await nodes.start("beta")
+        kinds, row = kept(beta, agent)
+        came = [one for one in await audit(nodes, "beta") if one["verb"] is Keyword("arrive")]
+        assert (kinds == [handoff.Owned]) is (row is not None) is (then == "commit")
+        assert len(came) == (then == "commit")
+        await nodes.start("alpha")
         await ends_once(nodes, agent)
 
 
