@@ -33,6 +33,8 @@ from yind.limits import LOG_LINES_KEPT
 AGENT_TABLE = "agent"
 RETURN_TABLE = "returns"  # block -> what is left of its budget, until its node has it
 
+Written = Callable[[AgentRecord], AgentRecord]
+
 _log = structlog.get_logger()
 
 
@@ -273,10 +275,12 @@ class Agents:
         later: bool = False,
         unseen: bool = False,
         bare: bool = False,
+        written_as: Written | None = None,
     ) -> None:
         """Make durable the state of an agent that stands still and whose image is in its record; see `GroupCommit.submit`.
 
-        With `bare` the image is left out: what `stage` writes has it. Of one that has gone its tombstone is written also if
+        With `bare` the image is left out: what `stage` writes has it. `written_as` gives what is to be found of it after a
+        restart, if that is not what it is now. Of one that has gone its tombstone is written also if
         it is back by now: of that nothing is durable before.
         """
         along = _Along(self._audit)
@@ -288,7 +292,7 @@ class Agents:
             stage(batch)
             if self._by_id.get(agent.record.id) is agent or agent.ended:
                 written = agent.record.state
-                self._put_record(batch, agent, bare=bare)
+                self._put_record(batch, agent, bare=bare, written_as=written_as)
             along.release(agent.decisions)
 
         def saved(error: BaseException | None) -> None:
@@ -412,12 +416,21 @@ class Agents:
         if not agent.ended:
             record.image = machine.image()
 
-    def _put_record(self, batch: Batch, agent: Agent, *, bare: bool = False) -> None:
+    def _put_record(
+        self,
+        batch: Batch,
+        agent: Agent,
+        *,
+        bare: bool = False,
+        written_as: Written | None = None,
+    ) -> None:
         record = agent.record
         if agent.ended:
             agent.machine = None
             record.image = b""
         row = msgspec.structs.replace(record, image=b"") if bare else record
+        if written_as is not None:
+            row = written_as(row)
         batch.put(AGENT_TABLE, record.id, encode_record(row))
         if self._by_id.get(record.id) is not agent:
             return  # what has been spent since is another visit's

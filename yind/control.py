@@ -124,6 +124,7 @@ class Control:
             requests=requests,
             scheduler=scheduler,
             giving=giving,
+            is_moved=migration.moves.has,
         ).verbs(self._verify_for)
 
     @property

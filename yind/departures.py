@@ -29,8 +29,9 @@ from protocol import handoff
 from protocol.errors import ProtocolError
 from protocol.handoff import Source
 from protocol.messages import Go, HandOff, Offer, Want, decode, encode
-from yind.agent import Agent, Hop, State
-from yind.agents import Agents
+from yind.agent import Agent, AgentRecord, Hop, State
+from yind.agents import Agents, Written
+from yind.audit import Behalf, Decision
 from yind.authority import Authority
 from yind.awake import Awake
 from yind.clock import Clock
@@ -65,6 +66,7 @@ class Departure:
         self.offered = -math.inf  # when this run of the node has sent its Offer last
         self.hop: Hop | None = None  # made when it has gone
         self.refusal: handoff.Resume | None = None
+        self.forced: Forced | None = None  # who takes it back
         self.over = trio.Event()
         self.events: deque[handoff.Event] = deque()  # that came during a step
         self.stepping = False
@@ -102,7 +104,6 @@ class Departures:
         self._awake = awake
         self._under_way: dict[bytes, Departure] = {}
         self._code_sent: Counter[tuple[PublicKey, bytes]] = Counter()
-        self._forced: dict[bytes, Forced] = {}
         self._keeps = agents.streams.storage.waits  # else nothing outlives a crash
         self._nursery: trio.Nursery | None = None
         self._ready: Callable[[Agent], None] = lambda agent: None
@@ -206,11 +207,12 @@ class Departures:
         departure = self._under_way.get(agent.record.id)
         if departure is None or not departure.source.durable:
             raise AgentState(f"agent {agent.text_id} does not wait for another node")
-        self._forced[agent.record.id] = forced
+        if departure.source.writing is not None:  # too late, or somebody else does so already
+            raise AgentState(f"agent {agent.text_id}: what becomes of it is being written")
+        departure.forced = forced
         self._tell(departure, handoff.Force())
+        assert isinstance(departure.source.writing, handoff.Reclaimed), "nobody waits in between"
         await departure.over.wait()
-        if departure.refusal is None or departure.refusal.code != handoff.FORCED[0]:
-            raise AgentState(f"node {departure.target} has answered after all")
 
     # -- the journey --
 
@@ -251,11 +253,11 @@ class Departures:
         if departure.refusal is not None:
             target = departure.target
             refusal = departure.refusal
-            if refusal.code == handoff.FORCED[0]:
-                why = f"taken back from node {target} by force; it may run there, too"
+            if departure.forced is not None:  # whatever code the other node has chosen
+                why = f"taken back from node {target} by force; it may run there, too ({refusal.code})"
             else:
-                why = f"node {target} refused the agent: {refusal.reason}"
-            raise HopRefused(f"{why} ({refusal.code})", refusal=refusal.code)
+                why = _refused(target, refusal)
+            raise HopRefused(why, refusal=refusal.code)
 
     def _offer(self, agent: Agent, member: Member, *, paused: bool, reason: str) -> Offer:
         """Return the offer of an agent as it stands. Raises Denied, or LocalFault when it is too large to travel."""
@@ -346,15 +348,18 @@ class Departures:
     def _persist(self, departure: Departure, record: handoff.Record, *, later: bool) -> None:
         """Have a record made durable together with what it says about the agent."""
         hop: Hop | None = None
-        if isinstance(record, handoff.Gone):
-            hop = self._hop(departure)
-            self._mark_gone(departure)
-        elif isinstance(record, handoff.Aborted):
-            self._authority.take_back(departure.agent, departure.offer.tokens)
-        elif isinstance(record, handoff.Reclaimed):
-            self._take_by_force(departure, record)
+        noted: list[Decision] = []
+        with Behalf("", noted):
+            if isinstance(record, handoff.Gone):
+                hop = self._hop(departure)
+                self._mark_gone(departure)
+            elif isinstance(record, handoff.Aborted):
+                self._take_back(departure, record)
+            elif isinstance(record, handoff.Reclaimed):
+                self._take_by_force(departure, record)
 
         def stage(batch: Batch) -> None:
+            self._agents.release(noted)
             batch.put(RECORD_TABLE, handoff.slot(record), handoff.encode(record))
             if isinstance(record, handoff.Given):
                 batch.put(LEAVING_TABLE, record.agent, encode(departure.offer))
@@ -369,15 +374,30 @@ class Departures:
             self._tell(departure, handoff.Persisted(record))
 
         given = isinstance(record, handoff.Given)
+        stays = isinstance(record, handoff.Aborted | handoff.Reclaimed)
         self._agents.submit_frozen(
-            departure.agent, stage, done, later=later, unseen=given, bare=given
+            departure.agent,
+            stage,
+            done,
+            later=later,
+            unseen=given,
+            bare=given,
+            written_as=_as_it_left(departure.offer) if stays else None,
         )
+
+    def _take_back(self, departure: Departure, record: handoff.Aborted) -> None:
+        """Give the agent what it was to take along, and note why it has not gone: a receipt may turn up that says it has."""
+        agent = departure.agent
+        self._authority.take_back(agent, departure.offer.tokens)
+        why = _refused(departure.target, record)
+        self._authority.refuse(agent.text_id, "migrate", departure.target, why)
 
     def _take_by_force(self, departure: Departure, record: handoff.Reclaimed) -> None:
         """Give the agent what it needs to go on, and note that there may be two of it; what comes of it now is too late."""
         agent = departure.agent
         agent.record.epoch = handoff.reclaimed_epoch(record)
-        forced = self._forced.pop(agent.record.id)
+        forced = departure.forced
+        assert forced is not None, "a person asks for it"
         if forced.tokens:  # what its own are worth is where they went
             agent.tokens = list(forced.tokens)
             agent.record.tokens = list(forced.token_bytes)
@@ -459,6 +479,28 @@ class Departures:
 def _offer(offer: Offer, action: handoff.Send) -> Offer:
     """Return the offer that is to be sent, which may say Go."""
     return offer if offer.given == action.given else replace(offer, given=action.given)
+
+
+def _refused(target: str, said: handoff.Resume | handoff.Aborted) -> str:
+    return f"node {target} refused the agent: {said.reason} ({said.code})"
+
+
+def _as_it_left(offer: Offer) -> Written:
+    """Return how an agent is written that has not gone: as one that is paused, if it was, and a restart leaves it so."""
+    luggage, _ = opened(offer)
+    if not luggage.paused:
+        return _same
+    return lambda record: replace(
+        record,
+        state=State.PAUSED,
+        reason=luggage.reason,
+        denied_right=luggage.denied_right,
+        shortage=luggage.shortage,
+    )
+
+
+def _same(record: AgentRecord) -> AgentRecord:
+    return record
 
 
 def _nothing(batch: Batch) -> None:

@@ -45,7 +45,9 @@ class Granting:
         requests: Requests,
         scheduler: Scheduler,
         giving: Giving,
+        is_moved: Callable[[Agent], bool],
     ) -> None:
+        self._is_moved = is_moved
         self._node = node
         self._agents = agents
         self._authority = authority
@@ -164,7 +166,7 @@ class Granting:
         """Put new tokens in the place of an agent's old ones; if it lacked a right, it goes on at the same step."""
         self._allow(session, Verb.SPAWN)
         agent = self._agents.find(fields.text("id"))
-        _check_here(agent)
+        self._check_here(agent)
         replaced = {tip for tip in fields.items("old") if isinstance(tip, bytes)}
         tokens, handles = self._given(agent, fields.items("tokens"))
         who = session.peer.text
@@ -190,10 +192,18 @@ class Granting:
         agent.record.tokens = kept
         return dropped
 
+    def _check_here(self, agent: Agent) -> None:
+        """Return if an agent's tokens can be replaced now. Raises AgentState."""
+        record = agent.record
+        if agent.ended or record.state is State.WAITING:
+            raise AgentState(f"agent {agent.text_id} is {record.state}: {record.reason}")
+        if self._is_moved(agent):  # what would be written is that it is paused
+            raise AgentState(f"agent {agent.text_id} is being moved, and goes on afterwards")
+
     async def _renewed(
         self, agent: Agent, replaced: set[bytes], tokens: list[bytes], handles: list[Handle]
     ) -> Map:
-        _check_here(agent)  # others were at work meanwhile
+        self._check_here(agent)  # others were at work meanwhile
         record = agent.record
         old = [h for h in self._authority.handles_of(agent) if h.tip in replaced]
         if len(old) != len(replaced) or not handles:
@@ -209,12 +219,6 @@ class Granting:
         if resumed:
             self._scheduler.ready(agent)
         return Map({"id": record.id, "state": str(record.state), "resumed": resumed})
-
-
-def _check_here(agent: Agent) -> None:
-    """Return if an agent's tokens can be replaced now. Raises AgentState."""
-    if agent.ended or agent.record.state is State.WAITING:
-        raise AgentState(f"agent {agent.text_id} is {agent.record.state}: {agent.record.reason}")
 
 
 def _amounts(left: dict[Resource, int]) -> Map:

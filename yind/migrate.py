@@ -180,8 +180,9 @@ class Migration:
             raise await self._explained(refusal, agent, target) from refusal
 
     async def _explained(self, refusal: HopRefused, agent: Agent, target: str) -> HopRefused:
-        """Return a refusal with what the other node says about it; it is noted here, too."""
-        self._authority.refuse(agent.text_id, "migrate", target, str(refusal))
+        """Return a refusal with what the other node says about it. One that comes of no answer is noted here."""
+        if not refusal.refusal:
+            self._authority.refuse(agent.text_id, "migrate", target, str(refusal))
         if refusal.refusal != AdmissionRefused.code:
             return refusal
         with contextlib.suppress(ProtocolError), trio.move_on_after(REASONS_WAIT_S):
