@@ -25,7 +25,7 @@ from datomstore.value import Keyword, Map
 from protocol import records
 from protocol.errors import RemoteError
 from protocol.handoff import CHANCE_BYTES
-from protocol.messages import Go, Offer, Own, Refuse
+from protocol.messages import CancelOffer, Go, Offer, Own, Refuse
 from protocol.transport import Channel
 from yang.compile import compile_source
 from yind.departures import Departure
@@ -674,3 +674,37 @@ def by_way_of(mallory: Dishonest, ghost: PrivateKey, offer: Offer) -> tuple[byte
 
 def _wait(go: threading.Event) -> None:
     assert go.wait(20)
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_why_an_agent_has_not_gone_is_on_record_whenever_it_is_heard(
+    tmp_path: Path, restarted: bool
+) -> None:
+    """With an offer that it has refused a host may still show a receipt; and what it calls its refusal is its own affair."""
+    async with besieged(tmp_path, "alpha", "beta") as (nodes, mallory):
+        refuses, asked = False, trio.Event()
+
+        def message(channel: Channel, heard: object) -> None:
+            if isinstance(heard, Go | CancelOffer):
+                asked.set()
+                if refuses:
+                    code = "handoff/forced"
+                    channel.send_nowait(
+                        Refuse(heard.agent, heard.epoch, heard.attempt, code, "no room")
+                    )
+
+        mallory.message = message  # type: ignore[method-assign,assignment]
+        agent = await nodes.spawn(
+            "alpha", '(do (try (hop! "mallory") (catch Exception e nil)) (here))', nodes.token()
+        )
+        with trio.fail_after(30):
+            await asked.wait()
+            if restarted:
+                await nodes.stop("alpha")
+                await nodes.start("alpha")
+            refuses = True
+            await nodes.settled("alpha", agent)
+        told = [row for row in await audit(nodes, "alpha") if not row["allowed"]]
+        reason = "node mallory refused the agent: no room (handoff/forced)"
+        tries = 2 if restarted else 1  # after a restart it asks for its hop again
+        assert [(row["resource"], row["reason"]) for row in told] == [("mallory", reason)] * tries

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
 import trio
 import trio.testing
 from fleet import Fleet, deaf, fleet
+from writing import Gate, Writing
 
-from capabilities.caveats import Resource
+from capabilities.caveats import Resource, Verb
 from capabilities.revocation import Revocation
+from capabilities.tokens import Token
 from datomstore.value import Map
 from protocol.errors import ProtocolError, RemoteError
 from protocol.messages import Go
 from protocol.transport import Channel
-from yind.agent import State
+from yind.agent import Agent, State
 from yind.node import Node
 
 SLEEPER = '(do (sleep 600000) (transact! "done" [{:done (here)}]) (here))'
@@ -231,6 +233,60 @@ async def test_a_paused_agent_that_could_not_be_moved_is_paused(tmp_path: Path) 
             State.PAUSED,
             False,
         )
+
+
+@pytest.mark.parametrize("how", ["crash", "stop"])
+async def test_a_paused_agent_that_was_refused_is_found_paused_whatever_is_written_after_that(
+    tmp_path: Path, how: str
+) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        alpha = nodes.nodes["alpha"]
+        token = nodes.token((Verb.MIGRATE, "alpha"))  # beta refuses it
+        agent = await nodes.spawn("alpha", SLEEPER, token, paused=True)
+        found = alpha.agents.get(agent)
+        assert found is not None
+        reason, lives = found.record.reason, trio.Event()
+        gates: list[Gate] = []
+
+        def alive(one: Agent) -> None:  # it is back, and that is on the disk
+            writing = Writing(alpha)
+            gates.append(writing.gate())
+            writing.fail()
+            lives.set()
+
+        async def move() -> None:
+            with suppress(ProtocolError, trio.BrokenResourceError):
+                await ask(nodes, "agent.migrate", agent, node="beta")
+
+        alpha.migration._departures._lives = alive
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(move)
+            with trio.fail_after(20):
+                await lives.wait()
+                await gates[0].reached.wait()
+            if how == "crash":
+                nodes.cut_off("alpha")
+            gates[0].open()
+            await alpha.agents.written()
+            await (nodes.crash if how == "crash" else nodes.stop)("alpha")
+        await nodes.start("alpha")
+        row = await ask(nodes, "agent.show", agent)
+        assert (row["state"], row["reason"]) == ("paused", reason)
+
+
+async def test_of_who_is_being_moved_no_token_is_renewed(tmp_path: Path) -> None:
+    """What would be written is that it is paused, which it is for the move alone."""
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        door = Door(nodes.nodes["alpha"], "beta")
+        agent = await nodes.spawn("alpha", SLEEPER, nodes.token())
+        await nodes.until("alpha", agent, "waiting")
+        async with moved(nodes, agent):
+            await door.knocked.wait()
+            (row,) = (await ask(nodes, "agent.tokens", agent))["value"]
+            old, new = Token.from_bytes(row["token"]), nodes.delegate(nodes.token(), "alpha", agent)
+            with pytest.raises(RemoteError, match="is being moved"):
+                await ask(nodes, "agent.renew", agent, old=(old.ids[-1],), tokens=(new,))
+            door.opened.set()
 
 
 async def test_a_fault_in_a_move_is_told_and_the_agent_goes_on(

@@ -12,6 +12,8 @@ import trio.testing
 from commands import beside
 from fleet import Fleet, deaf, fleet, until
 
+from capabilities.caveats import Resource
+from capabilities.tokens import Token
 from datomstore.value import Map
 from protocol.messages import Go, Own
 from protocol.records import Record
@@ -105,6 +107,52 @@ async def test_an_agent_taken_back_by_force_goes_on_and_that_is_on_record(
         ((who, reason),) = answer["value"]
         assert who == agent.hex()[:12]
         assert reason.startswith("possible duplicate: taken back from beta by force, by ")
+
+
+def left_of(nodes: Fleet, token: Token, agent: bytes) -> int:
+    authority = nodes.nodes["alpha"].authority
+    chain = authority.verify_chain(nodes.delegate(token, "alpha", agent))
+    return authority.left(chain)[0][Resource.ROWS]
+
+
+async def test_of_two_people_who_take_an_agent_back_one_does_and_the_other_keeps_what_they_gave(
+    tmp_path: Path,
+) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        agent = await frozen(nodes)
+        purses = [nodes.token(budget={Resource.ROWS: 100}) for _ in range(2)]
+        told: list[str] = []
+
+        async def take_back(purse: Token) -> None:
+            share = nodes.delegate(purse, "alpha", agent, budget={Resource.ROWS: 60})
+            try:
+                await nodes.ask("alpha", "agent.reclaim", id=agent.hex(), tokens=(share,))
+                told.append("taken back")
+            except RemoteError as error:
+                told.append(error.code)
+
+        async with trio.open_nursery() as nursery:
+            for purse in purses:
+                nursery.start_soon(take_back, purse)
+        assert sorted(told) == ["agent/state", "taken back"]
+        await nodes.settled("alpha", agent)
+        # what the one gave was good for a fact; of what the other gave nothing is missing
+        assert sorted(left_of(nodes, purse, agent) for purse in purses) == [99, 100]
+
+
+async def test_who_takes_back_an_agent_that_has_gone_is_told_at_once_and_keeps_what_they_gave(
+    tmp_path: Path,
+) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        lost = deaf(nodes.nodes["alpha"], Own)
+        agent = await nodes.spawn("alpha", HOP, nodes.token())
+        await until(lambda: bool(lost))
+        purse = nodes.token(budget={Resource.ROWS: 100})
+        share = nodes.delegate(purse, "alpha", agent, budget={Resource.ROWS: 60})
+        lost[0]()  # which is written down some time later
+        with pytest.raises(RemoteError, match="agent/state"):
+            await nodes.ask("alpha", "agent.reclaim", id=agent.hex(), tokens=(share,))
+        assert left_of(nodes, purse, agent) == 100
 
 
 ONWARD = """
