@@ -11,6 +11,7 @@ import trio
 import trio.testing
 from commands import beside
 from fleet import Fleet, deaf, fleet, until
+from writing import Writing
 
 from capabilities.caveats import Resource
 from capabilities.tokens import Token
@@ -131,9 +132,14 @@ async def test_of_two_people_who_take_an_agent_back_one_does_and_the_other_keeps
             except RemoteError as error:
                 told.append(error.code)
 
+        gate = Writing(nodes.nodes["alpha"]).gate()
         async with trio.open_nursery() as nursery:
-            for purse in purses:
-                nursery.start_soon(take_back, purse)
+            nursery.start_soon(take_back, purses[0])
+            await gate.reached.wait()  # the first is being written
+            nursery.start_soon(take_back, purses[1])
+            with trio.move_on_after(5):  # its refusal waits behind that
+                await until(lambda: bool(nodes.nodes["alpha"].agents._commits._waiting))
+            gate.open()
         assert sorted(told) == ["agent/state", "taken back"]
         await nodes.settled("alpha", agent)
         # what the one gave was good for a fact; of what the other gave nothing is missing
