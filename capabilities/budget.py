@@ -17,6 +17,7 @@ handed on, not copied.
     return   in a chain that this node had sent away once, what the last block says is credited up to what went away and
              has not come back, and set aside for that block
     refused  `reclaim`: what went away is here again
+    end      `hand_back`: what is left goes to who handed the token to here, the loops of its way left out; there `reclaim`
 
 Only the blocks from the last one that something was set aside for, or that brought its budget here, are debited: those
 before it have paid. Debits are made in memory at once and become durable with the state of who caused them: an agent is
@@ -349,10 +350,15 @@ class Meter:
     def release(
         self, token: VerifiedChain, own: int, payer: bytes | None = None
     ) -> dict[Resource, int]:
-        """Give what is left of what was set aside for the blocks from `own` on to those before; return how much."""
+        """Give what is left of what was set aside for the blocks from `own` on to those before; return how much.
+
+        Away from where `own` was given, what another node is to have back stays with the block that it is to have back.
+        """
         back: dict[Resource, int] = {}
         with self._lock:
-            for index in range(len(token.blocks) - 1, max(own, 1) - 1, -1):
+            entry = self._entry(token, own)
+            first = max(own, 1) if entry == own else entry + 1
+            for index in range(len(token.blocks) - 1, first - 1, -1):
                 if self._amount(token, index).aside is not None:
                     back = self._release(
                         VerifiedChain(token.root, token.blocks[: index + 1]), payer
@@ -437,16 +443,49 @@ class Meter:
         nothing to be returned.
         """
         with self._lock:
-            for index in range(len(token.blocks) - 1, own, -1):
-                brought = VerifiedChain(token.root, token.blocks[: index + 1])
-                if self._was_brought(brought, index) and limited(brought):
-                    left = self._left(brought)
-                    if self._amount(brought, index).aside is not None or not any(left.values()):
-                        return None
-                    for resource, amount in left.items():
-                        self._use(brought, resource, amount, payer)
-                    return brought, left
-        return None
+            entry = self._entry(token, own)
+            brought = VerifiedChain(token.root, token.blocks[: entry + 1])
+            if entry == own or not self._is_here(token, entry):
+                return None
+            left = self._left(brought)
+            if not any(left.values()):
+                return None
+            for resource, amount in left.items():
+                self._use(brought, resource, amount, payer)
+            self._depart(brought, left, payer)
+            return brought, left
+
+    def _entry(self, token: VerifiedChain, own: int) -> int:
+        """Return the block with which a token came to where it is, from where `own` was given; `own` if it is at home.
+
+        At home is also who descends from an agent that was given its own here, which all that it took along went away from.
+        """
+        named = (i for i, block in enumerate(token.blocks) if block.caveats.agent is not None)
+        first = min(own, next(named, own))
+        return own if self._last_step(token, first) == first else self._last_step(token, own)
+
+    def _last_step(self, token: VerifiedChain, first: int) -> int:
+        """Return the block that ends the way of a token from one on, its loops left out.
+
+        What went on from a node before a token came back to it is settled by that; with none of the blocks that are left
+        has something come back to who signed them. In the order of Lawler, "A self-avoiding random walk" (1980).
+        """
+        way: dict[PublicKey, int] = {}  # a node, and the block that brought it there
+        for index in range(first, len(token.blocks)):
+            node = self._lineage.origin(token.blocks[index].key)
+            while node in way and next(reversed(way)) != node:
+                way.popitem()
+            way.setdefault(node, index)
+        return next(reversed(way.values()), first)
+
+    def _depart(self, token: VerifiedChain, amounts: Amounts, payer: bytes | None) -> None:
+        """Undo so much of the arrival of a token that had come back: it is away again, with what it had gone away with."""
+        sent = self._last_sent(token)
+        away = None if sent is None else self._amount(token, sent).away
+        if sent is None or away is None or self._amount(token, len(token.blocks) - 1).aside is None:
+            return
+        again = {resource: amount + amounts.get(resource, 0) for resource, amount in away.items()}
+        self._set(token, sent, "away", again, payer)
 
     def was_sent(self, token: VerifiedChain) -> bool:
         """Return whether this node handed the token on with its last block."""
@@ -486,10 +525,14 @@ class Meter:
 
     def _returning(self, token: VerifiedChain) -> int | None:
         """Return with which block this node had sent a token away that comes back, and has not arrived; None of any other."""
-        last = len(token.blocks) - 1
-        if self._amount(token, last).aside is not None:
+        if self._amount(token, len(token.blocks) - 1).aside is not None:
             return None
-        return next((i for i in range(last - 1, 0, -1) if self._was_sent(token, i)), None)
+        return self._last_sent(token)
+
+    def _last_sent(self, token: VerifiedChain) -> int | None:
+        """Return the block with which this node sent a token away last, before its last block."""
+        places = range(len(token.blocks) - 2, 0, -1)
+        return next((index for index in places if self._was_sent(token, index)), None)
 
     def _back(self, token: VerifiedChain, sent: int) -> dict[Resource, int]:
         """Return how much comes back with a token of what went away with one of its blocks."""

@@ -20,7 +20,16 @@ from capabilities.errors import Shortage
 from datomstore.batch import Batch
 from datomstore.storage import StorageError
 from datomstore.streams import Streams
-from yind.agent import Agent, AgentRecord, Arrival, FaultData, State, decode_record, encode_record
+from yind.agent import (
+    Agent,
+    AgentRecord,
+    Arrival,
+    FaultData,
+    State,
+    ancestors_of,
+    decode_record,
+    encode_record,
+)
 from yind.audit import Audit, Decision, own_decisions
 from yind.authority import Authority, Return
 from yind.cesk import Machine, Status
@@ -460,7 +469,9 @@ class Agents:
         before = Outcome.of(record)
         try:
             with self._authority.attempt(agent):
-                returns = self._authority.finish(agent, lambda block: self._relies(block, agent))
+                returns = self._authority.finish(
+                    agent, self._ended_before(agent), lambda block: self._relies(block, agent)
+                )
                 if outcome is not None:
                     outcome.put(record)
                 await self._enter(agent, state, reason, lambda batch: put_returns(batch, returns))
@@ -483,6 +494,11 @@ class Agents:
             record.state, record.reason, record.since_ms = before
             agent.notify_state()
             raise
+
+    def _ended_before(self, agent: Agent) -> list[Agent]:
+        """Return the agents that one descends from which have ended here."""
+        found = (self._by_id.get(one) for one in ancestors_of(agent.record.births))
+        return [one for one in found if one and one.ended and one.record.state is not State.MOVED]
 
     def _relies(self, block: bytes, but: Agent) -> bool:
         """Return whether an agent other than one has a token with a block."""

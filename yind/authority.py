@@ -17,7 +17,7 @@ from typing import NamedTuple
 import msgspec
 
 from capabilities.authorize import ROOT_OVER
-from capabilities.budget import Meter
+from capabilities.budget import Amounts, Meter
 from capabilities.caveats import Caveats, Resource, Verb
 from capabilities.custody import hand_on, take_back
 from capabilities.errors import CapabilityError, Shortage, TokenRefused
@@ -41,6 +41,7 @@ from capabilities.verify import (
 from datomstore.batch import Batch
 from datomstore.errors import AttributeForbidden
 from datomstore.value import Keyword
+from protocol.errors import Busy
 from yind.agent import Agent, State, ancestors_of
 from yind.audit import FROM, RECEIPT, Audit, Decision
 from yind.clock import Clock
@@ -103,6 +104,7 @@ class Authority:
         self.audit = audit
         self._cache = BlockCache()
         self._meter = Meter(key.public)
+        self._coming_home: set[bytes] = set()  # what comes back of a budget, and is being written
         self.revoked = RevocationSet()
         self.revage: int | None = None  # how old the list may be for agents, as the operator says
         self.revocation_age_s: Callable[[], int | None] = lambda: None  # how old it may be
@@ -370,21 +372,37 @@ class Authority:
             raise
 
     def finish(
-        self, agent: Agent, shared: Callable[[bytes], bool] = lambda block: False
+        self,
+        agent: Agent,
+        ancestors: Iterable[Agent] = (),
+        shared: Callable[[bytes], bool] = lambda block: False,
     ) -> list[Return]:
         """Give what an agent that has ended leaves to those it was taken from; return what other nodes are to have back.
 
-        `shared` says whether another agent here relies on a block: then it stays.
+        `shared` says whether another agent here relies on a block: then it stays, until the last of them ends. So
+        `ancestors` are those of it that have ended here before, and may leave something now.
         """
         returns: list[Return] = []
         try:
             self._free_memory(agent)
-            for data, handle in zip(agent.record.tokens, self.handles_of(agent), strict=True):
-                own = self._release(agent, handle)
-                if handle.limited:
-                    returns += self._returned(data, handle.token, own, agent.record.id, shared)
+            for handle in self.handles_of(agent):
+                self._release(agent, handle)
+            for one in (agent, *ancestors):
+                returns += self._leave(one, shared, agent.record.id)
         except CapabilityError as error:  # not trusted any more: then nothing is theirs to give
             self.refuse(agent.text_id, "release", agent.record.home, str(error))
+        return returns
+
+    def _leave(
+        self, agent: Agent, shared: Callable[[bytes], bool], payer: bytes | None
+    ) -> list[Return]:
+        """Take what an agent that has ended leaves here of budgets that came from other nodes."""
+        returns: list[Return] = []
+        for data, handle in zip(agent.record.tokens, self.handles_of(agent), strict=True):
+            own = _own_block(handle.token, agent.record.id)
+            later = handle.token.blocks[own + 1 :]
+            if handle.limited and not any(shared(block.id) for block in later):
+                returns += self._returned(data, handle.token, own, payer)
         return returns
 
     def _returned(
@@ -393,12 +411,8 @@ class Authority:
         token: VerifiedChain,
         own: int,
         payer: bytes | None,
-        shared: Callable[[bytes], bool] = lambda block: False,
     ) -> list[Return]:
         """Take what is left here of a budget that came from another node; return that it is to go back."""
-        later = token.blocks[own + 1 :]
-        if any(shared(block.id) for block in later):
-            return []
         found = self._meter.hand_back(token, own, payer)
         if found is None:
             return []
@@ -410,26 +424,57 @@ class Authority:
             )
         ]
 
-    def take_home(self, returned: Return, peer: PublicKey) -> list[Return]:
-        """Credit what came back of a budget after its agent has ended elsewhere; once. Return what goes further back.
+    @contextmanager
+    def coming_home(self, returned: Return, peer: PublicKey) -> Iterator[list[Return]]:
+        """Credit what came back of a budget after its agent has ended elsewhere; once. Yields what goes further back.
 
-        Raises TokenInvalid, or Denied to who was not given it.
+        The block makes that durable, with `settle_return` in the same transaction; if it raises, nothing has come.
+
+        Raises TokenInvalid, Denied to who was not given it, or Busy while the same is being written.
         """
+        payer = _return(returned)
+        if payer in self._coming_home:
+            raise Busy("what comes back is being written")
+        self._coming_home.add(payer)
+        mark = self._meter.mark(payer)
+        try:
+            yield self._take_home(returned, peer, payer)
+        except BaseException:
+            self._meter.revert(payer, mark)
+            raise
+        finally:
+            self._coming_home.discard(payer)
+
+    def _take_home(self, returned: Return, peer: PublicKey, payer: bytes) -> list[Return]:
         chain = self.verify_chain(returned.token)
         index = next((i for i, one in enumerate(chain.blocks) if one.id == returned.tip), 0)
         handed = VerifiedChain(chain.root, chain.blocks[: index + 1])
         origin = self._lineage.origin
         if not self._meter.was_sent(handed) or origin(handed.holder) != origin(peer):
-            raise Denied("a budget is returned by who was given it", right="return a budget")
+            why = "a budget is returned by who was given it"
+            self.refuse(peer.text, "return", self.audit.node, why)
+            raise Denied(why, right="return a budget")
         left = {Resource(which): amount for which, amount in returned.left.items()}
-        if not self._meter.reclaim(handed, most=left):
+        back = self._meter.reclaim(handed, most=left, payer=payer)
+        if not back:
             return []
         before = VerifiedChain(chain.root, chain.blocks[:index])
         names = [block.caveats.agent for block in before.blocks]
         agent = next((name for name in reversed(names) if name is not None), None)
         own = len(names) - 1 if agent is None else names.index(agent)
-        self._meter.release(before, own)
-        return self._returned(returned.token, before, own, None)
+        self._note_return(peer, handed, agent, back)
+        self._meter.release(before, own, payer)
+        return self._returned(returned.token, before, own, payer)
+
+    def _note_return(
+        self, peer: PublicKey, handed: VerifiedChain, agent: bytes | None, back: Amounts
+    ) -> None:
+        """Note what a node has given back of a budget, with the block that it went away with."""
+        whose = "" if agent is None else agent.hex()
+        amounts = ", ".join(f"{which.name.lower()}={back[which]}" for which in sorted(back))
+        now_ms = self._clock.now_ms()
+        id_ = handed.blocks[-1].id
+        self.audit.note(Decision(peer.text, "return", whose, True, amounts, id_, now_ms))
 
     def give_up(self, agent: Agent, tokens: Iterable[Handle]) -> None:
         """Give back what was set aside for tokens that an agent does not get after all, whatever has become of it meanwhile."""
@@ -580,6 +625,10 @@ class Authority:
     def settle(self, agent: Agent) -> None:
         """Let out what an agent spent: its state becomes durable in the transaction at hand."""
         self._meter.settle(agent.record.id)
+
+    def settle_return(self, returned: Return) -> None:
+        """Let out what has come back of a budget: that becomes durable in the transaction at hand."""
+        self._meter.settle(_return(returned))
 
     def settle_arrival(self, agent: Agent) -> None:
         """Let out what came with an agent, and nothing that it has spent since: its arrival becomes durable."""
@@ -978,3 +1027,8 @@ def _given(token: VerifiedChain, agent: bytes) -> VerifiedChain:
 def _arrival(agent: Agent) -> bytes:
     """Return who pays for what comes with an agent."""
     return b"arrival" + agent.record.id
+
+
+def _return(returned: Return) -> bytes:
+    """Return who pays for what comes back of a budget."""
+    return b"return" + returned.tip

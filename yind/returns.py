@@ -16,6 +16,7 @@ import trio
 
 from capabilities.caveats import Resource
 from capabilities.keys import PublicKey
+from datomstore.batch import Batch
 from datomstore.value import Map
 from protocol.errors import ProtocolError, RemoteError
 from yind.agents import RETURN_TABLE, Agents, put_returns
@@ -109,11 +110,15 @@ class Returns:
             0 <= which <= max(Resource) and amount >= 0 for which, amount in one.left.items()
         ):
             raise RequestInvalid("no return of a budget: no such amounts")
-        further = self._authority.take_home(one, session.peer)
-        await self._agents.write(lambda batch: put_returns(batch, further))
+        with self._authority.coming_home(one, session.peer) as further:
+            await self._agents.write(lambda batch: self._keep(batch, one, further))
         if further:
             self._news.set()
         return Map()
+
+    def _keep(self, batch: Batch, one: Return, further: list[Return]) -> None:
+        self._authority.settle_return(one)
+        put_returns(batch, further)
 
 
 def _is_final(code: str) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -41,6 +42,10 @@ def granted(budget: dict[Resource, int], account: PrivateKey | None = None) -> T
 
 def chain(token: Token) -> VerifiedChain:
     return VerifiedChain(token.root, token.blocks)
+
+
+def before(handed: VerifiedChain) -> VerifiedChain:
+    return VerifiedChain(handed.root, handed.blocks[:-1])
 
 
 @dataclass
@@ -86,6 +91,7 @@ class World:
     def __init__(self, chance: random.Random, account: bool) -> None:
         self.chance = chance
         self.nodes = [Node(key) for key in KEYS]
+        self.heard = 0.8  # how probable it is that a message about a budget comes to who it is for
         self.shared: tuple[Resource, ...] = KEPT
         self.durable: dict[bytes, Agent] = {}
         self.live: dict[bytes, Agent] = {}
@@ -94,9 +100,10 @@ class World:
     def begin(self, token: Token) -> None:
         self.live.clear()
         self.durable.clear()
-        self.first = token.append(PERSON, KEYS[0].public, Caveats())
-        self.add(Agent(b"%032d" % 0, self.first, 0))
-        self.save(b"%032d" % 0)
+        agent = b"%032d" % 0
+        self.first = token.append(PERSON, KEYS[0].public, Caveats(agent=agent))
+        self.add(Agent(agent, self.first, 0))
+        self.save(agent)
 
     def add(self, agent: Agent) -> None:
         self.live[agent.id] = agent
@@ -148,14 +155,16 @@ class World:
             node.meter.debit(chain(agent.token), one, agent.id)
         except TokenRefused:
             return
-        made = agent.token.append(node.key, node.key.public, Caveats(budget=share or None))
+        name = self.chance.randbytes(32)
+        caveats = Caveats(budget=share or None, agent=name)
+        made = agent.token.append(node.key, node.key.public, caveats)
         try:
             node.meter.fund(chain(made), agent.id)
         except TokenRefused:
             node.meter.refund(chain(agent.token), one, agent.id)
             return
         agent.spent.update(one)
-        child = Agent(made.ids[-1], made, agent.node, own=len(made.blocks) - 1)
+        child = Agent(name, made, agent.node, own=len(made.blocks) - 1)
         self.add(child)
         self.save(agent.id, child.id)
 
@@ -165,7 +174,7 @@ class World:
         home = agent.node, agent.token
         found = self.nodes[agent.node].meter.hand_back(chain(agent.token), agent.own, agent.id)
         self.save(agent.id)
-        while found is not None and self.chance.random() < 0.8:  # else the message is lost
+        while found is not None and self.chance.random() < self.heard:
             found = self.take_home(agent, *found)
         assert home == (agent.node, agent.token)
 
@@ -175,12 +184,11 @@ class World:
         """A node hears what is left of what it had sent away; twice, as messages come."""
         keys = [key.public for key in KEYS]
         node = self.nodes[keys.index(handed.blocks[-2].key)]
-        before = VerifiedChain(handed.root, handed.blocks[:-1])
         further = None
         for _ in range(2):
             if node.meter.reclaim(handed, most=left):
-                node.meter.release(before, agent.own)
-                further = node.meter.hand_back(before, agent.own)
+                node.meter.release(before(handed), agent.own)
+                further = node.meter.hand_back(before(handed), agent.own)
             node.commit()
         return further
 
@@ -275,6 +283,84 @@ def test_nothing_is_lost_when_everybody_comes_home(chance: random.Random) -> Non
         bring_home(world, agent_id)
     left, spent = world.nodes[0].meter.left(chain(world.first)), world.spent()
     assert {r: left[r] + spent[r] for r in world.shared} == {r: GRANT[r] for r in world.shared}
+
+
+@given(st.integers(0, 1 << 32))
+@settings(max_examples=200)
+def test_nothing_is_lost_wherever_an_agent_ends(seed: int) -> None:
+    """An agent without children, that goes anywhere, also where it had been; every message is heard in the end."""
+    world = World(random.Random(seed), account=False)
+    world.heard, world.shared = 1.0, KEPT[:2]
+    world.begin(granted({r: GRANT[r] for r in world.shared}))
+    (agent_id,) = world.live
+    for _ in range(40):
+        agent = world.live[agent_id]
+        if agent.leaving is not None:
+            world.answer(agent)
+        elif world.chance.random() < 0.1:
+            world.crash(world.chance.randrange(3))
+        else:
+            world.chance.choice([world.spend, world.slice, world.leave, world.leave])(agent)
+    agent = world.live[agent_id]
+    if agent.leaving is not None:
+        world.save(agent.id)
+        world.answer(agent)
+    world.end(agent)
+    left, spent = world.nodes[0].meter.left(chain(world.first)), world.spent()
+    assert {r: left[r] + spent[r] for r in world.shared} == {r: GRANT[r] for r in world.shared}
+
+
+def way(*nodes: int) -> tuple[list[Meter], Token]:
+    """Return the meters of nodes, and a token with ten rows that has gone from one to the next."""
+    meters = [Meter(key.public) for key in KEYS]
+    token = granted({Resource.ROWS: 10}).append(PERSON, KEYS[nodes[0]].public, Caveats())
+    for here, there in pairwise(nodes):
+        token = hand_on(token, KEYS[here], KEYS[there].public, meters[here], payer=b"a")
+        meters[there].arrive(chain(token), b"a")
+    return meters, token
+
+
+@pytest.mark.parametrize(
+    ("nodes", "hops"),
+    [
+        ((0, 1, 0, 1), [(1, 0)]),
+        ((0, 1, 2, 1), [(1, 0)]),
+        ((0, 1, 2, 1, 2), [(2, 1), (1, 0)]),
+        ((0, 1, 2, 0, 2), [(2, 0)]),
+        ((0, 1, 2, 1, 0), []),
+        ((0, 1, 0, 2, 1, 2), [(2, 0)]),
+    ],
+)
+def test_what_is_left_goes_back_without_the_loops_of_its_way(
+    nodes: tuple[int, ...], hops: list[tuple[int, int]]
+) -> None:
+    meters, token = way(*nodes)
+    here, gone, left = nodes[-1], [], chain(token)
+    meters[here].release(left, 1)
+    while (found := meters[here].hand_back(left, 1)) is not None:
+        handed, amounts = found
+        left = before(handed)
+        there = next(i for i, key in enumerate(KEYS) if key.public == handed.blocks[-2].key)
+        gone.append((here, there))
+        assert meters[here].left(handed) == {Resource.ROWS: 0}
+        assert meters[there].reclaim(handed, most=amounts) == {Resource.ROWS: 10}
+        meters[there].release(left, 1)
+        here = there
+    assert gone == hops
+    assert meters[0].left(VerifiedChain(token.root, token.blocks[:2])) == {Resource.ROWS: 10}
+
+
+def test_what_has_gone_back_may_come_once_more() -> None:
+    """From who has it again, to where it had come back: it is away from there again, and no more than that."""
+    meters, home = way(0, 1, 0)
+    there = hand_on(home, KEYS[0], KEYS[1].public, meters[0], payer=b"a")
+    meters[1].arrive(chain(there), b"a")
+    handed, amounts = meters[1].hand_back(chain(there), 1) or pytest.fail("it is to go back")
+    meters[0].reclaim(handed, most=amounts)
+    backs = [
+        home.append(KEYS[0], KEYS[1].public, Caveats(budget={Resource.ROWS: n})) for n in (6, 5)
+    ]
+    assert [meters[1].arrive(chain(back))[Resource.ROWS] for back in backs] == [6, 4]
 
 
 def bring_home(world: World, agent_id: bytes) -> None:

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 import trio
 import trio.testing
+from dishonest import audit
 from fleet import Fleet, fleet
 
 from capabilities.caveats import Caveats, Resource, Rights, Verb
@@ -494,9 +495,58 @@ async def test_what_is_left_at_an_end_elsewhere_comes_home(tmp_path: Path) -> No
         await nodes.ask("alpha", "agent.resume", id=agent.hex(), tokens=(share,))
         place, row = await settled(nodes, agent)
         assert (place, row["state"]) == ("gamma", "done"), row["reason"]
-        with trio.fail_after(20):
-            while left(nodes, "alpha", token, agent) != {Resource.ROWS: 80}:
-                await trio.testing.wait_all_tasks_blocked(0.01)
+        await comes_home(nodes, token, agent, 80)
+        beta, whose = nodes.cluster.node("beta").key.text, agent.hex()
+        rows = [(r["who"], r["resource"], r["reason"]) for r in await returns(nodes, "alpha")]
+        assert sorted(rows) == [(beta, whose, "rows=30"), (beta, whose, "rows=50")]
+
+
+async def returns(nodes: Fleet, name: str) -> list[dict[str, Any]]:
+    """Return what a node has decided about budgets that came back."""
+    await nodes.nodes[name].agents.decided()
+    return [row for row in await audit(nodes, name) if row["verb"] == Keyword("return")]
+
+
+async def comes_home(nodes: Fleet, token: Token, agent: bytes, rows: int) -> None:
+    """Return when so many rows of a token are left at alpha."""
+    with trio.fail_after(20):
+        while left(nodes, "alpha", token, agent) != {Resource.ROWS: rows}:
+            await trio.testing.wait_all_tasks_blocked(0.01)
+
+
+async def test_what_is_left_at_an_end_comes_home_from_where_it_had_been_before(
+    tmp_path: Path,
+) -> None:
+    hops = " ".join(f'(hop! "{name}") {ASK}' for name in ("beta", "alpha", "beta", "gamma", "beta"))
+    async with fleet(tmp_path, "alpha", "beta", "gamma") as nodes:
+        await load(nodes)
+        token = budgeted(nodes, rows=100)
+        agent = await nodes.spawn("alpha", f"(do {hops})", token)
+        place, row = await settled(nodes, agent)
+        assert (place, row["state"]) == ("beta", "done"), row["reason"]
+        await comes_home(nodes, token, agent, 50)
+
+
+@pytest.mark.parametrize(
+    ("share", "rows"), [("{}", 100), ("{:budget {:rows 30}}", 30), ("{:budget {:rows 100}}", 100)]
+)
+async def test_what_a_child_leaves_comes_home_though_its_parent_has_ended_before(
+    tmp_path: Path, share: str, rows: int
+) -> None:
+    """With what the parent has left, which waits for the child as long as that relies on it."""
+    source = f'(do (hop! "beta") (spawn! (fn [] (sleep 600000)) {share}) nil)'
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        token = budgeted(nodes, rows=100)
+        agent = await nodes.spawn("alpha", source, token)
+        place, row = await settled(nodes, agent)
+        assert (place, row["state"]) == ("beta", "done"), row["reason"]
+        beta = nodes.nodes["beta"]
+        (child,) = [one for one in beta.agents if one.record.id != agent]
+        (handle,) = child.tokens
+        assert beta.authority._meter.left(handle.token) == {Resource.ROWS: rows}
+        assert left(nodes, "alpha", token, agent) == {Resource.ROWS: 0}
+        await nodes.ask("beta", "agent.kill", id=child.text_id)
+        await comes_home(nodes, token, agent, 100)
 
 
 async def test_nobody_but_who_was_given_a_budget_returns_it(tmp_path: Path) -> None:
@@ -509,4 +559,9 @@ async def test_nobody_but_who_was_given_a_budget_returns_it(tmp_path: Path) -> N
         forged = Return(bytes(32), bytes(32), tip, row["token"], {2: 100})
         with pytest.raises(RemoteError, match="by who was given it"):
             await nodes.ask("alpha", "budget.return", **{"return": msgspec.msgpack.encode(forged)})
+        (row,) = await returns(nodes, "alpha")
+        assert (row["allowed"], row["reason"]) == (
+            False,
+            "a budget is returned by who was given it",
+        )
         assert left(nodes, "alpha", token, agent) == {Resource.ROWS: 0}

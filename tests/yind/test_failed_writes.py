@@ -24,6 +24,7 @@ from yang.compile import compile_source
 from yind.agent import Agent, State
 from yind.authority import Return
 from yind.cesk import Status
+from yind.departures import LEAVING_TABLE
 from yind.errors import AgentState
 from yind.fields import Fields
 from yind.node import Node
@@ -200,13 +201,13 @@ async def test_what_is_left_at_an_end_comes_home_though_the_end_was_not_written_
         agent = await nodes.spawn("alpha", '(hop! "beta")', token)
         alpha, beta = nodes.nodes["alpha"], nodes.nodes["beta"]
         Writing(beta).fail(lambda: any(one.record.state is State.DONE for one in beta.agents))
-        home, taken = trio.Event(), alpha.authority.take_home
+        home, taken = trio.Event(), alpha.authority._take_home
 
-        def come(returned: Return, peer: PublicKey) -> list[Return]:
+        def come(returned: Return, peer: PublicKey, payer: bytes) -> list[Return]:
             home.set()
-            return taken(returned, peer)
+            return taken(returned, peer, payer)
 
-        alpha.authority.take_home = come  # type: ignore[method-assign]
+        alpha.authority._take_home = come  # type: ignore[method-assign]
         with trio.fail_after(20):
             place, row = await nodes.settled("alpha", agent)
             assert (place, row["state"]) == ("beta", "paused")
@@ -214,6 +215,47 @@ async def test_what_is_left_at_an_end_comes_home_though_the_end_was_not_written_
             await home.wait()
         verified = alpha.authority.verify_chain(nodes.delegate(token, "alpha", agent))
         assert alpha.authority.left(verified)[0] == {Resource.ROWS: 100}
+
+
+def rows(node: Node, table: str) -> list[tuple[bytes, bytes]]:
+    with node.storage.transaction(write=False) as storage:
+        return list(storage.scan(table))
+
+
+@pytest.mark.parametrize("name", ["alpha", "beta"])
+async def test_what_comes_home_and_is_not_written_comes_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr("yind.returns.RETURN_RETRY_S", 0.5)
+    async with fleet(tmp_path, "alpha", "beta", "gamma") as nodes:
+        token = nodes.token(budget={Resource.ROWS: 100})
+        source = '(do (hop! "beta") (hop! "gamma") (sleep 600000))'
+        agent = await nodes.spawn("alpha", source, token)
+        for place, state in [("alpha", "moved"), ("beta", "moved"), ("gamma", "waiting")]:
+            await nodes.until(place, agent, state)
+        node = nodes.nodes[name]
+        while rows(node, LEAVING_TABLE):
+            await trio.testing.wait_all_tasks_blocked(0.01)
+        meter, writing = node.authority._meter, Writing(node)
+        writing.fail(lambda: any(who.startswith(b"return") for who, _ in meter._settling))
+        await nodes.ask("gamma", "agent.kill", id=agent.hex())
+        with trio.fail_after(20):
+            while not (noted := await comings(nodes, "alpha")):
+                await trio.testing.wait_all_tasks_blocked(0.01)
+        assert writing._fails is None, "it did fail"
+        assert noted == [(nodes.cluster.node("beta").key.text, "rows=100")]
+        if name == "beta":
+            assert await comings(nodes, name) == [
+                (nodes.cluster.node("gamma").key.text, "rows=100")
+            ]
+        assert left(nodes, token) == {Resource.ROWS: 100}
+
+
+async def comings(nodes: Fleet, name: str) -> list[tuple[str, str]]:
+    """Return who has given budgets back to a node, and how much."""
+    await nodes.nodes[name].agents.decided()
+    found = [row for row in await audit(nodes, name) if row["verb"] == Keyword("return")]
+    return [(row["who"], row["reason"]) for row in found]
 
 
 async def test_a_fork_that_is_not_written_has_no_child(tmp_path: Path) -> None:

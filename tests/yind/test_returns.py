@@ -11,15 +11,17 @@ import pytest
 import trio
 import trio.testing
 
-from capabilities.caveats import Caveats, Rights, Verb
+from capabilities.caveats import Caveats, Resource, Rights, Verb
+from capabilities.custody import hand_on
 from capabilities.keys import PrivateKey, PublicKey
 from capabilities.limits import REVOCATION_SKEW_S
 from capabilities.tokens import mint
 from datomstore.batch import Batch
+from datomstore.storage import StorageError
 from datomstore.storage.memory import MemoryStorage
 from datomstore.streams import Streams
 from datomstore.value import Map
-from protocol.errors import RemoteError, Unreachable
+from protocol.errors import Busy, RemoteError, Unreachable
 from yind.agents import RETURN_TABLE, put_returns
 from yind.audit import Audit
 from yind.authority import Authority, Return
@@ -153,3 +155,27 @@ async def test_a_return_is_repeated_until_it_is_answered_for_good(
         await trio.sleep(RETURN_RETRY_S)
         assert node.waiting() == 0
     assert len(node.heard) == 1 + again
+
+
+async def test_one_return_is_taken_once_at_a_time() -> None:
+    """Else the second would be told that it is taken, when the first can still come to nothing."""
+    node = Node(unreachable)
+    budget = Caveats(exp=NOW_S, rights=(Rights(Verb.READ, "**"),), budget={Resource.ROWS: 10})
+    token = mint(ROOT, ME.public, budget)
+    gone = hand_on(token, ME, GOOD, node.authority._meter, payer=b"agent")
+    verified = node.authority.verify_chain(token.to_bytes())
+    one = Return(ME.public.bytes, GOOD.bytes, gone.ids[-1], gone.to_bytes(), {Resource.ROWS: 10})
+
+    def write() -> None:
+        assert node.authority.left(verified) == [{Resource.ROWS: 10}]
+        with pytest.raises(Busy), node.authority.coming_home(one, GOOD):
+            pytest.fail("it is being written")
+        raise StorageError("no room")
+
+    with pytest.raises(StorageError), node.authority.coming_home(one, GOOD):
+        write()
+    assert node.authority.left(verified) == [{Resource.ROWS: 0}]
+    for left in (10, 10):
+        with node.authority.coming_home(one, GOOD):
+            node.authority.settle_return(one)
+        assert node.authority.left(verified) == [{Resource.ROWS: left}]
