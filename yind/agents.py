@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import NamedTuple
 
 import msgspec
@@ -470,7 +471,7 @@ class Agents:
         try:
             with self._authority.attempt(agent):
                 returns = self._authority.finish(
-                    agent, self._ended_before(agent), lambda block: self._relies(block, agent)
+                    agent, self._ended_before(agent), self._relied_on(agent)
                 )
                 if outcome is not None:
                     outcome.put(record)
@@ -500,15 +501,27 @@ class Agents:
         found = (self._by_id.get(one) for one in ancestors_of(agent.record.births))
         return [one for one in found if one and one.ended and one.record.state is not State.MOVED]
 
-    def _relies(self, block: bytes, but: Agent) -> bool:
-        """Return whether an agent other than one has a token with a block."""
-        return any(
-            one.id == block
-            for agent in self
-            if agent is not but and not agent.ended
-            for handle in agent.tokens
-            for one in handle.token.blocks
-        )
+    def _relied_on(self, but: Agent) -> Callable[[bytes], bool]:
+        """Return what says whether an agent other than one has a token with a block of that one, or of who it descends from.
+
+        Only who descends from the same can have it.
+        """
+        family = {but.record.id, *ancestors_of(but.record.births)}
+
+        @cache
+        def blocks() -> frozenset[bytes]:
+            kin = (
+                agent
+                for agent in self
+                if agent.record.births
+                and agent is not but
+                and not agent.ended
+                and not family.isdisjoint(ancestors_of(agent.record.births))
+            )
+            handles = (handle for agent in kin for handle in agent.tokens)
+            return frozenset(block.id for handle in handles for block in handle.token.blocks)
+
+        return lambda block: block in blocks()
 
     async def pause(
         self,
