@@ -148,13 +148,17 @@ class Dishonest:
         image: bytes = b"",
         program: bytes | None = None,
         owner: PublicKey | None = None,
+        rights: tuple[Rights, ...] = (),
+        programs: tuple[bytes, ...] = (),
+        says: dict[str, Any] | None = None,
     ) -> Offer:
         """Return the offer of an agent of its own, with a token that lets it travel, and a program nobody has, or one known.
 
-        With `owner` it says that it is somebody else's.
+        With `owner` it says that it is somebody else's. `rights` are further ones, `programs` those that its image
+        needs, `says` what its luggage says otherwise.
         """
         nodes, me, program = self.nodes, self.key.public, program or secrets.token_bytes(32)
-        rights = (Rights(Verb.MIGRATE, name),)
+        rights = (Rights(Verb.MIGRATE, name), *rights)
         token = mint(nodes.cluster.root_key, me, Caveats(exp=nodes.now_s() + 3600, rights=rights))
         nonce = secrets.token_bytes(16)
         owner = owner or me
@@ -176,13 +180,14 @@ class Dishonest:
             log_dropped=0,
             home_key=me.bytes,
         )
-        body = sealed(image, (program,), luggage)
+        programs = programs or (program,)
+        body = sealed(image, programs, replace(luggage, **says or {}))
         digest = continuation.digest_of(body)
         given = token.append(
             self.key, self.key_of(name), Caveats(agent=agent, epoch=1, state=digest)
         )
         attempt = fresh_attempt(secrets.token_bytes(CHANCE_BYTES))
-        return Offer(agent, 1, attempt, digest, (program,), (given.to_bytes(),), body)
+        return Offer(agent, 1, attempt, digest, programs, (given.to_bytes(),), body)
 
     def hand_on(self, offer: Offer, name: str, **changes: Any) -> Offer:
         """Return what it would offer a node if it were honest, but for some changes.
