@@ -44,6 +44,7 @@ from datomstore.value import Keyword, Map
 NODES = ("alpha", "beta", "gamma")
 GOAL = "socket"
 PROGRAM = Path(__file__).parents[2] / "examples" / "reach.clj"
+ASLEEP = "(sleep 600000)"
 ALL_FACTS = "[:find ?e ?a ?v :where [?e ?a ?v]]"
 ALL_IMPORTS = "[:find ?from ?to :where [?i :import/module ?m] [?m :module/name ?from] [?i :import/target ?to]]"
 
@@ -243,29 +244,35 @@ def _fetched(
 
 
 def _refuse(cluster: Cluster) -> None:
-    """Show the agent without a token, and with a revoked one."""
+    """Show the agent without a token, and what a revocation stops: who has the token, and who would."""
     _title("5. Authority at work")
-    text = read_source(PROGRAM)
-    arguments = Map({Keyword("goal"): GOAL})
-    bare = spawn_agent(
-        cluster, NODES[0], text, PROGRAM.name, tokens=[], arguments=arguments, name="no-token"
-    )
+    bare = _start(cluster, read_source(PROGRAM), [], name="no-token")
     _expect_paused(cluster, bare, "without a token")
     secret = PrivateKey.generate()
     rights = (Rights(Verb.READ, "*/stdlib"), Rights(Verb.MIGRATE, "*"))
     token = mint(cluster.root_key, secret.public, Caveats(exp=_now_s() + 600, rights=rights))
     token = token.with_secret(secret)
+    asleep = _start(cluster, ASLEEP, [token], name="revoked")
     revocation = Revocation.sign(cluster.root_key, token, 0)
-    for node in NODES:
-        with connected(cluster, node) as client:
-            client.request(
-                "token.revoke",
-                Map({"revocation": revocation.to_bytes(), "token": token.to_bytes()}),
-            )
-    revoked = spawn_agent(
-        cluster, NODES[0], text, PROGRAM.name, tokens=[token], arguments=arguments, name="revoked"
+    with connected(cluster, NODES[-1]) as client:
+        client.request(
+            "token.revoke",
+            Map({"revocation": revocation.to_bytes(), "token": token.to_bytes()}),
+        )
+    _expect_paused(cluster, asleep, f"whose token is revoked on {NODES[-1]}")
+    try:
+        _start(cluster, ASLEEP, [token], name="too-late")
+    except CliError as error:
+        _say(f"   a new one with that token: refused, because {error}")
+    else:
+        raise CliError("an agent was started with a revoked token; that must be refused")
+
+
+def _start(cluster: Cluster, text: str, tokens: list[Token], *, name: str) -> bytes:
+    arguments = Map({Keyword("goal"): GOAL})
+    return spawn_agent(
+        cluster, NODES[0], text, PROGRAM.name, tokens=tokens, arguments=arguments, name=name
     )
-    _expect_paused(cluster, revoked, "with a revoked token")
 
 
 def _expect_paused(cluster: Cluster, agent: bytes, label: str) -> None:
