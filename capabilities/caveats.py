@@ -44,6 +44,10 @@ class Verb(IntFlag):
 
 
 VERBS_ALL = sum(Verb)
+ON_STREAMS = (
+    Verb.READ | Verb.APPEND | Verb.RETRACT | Verb.HISTORY | Verb.SUBSCRIBE | Verb.SCHEMA
+)  # named NODE/STREAM
+ON_NODES = Verb.QUERY | Verb.SPAWN | Verb.MIGRATE | Verb.ADMIT  # named NODE
 
 
 class Resource(IntEnum):
@@ -62,6 +66,14 @@ class Rights(NamedTuple):
 
     verbs: Verb
     pattern: str
+
+    @property
+    def idle(self) -> Verb:
+        """Return the verbs that are given on nothing: streams have names of two parts, nodes of one."""
+        first, _, rest = self.pattern.partition("/")
+        if first == "**":
+            return Verb(0)
+        return self.verbs & (ON_NODES if rest else ON_STREAMS)
 
 
 class Caveats(NamedTuple):

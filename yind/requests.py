@@ -18,7 +18,7 @@ from itertools import product
 import structlog
 import trio
 
-from capabilities.caveats import Caveats, Resource, Rights, Verb
+from capabilities.caveats import ON_STREAMS, Caveats, Resource, Rights, Verb
 from capabilities.errors import CapabilityError
 from capabilities.handles import Handle
 from capabilities.keys import PublicKey
@@ -177,8 +177,19 @@ def asked_of(wanted: object, identity: str, now_ms: int) -> Asked:
     budget = _budget(wanted.get(Keyword("budget"), Map()))
     if bool(verbs) != bool(streams) or not (verbs or budget):
         raise EffectInvalid("request-token: ask for :verbs on :streams, for a :budget, or both")
+    for right in (Rights(Verb(verbs), pattern) for pattern in streams):
+        if right.idle == right.verbs:
+            raise EffectInvalid(f"request-token: {_nothing_named(right)}")
     reason = _text(wanted.get(Keyword("reason"), ""), ":reason")
     return Asked(identity, verbs, streams, budget, ttl_s, reason, now_ms)
+
+
+def _nothing_named(right: Rights) -> str:
+    """Return why a right would be one on nothing."""
+    name = shown(right.pattern)
+    if right.idle & ON_STREAMS:
+        return f"{name} names no stream; say {shown('NODE/' + right.pattern)}, or {shown('*/' + right.pattern)}"
+    return f"{name} names no node"
 
 
 def _listed(keys: set[Keyword]) -> str:

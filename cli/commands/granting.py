@@ -321,6 +321,12 @@ class Renewal(NamedTuple):
                 body = {"id": agent.hex(), "old": tuple(made), "tokens": tuple(made.values())}
                 answer = client.request("agent.renew", Map(body))
         except CliError as error:
+            if error.exit_code is Exit.DENIED and not self.budget:
+                raise CliError(
+                    f"{error}; a new token has the budget that the old one has left",
+                    exit_code=Exit.DENIED,
+                    hint=f"yin token renew {agent.hex()[:12]} --budget RESOURCE=N, for another one",
+                ) from error
             if error.exit_code is not Exit.CONFLICT:
                 raise
             raise CliError(

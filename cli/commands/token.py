@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from capabilities.caveats import Rights
+from capabilities.caveats import ON_STREAMS, Rights
 from capabilities.keys import PrivateKey, PublicKey
 from capabilities.tokens import Token, mint
 from cli.caveats import caveat_options, caveats_of, parse_key, right_text
@@ -49,6 +49,7 @@ def token_mint(ctx: click.Context, /, output: str, as_json: bool, **options: obj
     options["ttl"] = options["ttl"] or TTL
     key, secret = _holder(cluster, options)
     caveats = caveats_of(cluster, options)
+    _tell_idle(caveats.rights or ())
     with refusals():
         made = mint(cluster.root_key, key, caveats).with_secret(secret)
     _show(_useful(cluster, made), options["out"], "json" if as_json else output)
@@ -67,6 +68,7 @@ def token_attenuate(
     parent = checked(cluster, read_token(source))
     key, secret = _holder(cluster, options)
     caveats = caveats_of(cluster, options)
+    _tell_idle(caveats.rights or ())
     _tell_useless(parent, caveats.rights or ())
     with refusals():
         made = extended(cluster, parent, key, caveats).with_secret(secret)
@@ -82,6 +84,20 @@ def _holder(cluster: Cluster, options: Mapping[str, object]) -> tuple[PublicKey,
         secret = PrivateKey.generate()
         return secret.public, secret
     return parse_key(cluster, str(holder)), None
+
+
+def _tell_idle(rights: tuple[Rights, ...]) -> None:
+    """Say which verbs are given on nothing, for nothing that they are about has such a name."""
+    for right in rights:
+        if right.idle & ON_STREAMS:
+            told = (
+                f"a stream is named NODE/STREAM, as in alpha/{right.pattern} or */{right.pattern}"
+            )
+        elif right.idle:
+            told = f"a node is named by one part, as in {right.pattern.partition('/')[0]}"
+        else:
+            continue
+        note(f"{right_text(Rights(right.idle, right.pattern))} covers nothing: {told}")
 
 
 def _tell_useless(parent: Token, rights: tuple[Rights, ...]) -> None:

@@ -133,6 +133,14 @@ def test_a_token_of_no_use_is_not_minted(yin: Yin, wrong: tuple[str, ...], word:
     refused(yin("token", "mint", "--allow", "read:**", *wrong), 2, word)
 
 
+def test_a_right_on_nothing_is_told(yin: Yin) -> None:
+    some = yin("token", "mint", "--allow", "read,spawn:facts", "--allow", "spawn,read:alpha/x")
+    assert "read:facts covers nothing: a stream is named NODE/STREAM, as in alpha/facts" in some.err
+    assert "spawn:alpha/x covers nothing: a node is named by one part, as in alpha" in some.err
+    for good in ("read:alpha/facts", "read,spawn:**", "spawn,migrate:*", "read:*/facts"):
+        assert "covers nothing" not in yin("token", "mint", "--allow", good).err
+
+
 def test_a_token_is_not_narrowed_to_nothing(yin: Yin) -> None:
     mint(yin, "t")
     refused(yin("token", "attenuate", "@t", "--allow", "append:**"), 2, "no right in common")

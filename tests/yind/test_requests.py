@@ -117,6 +117,8 @@ async def test_resuming_without_an_answer_lets_it_wait_on(tmp_path: Path) -> Non
         "{:verbs [:read]}",
         '{:verbs [:fly] :streams ["a"]}',
         '{:verbs [:read] :streams ["a//b"]}',
+        '{:verbs [:read] :streams ["facts"]}',
+        '{:verbs [:migrate] :streams ["a/b"]}',
         "{:budget {:rows -1}}",
         "{:budget {:gold 1}}",
         "{:budget {:rows 1} :ttl-s 0}",
