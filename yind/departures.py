@@ -470,6 +470,8 @@ class Departures:
         except ProtocolError as error:
             departure.unsent.clear()
             agent = departure.agent
+            if self._under_way.get(agent.record.id) is not departure:
+                return  # it is here again, and waits for something else
             agent.record.reason = f"travelling to {departure.target}: {error}"
             _log.info(
                 "a hand-off waits", agent=agent.text_id, target=departure.target, why=str(error)

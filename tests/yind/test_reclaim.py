@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 import trio
@@ -16,6 +18,7 @@ from writing import Writing
 from capabilities.caveats import Resource
 from capabilities.tokens import Token
 from datomstore.value import Map
+from protocol.errors import Unreachable
 from protocol.messages import Go, Own
 from protocol.records import Record
 from protocol.transport import RemoteError
@@ -23,6 +26,7 @@ from yind.agent import decode_record
 from yind.agents import AGENT_TABLE
 from yind.config import AdmissionLimits
 from yind.departures import LEAVING_TABLE, Departure, Departures
+from yind.peers import Peers
 
 HOP = """
 (try (hop! "beta") (catch Exception e (log! (ex-message e))))
@@ -108,6 +112,44 @@ async def test_an_agent_taken_back_by_force_goes_on_and_that_is_on_record(
         ((who, reason),) = answer["value"]
         assert who == agent.hex()[:12]
         assert reason.startswith("possible duplicate: taken back from beta by force, by ")
+
+
+class Away:
+    """The other nodes, with none of which there is a connection yet."""
+
+    def __init__(self, peers: Peers, channel: Callable[[str], Awaitable[NoReturn]]) -> None:
+        self._peers = peers
+        self.channel = channel
+
+    def open_channel(self, name: str) -> None:
+        return None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._peers, name)
+
+
+async def test_what_comes_to_nothing_later_says_nothing_of_who_is_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        agent = await frozen(nodes)
+        alpha, tried, fails = nodes.nodes["alpha"], trio.Event(), trio.Event()
+
+        async def channel(name: str) -> NoReturn:
+            tried.set()
+            await fails.wait()
+            raise Unreachable("no answer")
+
+        departures = alpha.migration._departures
+        monkeypatch.setattr(departures, "_peers", Away(alpha.peers, channel))
+        with trio.fail_after(20):
+            await tried.wait()
+        await nodes.ask("alpha", "agent.reclaim", id=agent.hex())
+        await nodes.settled("alpha", agent)
+        fails.set()
+        await trio.testing.wait_all_tasks_blocked()
+        row = await row_of(nodes, "alpha", agent)
+        assert (row["state"], row["reason"]) == ("done", "")
 
 
 def left_of(nodes: Fleet, token: Token, agent: bytes) -> int:
