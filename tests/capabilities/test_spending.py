@@ -181,15 +181,23 @@ class World:
     def take_home(
         self, agent: Agent, handed: VerifiedChain, left: dict[Resource, int]
     ) -> tuple[VerifiedChain, dict[Resource, int]] | None:
-        """A node hears what is left of what it had sent away; twice, as messages come."""
-        keys = [key.public for key in KEYS]
-        node = self.nodes[keys.index(handed.blocks[-2].key)]
-        further = None
-        for _ in range(2):
-            if node.meter.reclaim(handed, most=left):
-                node.meter.release(before(handed), agent.own)
-                further = node.meter.hand_back(before(handed), agent.own)
-            node.commit()
+        """A node hears what is left of what it had sent away; twice, as messages come, and again if it was not written."""
+        index = [key.public for key in KEYS].index(handed.blocks[-2].key)
+        payer, further, times = b"return" + handed.blocks[-1].id, None, 0
+        while times < 2:
+            node, found = self.nodes[index], None
+            mark = node.meter.mark(payer)
+            if node.meter.reclaim(handed, most=left, payer=payer):
+                node.meter.release(before(handed), agent.own, payer)
+                found = node.meter.hand_back(before(handed), agent.own, payer)
+            match self.chance.randrange(10):
+                case 0:
+                    node.meter.revert(payer, mark)
+                case 1:
+                    self.crash(index)
+                case _:
+                    node.commit(payer)
+                    further, times = further or found, times + 1
         return further
 
     def leave(self, agent: Agent) -> None:
