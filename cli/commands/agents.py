@@ -8,6 +8,7 @@ Fits:   on `cli.connect`; an agent that moved on is followed to its new node.
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -33,7 +34,7 @@ from cli.connect import (
     told_missed,
 )
 from cli.ended_tokens import shortage_of
-from cli.errors import CliError, Exit
+from cli.errors import CliError, Exit, exit_of
 from cli.faults import fault_text
 from cli.holding import delegate, read_token
 from cli.output import (
@@ -248,20 +249,26 @@ def finish(node: str, row: Map, *, output: str, sources: Mapping[str, str] | Non
                 exit_code=Exit.AGENT_FAILED,
             )
         case "paused":
-            denied = row["denied_right"]
-            exit_code = Exit.DENIED if denied else Exit.FAILURE
-            if row["reason"].startswith(FUEL_LIMIT):
-                exit_code = Exit.LIMIT
             show_document("agent.result", fields, "", output=output if output != "text" else "none")
             raise CliError(
                 f"the agent is paused on {node}: {row['reason']}",
-                exit_code=exit_code,
+                exit_code=_exit_of_pause(row),
                 hint=_help(row),
             )
         case state:
             raise CliError(
                 f"the agent is {state} on {node}: {row['reason']}", exit_code=Exit.AGENT_FAILED
             )
+
+
+def _exit_of_pause(row: Map) -> Exit:
+    """Return the exit code for what an agent is paused for; a node that refused it has said its error code last."""
+    if row["denied_right"]:
+        return Exit.DENIED
+    if row["reason"].startswith(FUEL_LIMIT):
+        return Exit.LIMIT
+    code = re.search(r"\(([a-z]+/[a-z-]+)\)$", row["reason"])
+    return exit_of(code[1]) if code else Exit.FAILURE
 
 
 @click.command()

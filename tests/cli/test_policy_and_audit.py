@@ -21,6 +21,7 @@ from cli.fleet import stop_node
 from cli.holding import read_token
 
 POLICY = Path(__file__).parents[2] / "policy"
+WRITE = '(transact! "log" [{:n 1}])'
 NO_WRITES = str(POLICY / "no-writes.edn")
 WRITER = '(defn save [x]\n  (transact! "log" [{:n x}]))\n(try (hop! "beta") (save 1) (catch Exception e (here)))\n'
 ROUND = """
@@ -103,6 +104,10 @@ def test_policies_are_put_in_force_listed_shown_and_explained(yin: Yin, guarded:
     assert '        (transact! "log" [{:n x}]))\n        ^' in spawned.err
     travelled = yin("spawn", "w.clj", "--on", "alpha", "--token", "@all", "--wait")
     assert travelled.out.strip().endswith('"alpha"')
+    stopped = yin(
+        "spawn", "-e", f'(do (hop! "beta") {WRITE})', "--on", "alpha", "--token", "@all", "--wait"
+    )
+    assert (stopped.code, "(admission/refused)" in stopped.err) == (10, True)
     refused = yin("audit", "--on", "beta", "--refused", "--verb", "migrate", "--json")
     assert "no-writes" in json.loads(refused.out)["items"][-1]["reason"]
 
