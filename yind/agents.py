@@ -471,7 +471,7 @@ class Agents:
         try:
             with self._authority.attempt(agent):
                 returns = self._authority.finish(
-                    agent, self._ended_before(agent), self._relied_on(agent)
+                    agent, self._ended_before(agent), self.relied_on(agent)
                 )
                 if outcome is not None:
                     outcome.put(record)
@@ -501,7 +501,7 @@ class Agents:
         found = (self._by_id.get(one) for one in ancestors_of(agent.record.births))
         return [one for one in found if one and one.ended and one.record.state is not State.MOVED]
 
-    def _relied_on(self, but: Agent) -> Callable[[bytes], bool]:
+    def relied_on(self, but: Agent) -> Callable[[bytes], bool]:
         """Return what says whether an agent other than one has a token with a block of that one, or of who it descends from.
 
         Only who descends from the same can have it.

@@ -333,8 +333,14 @@ class Authority:
             denied = Denied(f"{right}: {error}", right=right, shortage=error.shortage)
             raise self._noted(agent, "fund", denied) from error
 
-    def replace(self, agent: Agent, old: Sequence[Handle], new: Sequence[Handle]) -> None:
-        """Give back what old tokens of an agent have left, and set aside what new ones promise.
+    def replace(
+        self,
+        agent: Agent,
+        old: Sequence[Handle],
+        new: Sequence[Handle],
+        shared: Callable[[bytes], bool] = lambda block: False,
+    ) -> list[Return]:
+        """Give back what old tokens of an agent have left, and set aside what new ones promise; see `finish`.
 
         Nothing goes back to a token that is no good any more: who renews that one, by what is left of it, would grant it
         twice. Its memory is held from what it has then; if that is not enough, it is to pause.
@@ -344,11 +350,13 @@ class Authority:
         limited = agent.record.memory_held is not None or agent.record.denied_right == MEMORY
         self._free_memory(agent)  # which the new ones may promise
         self.fund(agent, new)
-        for handle in old:
-            if self._is_good(_given(handle.token, agent.record.id)):
-                self._release(agent, handle)
+        good = [one for one in old if self._is_good(_given(one.token, agent.record.id))]
+        for handle in good:
+            self._release(agent, handle)
+        returns = self._leave(agent, good, shared, agent.record.id)
         if limited:
             self.hold_memory(agent, [*(h for h in agent.tokens if h not in old), *new])
+        return returns
 
     @contextmanager
     def attempt(self, agent: Agent) -> Iterator[None]:
@@ -388,20 +396,24 @@ class Authority:
             for handle in self.handles_of(agent):
                 self._release(agent, handle)
             for one in (agent, *ancestors):
-                returns += self._leave(one, shared, agent.record.id)
+                returns += self._leave(one, self.handles_of(one), shared, agent.record.id)
         except CapabilityError as error:  # not trusted any more: then nothing is theirs to give
             self.refuse(agent.text_id, "release", agent.record.home, str(error))
         return returns
 
     def _leave(
-        self, agent: Agent, shared: Callable[[bytes], bool], payer: bytes | None
+        self,
+        agent: Agent,
+        handles: Sequence[Handle],
+        shared: Callable[[bytes], bool],
+        payer: bytes,
     ) -> list[Return]:
-        """Take what an agent that has ended leaves here of budgets that came from other nodes."""
+        """Take what an agent leaves here of the budgets of some of its tokens that came from other nodes."""
         returns: list[Return] = []
         for data, handle in zip(agent.record.tokens, self.handles_of(agent), strict=True):
             own = _own_block(handle.token, agent.record.id)
             later = handle.token.blocks[own + 1 :]
-            if handle.limited and not any(shared(block.id) for block in later):
+            if handle in handles and handle.limited and not any(shared(one.id) for one in later):
                 returns += self._returned(data, handle.token, own, payer)
         return returns
 

@@ -549,6 +549,24 @@ async def test_what_a_child_leaves_comes_home_though_its_parent_has_ended_before
         await comes_home(nodes, token, agent, 100)
 
 
+async def test_what_a_replaced_token_has_left_goes_home(tmp_path: Path) -> None:
+    source = f'(do (hop! "beta") {ASK} (transact! "locked" [{{:n 1}}]))'
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        await load(nodes)
+        rights = ((Verb.READ, "**"), (Verb.MIGRATE, "*"))
+        token = nodes.token(*rights, budget={Resource.ROWS: 100})
+        agent = await nodes.spawn("alpha", source, token)
+        place, row = await settled(nodes, agent)
+        assert (place, row["state"]) == ("beta", "paused"), row["reason"]
+        (row,) = (await nodes.ask("beta", "agent.tokens", id=agent.hex()))["value"]
+        fresh = nodes.delegate(budgeted(nodes, rows=5), "beta", agent)
+        old = Token.from_bytes(row["token"]).ids[-1]
+        await nodes.ask("beta", "agent.renew", id=agent.hex(), old=(old,), tokens=(fresh,))
+        await comes_home(nodes, token, agent, 90)
+        assert (await settled(nodes, agent))[1]["state"] == "done"
+        assert left(nodes, "alpha", token, agent) == {Resource.ROWS: 90}
+
+
 async def test_nobody_but_who_was_given_a_budget_returns_it(tmp_path: Path) -> None:
     async with fleet(tmp_path, "alpha", "beta") as nodes:
         token = budgeted(nodes, rows=100)
