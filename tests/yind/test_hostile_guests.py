@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import random
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from fleet import Fleet
 from fuzzing import changed_bytes, changed_fields
 
 from capabilities.caveats import Rights, Verb
+from protocol.errors import RemoteError
 from protocol.messages import Offer, Own
 from yind.agent import State
 from yind.luggage import COUNT_MAX, opened
@@ -82,7 +84,7 @@ async def settled(nodes: Fleet, agent: bytes) -> dict[str, Any]:
     with trio.move_on_after(0.2):
         while known.record.state not in (State.DONE, State.FAILED, State.PAUSED):
             await trio.testing.wait_all_tasks_blocked(0.001)
-    if not known.ended:
+    with suppress(RemoteError):  # it has ended meanwhile
         await nodes.ask("alpha", "agent.kill", id=agent.hex())
     found: dict[str, Any] = await nodes.ask("alpha", "agent.show", id=agent.hex())
     return found
