@@ -214,8 +214,9 @@ async def test_who_is_back_before_its_node_has_written_that_it_had_gone_outlives
 
 @pytest.mark.parametrize("heard", [False, True])
 async def test_of_who_comes_back_no_offer_is_left_and_what_its_hop_took_is_known(
-    tmp_path: Path, *, heard: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, heard: bool
 ) -> None:
+    monkeypatch.setattr("yind.commits.COMMIT_LATER_S", 30)  # that it has gone waits to be written
     async with fleet(tmp_path, "alpha", "beta") as nodes:
         alpha = nodes.nodes["alpha"]
         if not heard:
