@@ -17,7 +17,8 @@ handed on, not copied.
     return   in a chain that this node had sent away once, what the last block says is credited up to what went away and
              has not come back, and set aside for that block
     refused  `reclaim`: what went away is here again
-    end      `hand_back`: what is left goes to who handed the token to here, the loops of its way left out; there `reclaim`
+    end      `hand_back`: what is left goes to who handed the token to here, the loops of its way left out. Both count what
+             has gone back with a block in all, so that what is heard twice, late or not at all does no harm: `credit`
 
 Only the blocks from the last one that something was set aside for, or that brought its budget here, are debited: those
 before it have paid. Debits are made in memory at once and become durable with the state of who caused them: an agent is
@@ -27,10 +28,10 @@ a write that fails (`lost`), and who knows that something has come to nothing go
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 from capabilities.canonical import array, ascending, decode, encode, octets, tuple_of, unsigned
 from capabilities.caveats import HASH_SIZE, Resource
@@ -40,8 +41,12 @@ from capabilities.limits import METER_ENTRIES_MAX
 from capabilities.lineage import NO_LINEAGE, Lineage
 from capabilities.verify import VerifiedChain
 
+Key = TypeVar("Key")
 Amounts = Mapping[Resource, int]
 Kept = dict[Resource, int] | None
+
+COUNTED = ("spent", "used", "back")  # of an account, by whoever changed it
+KEPT = ("aside", "away")
 
 SENT = "was handed on from here and has not come back"
 ELSEWHERE = "is kept at another node, which has handed none of it on"
@@ -56,6 +61,9 @@ class Account:
     used: dict[Resource, int] = field(default_factory=dict)  # spent, set aside for others, or away
     aside: dict[Resource, int] | None = None  # taken here from the blocks before it
     away: dict[Resource, int] | None = None  # went with it to another node, not seen since
+    back: dict[Resource, int] = field(
+        default_factory=dict
+    )  # told to who handed it on, or by who got it
 
 
 class _Limit(NamedTuple):
@@ -72,36 +80,34 @@ class _Limit(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Before:
-    """What a block's account would say without a change that does not last yet."""
-
-    order: int  # of changes
-    aside: dict[Resource, int] | None
-    away: dict[Resource, int] | None
-
-
-@dataclass(slots=True)
 class _Unsettled:
-    """What an agent caused and its durable state does not know yet."""
+    """What an agent caused and its durable state does not know yet: by how much what is counted or kept is more."""
 
     spent: dict[tuple[bytes, Resource], int] = field(default_factory=dict)
     used: dict[tuple[bytes, Resource], int] = field(default_factory=dict)
-    blocks: dict[bytes, _Before] = field(default_factory=dict)  # whose `aside` or `away` is other
+    back: dict[tuple[bytes, Resource], int] = field(default_factory=dict)
+    kept: dict[tuple[bytes, str], dict[Resource, int]] = field(default_factory=dict)
+    fresh: set[tuple[bytes, str]] = field(default_factory=set)  # what was not kept before
 
     def join(self, later: _Unsettled) -> None:
         """Take in what the same agent has caused since."""
-        for mine, more in ((self.spent, later.spent), (self.used, later.used)):
-            for key, amount in more.items():
-                mine[key] = mine.get(key, 0) + amount
-        self.blocks = {**later.blocks, **self.blocks}
+        for which in COUNTED:
+            _add(getattr(self, which), getattr(later, which))
+        for key, changes in later.kept.items():
+            _add(self.kept.setdefault(key, {}), changes)
+        self.fresh |= later.fresh
+
+    def copy(self) -> _Unsettled:
+        """Return the same, that does not change with it."""
+        made = _Unsettled()
+        made.join(self)
+        return made
 
 
 class Mark(NamedTuple):
     """What an agent had caused at a moment that did not last yet."""
 
-    spent: dict[tuple[bytes, Resource], int]
-    used: dict[tuple[bytes, Resource], int]
-    kept: dict[bytes, tuple[Kept, Kept]]  # `aside` and `away` of the blocks where they were other
+    caused: _Unsettled
 
 
 class Meter:
@@ -117,7 +123,6 @@ class Meter:
         self._accounts: dict[bytes, Account] = {}
         self._unsettled: dict[bytes, _Unsettled] = {}
         self._settling: list[tuple[bytes, _Unsettled]] = []  # let out by what is being written
-        self._touches = 0  # changes of an `aside` or `away`, so far
         self._changed: set[bytes] = set()
         self._written: set[bytes] = set()  # given out by `changed`, not known to be durable
         self._lock = Lock()  # the thread that commits settles, the event loop debits
@@ -282,6 +287,7 @@ class Meter:
         payer: bytes | None,
         which: str,
     ) -> None:
+        """Add to what is counted of a block; never below nothing."""
         account = self._account(token, index)
         amounts: dict[Resource, int] = getattr(account, which)
         change = max(amount, -amounts.get(resource, 0))
@@ -315,18 +321,15 @@ class Meter:
     ) -> None:
         """Change a block's `aside` or `away`; without a payer it lasts, whatever becomes of what does not last yet."""
         block, account = token.blocks[index].id, self._account(token, index)
+        old: Kept = getattr(account, which)
+        setattr(account, which, amounts)
         if payer is None:
             self._changed.add(block)
-            settling = (one for _, one in self._settling)
-            for one in (*self._unsettled.values(), *settling):
-                if (before := one.blocks.get(block)) is not None:
-                    shifted = _shifted(getattr(before, which), getattr(account, which), amounts)
-                    setattr(before, which, shifted)
-        else:
-            self._touches += 1
-            made = _Before(self._touches, account.aside, account.away)
-            self._of(payer).blocks.setdefault(block, made)
-        setattr(account, which, amounts)
+            return
+        mine = self._of(payer)
+        if old is None and (block, which) not in mine.kept:
+            mine.fresh.add((block, which))
+        _add(mine.kept.setdefault((block, which), {}), _difference(amounts or {}, old or {}))
 
     # -- shares of children --
 
@@ -419,41 +422,74 @@ class Meter:
             with self._lock:
                 self._set(token, len(token.blocks) - 1, "away", dict(granted), payer)
 
-    def reclaim(
-        self, token: VerifiedChain, most: Amounts | None = None, payer: bytes | None = None
-    ) -> dict[Resource, int]:
-        """Take back what went away with the last block, or what of it was not used; once. Return how much."""
+    def reclaim(self, token: VerifiedChain, payer: bytes | None = None) -> dict[Resource, int]:
+        """Take back what went away with the last block; once. Return how much."""
         with self._lock:
             last = len(token.blocks) - 1
             away = self._amount(token, last).away
             if away is None:
                 return {}
-            back = away if most is None else {r: min(n, most.get(r, 0)) for r, n in away.items()}
             self._set(token, last, "away", None, payer)
-            for resource, amount in back.items():
+            for resource, amount in away.items():
                 self._return(_before(token, last), resource, amount, payer)
-            return back
+            return away
+
+    def credit(
+        self, token: VerifiedChain, back: Amounts, payer: bytes | None = None
+    ) -> dict[Resource, int]:
+        """Take back what who was handed the token with its last block says to have given back of it in all, so far.
+
+        All that comes back of what went with one block is never more than what went. Return how much is new.
+        """
+        with self._lock:
+            last = len(token.blocks) - 1
+            account = self._amount(token, last)
+            away, known = account.away or {}, account.back
+            new = {r: min(n, max(0, back.get(r, 0) - known.get(r, 0))) for r, n in away.items()}
+            if not any(new.values()):
+                return {}
+            rest = {resource: amount - new[resource] for resource, amount in away.items()}
+            self._set(token, last, "away", rest, payer)
+            for resource, amount in new.items():
+                self._count(token, last, resource, amount, payer, "back")
+                self._return(_before(token, last), resource, amount, payer)
+            return new
 
     def hand_back(
         self, token: VerifiedChain, own: int, payer: bytes | None = None
-    ) -> tuple[VerifiedChain, dict[Resource, int]] | None:
-        """Take what is left of what another node handed to here with a block after `own`.
+    ) -> list[VerifiedChain]:
+        """Take what is left of what other nodes handed to here with blocks after `own`.
 
-        Return the chain up to that block, and how much: the node that signed it may `reclaim` so much. None where there is
-        nothing to be returned.
+        Return the chains up to these blocks: the nodes that signed them may `credit` what was `given_back` with each.
         """
         with self._lock:
-            entry = self._entry(token, own)
-            brought = VerifiedChain(token.root, token.blocks[: entry + 1])
-            if entry == own or not self._is_here(token, entry):
-                return None
-            left = self._left(brought)
-            if not any(left.values()):
-                return None
-            for resource, amount in left.items():
-                self._use(brought, resource, amount, payer)
-            self._depart(brought, left, payer)
-            return brought, left
+            if self._entry(token, own) == own:
+                return []
+            brought = (
+                VerifiedChain(token.root, token.blocks[: index + 1])
+                for index in range(len(token.blocks) - 1, own, -1)
+                if self._was_brought(token, index)
+            )
+            return [chain for chain in brought if self._give_back(chain, payer)]
+
+    def _give_back(self, token: VerifiedChain, payer: bytes | None) -> bool:
+        """Take what is left of what was handed to here with the last block; return whether there was something."""
+        left = {resource: amount for resource, amount in self._left(token).items() if amount}
+        for resource, amount in left.items():
+            self._use(token, resource, amount, payer)
+            self._count(token, len(token.blocks) - 1, resource, amount, payer, "back")
+        self._depart(token, left, payer)
+        return bool(left)
+
+    def given_back(self, block: bytes, payer: bytes | None = None) -> dict[Resource, int]:
+        """Return what was given back with a block in all: what lasts, and what a payer has not settled yet."""
+        with self._lock:
+            account = self._accounts.get(block, _NOTHING)
+            others = [one.back for who, one in self._unsettled.items() if who != payer]
+            return {
+                resource: amount - sum(one.get((block, resource), 0) for one in others)
+                for resource, amount in account.back.items()
+            }
 
     def _entry(self, token: VerifiedChain, own: int) -> int:
         """Return the block with which a token came to where it is, from where `own` was given; `own` if it is at home.
@@ -546,8 +582,8 @@ class Meter:
             one = self._unsettled.pop(payer, None)
             if one is not None:
                 self._settling.append((payer, one))
-                self._changed |= one.blocks.keys()
-                self._changed |= {block for block, _ in (*one.used, *one.spent)}
+                self._changed |= {block for block, _ in one.kept}
+                self._changed |= {block for which in COUNTED for block, _ in getattr(one, which)}
 
     def changed(self) -> list[tuple[bytes, bytes | None]]:
         """Return the rows that are to be written, by block id; None: to be deleted. They come again until `kept`."""
@@ -575,34 +611,26 @@ class Meter:
     def mark(self, payer: bytes) -> Mark:
         """Return where `revert` can go back to, as long as nothing of the payer's is made durable."""
         with self._lock:
-            one = self._unsettled.get(payer, _Unsettled())
-            accounts = ((block, self._accounts.get(block)) for block in one.blocks)
-            kept = {block: (a.aside, a.away) for block, a in accounts if a is not None}
-            return Mark(dict(one.spent), dict(one.used), kept)
+            return Mark(self._unsettled.get(payer, _Unsettled()).copy())
 
     def revert(self, payer: bytes, mark: Mark) -> None:
         """Undo what a payer has caused since; what others have done with it meanwhile stands, and nothing is left for it."""
         with self._lock:
-            one = self._unsettled.pop(payer, _Unsettled())
-            self._uncount("spent", one.spent, mark.spent)
-            self._uncount("used", one.used, mark.used)
-            for block, first in one.blocks.items():
+            one, before = self._unsettled.pop(payer, _Unsettled()), mark.caused
+            for which in COUNTED:
+                self._uncount(which, _difference(getattr(one, which), getattr(before, which)))
+            for (block, which), changes in one.kept.items():
                 if (account := self._accounts.get(block)) is not None:
-                    account.aside, account.away = mark.kept.get(block, (first.aside, first.away))
-            blocks = {block: one.blocks[block] for block in one.blocks.keys() & mark.kept.keys()}
-            if mark.spent or mark.used or blocks:
-                self._unsettled[payer] = _Unsettled(dict(mark.spent), dict(mark.used), blocks)
+                    since = _difference(changes, before.kept.get((block, which), {}))
+                    fresh = (block, which) in one.fresh - before.fresh
+                    setattr(account, which, _without(getattr(account, which), [since], fresh))
+            if before != _Unsettled():
+                self._unsettled[payer] = before.copy()
 
-    def _uncount(
-        self,
-        which: Literal["spent", "used"],
-        changes: dict[tuple[bytes, Resource], int],
-        before: dict[tuple[bytes, Resource], int],
-    ) -> None:
-        for (block, resource), amount in changes.items():
+    def _uncount(self, which: str, changes: dict[tuple[bytes, Resource], int]) -> None:
+        for (block, resource), change in changes.items():
             if (account := self._accounts.get(block)) is not None:
                 amounts: dict[Resource, int] = getattr(account, which)
-                change = amount - before.get((block, resource), 0)
                 amounts[resource] = max(0, amounts.get(resource, 0) - change)
 
     def _row(self, block: bytes) -> bytes | None:
@@ -610,30 +638,42 @@ class Meter:
         account = self._accounts.get(block)
         if account is None:
             return None
-        unsettled = self._unsettled.values()
-        spent = {
-            resource: max(0, amount - sum(one.spent.get((block, resource), 0) for one in unsettled))
-            for resource, amount in account.spent.items()
-        }
-        used = {
-            resource: max(0, amount - sum(one.used.get((block, resource), 0) for one in unsettled))
-            for resource, amount in account.used.items()
-        }
-        before = [one.blocks[block] for one in unsettled if block in one.blocks]
-        first = min(before, key=lambda one: one.order, default=account)
-        return encode([account.until, *map(_amounts_out, (spent, used, first.aside, first.away))])
+        counted = [
+            {
+                resource: max(0, amount - self._not_settled(which, block, resource))
+                for resource, amount in getattr(account, which).items()
+            }
+            for which in COUNTED
+        ]
+        unsettled = [one for one in self._unsettled.values() if one.kept]
+        kept = [
+            _without(
+                getattr(account, which),
+                [one.kept[block, which] for one in unsettled if (block, which) in one.kept],
+                fresh=any((block, which) in one.fresh for one in unsettled),
+            )
+            for which in KEPT
+        ]
+        return encode([account.until, *map(_amounts_out, (*counted, *kept))])
+
+    def _not_settled(self, which: str, block: bytes, resource: Resource) -> int:
+        """Return how much of what is counted of a block does not last yet."""
+        return sum(
+            getattr(one, which).get((block, resource), 0) for one in self._unsettled.values()
+        )
 
     def load(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
         """Replace the accounts by those of rows, which this node wrote itself. Raises TokenInvalid."""
         accounts: dict[bytes, Account] = {}
         for block, data in rows:
-            until, spent, used, aside, away = tuple_of(decode(data), 5, "an account")
+            until, spent, used, back, aside, away = tuple_of(decode(data), 6, "an account")
             accounts[octets(block, HASH_SIZE, "a block id")] = Account(
                 unsigned(until, "an end"),
                 _amounts_in(spent) or {},
                 _amounts_in(used) or {},
                 _amounts_in(aside),
                 _amounts_in(away),
+                _amounts_in(back) or {},
             )
         self._accounts = accounts
         self._unsettled, self._settling = {}, []
@@ -682,15 +722,25 @@ def _before(token: VerifiedChain, index: int) -> VerifiedChain:
     return VerifiedChain(token.root, token.blocks[:index])
 
 
-def _shifted(before: Kept, old: Kept, new: Kept) -> Kept:
-    """Return what amounts would be without a change that does not last, when they have become other ones for good."""
-    if before == old:
-        return new
-    have, had, get = before or {}, old or {}, new or {}
-    return {
-        resource: max(0, have.get(resource, 0) - had.get(resource, 0) + get.get(resource, 0))
-        for resource in {*have, *had, *get}
-    }
+def _add(mine: dict[Key, int], more: Mapping[Key, int]) -> None:
+    """Add amounts to others."""
+    for key, amount in more.items():
+        mine[key] = mine.get(key, 0) + amount
+
+
+def _difference(now: Mapping[Key, int], before: Mapping[Key, int]) -> dict[Key, int]:
+    """Return by how much amounts are more than others."""
+    return {key: now.get(key, 0) - before.get(key, 0) for key in {*now, *before}}
+
+
+def _without(now: Kept, changes: Sequence[Mapping[Resource, int]], fresh: bool) -> Kept:
+    """Return what is kept without some changes; nothing if they were what had it kept (`fresh`)."""
+    if not changes:
+        return now
+    left = dict(now or {})
+    for change in changes:
+        left = _difference(left, change)
+    return None if fresh and not any(left.values()) else {r: max(0, n) for r, n in left.items()}
 
 
 def _amounts_out(amounts: Amounts | None) -> list[dict[int, int]]:

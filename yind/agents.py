@@ -8,9 +8,8 @@ Fits:   `commit` is the commit point of the design: what an agent appended, the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import cache
 from typing import NamedTuple
 
 import msgspec
@@ -46,12 +45,6 @@ RETURN_TABLE = "returns"  # block -> what is left of its budget, until its node 
 Written = Callable[[AgentRecord], AgentRecord]
 
 _log = structlog.get_logger()
-
-
-def put_returns(batch: Batch, returns: list[Return]) -> None:
-    """Keep what is to go back to other nodes."""
-    for one in returns:
-        batch.put(RETURN_TABLE, one.tip, msgspec.msgpack.encode(one))
 
 
 class Outcome(NamedTuple):
@@ -470,12 +463,12 @@ class Agents:
         before = Outcome.of(record)
         try:
             with self._authority.attempt(agent):
-                returns = self._authority.finish(
-                    agent, self._ended_before(agent), self.relied_on(agent)
-                )
+                returns = self._authority.finish(agent, self)
                 if outcome is not None:
                     outcome.put(record)
-                await self._enter(agent, state, reason, lambda batch: put_returns(batch, returns))
+                await self._enter(
+                    agent, state, reason, lambda batch: self.put_returns(batch, returns, record.id)
+                )
         except BaseException:
             before.put(record)
             raise
@@ -496,32 +489,27 @@ class Agents:
             agent.notify_state()
             raise
 
-    def _ended_before(self, agent: Agent) -> list[Agent]:
-        """Return the agents that one descends from which have ended here."""
-        found = (self._by_id.get(one) for one in ancestors_of(agent.record.births))
+    def put_returns(self, batch: Batch, returns: list[Return], payer: bytes) -> None:
+        """Keep what is to go back to other nodes, and is given back by a payer in this transaction."""
+        for one in self._authority.told(returns, payer):
+            batch.put(RETURN_TABLE, one.tip, msgspec.msgpack.encode(one))
+
+    def ended(self, agents: Iterable[bytes]) -> list[Agent]:
+        """Return those of some agents that have ended here."""
+        found = (self._by_id.get(one) for one in agents)
         return [one for one in found if one and one.ended and one.record.state is not State.MOVED]
 
-    def relied_on(self, but: Agent) -> Callable[[bytes], bool]:
-        """Return what says whether an agent other than one has a token with a block of that one, or of who it descends from.
-
-        Only who descends from the same can have it.
-        """
-        family = {but.record.id, *ancestors_of(but.record.births)}
-
-        @cache
-        def blocks() -> frozenset[bytes]:
-            kin = (
-                agent
-                for agent in self
-                if agent.record.births
-                and agent is not but
-                and not agent.ended
-                and not family.isdisjoint(ancestors_of(agent.record.births))
-            )
-            handles = (handle for agent in kin for handle in agent.tokens)
-            return frozenset(block.id for handle in handles for block in handle.token.blocks)
-
-        return lambda block: block in blocks()
+    def relied_on(self, agent: Agent, but: Agent | None) -> frozenset[bytes]:
+        """Return the blocks that others than one rely on of those who descend from an agent."""
+        kin = (
+            one
+            for one in self
+            if one.record.births
+            and one is not but
+            and not one.ended
+            and agent.record.id in ancestors_of(one.record.births)
+        )
+        return frozenset(block for one in kin for block in self._authority.relies(one))
 
     async def pause(
         self,

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 
 from capabilities.authorize import ROOT_OVER
-from capabilities.budget import Amounts, Meter
+from capabilities.budget import Amounts, Meter, limited
 from capabilities.caveats import Caveats, Resource, Verb
 from capabilities.custody import hand_on, take_back
 from capabilities.errors import CapabilityError, Shortage, TokenRefused
@@ -86,7 +86,17 @@ class Return(msgspec.Struct, frozen=True):
     by: bytes  # the key that it was handed to
     tip: bytes  # the block with which it was
     token: bytes
-    left: dict[int, int]
+    back: dict[int, int]  # what was given back with that block in all, so far
+
+
+class Kin(Protocol):
+    """The agents of a node, as far as they have to do with each other's budgets."""
+
+    def ended(self, agents: Iterable[bytes]) -> list[Agent]:
+        """Return those of some agents that have ended here."""
+
+    def relied_on(self, agent: Agent, but: Agent | None) -> frozenset[bytes]:
+        """Return the blocks that others than one rely on of those who descend from an agent."""
 
 
 class Authority:
@@ -338,7 +348,7 @@ class Authority:
         agent: Agent,
         old: Sequence[Handle],
         new: Sequence[Handle],
-        shared: Callable[[bytes], bool] = lambda block: False,
+        kin: Kin,
     ) -> list[Return]:
         """Give back what old tokens of an agent have left, and set aside what new ones promise; see `finish`.
 
@@ -347,14 +357,18 @@ class Authority:
 
         To be called in an `attempt`. Raises Denied.
         """
-        limited = agent.record.memory_held is not None or agent.record.denied_right == MEMORY
+        holds = agent.record.memory_held is not None or agent.record.denied_right == MEMORY
         self._free_memory(agent)  # which the new ones may promise
         self.fund(agent, new)
         good = [one for one in old if self._is_good(_given(one.token, agent.record.id))]
         for handle in good:
             self._release(agent, handle)
-        returns = self._leave(agent, good, shared, agent.record.id)
-        if limited:
+        pairs = zip(agent.record.tokens, self.handles_of(agent), strict=True)
+        gone = [(data, handle) for data, handle in pairs if handle in good]
+        returns = self._left_with(agent, gone, kin.relied_on(agent, agent), agent.record.id)
+        ancestors = kin.ended(ancestors_of(agent.record.births))
+        returns += self._leave(ancestors, kin, agent.record.id)
+        if holds:
             self.hold_memory(agent, [*(h for h in agent.tokens if h not in old), *new])
         return returns
 
@@ -379,104 +393,129 @@ class Authority:
                 agent.requested = agent.requested_right = None
             raise
 
-    def finish(
-        self,
-        agent: Agent,
-        ancestors: Iterable[Agent] = (),
-        shared: Callable[[bytes], bool] = lambda block: False,
-    ) -> list[Return]:
-        """Give what an agent that has ended leaves to those it was taken from; return what other nodes are to have back.
-
-        `shared` says whether another agent here relies on a block: then it stays, until the last of them ends. So
-        `ancestors` are those of it that have ended here before, and may leave something now.
-        """
-        returns: list[Return] = []
+    def finish(self, agent: Agent, kin: Kin) -> list[Return]:
+        """Give what an agent that has ended leaves to those it was taken from; return what other nodes are to have back."""
         try:
             self._free_memory(agent)
             for handle in self.handles_of(agent):
                 self._release(agent, handle)
-            for one in (agent, *ancestors):
-                returns += self._leave(one, self.handles_of(one), shared, agent.record.id)
+            ended = kin.ended(ancestors_of(agent.record.births))
+            return self._leave([agent, *ended], kin, agent.record.id, but=agent)
         except CapabilityError as error:  # not trusted any more: then nothing is theirs to give
             self.refuse(agent.text_id, "release", agent.record.home, str(error))
-        return returns
+            return []
 
     def _leave(
+        self, agents: Iterable[Agent], kin: Kin, payer: bytes, but: Agent | None = None
+    ) -> list[Return]:
+        """Take what agents that have ended leave here of budgets that came from other nodes.
+
+        What another agent here relies on stays, until the last of them ends.
+        """
+        returns: list[Return] = []
+        for agent in agents:
+            try:
+                pairs = list(zip(agent.record.tokens, self.handles_of(agent), strict=True))
+            except CapabilityError:
+                continue  # not trusted any more: then nothing is theirs to give
+            returns += self._left_with(agent, pairs, kin.relied_on(agent, but), payer)
+        return returns
+
+    def _left_with(
         self,
         agent: Agent,
-        handles: Sequence[Handle],
-        shared: Callable[[bytes], bool],
+        pairs: Iterable[tuple[bytes, Handle]],
+        relied_on: frozenset[bytes],
         payer: bytes,
     ) -> list[Return]:
-        """Take what an agent leaves here of the budgets of some of its tokens that came from other nodes."""
+        """Take what some tokens of an agent, which does not need them any more, leave here of what came from other nodes."""
         returns: list[Return] = []
-        for data, handle in zip(agent.record.tokens, self.handles_of(agent), strict=True):
+        for data, handle in pairs:
             own = _own_block(handle.token, agent.record.id)
-            later = handle.token.blocks[own + 1 :]
-            if handle in handles and handle.limited and not any(shared(one.id) for one in later):
+            if handle.limited and relied_on.isdisjoint(
+                one.id for one in handle.token.blocks[own + 1 :]
+            ):
                 returns += self._returned(data, handle.token, own, payer)
         return returns
 
-    def _returned(
-        self,
-        data: bytes,
-        token: VerifiedChain,
-        own: int,
-        payer: bytes | None,
-    ) -> list[Return]:
-        """Take what is left here of a budget that came from another node; return that it is to go back."""
-        found = self._meter.hand_back(token, own, payer)
-        if found is None:
-            return []
-        chain, left = found
-        amounts = {int(resource): amount for resource, amount in left.items()}
+    def _returned(self, data: bytes, token: VerifiedChain, own: int, payer: bytes) -> list[Return]:
+        """Take what is left here of a budget that came from other nodes; return that it is to go back."""
         return [
-            Return(
-                chain.blocks[-2].key.bytes, chain.holder.bytes, chain.blocks[-1].id, data, amounts
-            )
+            Return(chain.blocks[-2].key.bytes, chain.holder.bytes, chain.blocks[-1].id, data, {})
+            for chain in self._meter.hand_back(token, own, payer)
         ]
 
+    def told(self, returns: Iterable[Return], payer: bytes) -> list[Return]:
+        """Return what is to go back with what has gone in all, when what a payer gives back becomes durable."""
+        return [
+            msgspec.structs.replace(
+                one, back={int(r): n for r, n in self._meter.given_back(one.tip, payer).items()}
+            )
+            for one in returns
+        ]
+
+    def relies(self, agent: Agent) -> frozenset[bytes]:
+        """Return the blocks before an agent's own that it spends from; none where it has its share of all that is limited."""
+        found: set[bytes] = set()
+        try:
+            for handle in self.handles_of(agent):
+                own = _own_block(handle.token, agent.record.id)
+                shares = handle.token.blocks[own].caveats.budget or {}
+                if not limited(handle.token) <= shares.keys():
+                    found |= {block.id for block in handle.token.blocks[:own]}
+        except CapabilityError:  # not trusted any more
+            return frozenset()
+        return frozenset(found)
+
     @contextmanager
-    def coming_home(self, returned: Return, peer: PublicKey) -> Iterator[list[Return]]:
+    def coming_home(self, returned: Return, peer: PublicKey, kin: Kin) -> Iterator[list[Return]]:
         """Credit what came back of a budget after its agent has ended elsewhere; once. Yields what goes further back.
 
         The block makes that durable, with `settle_return` in the same transaction; if it raises, nothing has come.
 
         Raises TokenInvalid, Denied to who was not given it, or Busy while the same is being written.
         """
-        payer = _return(returned)
+        payer = payer_of(returned)
         if payer in self._coming_home:
             raise Busy("what comes back is being written")
         self._coming_home.add(payer)
         mark = self._meter.mark(payer)
         try:
-            yield self._take_home(returned, peer, payer)
+            yield self._take_home(returned, peer, kin)
         except BaseException:
             self._meter.revert(payer, mark)
             raise
         finally:
             self._coming_home.discard(payer)
 
-    def _take_home(self, returned: Return, peer: PublicKey, payer: bytes) -> list[Return]:
-        chain = self.verify_chain(returned.token)
-        index = next((i for i, one in enumerate(chain.blocks) if one.id == returned.tip), 0)
-        handed = VerifiedChain(chain.root, chain.blocks[: index + 1])
-        origin = self._lineage.origin
-        if not self._meter.was_sent(handed) or origin(handed.holder) != origin(peer):
-            why = "a budget is returned by who was given it"
-            self.refuse(peer.text, "return", self.audit.node, why)
-            raise Denied(why, right="return a budget")
-        left = {Resource(which): amount for which, amount in returned.left.items()}
-        back = self._meter.reclaim(handed, most=left, payer=payer)
+    def _take_home(self, returned: Return, peer: PublicKey, kin: Kin) -> list[Return]:
+        handed, payer = self._handed(returned, peer), payer_of(returned)
+        told = {Resource(which): amount for which, amount in returned.back.items()}
+        back = self._meter.credit(handed, told, payer)
         if not back:
             return []
-        before = VerifiedChain(chain.root, chain.blocks[:index])
-        names = [block.caveats.agent for block in before.blocks]
-        agent = next((name for name in reversed(names) if name is not None), None)
-        own = len(names) - 1 if agent is None else names.index(agent)
-        self._note_return(peer, handed, agent, back)
+        before = VerifiedChain(handed.root, handed.blocks[:-1])
+        named = [one.caveats.agent for one in before.blocks if one.caveats.agent is not None]
+        own = _own_block(before, named[-1]) if named else len(before.blocks) - 1
+        self._note_return(peer, handed, named[-1] if named else None, back)
         self._meter.release(before, own, payer)
-        return self._returned(returned.token, before, own, payer)
+        returns = self._returned(returned.token, before, own, payer)
+        return returns + self._leave(kin.ended(named), kin, payer)
+
+    def _handed(self, returned: Return, peer: PublicKey) -> VerifiedChain:
+        """Return the token up to the block with which this node handed it to who returns it. Raises as `coming_home`."""
+        origin = self._lineage.origin
+        try:
+            chain = self.verify_chain(returned.token)
+            index = next((i for i, one in enumerate(chain.blocks) if one.id == returned.tip), 0)
+            handed = VerifiedChain(chain.root, chain.blocks[: index + 1])
+            if not self._meter.was_sent(handed) or origin(handed.holder) != origin(peer):
+                why = "a budget is returned by who was given it"
+                raise Denied(why, right="return a budget")
+        except (CapabilityError, Denied) as error:
+            self.refuse(peer.text, "return", self.audit.node, str(error))
+            raise
+        return handed
 
     def _note_return(
         self, peer: PublicKey, handed: VerifiedChain, agent: bytes | None, back: Amounts
@@ -640,7 +679,7 @@ class Authority:
 
     def settle_return(self, returned: Return) -> None:
         """Let out what has come back of a budget: that becomes durable in the transaction at hand."""
-        self._meter.settle(_return(returned))
+        self._meter.settle(payer_of(returned))
 
     def settle_arrival(self, agent: Agent) -> None:
         """Let out what came with an agent, and nothing that it has spent since: its arrival becomes durable."""
@@ -1041,6 +1080,6 @@ def _arrival(agent: Agent) -> bytes:
     return b"arrival" + agent.record.id
 
 
-def _return(returned: Return) -> bytes:
+def payer_of(returned: Return) -> bytes:
     """Return who pays for what comes back of a budget."""
     return b"return" + returned.tip

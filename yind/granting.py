@@ -19,7 +19,7 @@ from capabilities.verify import VerifiedChain
 from datomstore.value import Map
 from protocol.transport import SendItem
 from yind.agent import Agent, State
-from yind.agents import Agents, put_returns
+from yind.agents import Agents
 from yind.authority import Authority
 from yind.errors import AgentState, RequestInvalid
 from yind.fields import Fields
@@ -211,12 +211,12 @@ class Granting:
         resumed = record.state is State.PAUSED and record.denied_right is not None
         resumed = resumed and (record.asked is None or record.asked.answer != "pending")
         with self._authority.attempt(agent):
-            returns = self._authority.replace(agent, old, handles, self._agents.relied_on(agent))
+            returns = self._authority.replace(agent, old, handles, self._agents)
             kept = [i for i, handle in enumerate(agent.tokens) if handle not in old]
             record.tokens = [record.tokens[i] for i in kept] + tokens
             agent.tokens = [agent.tokens[i] for i in kept] + handles
             write = self._agents.wake if resumed else self._agents.commit
-            await write(agent, lambda batch: put_returns(batch, returns))
+            await write(agent, lambda batch: self._agents.put_returns(batch, returns, record.id))
         if returns:
             self._agents.returns_wait()
         if resumed:

@@ -4,8 +4,8 @@ Is:     telling the node that handed a budget on how much of it was left, until 
 Is not: the accounts (`capabilities.budget`); nor a promise: who does not answer before the block has ended gets nothing.
 Fits:   `yind.agents` keeps what is to be returned with the end of its agent; `yind.node` runs this.
 
-The amount is taken from the accounts here in the transaction that ends the agent, and credited there in one that closes
-what had gone away: so it is nowhere twice, whatever is lost or repeated between.
+The amount is taken from the accounts here in the transaction that ends the agent. What is told is how much has gone back
+with a block in all, and both sides count it: so it is nowhere twice, whatever is lost, repeated, or comes late.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from capabilities.keys import PublicKey
 from datomstore.batch import Batch
 from datomstore.value import Map
 from protocol.errors import ProtocolError, RemoteError
-from yind.agents import RETURN_TABLE, Agents, put_returns
-from yind.authority import Authority, Return
+from yind.agents import RETURN_TABLE, Agents
+from yind.authority import Authority, Return, payer_of
 from yind.errors import RequestInvalid
 from yind.fields import Answer, Fields
 from yind.limits import RETURN_RETRY_S
@@ -94,7 +94,14 @@ class Returns:
         return True
 
     async def _drop(self, one: Return) -> None:
-        await self._agents.write(lambda batch: batch.delete(RETURN_TABLE, one.tip))
+        """Forget a return, unless more is to go back with the same block by now."""
+        data = msgspec.msgpack.encode(one)
+
+        def stage(batch: Batch) -> None:
+            if batch.get(RETURN_TABLE, one.tip) == data:
+                batch.delete(RETURN_TABLE, one.tip)
+
+        await self._agents.write(stage)
 
     def verbs(self) -> dict[str, Answer]:
         """Return what answers the requests of other nodes."""
@@ -107,10 +114,10 @@ class Returns:
         except msgspec.DecodeError as error:
             raise RequestInvalid(f"no return of a budget: {error}") from error
         if not all(
-            0 <= which <= max(Resource) and amount >= 0 for which, amount in one.left.items()
+            0 <= which <= max(Resource) and amount >= 0 for which, amount in one.back.items()
         ):
             raise RequestInvalid("no return of a budget: no such amounts")
-        with self._authority.coming_home(one, session.peer) as further:
+        with self._authority.coming_home(one, session.peer, self._agents) as further:
             await self._agents.write(lambda batch: self._keep(batch, one, further))
         if further:
             self._news.set()
@@ -118,7 +125,7 @@ class Returns:
 
     def _keep(self, batch: Batch, one: Return, further: list[Return]) -> None:
         self._authority.settle_return(one)
-        put_returns(batch, further)
+        self._agents.put_returns(batch, further, payer_of(one))
 
 
 def _is_final(code: str) -> bool:

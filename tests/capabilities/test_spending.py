@@ -91,6 +91,7 @@ class World:
     def __init__(self, chance: random.Random, account: bool) -> None:
         self.chance = chance
         self.nodes = [Node(key) for key in KEYS]
+        self.waiting: list[tuple[Agent, VerifiedChain, dict[Resource, int]]] = []
         self.heard = 0.8  # how probable it is that a message about a budget comes to who it is for
         self.shared: tuple[Resource, ...] = KEPT
         self.durable: dict[bytes, Agent] = {}
@@ -172,22 +173,32 @@ class World:
         self.nodes[agent.node].meter.release(chain(agent.token), agent.own, agent.id)
         agent.over = True
         home = agent.node, agent.token
-        found = self.nodes[agent.node].meter.hand_back(chain(agent.token), agent.own, agent.id)
+        node = self.nodes[agent.node]
+        found = node.meter.hand_back(chain(agent.token), agent.own, agent.id)
         self.save(agent.id)
-        while found is not None and self.chance.random() < self.heard:
-            found = self.take_home(agent, *found)
+        self.tell(agent, node.meter, found)
         assert home == (agent.node, agent.token)
 
-    def take_home(
-        self, agent: Agent, handed: VerifiedChain, left: dict[Resource, int]
-    ) -> tuple[VerifiedChain, dict[Resource, int]] | None:
-        """A node hears what is left of what it had sent away; twice, as messages come, and again if it was not written."""
+    def tell(self, agent: Agent, meter: Meter, returns: list[VerifiedChain]) -> None:
+        """Have messages on their way that say how much was given back with blocks in all."""
+        self.waiting += [(agent, one, meter.given_back(one.blocks[-1].id)) for one in returns]
+
+    def hear(self) -> None:
+        """One of the messages arrives, in any order, and perhaps not for the last time; some never do."""
+        message = self.waiting.pop(self.chance.randrange(len(self.waiting)))
+        if self.chance.random() < self.heard:
+            self.take_home(*message)
+            if self.chance.random() < 0.3:
+                self.waiting.append(message)
+
+    def take_home(self, agent: Agent, handed: VerifiedChain, back: dict[Resource, int]) -> None:
+        """A node hears what was given back of what it had sent away, and again if that was not written."""
         index = [key.public for key in KEYS].index(handed.blocks[-2].key)
-        payer, further, times = b"return" + handed.blocks[-1].id, None, 0
-        while times < 2:
-            node, found = self.nodes[index], None
+        payer, written = b"return" + handed.blocks[-1].id, False
+        while not written:
+            node, found = self.nodes[index], list[VerifiedChain]()
             mark = node.meter.mark(payer)
-            if node.meter.reclaim(handed, most=left, payer=payer):
+            if node.meter.credit(handed, back, payer):
                 node.meter.release(before(handed), agent.own, payer)
                 found = node.meter.hand_back(before(handed), agent.own, payer)
             match self.chance.randrange(10):
@@ -197,8 +208,8 @@ class World:
                     self.crash(index)
                 case _:
                     node.commit(payer)
-                    further, times = further or found, times + 1
-        return further
+                    self.tell(agent, node.meter, found)
+                    written = True
 
     def leave(self, agent: Agent) -> None:
         node = self.nodes[agent.node]
@@ -242,6 +253,8 @@ class World:
         agent = self.chance.choice(agents)
         if self.chance.random() < 0.1:
             self.crash(self.chance.randrange(len(self.nodes)))
+        elif self.waiting and self.chance.random() < 0.2:
+            self.hear()
         elif agent.leaving is not None:
             self.answer(agent)
         elif not agent.over:
@@ -314,6 +327,8 @@ def test_nothing_is_lost_wherever_an_agent_ends(seed: int) -> None:
         world.save(agent.id)
         world.answer(agent)
     world.end(agent)
+    while world.waiting:
+        world.hear()
     left, spent = world.nodes[0].meter.left(chain(world.first)), world.spent()
     assert {r: left[r] + spent[r] for r in world.shared} == {r: GRANT[r] for r in world.shared}
 
@@ -345,17 +360,48 @@ def test_what_is_left_goes_back_without_the_loops_of_its_way(
     meters, token = way(*nodes)
     here, gone, left = nodes[-1], [], chain(token)
     meters[here].release(left, 1)
-    while (found := meters[here].hand_back(left, 1)) is not None:
-        handed, amounts = found
+    while found := meters[here].hand_back(left, 1):
+        (handed,) = found
         left = before(handed)
+        back = meters[here].given_back(handed.blocks[-1].id)
         there = next(i for i, key in enumerate(KEYS) if key.public == handed.blocks[-2].key)
         gone.append((here, there))
         assert meters[here].left(handed) == {Resource.ROWS: 0}
-        assert meters[there].reclaim(handed, most=amounts) == {Resource.ROWS: 10}
+        assert meters[there].credit(handed, back) == {Resource.ROWS: 10}
+        assert meters[there].credit(handed, back) == {}
         meters[there].release(left, 1)
         here = there
     assert gone == hops
     assert meters[0].left(VerifiedChain(token.root, token.blocks[:2])) == {Resource.ROWS: 10}
+
+
+def test_what_two_give_back_with_one_block_counts_as_far_as_it_lasts() -> None:
+    """What one of them undoes is in nobody's message; an old message is no message."""
+    meters, token = way(0, 1)
+    meter, last = meters[1], token.ids[-1]
+    shares = [
+        token.append(
+            KEYS[1], KEYS[1].public, Caveats(agent=bytes([n]) * 32, budget={Resource.ROWS: 4})
+        )
+        for n in range(2)
+    ]
+    for share in shares:
+        meter.fund(chain(share))
+    mark = meter.mark(b"first")
+    for share, payer in zip(shares, (b"first", b"second"), strict=True):
+        meter.release(chain(share), 3, payer)
+        assert meter.hand_back(chain(token), 1, payer) == [chain(token)]
+    assert meter.given_back(last, b"second") == {Resource.ROWS: 4}
+    meter.settle(b"second")
+    meter.revert(b"first", mark)
+    assert meter.given_back(last) == {Resource.ROWS: 4}
+    assert meter.left(chain(shares[0])) == {Resource.ROWS: 4}
+    meter.release(chain(shares[0]), 3)
+    meter.hand_back(chain(token), 1)
+    assert meter.given_back(last) == {Resource.ROWS: 10}
+    there = meters[0]
+    heard = [there.credit(chain(token), {Resource.ROWS: n}) for n in (4, 10, 4, 10, 11)]
+    assert heard == [{Resource.ROWS: 4}, {Resource.ROWS: 6}, {}, {}, {}]
 
 
 def test_what_has_gone_back_may_come_once_more() -> None:
@@ -363,8 +409,8 @@ def test_what_has_gone_back_may_come_once_more() -> None:
     meters, home = way(0, 1, 0)
     there = hand_on(home, KEYS[0], KEYS[1].public, meters[0], payer=b"a")
     meters[1].arrive(chain(there), b"a")
-    handed, amounts = meters[1].hand_back(chain(there), 1) or pytest.fail("it is to go back")
-    meters[0].reclaim(handed, most=amounts)
+    (handed,) = meters[1].hand_back(chain(there), 1)
+    meters[0].credit(handed, meters[1].given_back(handed.blocks[-1].id))
     backs = [
         home.append(KEYS[0], KEYS[1].public, Caveats(budget={Resource.ROWS: n})) for n in (6, 5)
     ]
@@ -463,15 +509,16 @@ def test_what_is_left_at_an_end_elsewhere_goes_back_the_way_it_came() -> None:
     there = hand_on(token, KEYS[0], KEYS[1].public, meters[0], payer=b"a")
     further = hand_on(there, KEYS[1], KEYS[2].public, meters[1], payer=b"a")
     meters[2].debit(chain(further), {Resource.ROWS: 3})
-    handed = meters[2].hand_back(chain(further), 1)
-    assert handed == (chain(further), {Resource.ROWS: 5})
+    (handed,) = meters[2].hand_back(chain(further), 1)
+    assert handed == chain(further)
+    assert meters[2].given_back(further.ids[-1]) == {Resource.ROWS: 5}
     assert meters[2].left(chain(further)) == {Resource.ROWS: 0}
-    assert meters[1].reclaim(chain(further), most={Resource.ROWS: 5}) == {Resource.ROWS: 5}
-    assert meters[1].reclaim(chain(further), most={Resource.ROWS: 5}) == {}
-    assert meters[1].hand_back(chain(there), 1) == (chain(there), {Resource.ROWS: 5})
-    meters[0].reclaim(chain(there), most={Resource.ROWS: 500})
+    assert meters[1].credit(chain(further), {Resource.ROWS: 5}) == {Resource.ROWS: 5}
+    assert meters[1].credit(chain(further), {Resource.ROWS: 5}) == {}
+    assert meters[1].hand_back(chain(there), 1) == [chain(there)]
+    meters[0].credit(chain(there), {Resource.ROWS: 500})
     meters[0].release(chain(token), 1)
-    assert meters[0].hand_back(chain(token), 1) is None
+    assert meters[0].hand_back(chain(token), 1) == []
     parent = VerifiedChain(token.root, token.blocks[:1])
     assert meters[0].left(parent) == {Resource.ROWS: 10}, "a liar gets back at most what went"
 
@@ -557,7 +604,7 @@ def test_what_is_returned_while_somebody_comes_back_is_returned_once() -> None:
     back = hand_on(share, KEYS[1], KEYS[0].public, other, payer=b"b")
     for _ in range(3):
         node.meter.arrive(chain(back), b"b")
-        node.meter.reclaim(chain(over), most={Resource.ROWS: 4})
+        node.meter.credit(chain(over), {Resource.ROWS: 4})
         node.commit()
         node.crash()  # which undoes that it came back, and not what was returned
         assert node.meter.left(chain(token)) == {Resource.ROWS: 4}

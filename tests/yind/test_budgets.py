@@ -10,7 +10,7 @@ import pytest
 import trio
 import trio.testing
 from dishonest import audit
-from fleet import Fleet, fleet
+from fleet import Fleet, fleet, until
 
 from capabilities.caveats import Caveats, Resource, Rights, Verb
 from capabilities.keys import PrivateKey
@@ -21,6 +21,7 @@ from cli.ended_tokens import least_left
 from datomstore import edn
 from datomstore.value import Keyword, Map
 from protocol.errors import RemoteError
+from yind.agent import Agent
 from yind.authority import Return
 
 ASK = '(count (q \'[:find ?n :where [_ :n ?n]] "facts"))'
@@ -527,26 +528,125 @@ async def test_what_is_left_at_an_end_comes_home_from_where_it_had_been_before(
         await comes_home(nodes, token, agent, 50)
 
 
-@pytest.mark.parametrize(
-    ("share", "rows"), [("{}", 100), ("{:budget {:rows 30}}", 30), ("{:budget {:rows 100}}", 100)]
-)
+SHARES = [("{}", 100), ("{:budget {:rows 30}}", 30), ("{:budget {:rows 100}}", 100)]
+
+
+async def family(nodes: Fleet, source: str) -> tuple[Token, bytes, bytes]:
+    """Return the token of an agent that has come to beta from alpha and waits there beside its child, and the ids of both."""
+    token = budgeted(nodes, rows=100)
+    agent = await nodes.spawn("alpha", source, token)
+    await until(lambda: nodes.nodes["beta"].agents.get(agent))
+    await until(lambda: len(nodes.nodes["beta"].agents) == 2)
+    (child,) = [one.record.id for one in nodes.nodes["beta"].agents if one.record.births]
+    return token, agent, child
+
+
+async def ends(nodes: Fleet, name: str, agent: bytes) -> None:
+    """Have an agent end where it is."""
+    await until(lambda: nodes.nodes[name].agents.get(agent))
+    await nodes.until(name, agent, "waiting")
+    await nodes.ask(name, "agent.kill", id=agent.hex())
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize(("share", "rows"), SHARES)
 async def test_what_a_child_leaves_comes_home_though_its_parent_has_ended_before(
+    tmp_path: Path, share: str, rows: int, restarted: bool
+) -> None:
+    """What the parent has left waits for a child that relies on it, and for no other."""
+    source = f'(do (hop! "beta") (spawn! (fn [] (sleep 600000)) {share}) (sleep 600000))'
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        token, agent, child = await family(nodes, source)
+        if restarted:
+            for one in (agent, child):
+                await nodes.ask("beta", "agent.pause", id=one.hex())
+            await nodes.stop("beta")
+            await nodes.start("beta")
+            await nodes.ask("beta", "agent.kill", id=agent.hex())
+        else:
+            await ends(nodes, "beta", agent)
+        await comes_home(nodes, token, agent, 0 if share == "{}" else 100 - rows)
+        beta = nodes.nodes["beta"]
+        known = beta.agents.get(child)
+        assert known is not None
+        (handle,) = beta.authority.handles_of(known)
+        assert beta.authority._meter.left(handle.token) == {Resource.ROWS: rows}
+        await nodes.ask("beta", "agent.kill", id=child.hex())
+        await comes_home(nodes, token, agent, 100)
+
+
+@pytest.mark.parametrize(("share", "rows"), SHARES)
+async def test_what_a_child_leaves_elsewhere_comes_home_though_its_parent_has_ended_before(
     tmp_path: Path, share: str, rows: int
 ) -> None:
-    """With what the parent has left, which waits for the child as long as that relies on it."""
-    source = f'(do (hop! "beta") (spawn! (fn [] (sleep 600000)) {share}) nil)'
-    async with fleet(tmp_path, "alpha", "beta") as nodes:
+    source = f'(do (hop! "beta") (spawn! (fn [] (hop! "gamma") 1) {share}) nil)'
+    async with fleet(tmp_path, "alpha", "beta", "gamma") as nodes:
         token = budgeted(nodes, rows=100)
         agent = await nodes.spawn("alpha", source, token)
-        place, row = await settled(nodes, agent)
-        assert (place, row["state"]) == ("beta", "done"), row["reason"]
-        beta = nodes.nodes["beta"]
-        (child,) = [one for one in beta.agents if one.record.id != agent]
-        (handle,) = child.tokens
-        assert beta.authority._meter.left(handle.token) == {Resource.ROWS: rows}
-        assert left(nodes, "alpha", token, agent) == {Resource.ROWS: 0}
-        await nodes.ask("beta", "agent.kill", id=child.text_id)
         await comes_home(nodes, token, agent, 100)
+
+
+async def test_a_child_keeps_its_share_when_its_parent_ends_elsewhere(tmp_path: Path) -> None:
+    source = """
+    (do (hop! "beta") (spawn! (fn [] (hop! "gamma") (sleep 600000)) {:budget {:rows 30}})
+        (sleep 600000))
+    """
+    async with fleet(tmp_path, "alpha", "beta", "gamma") as nodes:
+        token = budgeted(nodes, rows=100)
+        agent = await nodes.spawn("alpha", source, token)
+        gamma, alpha = nodes.nodes["gamma"], nodes.nodes["alpha"]
+        await until(lambda: len(gamma.agents) == 1)
+        (child,) = (one.record.id for one in gamma.agents)
+        await ends(nodes, "beta", agent)
+        await comes_home(nodes, token, agent, 70)
+        await nodes.until("gamma", child, "waiting")
+        await nodes.ask("gamma", "agent.migrate", id=child.hex(), node="alpha")
+        await until(lambda: alpha.agents.get(child))
+        known = alpha.agents.get(child)
+        assert known is not None
+        (handle,) = alpha.authority.handles_of(known)
+        assert alpha.authority._meter.left(handle.token) == {Resource.ROWS: 30}
+        await ends(nodes, "alpha", child)
+        await comes_home(nodes, token, agent, 100)
+
+
+async def test_two_returns_of_one_budget_both_come_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("yind.returns.RETURN_RETRY_S", 0.5)
+    source = """
+    (do (hop! "beta") (spawn! (fn [] (sleep 600000)) {:budget {:rows 30}}) (sleep 600000))
+    """
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        token, agent, child = await family(nodes, source)
+        await nodes.until("alpha", agent, "moved")
+        await nodes.stop("alpha")
+        await ends(nodes, "beta", agent)
+        await ends(nodes, "beta", child)
+        await nodes.start("alpha")
+        await comes_home(nodes, token, agent, 100)
+
+
+@pytest.mark.parametrize("first", ["parent", "child"])
+async def test_a_share_comes_home_though_its_parent_has_come_back_there_since(
+    tmp_path: Path, first: str
+) -> None:
+    source = """
+    (do (hop! "gamma") (hop! "beta") (spawn! (fn [] (sleep 600000)) {:budget {:rows 30}})
+        (hop! "gamma") (hop! "beta") (sleep 600000))
+    """
+    async with fleet(tmp_path, "alpha", "beta", "gamma") as nodes:
+        token, agent, child = await family(nodes, source)
+        await until(lambda: known_at(nodes, "beta", agent).record.hop_count == 4)
+        for one in (agent, child) if first == "parent" else (child, agent):
+            await ends(nodes, "beta", one)
+        await comes_home(nodes, token, agent, 100)
+
+
+def known_at(nodes: Fleet, name: str, agent: bytes) -> Agent:
+    found = nodes.nodes[name].agents.get(agent)
+    assert found is not None
+    return found
 
 
 async def test_what_a_replaced_token_has_left_goes_home(tmp_path: Path) -> None:
@@ -574,10 +674,15 @@ async def test_nobody_but_who_was_given_a_budget_returns_it(tmp_path: Path) -> N
         await nodes.until("alpha", agent, "moved")
         (row,) = (await nodes.ask("beta", "agent.tokens", id=agent.hex()))["value"]
         tip = Token.from_bytes(row["token"]).ids[-1]
+        for broken in (b"", token.to_bytes()[:-1]):
+            body = msgspec.msgpack.encode(Return(bytes(32), bytes(32), tip, broken, {2: 100}))
+            with pytest.raises(RemoteError, match="token/"):
+                await nodes.ask("alpha", "budget.return", **{"return": body})
+        assert [row["allowed"] for row in await returns(nodes, "alpha")] == [False, False]
         forged = Return(bytes(32), bytes(32), tip, row["token"], {2: 100})
         with pytest.raises(RemoteError, match="by who was given it"):
             await nodes.ask("alpha", "budget.return", **{"return": msgspec.msgpack.encode(forged)})
-        (row,) = await returns(nodes, "alpha")
+        *_, row = await returns(nodes, "alpha")
         assert (row["allowed"], row["reason"]) == (
             False,
             "a budget is returned by who was given it",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -22,7 +22,8 @@ from datomstore.storage.memory import MemoryStorage
 from datomstore.streams import Streams
 from datomstore.value import Map
 from protocol.errors import Busy, RemoteError, Unreachable
-from yind.agents import RETURN_TABLE, put_returns
+from yind.agent import Agent
+from yind.agents import RETURN_TABLE
 from yind.audit import Audit
 from yind.authority import Authority, Return
 from yind.clock import System
@@ -49,7 +50,8 @@ class Node:
         self.streams = Streams(MemoryStorage(), now_ms=lambda: NOW_S * 1000)
         self.returns_wait: Callable[[], None] = lambda: None
         with self.streams.batch() as batch:
-            put_returns(batch, list(returns))
+            for one in returns:
+                batch.put(RETURN_TABLE, one.tip, msgspec.msgpack.encode(one))
         self.authority = Authority(
             roots=frozenset({ROOT.public}),
             key=ME,
@@ -80,6 +82,16 @@ class Node:
             await nursery.start(Returns(agents=parts, authority=self.authority, peers=parts).run)
             yield
             nursery.cancel_scope.cancel()
+
+
+class Nobody:
+    """No agents."""
+
+    def ended(self, agents: Iterable[bytes]) -> list[Agent]:
+        return []
+
+    def relied_on(self, agent: Agent, but: Agent | None) -> frozenset[bytes]:
+        return frozenset()
 
 
 class Channel:
@@ -157,6 +169,22 @@ async def test_a_return_is_repeated_until_it_is_answered_for_good(
     assert len(node.heard) == 1 + again
 
 
+async def test_more_that_goes_back_with_a_block_meanwhile_is_told_too(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    more = msgspec.structs.replace(left(GOOD), back={2: 5})
+
+    async def grows(node: Node, to: PublicKey) -> None:
+        if len(node.heard) == 1:
+            with node.streams.batch() as batch:
+                batch.put(RETURN_TABLE, more.tip, msgspec.msgpack.encode(more))
+
+    node = Node(grows, msgspec.structs.replace(more, back={2: 1}))
+    async with node.running():
+        await trio.sleep(1 + RETURN_RETRY_S)
+        assert (len(node.heard), node.waiting()) == (2, 0)
+
+
 async def test_one_return_is_taken_once_at_a_time() -> None:
     """Else the second would be told that it is taken, when the first can still come to nothing."""
     node = Node(unreachable)
@@ -168,14 +196,14 @@ async def test_one_return_is_taken_once_at_a_time() -> None:
 
     def write() -> None:
         assert node.authority.left(verified) == [{Resource.ROWS: 10}]
-        with pytest.raises(Busy), node.authority.coming_home(one, GOOD):
+        with pytest.raises(Busy), node.authority.coming_home(one, GOOD, Nobody()):
             pytest.fail("it is being written")
         raise StorageError("no room")
 
-    with pytest.raises(StorageError), node.authority.coming_home(one, GOOD):
+    with pytest.raises(StorageError), node.authority.coming_home(one, GOOD, Nobody()):
         write()
     assert node.authority.left(verified) == [{Resource.ROWS: 0}]
     for left in (10, 10):
-        with node.authority.coming_home(one, GOOD):
+        with node.authority.coming_home(one, GOOD, Nobody()):
             node.authority.settle_return(one)
         assert node.authority.left(verified) == [{Resource.ROWS: left}]
