@@ -499,7 +499,12 @@ class Agents:
         found = (self._by_id.get(one) for one in agents)
         return [one for one in found if one and one.ended and one.record.state is not State.MOVED]
 
-    def relied_on(self, agent: Agent, but: Agent | None) -> frozenset[bytes]:
+    def is_here(self, agent: bytes) -> bool:
+        """Return whether an agent is here, and has not ended."""
+        found = self._by_id.get(agent)
+        return found is not None and not found.ended
+
+    def relied_on(self, agent: bytes, but: Agent | None) -> frozenset[bytes]:
         """Return the blocks that others than one rely on of those who descend from an agent."""
         kin = (
             one
@@ -507,7 +512,7 @@ class Agents:
             if one.record.births
             and one is not but
             and not one.ended
-            and agent.record.id in ancestors_of(one.record.births)
+            and agent in ancestors_of(one.record.births)
         )
         return frozenset(block for one in kin for block in self._authority.relies(one))
 

@@ -29,7 +29,7 @@ from capabilities.lineage import NO_LINEAGE
 from capabilities.membership import Membership
 from capabilities.patterns import AttributeFilter
 from capabilities.revocation import Revocation, RevocationSet, SignerRevocation
-from capabilities.tokens import Token
+from capabilities.tokens import Block, Token
 from capabilities.verify import (
     BlockCache,
     Challenge,
@@ -95,7 +95,10 @@ class Kin(Protocol):
     def ended(self, agents: Iterable[bytes]) -> list[Agent]:
         """Return those of some agents that have ended here."""
 
-    def relied_on(self, agent: Agent, but: Agent | None) -> frozenset[bytes]:
+    def is_here(self, agent: bytes) -> bool:
+        """Return whether an agent is here, and has not ended."""
+
+    def relied_on(self, agent: bytes, but: Agent | None) -> frozenset[bytes]:
         """Return the blocks that others than one rely on of those who descend from an agent."""
 
 
@@ -365,7 +368,9 @@ class Authority:
             self._release(agent, handle)
         pairs = zip(agent.record.tokens, self.handles_of(agent), strict=True)
         gone = [(data, handle) for data, handle in pairs if handle in good]
-        returns = self._left_with(agent, gone, kin.relied_on(agent, agent), agent.record.id)
+        relied_on = kin.relied_on(agent.record.id, agent)
+        returns = self._left_with(agent, gone, relied_on, agent.record.id)
+        returns += self._left_by_all_ancestors(agent, gone, kin)
         ancestors = kin.ended(ancestors_of(agent.record.births))
         returns += self._leave(ancestors, kin, agent.record.id)
         if holds:
@@ -400,7 +405,9 @@ class Authority:
             for handle in self.handles_of(agent):
                 self._release(agent, handle)
             ended = kin.ended(ancestors_of(agent.record.births))
-            return self._leave([agent, *ended], kin, agent.record.id, but=agent)
+            returns = self._leave([agent, *ended], kin, agent.record.id, but=agent)
+            pairs = zip(agent.record.tokens, self.handles_of(agent), strict=True)
+            return returns + self._left_by_all_ancestors(agent, pairs, kin)
         except CapabilityError as error:  # not trusted any more: then nothing is theirs to give
             self.refuse(agent.text_id, "release", agent.record.home, str(error))
             return []
@@ -418,7 +425,8 @@ class Authority:
                 pairs = list(zip(agent.record.tokens, self.handles_of(agent), strict=True))
             except CapabilityError:
                 continue  # not trusted any more: then nothing is theirs to give
-            returns += self._left_with(agent, pairs, kin.relied_on(agent, but), payer)
+            relied_on = kin.relied_on(agent.record.id, but)
+            returns += self._left_with(agent, pairs, relied_on, payer)
         return returns
 
     def _left_with(
@@ -431,12 +439,62 @@ class Authority:
         """Take what some tokens of an agent, which does not need them any more, leave here of what came from other nodes."""
         returns: list[Return] = []
         for data, handle in pairs:
-            own = _own_block(handle.token, agent.record.id)
-            if handle.limited and relied_on.isdisjoint(
-                one.id for one in handle.token.blocks[own + 1 :]
-            ):
-                returns += self._returned(data, handle.token, own, payer)
+            if handle.limited:
+                own = _own_block(handle.token, agent.record.id)
+                returns += self._unrelied(data, handle.token, own, relied_on, payer)
         return returns
+
+    def _left_by_all_ancestors(
+        self, agent: Agent, pairs: Iterable[tuple[bytes, Handle]], kin: Kin
+    ) -> list[Return]:
+        """Do so for some tokens of an agent, which does not need them any more."""
+        return [
+            one
+            for data, handle in pairs
+            if handle.limited
+            for one in self._left_by_ancestors(
+                data,
+                handle.token,
+                _own_block(handle.token, agent.record.id),
+                kin,
+                agent.record.id,
+                agent,
+            )
+        ]
+
+    def _left_by_ancestors(
+        self,
+        data: bytes,
+        token: VerifiedChain,
+        own: int,
+        kin: Kin,
+        payer: bytes,
+        but: Agent | None = None,
+    ) -> list[Return]:
+        """Take what came back to tokens from which a child's was made, of agents that are not here any more."""
+        returns: list[Return] = []
+        last = own
+        for name in _names(token.blocks[:own]):
+            first = _own_block(token, name)
+            given = VerifiedChain(token.root, token.blocks[:last])
+            if not kin.is_here(name):
+                relied_on = kin.relied_on(name, but)
+                returns += self._unrelied(data, given, first, relied_on, payer)
+            last = first
+        return returns
+
+    def _unrelied(
+        self,
+        data: bytes,
+        token: VerifiedChain,
+        own: int,
+        relied_on: frozenset[bytes],
+        payer: bytes,
+    ) -> list[Return]:
+        """Take what is left here of a budget that came from other nodes, unless another agent relies on it."""
+        if not relied_on.isdisjoint(one.id for one in token.blocks[own + 1 :]):
+            return []
+        return self._returned(data, token, own, payer)
 
     def _returned(self, data: bytes, token: VerifiedChain, own: int, payer: bytes) -> list[Return]:
         """Take what is left here of a budget that came from other nodes; return that it is to go back."""
@@ -495,11 +553,12 @@ class Authority:
         if not back:
             return []
         before = VerifiedChain(handed.root, handed.blocks[:-1])
-        named = [one.caveats.agent for one in before.blocks if one.caveats.agent is not None]
-        own = _own_block(before, named[-1]) if named else len(before.blocks) - 1
-        self._note_return(peer, handed, named[-1] if named else None, back)
+        named = _names(before.blocks)
+        own = _own_block(before, named[0]) if named else len(before.blocks) - 1
+        self._note_return(peer, handed, named[0] if named else None, back)
         self._meter.release(before, own, payer)
         returns = self._returned(returned.token, before, own, payer)
+        returns += self._left_by_ancestors(returned.token, before, own, kin, payer)
         return returns + self._leave(kin.ended(named), kin, payer)
 
     def _handed(self, returned: Return, peer: PublicKey) -> VerifiedChain:
@@ -1068,6 +1127,12 @@ def _own_block(token: VerifiedChain, agent: bytes) -> int:
     """Return the index of the block of a token that names an agent first; of the last one if none does."""
     named = (i for i, block in enumerate(token.blocks) if block.caveats.agent == agent)
     return next(named, len(token.blocks) - 1)
+
+
+def _names(blocks: Iterable[Block]) -> list[bytes]:
+    """Return the agents that blocks name, the latest first."""
+    named = (one.caveats.agent for one in blocks if one.caveats.agent is not None)
+    return list(dict.fromkeys(named))[::-1]
 
 
 def _given(token: VerifiedChain, agent: bytes) -> VerifiedChain:

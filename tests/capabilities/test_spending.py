@@ -400,8 +400,8 @@ def test_what_two_give_back_with_one_block_counts_as_far_as_it_lasts() -> None:
     meter.hand_back(chain(token), 1)
     assert meter.given_back(last) == {Resource.ROWS: 10}
     there = meters[0]
-    heard = [there.credit(chain(token), {Resource.ROWS: n}) for n in (4, 10, 4, 10, 11)]
-    assert heard == [{Resource.ROWS: 4}, {Resource.ROWS: 6}, {}, {}, {}]
+    heard = [there.credit(chain(token), {Resource.ROWS: n}) for n in (4, 4, 10, 4, 11)]
+    assert heard == [{Resource.ROWS: 4}, {}, {Resource.ROWS: 6}, {}, {}]
 
 
 def test_what_has_gone_back_may_come_once_more() -> None:
@@ -516,7 +516,7 @@ def test_what_is_left_at_an_end_elsewhere_goes_back_the_way_it_came() -> None:
     assert meters[1].credit(chain(further), {Resource.ROWS: 5}) == {Resource.ROWS: 5}
     assert meters[1].credit(chain(further), {Resource.ROWS: 5}) == {}
     assert meters[1].hand_back(chain(there), 1) == [chain(there)]
-    meters[0].credit(chain(there), {Resource.ROWS: 500})
+    assert meters[0].credit(chain(there), {Resource.ROWS: 500}) == {Resource.ROWS: 8}
     meters[0].release(chain(token), 1)
     assert meters[0].hand_back(chain(token), 1) == []
     parent = VerifiedChain(token.root, token.blocks[:1])

@@ -610,6 +610,36 @@ async def test_a_child_keeps_its_share_when_its_parent_ends_elsewhere(tmp_path: 
         await comes_home(nodes, token, agent, 100)
 
 
+async def test_what_a_child_leaves_comes_home_though_its_parent_has_gone_on(
+    tmp_path: Path,
+) -> None:
+    source = """
+    (do (hop! "beta") (spawn! (fn [] (sleep 600000)) {:budget {:rows 30}})
+        (hop! "gamma") (sleep 600000))
+    """
+    async with fleet(tmp_path, "alpha", "beta", "gamma") as nodes:
+        token, agent, child = await family(nodes, source)
+        await nodes.until("beta", agent, "moved")
+        await ends(nodes, "beta", child)
+        await comes_home(nodes, token, agent, 30)
+        await ends(nodes, "gamma", agent)
+        await comes_home(nodes, token, agent, 100)
+
+
+async def test_a_share_that_a_child_leaves_beside_its_parent_stays_there(tmp_path: Path) -> None:
+    source = """
+    (do (hop! "beta") (spawn! (fn [] (sleep 600000)) {:budget {:rows 30}}) (sleep 600000))
+    """
+    async with fleet(tmp_path, "alpha", "beta") as nodes:
+        token, agent, child = await family(nodes, source)
+        await ends(nodes, "beta", child)
+        beta = nodes.nodes["beta"]
+        (handle,) = known_at(nodes, "beta", agent).tokens
+        assert beta.authority._meter.left(handle.token) == {Resource.ROWS: 100}
+        await ends(nodes, "beta", agent)
+        await comes_home(nodes, token, agent, 100)
+
+
 async def test_two_returns_of_one_budget_both_come_home(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

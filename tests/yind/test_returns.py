@@ -90,7 +90,10 @@ class Nobody:
     def ended(self, agents: Iterable[bytes]) -> list[Agent]:
         return []
 
-    def relied_on(self, agent: Agent, but: Agent | None) -> frozenset[bytes]:
+    def is_here(self, agent: bytes) -> bool:
+        return False
+
+    def relied_on(self, agent: bytes, but: Agent | None) -> frozenset[bytes]:
         return frozenset()
 
 
