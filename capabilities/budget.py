@@ -15,7 +15,7 @@ handed on, not copied.
     leave    `take` what is left; the block that hands the token on says how much, and `send` notes that it is away
     arrive   what that block says is here from now on; of blocks before it only what is spent is counted
     return   in a chain that this node had sent away once, what the last block says is credited up to what went away and
-             has not come back, and set aside for that block
+             has not come back, and set aside for that block; what goes away once more is away with all blocks before, too
     refused  `reclaim`: what went away is here again
     end      `hand_back`: what is left goes to who handed the token to here, the loops of its way left out. Both count what
              has gone back with a block in all, so that what is heard twice, late or not at all does no harm: `credit`
@@ -28,7 +28,7 @@ a write that fails (`lost`), and who knows that something has come to nothing go
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Literal, NamedTuple, TypeVar
@@ -420,6 +420,7 @@ class Meter:
         granted = token.blocks[-1].caveats.budget
         if granted:
             with self._lock:
+                self._move(token, granted, payer)
                 self._set(token, len(token.blocks) - 1, "away", dict(granted), payer)
 
     def reclaim(self, token: VerifiedChain, payer: bytes | None = None) -> dict[Resource, int]:
@@ -430,6 +431,7 @@ class Meter:
             if away is None:
                 return {}
             self._set(token, last, "away", None, payer)
+            self._move(token, away, payer, -1)
             for resource, amount in away.items():
                 self._return(_before(token, last), resource, amount, payer)
             return away
@@ -443,22 +445,24 @@ class Meter:
         """
         with self._lock:
             last = len(token.blocks) - 1
-            account = self._amount(token, last)
-            away, known = account.away or {}, account.back
+            known, away = self._amount(token, last).back, self._outside(token, last)
             new = {r: min(n, max(0, back.get(r, 0) - known.get(r, 0))) for r, n in away.items()}
             if not any(new.values()):
                 return {}
-            rest = {resource: amount - new[resource] for resource, amount in away.items()}
-            self._set(token, last, "away", rest, payer)
+            self._move(token, new, payer, -1, last)
             for resource, amount in new.items():
                 self._count(token, last, resource, amount, payer, "back")
                 self._return(_before(token, last), resource, amount, payer)
             return new
 
     def hand_back(
-        self, token: VerifiedChain, own: int, payer: bytes | None = None
+        self,
+        token: VerifiedChain,
+        own: int,
+        payer: bytes | None = None,
+        but: Collection[Resource] = (),
     ) -> list[VerifiedChain]:
-        """Take what is left of what other nodes handed to here with blocks after `own`.
+        """Take what is left of what other nodes handed to here with blocks after `own`, but for some resources.
 
         Return the chains up to these blocks: the nodes that signed them may `credit` what was `given_back` with each.
         """
@@ -470,11 +474,13 @@ class Meter:
                 for index in range(len(token.blocks) - 1, own, -1)
                 if self._was_brought(token, index)
             )
-            return [chain for chain in brought if self._give_back(chain, payer)]
+            return [chain for chain in brought if self._give_back(chain, payer, but)]
 
-    def _give_back(self, token: VerifiedChain, payer: bytes | None) -> bool:
+    def _give_back(
+        self, token: VerifiedChain, payer: bytes | None, but: Collection[Resource]
+    ) -> bool:
         """Take what is left of what was handed to here with the last block; return whether there was something."""
-        left = {resource: amount for resource, amount in self._left(token).items() if amount}
+        left = {r: amount for r, amount in self._left(token).items() if amount and r not in but}
         for resource, amount in left.items():
             self._use(token, resource, amount, payer)
             self._count(token, len(token.blocks) - 1, resource, amount, payer, "back")
@@ -516,12 +522,13 @@ class Meter:
 
     def _depart(self, token: VerifiedChain, amounts: Amounts, payer: bytes | None) -> None:
         """Undo so much of the arrival of a token that had come back: it is away again, with what it had gone away with."""
-        sent = self._last_sent(token)
-        away = None if sent is None else self._amount(token, sent).away
-        if sent is None or away is None or self._amount(token, len(token.blocks) - 1).aside is None:
-            return
-        again = {resource: amount + amounts.get(resource, 0) for resource, amount in away.items()}
-        self._set(token, sent, "away", again, payer)
+        if self._amount(token, len(token.blocks) - 1).aside is not None:
+            self._move(token, amounts, payer)
+
+    def here(self, token: VerifiedChain) -> VerifiedChain:
+        """Return a token as it was here last: up to the last block that names this node."""
+        last = max((i for i in range(len(token.blocks)) if self._is_here(token, i)), default=-1)
+        return VerifiedChain(token.root, token.blocks[: last + 1])
 
     def was_sent(self, token: VerifiedChain) -> bool:
         """Return whether this node handed the token on with its last block."""
@@ -536,10 +543,8 @@ class Meter:
             sent = self._returning(token)
             if sent is None:
                 return {}
-            away, back = self._amount(token, sent).away, self._back(token, sent)
-            if away:
-                left = {resource: amount - back[resource] for resource, amount in away.items()}
-                self._set(token, sent, "away", left, payer)
+            back = self._back(token, sent)
+            self._move(token, back, payer, -1)
             self._set(token, len(token.blocks) - 1, "aside", back, payer)
             return back
 
@@ -572,7 +577,32 @@ class Meter:
 
     def _back(self, token: VerifiedChain, sent: int) -> dict[Resource, int]:
         """Return how much comes back with a token of what went away with one of its blocks."""
-        return _least(self._amount(token, sent).away or {}, token, sent + 1)
+        return _least(self._outside(token, sent), token, sent + 1)
+
+    def _outside(self, token: VerifiedChain, sent: int) -> dict[Resource, int]:
+        """Return how much may come back of what went away with a block: no more than is away with those before it, too."""
+        found = dict(self._amount(token, sent).away or {})
+        for index in range(1, sent):
+            before = self._amount(token, index).away if self._was_sent(token, index) else None
+            found = (
+                found if before is None else {r: min(n, before.get(r, n)) for r, n in found.items()}
+            )
+        return found
+
+    def _move(
+        self,
+        token: VerifiedChain,
+        amounts: Amounts,
+        payer: bytes | None,
+        sign: int = 1,
+        last: int | None = None,
+    ) -> None:
+        """Note that more, or less, is away with the blocks with which a token was sent away before its last one, or up to one."""
+        for index in range(1, len(token.blocks) - 1 if last is None else last + 1):
+            away = self._amount(token, index).away if self._was_sent(token, index) else None
+            if away is not None:
+                moved = {r: max(0, n + sign * amounts.get(r, 0)) for r, n in away.items()}
+                self._set(token, index, "away", moved, payer)
 
     # -- durability --
 

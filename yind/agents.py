@@ -31,7 +31,7 @@ from yind.agent import (
     encode_record,
 )
 from yind.audit import Audit, Decision, own_decisions
-from yind.authority import Authority, Return
+from yind.authority import Authority, Reliance, Return
 from yind.cesk import Machine, Status
 from yind.clock import Clock
 from yind.code import CodeLibrary
@@ -500,21 +500,26 @@ class Agents:
         return [one for one in found if one and one.ended and one.record.state is not State.MOVED]
 
     def is_here(self, agent: bytes) -> bool:
-        """Return whether an agent is here, and has not ended."""
+        """Return whether an agent is here, has not ended, and is not on its way to another node."""
         found = self._by_id.get(agent)
-        return found is not None and not found.ended
+        return found is not None and not found.ended and found.travelling_to is None
 
-    def relied_on(self, agent: bytes, but: Agent | None) -> frozenset[bytes]:
-        """Return the blocks that others than one rely on of those who descend from an agent."""
+    def is_gone(self, agent: bytes) -> bool:
+        """Return whether an agent has ended, or gone for good, or has never been here."""
+        found = self._by_id.get(agent)
+        return found is None or found.ended
+
+    def relied_on(self, agent: bytes, but: Agent | None) -> Reliance:
+        """Return what others than one rely on of those who descend from an agent; who is on its way has taken that along."""
         kin = (
             one
             for one in self
             if one.record.births
             and one is not but
-            and not one.ended
+            and self.is_here(one.record.id)
             and agent in ancestors_of(one.record.births)
         )
-        return frozenset(block for one in kin for block in self._authority.relies(one))
+        return frozenset(pair for one in kin for pair in self._authority.relies(one))
 
     async def pause(
         self,

@@ -89,6 +89,10 @@ class Return(msgspec.Struct, frozen=True):
     back: dict[int, int]  # what was given back with that block in all, so far
 
 
+Reliance = frozenset[tuple[bytes, Resource]]  # blocks, each with what somebody spends from there
+NOTHING: Reliance = frozenset()
+
+
 class Kin(Protocol):
     """The agents of a node, as far as they have to do with each other's budgets."""
 
@@ -96,10 +100,13 @@ class Kin(Protocol):
         """Return those of some agents that have ended here."""
 
     def is_here(self, agent: bytes) -> bool:
-        """Return whether an agent is here, and has not ended."""
+        """Return whether an agent is here, has not ended, and is not on its way to another node."""
 
-    def relied_on(self, agent: bytes, but: Agent | None) -> frozenset[bytes]:
-        """Return the blocks that others than one rely on of those who descend from an agent."""
+    def is_gone(self, agent: bytes) -> bool:
+        """Return whether an agent has ended, or gone for good, or has never been here."""
+
+    def relied_on(self, agent: bytes, but: Agent | None) -> Reliance:
+        """Return what others than one rely on of those who descend from an agent."""
 
 
 class Authority:
@@ -433,7 +440,7 @@ class Authority:
         self,
         agent: Agent,
         pairs: Iterable[tuple[bytes, Handle]],
-        relied_on: frozenset[bytes],
+        relied_on: Reliance,
         payer: bytes,
     ) -> list[Return]:
         """Take what some tokens of an agent, which does not need them any more, leave here of what came from other nodes."""
@@ -441,7 +448,7 @@ class Authority:
         for data, handle in pairs:
             if handle.limited:
                 own = _own_block(handle.token, agent.record.id)
-                returns += self._unrelied(data, handle.token, own, relied_on, payer)
+                returns += self._returned(data, handle.token, own, payer, relied_on)
         return returns
 
     def _left_by_all_ancestors(
@@ -476,31 +483,28 @@ class Authority:
         last = own
         for name in _names(token.blocks[:own]):
             first = _own_block(token, name)
-            given = VerifiedChain(token.root, token.blocks[:last])
-            if not kin.is_here(name):
+            given = self._meter.here(VerifiedChain(token.root, token.blocks[:last]))
+            if len(given.blocks) > first and not kin.is_here(name):
                 relied_on = kin.relied_on(name, but)
-                returns += self._unrelied(data, given, first, relied_on, payer)
+                if kin.is_gone(name) and not _relied(given, first, relied_on):
+                    self._meter.release(given, first, payer)
+                returns += self._returned(data, given, first, payer, relied_on)
             last = first
         return returns
 
-    def _unrelied(
+    def _returned(
         self,
         data: bytes,
         token: VerifiedChain,
         own: int,
-        relied_on: frozenset[bytes],
         payer: bytes,
+        relied_on: Reliance = NOTHING,
     ) -> list[Return]:
-        """Take what is left here of a budget that came from other nodes, unless another agent relies on it."""
-        if not relied_on.isdisjoint(one.id for one in token.blocks[own + 1 :]):
-            return []
-        return self._returned(data, token, own, payer)
-
-    def _returned(self, data: bytes, token: VerifiedChain, own: int, payer: bytes) -> list[Return]:
-        """Take what is left here of a budget that came from other nodes; return that it is to go back."""
+        """Take what is left here of a budget that came from other nodes, and nobody relies on; return that it is to go back."""
+        but = _relied(token, own, relied_on)
         return [
             Return(chain.blocks[-2].key.bytes, chain.holder.bytes, chain.blocks[-1].id, data, {})
-            for chain in self._meter.hand_back(token, own, payer)
+            for chain in self._meter.hand_back(token, own, payer, but)
         ]
 
     def told(self, returns: Iterable[Return], payer: bytes) -> list[Return]:
@@ -512,17 +516,17 @@ class Authority:
             for one in returns
         ]
 
-    def relies(self, agent: Agent) -> frozenset[bytes]:
-        """Return the blocks before an agent's own that it spends from; none where it has its share of all that is limited."""
-        found: set[bytes] = set()
+    def relies(self, agent: Agent) -> Reliance:
+        """Return the blocks before an agent's own, each with what it spends from there, having no share of its own."""
+        found: set[tuple[bytes, Resource]] = set()
         try:
             for handle in self.handles_of(agent):
                 own = _own_block(handle.token, agent.record.id)
-                shares = handle.token.blocks[own].caveats.budget or {}
-                if not limited(handle.token) <= shares.keys():
-                    found |= {block.id for block in handle.token.blocks[:own]}
+                shares = (handle.token.blocks[own].caveats.budget or {}).keys()
+                for resource in limited(handle.token) - shares:
+                    found |= {(block.id, resource) for block in handle.token.blocks[:own]}
         except CapabilityError:  # not trusted any more
-            return frozenset()
+            return NOTHING
         return frozenset(found)
 
     @contextmanager
@@ -1127,6 +1131,12 @@ def _own_block(token: VerifiedChain, agent: bytes) -> int:
     """Return the index of the block of a token that names an agent first; of the last one if none does."""
     named = (i for i, block in enumerate(token.blocks) if block.caveats.agent == agent)
     return next(named, len(token.blocks) - 1)
+
+
+def _relied(token: VerifiedChain, own: int, on: Reliance) -> frozenset[Resource]:
+    """Return what somebody spends from the blocks after a token's own."""
+    later = {block.id for block in token.blocks[own + 1 :]}
+    return frozenset(resource for block, resource in on if block in later)
 
 
 def _names(blocks: Iterable[Block]) -> list[bytes]:

@@ -149,6 +149,19 @@ def test_what_two_give_back_with_one_block_counts_as_far_as_it_lasts() -> None:
     assert heard == [{Resource.ROWS: 4}, {}, {Resource.ROWS: 6}, {}, {}]
 
 
+def test_no_more_comes_back_than_is_away_with_any_block_before() -> None:
+    """Two of the same agent's tokens, of which a liar says that both have come back, are worth no more than went."""
+    meters, home = way(0, 1, 0)
+    meter = meters[0]
+    again = hand_on(home, KEYS[0], KEYS[1].public, meter, payer=b"a")
+    first = Token.from_bytes(again.to_bytes())
+    back = again.append(KEYS[1], KEYS[0].public, Caveats(budget={Resource.ROWS: 6}))
+    assert meter.arrive(chain(back), b"a") == {Resource.ROWS: 6}
+    went = VerifiedChain(home.root, home.blocks[:-1])
+    assert meter.credit(went, {Resource.ROWS: 10}) == {Resource.ROWS: 4}
+    assert meter.credit(chain(first), {Resource.ROWS: 10}) == {}
+
+
 def test_what_has_gone_back_may_come_once_more() -> None:
     """From who has it again, to where it had come back: it is away from there again, and no more than that."""
     meters, home = way(0, 1, 0)

@@ -94,6 +94,7 @@ class World:
         self.durable: dict[bytes, Agent] = {}
         self.live: dict[bytes, Agent] = {}
         self.made = 0  # children
+        self.sharing = 0.8  # how probable it is that a child has a share of something
         self.begin(granted(GRANT, KEYS[0] if account else None))
 
     def begin(self, token: Token) -> None:
@@ -147,7 +148,7 @@ class World:
         share = {
             r: self.chance.randint(0, GRANT[r] // 2)
             for r in self.shared
-            if self.chance.random() < 0.8
+            if self.chance.random() < self.sharing
         }
         one = {Resource.CHILDREN: 1}
         try:

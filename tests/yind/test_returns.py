@@ -25,7 +25,7 @@ from protocol.errors import Busy, RemoteError, Unreachable
 from yind.agent import Agent
 from yind.agents import RETURN_TABLE
 from yind.audit import Audit
-from yind.authority import Authority, Return
+from yind.authority import NOTHING, Authority, Reliance, Return
 from yind.clock import System
 from yind.limits import RETURN_RETRY_S
 from yind.returns import Returns
@@ -93,8 +93,11 @@ class Nobody:
     def is_here(self, agent: bytes) -> bool:
         return False
 
-    def relied_on(self, agent: bytes, but: Agent | None) -> frozenset[bytes]:
-        return frozenset()
+    def is_gone(self, agent: bytes) -> bool:
+        return True
+
+    def relied_on(self, agent: bytes, but: Agent | None) -> Reliance:
+        return NOTHING
 
 
 class Channel:
