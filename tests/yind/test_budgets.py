@@ -673,6 +673,30 @@ async def test_a_share_comes_home_though_its_parent_has_come_back_there_since(
         await comes_home(nodes, token, agent, 100)
 
 
+@pytest.mark.parametrize("place", ["beta", "gamma"])
+async def test_what_waited_for_a_child_comes_home_when_it_ends(tmp_path: Path, place: str) -> None:
+    """What its parent had with blocks that the child has not, and did not take along."""
+    source = """
+    (do (hop! "gamma") (hop! "beta") (spawn! (fn [] (sleep 600000)) {:budget {:rows 30}})
+        (hop! "gamma") (hop! "beta") (sleep 600000))
+    """
+    async with fleet(tmp_path, "alpha", "beta", "gamma") as nodes:
+        token = budgeted(nodes, rows=100, children=10)
+        agent = await nodes.spawn("alpha", source, token)
+        await until(lambda: nodes.nodes["beta"].agents.get(agent))
+        await until(lambda: known_at(nodes, "beta", agent).record.hop_count == 4)
+        (child,) = [one.record.id for one in nodes.nodes["beta"].agents if one.record.births]
+        await ends(nodes, "beta", agent)
+        if place == "gamma":
+            await nodes.until("beta", child, "waiting")
+            await nodes.ask("beta", "agent.migrate", id=child.hex(), node="gamma")
+        await ends(nodes, place, child)
+        everything = {Resource.ROWS: 100, Resource.CHILDREN: 9}
+        with trio.fail_after(20):
+            while left(nodes, "alpha", token, agent) != everything:
+                await trio.testing.wait_all_tasks_blocked(0.01)
+
+
 def known_at(nodes: Fleet, name: str, agent: bytes) -> Agent:
     found = nodes.nodes[name].agents.get(agent)
     assert found is not None
