@@ -27,6 +27,7 @@ FURTHER = frozenset(
         "reclaim",
         "run",
         "release",
+        "return",
     ]  # no rights
 )
 EFFECTS = frozenset(

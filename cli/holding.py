@@ -73,6 +73,10 @@ def read_token(source: str) -> Token:
             text = Path(source[1:]).read_text()
         except OSError as error:
             raise CliError(f"{source[1:]}: {error.strerror}", exit_code=Exit.NOT_FOUND) from error
+        except UnicodeDecodeError as error:
+            raise CliError(
+                f"{source[1:]} is no text, so no token", exit_code=Exit.AUTHENTICATION
+            ) from error
     else:
         raise CliError(
             "a token is given as @FILE or -, never on the command line", exit_code=Exit.USAGE

@@ -86,7 +86,7 @@ def load(path: Path) -> Config:
         config = msgspec.toml.decode(text, type=Config)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{path}: {error}") from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not TOML: {error}") from error
     if config.storage not in ("lmdb", "memory"):
         raise ConfigError(f"{path}: storage is {config.storage!r}; it can be 'lmdb' or 'memory'")

@@ -325,7 +325,9 @@ def contradictions(ctx: click.Context, nodes: str, who: str, output: str, as_jso
         note(f"{name} was not asked: {why}")
     count = len(found.shown)
     note(f"{count} receipt{'' if count == 1 else 's'} compared")
-    return Exit.FAILURE if any(one.counts for one in said) else Exit.OK
+    if any(one.counts for one in said):
+        return Exit.FAILURE
+    return Exit.UNREACHABLE if found.missed else Exit.OK
 
 
 CONTRADICTIONS = [

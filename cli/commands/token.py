@@ -122,6 +122,16 @@ def _useful(cluster: Cluster, made: Token) -> Token:
     return made
 
 
+def _check_out(path: Path) -> None:
+    """Return if a token may be written there: nothing else is overwritten, such as a key. Raises CliError."""
+    try:
+        other = path.is_file() and path.read_bytes()
+    except OSError as error:
+        raise CliError(f"{path} cannot be written: {error.strerror}") from error
+    if other and not other.startswith(b"yin1."):
+        raise CliError(f"{path} exists, and is no token", exit_code=Exit.CONFLICT)
+
+
 def _show(made: Token, out: object, output: str) -> None:
     document: dict[str, object] = {
         "id": made.ids[-1].hex(),
@@ -131,6 +141,7 @@ def _show(made: Token, out: object, output: str) -> None:
         "until_s": made.blocks[-1].terms.until_s,
     }
     if isinstance(out, Path):
+        _check_out(out)
         write_secret(out, made.to_text() + "\n")
         note(f"wrote {out} (blocks: {len(made.blocks)})")
         form = "none" if output == "text" else output

@@ -52,17 +52,31 @@ def mint(yin: Yin, name: str, *arguments: str) -> None:
 
 
 def test_a_secret_is_its_owners_alone_also_in_the_place_of_a_file_that_was_not(yin: Yin) -> None:
-    Path("t").write_text("before")
+    Path("t").write_text("yin1.before")
     os.chmod("t", 0o644)
     with Path("t").open() as before:
         mint(yin, "t")
-        assert before.read() == "before", "who has the old file open does not see the new one"
+        assert before.read() == "yin1.before", "who has the old file open does not see the new one"
     assert Path("t").stat().st_mode & 0o777 == 0o600
     Path("link").symlink_to("t")
     ok(yin("token", "seal", "@t", "--out", "link"))
     assert Path("link").is_symlink()
     assert json.loads(ok(yin("token", "inspect", "@t", "--json")))["kind"] == "sealed"
     assert sorted(path.name for path in Path().iterdir()) == ["dev", "link", "t"]
+
+
+def test_nothing_but_a_token_is_overwritten(yin: Yin) -> None:
+    ok(yin("key", "new", "ann.key"))
+    before = Path("ann.key").read_bytes()
+    refused(yin("token", "mint", "--allow", "read:**", "--out", "ann.key"), 6, "is no token")
+    mint(yin, "t")
+    refused(yin("token", "seal", "@t", "--out", "dev/root.key"), 6, "is no token")
+    assert Path("ann.key").read_bytes() == before
+
+
+def test_a_file_that_is_no_text_is_no_token(yin: Yin) -> None:
+    Path("noise").write_bytes(bytes(range(256)))
+    refused(yin("token", "inspect", "@noise"), 3, "is no text")
 
 
 def test_what_cannot_be_written_is_said(yin: Yin) -> None:

@@ -195,6 +195,11 @@ def test_the_audit_of_the_others_is_checked_and_the_exit_code_says_whose_is_not(
     assert not verdicts["alpha"].startswith("not reached: ")
 
 
+def test_who_was_not_asked_for_contradictions_is_told_by_the_exit_code(yin: Yin, kind: str) -> None:
+    answer = yin("audit", "contradictions")
+    assert (answer.code, "beta was not asked" in answer.err) == (7, True)
+
+
 def test_one_node_that_somebody_else_stands_for_is_named_and_the_hint_is_of_use(
     yin: Yin, kind: str
 ) -> None:

@@ -48,6 +48,13 @@ def test_a_wrong_key_or_value_is_named(tmp_path: Path, text: str, said: str) -> 
     assert "yind.toml" in str(caught.value)
 
 
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "yind.toml"
+    path.write_bytes(GOOD.encode() + b"\xff")
+    with pytest.raises(ConfigError, match=r"yind\.toml: not TOML"):
+        load(path)
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="nowhere"):
         load(tmp_path / "nowhere.toml")
