@@ -15,7 +15,7 @@ handed on, not copied.
     leave    `take` what is left; the block that hands the token on says how much, and `send` notes that it is away
     arrive   what that block says is here from now on; of blocks before it only what is spent is counted
     return   in a chain that this node had sent away once, what the last block says is credited up to what went away and
-             has not come back, and set aside for that block; what goes away once more is away with all blocks before, too
+             has not come back, and set aside for that block; what goes away once more is away with the block before, too
     refused  `reclaim`: what went away is here again
     end      `hand_back`: what is left goes to who handed the token to here, the loops of its way left out. Both count what
              has gone back with a block in all, so that what is heard twice, late or not at all does no harm: `credit`
@@ -449,7 +449,9 @@ class Meter:
             new = {r: min(n, max(0, back.get(r, 0) - known.get(r, 0))) for r, n in away.items()}
             if not any(new.values()):
                 return {}
-            self._move(token, new, payer, -1, last)
+            rest = {r: n - new.get(r, 0) for r, n in (self._amount(token, last).away or {}).items()}
+            self._set(token, last, "away", rest, payer)
+            self._move(token, new, payer, -1)
             for resource, amount in new.items():
                 self._count(token, last, resource, amount, payer, "back")
                 self._return(_before(token, last), resource, amount, payer)
@@ -580,29 +582,21 @@ class Meter:
         return _least(self._outside(token, sent), token, sent + 1)
 
     def _outside(self, token: VerifiedChain, sent: int) -> dict[Resource, int]:
-        """Return how much may come back of what went away with a block: no more than is away with those before it, too."""
+        """Return how much may come back of what went away with a block: no more than is away with the one before it, too."""
         found = dict(self._amount(token, sent).away or {})
-        for index in range(1, sent):
-            before = self._amount(token, index).away if self._was_sent(token, index) else None
-            found = (
-                found if before is None else {r: min(n, before.get(r, n)) for r, n in found.items()}
-            )
-        return found
+        last = self._last_sent(_before(token, sent + 1))
+        before = None if last is None else self._amount(token, last).away
+        return found if before is None else {r: min(n, before.get(r, n)) for r, n in found.items()}
 
     def _move(
-        self,
-        token: VerifiedChain,
-        amounts: Amounts,
-        payer: bytes | None,
-        sign: int = 1,
-        last: int | None = None,
+        self, token: VerifiedChain, amounts: Amounts, payer: bytes | None, sign: int = 1
     ) -> None:
-        """Note that more, or less, is away with the blocks with which a token was sent away before its last one, or up to one."""
-        for index in range(1, len(token.blocks) - 1 if last is None else last + 1):
-            away = self._amount(token, index).away if self._was_sent(token, index) else None
-            if away is not None:
-                moved = {r: max(0, n + sign * amounts.get(r, 0)) for r, n in away.items()}
-                self._set(token, index, "away", moved, payer)
+        """Note that more, or less, is away with the block with which a token was sent away last, before its last one."""
+        sent = self._last_sent(token)
+        away = None if sent is None else self._amount(token, sent).away
+        if sent is not None and away is not None:
+            moved = {r: max(0, n + sign * amounts.get(r, 0)) for r, n in away.items()}
+            self._set(token, sent, "away", moved, payer)
 
     # -- durability --
 
