@@ -420,18 +420,18 @@ class Meter:
         granted = token.blocks[-1].caveats.budget
         if granted:
             with self._lock:
-                self._move(token, granted, payer)
-                self._set(token, len(token.blocks) - 1, "away", dict(granted), payer)
+                last = len(token.blocks) - 1
+                self._set(token, last, "away", dict.fromkeys(granted, 0), payer)
+                self._move(token, last, granted, payer)
 
     def reclaim(self, token: VerifiedChain, payer: bytes | None = None) -> dict[Resource, int]:
         """Take back what went away with the last block; once. Return how much."""
         with self._lock:
             last = len(token.blocks) - 1
-            away = self._amount(token, last).away
-            if away is None:
+            away = dict(self._amount(token, last).away or {})
+            if not any(away.values()):
                 return {}
-            self._set(token, last, "away", None, payer)
-            self._move(token, away, payer, -1)
+            self._move(token, last, away, payer, -1)
             for resource, amount in away.items():
                 self._return(_before(token, last), resource, amount, payer)
             return away
@@ -449,9 +449,7 @@ class Meter:
             new = {r: min(n, max(0, back.get(r, 0) - known.get(r, 0))) for r, n in away.items()}
             if not any(new.values()):
                 return {}
-            rest = {r: n - new.get(r, 0) for r, n in (self._amount(token, last).away or {}).items()}
-            self._set(token, last, "away", rest, payer)
-            self._move(token, new, payer, -1)
+            self._move(token, last, new, payer, -1)
             for resource, amount in new.items():
                 self._count(token, last, resource, amount, payer, "back")
                 self._return(_before(token, last), resource, amount, payer)
@@ -524,8 +522,9 @@ class Meter:
 
     def _depart(self, token: VerifiedChain, amounts: Amounts, payer: bytes | None) -> None:
         """Undo so much of the arrival of a token that had come back: it is away again, with what it had gone away with."""
-        if self._amount(token, len(token.blocks) - 1).aside is not None:
-            self._move(token, amounts, payer)
+        sent = self._last_sent(token)
+        if sent is not None and self._amount(token, len(token.blocks) - 1).aside is not None:
+            self._move(token, sent, amounts, payer)
 
     def here(self, token: VerifiedChain) -> VerifiedChain:
         """Return a token as it was here last: up to the last block that names this node."""
@@ -546,7 +545,7 @@ class Meter:
             if sent is None:
                 return {}
             back = self._back(token, sent)
-            self._move(token, back, payer, -1)
+            self._move(token, sent, back, payer, -1)
             self._set(token, len(token.blocks) - 1, "aside", back, payer)
             return back
 
@@ -589,14 +588,19 @@ class Meter:
         return found if before is None else {r: min(n, before.get(r, n)) for r, n in found.items()}
 
     def _move(
-        self, token: VerifiedChain, amounts: Amounts, payer: bytes | None, sign: int = 1
+        self,
+        token: VerifiedChain,
+        sent: int,
+        amounts: Amounts,
+        payer: bytes | None,
+        sign: int = 1,
     ) -> None:
-        """Note that more, or less, is away with the block with which a token was sent away last, before its last one."""
-        sent = self._last_sent(token)
-        away = None if sent is None else self._amount(token, sent).away
-        if sent is not None and away is not None:
-            moved = {r: max(0, n + sign * amounts.get(r, 0)) for r, n in away.items()}
-            self._set(token, sent, "away", moved, payer)
+        """Note that more, or less, is away with a block with which a token was sent away, and with the one before it."""
+        for index in (sent, self._last_sent(_before(token, sent + 1))):
+            away = None if index is None else self._amount(token, index).away
+            if index is not None and away is not None:
+                moved = {r: max(0, n + sign * amounts.get(r, 0)) for r, n in away.items()}
+                self._set(token, index, "away", moved, payer)
 
     # -- durability --
 
