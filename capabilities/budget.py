@@ -428,10 +428,11 @@ class Meter:
         """Take back what went away with the last block; once. Return how much."""
         with self._lock:
             last = len(token.blocks) - 1
-            away = dict(self._amount(token, last).away or {})
-            if not any(away.values()):
+            away = self._amount(token, last).away
+            if away is None:
                 return {}
             self._move(token, last, away, payer, -1)
+            self._set(token, last, "away", None, payer)
             for resource, amount in away.items():
                 self._return(_before(token, last), resource, amount, payer)
             return away

@@ -78,6 +78,28 @@ def test_nothing_is_lost_wherever_an_agent_ends(seed: int) -> None:
     assert {r: left[r] + spent[r] for r in world.shared} == {r: GRANT[r] for r in world.shared}
 
 
+@given(st.integers(0, 1 << 32))
+@settings(max_examples=200)
+def test_an_agent_makes_every_hop_that_it_was_granted(seed: int) -> None:
+    """Also the last ones, of which nothing is left to go along, whoever refuses it and whatever crashes."""
+    world = World(random.Random(seed), account=False)
+    grant = {Resource.HOPS: 4} if seed % 2 else {Resource.HOPS: 4, Resource.ROWS: 40}
+    world.begin(granted(grant))
+    (agent_id,) = world.live
+    for _ in range(60):
+        agent = world.live[agent_id]
+        if agent.leaving is not None:
+            world.answer(agent)
+        elif world.chance.random() < 0.1:
+            world.crash(world.chance.randrange(3))
+        else:
+            world.chance.choice([world.spend, world.commit, world.leave, world.leave])(agent)
+        agent = world.live[agent_id]
+        if agent.leaving is None:
+            left = world.nodes[agent.node].meter.left(chain(agent.token))
+            assert left == {r: n - agent.spent[r] for r, n in grant.items()}
+
+
 def way(*nodes: int) -> tuple[list[Meter], Token]:
     """Return the meters of nodes, and a token with ten rows that has gone from one to the next."""
     meters = [Meter(key.public) for key in KEYS]
@@ -244,6 +266,17 @@ def test_a_refused_hand_off_gives_everything_back_once() -> None:
     take_back(there, alpha, payer=b"a")
     take_back(there, alpha, payer=b"a")
     assert alpha.left(chain(token)) == {Resource.ROWS: 10, Resource.HOPS: 2}
+
+
+def test_a_refused_hand_off_gives_the_last_hop_back_though_nothing_else_went() -> None:
+    alpha = Meter(KEYS[0].public)
+    token = granted({Resource.HOPS: 1}).append(PERSON, KEYS[0].public, Caveats())
+    for _ in range(3):
+        there = hand_on(token, KEYS[0], KEYS[1].public, alpha, payer=b"a")
+        assert there.blocks[-1].caveats.budget == {Resource.HOPS: 0}
+        take_back(there, alpha, payer=b"a")
+        take_back(there, alpha, payer=b"a")
+        assert alpha.left(chain(token)) == {Resource.HOPS: 1}
 
 
 def test_a_share_is_the_childs_even_when_its_parent_spends_the_rest() -> None:
