@@ -14,7 +14,7 @@ from __future__ import annotations
 import ssl
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from weakref import WeakKeyDictionary
 
 import structlog
@@ -31,7 +31,7 @@ from protocol.tls import server_name
 from protocol.transport import Channel, SendItem, client_context, connect, serve, server_context
 from yind.audit import nobodys
 from yind.clock import Clock
-from yind.identity import Identity
+from yind.identity import Identity, Pair
 from yind.limits import DIAL_AGAIN_S, RETIRE_S
 from yind.members import Members
 from yind.session import Session
@@ -78,7 +78,8 @@ class Peers:
         self._origins: dict[Channel, bytes | None] = {}  # of nodes, as long as nobody joins or goes
         self._links: dict[str, Link] = {}  # node -> the connection that requests to it take
         self._linked: defaultdict[str, trio.Event] = defaultdict(trio.Event)
-        self._dialling: defaultdict[str, trio.Lock] = defaultdict(trio.Lock)
+        self._dialling: set[str] = set()
+        self._answered: defaultdict[str, trio.Event] = defaultdict(trio.Event)  # or none could be
         self._failed: dict[str, tuple[float, type[ProtocolError], str]] = {}
         self._kept: set[str] = set()
         self._holdings = Holdings()
@@ -256,6 +257,7 @@ class Peers:
         self._links[name] = link
         self._failed.pop(name, None)
         self._linked.pop(name, trio.Event()).set()
+        self._answered.pop(name, trio.Event()).set()
         self.met(name)
 
     def _retire(self, channel: Channel) -> None:
@@ -278,66 +280,73 @@ class Peers:
         return None if link is None or link.channel.ended else link.channel
 
     async def channel(self, node: str) -> Channel:
-        """Return the connection to a node, made now if there is none.
+        """Return the connection to a node; if there is none, the first that is made now, by this node or by the other one.
 
         Raises:
             Unreachable: nobody answers there.
             AuthenticationFailed: somebody else answers there.
         """
-        channel = self.open_channel(node)
-        if channel is not None:
-            return channel
-        async with self._dialling[node]:
-            return self.open_channel(node) or await self._dial(node)
-
-    async def _dial(self, node: str) -> Channel:
-        """Return a new connection; right after a failure, the failure again."""
-        assert self._nursery is not None, "`run` holds the connections"
-        failed = self._failed.get(node)
-        if failed is not None and trio.current_time() - failed[0] < DIAL_AGAIN_S:
-            raise failed[1](failed[2])
-        try:
-            with nobodys():  # what comes over the connection is not what it was made for
-                channel: Channel = await self._nursery.start(self._hold, node)
-        except (Unreachable, AuthenticationFailed) as error:
-            self._failed[node] = trio.current_time(), type(error), str(error)
-            raise
-        except Exception as error:  # whatever one node does to who connects, the others are met
-            _report(error)
-            why = f"node {node}: no connection could be made"
-            self._failed[node] = trio.current_time(), Unreachable, why
-            raise Unreachable(why) from error
+        while (channel := self.open_channel(node)) is None:
+            failed = self._failed.get(node)
+            if failed is not None and trio.current_time() - failed[0] < DIAL_AGAIN_S:
+                raise failed[1](failed[2])
+            await self._dial(node)
         return channel
 
-    async def _hold(
-        self, node: str, *, task_status: trio.TaskStatus[Channel] = trio.TASK_STATUS_IGNORED
-    ) -> None:
-        """Keep one connection; its end, whatever the reason, makes room for the next."""
+    async def _dial(self, node: str) -> None:
+        """Connect to a node; returns when it has not answered, or a connection is there, whoever has made it.
+
+        One that the other side has made ends no attempt: if both did that, none would be left.
+        """
+        assert self._nursery is not None, "`run` holds the connections"
+        if node not in self._dialling:
+            self._dialling.add(node)
+            with nobodys():  # what comes over the connection is not what it was made for
+                self._nursery.start_soon(self._hold, node)
+        await self._answered[node].wait()
+
+    async def _hold(self, node: str) -> None:
+        """Make a connection and keep it; its end, whatever the reason, makes room for the next."""
+        why: ProtocolError | None = Unreachable(f"node {node}: no connection could be made")
+        own = self._identity.now
+        try:
+            async with self._connection(node, own) as channel:
+                with self._counted(channel, own.public):
+                    why = None
+                    self._dialled(node, why)
+                    await channel.wait_closed()
+        except Exception as error:  # whatever one node does to who connects, the others are met
+            if why is not None and isinstance(error, Unreachable | AuthenticationFailed):
+                why = error
+            else:
+                _report(error)
+        finally:
+            if why is not None:
+                self._dialled(node, why)
+
+    def _dialled(self, node: str, why: ProtocolError | None) -> None:
+        """Tell who waits for a connection that one was made, or why there is none."""
+        self._dialling.discard(node)
+        if why is not None and self.open_channel(node) is None:
+            self._failed[node] = trio.current_time(), type(why), str(why)
+        self._answered.pop(node, trio.Event()).set()
+
+    def _connection(self, node: str, own: Pair) -> AbstractAsyncContextManager[Channel]:
+        """Return a new connection, which begins when it is entered. Raises Unreachable."""
         member = self.node(node)
         if member is None:
             raise Unreachable(f"the cluster has no node {node!r}")
         if not member.addresses:
             raise Unreachable(f"node {node} has no address: it connects, and is not connected to")
-        own = self._identity.now
-        connected = False
-        try:
-            async with connect(
-                member.addresses[0],
-                context=client_context(own.key, own.certificate, [member.certificate]),
-                server=member.key,
-                name=self._name,
-                nonce=self._nonce(),
-                handler=self,
-                holdings=self._holdings,
-            ) as channel:
-                connected = True
-                with self._counted(channel, own.public):
-                    task_status.started(channel)
-                    await channel.wait_closed()
-        except Exception as error:
-            if not connected:
-                raise
-            _report(error)
+        return connect(
+            member.addresses[0],
+            context=client_context(own.key, own.certificate, [member.certificate]),
+            server=member.key,
+            name=self._name,
+            nonce=self._nonce(),
+            handler=self,
+            holdings=self._holdings,
+        )
 
     def _keep_all(self) -> None:
         """Hold a connection to every other node."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -17,6 +20,7 @@ from datomstore.storage.memory import MemoryStorage
 from datomstore.streams import Streams
 from datomstore.value import Map
 from protocol.errors import ProtocolError, RemoteError, Unreachable
+from protocol.transport import Channel, connect
 from yind.audit import Behalf, doing
 from yind.clock import System
 from yind.identity import Identity
@@ -88,6 +92,41 @@ async def test_a_connection_that_broke_is_made_again(tmp_path: Path) -> None:
                 await trio.testing.wait_all_tasks_blocked(0.01)
         await nodes.start("beta")
         await linked(nodes, ("alpha", "beta"), ("beta", "alpha"))
+
+
+async def test_who_waits_for_an_answer_takes_the_connection_that_the_other_side_makes_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = connect
+
+    @asynccontextmanager
+    async def unanswered(address: str, *, name: str, **words: Any) -> AsyncIterator[Channel]:
+        if name == "alpha":
+            await trio.sleep_forever()
+        async with real(address, name=name, **words) as channel:
+            yield channel
+
+    async with fleet(tmp_path, "alpha", "beta") as nodes, trio.open_nursery() as nursery:
+        await linked(nodes, ("alpha", "beta"), ("beta", "alpha"))
+        monkeypatch.setattr("yind.peers.connect", unanswered)
+        await nodes.crash("beta")
+        peers, found = nodes.nodes["alpha"].peers, []
+        with trio.fail_after(5):
+            while link_of(nodes.nodes["alpha"], "beta") is not None:
+                await trio.testing.wait_all_tasks_blocked(0.01)
+
+        async def want() -> None:
+            found.append(await peers.channel("beta"))
+
+        nursery.start_soon(want)
+        nursery.start_soon(want)
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        assert not found
+        await nodes.start("beta")
+        with trio.fail_after(5):
+            while len(found) < 2:
+                await trio.testing.wait_all_tasks_blocked(0.01)
+        assert {*found} == {peers.open_channel("beta")}
 
 
 async def test_many_that_want_a_silent_node_ask_it_once(tmp_path: Path) -> None:
