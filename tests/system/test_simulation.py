@@ -18,6 +18,7 @@ from missteps import MISSTEPS
 from wires import Wires, at
 
 WORLDS = int(os.environ.get("SIMULATED_WORLDS", "12"))
+SEED = int(os.environ.get("SIMULATED_SEED", "0"))  # the first of them; any change makes another world of a seed
 UNTIL_SHOWN = 150  # worlds; most mistakes take ten or twenty
 
 
@@ -31,9 +32,8 @@ def simulating(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.timeout(420)
 def test_whatever_happens_in_a_world_agents_are_once_and_do_all_once() -> None:
-    seed = random.Random().randrange(1 << 20)
-    run = simulating("--seed", str(seed), "--worlds", str(WORLDS))
-    sys.stdout.write(run.stdout)  # shown when it fails; a seed finds it again
+    run = simulating("--seed", str(SEED), "--worlds", str(WORLDS))
+    sys.stdout.write(run.stdout)  # shown when it fails
     assert run.returncode == 0, run.stderr
     assert run.stdout.count(" hops ") == WORLDS
 
