@@ -31,12 +31,13 @@ from yind.agent import (
     encode_record,
 )
 from yind.audit import Audit, Decision, own_decisions
-from yind.authority import Authority, Reliance, Return
+from yind.authority import Authority
 from yind.cesk import Machine, Status
 from yind.clock import Clock
 from yind.code import CodeLibrary
 from yind.commits import Done, GroupCommit, Work
 from yind.errors import AgentState, AgentUnknown
+from yind.estates import Reliance, Return
 from yind.limits import LOG_LINES_KEPT
 
 AGENT_TABLE = "agent"
@@ -491,7 +492,7 @@ class Agents:
 
     def put_returns(self, batch: Batch, returns: list[Return], payer: bytes) -> None:
         """Keep what is to go back to other nodes, and is given back by a payer in this transaction."""
-        for one in self._authority.told(returns, payer):
+        for one in self._authority.estates.told(returns, payer):
             batch.put(RETURN_TABLE, one.tip, msgspec.msgpack.encode(one))
 
     def ended(self, agents: Iterable[bytes]) -> list[Agent]:
@@ -519,7 +520,7 @@ class Agents:
             and self.is_here(one.record.id)
             and agent in ancestors_of(one.record.births)
         )
-        return frozenset(pair for one in kin for pair in self._authority.relies(one))
+        return frozenset(pair for one in kin for pair in self._authority.estates.relies(one))
 
     async def pause(
         self,

@@ -12,12 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple, Protocol
-
-import msgspec
+from typing import NamedTuple
 
 from capabilities.authorize import ROOT_OVER
-from capabilities.budget import Amounts, Meter, limited
+from capabilities.budget import Meter
 from capabilities.caveats import Caveats, Resource, Verb
 from capabilities.custody import hand_on, take_back
 from capabilities.errors import CapabilityError, Shortage, TokenRefused
@@ -29,7 +27,7 @@ from capabilities.lineage import NO_LINEAGE
 from capabilities.membership import Membership
 from capabilities.patterns import AttributeFilter
 from capabilities.revocation import Revocation, RevocationSet, SignerRevocation
-from capabilities.tokens import Block, Token
+from capabilities.tokens import Token
 from capabilities.verify import (
     BlockCache,
     Challenge,
@@ -41,11 +39,11 @@ from capabilities.verify import (
 from datomstore.batch import Batch
 from datomstore.errors import AttributeForbidden
 from datomstore.value import Keyword
-from protocol.errors import Busy
 from yind.agent import Agent, State, ancestors_of
 from yind.audit import FROM, RECEIPT, Audit, Decision
 from yind.clock import Clock
 from yind.errors import Denied
+from yind.estates import Estates, Kin, Return, grant_of
 
 NO_ATTRIBUTES: frozenset[str] = frozenset()
 FRESH = "a list of revocations that is fresh enough"
@@ -79,36 +77,6 @@ class Reserved(NamedTuple):
     amount: int
 
 
-class Return(msgspec.Struct, frozen=True):
-    """What is left of a budget and goes back to the node that handed it on."""
-
-    to: bytes  # that node's key
-    by: bytes  # the key that it was handed to
-    tip: bytes  # the block with which it was
-    token: bytes
-    back: dict[int, int]  # what was given back with that block in all, so far
-
-
-Reliance = frozenset[tuple[bytes, Resource]]  # blocks, each with what somebody spends from there
-NOTHING: Reliance = frozenset()
-
-
-class Kin(Protocol):
-    """The agents of a node, as far as they have to do with each other's budgets."""
-
-    def ended(self, agents: Iterable[bytes]) -> list[Agent]:
-        """Return those of some agents that have ended here."""
-
-    def is_here(self, agent: bytes) -> bool:
-        """Return whether an agent is here, has not ended, and is not on its way to another node."""
-
-    def is_gone(self, agent: bytes) -> bool:
-        """Return whether an agent has ended, or gone for good, or has never been here."""
-
-    def relied_on(self, agent: bytes, but: Agent | None) -> Reliance:
-        """Return what others than one rely on of those who descend from an agent."""
-
-
 class Authority:
     """Decides for one node."""
 
@@ -124,7 +92,7 @@ class Authority:
         self.audit = audit
         self._cache = BlockCache()
         self._meter = Meter(key.public)
-        self._coming_home: set[bytes] = set()  # what comes back of a budget, and is being written
+        self.estates = Estates(self, self._meter, audit, clock.now_ms)
         self.revoked = RevocationSet()
         self.revage: int | None = None  # how old the list may be for agents, as the operator says
         self.revocation_age_s: Callable[[], int | None] = lambda: None  # how old it may be
@@ -370,16 +338,8 @@ class Authority:
         holds = agent.record.memory_held is not None or agent.record.denied_right == MEMORY
         self._free_memory(agent)  # which the new ones may promise
         self.fund(agent, new)
-        good = [one for one in old if self._is_good(_given(one.token, agent.record.id))]
-        for handle in good:
-            self._release(agent, handle)
-        pairs = zip(agent.record.tokens, self.handles_of(agent), strict=True)
-        gone = [(data, handle) for data, handle in pairs if handle in good]
-        relied_on = kin.relied_on(agent.record.id, agent)
-        returns = self._left_with(agent, gone, relied_on, agent.record.id)
-        returns += self._left_by_all_ancestors(agent, gone, kin)
-        ancestors = kin.ended(ancestors_of(agent.record.births))
-        returns += self._leave(ancestors, kin, agent.record.id)
+        good = [one for one in old if self._is_good(grant_of(one.token, agent.record.id))]
+        returns = self.estates.replace(agent, good, kin)
         if holds:
             self.hold_memory(agent, [*(h for h in agent.tokens if h not in old), *new])
         return returns
@@ -409,209 +369,16 @@ class Authority:
         """Give what an agent that has ended leaves to those it was taken from; return what other nodes are to have back."""
         try:
             self._free_memory(agent)
-            for handle in self.handles_of(agent):
-                self._release(agent, handle)
-            ended = kin.ended(ancestors_of(agent.record.births))
-            returns = self._leave([agent, *ended], kin, agent.record.id, but=agent)
-            pairs = zip(agent.record.tokens, self.handles_of(agent), strict=True)
-            return returns + self._left_by_all_ancestors(agent, pairs, kin)
+            return self.estates.end(agent, kin)
         except CapabilityError as error:  # not trusted any more: then nothing is theirs to give
             self.refuse(agent.text_id, "release", agent.record.home, str(error))
             return []
-
-    def _leave(
-        self, agents: Iterable[Agent], kin: Kin, payer: bytes, but: Agent | None = None
-    ) -> list[Return]:
-        """Take what agents that have ended leave here of budgets that came from other nodes.
-
-        What another agent here relies on stays, until the last of them ends.
-        """
-        returns: list[Return] = []
-        for agent in agents:
-            try:
-                pairs = list(zip(agent.record.tokens, self.handles_of(agent), strict=True))
-            except CapabilityError:
-                continue  # not trusted any more: then nothing is theirs to give
-            relied_on = kin.relied_on(agent.record.id, but)
-            returns += self._left_with(agent, pairs, relied_on, payer)
-        return returns
-
-    def _left_with(
-        self,
-        agent: Agent,
-        pairs: Iterable[tuple[bytes, Handle]],
-        relied_on: Reliance,
-        payer: bytes,
-    ) -> list[Return]:
-        """Take what some tokens of an agent, which does not need them any more, leave here of what came from other nodes."""
-        returns: list[Return] = []
-        for data, handle in pairs:
-            if handle.limited:
-                own = _own_block(handle.token, agent.record.id)
-                returns += self._returned(data, handle.token, own, payer, relied_on)
-        return returns
-
-    def _left_by_all_ancestors(
-        self, agent: Agent, pairs: Iterable[tuple[bytes, Handle]], kin: Kin
-    ) -> list[Return]:
-        """Do so for some tokens of an agent, which does not need them any more."""
-        return [
-            one
-            for data, handle in pairs
-            if handle.limited
-            for one in self._left_by_ancestors(
-                data,
-                handle.token,
-                _own_block(handle.token, agent.record.id),
-                kin,
-                agent.record.id,
-                agent,
-            )
-        ]
-
-    def _left_by_ancestors(
-        self,
-        data: bytes,
-        token: VerifiedChain,
-        own: int,
-        kin: Kin,
-        payer: bytes,
-        but: Agent | None = None,
-    ) -> list[Return]:
-        """Take what came back to tokens from which a child's was made, of agents that are not here any more."""
-        returns: list[Return] = []
-        last = own
-        for name in _names(token.blocks[:own]):
-            first = _own_block(token, name)
-            given = self._meter.here(VerifiedChain(token.root, token.blocks[:last]))
-            if len(given.blocks) > first and not kin.is_here(name):
-                relied_on = kin.relied_on(name, but)
-                if kin.is_gone(name) and not _relied(given, first, relied_on):
-                    self._meter.release(given, first, payer)
-                returns += self._returned(data, given, first, payer, relied_on)
-            last = first
-        return returns
-
-    def _returned(
-        self,
-        data: bytes,
-        token: VerifiedChain,
-        own: int,
-        payer: bytes,
-        relied_on: Reliance = NOTHING,
-    ) -> list[Return]:
-        """Take what is left here of a budget that came from other nodes, and nobody relies on; return that it is to go back."""
-        but = _relied(token, own, relied_on)
-        return [
-            Return(chain.blocks[-2].key.bytes, chain.holder.bytes, chain.blocks[-1].id, data, {})
-            for chain in self._meter.hand_back(token, own, payer, but)
-        ]
-
-    def told(self, returns: Iterable[Return], payer: bytes) -> list[Return]:
-        """Return what is to go back with what has gone in all, when what a payer gives back becomes durable."""
-        return [
-            msgspec.structs.replace(
-                one, back={int(r): n for r, n in self._meter.given_back(one.tip, payer).items()}
-            )
-            for one in returns
-        ]
-
-    def relies(self, agent: Agent) -> Reliance:
-        """Return the blocks before an agent's own, each with what it spends from there, having no share of its own."""
-        found: set[tuple[bytes, Resource]] = set()
-        try:
-            for handle in self.handles_of(agent):
-                own = _own_block(handle.token, agent.record.id)
-                shares = (handle.token.blocks[own].caveats.budget or {}).keys()
-                for resource in limited(handle.token) - shares:
-                    found |= {(block.id, resource) for block in handle.token.blocks[:own]}
-        except CapabilityError:  # not trusted any more
-            return NOTHING
-        return frozenset(found)
-
-    @contextmanager
-    def coming_home(self, returned: Return, peer: PublicKey, kin: Kin) -> Iterator[list[Return]]:
-        """Credit what came back of a budget after its agent has ended elsewhere; once. Yields what goes further back.
-
-        The block makes that durable, with `settle_return` in the same transaction; if it raises, nothing has come.
-
-        Raises TokenInvalid, Denied to who was not given it, or Busy while the same is being written.
-        """
-        payer = payer_of(returned)
-        if payer in self._coming_home:
-            raise Busy("what comes back is being written")
-        self._coming_home.add(payer)
-        mark = self._meter.mark(payer)
-        try:
-            yield self._take_home(returned, peer, kin)
-        except BaseException:
-            self._meter.revert(payer, mark)
-            raise
-        finally:
-            self._coming_home.discard(payer)
-
-    def _take_home(self, returned: Return, peer: PublicKey, kin: Kin) -> list[Return]:
-        handed, payer = self._handed(returned, peer), payer_of(returned)
-        told = {Resource(which): amount for which, amount in returned.back.items()}
-        back = self._meter.credit(handed, told, payer)
-        if not back:
-            return []
-        before = VerifiedChain(handed.root, handed.blocks[:-1])
-        named = _names(before.blocks)
-        own = _own_block(before, named[0]) if named else len(before.blocks) - 1
-        self._note_return(peer, handed, named[0] if named else None, back)
-        self._meter.release(before, own, payer)
-        returns = self._returned(returned.token, before, own, payer)
-        returns += self._left_by_ancestors(returned.token, before, own, kin, payer)
-        return returns + self._leave(kin.ended(named), kin, payer)
-
-    def _handed(self, returned: Return, peer: PublicKey) -> VerifiedChain:
-        """Return the token up to the block with which this node handed it to who returns it. Raises as `coming_home`."""
-        origin = self._lineage.origin
-        try:
-            chain = self.verify_chain(returned.token)
-            index = next((i for i, one in enumerate(chain.blocks) if one.id == returned.tip), 0)
-            handed = VerifiedChain(chain.root, chain.blocks[: index + 1])
-            if not self._meter.was_sent(handed) or origin(handed.holder) != origin(peer):
-                why = "a budget is returned by who was given it"
-                raise Denied(why, right="return a budget")
-        except (CapabilityError, Denied) as error:
-            self.refuse(peer.text, "return", self.audit.node, str(error))
-            raise
-        return handed
-
-    def _note_return(
-        self, peer: PublicKey, handed: VerifiedChain, agent: bytes | None, back: Amounts
-    ) -> None:
-        """Note what a node has given back of a budget, with the block that it went away with."""
-        whose = "" if agent is None else agent.hex()
-        amounts = ", ".join(f"{which.name.lower()}={back[which]}" for which in sorted(back))
-        now_ms = self._clock.now_ms()
-        id_ = handed.blocks[-1].id
-        self.audit.note(Decision(peer.text, "return", whose, True, amounts, id_, now_ms))
-
-    def give_up(self, agent: Agent, tokens: Iterable[Handle]) -> None:
-        """Give back what was set aside for tokens that an agent does not get after all, whatever has become of it meanwhile."""
-        for handle in tokens:
-            self._meter.release(handle.token, _own_block(handle.token, agent.record.id))
 
     def _is_good(self, chain: VerifiedChain) -> bool:
         """Return whether a token can still be used, as far as its times and revocations go."""
         now_s = self._now_s()
         over = bool(chain.blocks) and chain.blocks[-1].terms.until_s < now_s
         return not over and self.revoked_block(chain) is None
-
-    def is_over(self, returned: Return) -> bool:
-        """Return whether what is left cannot come back: who handed the budget on forgets that block, as `forget` does."""
-        blocks = Token.from_bytes(returned.token).blocks
-        until_s = max((one.terms.until_s for one in blocks if one.id == returned.tip), default=0)
-        return until_s < self._now_s() - REVOCATION_SKEW_S
-
-    def _release(self, agent: Agent, handle: Handle) -> int:
-        """Give back what was set aside for an agent; return the index of the block that named it."""
-        own = _own_block(handle.token, agent.record.id)
-        self._meter.release(handle.token, own, agent.record.id)
-        return own
 
     def handles_of(self, agent: Agent) -> list[Handle]:
         """Return the handles of an agent's tokens, also of one that has not been restored."""
@@ -739,10 +506,6 @@ class Authority:
     def settle(self, agent: Agent) -> None:
         """Let out what an agent spent: its state becomes durable in the transaction at hand."""
         self._meter.settle(agent.record.id)
-
-    def settle_return(self, returned: Return) -> None:
-        """Let out what has come back of a budget: that becomes durable in the transaction at hand."""
-        self._meter.settle(payer_of(returned))
 
     def settle_arrival(self, agent: Agent) -> None:
         """Let out what came with an agent, and nothing that it has spent since: its arrival becomes durable."""
@@ -1127,34 +890,6 @@ def _limiting(tokens: Iterable[Handle], resource: Resource) -> list[Handle]:
     return [handle for handle in tokens if resource in handle.limited and handle.is_for_here]
 
 
-def _own_block(token: VerifiedChain, agent: bytes) -> int:
-    """Return the index of the block of a token that names an agent first; of the last one if none does."""
-    named = (i for i, block in enumerate(token.blocks) if block.caveats.agent == agent)
-    return next(named, len(token.blocks) - 1)
-
-
-def _relied(token: VerifiedChain, own: int, on: Reliance) -> frozenset[Resource]:
-    """Return what somebody spends from the blocks after a token's own."""
-    later = {block.id for block in token.blocks[own + 1 :]}
-    return frozenset(resource for block, resource in on if block in later)
-
-
-def _names(blocks: Iterable[Block]) -> list[bytes]:
-    """Return the agents that blocks name, the latest first."""
-    named = (one.caveats.agent for one in blocks if one.caveats.agent is not None)
-    return list(dict.fromkeys(named))[::-1]
-
-
-def _given(token: VerifiedChain, agent: bytes) -> VerifiedChain:
-    """Return the token from which an agent was given its own."""
-    return VerifiedChain(token.root, token.blocks[: _own_block(token, agent)])
-
-
 def _arrival(agent: Agent) -> bytes:
     """Return who pays for what comes with an agent."""
     return b"arrival" + agent.record.id
-
-
-def payer_of(returned: Return) -> bytes:
-    """Return who pays for what comes back of a budget."""
-    return b"return" + returned.tip

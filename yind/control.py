@@ -825,7 +825,7 @@ class Control:
         try:
             await self._migration.reclaim(agent, Forced(session.peer.text, given, kept))
         except AgentState:
-            self._authority.give_up(agent, given)
+            self._authority.estates.give_up(agent, given)
             raise
         return summary(agent)
 

@@ -20,8 +20,9 @@ from datomstore.batch import Batch
 from datomstore.value import Map
 from protocol.errors import ProtocolError, RemoteError
 from yind.agents import RETURN_TABLE, Agents
-from yind.authority import Authority, Return, payer_of
+from yind.authority import Authority
 from yind.errors import RequestInvalid
+from yind.estates import Return, payer_of
 from yind.fields import Answer, Fields
 from yind.limits import RETURN_RETRY_S
 from yind.peers import Peers
@@ -74,7 +75,7 @@ class Returns:
             _log.debug("a budget waits to be returned", node=name, why=str(error))
         finally:
             self._busy.discard(name)
-        for one in filter(self._authority.is_over, left):
+        for one in filter(self._authority.estates.is_over, left):
             await self._drop(one)
         if not left:
             self._news.set()  # for what came meanwhile
@@ -117,14 +118,14 @@ class Returns:
             0 <= which <= max(Resource) and amount >= 0 for which, amount in one.back.items()
         ):
             raise RequestInvalid("no return of a budget: no such amounts")
-        with self._authority.coming_home(one, session.peer, self._agents) as further:
+        with self._authority.estates.coming_home(one, session.peer, self._agents) as further:
             await self._agents.write(lambda batch: self._keep(batch, one, further))
         if further:
             self._news.set()
         return Map()
 
     def _keep(self, batch: Batch, one: Return, further: list[Return]) -> None:
-        self._authority.settle_return(one)
+        self._authority.estates.settle(one)
         self._agents.put_returns(batch, further, payer_of(one))
 
 

@@ -18,7 +18,9 @@ from missteps import MISSTEPS
 from wires import Wires, at
 
 WORLDS = int(os.environ.get("SIMULATED_WORLDS", "12"))
-SEED = int(os.environ.get("SIMULATED_SEED", "0"))  # the first of them; any change makes another world of a seed
+SEED = int(
+    os.environ.get("SIMULATED_SEED", "0")
+)  # the first of them; any change makes another world of a seed
 UNTIL_SHOWN = 150  # worlds; most mistakes take ten or twenty
 
 

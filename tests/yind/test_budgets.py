@@ -22,7 +22,7 @@ from datomstore import edn
 from datomstore.value import Keyword, Map
 from protocol.errors import RemoteError
 from yind.agent import Agent
-from yind.authority import Return
+from yind.estates import Return
 
 ASK = '(count (q \'[:find ?n :where [_ :n ?n]] "facts"))'
 TOUR = f"""

@@ -22,10 +22,10 @@ from datomstore.value import Keyword, Map
 from protocol.errors import RemoteError
 from yang.compile import compile_source
 from yind.agent import Agent, State
-from yind.authority import Kin, Return
 from yind.cesk import Status
 from yind.departures import LEAVING_TABLE
 from yind.errors import AgentState
+from yind.estates import Kin, Return
 from yind.fields import Fields
 from yind.node import Node
 from yind.session import Session
@@ -201,13 +201,13 @@ async def test_what_is_left_at_an_end_comes_home_though_the_end_was_not_written_
         agent = await nodes.spawn("alpha", '(hop! "beta")', token)
         alpha, beta = nodes.nodes["alpha"], nodes.nodes["beta"]
         Writing(beta).fail(lambda: any(one.record.state is State.DONE for one in beta.agents))
-        home, taken = trio.Event(), alpha.authority._take_home
+        home, taken = trio.Event(), alpha.authority.estates._take_home
 
         def come(returned: Return, peer: PublicKey, kin: Kin) -> list[Return]:
             home.set()
             return taken(returned, peer, kin)
 
-        alpha.authority._take_home = come  # type: ignore[method-assign]
+        alpha.authority.estates._take_home = come  # type: ignore[method-assign]
         with trio.fail_after(20):
             place, row = await nodes.settled("alpha", agent)
             assert (place, row["state"]) == ("beta", "paused")

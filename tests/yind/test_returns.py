@@ -25,8 +25,9 @@ from protocol.errors import Busy, RemoteError, Unreachable
 from yind.agent import Agent
 from yind.agents import RETURN_TABLE
 from yind.audit import Audit
-from yind.authority import NOTHING, Authority, Reliance, Return
+from yind.authority import Authority
 from yind.clock import System
+from yind.estates import NOTHING, Reliance, Return
 from yind.limits import RETURN_RETRY_S
 from yind.returns import Returns
 
@@ -202,14 +203,14 @@ async def test_one_return_is_taken_once_at_a_time() -> None:
 
     def write() -> None:
         assert node.authority.left(verified) == [{Resource.ROWS: 10}]
-        with pytest.raises(Busy), node.authority.coming_home(one, GOOD, Nobody()):
+        with pytest.raises(Busy), node.authority.estates.coming_home(one, GOOD, Nobody()):
             pytest.fail("it is being written")
         raise StorageError("no room")
 
-    with pytest.raises(StorageError), node.authority.coming_home(one, GOOD, Nobody()):
+    with pytest.raises(StorageError), node.authority.estates.coming_home(one, GOOD, Nobody()):
         write()
     assert node.authority.left(verified) == [{Resource.ROWS: 0}]
     for left in (10, 10):
-        with node.authority.coming_home(one, GOOD, Nobody()):
-            node.authority.settle_return(one)
+        with node.authority.estates.coming_home(one, GOOD, Nobody()):
+            node.authority.estates.settle(one)
         assert node.authority.left(verified) == [{Resource.ROWS: left}]
