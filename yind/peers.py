@@ -48,6 +48,7 @@ class Link:
     def __init__(self, channel: Channel, opener: PublicKey) -> None:
         self.channel = channel
         self.opener = opener
+        self.over = trio.Event()  # it is not used any more
 
     def yields_to(self, other: Link) -> bool:
         """Return whether a newer connection takes this one's place."""
@@ -77,7 +78,7 @@ class Peers:
         self._open: set[Channel] = set()
         self._origins: dict[Channel, bytes | None] = {}  # of nodes, as long as nobody joins or goes
         self._links: dict[str, Link] = {}  # node -> the connection that requests to it take
-        self._linked: defaultdict[str, trio.Event] = defaultdict(trio.Event)
+        self._wanted: defaultdict[str, trio.Event] = defaultdict(trio.Event)  # by who has none
         self._dialling: set[str] = set()
         self._answered: defaultdict[str, trio.Event] = defaultdict(trio.Event)  # or none could be
         self._failed: dict[str, tuple[float, type[ProtocolError], str]] = {}
@@ -245,6 +246,8 @@ class Peers:
             for name, link in list(self._links.items()):
                 if link.channel is channel:
                     del self._links[name]
+                    link.over.set()
+                    _log.info("a connection ended", node=name, why=channel.closed_reason)
 
     def _link(self, name: str, link: Link) -> None:
         """Decide which of two connections to a node is used; both nodes decide alike."""
@@ -254,9 +257,9 @@ class Peers:
             return
         if current is not None:
             self._retire(current.channel)
+            current.over.set()
         self._links[name] = link
         self._failed.pop(name, None)
-        self._linked.pop(name, trio.Event()).set()
         self._answered.pop(name, trio.Event()).set()
         self.met(name)
 
@@ -290,8 +293,35 @@ class Peers:
             failed = self._failed.get(node)
             if failed is not None and trio.current_time() - failed[0] < DIAL_AGAIN_S:
                 raise failed[1](failed[2])
-            await self._dial(node)
+            if node not in self._kept:
+                raise _unknown(node)
+            if node not in self._dialling:
+                self._wanted[node].set()
+            await self._answered[node].wait()
         return channel
+
+    def _keep_all(self) -> None:
+        """Hold a connection to every other node."""
+        assert self._nursery is not None, "`run` holds the connections"
+        for name in self.other_nodes():
+            if name not in self._kept:
+                self._kept.add(name)
+                self._nursery.start_soon(self._keep, name)
+
+    async def _keep(self, node: str) -> None:
+        """Connect to a node again and again, for as long as there is such a node; at once when somebody wants it."""
+        backoff = Backoff(self._clock.random_double)
+        while node in self.other_nodes():
+            began = trio.current_time()
+            if self.open_channel(node) is None:
+                await self._dial(node)
+            while (link := self._links.get(node)) is not None:
+                await link.over.wait()
+            backoff.lived(trio.current_time() - began)
+            with trio.move_on_after(backoff.wait_s()):
+                await self._wanted[node].wait()
+        self._kept.discard(node)
+        self._dialled(node, _unknown(node))
 
     async def _dial(self, node: str) -> None:
         """Connect to a node; returns when it has not answered, or a connection is there, whoever has made it.
@@ -301,6 +331,7 @@ class Peers:
         assert self._nursery is not None, "`run` holds the connections"
         if node not in self._dialling:
             self._dialling.add(node)
+            self._wanted.pop(node, None)
             with nobodys():  # what comes over the connection is not what it was made for
                 self._nursery.start_soon(self._hold, node)
         await self._answered[node].wait()
@@ -329,13 +360,14 @@ class Peers:
         self._dialling.discard(node)
         if why is not None and self.open_channel(node) is None:
             self._failed[node] = trio.current_time(), type(why), str(why)
+            _log.debug("a node does not answer", node=node, why=str(why))
         self._answered.pop(node, trio.Event()).set()
 
     def _connection(self, node: str, own: Pair) -> AbstractAsyncContextManager[Channel]:
         """Return a new connection, which begins when it is entered. Raises Unreachable."""
         member = self.node(node)
         if member is None:
-            raise Unreachable(f"the cluster has no node {node!r}")
+            raise _unknown(node)
         if not member.addresses:
             raise Unreachable(f"node {node} has no address: it connects, and is not connected to")
         return connect(
@@ -348,32 +380,6 @@ class Peers:
             holdings=self._holdings,
         )
 
-    def _keep_all(self) -> None:
-        """Hold a connection to every other node."""
-        assert self._nursery is not None, "`run` holds the connections"
-        for name in self.other_nodes():
-            if name not in self._kept:
-                self._kept.add(name)
-                self._nursery.start_soon(self._keep, name)
-
-    async def _keep(self, node: str) -> None:
-        """Connect to a node again and again, for as long as there is such a node."""
-        backoff = Backoff(self._clock.random_double)
-        while node in self.other_nodes():
-            began = trio.current_time()
-            try:
-                channel = await self.channel(node)
-                await channel.wait_closed()
-                _log.info("a connection ended", node=node, why=channel.closed_reason)
-            except ProtocolError as error:
-                _log.debug("a node does not answer", node=node, why=str(error))
-            except Exception as error:
-                _report(error)
-            backoff.lived(trio.current_time() - began)
-            with trio.move_on_after(backoff.wait_s()):
-                await self._linked[node].wait()
-        self._kept.discard(node)
-
     # -- what arrives --
 
     async def request(self, channel: Channel, verb: str, body: Map, send: SendItem) -> Map:
@@ -382,6 +388,10 @@ class Peers:
         if session is None:
             session = self._sessions[channel] = Session(channel.peer, channel.challenge)
         return await self._on_request(session, verb, body, send)
+
+
+def _unknown(node: str) -> Unreachable:
+    return Unreachable(f"the cluster has no node {node!r}")
 
 
 def _report(error: Exception) -> None:
