@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -86,6 +87,18 @@ def public_key_of(der: bytes) -> PublicKey:
     except (ValueError, TypeError, x509.InvalidVersion, UnsupportedAlgorithm, InvalidSignature):
         raise KeyInvalid("the certificate is not one that signs itself for a member") from None
     return PublicKey(key.public_bytes_raw())
+
+
+def read_certificate(path: Path, key: PublicKey) -> bytes:
+    """Return the certificate in a file, which is that of a key. Raises KeyInvalid or OSError."""
+    der = path.read_bytes()
+    try:
+        public = public_key_of(der)
+    except KeyInvalid as error:
+        raise KeyInvalid(f"{path}: {error}") from None
+    if public != key:
+        raise KeyInvalid(f"{path}: the certificate of another key than that beside it")
+    return der
 
 
 def _made_again(made: x509.Certificate, key: Ed25519PublicKey) -> bytes:

@@ -203,7 +203,10 @@ def parse_budget(texts: tuple[str, ...]) -> dict[Resource, int]:
                 f"{item!r} is not RESOURCE=N, such as rows=10k (resources: {known})",
                 exit_code=Exit.USAGE,
             )
-        found[Resource[name.upper()]] = int(match[1]) * UNIT[match[2] or ""]
+        resource = Resource[name.upper()]
+        if resource in found:
+            raise CliError(f"{name.lower()} has two budgets", exit_code=Exit.USAGE)
+        found[resource] = int(match[1]) * UNIT[match[2] or ""]
     return found
 
 

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from capabilities.caveats import Caveats, Rights, Verb
-from capabilities.certificate import make_certificate
+from capabilities.certificate import make_certificate, read_certificate
 from capabilities.errors import CapabilityError
 from capabilities.keys import PrivateKey, PublicKey, load_private, save_private
 from capabilities.limits import NAME_BYTES_MAX
@@ -115,7 +115,7 @@ class Cluster:
     def operator_certificate(self) -> bytes:
         """Return the certificate that goes with the operator's key."""
         with _read(self.folder / "operator.crt") as path:
-            return path.read_bytes()
+            return read_certificate(path, self.operator_key.public)
 
     @property
     def operator_token(self) -> Token:
@@ -137,7 +137,7 @@ def create(folder: Path, *, name: str, now_s: int) -> Cluster:
     """Make a cluster: root key, operator, an empty membership. Raises CliError if there is one."""
     if (folder / "cluster.toml").exists():
         raise CliError(f"{folder} is a cluster already", exit_code=Exit.CONFLICT)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     root, operator = PrivateKey.generate(), PrivateKey.generate()
     save_private(folder / "root.key", root)
     save_private(folder / "operator.key", operator)
@@ -253,6 +253,14 @@ def add_node(cluster: Cluster, name: str, *, listen: str, address: str | None = 
     )
     cluster.say(sign(record, root_key))
     return cluster.node(name)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder that is to hold a cluster or a node, if it is not there. Raises CliError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CliError(f"{folder}: no folder can be made there: {error.strerror}") from error
 
 
 def check_name(name: str) -> None:

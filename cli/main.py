@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 from typing import Any
 
@@ -102,6 +103,14 @@ class LazyGroup(click.Group):
             hint=f"yin {meant}" if meant else "yin --help",
         )
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a subcommand. Where nobody reads on, it ends as other tools do, which is not how click does."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(128 + signal.SIGPIPE)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names in the order of the table."""
         return list(COMMANDS)
@@ -159,14 +168,14 @@ def main(argv: list[str] | None = None) -> Any:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(Exit.INTERRUPTED)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
     except Exception as error:
         if "--debug" in arguments:
             raise
-        from cli.output import note
+        from cli.output import note, seen
 
+        if isinstance(error, OSError) and error.filename is not None:  # of what a person named
+            note(f"yin: {seen(str(error.filename))}: {error.strerror}")
+            sys.exit(Exit.FAILURE)
         note(f"yin: internal error: {type(error).__name__}: {error}")
         note("  this is a fault of yin's own; `yin --debug ...` shows where")
         sys.exit(Exit.INTERNAL)

@@ -30,6 +30,7 @@ from cli.cluster import (
     check_name,
     check_published,
     install_root,
+    make_folder,
     now_s,
     parse_listen,
     settle_operator,
@@ -327,7 +328,7 @@ def join(
 
 
 def _own_pair(folder: Path, name: str) -> tuple[PrivateKey, bytes]:
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     if (folder / "yind.toml").exists():
         raise CliError(f"{folder} is a node already", exit_code=Exit.CONFLICT)
     if not (folder / "node.key").exists():

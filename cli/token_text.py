@@ -45,17 +45,27 @@ def token_lines(document: Mapping[str, object], *, now: datetime) -> Iterator[st
         yield f"its root {document['root']} is not trusted here: no node of this cluster accepts it"
     if document["from"] is not None:
         yield f"holds from {moment(str(document['from']), now)}"
-    yield f"holds until {moment(str(document['until']), now)}"
+    if (revoked := document.get("revoked")) is not None:
+        yield f"revoked  block {revoked}, and so everything after it"
+    yield f"{_holds(document, now)} until {moment(str(document['until']), now)}"
     for index, block in enumerate(blocks):
         head = click.style(f"block {index}", bold=True)
         bound = "handed on to" if _is_hop(block, index) else "held by"
         yield f"{head}  signed by {block['signer']}, {bound} {block['key']}"
         yield f"  id       {block['id']}"
         yield from _lines(block, block.get("left", {}), where, now)
-    if document.get("revoked") is not None:
-        yield f"  revoked  block {document['revoked']}, and so everything after it"
     if document.get("invalid") is not None:
         yield f"{where} does not accept it: {document['invalid']}"
+
+
+def _holds(document: Mapping[str, object], now: datetime) -> str:
+    """Return in a word whether a token can still be used."""
+    if document.get("revoked") is not None:
+        return "would hold"
+    try:
+        return "held" if datetime.fromisoformat(str(document["until"])) < now else "holds"
+    except ValueError:  # a year that the calendar does not have
+        return "holds"
 
 
 def _is_hop(block: Block, index: int) -> bool:

@@ -15,7 +15,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from capabilities.certificate import make_certificate, public_key_of
+from capabilities.certificate import make_certificate, public_key_of, read_certificate
 from capabilities.keys import PrivateKey, PublicKey, load_private, save_private
 
 NEXT, FORMER = ".next", ".former"
@@ -32,6 +32,23 @@ class Pair:
     def public(self) -> PublicKey:
         """Return who has the pair."""
         return self.key.public
+
+
+def load_pair(key: Path, certificate: Path) -> Pair:
+    """Return what two files have. Raises KeyInvalid, also when they are not of one key, or OSError."""
+    private = load_private(key)
+    return Pair(private, read_certificate(certificate, private.public))
+
+
+def read_identity(key: Path, certificate: Path) -> Pair:
+    """Return who a node with these files is, and change none of them. Raises KeyInvalid or OSError."""
+    return load_pair(key, _following(key, certificate) or certificate)
+
+
+def _following(key: Path, certificate: Path) -> Path | None:
+    """Return the next certificate if it takes the place of the one before, as its key has done; None else."""
+    next_key, following = (path.with_name(path.name + NEXT) for path in (key, certificate))
+    return following if following.exists() and not next_key.exists() else None
 
 
 class Identity:
@@ -52,7 +69,7 @@ class Identity:
 
     def _load(self, suffix: str) -> Pair:
         key, certificate = self._paths(suffix)
-        return Pair(load_private(key), certificate.read_bytes())
+        return load_pair(key, certificate)
 
     def prepare(self, name: str) -> Pair:
         """Make the next pair, on the disk before anybody hears of it; one that came to nothing is made anew."""
@@ -78,9 +95,9 @@ class Identity:
 
     def _finish(self) -> None:
         """Go on with an `advance` that moved the key and not its certificate."""
-        certificate, following = self._certificate_path, self._paths(NEXT)[1]
-        if following.exists() and not self._paths(NEXT)[0].exists():
-            following.replace(certificate)
+        following = _following(self._key_path, self._certificate_path)
+        if following is not None:
+            following.replace(self._certificate_path)
 
     def recover(self, successor: PublicKey | None) -> None:
         """Finish, or forget, a rotation that a crash interrupted; `successor` is what the statements say of our key."""

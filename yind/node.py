@@ -10,15 +10,15 @@ that nobody is answered by half a node. Stop: the listener first, then slices en
 
 from __future__ import annotations
 
+import os
 from importlib.metadata import version
 from pathlib import Path
 
 import structlog
 import trio
 
-from capabilities.certificate import public_key_of
 from capabilities.errors import CapabilityError
-from capabilities.keys import PublicKey, load_private
+from capabilities.keys import PublicKey
 from capabilities.membership import Ledger, Membership
 from capabilities.tokens import Token
 from datomstore.edn import EdnError
@@ -44,7 +44,7 @@ from yind.errors import ConfigError, ListenError
 from yind.fields import Answer
 from yind.giving import Giving
 from yind.gossip import Gossip, Spread
-from yind.identity import Identity
+from yind.identity import Identity, read_identity
 from yind.joining import Joining
 from yind.members import Members
 from yind.migrate import Migration
@@ -373,14 +373,22 @@ def check(config: Config) -> None:
     Raises ConfigError: what the start would refuse. What the node's own data or the address says is not asked.
     """
     try:
-        load_private(config.path(config.key))
-        public_key_of(config.path(config.certificate).read_bytes())
+        read_identity(config.path(config.key), config.path(config.certificate))
     except (CapabilityError, OSError) as error:
         raise ConfigError(f"key: {error}") from error
     ledger = _loaded_ledger(config, _parsed_root(config))
     _check_member(config, ledger.at(System().now_ms() // 1000))
     read_policies(config.admission, config.path("."))
     _loaded_policy(config)
+    _check_data(config)
+
+
+def _check_data(config: Config) -> None:
+    """Return if the node's data are in a folder, or one can be made for them."""
+    folder: Path = config.path(config.data)
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if config.storage != "memory" and not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+        raise ConfigError(f"data: {folder}: {there} is no folder that can be written to")
 
 
 def _check_member(config: Config, membership: Membership) -> None:
@@ -448,6 +456,7 @@ def _read(config: Config, relative: str, field: str) -> bytes:
 def _opened_storage(config: Config) -> Storage:
     if config.storage == "memory":
         return MemoryStorage()
+    _check_data(config)
     folder = config.path(config.data)
     try:
         folder.mkdir(parents=True, exist_ok=True)

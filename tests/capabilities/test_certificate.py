@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -10,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from capabilities.certificate import make_certificate, public_key_of
+from capabilities.certificate import make_certificate, public_key_of, read_certificate
 from capabilities.errors import KeyInvalid
 from capabilities.keys import PrivateKey
 
@@ -106,3 +107,15 @@ def test_a_name_that_openssl_refuses_or_nobody_can_print_is_refused(name: bytes)
 def test_a_certificate_that_its_key_did_not_sign_is_refused() -> None:
     with pytest.raises(KeyInvalid, match="signs itself"):
         public_key_of(CERTIFICATE[:-1] + bytes([CERTIFICATE[-1] ^ 1]))
+
+
+def test_a_file_of_a_certificate_is_that_of_a_key(tmp_path: Path) -> None:
+    key, path = PrivateKey.generate(), tmp_path / "a.crt"
+    made = make_certificate(key, "alpha")
+    path.write_bytes(made)
+    assert read_certificate(path, key.public) == made
+    with pytest.raises(KeyInvalid, match="a.crt: the certificate of another key"):
+        read_certificate(path, PrivateKey.generate().public)
+    path.write_bytes(made[:-1])
+    with pytest.raises(KeyInvalid, match="a.crt: not a certificate"):
+        read_certificate(path, key.public)

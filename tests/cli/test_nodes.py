@@ -290,7 +290,19 @@ def test_an_address_that_is_in_use_is_one_line(tmp_path: Path, place: Path) -> N
     assert "Traceback" not in ended.stderr
 
 
-@pytest.mark.parametrize("flaw", ["nothing", "mode", "no member", "no certificate", "root"])
+@pytest.mark.parametrize(
+    "flaw",
+    [
+        "nothing",
+        "mode",
+        "no member",
+        "no certificate",
+        "another's",
+        "root",
+        "no folder",
+        "below a file",
+    ],
+)
 def test_what_keeps_a_node_from_starting_is_found_when_its_configuration_is_checked(
     tmp_path: Path, flaw: str
 ) -> None:
@@ -305,6 +317,12 @@ def test_what_keeps_a_node_from_starting_is_found_when_its_configuration_is_chec
             settings.write_text(settings.read_text().replace('"alpha"', '"beta"'))
         case "no certificate":
             (folder / "node.crt").unlink()
+        case "another's":
+            (folder / "node.crt").write_bytes(made.operator_certificate)
+        case "no folder":
+            (folder / "data").write_text("")
+        case "below a file":
+            settings.write_text('data = "node.crt/data"\n' + settings.read_text())
         case "root":
             settings.write_text(settings.read_text().replace(made.root.text, "x"))
     checked = daemon("--config", str(settings), "--check-config")
@@ -314,6 +332,18 @@ def test_what_keeps_a_node_from_starting_is_found_when_its_configuration_is_chec
     started = daemon("--config", str(settings))
     assert checked.returncode == started.returncode == 78
     assert checked.stderr == started.stderr
+
+
+def test_a_certificate_of_another_key_is_told_by_who_has_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = create(tmp_path / "c", name="test", now_s=now_s())
+    add_node(made, "alpha", listen="127.0.0.1:0")
+    certificate = made.folder / "operator.crt"
+    certificate.write_bytes((made.node_folder("alpha") / "node.crt").read_bytes())
+    assert code_of("--cluster", str(made.folder), "ps") == 1
+    why = f"yin: {certificate}: the certificate of another key than that beside it\n"
+    assert capsys.readouterr().err.startswith(why)
 
 
 # -- words --

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -141,6 +142,7 @@ def test_what_has_ended_is_not_narrowed_or_sealed(
         (("--allow", "read:a/**/b"), "has ** before its end"),
         (("--note", "x" * 200), "128 bytes"),
         (("--via", "operator"), "--via needs --to"),
+        (("--budget", "rows=1", "--budget", "fuel=2,rows=3"), "rows has two budgets"),
     ],
 )
 def test_a_token_of_no_use_is_not_minted(yin: Yin, wrong: tuple[str, ...], word: str) -> None:
@@ -207,6 +209,11 @@ def test_a_token_says_of_what_kind_it_is_and_until_when_it_holds(yin: Yin) -> No
     shown = yin("token", "inspect", "@hers")
     assert f"a bound token of 2 blocks: used and narrowed with the key of {ann}" in shown.out
     assert "whether a block was revoked was not looked up" in shown.err
+    assert "\nholds until " in shown.out
+    with pytest.MonkeyPatch.context() as patch:
+        later = time.time_ns() + 3600 * 10**9
+        patch.setattr("time.time_ns", lambda: later)
+        assert "\nheld until " in ok(yin("token", "inspect", "@hers"))
     longer = json.loads(ok(yin("token", "inspect", "@longer", "--json")))
     assert (longer["kind"], longer["trusted"]) == ("bearer", True)
     assert longer["until"] == longer["blocks"][0]["exp"], "it ends with the block that ends first"

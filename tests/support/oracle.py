@@ -186,6 +186,8 @@ class Watch:
                     self._check_told(name, other, max(since, self._linked(name, other, now)), now)
         if self._knows:
             self._look_at_agents(now)
+        else:
+            self._goes_on = {}  # who knew has crashed since
 
     def _look_at_link(self, pair: Pair, standing: dict[str, Node], now: float) -> None:
         """Note since when two nodes are connected."""
