@@ -29,6 +29,25 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
+# What they say to a script; `yin --help` shows it.
+MEANS = {
+    Exit.OK: "done",
+    Exit.FAILURE: "not done, for a reason that has no number of its own",
+    Exit.USAGE: "the command line is wrong",
+    Exit.AUTHENTICATION: "a key, certificate or token is not what it must be",
+    Exit.NOT_FOUND: "there is no such agent, stream, node or file",
+    Exit.DENIED: "the tokens do not allow it",
+    Exit.CONFLICT: "what is there already forbids it",
+    Exit.UNREACHABLE: "a node was not reached; others may have answered",
+    Exit.LIMIT: "a limit or a budget is used up",
+    Exit.AGENT_FAILED: "the program ended with an error",
+    Exit.REJECTED: "a node or a person did not want it",
+    Exit.VERSION: "the two sides speak different versions",
+    Exit.INTERNAL: "a fault of yin's own",
+    Exit.INTERRUPTED: "interrupted at the terminal",
+}
+
+
 class CliError(Exception):
     """One line of what happened, and a hint of what to do."""
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from cli.errors import CliError, Exit
+from cli.errors import MEANS, CliError, Exit
 
 VERSION = "0.1.0"
 
@@ -102,6 +102,11 @@ class LazyGroup(click.Group):
             exit_code=Exit.USAGE,
             hint=f"yin {meant}" if meant else "yin --help",
         )
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write what exit codes say."""
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(int(code)), text) for code, text in MEANS.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a subcommand. Where nobody reads on, it ends as other tools do, which is not how click does."""

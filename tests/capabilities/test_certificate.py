@@ -114,8 +114,8 @@ def test_a_file_of_a_certificate_is_that_of_a_key(tmp_path: Path) -> None:
     made = make_certificate(key, "alpha")
     path.write_bytes(made)
     assert read_certificate(path, key.public) == made
-    with pytest.raises(KeyInvalid, match="a.crt: the certificate of another key"):
+    with pytest.raises(KeyInvalid, match=r"a\.crt: the certificate of another key"):
         read_certificate(path, PrivateKey.generate().public)
     path.write_bytes(made[:-1])
-    with pytest.raises(KeyInvalid, match="a.crt: not a certificate"):
+    with pytest.raises(KeyInvalid, match=r"a\.crt: not a certificate"):
         read_certificate(path, key.public)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from cli.errors import Exit
 from cli.main import COMMANDS, main
 
 
@@ -21,6 +22,12 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert _exit_code("--help") == 0
     printed = capsys.readouterr().out
     assert [name for name in COMMANDS if name not in printed] == []
+
+
+def test_help_says_what_every_exit_code_means(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _exit_code("--help") == 0
+    _, _, codes = capsys.readouterr().out.partition("Exit codes:")
+    assert [int(line.split()[0]) for line in codes.strip().splitlines()] == [*map(int, Exit)]
 
 
 def test_an_unknown_command_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
