@@ -741,8 +741,10 @@ class Authority:
                 right = f"{verb_name(verb)} {resource}"
                 revoked = refused.caveat == "revoked"
                 why = f"{right}: {refused}"
-                shortage = refused.shortage
-                refusals.append(Denied(why, right=right, revoked=revoked, shortage=shortage))
+                token, shortage = handle.token, refused.shortage
+                refusals.append(
+                    Denied(why, right=right, revoked=revoked, shortage=shortage, token=token)
+                )
                 if refused.caveat == "attrs":
                     nearest = refusals[-1]
         if not refusals:
@@ -753,10 +755,20 @@ class Authority:
 
     # -- audit --
 
-    def refuse(self, who: str, verb: str, resource: str, reason: str, more: Facts = ()) -> None:
-        """Note a refusal that was decided elsewhere, such as a token that did not verify."""
-        now_ms = self._clock.now_ms()
-        self.audit.note(Decision(who, verb, resource, False, reason, None, now_ms, more=more))
+    def refuse(
+        self,
+        who: str,
+        verb: str,
+        resource: str,
+        reason: str,
+        more: Facts = (),
+        token: VerifiedChain | None = None,
+    ) -> None:
+        """Note a refusal that was decided elsewhere, such as a token that did not verify; `token` is what did not allow it."""
+        block, now_ms = None, self._clock.now_ms()
+        if token is not None:
+            block, more = token.blocks[-1].id, (*more, *_granted(token))
+        self.audit.note(Decision(who, verb, resource, False, reason, block, now_ms, more=more))
 
     def _token(self, data: bytes) -> Token:
         """Return a token whose bytes this node has verified, or made."""
@@ -816,7 +828,8 @@ class Authority:
 
     def _note_denied(self, who: str, verb: Verb, resource: str, refusal: Denied) -> None:
         """Note why something was not allowed."""
-        self.refuse(who, verb_name(verb), resource, str(refusal), _lacking(refusal.shortage))
+        more, token = _lacking(refusal.shortage), refusal.token
+        self.refuse(who, verb_name(verb), resource, str(refusal), more, token)
 
     def write_decisions(self, batch: Batch, *, brief: bool = False) -> None:
         """Write the waiting decisions and what was spent, in the storage transaction given; see `Audit.stage`."""

@@ -429,6 +429,8 @@ class Effects:
             raise EffectInvalid(
                 f"sleep: {shown(duration)} ms is more than the limit of {SLEEP_MS_MAX}"
             )
+        if agent.requested is not None:  # before there was anything to cut short: it is asked again
+            return
         record = agent.record
         if record.wake_ms is None:
             record.wake_ms = self._clock.now_ms() + duration

@@ -12,6 +12,7 @@ from typing import Any
 
 from capabilities.errors import Shortage
 from capabilities.journey import Receipt
+from capabilities.verify import VerifiedChain
 from datomstore.value import Map
 
 
@@ -76,16 +77,24 @@ class FuelSpent(YindError):
 class Denied(YindError):
     """No token presented allows what was asked; says which block or which right is missing.
 
-    `shortage` says which budget has less left than was needed, and how much that was, if that is why.
+    `shortage` says which budget has less left than was needed, and how much that was, if that is why. `token` is the one
+    that came nearest to allowing it.
     """
 
     code = "token/refused"
 
     def __init__(
-        self, message: str, *, right: str, revoked: bool = False, shortage: Shortage | None = None
+        self,
+        message: str,
+        *,
+        right: str,
+        revoked: bool = False,
+        shortage: Shortage | None = None,
+        token: VerifiedChain | None = None,
     ) -> None:
         super().__init__(message)
         self.shortage = shortage
+        self.token = token
         self.right = right  # "read alpha/stdlib"
         self.revoked = revoked
 

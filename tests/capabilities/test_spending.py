@@ -184,6 +184,15 @@ def test_no_more_comes_back_than_is_away_with_any_block_before() -> None:
     assert meter.credit(chain(first), {Resource.ROWS: 10}) == {}
 
 
+def test_what_was_refused_does_not_come_back_with_an_earlier_block() -> None:
+    meters, home = way(0, 1, 0)
+    meter, went = meters[0], VerifiedChain(home.root, home.blocks[:-1])
+    there = hand_on(home, KEYS[0], KEYS[1].public, meter, payer=b"a")
+    take_back(there, meter, payer=b"a")
+    assert meter.left(chain(home)) == {Resource.ROWS: 10}
+    assert meter.credit(went, {Resource.ROWS: 10}) == {}, "it is here"
+
+
 def test_what_has_gone_back_may_come_once_more() -> None:
     """From who has it again, to where it had come back: it is away from there again, and no more than that."""
     meters, home = way(0, 1, 0)
@@ -270,7 +279,8 @@ def test_a_refused_hand_off_gives_everything_back_once() -> None:
 
 def test_a_refused_hand_off_gives_the_last_hop_back_though_nothing_else_went() -> None:
     alpha = Meter(KEYS[0].public)
-    token = granted({Resource.HOPS: 1}).append(PERSON, KEYS[0].public, Caveats())
+    token = granted({Resource.HOPS: 3}).append(PERSON, KEYS[0].public, Caveats())
+    alpha.debit(chain(token), {Resource.HOPS: 2})
     for _ in range(3):
         there = hand_on(token, KEYS[0], KEYS[1].public, alpha, payer=b"a")
         assert there.blocks[-1].caveats.budget == {Resource.HOPS: 0}

@@ -27,6 +27,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from multiprocessing.util import Finalize
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import TYPE_CHECKING
@@ -298,12 +299,17 @@ def _prepared() -> None:
     compile_source("1", "mutants.clj")
 
 
+def _end_at_once() -> None:
+    """Let this process end though a test that hung has left threads behind, for which it would wait."""
+    Finalize(None, os._exit, args=(0,), exitpriority=-1000)
+
+
 def run(mutants: Sequence[Mutant], processes: int) -> Iterator[Outcome]:
     """Yield what became of each mutant, as it becomes known. Raises SystemExit when a test fails without any."""
     _prepared()
     tests = tuple(dict.fromkeys(test for mutant in mutants for test in mutant.noticed_by))
     context = multiprocessing.get_context("fork")
-    with context.Pool(processes, maxtasksperchild=1) as pool:
+    with context.Pool(processes, _end_at_once, maxtasksperchild=1) as pool:
         unchanged = pool.apply_async(failing_without_mutant, [tests])
         yield from pool.imap_unordered(outcome_of, mutants)
         failing = unchanged.get()

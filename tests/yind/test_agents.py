@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
+import trio
+import trio.testing
 from fleet import deaf, fleet
 
 from capabilities.caveats import Verb
@@ -12,8 +15,9 @@ from cli.cluster import add_node
 from datomstore.value import Keyword, Map
 from protocol.errors import RemoteError
 from protocol.messages import Offer
-from yind.agent import encode_record
+from yind.agent import Agent, encode_record
 from yind.agents import AGENT_TABLE
+from yind.cesk import Machine
 
 COUNT = '(q \'[:find (count ?e) . :where [?e :n _]] "facts")'
 FACTS = tuple(Map({Keyword("n"): number}) for number in range(3))
@@ -161,6 +165,30 @@ async def test_agents_go_on_after_a_restart(tmp_path: Path) -> None:
         await nodes.start("alpha")
         rows = (await nodes.ask("alpha", "agent.list"))["value"]
         assert {row["id"] for row in rows} == {sleeper, paused}
+
+
+@pytest.mark.parametrize(("verb", "state"), [("agent.kill", "killed"), ("agent.pause", "paused")])
+async def test_who_is_just_about_to_sleep_is_stopped_all_the_same(
+    tmp_path: Path, verb: str, state: str
+) -> None:
+    async with fleet(tmp_path, "alpha") as nodes, trio.open_nursery() as nursery:
+        effects = nodes.nodes["alpha"].effects
+        perform, asked = effects.perform, trio.Event()
+
+        async def perform_once_asked(agent: Agent, machine: Machine) -> None:
+            asked.set()
+            with trio.fail_after(10):
+                while agent.requested is None and not agent.record.wake_ms:
+                    await trio.testing.wait_all_tasks_blocked()
+            await perform(agent, machine)
+
+        effects.perform = perform_once_asked  # type: ignore[method-assign]
+        agent = await nodes.spawn("alpha", "(sleep 600000)")
+        await asked.wait()
+        nursery.start_soon(partial(nodes.ask, "alpha", verb, id=agent.hex()))
+        with trio.fail_after(10):
+            _, row = await nodes.settled("alpha", agent)
+        assert row["state"] == state
 
 
 @pytest.mark.parametrize("waits", ["(sleep 600000)", '(hop! "beta")'], ids=["timer", "hop"])

@@ -355,6 +355,25 @@ async def test_refusals_of_requests_and_of_strangers_are_there(tmp_path: Path) -
         assert found == [("connect", "alpha", False)]
 
 
+async def test_a_refusal_has_the_token_that_came_nearest_to_allowing_it(tmp_path: Path) -> None:
+    refused = """[:find ?effect ?block ?granted :where [?e :audit/allowed false] [?e :audit/effect ?effect]
+                  [?e :audit/block ?block] [(get-else $ ?e :audit/granted "") ?granted]]"""
+    async with fleet(tmp_path, "alpha") as nodes:
+        reader, other = nodes.token((Verb.READ, "alpha/**")), nodes.token((Verb.APPEND, "*/other"))
+        agent = await nodes.spawn("alpha", '(transact! "log" [{:n 1}])', reader, other)
+        with trio.fail_after(10):
+            await nodes.settled("alpha", agent)
+        async with nodes.connected("alpha", reader) as channel:
+            with pytest.raises(RemoteError):
+                await channel.request("agent.kill", Map({"id": "ab"}))
+        rows = (await nodes.ask("alpha", "query", query=refused, stream="audit"))["value"]
+        (own,) = (block for effect, block, _ in rows if effect == "transact!")
+        assert {tuple(row) for row in rows} == {
+            ("transact!", own, other.ids[-1]),
+            ("agent.kill", reader.ids[-1], ""),
+        }
+
+
 async def test_what_a_follower_sees_is_noted_before(tmp_path: Path) -> None:
     async with fleet(tmp_path, "alpha") as nodes:
         await nodes.ask("alpha", "stream.transact", stream="s", data=(Map({Keyword("n"): 1}),))
