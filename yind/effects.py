@@ -145,6 +145,8 @@ class Effects:
     async def perform(self, agent: Agent, machine: Machine) -> None:
         """Answer the machine's effect. Raises Denied, FuelSpent, EffectInvalid or HopRefused."""
         name = machine.effect_name
+        if agent.requested is not None and self.is_long(name):
+            return  # it is to stop, which comes first: what it waits for is asked again
         arguments = self._arguments(agent, machine)
         with Behalf(name, agent.decisions):
             await self._handlers[name](agent, machine, arguments)
@@ -429,8 +431,6 @@ class Effects:
             raise EffectInvalid(
                 f"sleep: {shown(duration)} ms is more than the limit of {SLEEP_MS_MAX}"
             )
-        if agent.requested is not None:  # before there was anything to cut short: it is asked again
-            return
         record = agent.record
         if record.wake_ms is None:
             record.wake_ms = self._clock.now_ms() + duration

@@ -167,28 +167,29 @@ async def test_agents_go_on_after_a_restart(tmp_path: Path) -> None:
         assert {row["id"] for row in rows} == {sleeper, paused}
 
 
+@pytest.mark.parametrize("waits", ["(sleep 600000)", '(hop! "beta")'], ids=["timer", "hop"])
 @pytest.mark.parametrize(("verb", "state"), [("agent.kill", "killed"), ("agent.pause", "paused")])
-async def test_who_is_just_about_to_sleep_is_stopped_all_the_same(
-    tmp_path: Path, verb: str, state: str
+async def test_who_is_just_about_to_wait_is_stopped_all_the_same(
+    tmp_path: Path, verb: str, state: str, waits: str
 ) -> None:
-    async with fleet(tmp_path, "alpha") as nodes, trio.open_nursery() as nursery:
+    async with fleet(tmp_path, "alpha", "beta") as nodes, trio.open_nursery() as nursery:
         effects = nodes.nodes["alpha"].effects
         perform, asked = effects.perform, trio.Event()
 
         async def perform_once_asked(agent: Agent, machine: Machine) -> None:
             asked.set()
             with trio.fail_after(10):
-                while agent.requested is None and not agent.record.wake_ms:
+                while agent.requested is None:
                     await trio.testing.wait_all_tasks_blocked()
             await perform(agent, machine)
 
         effects.perform = perform_once_asked  # type: ignore[method-assign]
-        agent = await nodes.spawn("alpha", "(sleep 600000)")
+        agent = await nodes.spawn("alpha", waits, nodes.token())
         await asked.wait()
         nursery.start_soon(partial(nodes.ask, "alpha", verb, id=agent.hex()))
         with trio.fail_after(10):
-            _, row = await nodes.settled("alpha", agent)
-        assert row["state"] == state
+            place, row = await nodes.settled("alpha", agent)
+        assert (place, row["state"]) == ("alpha", state)
 
 
 @pytest.mark.parametrize("waits", ["(sleep 600000)", '(hop! "beta")'], ids=["timer", "hop"])
