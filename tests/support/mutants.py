@@ -305,13 +305,22 @@ def _end_at_once() -> None:
 
 
 def run(mutants: Sequence[Mutant], processes: int) -> Iterator[Outcome]:
-    """Yield what became of each mutant, as it becomes known. Raises SystemExit when a test fails without any."""
+    """Yield what became of each mutant, as it becomes known. Raises SystemExit when a test fails without any.
+
+    In which order the tasks of a node run is chance, and may keep a test from noticing: what survives is tried once more.
+    """
     _prepared()
     tests = tuple(dict.fromkeys(test for mutant in mutants for test in mutant.noticed_by))
     context = multiprocessing.get_context("fork")
     with context.Pool(processes, _end_at_once, maxtasksperchild=1) as pool:
         unchanged = pool.apply_async(failing_without_mutant, [tests])
-        yield from pool.imap_unordered(outcome_of, mutants)
+        survivors = []
+        for outcome in pool.imap_unordered(outcome_of, mutants):
+            if outcome.survived:
+                survivors.append(outcome.mutant)
+            else:
+                yield outcome
+        yield from pool.imap_unordered(outcome_of, survivors)
         failing = unchanged.get()
     if failing:
         sys.exit("these fail though nothing was removed:\n" + "\n".join(failing))
