@@ -77,8 +77,17 @@ def _arguments(folder: Path, ready: int, extra: tuple[str, ...]) -> list[str]:
 def _is_ready(read_end: int) -> bool:
     """Return whether a daemon says that it accepts connections, in time."""
     with os.fdopen(read_end, "rb") as ready:
-        readable, _, _ = select.select([ready], [], [], READY_TIMEOUT_S)
-        return bool(readable) and ready.read(1) == b"\n"
+        return is_readable(read_end, READY_TIMEOUT_S) and ready.read(1) == b"\n"
+
+
+def is_readable(descriptor: int, seconds: float | None = None) -> bool:
+    """Wait until there is something to read, or a process has ended, or time is over; return whether it was not.
+
+    Unlike `select` it has no greatest descriptor.
+    """
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(None if seconds is None else seconds * 1000))
 
 
 def _did_not_start(folder: Path) -> CliError:
@@ -99,10 +108,9 @@ def stop_node(folder: Path, *, signal_number: int = signal.SIGTERM) -> bool:
     descriptor = os.pidfd_open(pid)
     try:
         signal.pidfd_send_signal(descriptor, signal_number)
-        readable, _, _ = select.select([descriptor], [], [], STOP_TIMEOUT_S)
-        if not readable:
+        if not is_readable(descriptor, STOP_TIMEOUT_S):
             signal.pidfd_send_signal(descriptor, signal.SIGKILL)
-            select.select([descriptor], [], [])
+            is_readable(descriptor)
     except ProcessLookupError:
         pass
     finally:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pty
-import select
 import subprocess
 import sys
 import time
@@ -12,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from cli.fleet import is_readable
 
 PATIENCE_S = 100.0
 # A process gets a terminal of its own, so that its keys are signals to it.
@@ -39,8 +40,7 @@ class Person:
         deadline = time.monotonic() + PATIENCE_S
         while text not in self._unread:
             left = deadline - time.monotonic()
-            ready, _, _ = select.select([self._master], [], [], max(0.0, left))
-            assert ready, f"{text!r} is not in {self._unread!r}"
+            assert is_readable(self._master, max(0.0, left)), f"{text!r} is not in {self._unread!r}"
             self._unread += os.read(self._master, 1 << 16).decode(errors="replace")
         self._unread = self._unread.partition(text)[2]
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import select
 import shutil
 import signal
 import subprocess
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from cli.cluster import Cluster
+from cli.fleet import is_readable
 
 READY_S = 60.0
 LIBRARY_SOURCE = Path(__file__).with_name("powerloss.c")
@@ -76,7 +76,7 @@ class Daemons:
             gone = os.pidfd_open(pid)
             try:
                 signal.pidfd_send_signal(gone, signal.SIGKILL)
-                select.select([gone], [], [])
+                is_readable(gone)
             finally:
                 os.close(gone)
 
@@ -168,8 +168,7 @@ def serve() -> None:
         os.close(writing)
         with contextlib.suppress(ProcessLookupError):
             forked.append(os.pidfd_open(pid))
-        readable, _, _ = select.select([reading], [], [], READY_S)
-        ready = bool(readable) and os.read(reading, 1) == b"\n"
+        ready = is_readable(reading, READY_S) and os.read(reading, 1) == b"\n"
         os.close(reading)
         sys.stdout.write(json.dumps([pid, ready]) + "\n")
         sys.stdout.flush()

@@ -8,7 +8,6 @@ from __future__ import annotations
 import itertools
 import os
 import random
-import select
 import shutil
 import signal
 import struct
@@ -21,6 +20,7 @@ import lmdb
 import pytest
 from disks import on
 
+from cli.fleet import is_readable
 from datomstore._queue import Commit
 from datomstore.check import check
 from datomstore.datalog import q
@@ -102,7 +102,7 @@ def killed(write: Callable[[int], None], commits: int, moment_s: float) -> list[
     threading.Event().wait(moment_s)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    while select.select([reading], [], [], 0)[0] and (part := os.read(reading, 1 << 16)):
+    while is_readable(reading, 0) and (part := os.read(reading, 1 << 16)):
         found += part
     os.close(reading)
     whole = len(found) // _ACKNOWLEDGED.size * _ACKNOWLEDGED.size
