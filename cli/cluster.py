@@ -20,7 +20,7 @@ import secrets
 import socket
 import time
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,6 +72,11 @@ class Cluster:
     def nodes(self) -> list[Member]:
         """Return the nodes, by name."""
         return sorted((m for m in self.members if m.role == "node"), key=lambda m: m.name)
+
+    def ports(self) -> frozenset[int]:
+        """Return the ports at which nodes are reached, whether they run just now or not."""
+        addresses = (address for member in self.nodes() for address in member.addresses)
+        return frozenset(split_address(address)[1] for address in addresses if is_dialable(address))
 
     def next_seq(self, name: str) -> int:
         """Return the number of a member's next record; what counts for nothing, whatever its number, does not matter."""
@@ -232,7 +237,7 @@ def add_node(cluster: Cluster, name: str, *, listen: str, address: str | None = 
     if any(member.name == name for member in cluster.nodes()):
         raise CliError(f"node {name!r} exists already", exit_code=Exit.CONFLICT)
     host, port = parse_listen(listen)
-    listen = f"{host}:{port or free_port(host)}"
+    listen = f"{host}:{port or free_port(host, besides=cluster.ports())}"
     check_published(address or listen)
     root_key, folder = cluster.root_key, cluster.node_folder(name)
     if folder.exists():
@@ -313,20 +318,24 @@ def parse_listen(text: str) -> tuple[str, int]:
     return text.rpartition(":")[0] or "127.0.0.1", port
 
 
-def free_port(host: str) -> int:
+def free_port(host: str, *, besides: Set[int] = frozenset()) -> int:
     """Return a TCP port nobody listens on now, and that no connection will have when the node starts again.
+
+    Args:
+        host: whose port.
+        besides: ports not to take, as those of nodes that do not run just now.
 
     Raises CliError.
     """
+    others = [port for port in PORTS if port not in besides]
     why: OSError | None = None
-    for _ in range(PORT_TRIES):
-        port = secrets.choice(PORTS)
+    for port in secrets.SystemRandom().sample(others, min(PORT_TRIES, len(others))):
         try:
             with socket.create_server((host, port)):
                 return port
         except OSError as error:
             why = error
-    raise CliError(f"no port of {host} can be listened on: {why}")
+    raise CliError(f"no port of {host} can be listened on: {why or 'all are taken'}")
 
 
 def default_folder() -> Path:

@@ -130,6 +130,20 @@ def test_a_new_node_gets_a_port_that_no_connection_will_have() -> None:
         assert free_port("127.0.0.1") != port
 
 
+def test_a_new_node_gets_no_port_of_one_that_does_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = free_port("127.0.0.1")
+    ports = frozenset({first, free_port("127.0.0.1", besides={first})})
+    monkeypatch.setattr("cli.cluster.PORTS", sorted(ports))
+    made = create(tmp_path / "dev", name="dev", now_s=now_s())
+    for name in ("alpha", "beta"):
+        add_node(made, name, listen="127.0.0.1:0")
+    assert made.ports() == ports
+    with pytest.raises(CliError, match="can be listened on: all are taken"):
+        add_node(made, "gamma", listen="127.0.0.1:0")
+
+
 def test_a_host_without_a_port_says_why() -> None:
     with pytest.raises(CliError, match=r"no port of 203\.0\.113\.1 can be listened on: .*assign"):
         free_port("203.0.113.1")
