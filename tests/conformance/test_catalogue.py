@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from cli.sources import host_of
 from yang.compile import compile_source
 from yang.core import core_segment
@@ -35,7 +33,6 @@ def printed() -> list[str]:
     return lines
 
 
-@pytest.mark.timeout(120)
 def test_a_program_of_two_thousand_lines_prints_what_clojure_prints() -> None:
     assert printed() == RECORDED.read_text("utf-8").split("\n")[:-1]
 

@@ -35,7 +35,6 @@ def undocumented(asked: list[Asked]) -> list[Asked]:
     return [one for one in asked if one.text not in known]
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("path", COMPARED, ids=[path.stem for path in COMPARED])
 def test_what_clojure_answers_is_what_we_answer(path: Path) -> None:
     answers = chain.from_iterable(
@@ -44,7 +43,6 @@ def test_what_clojure_answers_is_what_we_answer(path: Path) -> None:
     assert [difference(asked, found) for asked, found in answers if not agrees(asked, found)] == []
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("path", COMPARED, ids=[path.stem for path in COMPARED])
 def test_the_reference_machine_answers_the_same(path: Path) -> None:
     some = tuple(undocumented(asked_of(path))[::DIRECT_SHARE])

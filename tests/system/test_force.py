@@ -29,7 +29,6 @@ def spawn(cluster: Cluster, name: str) -> bytes:
     return spawn_agent(cluster, "alpha", HOP, "hop.clj", tokens=[token], arguments=Map(), name=name)
 
 
-@pytest.mark.timeout(120)
 def test_an_agent_is_taken_back_from_a_node_that_is_gone(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

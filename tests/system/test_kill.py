@@ -104,7 +104,6 @@ def test_an_agent_killed_fifty_times_appends_everything_exactly_once(cluster: Cl
     assert allowed == last, "each append was committed with the decision that allowed it"
 
 
-@pytest.mark.timeout(120)
 def test_the_sum_is_right_when_the_source_is_killed_after_the_hop(cluster: Cluster) -> None:
     for name in ("alpha", "beta"):
         start_node(cluster, name)
@@ -129,7 +128,6 @@ EVALUATES = """
 """
 
 
-@pytest.mark.timeout(120)
 def test_evaluated_code_is_there_after_a_hop_and_a_kill(cluster: Cluster) -> None:
     for name in ("alpha", "beta"):
         start_node(cluster, name)

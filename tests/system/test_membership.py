@@ -39,7 +39,6 @@ def daemon(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
-@pytest.mark.timeout(120)
 def test_a_cluster_grows_changes_its_keys_and_loses_a_member(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -205,13 +205,11 @@ def first_wrong(daemons: Daemons, victim: str, flaw: str, *, power: bool, most: 
         ("own sent before it is durable", "beta"),
     ],
 )
-@pytest.mark.timeout(120)
 def test_a_mistake_put_in_is_found_by_a_loss_of_power(
     running: Daemons, flaw: str, victim: str
 ) -> None:
     assert "lost" in first_wrong(running, victim, flaw, power=True)
 
 
-@pytest.mark.timeout(120)
 def test_kill_alone_does_not_see_that_nothing_is_flushed(running: Daemons) -> None:
     assert first_wrong(running, "beta", NO_FLUSH, power=False, most=4) == ""

@@ -40,7 +40,6 @@ def test_whatever_happens_in_a_world_agents_are_once_and_do_all_once() -> None:
     assert run.stdout.count(" hops ") == WORLDS
 
 
-@pytest.mark.timeout(120)
 def test_a_seed_is_one_world() -> None:
     first, second = (simulating("--seed", "7", "--trace") for _ in range(2))
     assert first.stdout.count("\n") > 500
