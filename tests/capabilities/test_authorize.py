@@ -424,7 +424,7 @@ def decided(blocks: list[dict[str, Any]], asked: dict[str, Any]) -> bool:
 
 
 @given(st.lists(BLOCK, max_size=3), ASKED)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_decisions_agree_with_an_oracle_and_a_block_more_never_allows_more(
     blocks: list[dict[str, Any]], asked: dict[str, Any]
 ) -> None:

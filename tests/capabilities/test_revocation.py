@@ -150,7 +150,7 @@ ENDS = [said(key, until) for key in (ROOT, A) for until in (1, 2, None)]
 
 
 @given(st.lists(st.sampled_from([*ALL, *ENDS])), st.randoms(use_true_random=False))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_the_set_is_the_same_in_any_order_and_comes_back_from_bytes(
     some: list[Revocation], random: Random
 ) -> None:

@@ -31,7 +31,7 @@ def outcomes(source: str) -> list[Outcome]:
     return [outcome_of(Machine(code, memory_max=1 << 24)), outcome_of(ReferenceMachine(direct))]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(CHANGES)
 def test_both_machines_walk_in_the_same_order(changes: list[tuple[str, int]]) -> None:
     compiled, direct = outcomes(program(changes))

@@ -126,7 +126,7 @@ def played(history: list[list[tuple[object, ...]]]) -> tuple[Stream, Oracle, int
     return stream, oracle, first
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(histories)
 def test_every_view_shows_what_the_list_of_datoms_says(
     history: list[list[tuple[object, ...]]],
@@ -144,7 +144,7 @@ def test_every_view_shows_what_the_list_of_datoms_says(
         assert seen(database.as_of(t).history()) == keyed([r for r in oracle.rows if r.t <= t])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(histories, entities, st.sampled_from([ONE, MANY, FRIEND]), st.sampled_from(VALUES))
 def test_every_pattern_scans_what_the_list_of_datoms_says(
     history: list[list[tuple[object, ...]]], e: int, a: Keyword, v: object
@@ -176,7 +176,7 @@ def test_every_pattern_scans_what_the_list_of_datoms_says(
         )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(histories, st.sampled_from([ONE, MANY, FRIEND]), st.lists(entities, max_size=6))
 def test_bound_scans_give_every_match_of_every_probe(
     history: list[list[tuple[object, ...]]], a: Keyword, probes: list[int]
@@ -210,7 +210,7 @@ def test_bound_scans_give_every_match_of_every_probe(
     )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(histories)
 def test_a_replayed_log_is_the_same_database(history: list[list[tuple[object, ...]]]) -> None:
     storage = MemoryStorage()
@@ -225,7 +225,7 @@ def test_a_replayed_log_is_the_same_database(history: list[list[tuple[object, ..
     assert again.stats() == stream.stats()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(histories, st.lists(plain, min_size=1, max_size=5))
 def test_a_refused_transaction_leaves_no_trace(
     history: list[list[tuple[object, ...]]], refused: list[tuple[object, ...]]

@@ -216,7 +216,7 @@ class PowerLoss(RuleBasedStateMachine):
 
 
 PowerLoss.TestCase.settings = settings(
-    max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=40, stateful_step_count=25, suppress_health_check=list(HealthCheck)
 )
 TestPowerLoss = PowerLoss.TestCase
 

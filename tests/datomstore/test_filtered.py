@@ -123,7 +123,7 @@ def reached(body: str) -> set[str]:
     return found
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.data())
 def test_a_filtered_view_is_a_database_of_the_datoms_that_are_left(data: st.DataObject) -> None:
     schema, plain = data.draw(schemas())
@@ -325,7 +325,7 @@ class Seen:
         return self.stream.listen(lambda report: listener(ShownReport(report, self.names)))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.data())
 def test_what_is_followed_changes_as_the_filtered_answers_do(data: st.DataObject) -> None:
     schema, plain = data.draw(schemas())

@@ -28,7 +28,7 @@ VALUES = [
 ENTITIES = [e << 1 for e in (1, 2, 3, 5, 9, TX_BASE + 1, TX_BASE + 2)]
 
 # Every example is some hundreds of searches; to make a failing one smaller would take minutes.
-EXAMPLES = settings(max_examples=12, deadline=None, phases=[Phase.generate])
+EXAMPLES = settings(max_examples=12, phases=[Phase.generate])
 
 adding = st.tuples(
     st.booleans(), st.sampled_from(ENTITIES), st.sampled_from(ATTRIBUTES), st.sampled_from(VALUES)

@@ -204,7 +204,7 @@ def test_what_the_node_says_of_a_transaction_is_its_own() -> None:
     assert {str(d.a) for d in stream.db().datoms()} == {":db/txInstant", ":tx/agent", ":p/name"}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_no_transaction_changes_what_is_hidden_or_is_changed_by_it(data: st.DataObject) -> None:
     """What may be written is written as if nothing else were there, and nothing else changes."""

@@ -54,7 +54,7 @@ items = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.lists(items, min_size=1, max_size=4), max_size=10), st.integers(0, 9))
 def test_nothing_that_is_accepted_is_unsound(history: list[list[object]], reopened: int) -> None:
     storage = MemoryStorage()

@@ -95,7 +95,7 @@ def attributes(stream: Stream, items: list[object]) -> object:
         return type(error)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(transactions)
 def test_both_ways_lead_to_the_same(made: list[tuple[list[object], bool]]) -> None:
     short, long = _stream(), _stream()
@@ -107,7 +107,7 @@ def test_both_ways_lead_to_the_same(made: list[tuple[list[object], bool]]) -> No
     assert short.db().name == long.db().name
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(transactions)
 def test_a_record_has_the_bytes_that_the_columns_give(
     made: list[tuple[list[object], bool]],
@@ -124,7 +124,7 @@ def test_a_record_has_the_bytes_that_the_columns_give(
         start = end
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(transactions, transactions)
 def test_what_is_taken_back_was_never_there(
     made: list[tuple[list[object], bool]], given_up: list[tuple[list[object], bool]]

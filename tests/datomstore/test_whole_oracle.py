@@ -228,7 +228,7 @@ def answers_are_those_of_all_datoms(view: Database, facts: list[Row], body: str)
 
 
 @pytest.mark.timeout(300)  # a failure is made small before it is told
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.data())
 def test_every_view_answers_as_all_its_datoms_do(data: st.DataObject) -> None:
     schema, plain = data.draw(schemas())

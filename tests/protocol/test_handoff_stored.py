@@ -415,7 +415,6 @@ class World(RuleBasedStateMachine):
 SETTINGS = settings(
     max_examples=40,
     stateful_step_count=60,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 TestHandOffOverStorage = World.TestCase

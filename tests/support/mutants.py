@@ -234,10 +234,12 @@ def _tested(tests: Sequence[str]) -> tuple[_Watcher, int, str]:
 
     # The first counterexample does: nobody reads it, so that it is not made smaller.
     phases = (Phase.explicit, Phase.generate)
-    settings.register_profile("mutants", phases=phases, database=None, derandomize=True)
-    settings.load_profile("mutants")
+    settings.register_profile(
+        "mutants", phases=phases, database=None, derandomize=True, deadline=None
+    )
     watcher, printed = _Watcher(), io.StringIO()
-    options = ["-q", "-p", "no:cacheprovider", f"--timeout={TEST_S}", f"--rootdir={ROOT}"]
+    options = ["-q", "-p", "no:cacheprovider", "--hypothesis-profile=mutants"]
+    options += [f"--timeout={TEST_S}", f"--rootdir={ROOT}"]
     options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # plugins are loaded already
     with redirect_stdout(printed), redirect_stderr(printed):
         try:

@@ -118,7 +118,7 @@ def programs() -> st.SearchStrategy[str]:
 
 
 @given(programs())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_generated_programs_come_back(text: str) -> None:
     try:
         written(text)

@@ -203,7 +203,7 @@ def edits(before: Draft, choose: st.DataObject) -> Edit:
 
 
 @given(st.sampled_from(TEXTS), st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_every_edit_is_undone_by_its_inverse(text: str, choose: st.DataObject) -> None:
     before = draft(text)
     try:

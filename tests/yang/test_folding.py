@@ -51,7 +51,7 @@ def constants(text: str) -> list[object]:
     return list(values_of(found.tables["folded"]).values())
 
 
-@settings(deadline=None, phases=[Phase.generate])
+@settings(phases=[Phase.generate])
 @given(EXPRESSIONS)
 def test_a_call_of_literals_comes_to_what_it_does_when_it_is_run(expression: str) -> None:
     text = f"(try {expression} (catch Exception e :failed))"  # compiled, > may be told as <

@@ -197,7 +197,7 @@ def derived(source: str) -> tuple[set[tuple[int, int]], Direct]:
     return {(node, binder) for node, binder in found["last-use"]}, Direct(ast, analysis)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(PROGRAMS)
 def test_last_uses_agree_with_a_backward_walk(source: str) -> None:
     found, direct = derived(source)

@@ -204,7 +204,7 @@ PROGRAM = st.builds(
 )
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(PROGRAM)
 def test_what_is_derived_holds_of_generated_programs(source: str) -> None:
     assert check(source) == []

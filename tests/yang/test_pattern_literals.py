@@ -87,7 +87,7 @@ def test_patterns_are_written_as_they_were(text: str) -> None:
     assert program_of(tree_of_source(clojure_of(tree))).hash == program_of(tree).hash
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.lists(st.sampled_from(["a", "b", "a+", "[0-9]"]), min_size=1, max_size=6))
 def test_programs_with_patterns_come_back_with_the_same_hash(patterns: list[str]) -> None:
     uses = [f'(-> "x" (f{n} #"{pattern}") (g #"{pattern}"))' for n, pattern in enumerate(patterns)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from yang.compile import compile_source
@@ -82,7 +82,6 @@ def told(text: str) -> list[SourceError]:
     return []
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from(UNBALANCED).flatmap(
         lambda some: st.lists(
@@ -111,7 +110,6 @@ def test_what_is_told_is_each_broken_form_once_and_all_that_is_wrong_with_the_ot
         assert [(found.line, found.column) for found in lint(text, "all.clj")] == places
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from([*SOUND, *UNREAD, *UNBALANCED[0]]), min_size=1, max_size=10))
 def test_forms_that_can_be_read_are_read_as_they_are_alone(tops: list[Top]) -> None:
     text, unread, _ = together(tops)

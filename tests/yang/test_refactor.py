@@ -255,7 +255,7 @@ def test_extraction_that_would_change_the_program_is_refused(
 
 
 @given(st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_renamed_program_is_the_same_modulo_the_name(choose: st.DataObject) -> None:
     line = choose.draw(st.integers(1, TEXT.count("\n")))
     column = choose.draw(st.integers(1, 50))

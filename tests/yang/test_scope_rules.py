@@ -196,7 +196,7 @@ def derived(source: str) -> tuple[Node, dict[str, list[tuple[int, ...]]]]:
     return tree.root, derive(rules.load("scope", "tail"), wanted, database)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(PROGRAMS)
 def test_scope_and_tail_rules_agree_with_a_walk(source: str) -> None:
     tree, facts = derived(source)

@@ -425,7 +425,7 @@ def programs(draw: st.DrawFn) -> str:
     return "\n".join([*lines, f"[{values} {calls}]"])
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(programs())
 def test_forms_one_by_one_come_to_what_they_do_together(text: str) -> None:
     whole = Machine(Code(compile_source(text, host=HOST).segment, core_code()), memory_max=MEMORY)

@@ -117,7 +117,7 @@ def test_a_ratio_of_a_program_is_bounded() -> None:
 
 
 @given(sources())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_tree_survives_datoms_bytes_and_map_projection(text: str) -> None:
     tree = tree_of_source(text, "a.clj")
     database = Database.from_datoms(datoms_of(tree, tx=1 << 48), SCHEMA)
@@ -233,7 +233,6 @@ def test_bytes_of_another_hash_are_refused() -> None:
 
 
 @given(st.binary(max_size=40))
-@settings(deadline=None)
 def test_random_bytes_are_refused_or_canonical(data: bytes) -> None:
     try:
         tree = program.tree_of(forged(data))
@@ -243,7 +242,6 @@ def test_random_bytes_are_refused_or_canonical(data: bytes) -> None:
 
 
 @given(st.integers(0, len(GOOD.ast) - 1), st.integers(0, 255))
-@settings(deadline=None)
 def test_changed_byte_is_refused_or_another_program(at: int, byte: int) -> None:
     data = GOOD.ast[:at] + bytes([byte]) + GOOD.ast[at + 1 :]
     try:

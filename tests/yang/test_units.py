@@ -146,7 +146,7 @@ def edited(statements: list[str], edit: tuple[str, int, str]) -> list[str]:
     return [*statements[:place], *([text] if what == "replace" else []), *statements[place + 1 :]]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(STATEMENTS, min_size=1, max_size=4), EDITS)
 def test_a_program_that_was_edited_is_the_same_as_one_from_scratch(
     statements: list[str], edits: list[tuple[str, int, str]]

@@ -111,7 +111,7 @@ def reached_from(machine: Machine, code: object) -> frozenset[str]:
     return frozenset(each.message for each in told.violations)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(programs())
 def test_what_a_program_does_was_reachable_from_everywhere_it_stood(text: str) -> None:
     check(text)

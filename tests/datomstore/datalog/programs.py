@@ -37,7 +37,7 @@ PREDICATES = ["<", "<=", ">", ">=", "=", "not=", "!=", "=="]
 
 def examples(count: int) -> settings:
     """So many examples; the naive evaluator takes as long as it takes."""
-    return settings(max_examples=count, deadline=None)
+    return settings(max_examples=count)
 
 
 def sym(name: str) -> Symbol:

@@ -41,7 +41,7 @@ def closure(edges: set[Edge]) -> set[Edge]:
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("spread", SPREADS)
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(data=st.data())
 def test_closures_are_complete(shape: str, spread: str, data: st.DataObject) -> None:
     nodes = SPREADS[spread]
@@ -68,7 +68,7 @@ def test_long_chains_and_wide_trees_are_walked_to_their_ends(shape: str) -> None
 
 
 @pytest.mark.parametrize("arity", [1, 2, 3])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_tables_of_any_width_hold_each_row_once(arity: int, data: st.DataObject) -> None:
     one = st.integers(-40, 40) | st.sampled_from([2**40, -(2**40), 2**61, -(2**61), 2**20])

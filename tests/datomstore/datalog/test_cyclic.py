@@ -146,7 +146,7 @@ def looped(
 
 
 @pytest.mark.parametrize("portion", [1, 3, 1 << 16])
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(case=joins())
 def test_tables_joined_at_once_have_the_rows_of_nested_loops(
     portion: int, case: tuple[list[str], list[list[tuple[int, ...]]], str, str]
@@ -267,7 +267,7 @@ def naive(where: str, names: list[str], facts: Any, more: Any) -> set[object]:
     return {exact_key(tuple(env[name] for name in names)) for env in found}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     facts=FACTS,
     more=st.lists(st.tuples(NODES, NODES, NODES) | st.tuples(NODES, NODES), max_size=12),
@@ -288,7 +288,7 @@ def test_a_cyclic_body_has_the_answers_of_the_naive_evaluator(
     assert answers(query, database, more, RULES) == naive(body, names, rows, more)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     transactions=st.lists(
         st.lists(
@@ -330,7 +330,7 @@ def test_points_in_time_and_the_history_have_their_own_cycles(
     assert answers(query, database, [], RULES) == naive(body, names, rows, [])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     left=st.lists(st.tuples(NODES, NODES), max_size=14),
     right=st.lists(st.tuples(NODES, NODES), max_size=14),

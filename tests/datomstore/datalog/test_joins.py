@@ -38,7 +38,7 @@ def finished(join: Join, rows: int, rows_max: int) -> None:
 
 
 @pytest.mark.parametrize("rows_max", [1, 3, 1 << 20])
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(left=ROWS, right=ROWS, without=ROWS)
 def test_a_join_gives_what_a_comprehension_gives_wherever_it_is_left(
     rows_max: int, left: list[Row], right: list[Row], without: list[Row]
@@ -95,7 +95,7 @@ def test_what_is_no_small_integer_is_left_to_the_general_way(pair: Row) -> None:
     assert not join.running
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(*[st.sampled_from([1, -1, 2**40, -(2**31), 2**70, 0.5, "x", "y"])] * 2)))
 def test_paths_through_nodes_of_any_kind(edges: list[tuple[object, object]]) -> None:
     found = {

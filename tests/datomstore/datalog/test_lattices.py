@@ -35,7 +35,7 @@ def shortest(roads: list[Road]) -> set[Road]:
 
 
 @pytest.mark.parametrize("shape", SHORTEST)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(roads=ROADS, start=PLACES)
 def test_shortest_ways_over_cycles_are_found(shape: str, roads: list[Road], start: int) -> None:
     rules = SHORTEST[shape]

@@ -53,7 +53,7 @@ BULK = [(i, -i) for i in range(2_048)]
 
 
 @pytest.mark.parametrize("before", [[], BULK], ids=["small", "large"])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(batches=BATCHES)
 def test_a_table_holds_each_row_once(before: list[Row], batches: list[list[Row]]) -> None:
     table = Table(2)
@@ -66,7 +66,7 @@ def test_a_table_holds_each_row_once(before: list[Row], batches: list[list[Row]]
     assert set(rows_of(table)) == known
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     BATCHES,
     st.lists(SMALL | MEETING, min_size=1, max_size=5),

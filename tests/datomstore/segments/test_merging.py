@@ -274,7 +274,7 @@ operations = st.tuples(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.lists(st.lists(operations, min_size=1, max_size=4, unique_by=lambda o: o[1:3]), max_size=20),
     st.sets(st.integers(0, 19)),

@@ -20,7 +20,7 @@ MEMORY_MAX = 1 << 24
 FUEL = 1 << 26
 SLICES_MAX = 20_000
 
-relaxed = settings(deadline=None, max_examples=60)
+relaxed = settings(max_examples=60)
 
 
 @cache

@@ -21,7 +21,7 @@ MEMORY_MAX = 1 << 28
 FUEL = 1 << 30
 SMALL = 8  # keys of a map without an index
 
-relaxed = settings(deadline=None, max_examples=30 if IS_HOSTILE else 60)
+relaxed = settings(max_examples=30 if IS_HOSTILE else 60)
 
 # One step on the versions so far. A step of `apart` leaves the version it starts from in its place, so that both share
 # what they have in common; otherwise the map has one owner while it is changed.

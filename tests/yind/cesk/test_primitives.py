@@ -23,7 +23,7 @@ MEMORY_MAX = 1 << 26
 FUEL = 1 << 28  # a build with small portions needs more of it
 
 # The first example of a test compiles its program, which no deadline should judge.
-relaxed = settings(deadline=None, max_examples=60)
+relaxed = settings(max_examples=60)
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 names = st.from_regex(r"[a-z]{1,4}(/[a-z]{1,4})?", fullmatch=True)

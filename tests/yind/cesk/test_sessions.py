@@ -166,7 +166,7 @@ UNITS = (
 )
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.lists(st.sampled_from(UNITS), max_size=8), st.integers(0, 7))
 def test_a_session_that_was_restored_goes_on_as_one_that_stayed(texts: list[str], cut: int) -> None:
     start = "(def a []) (def b (fn [] 0)) (def c nil)"

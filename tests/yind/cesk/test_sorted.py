@@ -18,7 +18,7 @@ from yind.cesk import Code, ImageInvalid, Machine, Status
 
 FUEL = 1 << 30
 MEMORY = 1 << 26
-relaxed = settings(deadline=None, max_examples=60)
+relaxed = settings(max_examples=60)
 
 # A change is [key value] or [key], which removes; every version is kept when a change says so with a third part.
 CHANGED = """

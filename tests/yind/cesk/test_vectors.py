@@ -19,7 +19,7 @@ MEMORY_MAX = 1 << 28
 FUEL = 1 << 30
 LEAF = 32
 
-relaxed = settings(deadline=None, max_examples=60 if IS_HOSTILE else 150)
+relaxed = settings(max_examples=60 if IS_HOSTILE else 150)
 
 # One step on the versions so far. A step of `apart` leaves the version it starts from in its place, so that both share
 # what they have in common; otherwise the vector has one owner while it is changed.
