@@ -179,6 +179,7 @@ class PowerLoss(RuleBasedStateMachine):
         self._chance.seed(seed)
         if self._run(lambda: self._durable.close(), cut):
             assert not redolog.exists(self._folder)
+            self._disk.close()
             self._open()
             assert content(self._durable) == self._model
         else:
@@ -210,6 +211,7 @@ class PowerLoss(RuleBasedStateMachine):
             return
         with on(self._disk, flushing):
             self._durable.close()
+        self._disk.close()
         self._open()
         self._model = content(self._durable)
         assert self._model in allowed
