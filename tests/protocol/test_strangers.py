@@ -261,14 +261,15 @@ async def dribble(address: tuple[str, int], source: str, crowd: Crowd) -> None:
         await trio.sleep(0.05)
 
 
-async def get_in(address: tuple[str, int]) -> None:
-    """Have one request answered; dial again, as nodes do, where the machine is too slow for a handshake."""
-    with trio.fail_after(60):
-        while True:
-            with suppress(Unreachable):
-                async with friend(address) as channel:
-                    assert await channel.request("echo") == Map()
-                return
+async def dials_to_get_in(address: tuple[str, int]) -> int:
+    """Have one request answered; return how often that took dialling."""
+    dials = 0
+    while True:
+        dials += 1
+        with suppress(Unreachable):
+            async with friend(address) as channel:
+                assert await channel.request("echo") == Map()
+            return dials
 
 
 @pytest.mark.parametrize("sources", [1, 100], ids=["from one address", "from a hundred"])
@@ -279,10 +280,10 @@ async def test_members_get_in_beside_300_that_dribble(sources: int) -> None:
             source = f"127.0.1.{number % sources + 1}" if sources > 1 else "127.0.0.1"
             nursery.start_soon(dribble, address, source, crowd)
         await crowd.all_there.wait()
-        for _ in range(FRIENDS):
-            await get_in(address)
+        dials = [await dials_to_get_in(address) for _ in range(FRIENDS)]
         nursery.cancel_scope.cancel()
     assert crowd.sent > DRIBBLERS
+    assert sum(dials) < 1.5 * FRIENDS, "a slow machine keeps some out, the crowd nobody"
 
 
 async def test_half_open_connections_are_shed_in_time(autojump_clock: trio.abc.Clock) -> None:

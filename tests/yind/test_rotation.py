@@ -169,7 +169,10 @@ async def test_a_crash_in_the_middle_of_a_rotation(tmp_path: Path, durable: bool
         assert await nodes.result("alpha", "(+ 1 2)") == "3"
 
 
-async def test_who_is_removed_is_cut_off_at_once(tmp_path: Path) -> None:
+async def test_who_is_removed_is_cut_off_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("yind.gossip.GOSSIP_S", 3600)  # they are told, and need not compare
     async with fleet(tmp_path, "alpha", "beta", "gamma") as nodes:
         agent = await nodes.spawn("gamma", "(loop [] (recur))", nodes.token())
         for name in ("alpha", "beta"):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hypothesis import settings
 from hypothesis import strategies as st
 
 from datomstore.database import Database
@@ -33,11 +32,6 @@ MIXED = st.lists(
 VARIABLES = [Symbol(name) for name in ("?a", "?b", "?c", "?d")]
 BLANK = Symbol("_")
 PREDICATES = ["<", "<=", ">", ">=", "=", "not=", "!=", "=="]
-
-
-def examples(count: int) -> settings:
-    """So many examples; the naive evaluator takes as long as it takes."""
-    return settings(max_examples=count)
 
 
 def sym(name: str) -> Symbol:

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from functools import partial
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datomstore.datalog import Budget, BudgetExceeded, QueryError, q
 from datomstore.datalog.query import derive, parse, rules_of
 from datomstore.value import Keyword, List, Set, Symbol
-from tests.datomstore.datalog.programs import ANYTHING, database_of, examples, facts_of, form
+from tests.datomstore.datalog.programs import ANYTHING, database_of, facts_of, form
 
 A, B = Keyword("a"), Keyword("b")
 DATABASE = database_of(facts_of([(1, A, 2), (2, A, 3), (2, B, "two"), (3, B, 0)]))
@@ -384,14 +384,14 @@ CLAUSE_LIKE: st.SearchStrategy[object] = st.recursive(
 FEW = Budget(rows=100_000)
 
 
-@examples(150)
+@settings(max_examples=150)
 @given(ANYTHING, ANYTHING, ANYTHING)
 def test_any_value_is_a_query_or_refused(query: object, first: object, second: object) -> None:
     for inputs in ((), (first,), (first, second), (DATABASE,), (DATABASE, second)):
         answered_or_refused(partial(q, query, *inputs, budget=FEW))
 
 
-@examples(150)
+@settings(max_examples=150)
 @given(
     st.lists(TERM | HEAD | ANYTHING, min_size=1, max_size=2),
     st.lists(CLAUSE_LIKE | ANYTHING, max_size=3),
@@ -410,7 +410,7 @@ def test_any_parts_of_a_query_are_answered_or_refused(
     answered_or_refused(lambda: q(query, DATABASE, SAFE_RULES, *values, budget=FEW))
 
 
-@examples(100)
+@settings(max_examples=100)
 @given(st.lists(st.lists(CLAUSE_LIKE | ANYTHING, min_size=1, max_size=3), max_size=3), ANYTHING)
 def test_any_rules_are_answered_or_refused(bodies: list[list[object]], other: object) -> None:
     x, y = Symbol("?x"), Symbol("?y")

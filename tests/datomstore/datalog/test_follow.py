@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from datomstore import edn
@@ -30,7 +30,6 @@ from tests.datomstore.datalog.programs import (
     VARIABLES,
     Row,
     clauses,
-    examples,
     form,
     programs,
 )
@@ -463,19 +462,19 @@ def queries(draw: st.DrawFn, *, aggregated: bool = False) -> object:
 
 
 @given(query=queries(), steps=STEPS)
-@examples(250)
+@settings(max_examples=250)
 def test_a_query_tells_the_difference(query: object, steps: list[list[object]]) -> None:
     changes_are_those_between(query, steps)
 
 
 @given(query=queries(aggregated=True), steps=STEPS)
-@examples(120)
+@settings(max_examples=120)
 def test_aggregates_tell_the_difference(query: object, steps: list[list[object]]) -> None:
     changes_are_those_between(query, steps)
 
 
 @given(rules=programs(), steps=STEPS)
-@examples(80)
+@settings(max_examples=80)
 def test_rules_tell_the_difference(rules: list[Row], steps: list[list[object]]) -> None:
     changes_are_those_between("[:find ?a ?b :in $ % :where (p ?a ?b)]", steps, tuple(rules))
 
@@ -499,7 +498,7 @@ FAILING: Any = read("""[[(p ?a ?b) [?a :a ?b]]
     call="(p ?a ?b)",
 )
 @given(rules=programs(), steps=ADDED, call=st.sampled_from(["(p ?a ?b)", "(p 2 ?b) (q ?b ?a)"]))
-@examples(150)
+@settings(max_examples=150)
 def test_rules_tell_what_new_facts_add(
     rules: list[Row], steps: list[list[object]], call: str
 ) -> None:
@@ -508,7 +507,7 @@ def test_rules_tell_what_new_facts_add(
 
 
 @given(rules=programs(), steps=STEPS, call=st.sampled_from(["(r 1 ?b)", "(r ?b ?b)", "(r _ ?b)"]))
-@examples(80)
+@settings(max_examples=80)
 def test_rules_over_rules_tell_the_difference(
     rules: list[Row], steps: list[list[object]], call: str
 ) -> None:

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datomstore import edn
@@ -15,7 +15,6 @@ from datomstore.datalog import QueryError, follow, q
 from datomstore.storage.memory import MemoryStorage
 from datomstore.streams import Stream, Streams
 from datomstore.value import Keyword, Map
-from tests.datomstore.datalog.programs import examples
 
 SCHEMA = "[{:db/ident :text :db/fulltext true}]"
 TEXTS = """[{:db/id 1001 :text "The quick brown fox"} {:db/id 1002 :text "the lazy dog, the dog"}
@@ -115,7 +114,7 @@ STEP = st.lists(
 
 
 @given(steps=st.lists(STEP, min_size=1, max_size=4), words=st.lists(WORDS, min_size=1, max_size=3))
-@examples(60)
+@settings(max_examples=60)
 def test_the_index_finds_what_reading_finds(
     steps: list[list[tuple[int, list[str]]]], words: list[str]
 ) -> None:

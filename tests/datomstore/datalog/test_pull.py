@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datomstore import edn
 from datomstore.database import Database
 from datomstore.datalog import Budget, BudgetExceeded, QueryError, pull, pull_many, q
 from datomstore.value import Keyword, Map, Set
-from tests.datomstore.datalog.programs import examples
 
 SCHEMA = edn.read("""
     {:name   {:db/unique :db.unique/identity}
@@ -353,7 +352,7 @@ class Reader:
 
 
 @given(edges=EDGES, pattern=PATTERN)
-@examples(150)
+@settings(max_examples=150)
 def test_a_tree_is_what_the_facts_say(
     edges: list[tuple[int, str, int]], pattern: list[object]
 ) -> None:

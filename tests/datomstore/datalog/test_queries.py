@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datomstore.datalog import QueryError, q
@@ -31,7 +31,6 @@ from tests.datomstore.datalog.programs import (
     clauses,
     constants,
     database_of,
-    examples,
     facts_of,
     form,
     patterns,
@@ -41,7 +40,7 @@ from tests.datomstore.datalog.programs import (
 
 A, B, C, D = VARIABLES
 DOTS = Symbol("...")
-EXAMPLES = examples(100)
+EXAMPLES = settings(max_examples=100)
 STUCK = {"query/unbound", "query/or-variables"}
 FAILED = {"query/function", "query/binding"}
 Answer = set[object] | str

@@ -7,7 +7,7 @@ from contextlib import suppress
 from itertools import pairwise, product
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from datomstore.datalog import Budget, BudgetExceeded, QueryError, columns, derive, q
@@ -18,7 +18,6 @@ from tests.datomstore.datalog.programs import (
     VARIABLES,
     Row,
     database_of,
-    examples,
     facts_of,
     form,
     programs,
@@ -26,7 +25,7 @@ from tests.datomstore.datalog.programs import (
 
 A, B, C, D = VARIABLES
 EDGE = Keyword("a")
-EXAMPLES = examples(100)
+EXAMPLES = settings(max_examples=100)
 Triples = list[tuple[int, Keyword, object]]
 
 
@@ -98,7 +97,7 @@ CALLS = [
 ]
 
 
-@examples(100)
+@settings(max_examples=100)
 @given(DATABASE, programs(), st.sampled_from(CALLS))
 def test_any_program_has_the_naive_answer(
     triples: Triples, rules: list[Row], where: list[Row]
@@ -153,7 +152,7 @@ def closure(pairs: set[tuple[int, int]]) -> set[tuple[int, int]]:
     st.sets(st.tuples(st.integers(1, 7), st.integers(1, 7)), max_size=12),
     st.sets(st.integers(1, 7), min_size=1, max_size=3),
 )
-@examples(25)
+@settings(max_examples=25)
 def test_every_shape_closes_the_graph(
     shape: str, pairs: set[tuple[int, int]], some: set[int]
 ) -> None:
@@ -176,7 +175,7 @@ def test_every_shape_closes_the_graph(
     st.lists(st.sets(st.integers(1, 9), min_size=1, max_size=9), min_size=2, max_size=5),
     st.integers(1, 60),
 )
-@examples(10)
+@settings(max_examples=10)
 def test_a_kept_plan_knows_nothing_of_the_query_before(
     shape: str, caller: int, pairs: set[tuple[int, int]], asked: list[set[int]], rows: int
 ) -> None:
@@ -331,7 +330,7 @@ def test_following_one_call_of_a_long_chain_takes_its_length_not_its_square() ->
     st.sets(st.tuples(st.integers(1, 30), st.integers(1, 30)), min_size=50, max_size=70),
     st.sets(st.integers(1, 30), min_size=9, max_size=12),
 )
-@examples(6)
+@settings(max_examples=6)
 def test_more_calls_than_are_followed_untried_are_answered(
     shape: str, pairs: set[tuple[int, int]], some: set[int]
 ) -> None:

@@ -8,7 +8,7 @@ from itertools import product
 from threading import Thread
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datomstore.database import Database
@@ -19,7 +19,7 @@ from datomstore.storage.memory import MemoryStorage
 from datomstore.streams import Streams
 from datomstore.transaction import TransactionError
 from datomstore.value import Char, Keyword, List, Map, Set, exact_key, hash_key
-from tests.datomstore.datalog.programs import ATTRIBUTES, Row, database_of, examples, facts_of
+from tests.datomstore.datalog.programs import ATTRIBUTES, Row, database_of, facts_of
 
 V, W = ATTRIBUTES[:2]
 WIDE = [2**61 - 1, 2**61, 2**61 + 1, 2**62, 2**63 - 1, 2**63, 2**64 + 1, 2**70]
@@ -122,7 +122,7 @@ COLUMN_FUNCTIONS = ["+", "-", "*", "max", "min", "<", "<=", ">", ">=", "=", "not
 INTEGERS = st.sampled_from([0, 1, -1, 2, 7, -12, *WIDE, *(-n for n in WIDE), 2**31, 3**20])
 
 
-@examples(60)
+@settings(max_examples=60)
 @given(
     st.sampled_from(COLUMN_FUNCTIONS),
     st.lists(st.tuples(INTEGERS, INTEGERS), min_size=1, max_size=6),
@@ -178,7 +178,7 @@ def test_a_predicate_does_not_hold(expression: str) -> None:
     assert q(f"[:find ?x . :in ?x :where [{expression}]]", 1) is None
 
 
-@examples(150)
+@settings(max_examples=150)
 @given(
     st.sampled_from(sorted(FUNCTIONS)),
     st.lists(
@@ -266,7 +266,7 @@ def test_views_over_time_are_answered_like_plain_facts() -> None:
         max_size=5,
     )
 )
-@examples(60)
+@settings(max_examples=60)
 def test_every_view_equals_its_own_facts_as_tuples(
     transactions: list[list[tuple[int, Keyword, int, bool]]],
 ) -> None:
