@@ -362,7 +362,7 @@ class Subscription:
         else:
             come = values_of_rows(new, self._places, types)
             gone = values_of_rows(lost, self._places, types)
-        if types <= EXACT_TYPES:
+        if types <= EXACT_TYPES and self._alike is None:  # which is kept up with every change
             return Set.of_distinct(come), Set.of_distinct(gone)
         return self._alone(view, come, gone, transaction)
 

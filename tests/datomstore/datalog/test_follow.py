@@ -467,6 +467,15 @@ def test_a_query_tells_the_difference(query: object, steps: list[list[object]]) 
     changes_are_those_between(query, steps)
 
 
+# Answers with a double change, then answers without one, then both.
+MIXED = [read(f"[[:db/add {fact}]]") for fact in ("4 :a 1", "1 :a 1", "1 :one 1")]
+
+
+@example(
+    query=read("""[:find ?d (count ?c) :with ?a ?b :where [?a :a ?b] [?c :a ?d]
+                   (not-join [?a] [?a :one ?x] (not [?x :b ?a]))]"""),
+    steps=MIXED,
+)
 @given(query=queries(aggregated=True), steps=STEPS)
 @settings(max_examples=120)
 def test_aggregates_tell_the_difference(query: object, steps: list[list[object]]) -> None:
